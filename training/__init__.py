@@ -1,0 +1,1 @@
+"""Training of the models that the appliance runs: data, recipes, one training loop, int8 export and evaluation."""

@@ -1,0 +1,11 @@
+"""What can go wrong while training, as sentences that name the value and the cure."""
+
+from edge_agent.errors import AffectEdgeError
+
+
+class DataError(AffectEdgeError):
+    """Training data that cannot be used; the message names the file and, in a table, its row and column."""
+
+
+class RecipeError(AffectEdgeError):
+    """A recipe, or a choice on the command line, that cannot be followed."""

@@ -1,0 +1,1 @@
+"""The network architectures, one file each."""
