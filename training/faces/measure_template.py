@@ -48,7 +48,7 @@ def training_faces(path: Path) -> Iterator[NDArray[np.uint8]]:
                 yield np.array(row["pixels"].split(), dtype=np.uint8).reshape(SIDE, SIDE)
 
 
-def locate(detector: cv2.FaceDetectorYN, face: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+def locate(detector: cv2.FaceDetectorYN, face: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     """Box (x, y, width, height) and five points as seven rows of two numbers in the unit square, or None if unsure."""
     side = SIDE * ENLARGE
     large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -56,7 +56,7 @@ def locate(detector: cv2.FaceDetectorYN, face: NDArray[np.uint8]) -> NDArray[np.
     if found is None:
         return None
     best = found[found[:, 14].argmax()]
-    return np.asarray(best[:14], dtype=np.float32).reshape(7, 2) / side
+    return np.asarray(best[:14], dtype=np.float64).reshape(7, 2) / side
 
 
 def symmetric(points: NDArray[np.float64], box: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -69,7 +69,7 @@ def measure(data: Path, detector_file: Path) -> dict[str, object]:
     """Medians over the faces that YuNet finds with a score of at least `SURE`."""
     side = SIDE * ENLARGE
     detector = cv2.FaceDetectorYN.create(str(detector_file), "", (side, side), SURE)
-    found: list[NDArray[np.float32]] = []
+    found: list[NDArray[np.float64]] = []
     pictures = 0
     for face in training_faces(data):
         pictures += 1
@@ -78,7 +78,7 @@ def measure(data: Path, detector_file: Path) -> dict[str, object]:
             found.append(located)
     if not found:
         raise SystemExit(f"{data}: no face found in {pictures} Training pictures; is this the FER2013 CSV file?")
-    median = np.median(np.stack(found), axis=0)
+    median: NDArray[np.float64] = np.median(np.stack(found), axis=0)
     points, box = symmetric(median[2:], median[:2].reshape(4))
     return {
         "pictures": pictures,

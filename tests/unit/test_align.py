@@ -1,0 +1,147 @@
+"""The face crop: where landmarks land, how it is sampled, and what is refused."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.domain import Box
+from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX, align_box, align_face, similarity
+
+
+def placed(scale: float, degrees: float, x: float, y: float) -> npt.NDArray[np.float64]:
+    """Template points turned, scaled and shifted into a picture."""
+    angle = math.radians(degrees)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return np.asarray(TEMPLATE * scale @ turn.T + (x, y), dtype=np.float64)
+
+
+def dots(points: npt.NDArray[np.float64], height: int, width: int) -> npt.NDArray[np.uint8]:
+    """A black picture with a white spot on each point."""
+    ys, xs = np.mgrid[0:height, 0:width] + 0.5
+    picture = np.zeros((height, width))
+    for x, y in points:
+        picture += np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / 18.0)
+    return np.asarray(np.clip(picture, 0, 1) * 255, dtype=np.uint8)
+
+
+@given(
+    scale=st.floats(5, 2000),
+    degrees=st.floats(-180, 180),
+    x=st.floats(-1000, 1000),
+    y=st.floats(-1000, 1000),
+)
+def test_similarity_undoes_any_turn_scale_and_shift(scale: float, degrees: float, x: float, y: float) -> None:
+    points = placed(scale, degrees, x, y)
+    matrix = similarity(points, TEMPLATE)
+    assert np.allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-5)
+
+
+def test_similarity_agrees_with_umeyama_by_singular_values() -> None:
+    generator = np.random.default_rng(3)
+    source = generator.normal(size=(5, 2)) * 30 + 100
+    target = generator.normal(size=(5, 2))
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(b.T @ a)
+    sign = np.diag([1.0, np.sign(np.linalg.det(u @ vt))])
+    turn = u @ sign @ vt
+    scale = float(np.trace(np.diag(s) @ sign) / (a**2).sum())
+    shift = target.mean(0) - scale * turn @ source.mean(0)
+    assert np.allclose(similarity(source, target), np.column_stack([scale * turn, shift]))
+
+
+def test_similarity_never_mirrors_a_face() -> None:
+    mirrored = placed(100, 0, 0, 0) * (-1, 1)
+    assert np.linalg.det(similarity(mirrored, TEMPLATE)[:, :2]) > 0
+
+
+@pytest.mark.parametrize(("scale", "degrees"), [(60.0, 0.0), (150.0, 25.0), (150.0, -40.0)])
+def test_landmarks_land_on_the_template(scale: float, degrees: float) -> None:
+    points = placed(scale, degrees, 120, 80)
+    crop = align_face(dots(points, 400, 400), points, 96)
+    for x, y in TEMPLATE * 96:
+        window = crop[round(y) - 6 : round(y) + 7, round(x) - 6 : round(x) + 7].astype(float)
+        rows, columns = np.mgrid[round(y) - 6 : round(y) + 7, round(x) - 6 : round(x) + 7] + 0.5
+        window[window < window.max() / 2] = 0
+        assert abs((rows * window).sum() / window.sum() - y) < 0.7
+        assert abs((columns * window).sum() / window.sum() - x) < 0.7
+
+
+def test_a_picture_that_is_already_the_crop_comes_back_unchanged() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (48, 48), dtype=np.uint8)
+    difference = align_face(picture, TEMPLATE * 48, 48).astype(int) - picture
+    assert abs(difference).max() <= 1
+
+
+def test_colour_and_gray_pictures_give_the_same_gray_crop() -> None:
+    gray = np.random.default_rng(2).integers(0, 256, (120, 160), dtype=np.uint8)
+    gray = np.asarray(cv2.GaussianBlur(gray, (0, 0), 2), dtype=np.uint8)
+    points = placed(70, 10, 40, 30)
+    of_gray = align_face(gray, points, 48)
+    of_colour = align_face(np.repeat(gray[:, :, None], 3, axis=2), points, 48)
+    assert of_gray.shape == (48, 48)
+    assert of_gray.dtype == np.uint8
+    assert abs(of_gray.astype(int) - of_colour).max() <= 1
+
+
+def test_a_large_face_is_averaged_rather_than_subsampled() -> None:
+    checkerboard = np.indices((800, 800)).sum(axis=0) % 2 * 255
+    crop = align_face(checkerboard.astype(np.uint8), placed(700, 0, 50, 50), 48)
+    assert abs(crop.astype(int) - 127).max() < 12
+
+
+def test_a_face_at_the_edge_of_the_picture_repeats_the_edge() -> None:
+    picture = np.full((50, 50), 90, dtype=np.uint8)
+    assert (align_face(picture, placed(60, 0, -30, -30), 48) == 90).all()
+
+
+def test_align_box_puts_the_box_where_the_template_has_it() -> None:
+    picture = np.zeros((300, 300), dtype=np.uint8)
+    box = Box(100, 60, TEMPLATE_BOX.width * 120, TEMPLATE_BOX.height * 120)
+    picture[60 : 60 + round(box.height), 100 : 100 + round(box.width)] = 255
+    crop = align_box(picture, box, 100)
+    rows, columns = np.nonzero(crop > 127)
+    assert abs(columns.min() - TEMPLATE_BOX.x * 100) <= 1
+    assert abs(rows.min() - TEMPLATE_BOX.y * 100) <= 1
+    assert abs(columns.max() + 1 - (TEMPLATE_BOX.x + TEMPLATE_BOX.width) * 100) <= 1
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "words"),
+    [
+        (np.zeros((5, 2)), "coincide"),
+        (np.full((5, 2), np.nan), "not finite"),
+        (np.zeros((4, 2)), "five points"),
+        ([[0, 0], [1, 1], [2, 2], [3, 3], [math.inf, 0]], "not finite"),
+    ],
+)
+def test_landmarks_that_cannot_be_used_are_refused(landmarks: npt.ArrayLike, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        align_face(np.zeros((20, 20), dtype=np.uint8), landmarks, 48)
+
+
+@pytest.mark.parametrize(
+    ("image", "size", "words"),
+    [
+        (np.zeros((20, 20), dtype=np.float32), 48, "float32"),
+        (np.zeros((20, 20, 4), dtype=np.uint8), 48, "shape"),
+        (np.zeros((0, 20), dtype=np.uint8), 48, "0, 20"),
+        (np.zeros((20, 20), dtype=np.uint8), 0, "crop of 0"),
+        (np.zeros((1, 40000), dtype=np.uint8), 48, "32766"),
+    ],
+)
+def test_pictures_that_cannot_be_used_are_refused(image: npt.NDArray[np.uint8], size: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        align_face(image, TEMPLATE * 20, size)
+
+
+@pytest.mark.parametrize("box", [Box(0, 0, 0, 5), Box(0, 0, 5, -1), Box(math.nan, 0, 5, 5)])
+def test_a_box_without_a_size_is_refused(box: Box) -> None:
+    with pytest.raises(ValueError, match="positive size"):
+        align_box(np.zeros((20, 20), dtype=np.uint8), box, 48)
