@@ -1,0 +1,65 @@
+"""The one place that asks the time.
+
+Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the network corrects it: a
+Raspberry Pi has no battery-backed clock. The *boot* clock counts from the start of the machine, never jumps, and is
+the only one used for durations.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instant:
+    """A moment on both clocks.
+
+    Attributes:
+        boot_ms: milliseconds since the machine started; for durations and order.
+        wall_ms: UTC, milliseconds since 1970; for people and for joining with other machines.
+    """
+
+    boot_ms: int
+    wall_ms: int
+
+    def seconds_since(self, earlier: Instant) -> float:
+        """Return the seconds from ``earlier`` to here by the boot clock."""
+        return (self.boot_ms - earlier.boot_ms) / 1000.0
+
+    def shifted(self, seconds: float) -> Instant:
+        """Return the moment ``seconds`` later (earlier when negative) on both clocks."""
+        ms = round(seconds * 1000)
+        return Instant(self.boot_ms + ms, self.wall_ms + ms)
+
+
+def now() -> Instant:
+    """Return the present moment on both clocks."""
+    return Instant(boot_ms=boot_ns() // 1_000_000, wall_ms=time.time_ns() // 1_000_000)
+
+
+def boot_ns() -> int:
+    """Return nanoseconds since the machine started, suspend included where the system can tell."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def boot_seconds() -> float:
+    """Return seconds since the machine started; for durations and deadlines."""
+    return boot_ns() / 1e9
+
+
+def boot_id() -> str:
+    """Return the kernel's identifier of this start of the machine (a UUID), or ``unknown`` where there is none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
+
+
+def is_synchronised(flag: Path = _SYNCHRONIZED) -> bool:
+    """Tell whether systemd's time service has set the wall clock from the network since boot."""
+    return flag.exists()

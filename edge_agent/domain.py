@@ -1,0 +1,337 @@
+"""The words of the project as frozen value types. Nothing here does I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from edge_agent.clock import Instant
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Image = npt.NDArray[np.uint8]
+
+
+class Emotion(StrEnum):
+    """The eight categories of FER+, in the order used everywhere (Barsoum et al. 2016)."""
+
+    NEUTRAL = "neutral"
+    HAPPINESS = "happiness"
+    SURPRISE = "surprise"
+    SADNESS = "sadness"
+    ANGER = "anger"
+    DISGUST = "disgust"
+    FEAR = "fear"
+    CONTEMPT = "contempt"
+
+
+EMOTIONS: tuple[Emotion, ...] = tuple(Emotion)
+POSITIVE = frozenset({Emotion.HAPPINESS})
+NEGATIVE = frozenset({Emotion.SADNESS, Emotion.ANGER, Emotion.DISGUST, Emotion.FEAR, Emotion.CONTEMPT})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from a camera.
+
+    Attributes:
+        image: uint8, height × width × 3, BGR.
+        at: when it was taken.
+        number: counts the frames of this camera from 0; gaps are frames that were dropped.
+    """
+
+    image: Image
+    at: Instant
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the picture as given; x and y are its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return self.width * self.height
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box, x and y in pixels."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def overlap(self, other: Box) -> float:
+        """Return intersection over union with ``other``, 0…1."""
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face found in a picture.
+
+    Attributes:
+        box: where, in pixels.
+        score: how sure the detector is, 0…1.
+        landmarks: five points (x, y) in pixels: right eye, left eye, nose, right and left corner of the mouth of the
+            person, which is left to right in a picture that is not mirrored.
+    """
+
+    box: Box
+    score: float
+    landmarks: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Probabilities of one face at one instant.
+
+    Attributes:
+        probabilities: eight values in the order of ``EMOTIONS``, summing to 1.
+    """
+
+    probabilities: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.probabilities) != len(EMOTIONS):
+            raise ValueError(f"an expression has {len(EMOTIONS)} probabilities, not {len(self.probabilities)}")
+
+    @property
+    def dominant(self) -> Emotion:
+        """The category with the largest probability."""
+        return EMOTIONS[max(range(len(EMOTIONS)), key=self.probabilities.__getitem__)]
+
+    @property
+    def confidence(self) -> float:
+        """The largest probability."""
+        return max(self.probabilities)
+
+    @property
+    def valence(self) -> float:
+        """Derived valence in −1…1: probability of happiness minus that of the negative categories.
+
+        Surprise and neutral count as 0. It is derived from the probabilities, not measured; label it so wherever shown.
+        """
+        by_emotion = dict(zip(EMOTIONS, self.probabilities, strict=True))
+        return sum(by_emotion[e] for e in POSITIVE) - sum(by_emotion[e] for e in NEGATIVE)
+
+    def as_dict(self) -> dict[str, float]:
+        """Return category name → probability, in order."""
+        return {e.value: p for e, p in zip(EMOTIONS, self.probabilities, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One tracked face in one frame.
+
+    Attributes:
+        track: number of the track, unique within a run of the agent; identifies a face over frames, never a person.
+        face: where it is.
+        raw: the classifier's probabilities for this frame.
+        smoothed: the probabilities smoothed over time.
+        emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
+        primary: whether this is the participant's face (largest and most central).
+        quality: 0…1, how fit the crop is for reading (size, sharpness, light).
+    """
+
+    track: int
+    face: Face
+    raw: Expression
+    smoothed: Expression
+    emotion: Emotion | None
+    primary: bool
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What was seen in one frame; no observation means *no face*."""
+
+    at: Instant
+    frame_number: int
+    frame_width: int
+    frame_height: int
+    observations: tuple[Observation, ...]
+
+    @property
+    def primary(self) -> Observation | None:
+        """The participant's face, or ``None``."""
+        return next((o for o in self.observations if o.primary), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionRow:
+    """One track over one recording interval, as it is recorded.
+
+    Attributes:
+        at: end of the interval.
+        track: as in ``Observation``.
+        frames: frames the means are taken over, at least 1.
+        mean: mean raw probabilities.
+        smoothed: smoothed probabilities at the end of the interval.
+        emotion: smoothed label at the end; ``None`` is *uncertain*.
+        face_size: mean height of the face in pixels.
+        quality: mean quality, 0…1.
+        primary: whether it was the participant's face in most of the frames.
+    """
+
+    at: Instant
+    track: int
+    frames: int
+    mean: Expression
+    smoothed: Expression
+    emotion: Emotion | None
+    face_size: float
+    quality: float
+    primary: bool
+
+
+class VitalKind(StrEnum):
+    """What a reading measures; the unit is fixed by the kind."""
+
+    HEART_RATE = "heart_rate"
+    SYSTOLIC = "systolic"
+    DIASTOLIC = "diastolic"
+    MEAN_ARTERIAL = "mean_arterial"
+    RR_INTERVAL = "rr_interval"
+
+    @property
+    def unit(self) -> str:
+        """The UCUM unit in which values of this kind are kept."""
+        return _UNITS[self]
+
+    @property
+    def plausible(self) -> tuple[float, float]:
+        """The range outside which a reading is flagged ``out_of_range``; it is never dropped."""
+        return _PLAUSIBLE[self]
+
+
+_UNITS = {
+    VitalKind.HEART_RATE: "/min",
+    VitalKind.SYSTOLIC: "mm[Hg]",
+    VitalKind.DIASTOLIC: "mm[Hg]",
+    VitalKind.MEAN_ARTERIAL: "mm[Hg]",
+    VitalKind.RR_INTERVAL: "s",
+}
+_PLAUSIBLE = {
+    VitalKind.HEART_RATE: (25.0, 250.0),
+    VitalKind.SYSTOLIC: (50.0, 250.0),
+    VitalKind.DIASTOLIC: (30.0, 160.0),
+    VitalKind.MEAN_ARTERIAL: (30.0, 200.0),
+    VitalKind.RR_INTERVAL: (0.24, 2.4),
+}
+
+
+class VitalFlag(StrEnum):
+    """What is special about a reading."""
+
+    OUT_OF_RANGE = "out_of_range"
+    CONTACT_LOST = "contact_lost"
+    MANUAL = "manual"
+    ESTIMATED = "estimated"
+    SIMULATED = "simulated"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, slots=True)
+class VitalReading:
+    """One physiological value.
+
+    Attributes:
+        at: when it was measured.
+        kind: what was measured.
+        value: in the unit of the kind.
+        source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
+        flags: what is special about it.
+    """
+
+    at: Instant
+    kind: VitalKind
+    value: float
+    source: str
+    flags: frozenset[VitalFlag] = field(default_factory=frozenset)
+
+    def checked(self) -> VitalReading:
+        """Return this reading, flagged ``out_of_range`` when its value is implausible."""
+        low, high = self.kind.plausible
+        if low <= self.value <= high:
+            return self
+        return VitalReading(self.at, self.kind, self.value, self.source, self.flags | {VitalFlag.OUT_OF_RANGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """An interval in which a source that should have spoken did not, and why.
+
+    Attributes:
+        source: ``camera``, ``mqtt`` or a vital's source.
+        reason: a short word such as ``stalled``, ``no_face`` or ``disconnected``.
+    """
+
+    source: str
+    start: Instant
+    end: Instant
+    reason: str
+
+
+class Purpose(StrEnum):
+    """Why a session is recorded. Inferring emotions at work and in education is refused unless medical or safety."""
+
+    RESEARCH = "research"
+    MEDICAL = "medical"
+    SAFETY = "safety"
+    PERSONAL = "personal"
+    DEMONSTRATION = "demonstration"
+
+
+class MarkerKind(StrEnum):
+    """What happened at a marker."""
+
+    STIMULUS_START = "stimulus_start"
+    STIMULUS_END = "stimulus_end"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An instant in a session; a stimulus start opens the condition that it names."""
+
+    at: Instant
+    kind: MarkerKind
+    label: str
+    session: int | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A pseudonymous code, never a name."""
+
+    id: int
+    code: str
+    created_ms: int
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A named interval of the timeline with one participant, purpose and consent; ``end_ms`` is ``None`` while open."""
+
+    id: int
+    participant: str
+    purpose: Purpose
+    name: str
+    start_ms: int
+    end_ms: int | None
+    simulated: bool = False

@@ -1,0 +1,80 @@
+"""Every error that Affect Edge raises on purpose.
+
+Each message names the value that was wrong and what to do about it, so that a command can print it as it is.
+Adapters translate the errors of their libraries into these once, with ``raise … from``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class AffectEdgeError(Exception):
+    """Base of all our errors; its text is fit to be shown to a person."""
+
+
+class ConfigError(AffectEdgeError):
+    """The configuration is wrong; the text names key, value, what is allowed, and the line where it can be told."""
+
+
+class CameraReason(StrEnum):
+    """Why a camera gave no frame."""
+
+    NOT_FOUND = "not_found"
+    BUSY = "busy"
+    NO_PERMISSION = "no_permission"
+    STALLED = "stalled"
+    END_OF_FILE = "end_of_file"
+    LIBCAMERA_MISSING = "libcamera_missing"
+    UNREADABLE = "unreadable"
+
+
+class CameraError(AffectEdgeError):
+    """A camera could not be opened or gave no frame.
+
+    Attributes:
+        reason: the kind of failure, for programs.
+        cure: what a person can do, one sentence.
+    """
+
+    def __init__(self, reason: CameraReason, problem: str, cure: str) -> None:
+        super().__init__(f"{problem} {cure}")
+        self.reason = reason
+        self.problem = problem
+        self.cure = cure
+
+
+class ModelError(AffectEdgeError):
+    """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is missing."""
+
+
+class PictureError(AffectEdgeError):
+    """A picture is missing, broken or too large to be read."""
+
+
+class StoreError(AffectEdgeError):
+    """The database cannot be used: newer version, not a database, no permission, disk full, in use."""
+
+
+class DataFileError(AffectEdgeError):
+    """A file to be imported has a bad row; nothing of it was imported."""
+
+
+class StudyError(AffectEdgeError):
+    """A study rule was broken: unknown participant, consent missing, session already open."""
+
+
+class MqttError(AffectEdgeError):
+    """The MQTT settings cannot work (certificate missing, bad address); an unreachable broker is no error."""
+
+
+class ServerError(AffectEdgeError):
+    """The dashboard or the live feed cannot listen: port taken, no permission."""
+
+
+class StatisticsError(AffectEdgeError):
+    """A test cannot be computed from the data given; the text says how many participants are needed."""
+
+
+class TrainingError(AffectEdgeError):
+    """A recipe, data set or checkpoint cannot be used for training."""

@@ -1,0 +1,1 @@
+"""Where physiological readings come from."""

@@ -1,0 +1,63 @@
+"""A named thread with a stop event; when it dies unexpectedly, whoever supervises is told and ends the agent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Worker(ABC):
+    """A thread that runs ``work`` until ``stop`` is called.
+
+    Args:
+        name: of the thread, seen in logs and in ``top -H``.
+        on_death: called in the dying thread with this worker and the error, when ``work`` raised.
+    """
+
+    def __init__(self, name: str, on_death: Callable[[Worker, Exception], None] | None = None) -> None:
+        self.name = name
+        self.error: Exception | None = None
+        self.on_death = on_death
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @abstractmethod
+    def work(self) -> None:
+        """Do the work; return when ``stopping`` is set. Raising ends the agent."""
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set once the worker should end."""
+        return self._stopping
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; returns at once."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait at most ``timeout_s`` seconds for the thread; return whether it has ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.work()
+        except Exception as error:  # the top of a worker: logged, kept, and passed on
+            log.critical("worker %s died: %s", self.name, error, exc_info=True)
+            self.error = error
+            if self.on_death is not None:
+                self.on_death(self, error)
