@@ -1,11 +1,11 @@
 """What can go wrong while training, as sentences that name the value and the cure."""
 
-from edge_agent.errors import AffectEdgeError
+from edge_agent.errors import TrainingError
 
 
-class DataError(AffectEdgeError):
+class DataError(TrainingError):
     """Training data that cannot be used; the message names the file and, in a table, its row and column."""
 
 
-class RecipeError(AffectEdgeError):
+class RecipeError(TrainingError):
     """A recipe, or a choice on the command line, that cannot be followed."""

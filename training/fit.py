@@ -8,7 +8,6 @@ seed and the epoch's number alone, so a run that was interrupted and resumed end
 import csv
 import itertools
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from training.errors import DataError, RecipeError
 from training.recipe import Schedule
@@ -46,7 +46,7 @@ class Task(Protocol):
     @property
     def steps_per_epoch(self) -> int: ...
 
-    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+    def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
         """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else random.
 
         A batch is any sequence of tensors that :meth:`loss` understands; the loop makes the four-dimensional ones
@@ -63,8 +63,10 @@ class Task(Protocol):
         ...
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Figures of ``module`` on held-back data. Called each epoch with the averaged weights, in eval mode and without
-        gradients, never under autocast. The same keys every time."""
+        """Figures of ``module`` on held-back data; the same keys every time.
+
+        Called each epoch with the averaged weights, in eval mode, without gradients, never under autocast.
+        """
         ...
 
 
@@ -111,7 +113,7 @@ def fit(task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool
         state.average.eval()
         with torch.no_grad():
             checked = task.validate(state.average.module)
-        row: dict[str, float] = {"epoch": epoch + 1, "lr": state.cycle.get_last_lr()[0]}
+        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(state.cycle.get_last_lr()[0])}
         row |= {f"train_{name}": value for name, value in figures.items()}
         row |= {f"valid_{name}": value for name, value in checked.items()}
         row["pictures_per_second"] = task.steps_per_epoch * schedule.batch / trained
@@ -131,7 +133,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers that follows fast at first: decay is at most (1+n)/(10+n)."""
+    """An exponential moving average of weights and buffers; at first it follows fast: decay ≤ (1 + n) / (10 + n)."""
 
     def blend(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
         n = int(updates)
@@ -141,7 +143,7 @@ def moving_average(module: nn.Module, decay: float) -> AveragedModel:
 
 
 def _begin(task: Task, schedule: Schedule) -> _State:
-    module = task.module.to(memory_format=torch.channels_last)
+    module = convert_conv2d_weight_memory_format(task.module, torch.channels_last)
     groups = parameter_groups(module, schedule.weight_decay)
     optimizer: Optimizer
     if schedule.optimizer == "sgd":
@@ -189,7 +191,7 @@ def _step(
     if not torch.isfinite(loss):
         raise DataError(f"the loss became {float(loss)}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     if schedule.clip_norm is not None:
         nn.utils.clip_grad_norm_(state.module.parameters(), schedule.clip_norm)
     state.optimizer.step()
@@ -211,13 +213,13 @@ def _save(folder: Path, state: _State, rows: Sequence[Mapping[str, float]], sche
     }
     part = folder / f"{CHECKPOINT}.part"
     torch.save(held, part)
-    os.replace(part, folder / CHECKPOINT)
+    part.replace(folder / CHECKPOINT)
     part = folder / f"{CURVES}.part"
     with part.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, fieldnames=list(rows[0]))
         table.writeheader()
         table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-    os.replace(part, folder / CURVES)
+    part.replace(folder / CURVES)
 
 
 def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[dict[str, float]]:
@@ -230,7 +232,7 @@ def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[di
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
     if held["seed"] != seed or held["schedule"] != schedule.model_dump():
-        raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or begin without --resume")
+        raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")
     try:
         state.module.load_state_dict(held["module"])
         state.average.load_state_dict(held["average"])

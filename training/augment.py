@@ -1,0 +1,92 @@
+"""Random changes to a batch of grey faces, all pictures at once, so that two cores keep the network busy."""
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from training.recipe import Section
+
+
+class Augmentation(Section):
+    """How much a face may differ from its picture. Each change is drawn anew for every picture and epoch."""
+
+    flip: Annotated[float, Field(ge=0, le=1, description="chance to be mirrored")] = 0.5
+    roll: Annotated[float, Field(ge=0, le=180, description="largest turn in the picture plane, degrees")] = 18.0
+    scale: Annotated[float, Field(ge=0, lt=1, description="largest change of size, as a share")] = 0.15
+    shift: Annotated[float, Field(ge=0, lt=1, description="largest shift, as a share of the edge")] = 0.1
+    light: Annotated[float, Field(ge=0, lt=1, description="largest change of contrast and of brightness")] = 0.3
+    blur: Annotated[float, Field(ge=0, le=1, description="chance to lose detail as a small face does")] = 0.15
+    noise: Annotated[float, Field(ge=0, le=1, description="largest standard deviation of sensor noise")] = 0.03
+    erase: Annotated[float, Field(ge=0, le=1, description="chance that a square is covered with grey noise")] = 0.5
+    erase_edge: Annotated[float, Field(gt=0, lt=1, description="largest edge of that square, as a share")] = 0.4
+
+
+def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Change each picture at random.
+
+    Args:
+        pictures: float32, N × 1 × H × W, 0…1.
+        how: the bounds of the changes.
+        generator: the only source of randomness.
+
+    Returns:
+        float32, N × 1 × H × W, 0…1; a new tensor.
+    """
+    changed = move(pictures, how, generator)
+    changed = _blur(changed, how.blur, generator)
+    changed = _relight(changed, how, generator)
+    return _erase(changed, how, generator).clamp_(0, 1)
+
+
+def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Mirror, roll, scale and shift each picture with one resampling; what enters from outside repeats the border."""
+    n = len(pictures)
+    angle = _spread(n, math.radians(how.roll), generator)
+    size = 1 + _spread(n, how.scale, generator)
+    mirror = 1 - 2 * (_uniform(n, generator) < how.flip).float()
+    cosine, sine = torch.cos(angle) * size, torch.sin(angle) * size
+    across, down = (_spread(n, 2 * how.shift, generator) for _ in range(2))
+    rows = [torch.stack([cosine * mirror, -sine, across], 1), torch.stack([sine * mirror, cosine, down], 1)]
+    grid = functional.affine_grid(torch.stack(rows, 1), list(pictures.shape), align_corners=False)
+    return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    chosen = (_uniform(len(pictures), generator) < chance).view(-1, 1, 1, 1)
+    small = functional.avg_pool2d(pictures, 2)
+    coarse = functional.interpolate(small, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.where(chosen, coarse, pictures)
+
+
+def _relight(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    n = len(pictures)
+    contrast = (1 + _spread(n, how.light, generator)).view(-1, 1, 1, 1)
+    brightness = _spread(n, how.light / 2, generator).view(-1, 1, 1, 1)
+    mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
+    grain = torch.randn(pictures.shape, generator=generator) * (_uniform(n, generator) * how.noise).view(-1, 1, 1, 1)
+    return (pictures - mean) * contrast + mean + brightness + grain
+
+
+def _erase(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    n, _, height, width = pictures.shape
+    edge = _uniform(n, generator) * how.erase_edge * (_uniform(n, generator) < how.erase)
+    top, left = (_uniform(n, generator) * (1 - edge) for _ in range(2))
+    y = ((torch.arange(height) + 0.5) / height).view(1, -1)
+    x = ((torch.arange(width) + 0.5) / width).view(1, -1)
+    in_rows = (y > top[:, None]) & (y < (top + edge)[:, None])
+    in_columns = (x > left[:, None]) & (x < (left + edge)[:, None])
+    covered = (in_rows[:, :, None] & in_columns[:, None, :]).unsqueeze(1)
+    return torch.where(covered, torch.rand(pictures.shape, generator=generator), pictures)
+
+
+def _uniform(n: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=generator)
+
+
+def _spread(n: int, limit: float, generator: torch.Generator) -> Tensor:
+    """Uniform in −limit…limit."""
+    return (2 * _uniform(n, generator) - 1) * limit

@@ -1,0 +1,293 @@
+"""Labelled faces: FER2013 in its published CSV form, FER+ votes beside it, or a folder of pictures a category.
+
+Everything is checked while it is read; a fault names the file, the row (the header is row 1) and the column, and then
+nothing is loaded. What was parsed is kept as arrays in a cache folder, because parsing takes longer than an epoch of a
+small run.
+"""
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.domain import Emotion
+from training.errors import DataError
+
+EDGE = 48
+"""Height and width of a FER2013 picture in pixels."""
+EXPRESSIONS = tuple(emotion.value for emotion in Emotion)
+"""The eight FER+ categories, in the order of the vote columns and of the model's first head."""
+FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven FER2013 classes, in the order of their numbers and of the model's second head."""
+FER2013_AS_EXPRESSION = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+USAGES = ("Training", "PublicTest", "PrivateTest")
+VOTE_COLUMNS = (*EXPRESSIONS, "unknown", "NF")
+NO_LABEL = -1
+
+_FER2013_COLUMNS = ("emotion", "pixels", "Usage")
+_PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
+_CACHE_FORM = 1
+_OPENERS: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Pictures of faces with what people said about them.
+
+    ``pictures``
+        uint8, N × 48 × 48, grey.
+    ``fer2013``
+        int64, N: index into :data:`FER2013`, or -1 where there is no such label.
+    ``votes``
+        uint8, N × 10: the FER+ votes in the order of :data:`VOTE_COLUMNS`; a row of zeros where nobody voted.
+    ``usage``
+        int8, N: index into :data:`USAGES`.
+    """
+
+    pictures: NDArray[np.uint8]
+    fer2013: NDArray[np.int64]
+    votes: NDArray[np.uint8]
+    usage: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Faces":
+        """The faces at a mask or at indices."""
+        return Faces(self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen])
+
+    def of_usage(self, usage: str) -> "Faces":
+        """The faces of one split.
+
+        Raises:
+            DataError: when there is no such split, or it is empty.
+        """
+        if usage not in USAGES:
+            raise DataError(f"usage {usage!r} is not one of {', '.join(USAGES)}")
+        chosen = self.take(self.usage == USAGES.index(usage))
+        if len(chosen) == 0:
+            raise DataError(f"the data hold no picture of usage {usage}")
+        return chosen
+
+    def without_blank(self) -> "Faces":
+        """The faces without pictures of one single grey (FER2013 has twelve that are black)."""
+        flat = self.pictures.reshape(len(self), -1)
+        return self.take(flat.max(axis=1) != flat.min(axis=1))
+
+
+def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = None) -> Faces:
+    """Read a FER2013 CSV (``.csv``, ``.csv.gz`` or ``.csv.xz``), with its FER+ votes if given, or a folder of pictures.
+
+    Row i of ``votes`` belongs to row i of ``data``; the votes may go on further (the published file holds splits that a
+    copy of the data may lack). ``cache`` is a folder for the parsed arrays; without it nothing is kept.
+
+    Raises:
+        DataError: naming the file and, in a table, the row and the column.
+    """
+    if data.is_dir():
+        if votes is not None:
+            raise DataError(f"--votes belong to a FER2013 table, and {data} is a folder; leave --votes out")
+        return load_folder(data)
+    faces = _cached(data, cache) if cache is not None else read_fer2013(data)
+    return faces if votes is None else replace(faces, votes=read_votes(votes, faces.usage))
+
+
+def read_fer2013(path: Path) -> Faces:
+    """Parse a FER2013 table (columns ``emotion``, ``pixels``, ``Usage``), without votes.
+
+    Raises:
+        DataError: naming file, row and column of the first fault.
+    """
+    pictures, labels, usages = bytearray(), [], []
+    for row, cells in _rows(path, _FER2013_COLUMNS):
+        labels.append(_choice(path, row, "emotion", cells["emotion"], tuple("0123456")))
+        pictures += _pixels(path, row, cells["pixels"])
+        usages.append(_choice(path, row, "Usage", cells["Usage"], USAGES))
+    if not labels:
+        raise DataError(f"{path}: holds no picture, only a header")
+    return Faces(
+        pictures=np.frombuffer(bytes(pictures), dtype=np.uint8).reshape(-1, EDGE, EDGE),
+        fer2013=np.array(labels, dtype=np.int64),
+        votes=np.zeros((len(labels), len(VOTE_COLUMNS)), dtype=np.uint8),
+        usage=np.array(usages, dtype=np.int8),
+    )
+
+
+def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Parse the FER+ votes of the pictures whose splits are ``usage``: uint8, N × 10.
+
+    Raises:
+        DataError: naming file, row and column of the first fault; also when the rows cannot belong to the pictures.
+    """
+    counts: list[list[int]] = []
+    for row, cells in _rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
+        if len(counts) == len(usage):
+            break
+        split, wanted = cells["Usage"], USAGES[usage[len(counts)]]
+        if split != wanted:
+            raise DataError(
+                f"{path}: row {row}, column Usage: {split!r} where the picture of that row is {wanted}; "
+                "the votes belong to another copy of the data"
+            )
+        counts.append([_count(path, row, name, cells[name]) for name in VOTE_COLUMNS])
+    if len(counts) < len(usage):
+        raise DataError(f"{path}: holds {len(counts)} rows of votes for {len(usage)} pictures")
+    return np.array(counts, dtype=np.uint8)
+
+
+def load_folder(folder: Path, usage: str = "Training") -> Faces:
+    """Read pictures of faces from one subfolder a category, named as in FER+ or as in FER2013.
+
+    A picture counts as ten votes for its category. It is made grey and scaled to 48 × 48 pixels.
+
+    Raises:
+        DataError: naming the subfolder or picture that cannot be used.
+    """
+    import cv2
+
+    pictures, fer2013, votes = [], [], []
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        category = _category(subfolder)
+        for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in _PICTURES):
+            picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            if picture is None:
+                raise DataError(f"{path}: is not a picture that can be read; remove or replace it")
+            pictures.append(cv2.resize(picture, (EDGE, EDGE), interpolation=cv2.INTER_AREA))
+            known = category in FER2013_AS_EXPRESSION
+            fer2013.append(FER2013_AS_EXPRESSION.index(category) if known else NO_LABEL)
+            votes.append([10 if name == category else 0 for name in VOTE_COLUMNS])
+    if not pictures:
+        raise DataError(f"{folder}: holds no picture in a subfolder named {', '.join(EXPRESSIONS)}")
+    return Faces(
+        pictures=np.stack(pictures).astype(np.uint8),
+        fer2013=np.array(fer2013, dtype=np.int64),
+        votes=np.array(votes, dtype=np.uint8),
+        usage=np.full(len(pictures), USAGES.index(usage), dtype=np.int8),
+    )
+
+
+def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The FER+ majority category of each picture, -1 where there is none (Barsoum et al. 2016, "majority voting").
+
+    Single votes are dropped as noise; the top category must then hold more than half of the rest and be one of the
+    eight.
+    """
+    kept = np.where(votes > 1, votes, 0).astype(np.int64)
+    top = kept.argmax(axis=1)
+    clear = 2 * kept.max(axis=1) > kept.sum(axis=1)
+    return np.where(clear & (top < len(EXPRESSIONS)), top, NO_LABEL)
+
+
+def soft_targets(faces: Faces) -> NDArray[np.float32]:
+    """Probabilities of the eight categories to learn: float32, N × 8; a row of zeros where nothing can be learnt.
+
+    The votes of more than one person, as shares (Barsoum et al. 2016, "probabilistic label drawing" without the
+    drawing). Where nobody voted at all the FER2013 class counts; where most saw no face or an unknown expression
+    nothing does.
+    """
+    kept = np.where(faces.votes > 1, faces.votes, 0).astype(np.float32)
+    shares = kept[:, : len(EXPRESSIONS)]
+    shares[kept.argmax(axis=1) >= len(EXPRESSIONS)] = 0
+    unvoted = ~faces.votes.any(axis=1) & (faces.fer2013 != NO_LABEL)
+    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
+    shares[unvoted, as_expression[faces.fer2013[unvoted]]] = 1
+    total = shares.sum(axis=1, keepdims=True)
+    return shares / np.maximum(total, 1)
+
+
+def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
+    """Cut off about ``share`` of the faces: (to learn from, held back).
+
+    Decided by the picture itself, so that the cut is the same for every seed and copies of a picture stay together.
+    """
+    bucket = np.array([zlib.crc32(picture.tobytes()) for picture in faces.pictures], dtype=np.float64) / 2**32
+    held = bucket < share
+    return faces.take(~held), faces.take(held)
+
+
+def _cached(path: Path, cache: Path) -> Faces:
+    """Read a table from the cache, or parse it and put it there; a changed file has another key."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    key = f"{_CACHE_FORM}|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    kept = cache / f"fer2013-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    if kept.exists():
+        with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(kept) as arrays:
+            return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
+    faces = read_fer2013(path)
+    cache.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(part, pictures=faces.pictures, fer2013=faces.fer2013, votes=faces.votes, usage=faces.usage)
+    part.replace(kept)
+    return faces
+
+
+@contextlib.contextmanager
+def _open_table(path: Path) -> Iterator[TextIO]:
+    """Open a plain, gzip or xz table as text; what goes wrong while reading becomes a DataError."""
+    try:
+        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="") as file:
+            yield file
+    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: is cut off or not a {path.suffix} file: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: is not a table in text form: {error}") from error
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table as (number, cells by column); the header is row 1 and may hold further columns."""
+    with _open_table(path) as file:
+        table = csv.reader(file)
+        header = [name.strip() for name in next(table, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise DataError(f"{path}: row 1: column {missing[0]} is missing; expected {', '.join(columns)}")
+        for row, cells in enumerate(table, start=2):
+            if len(cells) != len(header):
+                raise DataError(f"{path}: row {row}: holds {len(cells)} columns where the header names {len(header)}")
+            yield row, dict(zip(header, cells, strict=True))
+
+
+def _choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
+    if text.strip() not in choices:
+        raise DataError(f"{path}: row {row}, column {column}: {text[:40]!r} is not one of {', '.join(choices)}")
+    return choices.index(text.strip())
+
+
+def _pixels(path: Path, row: int, text: str) -> bytes:
+    try:
+        pixels = bytes(map(int, text.split()))
+    except ValueError as error:
+        raise DataError(f"{path}: row {row}, column pixels: a value is not a number from 0 to 255: {error}") from error
+    if len(pixels) != EDGE * EDGE:
+        raise DataError(f"{path}: row {row}, column pixels: {len(pixels)} values where {EDGE * EDGE} make a picture")
+    return pixels
+
+
+def _count(path: Path, row: int, column: str, text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > 255:
+        raise DataError(f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes")
+    return int(text)
+
+
+def _category(subfolder: Path) -> str:
+    name = subfolder.name.lower()
+    if name in FER2013:
+        return FER2013_AS_EXPRESSION[FER2013.index(name)]
+    if name not in EXPRESSIONS:
+        raise DataError(f"{subfolder}: no category has this name; use {', '.join(EXPRESSIONS)}")
+    return name

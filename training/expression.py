@@ -1,0 +1,143 @@
+"""The expression classifier's part of the training: its recipe, and its task for the one training loop."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.augment import Augmentation, augment
+from training.datasets import EXPRESSIONS, FER2013, NO_LABEL, Faces, majority, soft_targets
+from training.models.small_resnet import SmallResNet
+from training.recipe import Recipe, Section
+
+log = logging.getLogger(__name__)
+
+HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
+_CHUNK = 512
+
+
+class Data(Section):
+    """Which of the faces are learnt from, and what is cut off them."""
+
+    usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = "Training"
+    held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves and temperature")] = 0.05
+    mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
+    deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = 0.255
+
+
+class Network(Section):
+    """The shape of :class:`training.models.small_resnet.SmallResNet`."""
+
+    architecture: Literal["small-resnet"]
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)]
+    blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)]
+    dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
+
+    def build(self) -> SmallResNet:
+        """The network with its two heads, untrained."""
+        return SmallResNet(self.widths, self.blocks, HEADS, self.dropout)
+
+
+class Loss(Section):
+    """How the two heads are weighed."""
+
+    fer2013_weight: Annotated[float, Field(ge=0, le=10, description="of the second head; the first weighs 1")] = 0.5
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="of the second head")] = 0.1
+
+
+class ExpressionRecipe(Recipe):
+    """A recipe of kind ``expression``."""
+
+    kind: Literal["expression"]
+    uncertain_below: Annotated[float, Field(gt=0, lt=1, description="top probability under which the agent abstains")]
+    data: Data = Data()
+    network: Network
+    augmentation: Augmentation = Augmentation()
+    loss: Loss = Loss()
+
+
+class ExpressionTask:
+    """Learn both heads from faces: FER+ vote shares, and FER2013 classes (:class:`training.fit.Task`)."""
+
+    def __init__(self, recipe: ExpressionRecipe, learn: Faces, held_back: Faces) -> None:
+        self._recipe = recipe
+        self._pictures = torch.from_numpy(learn.pictures).unsqueeze(1)
+        self._shares = torch.from_numpy(soft_targets(learn))
+        self._classes = torch.from_numpy(learn.fer2013)
+        self._held_back = held_back
+        self._module = recipe.network.build()
+
+    @property
+    def module(self) -> nn.Module:
+        """The network being trained."""
+        return self._module
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the data."""
+        return len(self._pictures) // self._recipe.schedule.batch
+
+    def batches(self, _epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Shuffled (pictures normalised N×1×48×48, vote shares N×8, FER2013 classes N)."""
+        order = torch.randperm(len(self._pictures), generator=generator)
+        size = self._recipe.schedule.batch
+        for chosen in torch.split(order[: self.steps_per_epoch * size], size):
+            pictures = augment(self._pictures[chosen].float() / 255, self._recipe.augmentation, generator)
+            yield normalise(pictures, self._recipe.data), self._shares[chosen], self._classes[chosen]
+
+    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Cross-entropy with the vote shares, plus the weighted one with the FER2013 classes."""
+        pictures, shares, classes = batch
+        expression, fer2013 = (logits.float() for logits in module(pictures))
+        voted = shares.sum(dim=1)
+        first = -(shares * functional.log_softmax(expression, dim=1)).sum() / voted.sum().clamp(min=1)
+        known = (classes != NO_LABEL).sum()
+        second = functional.cross_entropy(
+            fer2013, classes, ignore_index=NO_LABEL, reduction="sum", label_smoothing=self._recipe.loss.label_smoothing
+        ) / known.clamp(min=1)
+        right = ((expression.argmax(1) == shares.argmax(1)) & (voted > 0)).sum() / voted.sum().clamp(min=1)
+        figures = {"expression": first.detach(), "fer2013": second.detach(), "agreement": right}
+        return first + self._recipe.loss.fer2013_weight * second, figures
+
+    def validate(self, module: nn.Module) -> Mapping[str, float]:
+        """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
+        expression, fer2013 = predict(module, self._held_back.pictures, self._recipe.data)
+        clear = majority(self._held_back.votes)
+        clear = clear if (clear != NO_LABEL).any() else soft_targets(self._held_back).argmax(axis=1)
+        judged = clear != NO_LABEL
+        entropy = functional.cross_entropy(torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged]))
+        known = self._held_back.fer2013 != NO_LABEL
+        return {
+            "accuracy": _share(expression.argmax(1)[judged] == clear[judged]),
+            "cross_entropy": float(entropy),
+            "fer2013_accuracy": _share(fer2013.argmax(1)[known] == self._held_back.fer2013[known]),
+        }
+
+
+def normalise(pictures: Tensor, data: Data) -> Tensor:
+    """0…1 → what the network sees; the model card says the same as ``scale`` and ``offset``."""
+    return (pictures - data.mean) / data.deviation
+
+
+def predict(
+    module: nn.Module, pictures: NDArray[np.uint8], data: Data
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
+    first, second = [], []
+    module.eval()
+    with torch.no_grad():
+        for chunk in torch.split(torch.from_numpy(pictures).unsqueeze(1), _CHUNK):
+            expression, fer2013 = module(normalise(chunk.float() / 255, data))
+            first.append(expression.numpy())
+            second.append(fer2013.numpy())
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    return float(right.mean()) if len(right) else float("nan")

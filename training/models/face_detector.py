@@ -1,0 +1,115 @@
+"""A small anchor-free face detector with five landmarks, made to be run with int8 weights and activations.
+
+A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a top-down neck adds the
+coarse to the fine; each stride has a head of its own. Each cell of a stride answers three questions: is a face
+centred here (score), how far are its four sides (box), and where are its five points (landmarks). The three come as
+tensors of their own, so that each is quantized with its own range, and distances are linear in units of the stride:
+an exponential would spend the 256 steps on the largest faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+STRIDES = (8, 16, 32)
+KINDS = {"score": 1, "box": 4, "landmarks": 10}
+OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in KINDS)
+"""Names of the outputs in the order in which the network gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels: of the stem (stride 2), at strides 4, 8, 16 and 32, and of neck and heads."""
+
+    stem: int = 16
+    stage4: int = 32
+    stage8: int = 64
+    stage16: int = 96
+    stage32: int = 128
+    neck: int = 64
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Separable(nn.Sequential):
+    """3×3 depthwise, then 1×1, each with batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(ConvBlock(inputs, inputs, 3, stride, groups=inputs), ConvBlock(inputs, outputs))
+
+
+def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
+    """Blocks of which the first halves the resolution."""
+    following = [Separable(outputs, outputs) for _ in range(blocks - 1)]
+    return nn.Sequential(Separable(inputs, outputs, stride=2), *following)
+
+
+class Head(nn.Module):
+    """One shared block, then score (1), box (4) and landmarks (10) of each cell."""
+
+    def __init__(self, channels: int, prior: float = -4.6) -> None:
+        super().__init__()
+        self.shared = Separable(channels, channels)
+        self.score = nn.Conv2d(channels, KINDS["score"], 1)
+        self.box = nn.Conv2d(channels, KINDS["box"], 1)
+        self.landmarks = nn.Conv2d(channels, KINDS["landmarks"], 1)
+        nn.init.constant_(self.score.bias, prior)  # type: ignore[arg-type]
+        nn.init.constant_(self.box.bias, 2.0)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        shared = self.shared(features)
+        return self.score(shared), self.box(shared), self.landmarks(shared)
+
+
+class FaceDetectorNet(nn.Module):
+    """The network of the face detector.
+
+    Args:
+        widths: channels of its parts.
+
+    The input is batch × 3 × height × width, RGB in −1…1, height and width multiples of 32. The nine outputs come in
+    the order of `OUTPUTS`, each batch × channels × height/stride × width/stride: score is a logit; box is the distance
+    from the middle of the cell to the left, upper, right and lower side, landmarks x and y of the five points from
+    there, both in strides.
+    """
+
+    def __init__(self, widths: Widths | None = None) -> None:
+        super().__init__()
+        w = widths or Widths()
+        self.stem = ConvBlock(3, w.stem, 3, stride=2)
+        self.stage4 = stage(w.stem, w.stage4, 2)
+        self.stage8 = stage(w.stage4, w.stage8, 3)
+        self.stage16 = stage(w.stage8, w.stage16, 3)
+        self.stage32 = stage(w.stage16, w.stage32, 3)
+        self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
+        self.merge = nn.ModuleList(Separable(w.neck, w.neck) for _ in range(2))
+        self.heads = nn.ModuleList(Head(w.neck) for _ in STRIDES)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        levels: list[Tensor] = []
+        features = self.stage4(self.stem(pictures))
+        for part in (self.stage8, self.stage16, self.stage32):
+            features = part(features)
+            levels.append(features)
+        return tuple(
+            answer for level, head in zip(self._neck(levels), self.heads, strict=True) for answer in head(level)
+        )
+
+    def _neck(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        fine, middle, coarse = (lateral(level) for lateral, level in zip(self.lateral, levels, strict=True))
+        middle = self.merge[1](middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
+        fine = self.merge[0](fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
+        return [fine, middle, coarse]

@@ -1,0 +1,68 @@
+"""A small residual network for grey faces, made of the operations that run as int8 everywhere: convolution, addition,
+ReLU, mean, full connection."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions with batch norm, added to the input (He et al. 2016, "Deep residual learning")."""
+
+    def __init__(self, into: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.first = _conv(into, out, 3, stride)
+        self.second = _conv(out, out, 3, 1)
+        self.shortcut = nn.Identity() if into == out and stride == 1 else _conv(into, out, 1, stride)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × into × H × W → N × out × H/stride × W/stride."""
+        y = self.second(self.relu(self.first(x)))
+        activated: Tensor = self.relu(y + self.shortcut(x))
+        return activated
+
+
+class SmallResNet(nn.Module):
+    """A 3×3 stem at full size, then one stage a width, each beginning with stride 2, a mean and one head a task.
+
+    Args:
+        widths: channels of the stem and of each stage.
+        blocks: residual blocks of each stage.
+        heads: outputs by name, in order.
+        dropout: share of the mean features dropped while training.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], blocks: Sequence[int], heads: Mapping[str, int], dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_conv(1, widths[0], 3, 1), nn.ReLU())
+        stages: list[nn.Module] = []
+        for before, width, count in zip(widths[:-1], widths[1:], blocks, strict=True):
+            stages += [Block(before, width, 2), *(Block(width, width, 1) for _ in range(count - 1))]
+        self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({name: nn.Linear(widths[-1], size) for name, size in heads.items()})
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its size."""
+        features = self.dropout(self.stages(self.stem(x)).mean(dim=(2, 3)))
+        return tuple(head(features) for head in self.heads.values())
+
+
+def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out),
+    )
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(module, Block):
+        with torch.no_grad():  # each block begins as the identity, so that a high rate is safe from the first step
+            module.second[1].weight.zero_()

@@ -1,0 +1,171 @@
+"""PyTorch network → static int8 TFLite file with its card, the only form in which a model leaves the training.
+
+The ranges of the activations are measured on real pictures (calibration). The network's outputs get the names that the
+card gives them; the runtime finds them again by the tensor names written here.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_quantizer import quantizer
+from ai_edge_quantizer import recipe as quantizer_recipe
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.errors import DataError
+from training.models.cost import multiply_adds, parameters
+
+log = logging.getLogger(__name__)
+
+CARD_SCHEMA = 1
+_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelInput:
+    """What the model is given: real value = pixel (0…255) × ``scale`` + ``offset``."""
+
+    width: int
+    height: int
+    channels: Literal[1, 3]
+    scale: float
+    offset: float
+
+    def real(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 N×H×W or N×H×W×C → float32 N×H×W×C as the network sees it."""
+        shaped = pixels.reshape(-1, self.height, self.width, self.channels)
+        return (shaped * np.float32(self.scale) + np.float32(self.offset)).astype(np.float32)
+
+    def card(self) -> dict[str, object]:
+        """The ``input`` section of the card."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "channels": self.channels,
+            "color": "gray" if self.channels == 1 else "rgb",
+            "layout": "NHWC",
+            "scale": self.scale,
+            "offset": self.offset,
+        }
+
+
+def write_model(
+    module: nn.Module,
+    pixels: PixelInput,
+    outputs: Sequence[str],
+    calibration: NDArray[np.uint8],
+    card: Mapping[str, object],
+    folder: Path,
+    *,
+    labels: Mapping[str, Sequence[str]] | None = None,
+) -> Path:
+    """Quantize ``module`` and write ``NAME.tflite`` and ``NAME.json`` into ``folder``.
+
+    Args:
+        module: takes float32 N × C × H × W, returns a tuple of tensors, one for each of ``outputs``.
+        pixels: geometry and normalisation of the input.
+        outputs: names of the outputs, in the order in which the module returns them.
+        calibration: uint8 N × H × W (× C): a few hundred real pictures, such as the model will see.
+        card: the rest of the card (``name``, ``version``, ``kind``, ``license`` …); ``schema``, ``file``, ``sha256``,
+            ``input``, ``outputs``, ``multiply_adds`` and ``parameters`` are added.
+        folder: made when missing.
+        labels: the labels of those outputs that have some.
+
+    Returns:
+        the path of the card.
+
+    Raises:
+        DataError: when there is nothing to calibrate on.
+    """
+    content = quantize(module, pixels, outputs, calibration)
+    sample = torch.zeros(1, pixels.channels, pixels.height, pixels.width)
+    name = str(card["name"])
+    full: dict[str, object] = {
+        "schema": CARD_SCHEMA,
+        **card,
+        "file": f"{name}.tflite",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "input": pixels.card(),
+        "outputs": _describe_outputs(content, outputs, labels or {}),
+        "multiply_adds": multiply_adds(module, sample),
+        "parameters": parameters(module),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.tflite").write_bytes(content)
+    return write_card(folder / f"{name}.json", full)
+
+
+def write_card(path: Path, card: Mapping[str, object]) -> Path:
+    """Write a card as it is read by people and by the agent."""
+    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def quantize(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]) -> bytes:
+    """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
+    if len(calibration) == 0:
+        raise DataError("no picture to calibrate the int8 model on")
+    with TemporaryDirectory() as folder:
+        floating = Path(folder) / "float.tflite"
+        _convert(module, pixels, outputs, floating)
+        task = quantizer.Quantizer(str(floating), quantizer_recipe.static_wi8_ai8())
+        ranges = task.calibrate({_SIGNATURE: list(_samples(pixels, calibration))})
+        result = task.quantize(ranges)
+    if result.quantized_model is None:
+        raise DataError("the quantizer returned no model")
+    content = bytes(result.quantized_model)
+    log.info("int8 model: %d bytes, calibrated on %d pictures", len(content), len(calibration))
+    return content
+
+
+class _Named(nn.Module):
+    """Gives the outputs their names, which become those of the TFLite signature."""
+
+    def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module = module
+        self.names = tuple(names)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.module(x), strict=True))
+
+
+def _convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path: Path) -> None:
+    import litert_torch
+
+    named = litert_torch.to_channel_last_io(_Named(module, outputs).eval(), args=[0]).eval()
+    sample = torch.zeros(1, pixels.height, pixels.width, pixels.channels)
+    litert_torch.convert(named, (sample,)).export(str(path))
+
+
+def _samples(pixels: PixelInput, calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
+    for picture in calibration:
+        yield {"args_0": pixels.real(picture[None])}
+
+
+def _describe_outputs(
+    content: bytes, outputs: Sequence[str], labels: Mapping[str, Sequence[str]]
+) -> list[dict[str, object]]:
+    interpreter = Interpreter(model_content=content)
+    runner = interpreter.get_signature_runner(_SIGNATURE)
+    described = []
+    for name in outputs:
+        detail = runner.get_output_details()[name]
+        entry: dict[str, object] = {
+            "name": name,
+            "shape": [int(size) for size in detail["shape"]],
+            "tensor": detail["name"],
+        }
+        if name in labels:
+            entry["labels"] = list(labels[name])
+        described.append(entry)
+    return described
