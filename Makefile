@@ -1,0 +1,60 @@
+# Every target sets up what it needs. `make` alone lists them.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo run test test-all lint format bench screenshots clean
+help:
+	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
+	@echo "make test          lint, then every test (real broker, real browser, real models)"
+	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
+	@echo "make bench         what this machine does, beside the bars"
+	@echo "make screenshots   the pictures of the README, from the running demo"
+	@echo "make clean         removes the virtual environment and caches"
+
+demo: $(VENV)/.demo
+	@exec $(BIN)/affect-edge demo $(ARGS)
+
+test: lint
+	@./tools/system-packages mosquitto chromium chromium-driver
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
+
+lint: $(VENV)/.dev
+	@./tools/system-packages shellcheck
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@shellcheck install.sh .ci/run tools/system-packages
+	@$(BIN)/python -m pytest -q --no-header tests/unit/test_layers.py
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.dev
+	@./tools/system-packages chromium chromium-driver
+	@$(BIN)/python tools/screenshots.py $(ARGS)
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed and was not found; on Debian: apt install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "the virtual environment could not be made; on Debian: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Affect Edge into $(VENV) (once, some minutes) …"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+# torch first and alone: every later requirement is then met by this build and no other one is fetched.
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
+	@$(BIN)/pip install -q --disable-pip-version-check torch==2.13.0
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev,training,ble]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info

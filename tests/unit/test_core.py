@@ -1,0 +1,143 @@
+"""Clock, value types and workers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent import clock
+from edge_agent.clock import Instant
+from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.errors import CameraError, CameraReason
+from edge_agent.worker import Worker
+
+boxes = st.builds(Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200))
+
+
+def sure_of(emotion: Emotion, probability: float) -> Expression:
+    rest = (1 - probability) / (len(EMOTIONS) - 1)
+    return Expression(tuple(probability if e is emotion else rest for e in EMOTIONS))
+
+
+def test_the_categories_stand_in_the_order_of_fer_plus() -> None:
+    names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+    assert [e.value for e in EMOTIONS] == names
+
+
+def test_an_expression_knows_its_dominant_category_and_valence() -> None:
+    happy = sure_of(Emotion.HAPPINESS, 0.65)
+    assert happy.dominant is Emotion.HAPPINESS
+    assert happy.confidence == 0.65
+    assert happy.valence == pytest.approx(0.65 - 5 * 0.05)
+    assert list(happy.as_dict()) == [e.value for e in EMOTIONS]
+
+
+def test_an_expression_with_seven_probabilities_is_refused() -> None:
+    with pytest.raises(ValueError, match="8 probabilities, not 7"):
+        Expression((1 / 7,) * 7)
+
+
+@given(boxes, boxes)
+def test_overlap_is_symmetric_and_between_nothing_and_all(a: Box, b: Box) -> None:
+    assert 0 <= a.overlap(b) <= 1 + 1e-9
+    assert a.overlap(b) == pytest.approx(b.overlap(a))
+    assert a.overlap(a) == pytest.approx(1)
+
+
+def test_boxes_that_only_touch_do_not_overlap() -> None:
+    assert Box(0, 0, 10, 10).overlap(Box(10, 0, 10, 10)) == 0
+    assert Box(0, 0, 10, 20).center == (5, 10)
+
+
+def test_an_implausible_reading_is_flagged_and_kept() -> None:
+    reading = VitalReading(clock.now(), VitalKind.HEART_RATE, 300, "strap", frozenset({VitalFlag.MANUAL}))
+    checked = reading.checked()
+    assert checked.flags == {VitalFlag.MANUAL, VitalFlag.OUT_OF_RANGE}
+    assert checked.value == 300
+    assert VitalReading(clock.now(), VitalKind.HEART_RATE, 60, "strap").checked().flags == frozenset()
+
+
+def test_every_kind_of_vital_has_unit_and_plausible_range() -> None:
+    for kind in VitalKind:
+        low, high = kind.plausible
+        assert low < high
+        assert kind.unit
+
+
+def test_work_and_education_are_no_purposes() -> None:
+    assert {p.value for p in Purpose}.isdisjoint({"workplace", "education"})
+
+
+def test_durations_come_from_the_boot_clock_even_when_the_wall_clock_jumps() -> None:
+    before = Instant(boot_ms=1000, wall_ms=5_000_000)
+    after = Instant(boot_ms=3500, wall_ms=1_000)
+    assert after.seconds_since(before) == 2.5
+    assert before.shifted(2.5) == Instant(3500, 5_002_500)
+
+
+def test_now_reads_both_clocks() -> None:
+    first, second = clock.now(), clock.now()
+    assert second.boot_ms >= first.boot_ms
+    assert abs(first.wall_ms - time.time() * 1000) < 60_000
+    assert clock.boot_seconds() * 1000 >= second.boot_ms
+
+
+def test_the_clock_counts_as_synchronised_when_the_time_service_says_so(tmp_path: Path) -> None:
+    flag = tmp_path / "synchronized"
+    assert not clock.is_synchronised(flag)
+    flag.touch()
+    assert clock.is_synchronised(flag)
+
+
+def test_the_boot_id_is_the_kernels_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert clock.boot_id()
+    monkeypatch.setattr("edge_agent.clock._BOOT_ID", tmp_path / "absent")
+    assert clock.boot_id() == "unknown"
+
+
+def test_a_camera_error_says_problem_and_cure() -> None:
+    error = CameraError(CameraReason.BUSY, "/dev/video0 is in use.", "Stop the other program.")
+    assert str(error) == "/dev/video0 is in use. Stop the other program."
+    assert error.reason == "busy"
+
+
+class Counting(Worker):
+    def __init__(self, fail: bool) -> None:
+        self.dead = threading.Event()
+        super().__init__("counting", on_death=lambda _worker, _error: self.dead.set())
+        self.fail = fail
+
+    def work(self) -> None:
+        if self.fail:
+            raise RuntimeError("the wheel came off")
+        self.stopping.wait(30)
+
+
+def test_a_worker_ends_when_asked() -> None:
+    worker = Counting(fail=False)
+    worker.start()
+    assert worker.is_alive
+    worker.stop()
+    assert worker.join(5)
+    assert worker.error is None
+    assert not worker.dead.is_set()
+
+
+def test_a_worker_that_dies_tells_its_supervisor_and_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Counting(fail=True)
+    with caplog.at_level(logging.CRITICAL):
+        worker.start()
+        assert worker.dead.wait(5)
+        assert worker.join(5)
+    assert str(worker.error) == "the wheel came off"
+    assert "worker counting died" in caplog.text
+
+
+def test_a_worker_that_never_started_counts_as_ended() -> None:
+    assert Counting(fail=False).join(0.1)
