@@ -1,0 +1,203 @@
+"""The card of a model: the JSON beside ``NAME.tflite`` that says what its numbers mean and where they come from."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from edge_agent.domain import EMOTIONS
+from edge_agent.errors import ModelError
+
+MODELS_FOLDER = Path(__file__).parent / "models"
+FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Labels of the second head, in the order of FER2013's own numbers 0…6."""
+
+ModelKind = Literal["expression", "face-detector"]
+
+_LABELS = {"expression": tuple(e.value for e in EMOTIONS), "fer2013": FER2013_LABELS}
+_KIND_KEYS: dict[str, tuple[str, ...]] = {
+    "expression": ("temperature", "uncertain_below", "crop"),
+    "face-detector": ("score_threshold",),
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class InputCard(_Part):
+    """The picture that the model takes; real value = pixel × scale + offset."""
+
+    width: int = Field(ge=1, le=4096, description="Pixels")
+    height: int = Field(ge=1, le=4096, description="Pixels")
+    channels: Literal[1, 3] = Field(description="1 is gray, 3 is colour")
+    color: Literal["gray", "rgb"] = Field(description="Meaning and order of the channels")
+    layout: Literal["NHWC"] = Field("NHWC", description="Order of the tensor's axes")
+    scale: float = Field(gt=0, allow_inf_nan=False, description="Real value of one step of a pixel")
+    offset: float = Field(allow_inf_nan=False, description="Real value of a black pixel")
+
+    @model_validator(mode="after")
+    def _color_has_its_channels(self) -> InputCard:
+        if self.channels != {"gray": 1, "rgb": 3}[self.color]:
+            raise ValueError(f"color {self.color!r} does not have {self.channels} channels")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the input tensor."""
+        return (1, self.height, self.width, self.channels)
+
+
+class OutputCard(_Part):
+    """One output tensor and what it means."""
+
+    name: str = Field(min_length=1, description="Name by which our code knows it")
+    shape: tuple[int, ...] = Field(min_length=1, description="Shape of the tensor, the leading 1 included")
+    tensor: str = Field(min_length=1, description="Name of the tensor in the TFLite file")
+    labels: tuple[str, ...] | None = Field(None, description="Meaning of the last axis")
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> OutputCard:
+        expected = _LABELS.get(self.name)
+        if expected is not None and self.labels != expected:
+            found = "none" if self.labels is None else ", ".join(self.labels)
+            raise ValueError(
+                f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; found {found}"
+            )
+        if self.labels is not None and len(self.labels) != self.shape[-1]:
+            raise ValueError(
+                f"output {self.name!r} has {len(self.labels)} labels, but its shape {self.shape} needs {self.shape[-1]}"
+            )
+        return self
+
+
+class TrainingCard(_Part):
+    """How the weights came to be."""
+
+    recipe: str = Field(description="File name of the recipe")
+    seed: int = Field(description="Seed of every random choice")
+    epochs: int = Field(ge=0, description="Passes over the data")
+    data: tuple[str, ...] = Field(description="What was learned from")
+    date: date
+    commit: str | None = Field(None, description="Commit of the training code")
+    teacher: str | None = Field(None, description="Model whose answers were learned from")
+
+
+class ModelCard(_Part):
+    """The JSON file beside a model."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="Version of this format")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Name, also of the files")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Semantic version of the weights")
+    kind: ModelKind = Field(description="What it does")
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tflite$", description="The TFLite file beside the card")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the TFLite file")
+    license: str = Field(min_length=1, description="Terms of the weights")
+    description: str = Field(description="One or two sentences")
+    input: InputCard
+    outputs: tuple[OutputCard, ...] = Field(min_length=1)
+    temperature: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="expression: softmax(logits / temperature)"
+    )
+    uncertain_below: float | None = Field(None, ge=0, le=1, description="expression: below it a face is uncertain")
+    crop: str | None = Field(None, min_length=1, description="expression: name of the crop it learned from")
+    score_threshold: float | None = Field(None, gt=0, lt=1, description="face-detector: least score of a face")
+    multiply_adds: int = Field(ge=0, description="Of one inference")
+    parameters: int = Field(ge=0, description="Weights and biases")
+    training: TrainingCard
+    metrics: dict[str, dict[str, int | float]] = Field(description="Split → figure → value")
+    limits: tuple[str, ...] = Field(description="What it cannot do, in plain sentences")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> ModelCard:
+        for kind, keys in _KIND_KEYS.items():
+            for key in keys:
+                if (getattr(self, key) is None) == (kind == self.kind):
+                    raise ValueError(
+                        f"a card of kind {self.kind!r} {'needs' if kind == self.kind else 'has no'} {key!r}"
+                    )
+        names = [output.name for output in self.outputs]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two outputs have one name: {', '.join(names)}")
+        if self.kind == "expression" and "expression" not in names:
+            raise ValueError(f"an output named 'expression' is needed; found {', '.join(names)}")
+        return self
+
+    def to_json(self) -> str:
+        """Return the card as the text of its file."""
+        return (
+            json.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2, ensure_ascii=False)
+            + "\n"
+        )
+
+    def output(self, name: str) -> OutputCard | None:
+        """Return the output of that name, or ``None``."""
+        return next((output for output in self.outputs if output.name == name), None)
+
+
+def shipped_models(folder: Path = MODELS_FOLDER) -> dict[str, Path]:
+    """Return name → card of the models that come with the program."""
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """Return the card that a configuration means: the name of a shipped model, or the path of a card.
+
+    Raises:
+        ModelError: there is neither.
+    """
+    shipped = shipped_models()
+    if str(name_or_path) in shipped:
+        return shipped[str(name_or_path)]
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".tflite":
+        path = path.with_suffix(".json")
+    if path.suffix == ".json" or path.exists():
+        return path
+    raise ModelError(
+        f"there is no model {str(name_or_path)!r}. Shipped: {', '.join(shipped) or 'none'}; "
+        "or give the path of a card (.json)."
+    )
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read and check a card by itself, without its TFLite file.
+
+    Raises:
+        ModelError: the file is missing, cannot be read, is not JSON, or breaks the format.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such model card. Every NAME.tflite needs its NAME.json beside it.") from error
+    except OSError as error:
+        raise ModelError(f"{path}: the model card cannot be read ({error.strerror}). Check its permissions.") from error
+    except json.JSONDecodeError as error:
+        raise ModelError(
+            f"{path}, line {error.lineno}: the model card is not valid JSON ({error.msg}). Install the model again."
+        ) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ModelError(f"{path}: the model card is not JSON in UTF-8 ({error}). Install the model again.") from error
+    try:
+        return ModelCard.model_validate(content)
+    except ValidationError as error:
+        faults = "; ".join(_describe(detail) for detail in error.errors())
+        raise ModelError(f"{path}: the model card is wrong: {faults}.") from error
+
+
+def _describe(detail: ErrorDetails) -> str:
+    """Say which key of a card is wrong, what stands there and why that is not allowed."""
+    key = ".".join(str(part) for part in detail["loc"])
+    text = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "value_error":
+        return f"{key}: {text}" if key else text
+    if detail["type"] == "missing":
+        return f"{key}: is missing"
+    shown = repr(detail["input"])
+    return f"{key} = {shown if len(shown) <= 80 else shown[:77] + '…'}: {text[0].lower()}{text[1:]}"

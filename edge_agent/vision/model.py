@@ -1,0 +1,224 @@
+"""A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
+
+A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that names the file, what
+was found and what was expected. Nothing here needs OpenCV.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.errors import ModelError
+from edge_agent.vision.card import InputCard, ModelCard, ModelKind, OutputCard, find_model, read_card, shipped_models
+
+__all__ = ["ModelCard", "TFLiteModel", "find_model", "load_model", "read_card", "shipped_models"]
+
+Pixels = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.float32]
+
+_TYPES = (np.int8, np.uint8, np.float32)
+
+
+class Interpreter(Protocol):
+    """What we call of LiteRT's and tflite-runtime's interpreter, which are the same."""
+
+    def allocate_tensors(self) -> None: ...
+    def get_input_details(self) -> list[dict[str, Any]]: ...
+    def get_output_details(self) -> list[dict[str, Any]]: ...
+    def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None: ...
+    def get_tensor(self, index: int) -> npt.NDArray[Any]: ...
+    def invoke(self) -> None: ...
+
+
+def load_model(card_path: Path, *, kind: ModelKind, threads: int = 1) -> TFLiteModel:
+    """Load a model after checking that file and card agree.
+
+    Args:
+        card_path: the JSON file; the TFLite file that it names lies beside it.
+        kind: what the model must be for.
+        threads: of one inference.
+
+    Raises:
+        ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another SHA-256, is not a
+            TFLite model, disagrees with the card in shape, type or tensor names; or no runtime is installed.
+    """
+    card = read_card(card_path)
+    if card.kind != kind:
+        raise ModelError(
+            f"{card_path}: this is a model of kind {card.kind!r}; {kind!r} is needed here. Choose another."
+        )
+    file = card_path.with_name(card.file)
+    return TFLiteModel(card, file, _open(file, _read_checked(file, card), threads))
+
+
+class TFLiteModel:
+    """A loaded model: pixels in, float32 arrays out. Made by `load_model`; may be called from several threads.
+
+    Attributes:
+        card: what the model is.
+        path: its TFLite file.
+    """
+
+    def __init__(self, card: ModelCard, path: Path, interpreter: Interpreter) -> None:
+        self.card = card
+        self.path = path
+        self._interpreter = interpreter
+        self._lock = threading.Lock()
+        entry = _input_of(interpreter, card, path)
+        self._input_index = int(entry["index"])
+        self._table = _lookup_table(entry, card.input, path)
+        self._buffer = np.empty(card.input.shape, dtype=self._table.dtype)
+        found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
+        self._outputs = [_Output.of(output, found, path) for output in card.outputs]
+
+    def run(self, pixels: Pixels) -> dict[str, Values]:
+        """Run the model on one picture.
+
+        Args:
+            pixels: uint8, height × width × channels of the card's input (RGB, or gray also as height × width).
+
+        Returns:
+            Output name of the card → new float32 array of the card's shape; raw values (logits), dequantized.
+
+        Raises:
+            ValueError: the pixels have another type or shape.
+        """
+        expected = self.card.input.shape[1:]
+        if pixels.dtype != np.uint8 or pixels.shape not in {expected, expected[: 2 if expected[2] == 1 else 3]}:
+            raise ValueError(
+                f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} {pixels.shape}"
+            )
+        with self._lock:
+            # With mode "clip" NumPy writes straight into ``out``; a uint8 is never out of the table's range.
+            np.take(self._table, pixels.reshape(self._buffer.shape), out=self._buffer, mode="clip")
+            self._interpreter.set_tensor(self._input_index, self._buffer)
+            self._interpreter.invoke()
+            return {output.name: output.read(self._interpreter) for output in self._outputs}
+
+
+class _Output:
+    """Where one output lies and how its numbers become real."""
+
+    __slots__ = ("index", "name", "scale", "zero")
+
+    def __init__(self, name: str, index: int, scale: float, zero: int) -> None:
+        self.name, self.index, self.scale, self.zero = name, index, np.float32(scale), np.float32(zero)
+
+    @classmethod
+    def of(cls, card: OutputCard, found: Mapping[str, dict[str, Any]], path: Path) -> _Output:
+        """Find the tensor that ``card`` names and check that it is as the card says."""
+        detail = found.get(card.tensor)
+        if detail is None:
+            raise ModelError(
+                f"{path}: output {card.name!r} should be tensor {card.tensor!r}, which the file does not have. "
+                f"It has: {', '.join(found)}. Card and file are not of one model; install it again."
+            )
+        _check_shape(detail, card.shape, f"output {card.name!r}", path)
+        return cls(card.name, int(detail["index"]), *_quantization(detail, path))
+
+    def read(self, interpreter: Interpreter) -> Values:
+        """Return the tensor as real numbers."""
+        raw = interpreter.get_tensor(self.index)
+        return (raw.astype(np.float32) - self.zero) * self.scale
+
+
+def _read_checked(file: Path, card: ModelCard) -> bytes:
+    """Return the bytes of a TFLite file whose SHA-256 is the card's; the same bytes are then run."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{file}: no such file, but the card of {card.name!r} names it. Install the model again."
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{file}: the model cannot be read ({error.strerror}). Check its permissions.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.sha256:
+        raise ModelError(
+            f"{file}: its SHA-256 is {found}, the card says {card.sha256}. The file was changed or damaged; "
+            "install the model again."
+        )
+    return content
+
+
+def _interpreter_class(file: Path) -> Any:
+    """Return LiteRT's interpreter, or that of tflite-runtime where LiteRT is not installed."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter as LiteRT
+
+        return LiteRT
+    except ImportError:
+        pass
+    try:
+        from tflite_runtime.interpreter import Interpreter as TFLiteRuntime
+
+        return TFLiteRuntime
+    except ImportError as error:
+        raise ModelError(
+            f"{file}: no runtime for TFLite models is installed ({error}). Install ai-edge-litert, or tflite-runtime."
+        ) from error
+
+
+def _open(file: Path, content: bytes, threads: int) -> Interpreter:
+    """Hand the bytes to the runtime; its errors are of several kinds, and all mean a file that cannot be run."""
+    runtime = _interpreter_class(file)
+    try:
+        interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{file}: is no TFLite model that this runtime can run ({error}). Install the model again."
+        ) from error
+    return interpreter
+
+
+def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str, Any]:
+    """Return the one input tensor after checking that it is the card's."""
+    inputs = interpreter.get_input_details()
+    if len(inputs) != 1:
+        names = ", ".join(str(entry["name"]) for entry in inputs)
+        raise ModelError(f"{path}: a model with one input is expected, this one has {len(inputs)}: {names}.")
+    _check_shape(inputs[0], card.input.shape, "input", path)
+    return inputs[0]
+
+
+def _check_shape(detail: Mapping[str, Any], expected: tuple[int, ...], what: str, path: Path) -> None:
+    """Refuse a tensor whose shape or type is not what card and code expect."""
+    shape = tuple(int(side) for side in detail["shape"])
+    if shape != expected:
+        raise ModelError(
+            f"{path}: {what} has shape {shape}, the card says {expected}. "
+            "Card and file are not of one model; install it again."
+        )
+    if detail["dtype"] not in _TYPES:
+        raise ModelError(f"{path}: {what} has type {np.dtype(detail['dtype'])}; int8, uint8 or float32 is expected.")
+
+
+def _quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
+    """Return scale and zero point of a tensor: real = (q − zero point) × scale; 1 and 0 for float32."""
+    if detail["dtype"] == np.float32:
+        return 1.0, 0
+    scale, zero = detail["quantization"]
+    if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
+        raise ModelError(
+            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it per tensor."
+        )
+    return float(scale), int(zero)
+
+
+def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.NDArray[Any]:
+    """Return 256 entries of the input's type: what each pixel value becomes."""
+    scale, zero = _quantization(entry, path)
+    real = np.arange(256, dtype=np.float64) * card.scale + card.offset
+    if entry["dtype"] == np.float32:
+        return real.astype(np.float32)
+    limits = np.iinfo(entry["dtype"])
+    table: npt.NDArray[Any] = np.clip(np.rint(real / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
+    return table
