@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -40,6 +41,12 @@ class Instant:
 def now() -> Instant:
     """Return the present moment on both clocks."""
     return Instant(boot_ms=boot_ns() // 1_000_000, wall_ms=time.time_ns() // 1_000_000)
+
+
+def iso_utc(wall_ms: int) -> str:
+    """Return UTC milliseconds since 1970 as ISO 8601 text, such as ``2026-11-20T08:12:00.250Z``."""
+    text = datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{wall_ms % 1000:03d}Z"
 
 
 def boot_ns() -> int:
