@@ -20,14 +20,15 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.domain import Emotion
+from edge_agent.domain import EMOTIONS
+from edge_agent.vision.card import FER2013_LABELS
 from training.errors import DataError
 
 EDGE = 48
 """Height and width of a FER2013 picture in pixels."""
-EXPRESSIONS = tuple(emotion.value for emotion in Emotion)
+EXPRESSIONS = tuple(emotion.value for emotion in EMOTIONS)
 """The eight FER+ categories, in the order of the vote columns and of the model's first head."""
-FER2013 = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+FER2013 = FER2013_LABELS
 """The seven FER2013 classes, in the order of their numbers and of the model's second head."""
 FER2013_AS_EXPRESSION = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -195,14 +196,14 @@ def soft_targets(faces: Faces) -> NDArray[np.float32]:
     drawing). Where nobody voted at all the FER2013 class counts; where most saw no face or an unknown expression
     nothing does.
     """
-    kept = np.where(faces.votes > 1, faces.votes, 0).astype(np.float32)
-    shares = kept[:, : len(EXPRESSIONS)]
+    kept = np.where(faces.votes > 1, faces.votes, 0)
+    shares = kept[:, : len(EXPRESSIONS)].astype(np.float32)
     shares[kept.argmax(axis=1) >= len(EXPRESSIONS)] = 0
     unvoted = ~faces.votes.any(axis=1) & (faces.fer2013 != NO_LABEL)
     as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
     shares[unvoted, as_expression[faces.fer2013[unvoted]]] = 1
-    total = shares.sum(axis=1, keepdims=True)
-    return shares / np.maximum(total, 1)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:

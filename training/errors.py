@@ -9,3 +9,7 @@ class DataError(TrainingError):
 
 class RecipeError(TrainingError):
     """A recipe, or a choice on the command line, that cannot be followed."""
+
+
+class TrainingExtraMissing(TrainingError):  # noqa: N818 - reads as the sentence it is
+    """The packages of the ``training`` extra are not installed."""

@@ -17,10 +17,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
-from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from training.errors import DataError, RecipeError
 from training.recipe import Schedule

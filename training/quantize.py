@@ -5,7 +5,6 @@ card gives them; the runtime finds them again by the tensor names written here.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ai_edge_quantizer import recipe as quantizer_recipe
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_agent.vision.card import ModelCard
 from training.errors import DataError
 from training.models.cost import multiply_adds, parameters
 
@@ -62,10 +62,10 @@ def write_model(
     module: nn.Module,
     pixels: PixelInput,
     outputs: Sequence[str],
+    *,
     calibration: NDArray[np.uint8],
     card: Mapping[str, object],
     folder: Path,
-    *,
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Quantize ``module`` and write ``NAME.tflite`` and ``NAME.json`` into ``folder``.
@@ -85,6 +85,7 @@ def write_model(
 
     Raises:
         DataError: when there is nothing to calibrate on.
+        pydantic.ValidationError: when ``card`` lacks something that a card of its kind needs.
     """
     content = quantize(module, pixels, outputs, calibration)
     sample = torch.zeros(1, pixels.channels, pixels.height, pixels.width)
@@ -99,14 +100,11 @@ def write_model(
         "multiply_adds": multiply_adds(module, sample),
         "parameters": parameters(module),
     }
+    checked = ModelCard.model_validate(full)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.tflite").write_bytes(content)
-    return write_card(folder / f"{name}.json", full)
-
-
-def write_card(path: Path, card: Mapping[str, object]) -> Path:
-    """Write a card as it is read by people and by the agent."""
-    path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / checked.file).write_bytes(content)
+    path = folder / f"{checked.name}.json"
+    path.write_text(checked.to_json(), encoding="utf-8")
     return path
 
 

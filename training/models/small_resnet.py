@@ -3,7 +3,6 @@ ReLU, mean, full connection."""
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 
@@ -13,7 +12,8 @@ class Block(nn.Module):
     def __init__(self, into: int, out: int, stride: int) -> None:
         super().__init__()
         self.first = _conv(into, out, 3, stride)
-        self.second = _conv(out, out, 3, 1)
+        # each block begins as its shortcut alone, so that a high learning rate is safe from the first step
+        self.second = _conv(out, out, 3, 1, gain=0.0)
         self.shortcut = nn.Identity() if into == out and stride == 1 else _conv(into, out, 1, stride)
         self.relu = nn.ReLU()
 
@@ -45,7 +45,6 @@ class SmallResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({name: nn.Linear(widths[-1], size) for name, size in heads.items()})
-        self.apply(_initialise)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its size."""
@@ -53,16 +52,10 @@ class SmallResNet(nn.Module):
         return tuple(head(features) for head in self.heads.values())
 
 
-def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(out),
-    )
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, Block):
-        with torch.no_grad():  # each block begins as the identity, so that a high rate is safe from the first step
-            module.second[1].weight.zero_()
+def _conv(into: int, out: int, kernel: int, stride: int, gain: float = 1.0) -> nn.Sequential:
+    """Convolution (He initialisation) and batch norm, which begins with the factor ``gain``."""
+    conv = nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    norm = nn.BatchNorm2d(out)
+    nn.init.constant_(norm.weight, gain)
+    return nn.Sequential(conv, norm)

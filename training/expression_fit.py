@@ -1,0 +1,145 @@
+"""From a recipe and faces to a published expression model: train, quantize, calibrate its confidence, judge it."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from torch import nn
+
+from edge_agent.vision.model import load_model
+from training.datasets import EXPRESSIONS, FER2013, USAGES, Faces, load_faces, soft_targets, split_held_back
+from training.errors import DataError
+from training.evaluate import Evaluation, judge, run_model
+from training.expression import HEADS, Data, ExpressionRecipe, ExpressionTask, predict
+from training.fit import Fitted, fit
+from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
+from training.quantize import PixelInput, write_model
+from training.recipe import load_recipe
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_PICTURES = 400
+CROP = "fer2013-v1"
+HELD_BACK = "held-back"
+
+
+def fit_expression(request: FitRequest) -> Path:
+    """Train what ``request.recipe`` describes and write model and card into ``request.out``.
+
+    Returns:
+        the path of the card.
+
+    Raises:
+        RecipeError: when the recipe, or the checkpoint to resume from, cannot be used.
+        DataError: when the data cannot.
+    """
+    recipe = load_recipe(request.recipe, ExpressionRecipe)
+    faces = load_faces(request.data, request.votes, cache=request.cache)
+    if request.small:
+        recipe, faces = _small(recipe, faces)
+    learn, held_back = split_held_back(faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back)
+    if len(held_back) == 0:
+        raise DataError(f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} pictures is none")
+    log.info("learning from %d faces, %d held back", len(learn), len(held_back))
+    task = ExpressionTask(recipe, learn, held_back)
+    fitted = fit(task, recipe.schedule, request.out, seed=recipe.seed, resume=request.resume)
+    card = _write(fitted, recipe, request, learn)
+    return finish_card(card, fitted.module, recipe.data, {HELD_BACK: held_back, **_other_splits(faces)})
+
+
+def pixel_input(data: Data) -> PixelInput:
+    """The normalisation of the training as the model card says it."""
+    return PixelInput(48, 48, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation)
+
+
+def finish_card(path: Path, module: nn.Module, data: Data, splits: Mapping[str, Faces]) -> Path:
+    """Add temperature (from the held-back faces) and the figures of each split, int8 through the agent and float."""
+    model = load_model(path, kind="expression")
+    logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
+    metrics: dict[str, dict[str, float]] = {}
+    for name, faces in splits.items():
+        metrics[name] = card_figures(judge(logits[name], faces))
+        expression, fer2013 = predict(module, faces.pictures, data)
+        metrics[f"{name}, float"] = card_figures(judge({"expression": expression, "fer2013": fer2013}, faces))
+        log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
+    temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
+    card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
+    path.write_text(card.to_json(), encoding="utf-8")
+    return path
+
+
+def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
+    """The temperature at which softmax(logits / temperature) has the least cross-entropy with the vote shares.
+
+    Guo et al. 2017, "On calibration of modern neural networks", with shares in place of single labels.
+    """
+    voted = shares.sum(axis=1) > 0
+
+    def cross_entropy(log_temperature: float) -> float:
+        return float(-(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum())
+
+    found = minimize_scalar(cross_entropy, bounds=(np.log(0.2), np.log(5.0)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def card_figures(evaluation: Evaluation) -> dict[str, float]:
+    """The figures that a card keeps of an evaluation."""
+    figures: dict[str, float] = {}
+    for prefix, protocol in (("ferplus", evaluation.ferplus), ("fer2013", evaluation.fer2013)):
+        if protocol is not None:
+            figures[f"{prefix}_accuracy"] = round(protocol.accuracy, 4)
+            figures[f"{prefix}_macro_f1"] = round(protocol.macro_f1, 4)
+            figures[f"{prefix}_n"] = protocol.n
+    return figures
+
+
+def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:
+    order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
+    card = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "kind": recipe.kind,
+        "license": recipe.license,
+        "description": recipe.description,
+        "temperature": 1.0,
+        "uncertain_below": recipe.uncertain_below,
+        "crop": CROP,
+        "training": {
+            "recipe": request.recipe.name,
+            "seed": recipe.seed,
+            "epochs": fitted.epochs,
+            "data": [f"FER2013 {recipe.data.usage}" if request.data.is_file() else f"pictures of {request.data.name}"]
+            + (["FER+ votes"] if request.votes else []),
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+        "metrics": {},
+        "limits": recipe.limits,
+    }
+    return write_model(
+        fitted.module,
+        pixel_input(recipe.data),
+        tuple(HEADS),
+        calibration=learn.pictures[order],
+        card=card,
+        folder=request.out,
+        labels={"expression": EXPRESSIONS, "fer2013": FER2013},
+    )
+
+
+def _other_splits(faces: Faces) -> dict[str, Faces]:
+    """The splits that were not learnt from and that the data hold."""
+    present = {usage: faces.take(faces.usage == number) for number, usage in enumerate(USAGES) if usage != "Training"}
+    return {usage: split for usage, split in present.items() if len(split) > 0}
+
+
+def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:
+    """Few pictures of each split and few steps, for trying whether everything works."""
+    parts = [np.flatnonzero(faces.usage == number)[:SMALL_PICTURES] for number in range(len(USAGES))]
+    schedule = recipe.schedule.model_copy(update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)})
+    data = recipe.data.model_copy(update={"held_back": 0.25})
+    return recipe.model_copy(update={"schedule": schedule, "data": data}), faces.take(np.concatenate(parts))
