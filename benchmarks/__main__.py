@@ -1,0 +1,61 @@
+"""Run the short benchmarks and print each figure beside its bar: ``python -m benchmarks [NAME …] [--json]``.
+
+A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object ``{figure: number}``.
+The bars stand in ``bars.toml``: figure → [comparison, value].
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def run(name: str) -> dict[str, float]:
+    """Run one benchmark in a process of its own and return its figures."""
+    command = [sys.executable, str(HERE / f"{name}.py"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
+    if done.returncode != 0:
+        raise SystemExit(f"benchmark {name} failed:\n{done.stderr.strip()}")
+    figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures
+
+
+def verdict(value: float, bar: list[str | float] | None) -> str:
+    """Say how a figure stands to its bar."""
+    if bar is None:
+        return ""
+    comparison, limit = bar
+    good = value <= float(limit) if comparison == "<=" else value >= float(limit)
+    return f"{comparison} {limit}  {'reached' if good else 'MISSED'}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is named, or all; return 1 when a bar is missed."""
+    known = sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
+    names = [a for a in arguments if not a.startswith("-")] or known
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
+        return 2
+    bars = tomllib.loads((HERE / "bars.toml").read_text(encoding="utf-8"))
+    found: dict[str, float] = {}
+    missed = 0
+    for name in names:
+        for figure, value in run(name).items():
+            found[figure] = value
+            said = verdict(value, bars.get(figure))
+            missed += said.endswith("MISSED")
+            if "--json" not in arguments:
+                print(f"{name:10} {figure:44} {value:12.4g}  {said}", flush=True)
+    if "--json" in arguments:
+        print(json.dumps(found))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""The thread that reads the camera: newest frame first, reopened when it fails, silence recorded as a gap."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from edge_agent import clock
+from edge_agent.camera.base import Camera
+from edge_agent.domain import Frame, Gap
+from edge_agent.errors import CameraError, CameraReason
+from edge_agent.mailbox import Mailbox
+from edge_agent.worker import Worker
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+CLOSED_POLL_S = 0.5
+
+
+class CaptureWorker(Worker):
+    """Reads frames into a mailbox while it may.
+
+    Args:
+        open_camera: opens the camera anew; raises ``CameraError``.
+        mailbox: gets the newest frame.
+        on_gap: told of each interval without frames once it is over.
+        on_end: called when a file or folder has come to its end.
+        may_capture: whether the camera may be read now; while it says no, the camera is closed.
+    """
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        mailbox: Mailbox[Frame],
+        on_gap: Callable[[Gap], None],
+        on_end: Callable[[], None],
+        may_capture: Callable[[], bool],
+    ) -> None:
+        super().__init__("capture")
+        self._open_camera = open_camera
+        self._mailbox = mailbox
+        self._on_gap = on_gap
+        self._on_end = on_end
+        self._may_capture = may_capture
+        self._gap_start: clock.Instant | None = None
+        self._gap_reason = ""
+        self._pause_s = FIRST_PAUSE_S
+        self.frames = 0
+        self.newest: clock.Instant | None = None
+        self.failure: CameraError | None = None
+        self.ended = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no frame is expected now: nothing may be captured, or the file has ended."""
+        return self.ended or not self._may_capture()
+
+    def work(self) -> None:
+        """Open, read and reopen until stopped or until a file ends."""
+        while not self.stopping.is_set() and not self.ended:
+            if not self._may_capture():
+                self.stopping.wait(CLOSED_POLL_S)
+                continue
+            try:
+                with self._open_camera() as camera:
+                    log.info("camera %s is open", camera.name)
+                    self._read(camera)
+            except CameraError as error:
+                self._failed(error)
+        self._close_gap()
+
+    def _read(self, camera: Camera) -> None:
+        while not self.stopping.is_set() and self._may_capture():
+            frame = camera.read()
+            self._close_gap()
+            self._pause_s = FIRST_PAUSE_S
+            self.failure = None
+            self.frames += 1
+            self.newest = frame.at
+            self._mailbox.put(frame)
+
+    def _failed(self, error: CameraError) -> None:
+        if error.reason is CameraReason.END_OF_FILE:
+            log.info("the camera's file has come to its end")
+            self.ended = True
+            self._on_end()
+            return
+        if self.failure is None or self.failure.reason is not error.reason:
+            log.error("no frames: %s", error)
+        self.failure = error
+        if self._gap_start is None:
+            self._gap_start, self._gap_reason = clock.now(), error.reason.value
+        self.stopping.wait(self._pause_s)
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+
+    def _close_gap(self) -> None:
+        if self._gap_start is None:
+            return
+        gap = Gap("camera", self._gap_start, clock.now(), self._gap_reason)
+        self._gap_start = None
+        log.info("no frames came for %.1f s (%s)", gap.end.seconds_since(gap.start), gap.reason)
+        self._on_gap(gap)
