@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,7 +226,11 @@ def _cached(path: Path, cache: Path) -> Faces:
     key = f"{_CACHE_FORM}|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     kept = cache / f"fer2013-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if kept.exists():
-        with contextlib.suppress(OSError, ValueError, KeyError, EOFError), np.load(kept) as arrays:
+        with (
+            contextlib.suppress(OSError, ValueError, KeyError, EOFError, BadZipFile),
+            kept.open("rb") as file,  # np.load would leave a damaged file open
+            np.load(file) as arrays,
+        ):
             return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
     faces = read_fer2013(path)
     cache.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Protocol
 
 import torch
@@ -189,7 +190,7 @@ def _step(
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=schedule.bfloat16):
         loss, figures = task.loss(state.module, ready)
     if not torch.isfinite(loss):
-        raise DataError(f"the loss became {float(loss)}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
+        raise DataError(f"the loss became {loss.item()}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     if schedule.clip_norm is not None:
@@ -229,7 +230,7 @@ def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[di
         return []
     try:
         held = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
     if held["seed"] != seed or held["schedule"] != schedule.model_dump():
         raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")

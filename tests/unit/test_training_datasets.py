@@ -1,0 +1,322 @@
+"""Reading labelled faces: what is accepted, and how a fault is named."""
+
+import gzip
+import lzma
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from training.datasets import (
+    EXPRESSIONS,
+    FER2013,
+    NO_LABEL,
+    USAGES,
+    VOTE_COLUMNS,
+    Faces,
+    load_faces,
+    majority,
+    read_fer2013,
+    soft_targets,
+    split_held_back,
+)
+from training.errors import DataError
+
+PIXELS = " ".join(str(value % 256) for value in range(48 * 48))
+ROWS = (("3", PIXELS, "Training"), ("0", PIXELS, "Training"), ("6", PIXELS, "PublicTest"))
+
+
+def table(rows: Sequence[Sequence[str]], header: str = "emotion,pixels,Usage") -> str:
+    return "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
+
+
+def votes_table(rows: Sequence[tuple[str, Sequence[int]]]) -> str:
+    header = ",".join(("Usage", "Image name", *VOTE_COLUMNS))
+    return "\n".join([header, *(f"{usage},fer.png,{','.join(map(str, votes))}" for usage, votes in rows)]) + "\n"
+
+
+def votes(**counts: int) -> list[int]:
+    return [counts.get(name, 0) for name in VOTE_COLUMNS]
+
+
+def faces_with(fer2013: Sequence[int], counts: Sequence[Sequence[int]]) -> Faces:
+    return Faces(
+        pictures=np.zeros((len(fer2013), 48, 48), dtype=np.uint8),
+        fer2013=np.array(fer2013, dtype=np.int64),
+        votes=np.array(counts, dtype=np.uint8),
+        usage=np.zeros(len(fer2013), dtype=np.int8),
+    )
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(table(ROWS), encoding="utf-8")
+    return path
+
+
+def test_the_vote_columns_and_the_model_have_the_categories_in_one_order() -> None:
+    assert EXPRESSIONS == ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+    assert FER2013[3] == "happy"
+
+
+def test_a_table_in_its_published_form_is_read(csv_file: Path) -> None:
+    faces = load_faces(csv_file)
+
+    assert faces.pictures.shape == (3, 48, 48)
+    assert faces.pictures[0, 0, :4].tolist() == [0, 1, 2, 3]
+    assert faces.fer2013.tolist() == [3, 0, 6]
+    assert [USAGES[number] for number in faces.usage] == ["Training", "Training", "PublicTest"]
+    assert not faces.votes.any()
+
+
+def compressed(suffix: str) -> bytes:
+    content = table(ROWS).encode()
+    return gzip.compress(content) if suffix == ".gz" else lzma.compress(content)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_a_compressed_table_is_read_like_a_plain_one(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"fer2013.csv{suffix}"
+    path.write_bytes(compressed(suffix))
+
+    assert load_faces(path).fer2013.tolist() == [3, 0, 6]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_a_compressed_table_that_is_cut_off_is_named(tmp_path: Path, suffix: str) -> None:
+    whole = compressed(suffix)
+    path = tmp_path / f"fer2013.csv{suffix}"
+    path.write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(DataError, match=f"fer2013.csv{suffix}: is cut off"):
+        load_faces(path)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_a_plain_table_with_the_name_of_a_compressed_one_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"fer2013.csv{suffix}"
+    path.write_text(table(ROWS), encoding="utf-8")
+
+    with pytest.raises(DataError, match=f"not a {suffix} file"):
+        load_faces(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("7", PIXELS, "Training"), r"row 3, column emotion: '7' is not one of 0, 1"),
+        (("happy", PIXELS, "Training"), r"row 3, column emotion: 'happy'"),
+        (("3", PIXELS, "Train"), r"row 3, column Usage: 'Train' is not one of Training, PublicTest"),
+        (("3", PIXELS + " 7", "Training"), r"row 3, column pixels: 2305 values where 2304"),
+        (("3", PIXELS.replace("255", "256"), "Training"), r"row 3, column pixels: .* 0 to 255"),
+        (("3", PIXELS.replace("255", "-1"), "Training"), r"row 3, column pixels: .* 0 to 255"),
+        (("3", PIXELS.replace("255", "x"), "Training"), r"row 3, column pixels: .* 0 to 255"),
+        (("3", PIXELS), r"row 3: holds 2 columns where the header names 3"),
+    ],
+)
+def test_a_row_with_a_bad_value_names_row_and_column_and_loads_nothing(
+    tmp_path: Path, row: tuple[str, ...], message: str
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(table([ROWS[0], row, ROWS[2]]), encoding="utf-8")
+    cache = tmp_path / "cache"
+
+    with pytest.raises(DataError, match=message):
+        load_faces(path, cache=cache)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "row 1: column emotion is missing"),
+        (b"emotion,Usage\n", "row 1: column pixels is missing"),
+        (b"emotion,pixels,Usage\n", "holds no picture"),
+        (b"emotion,pixels,Usage\n\xff\xfe\n", "not a table in text form"),
+    ],
+)
+def test_a_file_that_is_no_such_table_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(DataError, match=message):
+        load_faces(path)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_missing_table_is_named(tmp_path: Path, cached: bool) -> None:
+    with pytest.raises(DataError, match="absent.csv: cannot be read: No such file"):
+        load_faces(tmp_path / "absent.csv", cache=tmp_path / "cache" if cached else None)
+
+
+def test_a_parsed_table_is_kept_and_used_again(csv_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = load_faces(csv_file, cache=cache)
+    (kept,) = cache.iterdir()
+    written = kept.stat().st_mtime_ns
+
+    again = load_faces(csv_file, cache=cache)
+
+    assert np.array_equal(first.pictures, again.pictures)
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_a_changed_table_is_parsed_again(csv_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    load_faces(csv_file, cache=cache)
+    csv_file.write_text(table(ROWS[:2]), encoding="utf-8")
+
+    assert len(load_faces(csv_file, cache=cache)) == 2
+
+
+def test_a_damaged_cache_is_made_anew(csv_file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    load_faces(csv_file, cache=cache)
+    (kept,) = cache.iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+
+    assert len(load_faces(csv_file, cache=cache)) == 3
+
+
+def test_votes_belong_to_the_rows_and_may_go_on_further(csv_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    rows = [("Training", votes(happiness=10)), ("Training", votes(anger=6, neutral=4)), ("PublicTest", votes(NF=10))]
+    path.write_text(votes_table([*rows, ("PrivateTest", votes(fear=10))]), encoding="utf-8")
+
+    faces = load_faces(csv_file, path)
+
+    assert faces.votes.shape == (3, 10)
+    assert faces.votes[1].tolist() == votes(anger=6, neutral=4)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("Training", votes(anger=1))], "holds 1 rows of votes for 3 pictures"),
+        (
+            [("Training", votes()), ("PublicTest", votes()), ("PublicTest", votes())],
+            "row 3, column Usage: 'PublicTest' where the picture of that row is Training",
+        ),
+        ([("Training", [-1, *votes()[1:]])] * 3, "row 2, column neutral: '-1' is not a number of votes"),
+        ([("Training", [*votes()[:9], 256])] * 3, "row 2, column NF: '256' is not a number of votes"),
+    ],
+)
+def test_votes_that_cannot_belong_are_named(
+    csv_file: Path, tmp_path: Path, rows: list[tuple[str, list[int]]], message: str
+) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text(votes_table(rows), encoding="utf-8")
+
+    with pytest.raises(DataError, match=message):
+        load_faces(csv_file, path)
+
+
+def test_a_split_is_chosen_by_name(csv_file: Path) -> None:
+    faces = read_fer2013(csv_file)
+
+    assert faces.of_usage("PublicTest").fer2013.tolist() == [6]
+    with pytest.raises(DataError, match="no picture of usage PrivateTest"):
+        faces.of_usage("PrivateTest")
+    with pytest.raises(DataError, match="usage 'Test' is not one of"):
+        faces.of_usage("Test")
+
+
+def test_pictures_of_one_grey_are_left_out() -> None:
+    faces = faces_with([0, 1], [votes(), votes()])
+    faces.pictures[1, 5, 5] = 1
+
+    assert faces.without_blank().fer2013.tolist() == [1]
+
+
+def test_a_clear_majority_is_a_category_with_more_than_half_of_the_votes_that_are_not_single() -> None:
+    counts = np.array(
+        [
+            votes(happiness=6, neutral=4),
+            votes(happiness=5, neutral=5),
+            votes(happiness=5, neutral=1, sadness=1, anger=1, fear=1, contempt=1),
+            votes(NF=9, neutral=1),
+            votes(unknown=7, fear=3),
+            votes(),
+            votes(anger=1, fear=1),
+        ],
+        dtype=np.uint8,
+    )
+
+    happiness = EXPRESSIONS.index("happiness")
+    assert majority(counts).tolist() == [happiness, NO_LABEL, happiness, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL]
+
+
+def test_what_is_learnt_are_the_shares_of_the_votes_that_are_not_single() -> None:
+    faces = faces_with([3, 3], [votes(happiness=6, neutral=3, fear=1), votes(NF=8, happiness=2)])
+
+    shares = soft_targets(faces)
+
+    assert shares[0].tolist() == pytest.approx([3 / 9, 6 / 9, 0, 0, 0, 0, 0, 0])
+    assert not shares[1].any()
+
+
+def test_without_votes_the_fer2013_class_is_learnt() -> None:
+    shares = soft_targets(faces_with([0, NO_LABEL], [votes(), votes()]))
+
+    assert shares[0].argmax() == EXPRESSIONS.index("anger")
+    assert not shares[1].any()
+
+
+def test_copies_of_a_picture_stay_on_one_side_of_the_cut() -> None:
+    random = np.random.default_rng(5)
+    pictures = random.integers(0, 256, (200, 48, 48), dtype=np.uint8)
+    faces = Faces(
+        pictures=np.concatenate([pictures, pictures]),
+        fer2013=np.arange(400, dtype=np.int64) % 200,
+        votes=np.zeros((400, 10), dtype=np.uint8),
+        usage=np.zeros(400, dtype=np.int8),
+    )
+
+    learn, held = split_held_back(faces, 0.2)
+
+    assert 40 < len(held) < 120
+    assert not set(learn.fer2013.tolist()) & set(held.fer2013.tolist())
+    assert np.array_equal(split_held_back(faces, 0.2)[1].fer2013, held.fer2013)
+
+
+def picture(folder: Path, name: str, size: int = 60) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(folder / name), np.full((size, size, 3), 90, dtype=np.uint8))
+
+
+def test_a_folder_of_pictures_has_one_subfolder_a_category(tmp_path: Path) -> None:
+    picture(tmp_path / "contempt", "a.png")
+    picture(tmp_path / "happy", "b.jpg")
+    (tmp_path / "happy" / "notes.txt").write_text("not a picture", encoding="utf-8")
+    (tmp_path / ".hidden").mkdir()
+
+    faces = load_faces(tmp_path)
+
+    assert faces.pictures.shape == (2, 48, 48)
+    assert faces.fer2013.tolist() == [NO_LABEL, FER2013.index("happy")]
+    assert [EXPRESSIONS[index] for index in majority(faces.votes)] == ["contempt", "happiness"]
+
+
+def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "bored", "a.png")
+
+    with pytest.raises(DataError, match=r"bored: no category has this name; use neutral, happiness"):
+        load_faces(tmp_path)
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "anger", "a.png")
+    (tmp_path / "anger" / "b.png").write_bytes(b"no picture")
+
+    with pytest.raises(DataError, match=r"b\.png: is not a picture that can be read"):
+        load_faces(tmp_path)
+
+
+def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no picture in a subfolder named neutral"):
+        load_faces(tmp_path)
+    with pytest.raises(DataError, match="leave --votes out"):
+        load_faces(tmp_path, tmp_path / "votes.csv")

@@ -1,0 +1,162 @@
+"""The training loop: it learns, it can be interrupted, and it refuses what does not belong together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+from torch import Tensor, nn
+
+from training.errors import DataError, RecipeError
+from training.fit import CHECKPOINT, CURVES, fit, moving_average, parameter_groups
+from training.recipe import Schedule
+
+pytestmark = pytest.mark.training
+
+SCHEDULE = Schedule(epochs=4, batch=8, peak_lr=0.1, bfloat16=False)
+
+
+def line(width: int = 3) -> nn.Module:
+    torch.manual_seed(11)
+    return nn.Sequential(nn.Linear(width, 1), nn.Dropout(0.01))
+
+
+@dataclass
+class Line:
+    """Learn y = x₁ + 2 x₂ + 3 x₃; as a Task."""
+
+    module: nn.Module
+    steps_per_epoch: int = 6
+    stop_before: int | None = None
+    scale: float = 1.0
+
+    def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
+        if epoch == self.stop_before:
+            raise KeyboardInterrupt
+        for _ in range(self.steps_per_epoch):
+            x = torch.randn(8, 3, generator=generator)
+            yield x, x @ torch.tensor([[1.0], [2.0], [3.0]])
+
+    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        x, y = batch
+        error = (module(x).float() - y).square().mean() * self.scale
+        return error, {"error": error.detach()}
+
+    def validate(self, module: nn.Module) -> Mapping[str, float]:
+        assert not module.training
+        return {"weight": float(next(module.parameters())[0, 2])}
+
+
+def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path) -> None:
+    fitted = fit(Line(line(), steps_per_epoch=30), SCHEDULE, tmp_path, seed=1)
+
+    header, *rows = (tmp_path / CURVES).read_text(encoding="utf-8").splitlines()
+    assert header.startswith("epoch,lr,train_loss,train_error,valid_weight,pictures_per_second,seconds")
+    losses = [float(row.split(",")[2]) for row in rows]
+    assert len(rows) == fitted.epochs == SCHEDULE.epochs
+    assert losses[-1] < losses[0] / 10
+    assert fitted.figures["valid_weight"] == pytest.approx(3, abs=0.3)
+    assert not fitted.module.training
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    first = fit(Line(line()), SCHEDULE, tmp_path / "a", seed=1).module.state_dict()
+    same = fit(Line(line()), SCHEDULE, tmp_path / "b", seed=1).module.state_dict()
+    other = fit(Line(line()), SCHEDULE, tmp_path / "c", seed=2).module.state_dict()
+
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_run_that_was_interrupted_and_resumed_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    whole = fit(Line(line()), SCHEDULE, tmp_path / "whole", seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(line(), stop_before=2), SCHEDULE, tmp_path / "cut", seed=1)
+
+    resumed = fit(Line(line()), SCHEDULE, tmp_path / "cut", seed=1, resume=True)
+
+    weights, wanted = resumed.module.state_dict(), whole.module.state_dict()
+    assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
+    assert len((tmp_path / "cut" / CURVES).read_text(encoding="utf-8").splitlines()) == 1 + SCHEDULE.epochs
+
+
+def test_resuming_a_run_that_ended_trains_no_more(tmp_path: Path) -> None:
+    done = fit(Line(line()), SCHEDULE, tmp_path, seed=1)
+
+    again = fit(Line(line(), stop_before=4), SCHEDULE, tmp_path, seed=1, resume=True)
+
+    wanted = done.module.state_dict()
+    assert all(torch.equal(weight, wanted[name]) for name, weight in again.module.state_dict().items())
+
+
+def test_resuming_where_nothing_was_saved_begins_at_the_first_epoch(tmp_path: Path) -> None:
+    assert fit(Line(line()), SCHEDULE, tmp_path, seed=1, resume=True).epochs == SCHEDULE.epochs
+
+
+def test_a_checkpoint_of_another_seed_schedule_or_network_is_refused(tmp_path: Path) -> None:
+    fit(Line(line()), SCHEDULE, tmp_path, seed=1)
+
+    with pytest.raises(RecipeError, match=r"checkpoint\.pt: belongs to another seed or schedule"):
+        fit(Line(line()), SCHEDULE, tmp_path, seed=2, resume=True)
+    longer = SCHEDULE.model_copy(update={"epochs": 9})
+    with pytest.raises(RecipeError, match="belongs to another seed or schedule"):
+        fit(Line(line()), longer, tmp_path, seed=1, resume=True)
+    with pytest.raises(RecipeError, match="belongs to another network"):
+        fit(Line(line(width=5)), SCHEDULE, tmp_path, seed=1, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut off"])
+def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(content)
+
+    with pytest.raises(RecipeError, match="not a checkpoint that can be read; remove it to begin again"):
+        fit(Line(line()), SCHEDULE, tmp_path, seed=1, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_lower(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the loss became inf.*peak_lr"):
+        fit(Line(line(), scale=float("inf")), SCHEDULE, tmp_path, seed=1)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_data_that_fill_no_batch_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="do not fill one batch"):
+        fit(Line(line(), steps_per_epoch=0), SCHEDULE, tmp_path / "run", seed=1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adamw", "peak_lr": 0.01}, {"clip_norm": 0.5}, {"bfloat16": True}])
+def test_each_choice_of_the_schedule_trains(tmp_path: Path, changes: dict[str, object]) -> None:
+    fitted = fit(Line(line()), SCHEDULE.model_copy(update=changes), tmp_path, seed=1)
+
+    assert fitted.figures["train_loss"] < 20
+
+
+def test_biases_and_norms_are_not_decayed() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+    decayed, others = parameter_groups(module, 0.1)
+
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert decayed["params"] == [module[0].weight]
+
+
+def test_the_moving_average_follows_fast_at_first_and_covers_the_buffers() -> None:
+    module = nn.BatchNorm1d(1)
+    average = moving_average(module, 0.999)
+    average.update_parameters(module)
+    with torch.no_grad():
+        module.weight.fill_(3.0)
+        assert module.running_mean is not None
+        module.running_mean.fill_(5.0)
+
+    average.update_parameters(module)
+
+    decay = 2 / 11
+    averaged = average.module.state_dict()
+    assert averaged["weight"].item() == pytest.approx(1 * decay + 3 * (1 - decay))
+    assert averaged["running_mean"].item() == pytest.approx(5 * (1 - decay))
