@@ -1,0 +1,65 @@
+"""From a face crop to the probabilities of the eight categories. Needs no OpenCV."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.domain import Expression
+from edge_agent.errors import ModelError
+from edge_agent.vision.model import TFLiteModel
+
+
+class ExpressionClassifier:
+    """Reads the expression of an aligned face.
+
+    Args:
+        model: of kind ``expression``, with a square gray input.
+
+    Attributes:
+        card: what the model is.
+        size: side of the crop it takes, pixels.
+        crop: name of the crop it learned from.
+        uncertain_below: probability below which its own card calls a face uncertain.
+
+    Raises:
+        ModelError: the model is of another kind or takes no square gray crop.
+    """
+
+    def __init__(self, model: TFLiteModel) -> None:
+        card = model.card
+        if card.kind != "expression" or card.temperature is None or card.crop is None or card.uncertain_below is None:
+            raise ModelError(f"{model.path}: {card.name!r} is a {card.kind} model; an expression model is needed here.")
+        if card.input.color != "gray" or card.input.width != card.input.height:
+            raise ModelError(
+                f"{model.path}: its input is {card.input.width} × {card.input.height} {card.input.color}; "
+                "faces are cropped to a gray square, train for that."
+            )
+        self.card = card
+        self.size = card.input.width
+        self.crop = card.crop
+        self.uncertain_below = card.uncertain_below
+        self._temperature = card.temperature
+        self._model = model
+
+    def classify(self, crop: npt.NDArray[np.uint8]) -> Expression:
+        """Return the probabilities of one face.
+
+        Args:
+            crop: uint8, ``size`` × ``size``, gray, cut out by `edge_agent.vision.align`.
+
+        Raises:
+            ValueError: the crop has another type or shape.
+        """
+        logits = self._model.run(crop)["expression"].reshape(-1)
+        return Expression(softmax(logits.tolist(), self._temperature))
+
+
+def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:
+    """Return exp(l / T) / Σ exp(l / T): calibrated probabilities (Guo et al. 2017, "temperature scaling")."""
+    largest = max(logits)
+    powers = [math.exp((logit - largest) / temperature) for logit in logits]
+    total = math.fsum(powers)
+    return tuple(power / total for power in powers)

@@ -1,0 +1,134 @@
+"""Still pictures: found, read safely, and classified into the lines that ``affect-edge classify`` prints."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from edge_agent.errors import PictureError
+from edge_agent.vision.recognizer import Reading, Recognizer
+
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 32_000
+"""Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+"""Formats that are tried; others that Pillow knows start other programs or read other files."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a picture is to be turned."""
+
+Picture = npt.NDArray[np.uint8]
+
+
+def load_picture(path: Path) -> Picture:
+    """Read a picture as it is meant to be seen: turned by its EXIF orientation, transparency on white, first of many.
+
+    Returns:
+        uint8, height × width × 3, BGR.
+
+    Raises:
+        PictureError: the file is missing, empty, no picture, broken off, or larger than ``MAX_PIXELS`` or ``MAX_SIDE``.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that we refuse ourselves
+            return _read(path)
+    except FileNotFoundError as error:
+        raise PictureError(f"{path}: no such file.") from error
+    except IsADirectoryError as error:
+        raise PictureError(f"{path}: is a folder without pictures ({', '.join(SUFFIXES)}).") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(_too_large(path, "")) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:  # as decoders fail
+        raise PictureError(f"{path}: the picture is broken or cannot be read ({error}).") from error
+
+
+def find_pictures(paths: Iterable[Path]) -> list[Path]:
+    """Return the files to read: files as given, and the pictures in each folder and its subfolders, by name.
+
+    A folder without pictures stays in the list, so that reading it says so; hidden files and folders are left out.
+    """
+    found: list[Path] = []
+    for path in paths:
+        found += (_pictures_in(path) or [path]) if path.is_dir() else [path]
+    return found
+
+
+def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator[dict[str, Any]]:
+    """Read pictures and folders one by one, giving for each picture what `classify` prints as a JSON line.
+
+    A picture that cannot be read gives a line with ``file`` and ``error``, and the rest is still read.
+    """
+    for path in find_pictures(paths):
+        try:
+            image = load_picture(path)
+        except PictureError as error:
+            yield {"file": str(path), "error": str(error)}
+            continue
+        height, width = image.shape[:2]
+        faces = [describe(reading) for reading in recognizer.read_picture(image)]
+        yield {"file": str(path), "width": width, "height": height, "faces": faces}
+
+
+def describe(reading: Reading) -> dict[str, Any]:
+    """Return a face as JSON values: box [x, y, width, height] and landmarks [x, y] in pixels of the picture."""
+    box = reading.face.box
+    return {
+        "box": [round(value, 2) for value in (box.x, box.y, box.width, box.height)],
+        "score": round(reading.face.score, 4),
+        "landmarks": [[round(x, 2), round(y, 2)] for x, y in reading.face.landmarks],
+        "probabilities": {name: round(p, 6) for name, p in reading.expression.as_dict().items()},
+        "emotion": reading.expression.dominant.value,
+        "uncertain": reading.emotion is None,
+    }
+
+
+def _read(path: Path) -> Picture:
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise PictureError(f"{path}: the file is empty.")
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS or max(picture.size) > MAX_SIDE:
+                raise PictureError(_too_large(path, f" with {picture.width} × {picture.height}"))
+            upright = ImageOps.exif_transpose(_in_eight_bits(picture))
+            if upright.has_transparency_data:
+                upright = upright.convert("RGBA")
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+            rgb = np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a 16-bit gray picture scaled to 8 bits, which Pillow would clip; any other as it is."""
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError("gray values beyond 16 bits; save the picture with 8 or 16 bits.")
+    eight = Image.fromarray((values // 257).astype(np.uint8))
+    eight.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
+    return eight
+
+
+def _too_large(path: Path, size: str) -> str:
+    limits = f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels a side"
+    return f"{path}: is too large{size}; pictures up to {limits} are read. Scale it down."
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    def is_hidden(path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in files if not is_hidden(path))

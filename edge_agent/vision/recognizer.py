@@ -1,0 +1,178 @@
+"""The vision chain: frame → faces → crops → probabilities → tracks → steadied labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.domain import Emotion, Expression, Face, Frame, Observation, Recognition
+from edge_agent.errors import ModelError
+from edge_agent.vision.align import CROP_NAME, align_box, align_face
+from edge_agent.vision.card import ModelCard, find_model
+from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.detector import FaceDetector
+from edge_agent.vision.model import load_model
+from edge_agent.vision.quality import face_quality
+from edge_agent.vision.smoother import Smoother, label_of
+from edge_agent.vision.tracker import PrimaryChooser, Tracker
+
+Picture = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One face of a still picture.
+
+    Attributes:
+        face: where it is.
+        expression: its probabilities.
+        emotion: its label; ``None`` is *uncertain*.
+        quality: 0…1, how fit the crop is for reading.
+    """
+
+    face: Face
+    expression: Expression
+    emotion: Emotion | None
+    quality: float
+
+
+class Recognizer:
+    """Reads every face of a frame, and follows the faces over frames.
+
+    `recognize` belongs to one thread, since it remembers tracks. `read_picture` remembers nothing and may be called
+    from any thread.
+
+    Args:
+        detector: finds faces.
+        classifier: reads one face.
+        tracker: follows faces over frames.
+        chooser: says which face is the participant's.
+        smoother: steadies each track.
+        uncertain_below: for still pictures; left out: what the classifier's card says.
+
+    Attributes:
+        models: cards of the two models that are used.
+
+    Raises:
+        ModelError: the classifier learned from another crop than the one cut here.
+    """
+
+    def __init__(
+        self,
+        detector: FaceDetector,
+        classifier: ExpressionClassifier,
+        tracker: Tracker,
+        chooser: PrimaryChooser,
+        smoother: Smoother,
+        *,
+        uncertain_below: float | None = None,
+    ) -> None:
+        if classifier.crop != CROP_NAME:
+            raise ModelError(
+                f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this program cuts "
+                f"{CROP_NAME!r}. Install a model of this version."
+            )
+        self.models: tuple[ModelCard, ModelCard] = (detector.card, classifier.card)
+        self._detector = detector
+        self._classifier = classifier
+        self._tracker = tracker
+        self._chooser = chooser
+        self._smoother = smoother
+        self._uncertain_below = classifier.uncertain_below if uncertain_below is None else uncertain_below
+
+    def recognize(self, frame: Frame) -> Recognition:
+        """Read the faces of the next frame of a camera.
+
+        Args:
+            frame: later than the one of the last call.
+
+        Returns:
+            One observation for each face; none means *no face*.
+        """
+        height, width = frame.image.shape[:2]
+        tracked = self._tracker.update(self._detector.detect(frame.image), frame.at)
+        primary = self._chooser.choose(tracked, width, height, frame.at)
+        observations = tuple(self._observe(frame, track, face, track == primary) for track, face in tracked)
+        return Recognition(frame.at, frame.number, width, height, observations)
+
+    def read_picture(self, image: Picture) -> list[Reading]:
+        """Read the faces of a still picture: nothing is tracked or smoothed.
+
+        Args:
+            image: uint8, height × width × 3 (BGR) or height × width (gray).
+
+        Returns:
+            The faces, surest first, in pixels of ``image``.
+        """
+        return [self._read(image, face) for face in self._detector.detect(image)]
+
+    def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
+        reading = self._read(frame.image, face)
+        smoothed = self._smoother.update(track, reading.expression, frame.at)
+        return Observation(
+            track, face, reading.expression, smoothed.expression, smoothed.emotion, primary, reading.quality
+        )
+
+    def _read(self, image: Picture, face: Face) -> Reading:
+        crop = crop_face(image, face, self._classifier.size)
+        expression = self._classifier.classify(crop)
+        label = label_of(expression, self._uncertain_below)
+        return Reading(face, expression, label, face_quality(crop, face.box.height))
+
+
+def crop_face(image: Picture, face: Face, size: int) -> Picture:
+    """Return the crop of a face that expression models see: by its landmarks, or by its box where they cannot be used.
+
+    Args:
+        image: uint8, height × width × 3 (BGR) or height × width (gray).
+        face: in pixels of ``image``.
+        size: side of the crop in pixels.
+    """
+    try:
+        return align_face(image, face.landmarks, size)
+    except ValueError:  # landmarks that coincide
+        return align_box(image, face.box, size)
+
+
+def open_recognizer(
+    expression_model: str = "expression",
+    detector_model: str = "face-detector",
+    *,
+    threads: int = 1,
+    face_score: float | None = None,
+    min_face: float = 24,
+    max_faces: int = 8,
+    uncertain_below: float | None = None,
+    smoothing_seconds: float = 0.6,
+    hysteresis: float = 0.08,
+) -> Recognizer:
+    """Build the chain from the values of the ``[vision]`` table of the configuration.
+
+    Args:
+        expression_model: name of a shipped model, or path of a card.
+        detector_model: likewise.
+        threads: of one inference.
+        face_score: least score of a face; ``None``: what the detector's card says.
+        min_face: smallest face read, pixels.
+        max_faces: most faces read in a picture.
+        uncertain_below: least probability of a label; ``None``: what the classifier's card says.
+        smoothing_seconds: time constant of the smoothing.
+        hysteresis: lead that a new label needs.
+
+    Raises:
+        ModelError: a model is missing, damaged or does not fit.
+    """
+    detector = load_model(find_model(detector_model), kind="face-detector", threads=threads)
+    expression = load_model(find_model(expression_model), kind="expression", threads=threads)
+    classifier = ExpressionClassifier(expression)
+    threshold = classifier.uncertain_below if uncertain_below is None else uncertain_below
+    return Recognizer(
+        FaceDetector(detector, face_score, min_face, max_faces),
+        classifier,
+        Tracker(),
+        PrimaryChooser(),
+        Smoother(smoothing_seconds, hysteresis, threshold),
+        uncertain_below=threshold,
+    )
