@@ -1,0 +1,100 @@
+"""Smoothing goes by real time; labels have hysteresis and an uncertain state."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from edge_agent.clock import Instant
+from edge_agent.domain import EMOTIONS, Emotion, Expression
+from edge_agent.vision.smoother import Smoother, label_of
+
+START = Instant(boot_ms=5_000, wall_ms=1_800_000_000_000)
+HAPPY, ANGRY, NEUTRAL = Emotion.HAPPINESS, Emotion.ANGER, Emotion.NEUTRAL
+
+
+def expression(**named: float) -> Expression:
+    """An expression with the named probabilities; what is left is spread over the other categories."""
+    rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
+    return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
+
+
+def smoother(time_constant_s: float = 0.6, hysteresis: float = 0.08, uncertain_below: float = 0.45) -> Smoother:
+    return Smoother(time_constant_s, hysteresis, uncertain_below, reset_after_s=2.0)
+
+
+def happiness(e: Expression) -> float:
+    return e.as_dict()["happiness"]
+
+
+def test_the_first_expression_of_a_track_is_taken_as_it_is() -> None:
+    raw = expression(happiness=0.9)
+    smoothed = smoother().update(1, raw, START)
+    assert smoothed.expression == raw
+    assert smoothed.emotion is HAPPY
+
+
+def test_after_one_time_constant_63_percent_of_a_step_are_taken_in() -> None:
+    steady = smoother(time_constant_s=0.6)
+    steady.update(1, expression(happiness=0.0, anger=1.0), START)
+    smoothed = steady.update(1, expression(happiness=1.0, anger=0.0), START.shifted(0.6))
+    assert happiness(smoothed.expression) == pytest.approx(1 - math.exp(-1), abs=1e-12)
+    assert sum(smoothed.expression.probabilities) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("times", [(0.3,), (0.1, 0.2, 0.3), (0.01, 0.29, 0.3)])
+def test_the_frame_rate_does_not_change_the_result(times: tuple[float, ...]) -> None:
+    steady = smoother()
+    steady.update(1, expression(anger=1.0), START)
+    for seconds in times:
+        smoothed = steady.update(1, expression(happiness=1.0), START.shifted(seconds))
+    assert happiness(smoothed.expression) == pytest.approx(1 - math.exp(-0.5), abs=1e-12)
+
+
+def test_a_short_gap_is_held_over_and_a_long_one_starts_the_track_anew() -> None:
+    steady = smoother(time_constant_s=5.0)
+    steady.update(1, expression(anger=1.0), START)
+    assert happiness(steady.update(1, expression(happiness=1.0), START.shifted(2.0)).expression) < 0.5
+    assert happiness(steady.update(1, expression(happiness=1.0), START.shifted(4.1)).expression) == 1.0
+
+
+def test_tracks_do_not_mix() -> None:
+    steady = smoother()
+    steady.update(1, expression(anger=1.0), START)
+    assert steady.update(2, expression(happiness=1.0), START.shifted(0.1)).emotion is HAPPY
+    assert steady.update(1, expression(anger=1.0), START.shifted(0.2)).emotion is ANGRY
+
+
+def test_without_a_time_constant_nothing_is_smoothed() -> None:
+    steady = smoother(time_constant_s=0)
+    steady.update(1, expression(anger=1.0), START)
+    assert steady.update(1, expression(happiness=1.0), START).expression == expression(happiness=1.0)
+
+
+def test_a_frame_that_seems_earlier_than_the_last_changes_nothing() -> None:
+    steady = smoother()
+    steady.update(1, expression(anger=1.0), START)
+    assert steady.update(1, expression(happiness=1.0), START.shifted(-0.5)).expression == expression(anger=1.0)
+
+
+def test_when_no_category_reaches_the_threshold_the_face_is_uncertain() -> None:
+    assert smoother().update(1, expression(happiness=0.44), START).emotion is None
+    assert smoother().update(1, expression(happiness=0.45), START).emotion is HAPPY
+
+
+def test_another_label_needs_a_lead_and_then_stays_in_turn() -> None:
+    steady = smoother(time_constant_s=0, uncertain_below=0.3)
+    labels = [
+        steady.update(1, expression(happiness=h, anger=a), START.shifted(i / 10)).emotion
+        for i, (h, a) in enumerate([(0.5, 0.4), (0.44, 0.50), (0.41, 0.50), (0.48, 0.45), (0.55, 0.40)])
+    ]
+    assert labels == [HAPPY, HAPPY, ANGRY, ANGRY, HAPPY]
+
+
+def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> None:
+    assert label_of(expression(happiness=0.44, anger=0.46), 0.45, present=HAPPY, hysteresis=0.08) is ANGRY
+
+
+def test_without_hysteresis_the_largest_probability_is_the_label() -> None:
+    assert label_of(expression(neutral=0.46, anger=0.47), 0.45, present=NEUTRAL) is ANGRY
