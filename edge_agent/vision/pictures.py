@@ -115,7 +115,7 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
         return picture
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 65535:
-        raise PictureError("gray values beyond 16 bits; save the picture with 8 or 16 bits.")
+        raise ValueError("gray values beyond 16 bits; save it with 8 or 16")
     eight = Image.fromarray((values // 257).astype(np.uint8))
     eight.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
     return eight
