@@ -30,6 +30,8 @@ _NEEDED_TO_EVALUATE = ("sklearn",)
 Data = Annotated[Path, typer.Option(help="FER2013 table (.csv, .csv.gz, .csv.xz), or a folder of pictures.")]
 Votes = Annotated[Path | None, typer.Option(help="FER+ votes (fer2013new.csv) of the same rows.")]
 Cache = Annotated[Path, typer.Option(help="Folder that keeps parsed tables, so that the next start is quick.")]
+Recipe = Annotated[Path, typer.Option(help="TOML file that describes the model and its training.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE if not given.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all if not given.")]
 
 
@@ -37,6 +39,9 @@ class Limit(StrEnum):
     """How much of the data and of the schedule is used."""
 
     SMALL = "small"
+
+
+Small = Annotated[Limit | None, typer.Option("--limit", help="small: a few steps, to try that everything works.")]
 
 
 @app.callback()
@@ -48,11 +53,11 @@ def _describe() -> None:
 @app.command()
 def fit(
     *,
-    recipe: Annotated[Path, typer.Option(help="TOML file that describes the model and its training.")],
+    recipe: Recipe,
     data: Data,
     votes: Votes = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the run; runs/RECIPE if not given.")] = None,
-    limit: Annotated[Limit | None, typer.Option(help="small: a few steps, to try that everything works.")] = None,
+    out: Out = None,
+    limit: Small = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last epoch saved in --out.")] = False,
     threads: Threads = None,
     cache: Cache = Path("runs/cache"),
@@ -95,10 +100,11 @@ def evaluate(
 @app.command()
 def quantize(
     *,
-    recipe: Annotated[Path, typer.Option(help="The recipe that the run was trained with.")],
+    recipe: Recipe,
     data: Data,
     votes: Votes = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE if not given.")] = None,
+    out: Out = None,
+    limit: Small = None,
     cache: Cache = Path("runs/cache"),
 ) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
@@ -109,7 +115,7 @@ def quantize(
         raise RecipeError(
             f"{folder}: holds no checkpoint.pt; train first with: python -m training fit --recipe {recipe}"
         )
-    typer.echo(train(FitRequest(recipe, data, votes, folder, cache, resume=True)))
+    typer.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is Limit.SMALL, resume=True)))
 
 
 def main() -> None:

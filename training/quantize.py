@@ -7,7 +7,9 @@ card gives them; the runtime finds them again by the tensor names written here.
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -112,7 +114,8 @@ def quantize(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], cali
     """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
     if len(calibration) == 0:
         raise DataError("no picture to calibrate the int8 model on")
-    with TemporaryDirectory() as folder:
+    # Converter and quantizer report every step on stdout, which belongs to the command's own answer.
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         floating = Path(folder) / "float.tflite"
         _convert(module, pixels, outputs, floating)
         task = quantizer.Quantizer(str(floating), quantizer_recipe.static_wi8_ai8())

@@ -1,0 +1,151 @@
+"""``python -m training``: from a recipe and a table to an int8 model that the agent loads."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("litert_torch", reason="the training extra is not installed")
+pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
+
+from edge_agent.vision.model import load_model
+from training.datasets import EXPRESSIONS, FER2013, VOTE_COLUMNS
+
+pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"
+
+
+def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run and the data it was made of."""
+
+    folder: Path
+    data: Path
+    votes: Path
+    cache: Path
+    printed: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "expression-fast.tflite"
+
+
+def write_data(folder: Path) -> tuple[Path, Path]:
+    """A FER2013 table and its votes: noise, brighter the higher the class."""
+    random = np.random.default_rng(7)
+    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    for usage, count in (("Training", 60), ("PublicTest", 20)):
+        for index in range(count):
+            label = index % len(FER2013)
+            pixels = random.integers(label * 20, label * 20 + 100, 48 * 48)
+            rows.append(f"{label},{' '.join(map(str, pixels))},{usage}")
+            counts = ["8" if column == label else "0" for column in range(10)]
+            votes.append(f"{usage},fer{index:07d}.png,{','.join(counts)}")
+    data, beside = folder / "fer2013.csv", folder / "fer2013new.csv"
+    data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    beside.write_text("\n".join(votes) + "\n", encoding="utf-8")
+    return data, beside
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("training")
+    data, votes = write_data(folder)
+    out, cache = folder / "run", folder / "cache"
+    done = training(
+        *("fit", "--recipe", RECIPE, "--data", data, "--votes", votes),
+        *("--limit", "small", "--out", out, "--cache", cache, "--threads", "1"),
+    )
+    assert done.returncode == 0, done.stderr
+    return Run(out, data, votes, cache, done.stdout)
+
+
+def test_a_small_run_prints_the_card_and_leaves_checkpoint_and_curves(run: Run) -> None:
+    assert run.printed.strip() == str(run.folder / "expression-fast.json")
+    assert (run.folder / "checkpoint.pt").exists()
+    assert len((run.folder / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_the_agent_loads_and_runs_the_model(run: Run) -> None:
+    model = load_model(run.model.with_suffix(".json"), kind="expression")
+
+    outputs = model.run(np.zeros((48, 48), dtype=np.uint8))
+
+    assert outputs["expression"].shape == (1, len(EXPRESSIONS))
+    assert outputs["fer2013"].shape == (1, len(FER2013))
+    assert np.isfinite(outputs["expression"]).all()
+
+
+def test_the_model_is_int8_inside_and_at_its_ends(run: Run) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(run.model))
+    ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+
+    assert [end["dtype"] for end in ends] == [np.int8] * 3
+    assert not any(tensor["dtype"] == np.float32 for tensor in interpreter.get_tensor_details())
+
+
+def test_the_card_says_what_was_trained_on_what_and_how_well(run: Run) -> None:
+    card = json.loads(run.model.with_suffix(".json").read_text(encoding="utf-8"))
+
+    assert card["training"]["recipe"] == "expression-fast.toml"
+    assert card["training"]["epochs"] == 2
+    assert card["training"]["data"] == ["FER2013 Training", "FER+ votes"]
+    assert card["metrics"].keys() == {"held-back", "held-back, float", "PublicTest", "PublicTest, float"}
+    assert card["metrics"]["PublicTest"]["fer2013_n"] == 20
+    assert card["metrics"]["PublicTest"]["ferplus_n"] == 20
+    assert 0.2 <= card["temperature"] <= 5
+    assert 70e6 < card["multiply_adds"] < 80e6
+
+
+def test_evaluate_prints_one_json_object_with_the_figures_of_the_card(run: Run) -> None:
+    done = training(
+        *("evaluate", run.model, "--data", run.data, "--votes", run.votes, "--usage", "PublicTest"),
+        *("--json", "--cache", run.cache),
+    )
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    card = json.loads(run.model.with_suffix(".json").read_text(encoding="utf-8"))
+    assert figures["protocol"] == "FER+ majority"
+    assert figures["n"] == figures["ferplus"]["n"] == 20
+    assert round(figures["accuracy"], 4) == card["metrics"]["PublicTest"]["ferplus_accuracy"]
+    assert round(figures["fer2013"]["macro_f1"], 4) == card["metrics"]["PublicTest"]["fer2013_macro_f1"]
+    assert figures["per_class"].keys() == set(EXPRESSIONS)
+    assert sum(map(sum, figures["confusion_matrix"])) == 20
+
+
+def test_evaluate_without_votes_prints_the_fer2013_figures_as_a_table(run: Run) -> None:
+    done = training("evaluate", run.model, "--data", run.data, "--cache", run.cache)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("FER2013: ")
+    assert "of 20 pictures right" in done.stdout
+    assert "FER+" not in done.stdout
+
+
+def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_path: Path) -> None:
+    before = json.loads(run.model.with_suffix(".json").read_text(encoding="utf-8"))
+    (tmp_path / "checkpoint.pt").write_bytes((run.folder / "checkpoint.pt").read_bytes())
+
+    done = training(
+        *("quantize", "--recipe", RECIPE, "--data", run.data, "--votes", run.votes),
+        *("--limit", "small", "--out", tmp_path, "--cache", run.cache),
+    )
+
+    assert done.returncode == 0, done.stderr
+    after = json.loads((tmp_path / "expression-fast.json").read_text(encoding="utf-8"))
+    assert after["sha256"] == before["sha256"]
+    assert after["metrics"] == before["metrics"]
