@@ -1,0 +1,219 @@
+"""What every camera promises, and what the kinds of camera share: counting, turning, pace, calls that may hang."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+
+from edge_agent import clock
+from edge_agent.clock import Instant
+from edge_agent.domain import Frame
+from edge_agent.errors import CameraError, CameraReason
+
+if TYPE_CHECKING:
+    from edge_agent.domain import Image
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Rotation = Literal[0, 90, 180, 270]
+GRACE_S = 2.0
+"""Seconds a driver gets beyond its own timeout before it counts as stuck."""
+_LATE_S = 0.5
+
+
+class DriverStuckError(CameraError):
+    """The driver of a camera did not come back from a call and cannot be interrupted; only a new process helps.
+
+    Its reason is always ``stalled``. Whoever supervises the camera should end the process and have it started again
+    instead of opening the camera once more.
+    """
+
+
+class Camera(Protocol):
+    """A source of frames. ``read`` is called from one thread; ``close`` from any.
+
+    Attributes:
+        name: kind and device, for logs and the health page; never contains a password.
+        simulated: whether the pictures show nobody who is here now, so that rows made of them must say so.
+    """
+
+    name: str
+    simulated: bool
+
+    def read(self) -> Frame:
+        """Wait for the next frame at the camera's pace and return it: uint8, height × width × 3, BGR, contiguous.
+
+        Raises:
+            CameraError: with its reason. ``end_of_file`` is final; after any other reason the camera may be closed and
+                opened anew.
+            DriverStuckError: reopening cannot help, only a new process can.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; a ``read`` that waits ends with ``CameraError``. Closing twice does nothing.
+
+        Raises:
+            DriverStuckError: the driver does not let go.
+        """
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the camera."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the camera."""
+        ...
+
+
+class CameraBase(ABC):
+    """Counts, stamps and turns the frames of a kind of camera; the kind gives ``_take`` and ``_release``.
+
+    Args:
+        name: see ``Camera``.
+        rotate: clockwise rotation of every frame in degrees.
+    """
+
+    simulated = False
+
+    def __init__(self, name: str, rotate: Rotation) -> None:
+        self.name = name
+        self._rotate = rotate
+        self._count = 0
+        self._closed = threading.Event()
+
+    def read(self) -> Frame:
+        """See ``Camera.read``."""
+        if self._closed.is_set():
+            raise closed_error(self.name)
+        image, at = self._take()
+        frame = Frame(image=turned(image, self._rotate), at=at, number=self._count)
+        self._count += 1
+        return frame
+
+    def close(self) -> None:
+        """See ``Camera.close``."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._release()
+        log.info("camera %s closed", self.name)
+
+    def __enter__(self) -> Self:
+        """Return the camera."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the camera."""
+        self.close()
+
+    @abstractmethod
+    def _take(self) -> tuple[Image, Instant]:
+        """Return the next picture (BGR) and when it was taken."""
+
+    def _release(self) -> None:  # noqa: B027 - a kind that holds nothing has nothing to do
+        """Let go of whatever the kind holds."""
+
+
+def closed_error(name: str) -> CameraError:
+    """Return the error of reading from a camera that was closed."""
+    return CameraError(CameraReason.END_OF_FILE, f"{name}: the camera was closed.", "Open it again.")
+
+
+def stuck_error(name: str, seconds: float) -> DriverStuckError:
+    """Return the error of a driver that has not come back for that long."""
+    return DriverStuckError(
+        CameraReason.STALLED,
+        f"{name}: the driver has not come back for {seconds:.1f} s and cannot be interrupted.",
+        "Restart the agent; if that does not help, unplug the camera.",
+    )
+
+
+def turned(image: Image, degrees: Rotation) -> Image:
+    """Return the picture turned clockwise by ``degrees``, C-contiguous."""
+    import cv2
+    import numpy as np
+
+    if degrees == 0:
+        return np.ascontiguousarray(image)
+    code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[degrees]
+    return np.ascontiguousarray(cv2.rotate(image, code), dtype=np.uint8)
+
+
+class Pace:
+    """Lets one tick pass every 1/fps seconds, by the boot clock.
+
+    A reader that comes late gets its tick at once; one that comes more than half a second late has lost that time, and
+    the ticks go on from there, so that a pause is never followed by a burst.
+
+    Args:
+        fps: ticks per second, above 0.
+        closed: ends a wait early when set.
+    """
+
+    def __init__(self, fps: float, closed: threading.Event) -> None:
+        self._period = 1.0 / fps
+        self._closed = closed
+        self._due: float | None = None
+
+    def wait(self) -> bool:
+        """Wait for the next tick; return ``False`` when the camera was closed meanwhile."""
+        present = clock.boot_seconds()
+        if self._due is None or present - self._due > _LATE_S:
+            self._due = present
+        if self._due > present and self._closed.wait(self._due - present):
+            return False
+        self._due += self._period
+        return not self._closed.is_set()
+
+
+class Helper:
+    """Makes calls that may hang on a thread of its own, one after the other, so that the caller can give up on them.
+
+    The thread is a daemon: a hung driver does not keep the process from ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def call(self, function: Callable[[], T], seconds: float) -> T:
+        """Return what ``function`` returns, or raise what it raises.
+
+        Raises:
+            TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it comes.
+        """
+        future: Future[T] = Future()
+        self._calls.put((function, future))
+        try:
+            return future.result(seconds)
+        except TimeoutError:
+            future.cancel()  # a call that has not begun behind a hung one shall never begin
+            raise
+
+    def stop(self) -> None:
+        """End the thread once the call that is under way has ended; returns at once."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None:
+            function, future = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001 - the top of a thread: raised again in the caller's
+                future.set_exception(error)
+            del item, function, future  # what a late call returned is let go of here

@@ -1,0 +1,80 @@
+"""What gives frames at its own pace: read on a helper thread, because drivers and networks hang."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+
+from edge_agent import clock
+from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Rotation, closed_error, stuck_error
+from edge_agent.camera.pixels import as_bgr
+from edge_agent.clock import Instant
+from edge_agent.errors import CameraError
+
+if TYPE_CHECKING:
+    from edge_agent.domain import Image
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class LiveCamera(CameraBase):
+    """An OpenCV capture that is opened, read and released on a helper thread with a deadline.
+
+    Args:
+        name: see ``Camera``.
+        open_capture: opens it; raises ``CameraError``.
+        lost: tells why a read failed after that many seconds.
+        seconds: without a frame for this long it has stalled.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_capture: Callable[[], cv2.VideoCapture],
+        lost: Callable[[float], CameraError],
+        seconds: float,
+        rotate: Rotation,
+    ) -> None:
+        super().__init__(name, rotate)
+        self._lost = lost
+        self._seconds = seconds
+        self._helper = Helper(f"camera {name}")
+        try:
+            self._capture = self._bounded(open_capture)
+            self._first: tuple[Image, Instant] | None = self._bounded(self._grab)
+        except CameraError:
+            self._helper.stop()
+            raise
+        log.info("camera %s opened", name)
+
+    def _take(self) -> tuple[Image, Instant]:
+        first, self._first = self._first, None
+        return first if first is not None else self._bounded(self._grab)
+
+    def _grab(self) -> tuple[Image, Instant]:
+        begun = clock.boot_seconds()
+        grabbed = self._capture.grab()
+        at = clock.now()
+        ok, image = self._capture.retrieve() if grabbed else (False, None)
+        if self._closed.is_set():
+            raise closed_error(self.name)
+        if not ok or image is None:
+            raise self._lost(clock.boot_seconds() - begun)
+        return as_bgr(image), at
+
+    def _bounded(self, function: Callable[[], T]) -> T:
+        try:
+            return self._helper.call(function, self._seconds + GRACE_S)
+        except TimeoutError as error:
+            raise stuck_error(self.name, self._seconds + GRACE_S) from error
+
+    def _release(self) -> None:
+        try:
+            self._bounded(self._capture.release)
+        finally:
+            self._helper.stop()

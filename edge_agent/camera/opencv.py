@@ -1,0 +1,53 @@
+"""Opens what OpenCV can open, by what ``camera.device`` names: a device, a video file, a network stream."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from edge_agent.camera.base import CameraBase, Rotation
+from edge_agent.camera.device import DeviceCamera, no_camera
+from edge_agent.camera.file import FileCamera, file_error
+from edge_agent.camera.pixels import quiet_opencv
+from edge_agent.camera.stream import StreamCamera
+from edge_agent.errors import CameraError, CameraReason
+
+
+def open_opencv(
+    device: str, *, width: int, height: int, fps: float, loop: bool, rotate: Rotation, stall_seconds: float
+) -> CameraBase:
+    """Open what ``device`` names: a number or node (``0``, ``/dev/video0``), a video file, or an address.
+
+    Width and height are asked of devices; files and streams come in their own size.
+
+    Raises:
+        CameraError: it cannot be opened, with the reason.
+    """
+    quiet_opencv()
+    if "://" in device:
+        return StreamCamera(device, rotate=rotate, stall_seconds=stall_seconds)
+    path = Path(f"/dev/video{device}" if device.isdecimal() else device).expanduser()
+    mode = _mode(path)
+    if stat.S_ISCHR(mode):
+        return DeviceCamera(path, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds)
+    if stat.S_ISREG(mode):
+        return FileCamera(path, fps=fps, loop=loop, rotate=rotate)
+    if stat.S_ISDIR(mode):
+        problem, cure = "is a folder.", 'For a folder of pictures set camera.source = "pictures" and camera.folder.'
+    else:
+        problem, cure = "is neither a camera nor a file.", "Set camera.device to a camera, a video file or an address."
+    raise CameraError(CameraReason.UNREADABLE, f"{path}: {problem}", cure)
+
+
+def _mode(path: Path) -> int:
+    """Return the kind of file that ``path`` is, or raise why that cannot be told."""
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError as error:
+        if path.is_relative_to("/dev"):
+            raise no_camera(path) from error
+        raise CameraError(
+            CameraReason.NOT_FOUND, f"{path}: there is no such file.", "Check the path in camera.device."
+        ) from error
+    except OSError as error:
+        raise file_error(path, error) from error

@@ -1,0 +1,210 @@
+"""The Raspberry Pi's own camera, through Picamera2.
+
+Only calls that its manual documents are used. ``libcamera`` is a module of the system, so that the virtual environment
+has to be made with ``--system-site-packages``. Opening, stopping and closing can hang in the driver; all of them run on
+a helper thread with a deadline.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from edge_agent import clock
+from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Rotation, stuck_error
+from edge_agent.clock import Instant
+from edge_agent.errors import CameraError, CameraReason
+
+if TYPE_CHECKING:
+    from edge_agent.domain import Image
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+OPEN_S = 15.0
+"""Seconds that opening and starting may take."""
+_FORMAT = "RGB888"  # libcamera names formats by the byte order in a register: in memory these bytes are B, G, R
+_DMA_HEAP = Path("/dev/dma_heap")
+_CABLE = "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists what is connected."
+
+
+class PicameraCamera(CameraBase):
+    """Camera number 0 of Picamera2; USB cameras, which it lists too, are left to OpenCV.
+
+    Args:
+        width: asked of the camera, pixels.
+        height: asked of the camera, pixels.
+        fps: frames per second asked of the camera.
+        rotate: clockwise rotation of every frame, degrees.
+        stall_seconds: without a frame for this long it has stalled.
+        module: the ``picamera2`` module; ``None`` imports it.
+
+    Raises:
+        CameraError: libcamera missing, no camera, busy, no permission.
+        DriverStuckError: the driver did not come back.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        rotate: Rotation = 0,
+        stall_seconds: float = 5.0,
+        module: Any = None,
+    ) -> None:
+        super().__init__("picamera2", rotate)
+        module = module if module is not None else import_picamera2()
+        self._seconds = max(stall_seconds, 2 / fps)
+        self._device: Any = None
+        self._helper = Helper("camera picamera2")
+        try:
+            self._bounded(lambda: self._open(module.Picamera2, (width, height), fps), OPEN_S)
+        except CameraError:
+            self._helper.stop()
+            raise
+        log.info("camera %s opened", self.name)
+
+    def _open(self, picamera2: Any, size: tuple[int, int], fps: float) -> None:
+        """Open, configure and start the camera; whatever fails is translated and lets go of it."""
+        try:
+            self.name = f"picamera2:{_model(picamera2.global_camera_info())}"
+            self._device = picamera2(0)
+            frame_us = round(1e6 / fps)
+            wished = self._device.create_video_configuration(
+                main={"size": size, "format": _FORMAT},
+                controls={"FrameDurationLimits": (frame_us, frame_us)},
+                buffer_count=4,
+            )
+            self._device.configure(wished)
+            self._device.start()
+        except (OSError, RuntimeError, IndexError) as error:
+            self._let_go()
+            raise picamera_error(error) from error
+
+    def _take(self) -> tuple[Image, Instant]:
+        return self._bounded(self._capture, self._seconds + GRACE_S)
+
+    def _capture(self) -> tuple[Image, Instant]:
+        try:
+            job = self._device.capture_request(wait=False)
+            request = self._device.wait(job, timeout=self._seconds)
+        except TimeoutError as error:
+            raise CameraError(
+                CameraReason.STALLED,
+                f"{self.name}: no frame for {self._seconds:.1f} s.",
+                "Check its cable and the power supply; the camera is opened again.",
+            ) from error
+        except (OSError, RuntimeError) as error:
+            raise picamera_error(error) from error
+        try:
+            return np.asarray(request.make_array("main"), dtype=np.uint8), taken_at(request.get_metadata())
+        finally:
+            request.release()
+
+    def _release(self) -> None:
+        try:
+            self._bounded(self._let_go, self._seconds + GRACE_S)
+        finally:
+            self._helper.stop()
+
+    def _let_go(self) -> None:
+        device, self._device = self._device, None
+        if device is None:
+            return
+        try:
+            device.close()  # stops it too, and unlike stop() does not queue behind a capture that never ends
+        except (OSError, RuntimeError) as error:  # there is nothing left to do with it
+            log.warning("camera %s did not close cleanly: %s", self.name, error)
+
+    def _bounded(self, function: Callable[[], T], seconds: float) -> T:
+        try:
+            return self._helper.call(function, seconds)
+        except TimeoutError as error:
+            raise stuck_error(self.name, seconds) from error
+
+
+def import_picamera2() -> Any:
+    """Return the ``picamera2`` module.
+
+    Raises:
+        CameraError: it, or ``libcamera`` below it, is missing in this environment or does not fit it.
+    """
+    try:
+        return importlib.import_module("picamera2")
+    except ImportError as error:
+        missing = error.name or "picamera2"
+        raise CameraError(
+            CameraReason.LIBCAMERA_MISSING,
+            f"The Python module {missing} is missing in this environment ({error}).",
+            "Install it (sudo apt install python3-picamera2) and make the virtual environment with "
+            "`python3 -m venv --system-site-packages`.",
+        ) from error
+    except ValueError as error:  # a module built for NumPy 1 beside NumPy 2
+        raise CameraError(
+            CameraReason.LIBCAMERA_MISSING,
+            f"picamera2 cannot be loaded beside this NumPy ({error}).",
+            "Install simplejpeg in this environment too: pip install --upgrade simplejpeg.",
+        ) from error
+
+
+def taken_at(metadata: dict[str, Any]) -> Instant:
+    """Return when a frame was exposed: ``SensorTimestamp``, nanoseconds of the boot clock, where it is plausible."""
+    age_s = (clock.boot_ns() - int(metadata.get("SensorTimestamp", 0))) / 1e9
+    return clock.now().shifted(-age_s if 0 <= age_s < OPEN_S else 0.0)
+
+
+def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
+    """Translate what Picamera2 raised; it wraps libcamera's errors, so the whole chain is looked at."""
+    chain = list(_chain(error))
+    text = "; ".join(f"{type(link).__name__}: {link}" for link in chain)
+    lower = text.lower()
+    nothing = any(isinstance(link, IndexError) for link in chain) or "no camera number" in lower or "not found" in lower
+    refused = any(isinstance(link, PermissionError) for link in chain) or "permission denied" in lower
+    if refused or (nothing and not _may_use(dma_heap)):
+        return CameraError(
+            CameraReason.NO_PERMISSION,
+            f"picamera2: this user may not use the camera or {dma_heap} ({text}).",
+            "Put the user into the group video: sudo usermod -aG video $USER, then log in again.",
+        )
+    if nothing:
+        return CameraError(CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE)
+    if "busy" in lower or "acquire" in lower or "in use" in lower:
+        return CameraError(
+            CameraReason.BUSY,
+            f"picamera2: another program uses the camera ({text}).",
+            "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again within a minute.",
+        )
+    return CameraError(CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE)
+
+
+def _model(cameras: list[dict[str, Any]]) -> str:
+    """Return the model of camera 0. Picamera2 lists USB cameras last: if the first is one, there is no other."""
+    first = cameras[0]
+    if "/usb" in str(first.get("Id", "")):
+        raise IndexError("only USB cameras are connected")
+    return str(first.get("Model", "camera"))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _may_use(folder: Path) -> bool:
+    """Tell whether at least one node of the folder can be used, or there is none at all."""
+    try:
+        nodes = list(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except PermissionError:
+        return False
+    return not nodes or any(os.access(node, os.R_OK | os.W_OK, effective_ids=True) for node in nodes)

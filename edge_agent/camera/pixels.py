@@ -1,0 +1,65 @@
+"""Small things around OpenCV that several kinds of camera need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from edge_agent.domain import Image
+
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+
+
+def quiet_opencv() -> None:
+    """Keep OpenCV and FFmpeg from writing to stderr: what goes wrong is said by our errors.
+
+    Both have documented switches; whoever sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL`` keeps them.
+    """
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+
+
+def decoded(path: Path) -> Image | None:
+    """Return a picture file as uint8 height × width × 3 BGR, turned as its EXIF says; ``None`` if it is broken.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    data = path.read_bytes()
+    if data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        return None  # cut off: libjpeg would fill the rest with grey
+    if not data:
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV takes
+        return None
+    return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def letterboxed(image: Image, width: int, height: int) -> Image:
+    """Return the picture scaled to fit ``width`` × ``height`` with its proportions kept, on black."""
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner_width = max(1, min(width, round(image.shape[1] * scale)))
+    inner_height = max(1, min(height, round(image.shape[0] * scale)))
+    kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    canvas = np.zeros((height, width, 3), dtype=np.uint8)
+    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    canvas[top : top + inner_height, left : left + inner_width] = cv2.resize(
+        image, (inner_width, inner_height), interpolation=kernel
+    )
+    return canvas
+
+
+def as_bgr(image: object) -> Image:
+    """Return what OpenCV gave as uint8 height × width × 3."""
+    pixels = np.asarray(image, dtype=np.uint8)
+    if pixels.ndim == 2:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    return pixels
