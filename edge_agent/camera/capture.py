@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from edge_agent import clock
-from edge_agent.camera.base import Camera
+from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.domain import Frame, Gap
 from edge_agent.errors import CameraError, CameraReason
 from edge_agent.mailbox import Mailbox
@@ -44,6 +45,7 @@ class CaptureWorker(Worker):
         self._on_gap = on_gap
         self._on_end = on_end
         self._may_capture = may_capture
+        self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
         self._gap_reason = ""
         self._pause_s = FIRST_PAUSE_S
@@ -51,11 +53,19 @@ class CaptureWorker(Worker):
         self.newest: clock.Instant | None = None
         self.failure: CameraError | None = None
         self.ended = False
+        self.last_sign_s = clock.boot_seconds()
 
     @property
     def is_idle(self) -> bool:
         """Whether no frame is expected now: nothing may be captured, or the file has ended."""
         return self.ended or not self._may_capture()
+
+    def stop(self) -> None:
+        """Ask the thread to end; a read that waits for a frame ends at once."""
+        super().stop()
+        if self._camera is not None:
+            with suppress(CameraError):  # a driver that does not let go ends with the process
+                self._camera.close()
 
     def work(self) -> None:
         """Open, read and reopen until stopped or until a file ends."""
@@ -66,9 +76,13 @@ class CaptureWorker(Worker):
             try:
                 with self._open_camera() as camera:
                     log.info("camera %s is open", camera.name)
+                    self._camera = camera
                     self._read(camera)
+            except DriverStuckError:
+                raise  # only a new process helps: the agent ends and is started again
             except CameraError as error:
-                self._failed(error)
+                if not self.stopping.is_set():
+                    self._failed(error)
         self._close_gap()
 
     def _read(self, camera: Camera) -> None:

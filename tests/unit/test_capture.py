@@ -1,0 +1,144 @@
+"""The mailbox and the thread that reads the camera: newest first, reopened, gaps told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pytest
+
+from edge_agent import clock
+from edge_agent.camera import capture
+from edge_agent.camera.capture import CaptureWorker
+from edge_agent.domain import Frame, Gap
+from edge_agent.errors import CameraError, CameraReason
+from edge_agent.mailbox import Mailbox
+
+STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")
+NOT_FOUND = CameraError(CameraReason.NOT_FOUND, "There is no camera.", "Plug one in.")
+END = CameraError(CameraReason.END_OF_FILE, "The file has ended.", "Set loop.")
+
+
+class ScriptedCamera:
+    """Plays a list of frames and failures; what a driver does cannot be ordered otherwise."""
+
+    name = "scripted"
+    simulated = False
+
+    def __init__(self, script: Iterator[CameraError | None], closed: list[str]) -> None:
+        self._script = script
+        self._closed = closed
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def read(self) -> Frame:
+        step = next(self._script, END)
+        if step is not None:
+            raise step
+        self._number += 1
+        return Frame(np.zeros((4, 4, 3), np.uint8), clock.now(), self._number - 1)
+
+    def close(self) -> None:
+        self._closed.append("closed")
+
+
+class Scene:
+    """A capture worker over a script, and what came of it."""
+
+    def __init__(self, script: list[CameraError | None], may_capture: Callable[[], bool] = lambda: True) -> None:
+        self.mailbox: Mailbox[Frame] = Mailbox()
+        self.gaps: list[Gap] = []
+        self.closed: list[str] = []
+        self.opened = 0
+        self.ended = threading.Event()
+        self._script = iter(script)
+        self.worker = CaptureWorker(self._open, self.mailbox, self.gaps.append, self.ended.set, may_capture)
+
+    def _open(self) -> ScriptedCamera:
+        self.opened += 1
+        return ScriptedCamera(self._script, self.closed)
+
+    def play(self) -> None:
+        self.worker.start()
+        assert self.ended.wait(10)
+        assert self.worker.join(5)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(capture, "LONGEST_PAUSE_S", 0.02)
+    monkeypatch.setattr(capture, "CLOSED_POLL_S", 0.01)
+
+
+def test_the_newest_item_replaces_one_that_nobody_took_and_is_counted() -> None:
+    box: Mailbox[str] = Mailbox()
+    box.put("old")
+    box.put("new")
+    assert box.take(0) == "new"
+    assert box.take(0) is None
+    assert box.dropped == 1
+
+
+def test_taking_waits_for_an_item() -> None:
+    box: Mailbox[str] = Mailbox()
+    timer = threading.Timer(0.05, box.put, ["late"])
+    timer.start()
+    assert box.take(10) == "late"
+    timer.join()
+
+
+def test_a_file_is_read_to_its_end_and_its_camera_closed() -> None:
+    scene = Scene([None, None, None])
+    scene.play()
+    assert scene.worker.frames == 3
+    assert scene.worker.ended
+    assert scene.worker.is_idle
+    assert (scene.opened, scene.closed, scene.gaps) == (1, ["closed"], [])
+    newest = scene.mailbox.take(0)
+    assert newest is not None
+    assert newest.number == 2
+
+
+def test_a_camera_that_fails_is_reopened_and_its_silence_is_one_gap(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene([None, STALLED, NOT_FOUND, NOT_FOUND, None])
+    with caplog.at_level(logging.ERROR):
+        scene.play()
+    assert scene.opened == 4
+    assert [(g.source, g.reason) for g in scene.gaps] == [("camera", "stalled")]
+    assert scene.gaps[0].end.boot_ms >= scene.gaps[0].start.boot_ms
+    assert scene.worker.failure is None
+    assert len([r for r in caplog.records if "no frames" in r.message]) == 2, "each kind of failure is logged once"
+
+
+def test_a_gap_that_is_open_when_the_agent_stops_is_recorded() -> None:
+    scene = Scene([NOT_FOUND] * 1000)
+    scene.worker.start()
+    deadline = clock.boot_seconds() + 5
+    while scene.worker.failure is None and clock.boot_seconds() < deadline:
+        scene.ended.wait(0.01)
+    scene.worker.stop()
+    assert scene.worker.join(5)
+    assert [g.reason for g in scene.gaps] == ["not_found"]
+
+
+def test_the_camera_stays_closed_while_nothing_may_be_captured() -> None:
+    allowed = threading.Event()
+    scene = Scene([None], may_capture=allowed.is_set)
+    scene.worker.start()
+    assert scene.worker.is_idle
+    assert not scene.ended.wait(0.1)
+    assert scene.opened == 0
+    allowed.set()
+    assert scene.ended.wait(10)
+    assert scene.worker.join(5)
+    assert scene.worker.frames == 1
