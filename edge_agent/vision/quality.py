@@ -6,12 +6,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-ENOUGH_PIXELS = 64.0
-"""Height of a face, in pixels of the picture, from which more pixels do not help a crop of 48 × 48."""
-ENOUGH_SHARPNESS = 0.25
-"""Variance of the Laplacian over variance of the crop from which a crop counts as sharp."""
-ENOUGH_CONTRAST = 30.0
-"""Standard deviation of the gray values from which light is no limit."""
+ENOUGH_PIXELS = 48.0
+"""Height of a face, in pixels of the picture, from which more pixels add nothing to a crop of 48 × 48."""
+ENOUGH_SHARPNESS = 0.12
+"""Variance of the Laplacian over variance of the crop, from which a crop counts as sharp.
+
+Measured on 1,400 FER2013 pictures (medians): 0.73 as they are, 0.15 after going through 32 × 32 pixels, 0.06 blurred
+with a standard deviation of 1 pixel, 0.01 with one of 2.
+"""
+ENOUGH_CONTRAST = 25.0
+"""Standard deviation of the gray values, from which light is no limit; 99 % of the FER2013 pictures have more."""
 
 
 def face_quality(crop: npt.NDArray[np.uint8], face_height: float) -> float:
