@@ -1,0 +1,86 @@
+"""The command line of the training: what it says when something is missing or wrong."""
+
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from training import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = str(ROOT / "training" / "recipes" / "expression-fast.toml")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """Run the command line as ``python -m training`` would, and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["training", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return ended.value.code
+
+
+def without(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
+    def find(name: str) -> ModuleSpec | None:
+        return None if name == absent else find_spec(name)
+
+    monkeypatch.setattr(cli, "find_spec", find)
+
+
+@pytest.mark.parametrize("command", ["fit", "quantize"])
+def test_without_torch_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    without(monkeypatch, "torch")
+
+    code = run(monkeypatch, command, "--recipe", RECIPE, "--data", "fer2013.csv")
+
+    assert code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: this needs torch")
+    assert "pip install 'affect-edge[training]'" in line
+
+
+def test_evaluate_needs_no_torch_and_names_the_data_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("sklearn", reason="the training extra is not installed")
+    without(monkeypatch, "torch")
+
+    code = run(monkeypatch, "evaluate", str(tmp_path / "m.tflite"), "--data", str(tmp_path / "absent.csv"))
+
+    assert code == 1
+    assert "absent.csv: cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_a_recipe_that_is_missing_is_wrong_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("litert_torch", reason="the training extra is not installed")
+
+    code = run(monkeypatch, "fit", "--recipe", "absent.toml", "--data", "fer2013.csv")
+
+    assert code == 2
+    assert "absent.toml: cannot be read" in capsys.readouterr().err
+
+
+def test_quantize_before_any_training_says_how_to_train(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("litert_torch", reason="the training extra is not installed")
+
+    code = run(monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
+
+    assert code == 2
+    assert "holds no checkpoint.pt; train first with: python -m training fit" in capsys.readouterr().err
+
+
+def test_wrong_use_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--limit", "tiny") == 2
+
+
+def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "--help") == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in ("fit", "evaluate", "quantize"))

@@ -1,0 +1,79 @@
+"""Recipes: what is accepted, and how a fault is named before anything is read or trained."""
+
+from pathlib import Path
+
+import pytest
+
+from training.errors import RecipeError
+from training.kinds import FITTERS, fitter
+from training.recipe import Recipe, load_recipe, recipe_kind
+
+RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
+GOOD = """
+schema = 1
+kind = "expression"
+name = "tiny"
+version = "1.0.0"
+license = "Apache-2.0"
+description = "A test."
+limits = []
+seed = 1
+[schedule]
+epochs = 2
+batch = 8
+peak_lr = 0.1
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "tiny.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_good_recipe_is_read(tmp_path: Path) -> None:
+    recipe = load_recipe(written(tmp_path, GOOD), Recipe)
+
+    assert (recipe.name, recipe.schedule.epochs, recipe.schedule.optimizer) == ("tiny", 2, "sgd")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("epochs = 2", "epochs = 0"), r"tiny\.toml: schedule\.epochs: .*greater than or equal to 1"),
+        (("batch = 8", "batchsize = 8"), r"schedule\.batchsize: Extra inputs are not permitted"),
+        (("seed = 1", ""), r"seed: Field required"),
+        (('kind = "expression"', 'kind = "mood"'), r"kind: Input should be 'expression' or 'face-detector'"),
+        (("schema = 1", "schema = 2"), r"schema: Input should be 1"),
+        (('name = "tiny"', 'name = "../tiny"'), r"name: String should match pattern"),
+        (("peak_lr = 0.1", "peak_lr = "), r"tiny\.toml: is not TOML"),
+    ],
+)
+def test_a_wrong_recipe_names_the_key_and_what_is_allowed(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(written(tmp_path, GOOD.replace(*change)), Recipe)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"absent\.toml: cannot be read: No such file"):
+        recipe_kind(tmp_path / "absent.toml")
+
+
+def test_a_recipe_without_a_kind_says_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r'kind is missing; write kind = "expression"'):
+        recipe_kind(written(tmp_path, "schema = 1\n"))
+
+
+def test_an_unknown_kind_has_no_fitter() -> None:
+    with pytest.raises(RecipeError, match="kind 'mood' is not one of expression, face-detector"):
+        fitter("mood")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_becomes(path: Path) -> None:
+    recipe_text = path.read_text(encoding="utf-8")
+
+    assert recipe_kind(path) in FITTERS
+    assert f'name = "{path.stem}"' in recipe_text
