@@ -1,0 +1,30 @@
+"""Writing readings that come from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_agent.domain import VitalReading
+from edge_agent.store.schema import writing
+from edge_agent.store.timeline import write_vitals
+
+
+class ImportResult(NamedTuple):
+    """How many readings were new, and how many were in the database already and left alone."""
+
+    inserted: int
+    duplicates: int
+
+
+def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:
+    """Write all readings in one transaction; whatever ``readings`` raises leaves the database as it was.
+
+    A reading is a duplicate when kind, source and time are those of one that is there.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full.
+    """
+    with writing(path) as connection:
+        return ImportResult(*write_vitals(connection, ((reading.checked(), None) for reading in readings)))

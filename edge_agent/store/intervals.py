@@ -1,0 +1,115 @@
+"""Frames into expression rows: one row for each track and recording interval. Pure; no clock, no I/O."""
+
+from __future__ import annotations
+
+from edge_agent.clock import Instant
+from edge_agent.domain import EMOTIONS, Expression, ExpressionRow, Gap, Observation, Recognition
+
+NO_FACE_SECONDS = 3.0
+
+
+class _Track:
+    """Sums over the frames of one track in the present interval."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.primary = 0
+        self.raw = [0.0] * len(EMOTIONS)
+        self.face_size = 0.0
+        self.quality = 0.0
+        self.last: Observation | None = None
+
+    def add(self, observation: Observation) -> None:
+        self.frames += 1
+        self.primary += observation.primary
+        self.raw = [total + p for total, p in zip(self.raw, observation.raw.probabilities, strict=True)]
+        self.face_size += observation.face.box.height
+        self.quality += observation.quality
+        self.last = observation
+
+    def row(self, track: int, at: Instant) -> ExpressionRow:
+        last = self.last
+        assert last is not None, "a track exists only after its first observation"
+        return ExpressionRow(
+            at=at,
+            track=track,
+            frames=self.frames,
+            mean=Expression(tuple(total / self.frames for total in self.raw)),
+            smoothed=last.smoothed,
+            emotion=last.emotion,
+            face_size=self.face_size / self.frames,
+            quality=self.quality / self.frames,
+            primary=2 * self.primary > self.frames,
+        )
+
+
+class Intervals:
+    """Gathers the frames of one camera by the boot clock.
+
+    Args:
+        interval_s: length of a row; 0 gives a row for every frame.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._length = round(interval_s * 1000)
+        self._tracks: dict[int, _Track] = {}
+        self._last: Instant | None = None
+        self._no_face_since: Instant | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames wait for the end of their interval."""
+        return bool(self._tracks)
+
+    def add(self, recognition: Recognition) -> list[ExpressionRow | Gap]:
+        """Take in a frame; return the rows of the interval that it ended, and the end of a time without faces."""
+        done: list[ExpressionRow | Gap] = []
+        if self._tracks and self._number(recognition.at) != self._number(self._last):
+            done += self.close()
+        done += self._note_faces(recognition)
+        for observation in recognition.observations:
+            self._tracks.setdefault(observation.track, _Track()).add(observation)
+        self._last = recognition.at
+        if self._length == 0:
+            done += self.close(partial=True)
+        return done
+
+    def close(self, *, partial: bool = False) -> list[ExpressionRow]:
+        """End the present interval and return its rows.
+
+        Args:
+            partial: stamp the rows with the last frame instead of the interval's end, for there may be none later.
+        """
+        if not self._tracks or self._last is None:
+            return []
+        at = self._last if partial else self._end_of_interval(self._last)
+        rows = [gathered.row(track, at) for track, gathered in self._tracks.items()]
+        self._tracks = {}
+        return rows
+
+    def finish(self) -> list[ExpressionRow | Gap]:
+        """Return what is still open, at the end of recording."""
+        gap = self._gap_until(self._last) if self._last is not None else []
+        self._no_face_since = None
+        return [*self.close(partial=True), *gap]
+
+    def _number(self, at: Instant | None) -> int:
+        return -1 if at is None or self._length == 0 else at.boot_ms // self._length
+
+    def _end_of_interval(self, at: Instant) -> Instant:
+        return at.shifted((self._length - at.boot_ms % self._length) / 1000) if self._length else at
+
+    def _note_faces(self, recognition: Recognition) -> list[Gap]:
+        """Follow whether faces are seen; a time without any becomes a gap when it ends."""
+        if recognition.observations:
+            gap = self._gap_until(recognition.at)
+            self._no_face_since = None
+            return gap
+        self._no_face_since = self._no_face_since or recognition.at
+        return []
+
+    def _gap_until(self, end: Instant) -> list[Gap]:
+        since = self._no_face_since
+        if since is None or end.seconds_since(since) < NO_FACE_SECONDS:
+            return []
+        return [Gap("camera", since, end, "no_face")]

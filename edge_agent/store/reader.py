@@ -1,0 +1,265 @@
+"""Reading the timeline beside a running agent: read-only connections, one for each call."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from edge_agent.clock import Instant
+from edge_agent.domain import EMOTIONS, Emotion, Marker, Session, VitalFlag, VitalKind, VitalReading
+from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
+from edge_agent.store.results import (
+    ConditionInterval,
+    Episode,
+    MatchCounts,
+    RecordedGap,
+    Row,
+    StateReading,
+    Trend,
+    VitalTrend,
+)
+from edge_agent.store.schema import BUSY_SECONDS, reading
+from edge_agent.store.study_rows import marker_of, select_sessions
+from edge_agent.store.tables import HOUR_MS
+from edge_agent.store.trends import read_trend, read_vital_trend
+from edge_agent.store.views import EPISODES
+
+DEFAULT_BUCKETS = 200
+
+
+class Reader:
+    """Answers questions about the timeline; safe to share between threads.
+
+    Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds. Every method raises
+    ``StoreError`` when the database is missing, foreign, of another version, locked or not permitted.
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for a lock.
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+
+    def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
+        """Return the shares of expressions over a range in at most ``buckets`` + 1 buckets of a round length.
+
+        Long ranges are answered from the rollups by minute or hour, so that a year takes no longer than a day.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with reading(self._path, self._busy_seconds) as connection:
+            return read_trend(connection, start_ms, end_ms, buckets)
+
+    def vital_trend(self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> VitalTrend:
+        """Return mean, least, most and number of readings over a range, as ``trend`` does.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with reading(self._path, self._busy_seconds) as connection:
+            return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
+
+    def latest_vitals(self) -> dict[VitalKind, VitalReading]:
+        """Return the newest reading of each kind that was ever recorded."""
+        with reading(self._path, self._busy_seconds) as connection:
+            found = (_latest_vital(connection, kind) for kind in VitalKind)
+            return {vital.kind: vital for vital in found if vital is not None}
+
+    def span(self) -> tuple[int, int] | None:
+        """Return the times of the first and last thing on the timeline, or ``None`` when it is empty."""
+        with reading(self._path, self._busy_seconds) as connection:
+            first, last = connection.execute(
+                "SELECT min(first), max(last) FROM ("
+                "SELECT (SELECT min(at) FROM expression) AS first, (SELECT max(at) FROM expression) AS last "
+                "UNION ALL SELECT (SELECT min(at) FROM expression_hour), (SELECT max(at) FROM expression_hour) "
+                "UNION ALL SELECT (SELECT min(at) FROM vital), (SELECT max(at) FROM vital))"
+            ).fetchone()
+        return None if first is None else (first, last)
+
+    def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
+        """Return the runs of one smoothed emotion of the primary face, in order of time."""
+        sql = EPISODES.format(and_where="AND at >= ? AND at < ?")
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(f"SELECT * FROM ({sql}) ORDER BY start_ms", (start_ms, end_ms))
+            return [
+                Episode(
+                    start_ms=row["start_ms"],
+                    end_ms=row["end_ms"],
+                    emotion=_emotion(row["emotion"]),
+                    rows=row["rows"],
+                    frames=row["frames"],
+                    simulated=bool(row["simulated"]),
+                )
+                for row in rows
+            ]
+
+    def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``expression_view`` in order of time; the columns are those of ``expression.csv``."""
+        return self._rows(
+            "SELECT * FROM expression_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms", start_ms, end_ms
+        )
+
+    def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``vital_view`` in order of time; the columns are those of ``vital.csv``."""
+        return self._rows("SELECT * FROM vital_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms", start_ms, end_ms)
+
+    def session_list(self) -> list[Session]:
+        """Return all sessions, newest first."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return select_sessions(connection)
+
+    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
+        """Return the markers of all sessions in a range, in order of time."""
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(
+                "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE at >= coalesce(:start, at) "
+                "AND (:end IS NULL OR at < :end) ORDER BY at, id",
+                {"start": start_ms, "end": end_ms},
+            )
+            return [marker_of(row) for row in rows]
+
+    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions that overlap a range, in order of time."""
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(
+                "SELECT session, participant, label, started, ended FROM condition "
+                "WHERE started < ? AND (ended IS NULL OR ended > ?) ORDER BY started",
+                (end_ms, start_ms),
+            )
+            return [ConditionInterval(*row) for row in rows]
+
+    def gaps(self, start_ms: int, end_ms: int) -> list[RecordedGap]:
+        """Return the gaps that overlap a range, in order of time."""
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(
+                "SELECT source, started, ended, reason FROM gap WHERE started < ? AND ended > ? ORDER BY started, id",
+                (end_ms, start_ms),
+            )
+            return [RecordedGap(*row) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are of expressions, vitals, gaps, participants, sessions, markers and messages."""
+        with reading(self._path, self._busy_seconds) as connection:
+            # Expression rows come and go in order of their ids, and vitals are summed from their rollup: counting
+            # millions of rows would take seconds on a card.
+            expressions = connection.execute("SELECT coalesce(max(id) - min(id) + 1, 0) FROM expression").fetchone()[0]
+            vitals = connection.execute("SELECT coalesce(sum(n + flagged), 0) FROM vital_hour").fetchone()[0]
+            small = ("gap", "participant", "session", "marker", "outbox")
+            return {"expression": expressions, "vital": vitals} | {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in small
+            }
+
+    def vitals_by_condition(
+        self, session_ids: Collection[int] | None = None, kinds: Collection[VitalKind] = tuple(VitalKind)
+    ) -> list[StateReading]:
+        """Return the readings taken while a stimulus went on; their state is the label of that condition.
+
+        Args:
+            session_ids: sessions to look at; ``None`` is all.
+            kinds: which kinds of reading.
+        """
+        return [found for found in self._session_readings(session_ids, kinds) if found.state]
+
+    def vitals_by_observed_emotion(
+        self,
+        session_ids: Collection[int] | None = None,
+        kinds: Collection[VitalKind] = tuple(VitalKind),
+        *,
+        window_s: float = DEFAULT_WINDOW_S,
+        lag_s: Mapping[VitalKind, float] = DEFAULT_LAG_S,
+        share: float = DEFAULT_SHARE,
+    ) -> tuple[list[StateReading], MatchCounts]:
+        """Return the readings before which one emotion was observed; their state is its name.
+
+        The primary face's smoothed labels in (t − lag − window, t − lag] are looked at, within the same session; one
+        category must hold at least ``share`` of the rows.
+
+        Args:
+            session_ids: sessions to look at; ``None`` is all.
+            kinds: which kinds of reading.
+            window_s: length of the window in seconds, above 0.
+            lag_s: for each kind how many seconds the body follows the face; kinds left out have the default.
+            share: the least share of rows, above 0 and at most 1.
+
+        Raises:
+            ValueError: a window or share that is not allowed.
+        """
+        if window_s <= 0 or not 0 < share <= 1:
+            raise ValueError(f"window_s {window_s} must be above 0, and share {share} above 0 and at most 1")
+        readings = self._session_readings(session_ids, kinds)
+        labels = {session: self._labels(session) for session in {found.session for found in readings}}
+        return match_observed(readings, labels, window_s=window_s, lag_s=lag_s, share=share)
+
+    def _session_readings(
+        self, session_ids: Collection[int] | None, kinds: Collection[VitalKind]
+    ) -> list[StateReading]:
+        """Return the readings within sessions; the state is the condition, empty where none was open."""
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(
+                "SELECT at_ms, session, participant, condition, kind, value, flags, simulated FROM session_vital "
+                "WHERE (:sessions IS NULL OR session IN (SELECT value FROM json_each(:sessions))) "
+                "AND kind IN (SELECT value FROM json_each(:kinds)) ORDER BY session, at_ms, kind, source",
+                {
+                    "sessions": None if session_ids is None else json.dumps(list(session_ids)),
+                    "kinds": json.dumps([kind.value for kind in kinds]),
+                },
+            )
+            return [
+                StateReading(
+                    participant=row["participant"],
+                    session=row["session"],
+                    state=row["condition"] or "",
+                    kind=VitalKind(row["kind"]),
+                    value=row["value"],
+                    at_ms=row["at_ms"],
+                    flags=_flags(row["flags"]),
+                    simulated=bool(row["simulated"]),
+                )
+                for row in rows
+            ]
+
+    def _labels(self, session: int) -> Labels:
+        """Return the smoothed labels of the primary face within a session."""
+        with reading(self._path, self._busy_seconds) as connection:
+            rows = connection.execute(
+                "SELECT at, emotion FROM expression WHERE is_primary = 1 "
+                "AND at >= (SELECT started FROM session WHERE id = :session) "
+                "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), at) ORDER BY at",
+                {"session": session},
+            ).fetchall()
+        return Labels([row["at"] for row in rows], [_emotion(row["emotion"]) for row in rows])
+
+    def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
+        with reading(self._path, self._busy_seconds) as connection:
+            for row in connection.execute(sql, parameters):
+                yield dict(row)
+
+
+def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
+    """Find the newest reading of a kind by way of the rollup, whose index begins with the kind."""
+    row = connection.execute(
+        "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = :kind "
+        "AND at >= (SELECT max(at) FROM vital_hour WHERE kind = :kind) "
+        "AND at < (SELECT max(at) FROM vital_hour WHERE kind = :kind) + :hour ORDER BY at DESC LIMIT 1",
+        {"kind": kind.value, "hour": HOUR_MS},
+    ).fetchone()
+    if row is None:
+        return None
+    return VitalReading(
+        Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]), kind, row["value"], row["source"], _flags(row["flags"])
+    )
+
+
+def _flags(text: str) -> frozenset[VitalFlag]:
+    return frozenset(VitalFlag(flag) for flag in text.split())
+
+
+def _emotion(text: str | None) -> Emotion | None:
+    return Emotion(text) if text in EMOTIONS else None

@@ -1,0 +1,148 @@
+"""What the reader answers, as frozen values. Times are UTC epoch milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_agent.domain import Emotion, VitalFlag, VitalKind
+
+Row = dict[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How the expression of the primary face went, in buckets of equal length; a bucket without rows holds ``None``.
+
+    Attributes:
+        start_ms: start of the first bucket.
+        end_ms: end of the last bucket.
+        bucket_ms: length of a bucket.
+        resolution: what was read: ``row``, ``minute`` or ``hour``.
+        starts: start of each bucket.
+        shares: for each category the share of rows whose smoothed label it is; with ``uncertain`` they sum to 1.
+        uncertain: share of rows without a certain label.
+        means: for each category its mean raw probability, 0…1.
+        rows: number of rows in each bucket.
+        frames: number of frames in each bucket.
+        simulated: whether rows of a demonstration are among them.
+    """
+
+    start_ms: int
+    end_ms: int
+    bucket_ms: int
+    resolution: str
+    starts: tuple[int, ...]
+    shares: dict[Emotion, tuple[float | None, ...]]
+    uncertain: tuple[float | None, ...]
+    means: dict[Emotion, tuple[float | None, ...]]
+    rows: tuple[int, ...]
+    frames: tuple[int, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VitalTrend:
+    """How readings of one kind went, in buckets of equal length; a bucket without usable readings holds ``None``.
+
+    Readings flagged ``out_of_range`` or ``contact_lost`` are in no mean; ``flagged`` counts them.
+
+    Attributes:
+        kind: what was measured; values are in its unit.
+        start_ms: start of the first bucket.
+        end_ms: end of the last bucket.
+        bucket_ms: length of a bucket.
+        resolution: what was read: ``row``, ``minute`` or ``hour``.
+        starts: start of each bucket.
+        mean: mean of the usable readings.
+        least: the smallest of them.
+        most: the largest of them.
+        n: how many they are.
+        flagged: how many readings were left out.
+        simulated: whether simulated readings are among them.
+    """
+
+    kind: VitalKind
+    start_ms: int
+    end_ms: int
+    bucket_ms: int
+    resolution: str
+    starts: tuple[int, ...]
+    mean: tuple[float | None, ...]
+    least: tuple[float | None, ...]
+    most: tuple[float | None, ...]
+    n: tuple[int, ...]
+    flagged: tuple[int, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A run of one smoothed emotion of the primary face, broken by more than 3 s without it; ``None`` is uncertain."""
+
+    start_ms: int
+    end_ms: int
+    emotion: Emotion | None
+    rows: int
+    frames: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionInterval:
+    """A condition from its stimulus start to the next stimulus marker or the session's end; ``None`` while it lasts."""
+
+    session: int
+    participant: str
+    label: str
+    start_ms: int
+    end_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedGap:
+    """An interval in which a source did not speak, and why."""
+
+    source: str
+    start_ms: int
+    end_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateReading:
+    """A vital reading that belongs to a state of a participant.
+
+    Attributes:
+        participant: the participant's code.
+        session: id of the session.
+        state: label of the condition, or name of the observed emotion.
+        kind: what was measured.
+        value: in the unit of the kind.
+        at_ms: when it was measured.
+        flags: as recorded; the caller decides what to do with ``out_of_range`` ones.
+        simulated: whether the reading or its session is a demonstration.
+    """
+
+    participant: str
+    session: int
+    state: str
+    kind: VitalKind
+    value: float
+    at_ms: int
+    flags: frozenset[VitalFlag]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatchCounts:
+    """What became of the readings that were to be matched to an observed emotion.
+
+    Attributes:
+        matched: one emotion held the declared share of the window.
+        unmatched: no row of the primary face lay in the window.
+        ambiguous: no emotion held the declared share.
+    """
+
+    matched: int
+    unmatched: int
+    ambiguous: int

@@ -1,0 +1,221 @@
+"""Rows of the study inside a transaction that the caller holds; the rules of a study are kept here."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sqlite3
+from dataclasses import replace
+
+from edge_agent.clock import Instant, iso_utc
+from edge_agent.domain import Marker, MarkerKind, Participant, Purpose, Session
+from edge_agent.errors import StudyError
+
+LABEL_LENGTH = 80
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
+_SESSION = (
+    "SELECT session.id, code, purpose, name, started, ended, session.simulated "
+    "FROM session JOIN participant ON participant.id = session.participant"
+)
+_STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
+
+
+def insert_participant(
+    connection: sqlite3.Connection, code: str | None, at: Instant, *, simulated: bool = False
+) -> Participant:
+    """Add a participant; ``None`` makes up a code that is free."""
+    if code is None:
+        code = _free_code(connection)
+    if not _CODE.fullmatch(code):
+        raise StudyError(
+            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', starting with a letter or "
+            "digit. Never use a name."
+        )
+    if _is_taken(connection, code):
+        raise StudyError(f"Participant code {code} is taken. Choose another.")
+    cursor = connection.execute(
+        "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)", (code, at.wall_ms, int(simulated))
+    )
+    return Participant(int(cursor.lastrowid or 0), code, at.wall_ms, simulated)
+
+
+def select_participants(connection: sqlite3.Connection) -> list[Participant]:
+    """Return all participants in order of their codes."""
+    rows = connection.execute("SELECT id, code, created, simulated FROM participant ORDER BY code")
+    return [Participant(row["id"], row["code"], row["created"], bool(row["simulated"])) for row in rows]
+
+
+def find_participant(connection: sqlite3.Connection, code: str) -> int:
+    """Return the id of a participant."""
+    row = connection.execute("SELECT id FROM participant WHERE code = ?", (code,)).fetchone()
+    if row is None:
+        raise StudyError(f"There is no participant {code!r}. Create the participant first.")
+    return int(row[0])
+
+
+def insert_consent(connection: sqlite3.Connection, code: str, text_version: str, at: Instant) -> None:
+    """Record consent; an earlier one that still stands ends where this one begins."""
+    if not text_version.strip():
+        raise StudyError("Consent: name the version of the text that the participant agreed to.")
+    participant = find_participant(connection, code)
+    connection.execute(
+        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL", (at.wall_ms, participant)
+    )
+    connection.execute(
+        "INSERT INTO consent (participant, text_version, given) VALUES (?, ?, ?)",
+        (participant, text_version.strip(), at.wall_ms),
+    )
+
+
+def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> None:
+    """End the consent that stands."""
+    participant = find_participant(connection, code)
+    withdrawn = connection.execute(
+        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL", (at.wall_ms, participant)
+    ).rowcount
+    if not withdrawn:
+        raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
+
+
+def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
+    """Tell whether a consent of the participant stands."""
+    row = connection.execute("SELECT 1 FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,))
+    return row.fetchone() is not None
+
+
+def insert_session(
+    connection: sqlite3.Connection,
+    code: str,
+    purpose: Purpose,
+    name: str,
+    at: Instant,
+    *,
+    simulated: bool = False,
+) -> Session:
+    """Open a session, given consent and no other open one."""
+    participant = find_participant(connection, code)
+    if not has_consent(connection, participant):
+        raise StudyError(f"Participant {code} has given no consent. Record the consent before the session starts.")
+    open_one = find_open_session(connection)
+    if open_one is not None:
+        raise StudyError(
+            f"Session {open_one.id} of {open_one.participant} is open since {iso_utc(open_one.start_ms)}. End it first."
+        )
+    label = _checked_label(name, "Session name", empty_allowed=True)
+    cursor = connection.execute(
+        "INSERT INTO session (participant, purpose, name, started, simulated) VALUES (?, ?, ?, ?, ?)",
+        (participant, purpose.value, label, at.wall_ms, int(simulated)),
+    )
+    return _session_of(connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone())
+
+
+def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
+    """Close the open session."""
+    session = require_open_session(connection)
+    _refuse_before_start(session, at)
+    connection.execute("UPDATE session SET ended = ? WHERE id = ?", (at.wall_ms, session.id))
+    return replace(session, end_ms=at.wall_ms)
+
+
+def find_open_session(connection: sqlite3.Connection) -> Session | None:
+    """Return the session that is open."""
+    row = connection.execute(f"{_SESSION} WHERE ended IS NULL").fetchone()
+    return None if row is None else _session_of(row)
+
+
+def require_open_session(connection: sqlite3.Connection) -> Session:
+    """Return the session that is open, or refuse."""
+    session = find_open_session(connection)
+    if session is None:
+        raise StudyError("No session is open. Start one first.")
+    return session
+
+
+def select_sessions(connection: sqlite3.Connection) -> list[Session]:
+    """Return all sessions, newest first."""
+    return [_session_of(row) for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")]
+
+
+def insert_marker(
+    connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
+) -> Marker:
+    """Add a marker to a session; a stimulus end without label takes that of the open condition."""
+    _refuse_before_start(session, at)
+    if kind is MarkerKind.STIMULUS_END:
+        condition = find_open_condition(connection, session.id)
+        if condition is None:
+            raise StudyError("No stimulus is going on that could end. Mark its start first.")
+        label = label.strip() or condition
+    label = _checked_label(label, f"Marker {kind}", empty_allowed=False)
+    cursor = connection.execute(
+        "INSERT INTO marker (session, at, boot_ms, kind, label) VALUES (?, ?, ?, ?, ?)",
+        (session.id, at.wall_ms, at.boot_ms, kind.value, label),
+    )
+    return Marker(at, kind, label, session.id, int(cursor.lastrowid or 0))
+
+
+def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
+    """Return the label of the stimulus that the last stimulus marker of the session opened."""
+    row = connection.execute(
+        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) ORDER BY at DESC, id DESC LIMIT 1",
+        (session, *_STIMULI),
+    ).fetchone()
+    return row["label"] if row is not None and row["kind"] == MarkerKind.STIMULUS_START else None
+
+
+def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:
+    """Return the markers of a session in order of time."""
+    if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
+        raise StudyError(f"There is no session {session}.")
+    rows = connection.execute(
+        "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, id", (session,)
+    )
+    return [marker_of(row) for row in rows]
+
+
+def marker_of(row: sqlite3.Row) -> Marker:
+    """Return a row of ``marker`` as a value; its boot clock is 0 where it was not recorded."""
+    at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
+    return Marker(at, MarkerKind(row["kind"]), row["label"], row["session"], row["id"])
+
+
+def _session_of(row: sqlite3.Row) -> Session:
+    return Session(
+        id=row["id"],
+        participant=row["code"],
+        purpose=Purpose(row["purpose"]),
+        name=row["name"],
+        start_ms=row["started"],
+        end_ms=row["ended"],
+        simulated=bool(row["simulated"]),
+    )
+
+
+def _checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
+    """Return the text without blanks around it, or refuse it."""
+    label = text.strip()
+    if not label and not empty_allowed:
+        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")
+    if len(label) > LABEL_LENGTH or not label.isprintable():
+        raise StudyError(f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line.")
+    return label
+
+
+def _refuse_before_start(session: Session, at: Instant) -> None:
+    if at.wall_ms < session.start_ms:
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} ({iso_utc(session.start_ms)})."
+        )
+
+
+def _is_taken(connection: sqlite3.Connection, code: str) -> bool:
+    return connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone() is not None
+
+
+def _free_code(connection: sqlite3.Connection) -> str:
+    """Return a random code of four letters that is not taken."""
+    while True:
+        code = "P-" + "".join(secrets.choice(_CODE_LETTERS) for _ in range(4))
+        if not _is_taken(connection, code):
+            return code

@@ -1,0 +1,187 @@
+"""The tables of the timeline, as SQL. ``docs/data.md`` describes each column with unit and meaning.
+
+All tables are STRICT. Times are UTC epoch milliseconds; ``boot_ms`` counts milliseconds since the machine started, on
+the clock that never jumps. Names avoid SQL keywords, so that nobody with a SQLite browser has to quote them.
+"""
+
+from __future__ import annotations
+
+from edge_agent.domain import EMOTIONS, MarkerKind, Purpose, VitalKind
+
+NAMES = tuple(emotion.value for emotion in EMOTIONS)
+SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
+SUMS = tuple(f"sum_{name}" for name in NAMES)
+COUNTS = tuple(f"count_{name}" for name in NAMES)
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+
+def _one_of(values: type[MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
+    """Return the values as the inside of an SQL ``IN (…)``."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _columns(names: tuple[str, ...], rule: str) -> str:
+    """Return one column definition for each name."""
+    return ",\n        ".join(f"{name} {rule.format(name=name)}" for name in names)
+
+
+_PER_MILLE = "INTEGER NOT NULL CHECK ({name} BETWEEN 0 AND 1000)"
+_COUNT = "INTEGER NOT NULL DEFAULT 0"
+_FLAG = "INTEGER NOT NULL DEFAULT 0 CHECK ({name} IN (0, 1))"
+_SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
+
+_TIMELINE = (
+    """CREATE TABLE boot (
+        id INTEGER PRIMARY KEY,
+        boot_id TEXT NOT NULL,
+        started_ms INTEGER NOT NULL,
+        wall_minus_boot_ms INTEGER NOT NULL,
+        synchronised INTEGER NOT NULL CHECK (synchronised IN (0, 1))
+    ) STRICT""",
+    f"""CREATE TABLE expression (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER NOT NULL,
+        boot INTEGER REFERENCES boot(id),
+        interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
+        track INTEGER NOT NULL,
+        frames INTEGER NOT NULL CHECK (frames >= 1),
+        {_columns(NAMES, _PER_MILLE)},
+        {_columns(SMOOTHED, _PER_MILLE)},
+        emotion TEXT CHECK (emotion IN ({_one_of(NAMES)})),
+        face_size REAL NOT NULL,
+        quality REAL NOT NULL,
+        is_primary {_FLAG.format(name="is_primary")},
+        {_SIMULATED}
+    ) STRICT""",
+    "CREATE INDEX expression_at ON expression(at)",
+    *(
+        f"""CREATE TABLE {table} (
+        at INTEGER PRIMARY KEY,
+        rows {_COUNT},
+        frames {_COUNT},
+        uncertain {_COUNT},
+        simulated {_COUNT},
+        {_columns(SUMS, _COUNT)},
+        {_columns(COUNTS, _COUNT)}
+    ) STRICT"""
+        for table in ("expression_minute", "expression_hour")
+    ),
+    f"""CREATE TABLE vital (
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ({_one_of(VitalKind)})),
+        source TEXT NOT NULL,
+        value REAL NOT NULL,
+        flags TEXT NOT NULL DEFAULT '',
+        boot_ms INTEGER,
+        boot INTEGER REFERENCES boot(id),
+        PRIMARY KEY (at, kind, source)
+    ) STRICT, WITHOUT ROWID""",
+    *(
+        f"""CREATE TABLE {table} (
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        n {_COUNT},
+        total REAL NOT NULL DEFAULT 0,
+        least REAL,
+        most REAL,
+        flagged {_COUNT},
+        simulated {_COUNT},
+        PRIMARY KEY (kind, at)
+    ) STRICT, WITHOUT ROWID"""
+        for table in ("vital_minute", "vital_hour")
+    ),
+    """CREATE TABLE gap (
+        id INTEGER PRIMARY KEY,
+        source TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        ended INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        boot INTEGER REFERENCES boot(id)
+    ) STRICT""",
+    "CREATE INDEX gap_started ON gap(started)",
+    """CREATE TABLE model (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        since INTEGER NOT NULL
+    ) STRICT""",
+)
+
+_STUDY = (
+    f"""CREATE TABLE participant (
+        id INTEGER PRIMARY KEY,
+        code TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        created INTEGER NOT NULL,
+        {_SIMULATED}
+    ) STRICT""",
+    """CREATE TABLE consent (
+        id INTEGER PRIMARY KEY,
+        participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
+        text_version TEXT NOT NULL,
+        given INTEGER NOT NULL,
+        withdrawn INTEGER
+    ) STRICT""",
+    "CREATE INDEX consent_participant ON consent(participant)",
+    f"""CREATE TABLE session (
+        id INTEGER PRIMARY KEY,
+        participant INTEGER NOT NULL REFERENCES participant(id) ON DELETE CASCADE,
+        purpose TEXT NOT NULL CHECK (purpose IN ({_one_of(Purpose)})),
+        name TEXT NOT NULL,
+        started INTEGER NOT NULL,
+        ended INTEGER CHECK (ended >= started),
+        {_SIMULATED}
+    ) STRICT""",
+    "CREATE INDEX session_started ON session(started)",
+    "CREATE INDEX session_participant ON session(participant)",
+    # The rule "one open session" holds whichever program writes.
+    "CREATE UNIQUE INDEX session_open ON session((ended IS NULL)) WHERE ended IS NULL",
+    f"""CREATE TABLE marker (
+        id INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER,
+        kind TEXT NOT NULL CHECK (kind IN ({_one_of(MarkerKind)})),
+        label TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX marker_session ON marker(session, at)",
+)
+
+_OUTBOX = (
+    """CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        topic TEXT NOT NULL,
+        seq INTEGER,
+        payload TEXT NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE TABLE outbox_seq (topic TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT",
+)
+
+_DASHBOARD = (
+    "CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+    """CREATE TABLE account (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+        password_hash TEXT NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE login (
+        token_hash TEXT PRIMARY KEY,
+        account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        detail TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+)
+
+TABLES = (*_TIMELINE, *_STUDY, *_OUTBOX, *_DASHBOARD)
