@@ -1,7 +1,7 @@
 """A small anchor-free face detector with five landmarks, made to be run with int8 weights and activations.
 
-A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a top-down neck adds the
-coarse to the fine; each stride has a head of its own. Each cell of a stride answers three questions: is a face
+A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a top-down neck adds
+the coarse to the fine; each stride has a head of its own. Each cell of a stride answers three questions: is a face
 centred here (score), how far are its four sides (box), and where are its five points (landmarks). The three come as
 tensors of their own, so that each is quantized with its own range, and distances are linear in units of the stride:
 an exponential would spend the 256 steps on the largest faces.
@@ -26,11 +26,11 @@ class Widths:
     """Channels: of the stem (stride 2), at strides 4, 8, 16 and 32, and of neck and heads."""
 
     stem: int = 16
-    stage4: int = 32
-    stage8: int = 64
+    stage4: int = 24
+    stage8: int = 48
     stage16: int = 96
     stage32: int = 128
-    neck: int = 64
+    neck: int = 48
 
 
 class ConvBlock(nn.Sequential):
@@ -71,7 +71,8 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shared = self.shared(features)
-        return self.score(shared), self.box(shared), self.landmarks(shared)
+        score, box, landmarks = (part(shared).permute(0, 2, 3, 1) for part in (self.score, self.box, self.landmarks))
+        return score, box, landmarks
 
 
 class FaceDetectorNet(nn.Module):
@@ -81,9 +82,9 @@ class FaceDetectorNet(nn.Module):
         widths: channels of its parts.
 
     The input is batch × 3 × height × width, RGB in −1…1, height and width multiples of 32. The nine outputs come in
-    the order of `OUTPUTS`, each batch × channels × height/stride × width/stride: score is a logit; box is the distance
-    from the middle of the cell to the left, upper, right and lower side, landmarks x and y of the five points from
-    there, both in strides.
+    the order of `OUTPUTS`, each batch × height/stride × width/stride × channels, as the runtime wants them: score is a
+    logit; box is the distance from the middle of the cell to the left, upper, right and lower side, landmarks x and y
+    of the five points from there, both in strides.
     """
 
     def __init__(self, widths: Widths | None = None) -> None:

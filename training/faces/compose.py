@@ -1,0 +1,215 @@
+"""Training pictures of the detector: labelled photographs pasted at many sizes and changed in light, colour and focus.
+
+A scene is either one photograph turned and scaled so that one of its faces gets a chosen size at a chosen place, over
+another photograph or a plain ground, or a grid of photographs. Labels follow; a face that is mostly cut off or covered
+becomes an ignored region, so that the detector is neither rewarded nor punished for it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from training.faces.labels import Picture
+from training.faces.photographs import Faces, Photographs, join
+from training.recipe import Section
+
+GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4), (4, 6))
+
+
+class Composition(Section):
+    """How scenes are made. Sizes are square roots of box areas in pixels of the scene."""
+
+    smallest: Annotated[float, Field(gt=0, description="faces below are ignored")] = 9.0
+    sizes: Annotated[tuple[float, float], Field(description="chosen sizes, evenly on a logarithmic scale")] = (11, 230)
+    largest_enlargement: Annotated[float, Field(ge=1, description="of a photograph")] = 3.0
+    grid: Annotated[float, Field(ge=0, le=1, description="share of scenes that are grids")] = 0.45
+    over_photograph: Annotated[float, Field(ge=0, le=1, description="share of the others with one behind")] = 0.75
+    faceless: Annotated[float, Field(ge=0, le=1, description="share of photographs cut to a part without faces")] = 0.12
+    turn: Annotated[float, Field(ge=0, le=180, description="largest usual turn, degrees")] = 20.0
+    gray: Annotated[float, Field(ge=0, le=1, description="share of gray scenes")] = 0.2
+    light: Annotated[float, Field(ge=0, le=1, description="largest change of contrast and brightness")] = 0.45
+    blur: Annotated[float, Field(ge=0, le=1, description="share of blurred scenes")] = 0.25
+    noise: Annotated[float, Field(ge=0, le=1, description="share of noisy scenes")] = 0.3
+    jpeg: Annotated[float, Field(ge=0, le=1, description="share of scenes compressed once more")] = 0.15
+
+
+class Composer:
+    """Makes scenes from labelled photographs.
+
+    Args:
+        photographs: what scenes are made of.
+        width, height: of a scene.
+        how: the bounds of the changes.
+    """
+
+    def __init__(self, photographs: Photographs, width: int, height: int, how: Composition) -> None:
+        self._pictures, self._faces = photographs.pictures, photographs.faces
+        self._reached = np.cumsum(photographs.weights)
+        self._width, self._height = width, height
+        self._how = how
+
+    def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+        """A scene in which photograph number ``first`` has a part; all else is drawn from ``random``."""
+        how = self._how
+        if random.random() < how.grid:
+            scene, faces = self._grid(first, random)
+        else:
+            scene, faces = self._ground(random)
+            scene, faces = self._paste(scene, faces, first, random)
+        faces = Faces(faces.boxes, faces.points, faces.ignore | (faces.sizes < how.smallest))
+        return change_light(scene, how, random), faces
+
+    def _any(self, random: np.random.Generator) -> int:
+        return min(int(np.searchsorted(self._reached, random.random(), side="right")), len(self._pictures) - 1)
+
+    def _ground(self, random: np.random.Generator) -> tuple[Picture, Faces]:
+        """What lies behind: another photograph that covers the scene, or one colour."""
+        if random.random() < self._how.over_photograph:
+            return self._cover(self._any(random), self._width, self._height, random)
+        plain = np.empty((self._height, self._width, 3), dtype=np.uint8)
+        plain[:] = random.integers(0, 256, 3) if random.random() < 0.5 else random.choice([0, 114, 255])
+        return plain, Faces.of(())
+
+    def _paste(self, scene: Picture, behind: Faces, number: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+        """Lay a photograph over the scene so that one of its faces gets a drawn size and place."""
+        picture, faces = self._pictures[number], self._faces[number]
+        matrix = self._placement(picture, faces, random)
+        shrunk, matrix_shrunk = _shrink_first(picture, matrix, random)
+        cv2.warpAffine(
+            shrunk,
+            _for_opencv(matrix_shrunk),
+            (self._width, self._height),
+            dst=scene,
+            borderMode=cv2.BORDER_TRANSPARENT,
+        )
+        height, width = picture.shape[:2]
+        corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ matrix[:, :2].T + matrix[:, 2]
+        left, top = corners.min(axis=0)
+        right, bottom = corners.max(axis=0)
+        above = faces.moved(matrix).within(0, 0, self._width, self._height)
+        return scene, join([behind.behind(left, top, right, bottom), above])
+
+    def _placement(self, picture: Picture, faces: Faces, random: np.random.Generator) -> NDArray[np.float64]:
+        height, width = picture.shape[:2]
+        sure = np.flatnonzero(~faces.ignore)
+        target = random.uniform((0.05, 0.05), (0.95, 0.95)) * (self._width, self._height)
+        if len(sure):
+            chosen = random.choice(sure)
+            size = math.exp(random.uniform(*np.log(self._how.sizes)))
+            scale = min(size / float(faces.sizes[chosen]), self._how.largest_enlargement)
+            center = faces.boxes[chosen].reshape(2, 2).mean(axis=0)
+            room = size * 0.35
+            target = np.clip(target, room, (max(self._width - room, room), max(self._height - room, room)))
+        else:
+            scale = max(self._width / width, self._height / height) * random.uniform(0.6, 1.6)
+            center = np.array((width, height)) / 2
+        degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
+        turn = math.radians(degrees) if random.random() < 0.7 else 0.0
+        mirror = -1.0 if random.random() < 0.5 else 1.0
+        linear = scale * np.array(
+            [[math.cos(turn) * mirror, -math.sin(turn)], [math.sin(turn) * mirror, math.cos(turn)]]
+        )
+        return np.column_stack([linear, target - linear @ center])
+
+    def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+        """Photographs side by side, each covering its cell."""
+        rows, columns = GRIDS[random.integers(len(GRIDS))]
+        scene = np.zeros((self._height, self._width, 3), dtype=np.uint8)
+        parts: list[Faces] = []
+        xs = np.linspace(0, self._width, columns + 1).astype(int)
+        ys = np.linspace(0, self._height, rows + 1).astype(int)
+        place = random.integers(rows * columns)
+        for i in range(rows * columns):
+            left, right = int(xs[i % columns]), int(xs[i % columns + 1])
+            top, bottom = int(ys[i // columns]), int(ys[i // columns + 1])
+            number = first if i == place else self._any(random)
+            cell, faces = self._cover(number, right - left, bottom - top, random)
+            scene[top:bottom, left:right] = cell
+            parts.append(faces.moved(np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
+        return scene, join(parts)
+
+    def _cover(self, number: int, width: int, height: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+        """A part of a photograph that fills a rectangle; sometimes one in which there is no face."""
+        picture, faces = self._pictures[number], self._faces[number]
+        full_height, full_width = picture.shape[:2]
+        least = max(width / full_width, height / full_height)
+        zoom = math.exp(random.uniform(0, math.log(1.8)))
+        faceless = random.random() < self._how.faceless
+        for _ in range(6 if faceless else 1):
+            scale = least * (random.uniform(1.5, 4.0) if faceless else zoom)
+            shift = -random.random(2) * (full_width * scale - width, full_height * scale - height)
+            mirror = random.random() < 0.5
+            linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
+            shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
+            matrix = np.column_stack([linear, shift])
+            placed = faces.moved(matrix)
+            if faceless and not (placed.share_in(0, 0, width, height) > 0).any():
+                break
+        shrunk, matrix = _shrink_first(picture, matrix, random)
+        cell = cv2.warpAffine(shrunk, _for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(cell, dtype=np.uint8), placed.within(0, 0, width, height)
+
+
+def _shrink_first(
+    picture: Picture, matrix: NDArray[np.float64], random: np.random.Generator
+) -> tuple[Picture, NDArray[np.float64]]:
+    """Average a picture that is to become much smaller, as a good camera does; sometimes not, as a poor one."""
+    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    if scale > 0.75 or random.random() < 0.15:
+        return picture, matrix
+    height, width = picture.shape[:2]
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    back = np.array([width / size[0], height / size[1]])
+    shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk, dtype=np.uint8), np.column_stack([matrix[:, :2] * back, matrix[:, 2]])
+
+
+def _for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From coordinates in which a pixel covers i…i + 1 to OpenCV's, in which it is centred on i."""
+    shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
+    return np.column_stack([matrix[:, :2], shift])
+
+
+def change_light(scene: Picture, how: Composition, random: np.random.Generator) -> Picture:
+    """Change gamma, contrast, brightness and colour of a scene, blur it, add noise, compress it, make it gray."""
+    if random.random() < how.gray:
+        scene = np.repeat(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)[:, :, None], 3, axis=2)
+        tint = np.zeros(3)
+    else:
+        tint = random.uniform(-0.12, 0.12, 3)
+    levels = np.arange(256, dtype=np.float64) / 255
+    gamma = math.exp(random.uniform(-1, 1) * how.light)
+    contrast, brightness = 1 + random.uniform(-1, 0.6) * how.light, random.uniform(-1, 1) * how.light * 0.4
+    curve = ((levels**gamma)[:, None] - 0.5) * contrast * (1 + tint) + 0.5 + brightness
+    table = np.asarray(np.clip(curve * 255, 0, 255), dtype=np.uint8)
+    scene = np.asarray(cv2.LUT(scene, table[None]), dtype=np.uint8)
+    if random.random() < how.blur:
+        scene = _blurred(scene, random)
+    if random.random() < how.noise:
+        grain = random.standard_normal(scene.shape[:2], dtype=np.float32) * random.uniform(2, 14)
+        scene = np.asarray(np.clip(scene + grain[:, :, None], 0, 255), dtype=np.uint8)
+    if random.random() < how.jpeg:
+        _, packed = cv2.imencode(".jpg", scene, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 85))])
+        scene = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return np.ascontiguousarray(scene)
+
+
+def _blurred(scene: Picture, random: np.random.Generator) -> Picture:
+    """Out of focus, or moved while the shutter was open."""
+    if random.random() < 0.6:
+        return np.asarray(cv2.GaussianBlur(scene, (0, 0), random.uniform(0.5, 2.0)), dtype=np.uint8)
+    length = int(random.integers(2, 7))
+    kernel = np.zeros((7, 7), dtype=np.float32)
+    angle = random.uniform(0, math.pi)
+    end = (
+        3 + round(length / 2 * math.cos(angle)),
+        3 + round(length / 2 * math.sin(angle)),
+    )
+    cv2.line(kernel, (6 - end[0], 6 - end[1]), end, 1.0)
+    return np.asarray(cv2.filter2D(scene, -1, kernel / kernel.sum()), dtype=np.uint8)

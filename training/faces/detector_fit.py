@@ -1,0 +1,134 @@
+"""From a recipe and labelled photographs to a published face detector: train, quantize, choose the threshold, judge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.detector import Candidates, decode, letterbox, suppress
+from edge_agent.vision.model import TFLiteModel, load_model
+from training.faces.compose import Composer
+from training.faces.judge import judge
+from training.faces.labels import LabelledPicture, Picture, read_labels
+from training.faces.photographs import Photographs
+from training.faces.task import LOW, OFFSET, SCALE, DetectorRecipe, DetectorTask, Network, in_picture, predict
+from training.fit import Fitted, fit
+from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
+from training.models.face_detector import OUTPUTS
+from training.quantize import PixelInput, write_model
+from training.recipe import load_recipe
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_PICTURES = 400
+
+
+def fit_detector(request: FitRequest) -> Path:
+    """Train what ``request.recipe`` describes and write model and card into ``request.out``.
+
+    Returns:
+        the path of the card.
+
+    Raises:
+        RecipeError: when the recipe, or the checkpoint to resume from, cannot be used.
+        DataError: when the labels or pictures cannot.
+    """
+    recipe = load_recipe(request.recipe, DetectorRecipe)
+    labelled = read_labels(request.data)
+    if request.small:
+        recipe, labelled = _small(recipe, labelled)
+    parts = {
+        part: Photographs.load(request.data, chosen, recipe.data.weights)
+        for part in ("train", "valid", "test")
+        if (chosen := [p for p in labelled if p.part == part]) or part != "test"
+    }
+    log.info("learning from %d photographs, %d held back", len(parts["train"]), len(parts["valid"]))
+    task = DetectorTask(recipe, parts["train"], parts["valid"])
+    fitted = fit(task, recipe.schedule, request.out, seed=recipe.seed, resume=request.resume)
+    card = _write(fitted, recipe, request, parts["train"])
+    return finish_card(card, fitted, recipe, {part: parts[part] for part in parts if part != "train"})
+
+
+def pixel_input(network: Network) -> PixelInput:
+    """Geometry and normalisation of the input as the model card says them."""
+    return PixelInput(network.width, network.height, 3, scale=SCALE, offset=OFFSET)
+
+
+def run_model(model: TFLiteModel, pictures: Sequence[Picture]) -> list[Candidates]:
+    """Detections of a model file at a low threshold in whole photographs (BGR), in their pixels."""
+    found = []
+    for picture in pictures:
+        pixels, scale = letterbox(picture, model.card.input.width, model.card.input.height)
+        found.append(in_picture(suppress(decode(model.run(pixels), LOW)), scale))
+    return found
+
+
+def finish_card(path: Path, fitted: Fitted, recipe: DetectorRecipe, parts: Mapping[str, Photographs]) -> Path:
+    """Add the score threshold, chosen on the part ``valid``, and the figures of each part, int8 and float."""
+    model = load_model(path, kind="face-detector")
+    judged = {part: judge(run_model(model, held.pictures), held.faces) for part, held in parts.items()}
+    threshold = judged["valid"].threshold(recipe.false_share)
+    metrics: dict[str, dict[str, float]] = {}
+    for part, held in parts.items():
+        metrics[part] = {**judged[part].at(threshold).figures(), "faces": judged[part].at(threshold).faces}
+        floating = judge(predict(fitted.module, held.pictures, recipe.network), held.faces)
+        metrics[f"{part}, float"] = floating.at(threshold).figures()
+        log.info("%s at %.2f: int8 %s; float %s", part, threshold, metrics[part], metrics[f"{part}, float"])
+    card = model.card.model_copy(update={"score_threshold": threshold, "metrics": metrics})
+    path.write_text(card.to_json(), encoding="utf-8")
+    return path
+
+
+def calibration_pictures(learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.uint8]:
+    """Half whole photographs as the agent will see them, half scenes as they were learned; RGB."""
+    network = recipe.network
+    random = np.random.default_rng(recipe.seed)
+    composer = Composer(learn, network.width, network.height, recipe.composition)
+    numbers = random.choice(len(learn), CALIBRATION_PICTURES, p=learn.weights)
+    half = CALIBRATION_PICTURES // 2
+    whole = [letterbox(learn.pictures[int(n)], network.width, network.height)[0] for n in numbers[:half]]
+    scenes = [composer.scene(int(n), random)[0][:, :, ::-1] for n in numbers[half:]]
+    return np.stack([*whole, *scenes])
+
+
+def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: Photographs) -> Path:
+    card = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "kind": recipe.kind,
+        "license": recipe.license,
+        "description": recipe.description,
+        "score_threshold": 0.5,
+        "training": {
+            "recipe": request.recipe.name,
+            "seed": recipe.seed,
+            "epochs": fitted.epochs,
+            "data": recipe.data.names,
+            "date": datetime.now(UTC).date().isoformat(),
+            "teacher": recipe.teacher,
+        },
+        "metrics": {},
+        "limits": recipe.limits,
+    }
+    return write_model(
+        fitted.module,
+        pixel_input(recipe.network),
+        OUTPUTS,
+        calibration=calibration_pictures(learn, recipe),
+        card=card,
+        folder=request.out,
+    )
+
+
+def _small(recipe: DetectorRecipe, labelled: Sequence[LabelledPicture]) -> tuple[DetectorRecipe, list[LabelledPicture]]:
+    """Few pictures of each part and few steps, for trying whether everything works."""
+    parts = [[p for p in labelled if p.part == part][:SMALL_PICTURES] for part in ("train", "valid", "test")]
+    batch = min(recipe.schedule.batch, 8)
+    schedule = recipe.schedule.model_copy(update={"epochs": SMALL_EPOCHS, "batch": batch})
+    data = recipe.data.model_copy(update={"scenes": 2 * batch})
+    return recipe.model_copy(update={"schedule": schedule, "data": data}), [p for part in parts for p in part]

@@ -1,0 +1,135 @@
+"""Labelled photographs in memory, and what becomes of their faces when a photograph is moved, cut or covered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataError
+from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture
+from training.faces.measure_template import MIRROR
+
+Floats = NDArray[np.float32]
+
+HIDDEN = 0.2
+"""A face of which less than this share is in sight is no face any more; up to `SEEN` it is ignored."""
+SEEN = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """Faces of one picture or scene.
+
+    Attributes:
+        boxes: float32, n × 4: left, top, right, bottom.
+        points: float32, n × 5 × 2, NaN where not known.
+        ignore: bool, n.
+    """
+
+    boxes: Floats
+    points: Floats
+    ignore: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, faces: Sequence[LabelledFace]) -> Faces:
+        """From labels."""
+        unknown = ((math.nan, math.nan),) * 5
+        boxes = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
+        return cls(
+            np.array(boxes, dtype=np.float32).reshape(-1, 4),
+            np.array([f.points or unknown for f in faces], dtype=np.float32).reshape(-1, 5, 2),
+            np.array([f.ignore for f in faces], dtype=np.bool_),
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @property
+    def sizes(self) -> Floats:
+        """Square roots of the areas of the boxes."""
+        return np.asarray(np.sqrt(np.clip(self.boxes[:, 2:] - self.boxes[:, :2], 0, None).prod(axis=1)))
+
+    def take(self, chosen: NDArray[np.bool_]) -> Faces:
+        """Those faces that are chosen."""
+        return Faces(self.boxes[chosen], self.points[chosen], self.ignore[chosen])
+
+    def moved(self, matrix: NDArray[np.float64]) -> Faces:
+        """After a similarity (2 × 3), perhaps with mirroring; boxes stay upright and keep their proportions."""
+        scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        centers = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+        half = (self.boxes[:, 2:] - self.boxes[:, :2]) / 2 * scale
+        points = self.points @ matrix[:, :2].T + matrix[:, 2]
+        if np.linalg.det(matrix[:, :2]) < 0:
+            points = points[:, MIRROR]
+        boxes = np.concatenate([centers - half, centers + half], axis=1)
+        return Faces(boxes.astype(np.float32), points.astype(np.float32), self.ignore)
+
+    def within(self, left: float, top: float, right: float, bottom: float) -> Faces:
+        """Those in sight in a rectangle: a face that is mostly outside is ignored, or left out when nearly all is.
+
+        Ignored regions are cut to the rectangle.
+        """
+        seen = self.share_in(left, top, right, bottom)
+        ignore = self.ignore | (seen < SEEN)
+        cut = np.clip(self.boxes, (left, top, left, top), (right, bottom, right, bottom))
+        kept = Faces(np.where(ignore[:, None], cut, self.boxes).astype(np.float32), self.points, ignore)
+        return kept.take(seen >= HIDDEN)
+
+    def behind(self, left: float, top: float, right: float, bottom: float) -> Faces:
+        """What a picture laid over them leaves: those that it may cover, by its upright bounds, are ignored."""
+        covered = self.share_in(left, top, right, bottom)
+        return Faces(self.boxes, self.points, self.ignore | (covered > 0.15))
+
+    def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
+        """The share of each box that lies in a rectangle."""
+        low = np.maximum(self.boxes[:, :2], (left, top))
+        high = np.minimum(self.boxes[:, 2:], (right, bottom))
+        area = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1)
+        return np.asarray(np.clip(high - low, 0, None).prod(axis=1) / np.maximum(area, 1e-6), dtype=np.float32)
+
+
+def join(parts: Sequence[Faces]) -> Faces:
+    """All faces of several parts."""
+    return Faces(
+        np.concatenate([p.boxes for p in parts]),
+        np.concatenate([p.points for p in parts]),
+        np.concatenate([p.ignore for p in parts]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Photographs:
+    """Photographs in memory with their labels.
+
+    Attributes:
+        pictures: uint8, height × width × 3, BGR.
+        faces: their faces.
+        weights: how often each is drawn, sums to 1.
+    """
+
+    pictures: Sequence[Picture]
+    faces: Sequence[Faces]
+    weights: NDArray[np.float64]
+
+    @classmethod
+    def load(cls, folder: Path, labelled: Sequence[LabelledPicture], weights: Mapping[str, float]) -> Photographs:
+        """Read pictures of ``folder``.
+
+        Raises:
+            DataError: there is none, or a file cannot be read.
+        """
+        if not labelled:
+            raise DataError(f"{folder}: has no pictures of a part that is needed; see column part of labels.csv")
+        shares = np.array([weights.get(p.file.split("/", maxsplit=1)[0], 1.0) for p in labelled])
+        if not shares.sum() > 0:
+            raise DataError(f"{folder}: data.weights of the recipe leaves no picture to learn from")
+        pictures = [read_picture(folder / p.file) for p in labelled]
+        return cls(pictures, [Faces.of(p.faces) for p in labelled], shares / shares.sum())
+
+    def __len__(self) -> int:
+        return len(self.pictures)

@@ -1,0 +1,89 @@
+"""Which cell of the detector answers for which face, and what it should say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.detector import STRIDES
+from training.faces.photographs import Faces
+
+FACE, BACKGROUND, IGNORED = 1, 0, -1
+
+SIZES = {8: (0.0, 40.0), 16: (28.0, 92.0), 32: (64.0, float("inf"))}
+"""Sizes of face (square root of the area, pixels of the scene) that each stride answers for; neighbours overlap."""
+NEARLY = 1.3
+"""A size beyond the bounds by at most this factor is ignored rather than called background."""
+CORE = (0.75, 0.22)
+"""A cell answers for a face when it is nearer to its middle, along both axes, than the larger of these two: in
+strides, and in sizes of the face."""
+RING = 1.7
+"""Cells farther away by at most this factor are ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What each of the n cells (all strides in order, row by row) should say.
+
+    Attributes:
+        state: int64, n: `FACE`, `BACKGROUND` or `IGNORED`.
+        boxes: float32, n × 4: left, top, right, bottom of the face, pixels of the scene.
+        points: float32, n × 10: its points, NaN where not known.
+    """
+
+    state: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+    points: NDArray[np.float32]
+
+
+@cache
+def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32]], ...]:
+    """For each stride the middles of its cells in pixels of the scene, float32, n × 2."""
+    cells = []
+    for stride in STRIDES:
+        ys, xs = np.mgrid[0 : height // stride, 0 : width // stride]
+        cells.append((stride, ((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride).astype(np.float32)))
+    return tuple(cells)
+
+
+def assign(faces: Faces, width: int, height: int) -> Targets:
+    """Say for every cell of a scene of ``width`` × ``height`` pixels what it should answer."""
+    sure = faces.take(~faces.ignore)
+    regions = faces.boxes[faces.ignore]
+    parts = [
+        _assign_stride(sure, _ignored(regions, stride, width, height), stride, middles)
+        for stride, middles in cell_middles(width, height)
+    ]
+    state, boxes, points = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Targets(state, boxes, points)
+
+
+def _ignored(regions: NDArray[np.float32], stride: int, width: int, height: int) -> NDArray[np.int64]:
+    """State of the cells of one stride when there are only ignored regions."""
+    state = np.full((height // stride, width // stride), BACKGROUND, dtype=np.int64)
+    for left, top, right, bottom in np.clip(regions / stride, 0, None).round().astype(int):
+        state[top : max(bottom, top + 1), left : max(right, left + 1)] = IGNORED
+    return state.ravel()
+
+
+def _assign_stride(
+    faces: Faces, state: NDArray[np.int64], stride: int, middles: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    n = len(middles)
+    if len(faces) == 0:
+        return state, np.zeros((n, 4), dtype=np.float32), np.full((n, 10), np.nan, dtype=np.float32)
+    centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    sizes = faces.sizes
+    distance = np.abs(middles[:, None] - centers[None]).max(axis=2)
+    core = np.maximum(CORE[0] * stride, CORE[1] * sizes)
+    low, high = SIZES[stride]
+    fits = (sizes >= low) & (sizes < high)
+    nearly = (sizes >= low / NEARLY) & (sizes < high * NEARLY)
+    state[((distance <= core * RING) & nearly).any(axis=1)] = IGNORED
+    relative = np.where((distance <= core) & fits, distance / core, np.inf)
+    nearest = relative.argmin(axis=1)
+    state[np.isfinite(relative.min(axis=1))] = FACE
+    return state, faces.boxes[nearest], faces.points[nearest].reshape(n, 10)

@@ -1,0 +1,136 @@
+"""The face detector's part of the training: its recipe, and its task for the one training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from edge_agent.vision.detector import Candidates, decode, letterbox, suppress
+from training.faces.compose import Composer, Composition
+from training.faces.judge import judge
+from training.faces.labels import Picture
+from training.faces.loss import DetectorLoss, Weights
+from training.faces.photographs import Faces, Photographs
+from training.faces.targets import Targets, assign
+from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
+from training.recipe import Recipe, Section
+
+SCALE, OFFSET = 2 / 255, -1.0
+"""What the network sees of a pixel: pixel × scale + offset."""
+
+LOW = 0.05
+"""Detections with a lower score are not looked at when a network is judged."""
+
+Positive = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Network(Section):
+    """The shape of :class:`training.models.face_detector.FaceDetectorNet`."""
+
+    width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")] = 256
+    height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")] = 192
+    stem: Positive = 16
+    stages: Annotated[tuple[Positive, Positive, Positive, Positive], Field(description="at strides 4, 8, 16, 32")]
+    neck: Positive = 48
+
+    def build(self) -> FaceDetectorNet:
+        """The network, untrained."""
+        return FaceDetectorNet(Widths(self.stem, *self.stages, self.neck))
+
+
+class Data(Section):
+    """How often which photographs are drawn."""
+
+    names: Annotated[list[str], Field(min_length=1, description="what is learnt from, for the model card")]
+    scenes: Annotated[int, Field(ge=1, description="scenes in an epoch")]
+    weights: Annotated[dict[str, float], Field(description="folder → weight of each of its pictures, else 1")]
+
+
+class DetectorRecipe(Recipe):
+    """A recipe of kind ``face-detector``."""
+
+    kind: Literal["face-detector"]
+    teacher: Annotated[str, Field(min_length=1, description="whose answers the labels are")]
+    false_share: Annotated[float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")]
+    network: Network
+    data: Data
+    composition: Composition = Composition()
+    loss: Weights = Weights()
+
+
+class DetectorTask:
+    """Learn to find faces in scenes made of photographs (:class:`training.fit.Task`)."""
+
+    def __init__(self, recipe: DetectorRecipe, learn: Photographs, held_back: Photographs) -> None:
+        network = recipe.network
+        self._recipe = recipe
+        self._learn, self._held_back = learn, held_back
+        self._composer = Composer(learn, network.width, network.height, recipe.composition)
+        self._loss = DetectorLoss(network.width, network.height, recipe.loss)
+        self._module = network.build()
+
+    @property
+    def module(self) -> nn.Module:
+        """The network being trained."""
+        return self._module
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch."""
+        return self._recipe.data.scenes // self._recipe.schedule.batch
+
+    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Scenes (float32 N×3×H×W) and their targets: state N×cells, boxes N×cells×4, points N×cells×10."""
+        random = np.random.default_rng([int(torch.randint(2**31, (1,), generator=generator)), epoch])
+        size = self._recipe.schedule.batch
+        for _ in range(self.steps_per_epoch):
+            numbers = random.choice(len(self._learn), size, p=self._learn.weights)
+            yield self._batch([self._composer.scene(int(number), random) for number in numbers])
+
+    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """See :class:`training.faces.loss.DetectorLoss`."""
+        pictures, state, boxes, points = batch
+        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss(module(pictures), state, boxes, points)
+        return result
+
+    def validate(self, module: nn.Module) -> Mapping[str, float]:
+        """Recall, share of false faces and landmark error on whole photographs at a score of 0.5."""
+        judged = judge(predict(module, self._held_back.pictures, self._recipe.network), self._held_back.faces)
+        return judged.at(0.5).figures()
+
+    def _batch(self, scenes: Sequence[tuple[Picture, Faces]]) -> Sequence[Tensor]:
+        network = self._recipe.network
+        targets = [assign(faces, network.width, network.height) for _, faces in scenes]
+        pictures = np.stack([scene[:, :, ::-1] for scene, _ in scenes])
+        return as_input(pictures), *(
+            torch.from_numpy(np.stack([getattr(t, name) for t in targets])) for name in Targets.__dataclass_fields__
+        )
+
+
+def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) -> list[Candidates]:
+    """Detections of a network in float32 at a low threshold in whole photographs (BGR), in their pixels."""
+    found = []
+    for start in range(0, len(pictures), 32):
+        boxed = [letterbox(picture, network.width, network.height) for picture in pictures[start : start + 32]]
+        with torch.no_grad():
+            answers = module(as_input(np.stack([pixels for pixels, _ in boxed])))
+        for i, (_, scale) in enumerate(boxed):
+            outputs = {name: answer[i : i + 1].numpy() for name, answer in zip(OUTPUTS, answers, strict=True)}
+            found.append(in_picture(suppress(decode(outputs, LOW)), scale))
+    return found
+
+
+def in_picture(found: Candidates, scale: float) -> Candidates:
+    """Detections in pixels of a picture that was scaled by ``scale`` for the network."""
+    return Candidates(found.scores, found.boxes / np.float32(scale), found.points / np.float32(scale))
+
+
+def as_input(pictures: NDArray[np.uint8]) -> Tensor:
+    """uint8 N × height × width × 3 → what the network sees, float32 N × 3 × height × width."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() * SCALE + OFFSET
