@@ -1,0 +1,358 @@
+"""The composition root: settings → objects → threads, and the loop that watches over them.
+
+This is the only module that knows every room. Each thread does one thing (see docs/architecture.md); the loop closes
+summary windows, gathers health and keeps systemd's watchdog content while everything is fresh.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import edge_agent
+from edge_agent import clock
+from edge_agent.camera import Camera, open_camera
+from edge_agent.camera.capture import CaptureWorker
+from edge_agent.config import MqttSettings, Settings
+from edge_agent.domain import Frame, Recognition, VitalReading
+from edge_agent.errors import StoreError
+from edge_agent.health import Figures, HealthMonitor, SystemdNotifier, is_fresh
+from edge_agent.live import LiveServer
+from edge_agent.mailbox import Mailbox
+from edge_agent.mqtt.client import Broker, MqttClient, read_password
+from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
+from edge_agent.store.outbox import Outbox, OutboxMessage
+from edge_agent.store.recorder import Recorder
+from edge_agent.store.retention import prune
+from edge_agent.store.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.study import Study
+from edge_agent.summary import SummaryWindow
+from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vitals.base import VitalSource
+from edge_agent.vitals.simulated import SimulatedVitals
+from edge_agent.worker import Worker
+
+log = logging.getLogger(__name__)
+
+LIVE_SOCKET = "live.sock"
+TICK_S = 0.25
+SESSION_POLL_S = 1.0
+LIVE_HEALTH_S = 5.0
+MQTT_HEALTH_S = 60.0
+PRUNE_S = 24 * 3600.0
+DRAIN_S = 2.0
+
+
+def camera_opener(settings: Settings) -> Callable[[], Camera]:
+    """Return what opens the configured camera; each call opens it anew and may raise ``CameraError``."""
+    camera = settings.camera
+    return partial(
+        open_camera,
+        camera.source,
+        device=camera.device,
+        folder=camera.folder,
+        width=camera.width,
+        height=camera.height,
+        fps=camera.fps,
+        loop=camera.loop,
+        rotate=camera.rotate,
+        stall_seconds=camera.stall_seconds,
+    )
+
+
+def recognizer_of(settings: Settings) -> Recognizer:
+    """Build the configured vision chain; raises ``ModelError``."""
+    return open_recognizer(**settings.vision.model_dump())
+
+
+def broker_of(mqtt: MqttSettings) -> Broker:
+    """Return the configured broker; raises ``MqttError`` when the password file cannot be read."""
+    password = mqtt.password.get_secret_value() if mqtt.password else None
+    if mqtt.password_file is not None:
+        password = read_password(mqtt.password_file)
+    return Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=password,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+        protocol=mqtt.protocol,
+        keepalive=mqtt.keepalive,
+    )
+
+
+class Every:
+    """Tells, when asked, whether an interval has passed since it last said yes; by the boot clock."""
+
+    def __init__(self, seconds: float, at_once: bool = False) -> None:
+        self._seconds = seconds
+        self._next = clock.boot_seconds() + (0.0 if at_once else seconds)
+
+    def due(self) -> bool:
+        """Return whether it is time, and begin the next interval if so."""
+        present = clock.boot_seconds()
+        if present < self._next:
+            return False
+        late = present - self._next > self._seconds
+        self._next = present + self._seconds if late else self._next + self._seconds
+        return True
+
+
+class VisionWorker(Worker):
+    """Takes the newest frame, recognizes, and hands on what was seen."""
+
+    def __init__(
+        self, mailbox: Mailbox[Frame], recognizer: Recognizer, on_recognition: Callable[[Recognition], None]
+    ) -> None:
+        super().__init__("vision")
+        self._mailbox = mailbox
+        self._recognizer = recognizer
+        self._on_recognition = on_recognition
+        self.frames = 0
+
+    def work(self) -> None:
+        """Recognize until stopped, the frame that still waits included."""
+        while (frame := self._mailbox.take(TICK_S)) is not None or not self.stopping.is_set():
+            if frame is not None:
+                self._on_recognition(self._recognizer.recognize(frame))
+                self.frames += 1
+
+
+class Distributor:
+    """Hands each recognition and each reading to recorder, summary, live feed and broker.
+
+    Called from the vision thread and from those of the vitals; the summary window is guarded by a lock.
+    """
+
+    def __init__(
+        self, recorder: Recorder, window: SummaryWindow, live: LiveServer, client: MqttClient | None, simulated: bool
+    ) -> None:
+        self._recorder = recorder
+        self._window = window
+        self._live = live
+        self._client = client
+        self._simulated = simulated
+        self._lock = threading.Lock()
+        self._last_label: str | None = None
+
+    def recognition(self, seen: Recognition) -> None:
+        """Hand on what was seen in one frame."""
+        self._recorder.submit(seen)
+        self._live.publish_recognition(seen)
+        with self._lock:
+            self._window.add_recognition(seen)
+        if self._client is None:
+            return
+        payload = emotion_payload(seen, simulated=self._simulated)
+        if payload.emotion != self._last_label:
+            self._last_label = payload.emotion
+            self._client.publish_emotion(payload)
+
+    def vital(self, reading: VitalReading) -> None:
+        """Hand on one reading, flagged where it is implausible."""
+        checked = reading.checked()
+        self._recorder.submit(checked)
+        self._live.publish_vital(checked)
+        with self._lock:
+            self._window.add_vital(checked)
+        if self._client is not None:
+            self._client.publish_vital(vital_payload(checked))
+
+    def close_window(self, at: clock.Instant) -> None:
+        """Close the summary window; what it says goes to the outbox with the rows that it speaks of."""
+        with self._lock:
+            payload = self._window.close(at)
+        if self._client is not None:
+            self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, sequenced=True))
+
+
+class Agent:
+    """Everything that ``affect-edge run`` runs.
+
+    Args:
+        settings: the configuration.
+        data: the data folder; made when it is not there.
+        environment: of the process; systemd speaks through it.
+
+    Raises:
+        StoreError: the database cannot be used, or another agent uses it.
+        ModelError: a model is missing or damaged.
+        MqttError: the broker's settings cannot work.
+        ServerError: the live feed cannot listen.
+    """
+
+    def __init__(self, settings: Settings, data: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self._dead: Worker | None = None
+        database = data / DATABASE_NAME
+        recognizer = recognizer_of(settings)
+        migrate(database)
+        self._lock = lock(database)
+        try:
+            self._build(database, data, recognizer, environment)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _build(self, database: Path, data: Path, recognizer: Recognizer, environment: Mapping[str, str]) -> None:
+        settings = self._settings
+        simulated = settings.camera.source == "demo"
+        self._database = database
+        self._study = Study(database, outbox_rows=settings.mqtt.outbox_rows)
+        self._session_open = False
+        self._client = self._make_client(database)
+        self._live = LiveServer(data / LIVE_SOCKET)
+        self._recorder = Recorder(
+            database,
+            interval_s=settings.record.interval,
+            batch_rows=settings.record.batch_rows,
+            batch_seconds=settings.record.batch_seconds,
+            outbox_rows=settings.mqtt.outbox_rows,
+            simulated=simulated,
+            on_commit=self._client.wake if self._client else None,
+        )
+        window = SummaryWindow(settings.device.name, clock.now(), simulated=simulated)
+        self._distributor = Distributor(self._recorder, window, self._live, self._client, simulated)
+        mailbox: Mailbox[Frame] = Mailbox()
+        self._mailbox = mailbox
+        self._capture = CaptureWorker(
+            camera_opener(settings), mailbox, self._recorder.submit, self._end_of_file, self._may_capture
+        )
+        self._vision = VisionWorker(mailbox, recognizer, self._distributor.recognition)
+        self._vitals = self._make_vitals()
+        self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
+        self._notifier = SystemdNotifier.from_environment(environment)
+        self._frames_before = (clock.boot_seconds(), 0)
+        self._alarms: object = None
+        watchdog = self._notifier.watchdog_interval_s
+        self._window_timer = Every(settings.summary.window)
+        self._session_timer = Every(SESSION_POLL_S, at_once=True)
+        self._live_timer = Every(LIVE_HEALTH_S)
+        self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
+        self._prune_timer = Every(PRUNE_S, at_once=True)
+        self._watchdog_timer = Every(watchdog) if watchdog else None
+        for card in recognizer.models:
+            self._recorder.record_model(card.kind, card.name, card.version, card.sha256)
+
+    def _make_client(self, database: Path) -> MqttClient | None:
+        settings = self._settings
+        outbox = Outbox(database)
+        if not settings.mqtt.enabled:
+            outbox.clear()
+            outbox.close()
+            return None
+        return MqttClient(
+            broker_of(settings.mqtt),
+            root=settings.mqtt.root,
+            device=settings.device.name,
+            outbox=outbox,
+            window_s=settings.summary.window,
+        )
+
+    def _make_vitals(self) -> list[VitalSource]:
+        simulated = self._settings.vitals.simulated
+        if not simulated.enabled:
+            return []
+        return [
+            SimulatedVitals(
+                self._distributor.vital,
+                seed=simulated.seed,
+                heart_rate_seconds=simulated.heart_rate_seconds,
+                pressure_seconds=simulated.pressure_seconds,
+                condition=self._study.open_condition,
+            )
+        ]
+
+    @property
+    def _workers(self) -> list[Worker]:
+        """Every thread, those that others depend on first."""
+        client = [self._client] if self._client else []
+        return [self._live, self._recorder, *client, *self._vitals, self._vision, self._capture]
+
+    def stop(self) -> None:
+        """Ask the agent to end; safe to call from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run until ``stop`` is called, a file camera ends, or a worker dies.
+
+        Returns:
+            0 after an orderly end, 1 when a worker died.
+        """
+        try:
+            for worker in self._workers:
+                worker.on_death = self._died
+                worker.start()
+            log.info("the agent runs; timeline in %s", self._database)
+            self._notifier.ready()
+            while not self._stop.wait(TICK_S):
+                self._tick()
+        finally:
+            self._notifier.stopping()
+            self._shut_down()
+            self._lock.release()
+        return 1 if self._dead else 0
+
+    def _tick(self) -> None:
+        if self._settings.capture.mode == "sessions" and self._session_timer.due():
+            self._session_open = self._study.open_session() is not None
+        if self._window_timer.due():
+            self._distributor.close_window(clock.now())
+        if self._live_timer.due():
+            self._report(self._figures())
+        if self._watchdog_timer is not None and self._watchdog_timer.due() and is_fresh(self._figures()):
+            self._notifier.watchdog()
+        if self._prune_timer.due():
+            self._prune()
+
+    def _report(self, figures: Figures) -> None:
+        """Publish the health: to the live feed always, to the broker every minute and when an alarm changes."""
+        report = self._monitor.report(figures, clock.now())
+        self._live.publish({"type": "health", **report})
+        alarms = [alarm["name"] for alarm in report["alarms"]]
+        if self._client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
+            self._client.publish_health(report)
+        self._alarms = alarms
+
+    def _prune(self) -> None:
+        try:
+            prune(self._database, self._settings.record.keep_days)
+        except StoreError as error:
+            log.warning("old rows were not removed: %s", error)
+
+    def _figures(self) -> Figures:
+        """Read the counters of every thread."""
+
+    def _died(self, worker: Worker, _error: Exception) -> None:
+        self._dead = worker
+        self._stop.set()
+
+    def _end_of_file(self) -> None:
+        log.info("nothing more to read; the agent ends")
+        self._stop.set()
+
+    def _may_capture(self) -> bool:
+        return self._settings.capture.mode == "continuous" or self._session_open
+
+    def _shut_down(self) -> None:
+        """End the sources, then write what they left, then say goodbye to the broker."""
+        sources: list[Worker] = [self._capture, *self._vitals, self._vision]
+        for worker in sources:
+            worker.stop()
+        for worker in sources:
+            if not worker.join(DRAIN_S / 2):
+                log.warning("%s does not end and is left behind", worker.name)
+        self._distributor.close_window(clock.now())
+        for worker in (self._recorder, self._live, *([self._client] if self._client else [])):
+            worker.stop()
+        if not self._recorder.join(DRAIN_S):
+            log.error("the recorder did not finish in time")
+        self._live.join(DRAIN_S / 2)
+        if self._client is not None:
+            self._client.join(DRAIN_S * 2)

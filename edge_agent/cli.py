@@ -1,0 +1,311 @@
+"""The commands of ``affect-edge``.
+
+Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration. ``--json`` prints only JSON on stdout;
+everything else goes to standard error. Each command imports what it needs when it runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from edge_agent import __version__
+from edge_agent.errors import AffectEdgeError, ConfigError
+
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+
+P = ParamSpec("P")
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def common_options(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command ``--config`` and ``--data``."""
+    config = click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+    data = click.option("--data", type=click.Path(path_type=Path), help="Data folder; wins over the configuration.")
+    return config(data(command))
+
+
+def json_option(command: Callable[P, None]) -> Callable[P, None]:
+    """Give a command ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON only.")(command)
+
+
+def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
+    """Read the configuration and settle the data folder."""
+    from edge_agent.config import load_settings
+
+    settings = load_settings(config)
+    return settings, (data or settings.data.folder).expanduser()
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Send the log to standard error; under systemd the journal adds the time."""
+    under_systemd = "JOURNAL_STREAM" in os.environ
+    form = "%(levelname)s %(name)s: %(message)s" if under_systemd else "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
+
+
+@cli.command()
+@common_options
+def run(config: Path | None, data: Path | None) -> None:
+    """Run the agent: camera, vitals, timeline, MQTT."""
+    log_to_stderr()
+    settings, folder = load(config, data)
+    from edge_agent.agent import Agent
+
+    agent = Agent(settings, folder)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: agent.stop())
+    sys.exit(agent.run())
+
+
+@cli.command()
+@common_options
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+def dashboard(config: Path | None, data: Path | None, host: str | None, port: int | None) -> None:
+    """Serve the dashboard."""
+    options = {"--config": config, "--data": data, "--host": host, "--port": port}
+    words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", *words])
+
+
+@cli.command()
+@common_options
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
+def demo(config: Path | None, data: Path | None, seconds: float | None, port: int | None) -> None:
+    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example study."""
+    log_to_stderr()
+    from edge_agent.demo import run_demo
+
+    sys.exit(run_demo(config, data, seconds, port))
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@common_options
+@json_option
+def classify(paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Find and read the faces in pictures and folders."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.agent import recognizer_of
+    from edge_agent.vision.pictures import classify_pictures
+
+    failed = False
+    for line in classify_pictures(paths, recognizer_of(settings)):
+        failed = failed or "error" in line
+        click.echo(json.dumps(line, ensure_ascii=False) if as_json else describe_picture(line))
+    sys.exit(int(failed))
+
+
+def describe_picture(line: dict[str, Any]) -> str:
+    """Say in words what ``classify --json`` says in one line."""
+    if "error" in line:
+        return str(line["error"])
+    if not line["faces"]:
+        return f"{line['file']}: no face"
+    parts = []
+    for face in line["faces"]:
+        best = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:2]
+        said = ", ".join(f"{name} {probability:.0%}" for name, probability in best)
+        x, y, width, height = (round(value) for value in face["box"])
+        label = "uncertain" if face["uncertain"] else face["emotion"]
+        parts.append(f"{label} ({said}) at {x},{y} {width}×{height}")
+    return f"{line['file']}: " + "; ".join(parts)
+
+
+@cli.command()
+@common_options
+@json_option
+def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Find what is wrong on this machine, and say the cure."""
+    log_to_stderr(logging.CRITICAL)
+    settings, folder = load(config, data)
+    from edge_agent.doctor import diagnose, exit_code
+
+    findings = []
+    for finding in diagnose(settings, folder):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            if finding.cure:
+                click.echo(f"{'':8} → {finding.cure}")
+    if as_json:
+        click.echo(
+            json.dumps([{"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure} for f in findings])
+        )
+    sys.exit(exit_code(findings))
+
+
+@cli.command()
+@common_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files; made if needed.")
+@click.option("--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated.")
+@click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
+@click.option("--to", "end", type=click.DateTime(), help="End, local time.")
+@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", help="Form of the files.")
+def export(
+    config: Path | None,
+    data: Path | None,
+    out: Path,
+    sessions: tuple[int, ...],
+    start: datetime | None,
+    end: datetime | None,
+    form: str,  # noqa: ARG001 - one form today; the option is part of the contract
+) -> None:
+    """Write tidy CSV files: expressions, vitals, episodes, markers, sessions, participants."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.export import export_csv
+    from edge_agent.store.schema import DATABASE_NAME
+
+    files = export_csv(
+        folder / DATABASE_NAME, out, sessions=list(sessions) or None, start_ms=epoch_ms(start), end_ms=epoch_ms(end)
+    )
+    for file in files:
+        click.echo(file)
+
+
+def epoch_ms(local: datetime | None) -> int | None:
+    """Return UTC milliseconds of a local time."""
+    return None if local is None else round(local.astimezone().timestamp() * 1000)
+
+
+@cli.command("import-vitals")
+@click.argument("file", type=click.Path(path_type=Path))
+@common_options
+def import_vitals(file: Path, config: Path | None, data: Path | None) -> None:
+    """Import heart rate and blood pressure from a CSV file: all of it, or nothing."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.imports import import_readings
+    from edge_agent.store.schema import DATABASE_NAME, migrate
+    from edge_agent.vitals.csv import read_vitals
+
+    readings = read_vitals(file)
+    migrate(folder / DATABASE_NAME)
+    inserted, duplicates = import_readings(folder / DATABASE_NAME, readings)
+    click.echo(f"{inserted} readings imported" + (f", {duplicates} were there already" if duplicates else ""))
+
+
+@cli.group()
+def participant() -> None:
+    """Participants of the study."""
+
+
+@participant.command("list")
+@common_options
+@json_option
+def participant_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the participants' codes."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.clock import iso_utc
+    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.study import Study
+
+    people = Study(folder / DATABASE_NAME).participants()
+    if as_json:
+        rows = [{"code": p.code, "created": iso_utc(p.created_ms), "simulated": p.simulated} for p in people]
+        click.echo(json.dumps(rows))
+        return
+    for person in people:
+        click.echo(f"{person.code}  {iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else ""))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def analyse(arguments: tuple[str, ...]) -> None:
+    """Run the dashboard's t-tests in the terminal (see ``analyse --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])
+
+
+@cli.group()
+def model() -> None:
+    """Model files."""
+
+
+@model.command("list")
+@common_options
+@json_option
+def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the shipped models; the configured ones are marked."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.vision.card import read_card, shipped_models
+
+    used = {settings.vision.expression_model, settings.vision.detector_model}
+    rows = []
+    for name, path in shipped_models().items():
+        card = read_card(path)
+        rows.append({"name": name, "kind": card.kind, "version": card.version, "used": name in used})
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{'*' if row['used'] else ' '} {row['name']:24} {row['version']:8} {row['kind']}")
+
+
+@model.command("verify")
+@click.argument("card", required=False, type=click.Path(path_type=Path))
+@common_options
+def model_verify(card: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check model files against their cards: CARD, or the configured ones."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.vision.card import find_model, read_card
+    from edge_agent.vision.model import load_model
+
+    names: list[str | Path] = [card] if card else [settings.vision.detector_model, settings.vision.expression_model]
+    for name in names:
+        path = find_model(name)
+        loaded = load_model(path, kind=read_card(path).kind)
+        click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
+
+
+@cli.group("config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@common_options
+def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check a configuration file: unknown keys, wrong values, with their lines."""
+    load(file or config, data)
+    click.echo(f"{file or config or 'the configuration'} is right")
+
+
+def main() -> None:
+    """Run the command line; our own errors become one sentence and an exit code."""
+    try:
+        cli(prog_name="affect-edge")
+    except ConfigError as error:
+        click.echo(f"affect-edge: {error}", err=True)
+        sys.exit(2)
+    except AffectEdgeError as error:
+        click.echo(f"affect-edge: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

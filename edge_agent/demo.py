@@ -1,0 +1,132 @@
+"""The demonstration: agent and dashboard together on a machine that has no camera, no sensor and no broker."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from edge_agent import clock
+from edge_agent.agent import Agent
+from edge_agent.config import Settings, load_settings
+from edge_agent.errors import ServerError
+from edge_agent.store.reader import Reader
+from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.seed import seed_example_study
+
+log = logging.getLogger(__name__)
+
+SEED = 2026
+STOP_S = 5.0
+CHANGES = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
+
+
+def run_demo(config: Path | None, data: Path | None, seconds: float | None, port: int | None) -> int:
+    """Run the demonstration until Ctrl-C, or for ``seconds``.
+
+    Args:
+        config: configuration to start from; camera and vitals are always the demonstration's.
+        data: data folder; ``None`` is a temporary one that is removed at the end.
+        seconds: how long; ``None`` is until Ctrl-C.
+        port: of the dashboard; ``None`` takes the configured one, or a free one when that is taken.
+
+    Returns:
+        Exit code: 0 after an orderly end, 1 when agent or dashboard died.
+
+    Raises:
+        AffectEdgeError: it could not start.
+    """
+    settings = load_settings(config, CHANGES)
+    with ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-")))
+        _prepare(folder.expanduser())
+        agent = Agent(settings, folder.expanduser())
+        dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
+        stack.callback(dashboard.stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: agent.stop())
+        if seconds is not None:
+            timer = threading.Timer(seconds, agent.stop)
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+        dashboard.start()
+        code = agent.run()
+        if dashboard.died:
+            raise ServerError(
+                f"The dashboard ended by itself (exit code {dashboard.exit_code}); its words stand above."
+            )
+        log.info("the demonstration has ended")
+        return code
+
+
+def _prepare(folder: Path) -> None:
+    """Make the database, with the example study unless it is there already."""
+    database = folder / DATABASE_NAME
+    migrate(database)
+    if not Reader(database).session_list():
+        seed_example_study(database, SEED, now=clock.now())
+
+
+def _free_port(settings: Settings) -> int:
+    """Return the configured port, or a free one when somebody else listens there."""
+    host, wanted = settings.dashboard.host, settings.dashboard.port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError:
+            probe.bind((host, 0))
+            log.warning("port %d is taken; the dashboard listens on another", wanted)
+        return int(probe.getsockname()[1])
+
+
+class Dashboard:
+    """The dashboard as the process that it is; when it ends by itself, the agent is stopped."""
+
+    def __init__(self, config: Path | None, data: Path, port: int, agent: Agent) -> None:
+        options = ["--data", str(data), "--port", str(port), "--login-link"]
+        options += ["--config", str(config)] if config else []
+        self._command = [sys.executable, "-m", "dashboard", *options]
+        self._agent = agent
+        self._stopping = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the process; ``None`` while it runs."""
+        return self._process.returncode if self._process else None
+
+    @property
+    def died(self) -> bool:
+        """Whether it ended without being asked."""
+        return self.exit_code is not None and not self._stopping
+
+    def start(self) -> None:
+        """Start the process; it prints its address itself."""
+        # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order.
+        self._process = subprocess.Popen(self._command, process_group=0)
+        threading.Thread(target=self._watch, name="dashboard", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._stopping = True
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _watch(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+            self._agent.stop()

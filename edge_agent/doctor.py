@@ -1,0 +1,157 @@
+"""Finds what is wrong on this machine and says the cure.
+
+A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded by the errors that
+its room is known to raise, so that one broken part does not hide another.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from edge_agent import clock
+from edge_agent.config import Settings
+from edge_agent.errors import AffectEdgeError, CameraError
+
+FREE_WANTED_MB = 500
+BROKER_TIMEOUT_S = 3.0
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; ``cure`` is empty when all is well."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    cure: str = ""
+
+
+def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
+    """Yield a finding for each check, in the order in which a person would look.
+
+    Args:
+        settings: the configuration that the agent would use.
+        data: the data folder.
+    """
+    yield _platform()
+    yield _clock()
+    yield from _data_folder(data)
+    yield _guarded("database", lambda: _database(data))
+    for name in (settings.vision.detector_model, settings.vision.expression_model):
+        yield _guarded(f"model {name}", lambda name=name: _model(name))  # type: ignore[misc]
+    yield _guarded("camera", lambda: _camera(settings))
+    yield _broker(settings)
+    yield _port(settings)
+
+
+def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except CameraError as error:
+        return Finding(check, Verdict.PROBLEM, error.problem, error.cure)
+    except AffectEdgeError as error:
+        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
+
+
+def _platform() -> Finding:
+    bits = struct.calcsize("P") * 8
+    found = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
+    if bits != 64:
+        return Finding(
+            "platform", Verdict.PROBLEM, found, "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build."
+        )
+    return Finding("platform", Verdict.OK, found)
+
+
+def _clock() -> Finding:
+    if clock.is_synchronised():
+        return Finding("clock", Verdict.OK, "set from the network")
+    cure = "Check network and time service (timedatectl); rows are recorded and marked until then."
+    return Finding("clock", Verdict.WARNING, "not known to be set from the network", cure)
+
+
+def _data_folder(data: Path) -> Iterator[Finding]:
+    place = next(p for p in (data, *data.parents) if p.exists())
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding("data folder", Verdict.PROBLEM, f"{place} may not be written to", "Choose another with --data.")
+        return
+    yield Finding("data folder", Verdict.OK, str(data) if place == data else f"{data} (will be made)")
+    free = shutil.disk_usage(place).free // 2**20
+    if free < FREE_WANTED_MB:
+        yield Finding("disk", Verdict.PROBLEM, f"{free} MB free", f"Free at least {FREE_WANTED_MB} MB on this disk.")
+    else:
+        yield Finding("disk", Verdict.OK, f"{free} MB free")
+
+
+def _database(data: Path) -> Finding:
+    from edge_agent.store.reader import Reader
+    from edge_agent.store.schema import DATABASE_NAME
+
+    path = data / DATABASE_NAME
+    if not path.exists():
+        return Finding("database", Verdict.OK, f"{path} is not there yet; the agent makes it")
+    counts = Reader(path).counts()
+    return Finding("database", Verdict.OK, ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())))
+
+
+def _model(name: str) -> Finding:
+    from edge_agent.vision.model import load_model, resolve_model
+
+    card = resolve_model(name)
+    model = load_model(card)
+    return Finding(f"model {name}", Verdict.OK, f"{model.card.name} {model.card.version}, {model.card.sha256[:12]}")
+
+
+def _camera(settings: Settings) -> Finding:
+    from edge_agent.agent import camera_opener
+
+    with camera_opener(settings)() as camera:
+        frame = camera.read()
+        height, width = frame.image.shape[:2]
+        return Finding("camera", Verdict.OK, f"{camera.name} gives {width}×{height}")
+
+
+def _broker(settings: Settings) -> Finding:
+    mqtt = settings.mqtt
+    where = f"{mqtt.host}:{mqtt.port}"
+    if not mqtt.enabled:
+        return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
+    try:
+        socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT_S).close()
+    except OSError as error:
+        cure = "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox until then."
+        return Finding("broker", Verdict.WARNING, f"{where} does not answer ({error.strerror or error})", cure)
+    return Finding("broker", Verdict.OK, f"{where} answers")
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.dashboard.host, settings.dashboard.port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            cure = "All is well if the dashboard runs; else set dashboard.port to a free one."
+            return Finding("dashboard port", Verdict.WARNING, f"{host}:{port} ({error.strerror})", cure)
+    return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """Return 1 when something keeps the appliance from working, else 0."""
+    return int(any(f.verdict is Verdict.PROBLEM for f in findings))
