@@ -29,6 +29,7 @@ IN_FLIGHT = 20
 POLL_SECONDS = 2.0
 VITALS_WAITING = 256
 FAREWELL_SECONDS = 2.0
+SHORT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class MqttClient(Worker):
         self._last_error: str | None = None
         self._since_s = clock.boot_seconds()
         self._waiting = 0
+        self._short_lived = 0
         self._acknowledged: set[int] = set()
         self._lock = threading.Lock()
         self._retained: dict[str, bytes] = {}
@@ -213,8 +215,9 @@ class MqttClient(Worker):
                 try:
                     self._serve()
                 except ConnectionEndedError as ended:
-                    self._set_state(ended.state, ended.text)
-                    if clock.boot_seconds() - started_s > self._backoff.longest_s:
+                    lasted_s = clock.boot_seconds() - started_s
+                    self._set_state(ended.state, ended.text + self._hint(lasted_s))
+                    if lasted_s > self._backoff.longest_s:
                         delay_s = self._backoff.first_s
                     self.stopping.wait(delay_s if ended.state is MqttState.UNREACHABLE else self._backoff.refused_s)
                     delay_s = min(2 * delay_s, self._backoff.longest_s)
@@ -222,6 +225,13 @@ class MqttClient(Worker):
             self._set_state(MqttState.STOPPED, None)
             self._wake_reader.close()
             self._wake_writer.close()
+
+    def _hint(self, lasted_s: float) -> str:
+        """Guess at two appliances of one name, which end each other's connections; few brokers say so."""
+        if self._state is MqttState.CONNECTED:
+            self._short_lived = self._short_lived + 1 if lasted_s < SHORT_SECONDS else 0
+        many = self._short_lived >= 3
+        return " It keeps ending: does another appliance have the same device.name?" if many else ""
 
     def _serve(self) -> None:
         """Hold one connection until it ends or the worker is stopped."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
-import struct
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.exception import MQTTException
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -29,8 +27,6 @@ ANSWER_SECONDS = 10.0
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
-# What a peer that speaks no MQTT makes paho's decoders raise.
-_NOT_MQTT = (MQTTException, ValueError, LookupError, struct.error)
 
 
 class MqttState(StrEnum):
@@ -234,7 +230,7 @@ class Connection:
             elif events & selectors.EVENT_WRITE:
                 self._client.loop_write()
         if buffered or any(k.fileobj is sock and e & selectors.EVENT_READ for k, e in ready):
-            self._read()
+            self._client.loop_read()
         self._client.loop_misc()
         self._socket()
 
@@ -254,14 +250,6 @@ class Connection:
         sock = self._client.socket()
         if sock is not None:
             sock.close()
-
-    def _read(self) -> None:
-        try:
-            self._client.loop_read()
-        except _NOT_MQTT as error:
-            raise ConnectionEndedError(
-                MqttState.REFUSED, f"{self._broker.host}:{self._broker.port}: does not speak MQTT ({error})."
-            ) from error
 
     def _socket(self) -> socket.socket:
         """Return the open socket, or raise for the end of the connection."""
@@ -294,7 +282,12 @@ class Connection:
             )
         if self._connack is not None and self._connack.is_failure:
             return ConnectionEndedError(MqttState.REFUSED, f"{where}: refuses the connection ({said}).")
-        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({said or 'closed'}).")
+        if self._connack is None:
+            port = "port with TLS" if self._broker.tls else "port without TLS"
+            return ConnectionEndedError(
+                MqttState.UNREACHABLE, f"{where}: hung up without a greeting. Is it a broker, and this its {port}?"
+            )
+        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({said}).")
 
     def _on_connect(
         self,
@@ -320,7 +313,7 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self._end = reason
+        self._end = self._end or reason
 
 
 def _empty(wake: socket.socket) -> None:

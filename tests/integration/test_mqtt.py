@@ -1,0 +1,317 @@
+"""The MQTT client against a real mosquitto: what is said, and what a lost broker costs (nothing)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from edge_agent.clock import now
+from edge_agent.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.errors import StoreError
+from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
+from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, vital_payload
+from edge_agent.worker import Worker
+from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
+from tests.support.memory_outbox import MemoryOutbox
+
+pytestmark = pytest.mark.broker
+
+QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.5)
+Start = Callable[..., MqttClient]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "mosquitto") as running:
+        yield running
+
+
+@pytest.fixture
+def outbox() -> MemoryOutbox:
+    return MemoryOutbox()
+
+
+@pytest.fixture
+def start(outbox: MemoryOutbox) -> Iterator[Start]:
+    """Starts clients that are stopped at the end, and fails when one of them died."""
+    started: list[MqttClient] = []
+    deaths: list[Exception] = []
+
+    def death(_: Worker, error: Exception) -> None:
+        deaths.append(error)
+
+    def run(port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object) -> MqttClient:
+        client = MqttClient(
+            Broker(port=port, **settings),  # type: ignore[arg-type]
+            root="affect-edge",
+            device=device,
+            outbox=outbox,
+            window_s=window_s,
+            backoff=QUICK,
+            on_death=death,
+        )
+        client.start()
+        started.append(client)
+        return client
+
+    yield run
+    for client in started:
+        client.stop()
+    assert all(client.join(10) for client in started)
+    assert not deaths
+
+
+def wait_for_state(client: MqttClient, state: MqttState) -> None:
+    wait_until(lambda: client.state is state, f"{state}; it is {client.state}: {client.last_error}")
+
+
+def emotion(name: Literal["happiness", "anger", "sadness"]) -> EmotionPayload:
+    return EmotionPayload(
+        at="2026-11-20T08:12:00.000Z", emotion=name, probability=0.8, track=1, valence=0.5, simulated=False
+    )
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_it_says_online_when_it_connects_and_offline_when_it_stops(
+    mosquitto: Mosquitto, start: Start, protocol: str
+) -> None:
+    client = start(mosquitto.port, protocol=protocol)
+    wait_for_state(client, MqttState.CONNECTED)
+    with subscribed(mosquitto.port) as reader:
+        online = reader.wait_for("status")
+        assert online.topic == "affect-edge/pi/status"
+        assert online.retained
+        assert StatusPayload.model_validate(online.payload).state == "online"
+        client.stop()
+        assert client.join(5)
+        assert client.state is MqttState.STOPPED
+        reader.wait_for("status", lambda p: p["state"] == "offline" and p["at"] is not None)
+    with subscribed(mosquitto.port) as later:
+        assert later.wait_for("status").payload["state"] == "offline"
+
+
+def test_a_broken_line_makes_the_broker_say_offline_in_its_name(mosquitto: Mosquitto, start: Start) -> None:
+    relay = Relay(mosquitto.port)
+    client = start(relay.port)
+    wait_for_state(client, MqttState.CONNECTED)
+    with subscribed(mosquitto.port) as reader:
+        reader.wait_for("status", lambda p: p["state"] == "online")
+        relay.close()
+        reader.wait_for("status", lambda p: p == {"schema": 1, "state": "offline", "at": None})
+    wait_for_state(client, MqttState.UNREACHABLE)
+    assert client.last_error is not None
+    assert str(relay.port) in client.last_error
+
+
+def test_a_half_dead_line_does_not_leave_a_false_offline_behind(mosquitto: Mosquitto, start: Start) -> None:
+    relay = Relay(mosquitto.port)
+    first = start(relay.port)
+    wait_for_state(first, MqttState.CONNECTED)
+    relay.swallow_everything()
+    second = start(mosquitto.port)
+    wait_for_state(second, MqttState.CONNECTED)
+    relay.close()
+    with subscribed(mosquitto.port) as reader:
+        assert reader.wait_for("status").payload["state"] == "online"
+
+
+def test_summaries_arrive_in_order_and_are_deleted_once_acknowledged(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port)
+        wait_for_state(client, MqttState.CONNECTED)
+        for number in range(100):
+            outbox.add(number=number)
+            client.wake()
+        wait_until(lambda: len(reader.on("summary")) == 100, "100 summaries")
+        assert [m.payload["seq"] for m in reader.on("summary")] == list(range(1, 101))
+        assert [m.payload["number"] for m in reader.on("summary")] == list(range(100))
+        assert {m.qos for m in reader.on("summary")} == {1}
+        assert not any(m.payload["replayed"] for m in reader.on("summary"))
+    wait_until(lambda: outbox.deleted == list(range(1, 101)), "an empty outbox")
+    wait_until(lambda: client.waiting == 0, "a count of 0")
+
+
+def test_rows_that_another_process_wrote_are_found_without_being_woken(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    client = start(mosquitto.port)
+    wait_for_state(client, MqttState.CONNECTED)
+    outbox.add("session", event="started")
+    with subscribed(mosquitto.port):
+        wait_until(lambda: outbox.deleted == [1], "the session to be sent")
+
+
+def test_killing_the_broker_loses_no_summary(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port)
+        wait_for_state(client, MqttState.CONNECTED)
+        outbox.add()
+        client.wake()
+        reader.wait_for("summary", lambda p: p["seq"] == 1)
+        wait_until(lambda: outbox.deleted == [1], "the acknowledgement")
+        mosquitto.save()
+        mosquitto.kill()
+        for _ in range(60):
+            outbox.add()
+            client.wake()
+        wait_for_state(client, MqttState.UNREACHABLE)
+        assert outbox.count() == 60
+        mosquitto.start()
+        wait_until(lambda: len({m.payload["seq"] for m in reader.on("summary")}) == 61, "every summary")
+        outbox.add()
+        client.wake()
+        reader.wait_for("summary", lambda p: p["seq"] == 62)
+        first_times = list(dict.fromkeys(m.payload["seq"] for m in reader.on("summary")))
+        assert first_times == list(range(1, 63))
+        late = {m.payload["seq"]: m.payload["replayed"] for m in reader.on("summary")}
+        assert late == {1: False, **dict.fromkeys(range(2, 62), True), 62: False}
+    wait_until(lambda: outbox.count() == 0, "an empty outbox")
+
+
+def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
+    tmp_path: Path, start: Start, outbox: MemoryOutbox
+) -> None:
+    late = Mosquitto(tmp_path / "mosquitto")
+    for _ in range(5):
+        outbox.add()
+    client = start(late.port)
+    wait_for_state(client, MqttState.UNREACHABLE)
+    client.publish_emotion(emotion("anger"))
+    client.publish_emotion(emotion("happiness"))
+    client.publish_vital(vital_payload(VitalReading(now(), VitalKind.HEART_RATE, 72, "test")))
+    with late:
+        wait_for_state(client, MqttState.CONNECTED)
+        wait_until(lambda: outbox.deleted == [1, 2, 3, 4, 5], "the outbox to drain")
+        with subscribed(late.port) as reader:
+            assert reader.wait_for("emotion").payload["emotion"] == "happiness"
+            assert client.last_error is None
+            assert not reader.on("vitals")
+        client.stop()
+        assert client.join(5)
+
+
+def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_number(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    relay = Relay(mosquitto.port)
+    with subscribed(mosquitto.port) as reader:
+        client = start(relay.port)
+        wait_for_state(client, MqttState.CONNECTED)
+        reader.wait_for("status", lambda p: p["state"] == "online")
+        relay.swallow_answers()
+        outbox.add()
+        outbox.add()
+        client.wake()
+        wait_until(lambda: len(reader.on("summary")) == 2, "the first delivery")
+        assert outbox.count() == 2
+        relay.cut()
+        wait_until(lambda: len(reader.on("summary")) == 4, "the second delivery")
+        assert [m.payload["seq"] for m in reader.on("summary")] == [1, 2, 1, 2]
+        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        outbox.add()
+        client.wake()
+        reader.wait_for("summary", lambda p: p["seq"] == 3)
+        assert len(reader.on("summary")) == 5
+        client.stop()
+        assert client.join(5)
+    relay.close()
+
+
+def test_a_summary_that_waited_longer_than_two_windows_is_marked_replayed(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port, window_s=1.0)
+        wait_for_state(client, MqttState.CONNECTED)
+        outbox.add(age_s=2.5)
+        client.wake()
+        assert reader.wait_for("summary").payload["replayed"] is True
+
+
+def test_an_outbox_that_cannot_be_read_is_tried_again(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+    outbox.add()
+    outbox.broken = True
+    client = start(mosquitto.port)
+    wait_until(lambda: "disk full" in (client.last_error or ""), "the error to be seen")
+    assert client.state is MqttState.CONNECTED
+    outbox.broken = False
+    client.wake()
+    wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
+    wait_until(lambda: client.last_error is None, "the error to go")
+
+
+def test_rows_that_the_database_could_not_forget_are_not_sent_twice(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget = outbox.delete
+    failures = iter([StoreError("database is locked"), StoreError("database is locked")])
+
+    def delete(ids: list[int]) -> None:
+        for failure in failures:
+            raise failure
+        forget(ids)
+
+    monkeypatch.setattr(outbox, "delete", delete)
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port)
+        outbox.add()
+        outbox.add()
+        client.wake()
+        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        outbox.add()
+        client.wake()
+        reader.wait_for("summary", lambda p: p["seq"] == 3)
+        assert [m.payload["seq"] for m in reader.on("summary")] == [1, 2, 3]
+
+
+def test_emotion_is_kept_by_the_broker_and_vitals_are_not(mosquitto: Mosquitto, start: Start) -> None:
+    client = start(mosquitto.port)
+    wait_for_state(client, MqttState.CONNECTED)
+    reading = VitalReading(now(), VitalKind.HEART_RATE, 71.5, "simulated", frozenset({VitalFlag.SIMULATED}))
+    with subscribed(mosquitto.port) as reader:
+        client.publish_emotion(emotion("happiness"))
+        client.publish_vital(vital_payload(reading))
+        vital = reader.wait_for("vitals").payload
+        assert (vital["kind"], vital["value"], vital["unit"]) == ("heart_rate", 71.5, "/min")
+        assert (vital["source"], vital["flags"]) == ("simulated", ["simulated"])
+        assert reader.wait_for("emotion").qos == 0
+    with subscribed(mosquitto.port) as later:
+        kept = later.wait_for("emotion")
+        assert kept.retained
+        assert kept.payload["schema"] == 1
+        assert not later.on("vitals")
+
+
+def test_a_stop_delivers_what_was_just_committed(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port)
+        wait_for_state(client, MqttState.CONNECTED)
+        outbox.add()
+        client.stop()
+        assert client.join(5)
+        reader.wait_for("summary", lambda p: p["seq"] == 1)
+        assert outbox.deleted == [1]
+
+
+def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:
+    told: list[MqttState] = []
+    port = free_port()
+    client = MqttClient(
+        Broker(port=port),
+        root="affect-edge",
+        device="pi",
+        outbox=outbox,
+        backoff=QUICK,
+        on_state=lambda state, _: told.append(state),
+    )
+    client.start()
+    wait_until(lambda: client.state_seconds > 0.5 and bool(told), "some attempts")
+    client.stop()
+    assert client.join(5)
+    assert told == [MqttState.UNREACHABLE, MqttState.STOPPED]
+    client.wake()

@@ -1,0 +1,312 @@
+"""A real mosquitto on a free port, a subscriber that can be waited for, and a relay that can break the line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+DEADLINE_S = 15.0
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Return once ``condition`` holds; fail naming ``what`` when it does not in time."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, f"waited {deadline_s:.0f} s in vain: {what}"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A certificate authority and a broker certificate that it signed for one name."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def make(cls, folder: Path, name: str) -> Certificates:
+        """Make both with openssl; ``name`` is what the certificate is for, such as ``DNS:localhost``."""
+        folder.mkdir(parents=True)
+        ca, ca_key = folder / "ca.pem", folder / "ca.key"
+        certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
+        ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        _openssl("req", "-x509", *ec, "-keyout", str(ca_key), "-out", str(ca), "-subj", "/CN=test authority")
+        _openssl("req", *ec, "-keyout", str(key), "-out", str(request), "-subj", "/CN=broker")
+        extensions = folder / "extensions"
+        extensions.write_text(f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n", encoding="ascii")
+        signing = ["-CA", str(ca), "-CAkey", str(ca_key), "-CAcreateserial", "-extfile", str(extensions)]
+        _openssl("x509", "-req", "-in", str(request), *signing, "-out", str(certificate), "-days", "2")
+        return cls(ca, certificate, key)
+
+
+def _openssl(*arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+class Mosquitto:
+    """Debian's mosquitto with a configuration of its own; it keeps retained messages and sessions over a kill.
+
+    Args:
+        folder: where its files go.
+        users: user → password; without any, everybody may enter.
+        acl: text of its access file.
+        certificates: makes it speak TLS.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        users: dict[str, str] | None = None,
+        acl: str | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.users = users or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            f"user {pwd.getpwuid(os.getuid()).pw_name}",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 0",
+            f"allow_anonymous {'false' if users else 'true'}",
+        ]
+        if users:
+            lines.append(f"password_file {self._passwords()}")
+        if acl is not None:
+            lines.append(f"acl_file {self._rules(acl)}")
+        if certificates is not None:
+            lines += [f"certfile {certificates.certificate}", f"keyfile {certificates.key}"]
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _passwords(self) -> Path:
+        file = self.folder / "passwords"
+        file.touch(mode=0o600)
+        for user, password in self.users.items():
+            subprocess.run(["mosquitto_passwd", "-b", str(file), user, password], check=True, capture_output=True)
+        return file
+
+    def _rules(self, text: str) -> Path:
+        file = self.folder / "acl"
+        file.touch(mode=0o600)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def change_rules(self, acl: str) -> None:
+        """Put other access rules into force."""
+        self._rules(acl)
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def change_password(self, user: str, password: str) -> None:
+        """Give ``user`` another password; holds for connections from now on."""
+        self.users[user] = password
+        self._passwords()
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
+    def start(self) -> None:
+        """Start it, always on the same port, and wait until it listens."""
+        program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        assert program, "mosquitto is not installed; on Debian: apt install mosquitto"
+        log = self.folder / "mosquitto.log"
+        with log.open("ab") as output:
+            command = [program, "-c", str(self.folder / "mosquitto.conf")]
+            self._process = subprocess.Popen(command, stdout=output, stderr=output)
+        wait_until(self._listens, f"mosquitto to listen; see {log}")
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def save(self) -> None:
+        """Make it write what it keeps to its disk, so that a kill does not make it forget its subscribers."""
+        assert self._process is not None
+        database = self.folder / "mosquitto.db"
+        database.unlink(missing_ok=True)
+        self._process.send_signal(signal.SIGUSR1)
+        wait_until(database.exists, "the broker to save")
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(10)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as a subscriber got it."""
+
+    topic: str
+    payload: dict[str, Any]
+    retained: bool
+    qos: int
+
+
+class Subscriber:
+    """Collects what is published under ``affect-edge/#``, over restarts of the broker too."""
+
+    def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
+        self.messages: list[Received] = []
+        self._subscribed = threading.Event()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"reader-{free_port()}",
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+        )
+        self._client.reconnect_delay_set(1, 1)
+        if user is not None:
+            self._client.username_pw_set(user, password)
+        self._client.on_connect = lambda client, *_: client.subscribe("affect-edge/#", qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert self._subscribed.wait(DEADLINE_S), "the broker did not take the subscription"
+
+    def _take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        self.messages.append(Received(message.topic, json.loads(message.payload), message.retain, message.qos))
+
+    def on(self, suffix: str) -> list[Received]:
+        """Return the messages whose topic ends with ``/suffix``."""
+        return [m for m in list(self.messages) if m.topic.endswith(f"/{suffix}")]
+
+    def wait_for(self, suffix: str, condition: Callable[[dict[str, Any]], bool] = lambda _: True) -> Received:
+        """Wait for a message on ``suffix`` that meets ``condition``, and return the first."""
+        wait_until(
+            lambda: any(condition(m.payload) for m in self.on(suffix)), f"a message on {suffix}; got {self.messages}"
+        )
+        return next(m for m in self.on(suffix) if condition(m.payload))
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextlib.contextmanager
+def subscribed(port: int, user: str | None = None, password: str | None = None) -> Iterator[Subscriber]:
+    """A subscriber for the length of a ``with`` block."""
+    subscriber = Subscriber(port, user, password)
+    try:
+        yield subscriber
+    finally:
+        subscriber.close()
+
+
+class Relay:
+    """A line between client and broker that can be cut, frozen, or made deaf in one direction."""
+
+    def __init__(self, target_port: int) -> None:
+        self.target_port = target_port
+        self.connections = 0
+        self._forward, self._backward = threading.Event(), threading.Event()
+        self._forward.set()
+        self._backward.set()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._spawn(self._accept)
+
+    def _spawn(self, run: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=run, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target_port))
+                self.connections += 1
+                self._pairs.append((near, far))
+                self._spawn(self._copy, near, far, self._forward)
+                self._spawn(self._copy, far, near, self._backward)
+
+    def _copy(self, source: socket.socket, sink: socket.socket, passing: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if passing.is_set():
+                    sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def swallow_answers(self) -> None:
+        """From now on nothing that the broker says arrives."""
+        self._backward.clear()
+
+    def swallow_everything(self) -> None:
+        """From now on the line is dead without being closed, as when a network cable is pulled."""
+        self._backward.clear()
+        self._forward.clear()
+
+    def cut(self) -> None:
+        """Close every connection; later ones work again in both directions."""
+        self._backward.set()
+        self._forward.set()
+        for pair in self._pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the relay."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        for thread in list(self._threads):
+            thread.join(5)
+        for pair in self._pairs:
+            for end in pair:
+                end.close()
