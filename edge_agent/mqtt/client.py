@@ -225,6 +225,7 @@ class MqttClient(Worker):
             self._set_state(MqttState.STOPPED, None)
             self._wake_reader.close()
             self._wake_writer.close()
+            self._outbox.close()
 
     def _hint(self, lasted_s: float) -> str:
         """Guess at two appliances of one name, which end each other's connections; few brokers say so."""

@@ -41,3 +41,6 @@ class OutboxQueue(Protocol):
 
     def count(self) -> int:
         """Return how many messages wait."""
+
+    def close(self) -> None:
+        """Free what the queue holds; called by the client's thread at its end."""

@@ -296,6 +296,7 @@ def test_a_stop_delivers_what_was_just_committed(mosquitto: Mosquitto, start: St
         assert client.join(5)
         reader.wait_for("summary", lambda p: p["seq"] == 1)
         assert outbox.deleted == [1]
+        assert outbox.closed
 
 
 def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:

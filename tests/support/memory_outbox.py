@@ -31,6 +31,7 @@ class MemoryOutbox:
         self._last = 0
         self.deleted: list[int] = []
         self.broken = False
+        self.closed = False
 
     def add(self, topic: str = "summary", *, age_s: float = 0.0, **payload: Any) -> int:
         """Put a numbered message in; return its number."""
@@ -58,6 +59,10 @@ class MemoryOutbox:
         with self._lock:
             self._check()
             return len(self._rows)
+
+    def close(self) -> None:
+        """Say that the client is done."""
+        self.closed = True
 
     def _check(self) -> None:
         if self.broken:

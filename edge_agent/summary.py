@@ -1,0 +1,105 @@
+"""Windows of the timeline condensed into the payload of one MQTT summary. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from edge_agent.clock import Instant, iso_utc
+from edge_agent.domain import EMOTIONS, Expression, Recognition, VitalFlag, VitalKind, VitalReading
+
+UNCERTAIN = "uncertain"
+NO_FACE = "no_face"
+LABELS: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
+_UNFIT = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST})
+
+
+class SummaryWindow:
+    """Gathers what happens in one window; ``close`` gives the payload and begins the next window.
+
+    Args:
+        device: name of the appliance.
+        start: when the window begins.
+        simulated: whether the camera is a demonstration.
+    """
+
+    def __init__(self, device: str, start: Instant, *, simulated: bool) -> None:
+        self._device = device
+        self._simulated = simulated
+        self._begin(start)
+
+    def add_recognition(self, recognition: Recognition) -> None:
+        """Take in one frame; of its faces only the primary one counts."""
+        self._frames += 1
+        face = recognition.primary
+        if face is None:
+            self._labels[NO_FACE] += 1
+            return
+        self._labels[face.emotion.value if face.emotion else UNCERTAIN] += 1
+        self._sums = [total + p for total, p in zip(self._sums, face.smoothed.probabilities, strict=True)]
+
+    def add_vital(self, reading: VitalReading) -> None:
+        """Take in one reading."""
+        self._readings.setdefault(reading.kind, []).append(reading)
+
+    def close(self, at: Instant) -> dict[str, Any]:
+        """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``, and begin anew.
+
+        Shares are fractions of the frames of the window; the dominant label has the largest share (a tie goes to the
+        label that comes first). Where nothing was seen the value is ``None``, not 0.
+        """
+        vitals = {k.value: s for k in VitalKind if (s := _vital_summary(k, self._readings.get(k, []))) is not None}
+        mean = self._mean()
+        payload = {
+            "schema": 1,
+            "device": self._device,
+            "window": {
+                "start": iso_utc(self._start.wall_ms),
+                "end": iso_utc(at.wall_ms),
+                "seconds": round(max(0.0, at.seconds_since(self._start)), 3),
+            },
+            "frames": self._frames,
+            "frames_with_face": self._frames - self._labels[NO_FACE],
+            "emotions": None if mean is None else {name: _share(p) for name, p in mean.as_dict().items()},
+            "dominant": max(LABELS, key=self._labels.__getitem__) if self._frames else None,
+            "shares": {x: _share(self._labels[x] / self._frames) for x in LABELS} if self._frames else None,
+            "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),
+            "vitals": vitals,
+            "simulated": self._simulated or any(summary["simulated"] for summary in vitals.values()),
+        }
+        self._begin(at)
+        return payload
+
+    def _begin(self, start: Instant) -> None:
+        self._start = start
+        self._frames = 0
+        self._labels: Counter[str] = Counter()
+        self._sums: list[float] = [0.0] * len(EMOTIONS)
+        self._readings: dict[VitalKind, list[VitalReading]] = {}
+
+    def _mean(self) -> Expression | None:
+        """Return the mean smoothed probabilities over the frames with a face."""
+        seen = self._frames - self._labels[NO_FACE]
+        return Expression(tuple(total / seen for total in self._sums)) if seen else None
+
+
+def _share(value: float) -> float:
+    """Return ``value`` rounded to four places and held within 0…1."""
+    return round(max(0.0, min(1.0, value)), 4)
+
+
+def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, Any] | None:
+    """Condense the readings of one kind; ``None`` when none of them is fit for a mean."""
+    fit = [r for r in readings if not r.flags & _UNFIT]
+    if not fit:
+        return None
+    values = [r.value for r in fit]
+    return {
+        "mean": round(sum(values) / len(values), 3),
+        "min": min(values),
+        "max": max(values),
+        "n": len(values),
+        "flagged": len(readings) - len(fit),
+        "unit": kind.unit,
+        "simulated": any(VitalFlag.SIMULATED in r.flags for r in fit),
+    }
