@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,6 +38,12 @@ class Network(Section):
     widths: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)]
     blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)]
     dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
+
+    @model_validator(mode="after")
+    def _a_width_more_than_stages(self) -> "Network":
+        if len(self.widths) != len(self.blocks) + 1:
+            raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} blocks, one number a stage")
+        return self
 
     def build(self) -> SmallResNet:
         """The network with its two heads, untrained."""

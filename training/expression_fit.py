@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
 
 from edge_agent.vision.model import load_model
@@ -20,6 +17,7 @@ from training.fit import Fitted, fit
 from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
 from training.quantize import PixelInput, write_model
 from training.recipe import load_recipe
+from training.temperature import best_temperature
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +69,6 @@ def finish_card(path: Path, module: nn.Module, data: Data, splits: Mapping[str, 
     card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
     path.write_text(card.to_json(), encoding="utf-8")
     return path
-
-
-def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) has the least cross-entropy with the vote shares.
-
-    Guo et al. 2017, "On calibration of modern neural networks", with shares in place of single labels.
-    """
-    voted = shares.sum(axis=1) > 0
-
-    def cross_entropy(log_temperature: float) -> float:
-        return float(-(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum())
-
-    found = minimize_scalar(cross_entropy, bounds=(np.log(0.2), np.log(5.0)), method="bounded")
-    return float(np.exp(found.x))
 
 
 def card_figures(evaluation: Evaluation) -> dict[str, float]:

@@ -47,7 +47,8 @@ class SmallResNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its size."""
-        features = self.dropout(self.stages(self.stem(x)).mean(dim=(2, 3)))
+        # with the two axes kept, the converter needs no transposition before the mean
+        features = self.dropout(self.stages(self.stem(x)).mean(dim=(2, 3), keepdim=True).flatten(1))
         return tuple(head(features) for head in self.heads.values())
 
 

@@ -1,0 +1,142 @@
+"""The expression classifier's task: its network, its loss, its batches, and the confidence of its model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+from torch import Tensor, nn
+
+from training.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
+from training.errors import RecipeError
+from training.expression import ExpressionRecipe, ExpressionTask, predict
+from training.models.cost import multiply_adds, parameters
+from training.models.small_resnet import SmallResNet
+from training.recipe import load_recipe
+
+pytestmark = pytest.mark.training
+
+RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "expression-fast.toml"
+
+
+def recipe(batch: int = 8) -> ExpressionRecipe:
+    published = load_recipe(RECIPE, ExpressionRecipe)
+    network = published.network.model_copy(update={"widths": (4, 8), "blocks": (1,), "dropout": 0.0})
+    schedule = published.schedule.model_copy(update={"batch": batch})
+    return published.model_copy(update={"network": network, "schedule": schedule})
+
+
+def faces(n: int, *, voted: bool = True, labelled: bool = True) -> Faces:
+    labels = np.arange(n) % len(FER2013)
+    votes = np.zeros((n, len(VOTE_COLUMNS)), dtype=np.uint8)
+    if voted:
+        votes[np.arange(n), labels] = 10
+    return Faces(
+        pictures=np.random.default_rng(1).integers(0, 256, (n, 48, 48), dtype=np.uint8),
+        fer2013=labels if labelled else np.full(n, NO_LABEL, dtype=np.int64),
+        votes=votes,
+        usage=np.zeros(n, dtype=np.int8),
+    )
+
+
+def task(n: int = 20, *, voted: bool = True, labelled: bool = True) -> ExpressionTask:
+    torch.manual_seed(0)
+    return ExpressionTask(recipe(), faces(n, voted=voted, labelled=labelled), faces(10))
+
+
+class Says(nn.Module):
+    """A network that says the same for every picture."""
+
+    def __init__(self, expression: Tensor, fer2013: Tensor) -> None:
+        super().__init__()
+        self.said = (expression, fer2013)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(said.expand(len(x), -1) for said in self.said)
+
+
+def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen() -> None:
+    network = load_recipe(RECIPE, ExpressionRecipe).network.build()
+
+    expression, fer2013 = network(torch.zeros(2, 1, 48, 48))
+
+    assert (expression.shape, fer2013.shape) == ((2, len(EXPRESSIONS)), (2, len(FER2013)))
+    assert 40e6 < multiply_adds(network, torch.zeros(1, 1, 48, 48)) < 80e6
+    assert 1.0e6 < parameters(network) < 1.1e6
+
+
+def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
+    network = SmallResNet((4, 8), (1,), {"head": 3}).train()
+
+    stem, first, second, shortcut = 48 * 48 * 9 * 4, 24 * 24 * 9 * 4 * 8, 24 * 24 * 9 * 8 * 8, 24 * 24 * 4 * 8
+    assert multiply_adds(network, torch.zeros(1, 1, 48, 48)) == stem + first + second + shortcut + 8 * 3
+    assert network.training
+
+
+def test_widths_and_blocks_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(RECIPE.read_text(encoding="utf-8").replace("blocks = [1, 2, 2]", "blocks = [1, 2]"), "utf-8")
+
+    with pytest.raises(RecipeError, match="network: Value error, 4 widths need 3 blocks"):
+        load_recipe(path, ExpressionRecipe)
+
+
+def test_an_epoch_shows_each_face_at_most_once_and_drops_what_fills_no_batch() -> None:
+    learnt = task(20)
+
+    batches = list(learnt.batches(0, torch.Generator().manual_seed(1)))
+
+    assert len(batches) == learnt.steps_per_epoch == 2
+    pictures, shares, classes = batches[0]
+    assert pictures.shape == (8, 1, 48, 48)
+    assert shares.shape == (8, len(EXPRESSIONS))
+    assert np.bincount(torch.cat([batch[2] for batch in batches]).numpy(), minlength=7).max() <= 3
+    assert classes.dtype == torch.int64
+
+
+def test_the_loss_of_an_undecided_network_is_the_entropy_of_a_guess() -> None:
+    learnt = task()
+    batch = next(iter(learnt.batches(0, torch.Generator().manual_seed(1))))
+
+    loss, figures = learnt.loss(Says(torch.zeros(8), torch.zeros(7)), batch)
+
+    assert figures["expression"].item() == pytest.approx(np.log(8), rel=1e-5)
+    assert figures["fer2013"].item() == pytest.approx(np.log(7), rel=1e-5)
+    assert loss.item() == pytest.approx(np.log(8) + 0.5 * np.log(7), rel=1e-5)
+
+
+def test_faces_without_one_of_the_labels_teach_the_other_head_alone() -> None:
+    learnt = task(labelled=False)
+    batch = next(iter(learnt.batches(0, torch.Generator().manual_seed(1))))
+
+    loss, figures = learnt.loss(Says(torch.zeros(8), torch.zeros(7)), batch)
+
+    assert figures["fer2013"].item() == 0
+    assert loss.item() == pytest.approx(np.log(8), rel=1e-5)
+
+
+def test_validation_counts_each_head_right_where_it_is() -> None:
+    learnt = (
+        task()
+    )  # the ten held-back faces have the classes 0…6, 0, 1, 2; their votes the categories of the same index
+    says = Says(torch.eye(8)[1] * 9, torch.eye(7)[5] * 9)
+
+    figures = learnt.validate(says)
+
+    assert figures["accuracy"] == pytest.approx(2 / 10)
+    assert figures["fer2013_accuracy"] == pytest.approx(1 / 10)
+    assert figures["cross_entropy"] > 5
+
+
+def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
+    learnt = task()
+    pictures = faces(5).pictures
+
+    together = predict(learnt.module, pictures, recipe().data)
+    alone = [predict(learnt.module, pictures[i : i + 1], recipe().data) for i in range(5)]
+
+    assert np.allclose(together[0], np.concatenate([one[0] for one in alone]), atol=1e-5)
+    assert np.allclose(together[1], np.concatenate([one[1] for one in alone]), atol=1e-5)

@@ -1,0 +1,41 @@
+"""The temperature that makes a model as sure as it is right."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from training.errors import DataError
+from training.temperature import LEAST, MOST, best_temperature
+
+
+def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits, and the vote shares of people who see just what softmax(logits / temperature) says."""
+    logits = np.random.default_rng(4).normal(0, 3, (400, 8)).astype(np.float32)
+    powers = np.exp(logits / true_temperature)
+    return logits, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 1.7, 3.0])
+def test_the_temperature_that_made_the_votes_is_found_again(true_temperature: float) -> None:
+    assert best_temperature(*said_and_voted(true_temperature)) == pytest.approx(true_temperature, rel=1e-3)
+
+
+def test_a_temperature_stays_within_its_bounds() -> None:
+    logits, shares = said_and_voted(1.0)
+
+    assert LEAST <= best_temperature(logits, np.eye(8, dtype=np.float32)[logits.argmax(axis=1)]) < 0.3
+    assert 4.5 < best_temperature(logits, np.full_like(shares, 1 / 8)) <= MOST
+
+
+def test_faces_that_nobody_voted_on_do_not_count() -> None:
+    logits, shares = said_and_voted(1.7)
+    shares[:200] = 0
+
+    assert best_temperature(logits, shares) == pytest.approx(1.7, rel=1e-3)
+
+
+def test_without_any_vote_there_is_an_error_and_no_number() -> None:
+    logits, shares = said_and_voted(1.0)
+
+    with pytest.raises(DataError, match="no held-back face has a label"):
+        best_temperature(logits, np.zeros_like(shares))
