@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from edge_agent.clock import Instant, iso_utc
@@ -12,6 +13,26 @@ UNCERTAIN = "uncertain"
 NO_FACE = "no_face"
 LABELS: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
 _UNFIT = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST})
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What one window holds so far."""
+
+    start: Instant
+    frames: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(EMOTIONS))
+    readings: dict[VitalKind, list[VitalReading]] = field(default_factory=dict)
+
+    @property
+    def frames_with_face(self) -> int:
+        return self.frames - self.labels[NO_FACE]
+
+    def mean(self) -> Expression | None:
+        """Return the mean smoothed probabilities over the frames with a face."""
+        seen = self.frames_with_face
+        return Expression(tuple(total / seen for total in self.sums)) if seen else None
 
 
 class SummaryWindow:
@@ -26,21 +47,21 @@ class SummaryWindow:
     def __init__(self, device: str, start: Instant, *, simulated: bool) -> None:
         self._device = device
         self._simulated = simulated
-        self._begin(start)
+        self._now = _Gathered(start)
 
     def add_recognition(self, recognition: Recognition) -> None:
         """Take in one frame; of its faces only the primary one counts."""
-        self._frames += 1
+        self._now.frames += 1
         face = recognition.primary
         if face is None:
-            self._labels[NO_FACE] += 1
+            self._now.labels[NO_FACE] += 1
             return
-        self._labels[face.emotion.value if face.emotion else UNCERTAIN] += 1
-        self._sums = [total + p for total, p in zip(self._sums, face.smoothed.probabilities, strict=True)]
+        self._now.labels[face.emotion.value if face.emotion else UNCERTAIN] += 1
+        self._now.sums = [total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)]
 
     def add_vital(self, reading: VitalReading) -> None:
         """Take in one reading."""
-        self._readings.setdefault(reading.kind, []).append(reading)
+        self._now.readings.setdefault(reading.kind, []).append(reading)
 
     def close(self, at: Instant) -> dict[str, Any]:
         """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``, and begin anew.
@@ -48,39 +69,26 @@ class SummaryWindow:
         Shares are fractions of the frames of the window; the dominant label has the largest share (a tie goes to the
         label that comes first). Where nothing was seen the value is ``None``, not 0.
         """
-        vitals = {k.value: s for k in VitalKind if (s := _vital_summary(k, self._readings.get(k, []))) is not None}
-        mean = self._mean()
-        payload = {
+        done, self._now = self._now, _Gathered(at)
+        mean = done.mean()
+        vitals = {k.value: s for k in VitalKind if (s := _vital_summary(k, done.readings.get(k, []))) is not None}
+        return {
             "schema": 1,
             "device": self._device,
             "window": {
-                "start": iso_utc(self._start.wall_ms),
+                "start": iso_utc(done.start.wall_ms),
                 "end": iso_utc(at.wall_ms),
-                "seconds": round(max(0.0, at.seconds_since(self._start)), 3),
+                "seconds": round(max(0.0, at.seconds_since(done.start)), 3),
             },
-            "frames": self._frames,
-            "frames_with_face": self._frames - self._labels[NO_FACE],
+            "frames": done.frames,
+            "frames_with_face": done.frames_with_face,
             "emotions": None if mean is None else {name: _share(p) for name, p in mean.as_dict().items()},
-            "dominant": max(LABELS, key=self._labels.__getitem__) if self._frames else None,
-            "shares": {x: _share(self._labels[x] / self._frames) for x in LABELS} if self._frames else None,
+            "dominant": max(LABELS, key=done.labels.__getitem__) if done.frames else None,
+            "shares": {x: _share(done.labels[x] / done.frames) for x in LABELS} if done.frames else None,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),
             "vitals": vitals,
             "simulated": self._simulated or any(summary["simulated"] for summary in vitals.values()),
         }
-        self._begin(at)
-        return payload
-
-    def _begin(self, start: Instant) -> None:
-        self._start = start
-        self._frames = 0
-        self._labels: Counter[str] = Counter()
-        self._sums: list[float] = [0.0] * len(EMOTIONS)
-        self._readings: dict[VitalKind, list[VitalReading]] = {}
-
-    def _mean(self) -> Expression | None:
-        """Return the mean smoothed probabilities over the frames with a face."""
-        seen = self._frames - self._labels[NO_FACE]
-        return Expression(tuple(total / seen for total in self._sums)) if seen else None
 
 
 def _share(value: float) -> float:
