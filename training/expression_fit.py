@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.model import load_model
 from training.datasets import EXPRESSIONS, FER2013, USAGES, Faces, load_faces, soft_targets, split_held_back
 from training.errors import DataError
@@ -22,7 +23,6 @@ from training.temperature import best_temperature
 log = logging.getLogger(__name__)
 
 CALIBRATION_PICTURES = 400
-CROP = "fer2013-v1"
 HELD_BACK = "held-back"
 
 
@@ -92,7 +92,7 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
         "description": recipe.description,
         "temperature": 1.0,
         "uncertain_below": recipe.uncertain_below,
-        "crop": CROP,
+        "crop": CROP_NAME,
         "training": {
             "recipe": request.recipe.name,
             "seed": recipe.seed,
