@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = {"edge_agent.domain", "edge_agent.errors", "edge_agent.clock"}
 ROOMS = {"camera", "vision", "vitals", "store", "mqtt"}
-COMPOSERS = {"agent", "doctor", "cli", "demo"}
-BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.worker"}
+COMPOSERS = {"agent", "doctor", "cli", "demo", "__main__"}
+BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.worker", "edge_agent.mailbox"}
 HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}
 DASHBOARD_MAY = CORE | {"edge_agent.config", "edge_agent.store", "edge_agent.live", "edge_agent.vision", "edge_agent"}
@@ -29,6 +29,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def is_module(name: str) -> bool:
+    place = ROOT / name.replace(".", "/")
+    return place.is_dir() or place.with_suffix(".py").exists()
+
+
 def imported(path: Path) -> set[str]:
     """Every module named in an import statement, wherever it stands in the file."""
     found: set[str] = set()
@@ -39,7 +44,7 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import; name the module in full"
             base = node.module or ""
             found.add(base)
-            found |= {f"{base}.{alias.name}" for alias in node.names if (ROOT / base.replace(".", "/")).is_dir()}
+            found |= {f"{base}.{alias.name}" for alias in node.names if is_module(f"{base}.{alias.name}")}
     return found
 
 
