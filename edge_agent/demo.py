@@ -11,6 +11,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from edge_agent import clock
 from edge_agent.agent import Agent
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 SEED = 2026
 STOP_S = 5.0
-CHANGES = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
+CHANGES: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
 
 
 def run_demo(config: Path | None, data: Path | None, seconds: float | None, port: int | None) -> int:

@@ -14,11 +14,16 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_agent import clock
 from edge_agent.config import Settings
 from edge_agent.errors import AffectEdgeError, CameraError
+
+if TYPE_CHECKING:
+    from edge_agent.vision.card import ModelKind
 
 FREE_WANTED_MB = 500
 BROKER_TIMEOUT_S = 3.0
@@ -53,8 +58,12 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _clock()
     yield from _data_folder(data)
     yield _guarded("database", lambda: _database(data))
-    for name in (settings.vision.detector_model, settings.vision.expression_model):
-        yield _guarded(f"model {name}", lambda name=name: _model(name))  # type: ignore[misc]
+    models: list[tuple[str, ModelKind]] = [
+        (settings.vision.detector_model, "face-detector"),
+        (settings.vision.expression_model, "expression"),
+    ]
+    for name, kind in models:
+        yield _guarded(f"model {name}", partial(_model, name, kind))
     yield _guarded("camera", lambda: _camera(settings))
     yield _broker(settings)
     yield _port(settings)
@@ -110,12 +119,12 @@ def _database(data: Path) -> Finding:
     return Finding("database", Verdict.OK, ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())))
 
 
-def _model(name: str) -> Finding:
-    from edge_agent.vision.model import load_model, resolve_model
+def _model(name: str, kind: ModelKind) -> Finding:
+    from edge_agent.vision.card import find_model
+    from edge_agent.vision.model import load_model
 
-    card = resolve_model(name)
-    model = load_model(card)
-    return Finding(f"model {name}", Verdict.OK, f"{model.card.name} {model.card.version}, {model.card.sha256[:12]}")
+    card = load_model(find_model(name), kind=kind).card
+    return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 
 def _camera(settings: Settings) -> Finding:

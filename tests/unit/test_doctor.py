@@ -1,0 +1,102 @@
+"""The doctor: each thing that is wrong is found, named and given a cure; one broken part hides no other."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.config import Settings, load_settings
+from edge_agent.doctor import Finding, Verdict, diagnose, exit_code
+from edge_agent.store.schema import DATABASE_NAME, migrate
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def settings_with(**changes: Mapping[str, Any]) -> Settings:
+    quiet: dict[str, Mapping[str, Any]] = {
+        "camera": {"source": "demo"},
+        "mqtt": {"enabled": False},
+        "dashboard": {"port": free_port()},
+    }
+    return load_settings(None, {**quiet, **changes})
+
+
+def examine(data: Path, **changes: Mapping[str, Any]) -> dict[str, Finding]:
+    return {finding.check: finding for finding in diagnose(settings_with(**changes), data)}
+
+
+def test_a_sound_machine_has_no_problem(tmp_path: Path) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    findings = examine(tmp_path)
+    assert exit_code(list(findings.values())) == 0, findings
+    assert findings["camera"].found.endswith("640×480")
+    assert "expression rows" in findings["database"].found
+
+
+def test_every_finding_that_is_not_well_has_a_cure(tmp_path: Path) -> None:
+    broken = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
+    for finding in examine(tmp_path / "new", camera=broken).values():
+        assert bool(finding.cure) == (finding.verdict is not Verdict.OK), finding
+
+
+def test_a_missing_camera_and_a_missing_model_are_both_found(tmp_path: Path) -> None:
+    findings = examine(
+        tmp_path,
+        camera={"source": "pictures", "folder": tmp_path / "none"},
+        vision={"expression_model": str(tmp_path / "absent.json")},
+    )
+    assert findings["camera"].verdict is Verdict.PROBLEM
+    assert findings[f"model {tmp_path / 'absent.json'}"].verdict is Verdict.PROBLEM
+    assert exit_code(list(findings.values())) == 1
+
+
+def test_a_file_that_is_no_database_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / DATABASE_NAME).write_text("a shopping list", encoding="utf-8")
+    assert examine(tmp_path)["database"].verdict is Verdict.PROBLEM
+
+
+def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
+    finding = examine(tmp_path, mqtt={"enabled": True, "port": free_port()})["broker"]
+    assert finding.verdict is Verdict.WARNING
+    assert "outbox" in finding.cure
+
+
+def test_a_broker_that_answers_is_well(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert examine(tmp_path, mqtt={"enabled": True, "port": port})["broker"].verdict is Verdict.OK
+
+
+def test_a_taken_port_is_a_warning_that_names_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        finding = examine(tmp_path, dashboard={"port": port})["dashboard port"]
+    assert finding.verdict is Verdict.WARNING
+    assert str(port) in finding.found
+
+
+def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.doctor.FREE_WANTED_MB", 2**40)
+    assert examine(tmp_path)["disk"].verdict is Verdict.PROBLEM
+
+
+def test_a_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edge_agent.doctor.os.access", lambda _path, _mode: False)  # root may write anywhere
+    finding = examine(tmp_path / "deep" / "down")["data folder"]
+    assert finding.verdict is Verdict.PROBLEM
+    assert str(tmp_path) in finding.found
+
+
+def test_a_clock_that_nobody_has_set_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edge_agent.clock.is_synchronised", lambda: True)
+    assert examine(tmp_path)["clock"].verdict is Verdict.OK
+    monkeypatch.setattr("edge_agent.clock.is_synchronised", lambda: False)
+    assert examine(tmp_path)["clock"].verdict is Verdict.WARNING
