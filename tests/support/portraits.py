@@ -9,6 +9,8 @@ import numpy as np
 import skimage.data
 
 from edge_agent.vision.align import Picture
+from edge_agent.vision.detector import FaceDetector
+from edge_agent.vision.model import find_model, load_model
 from edge_agent.vision.pictures import load_picture
 
 SERIOUS_FILE = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
@@ -23,3 +25,8 @@ def smiling() -> Picture:
 def serious() -> Picture:
     """Return Rear Admiral Grace Hopper, serious: 512 × 606 pixels."""
     return load_picture(SERIOUS_FILE)
+
+
+def detector() -> FaceDetector:
+    """Return the committed face detector."""
+    return FaceDetector(load_model(find_model("face-detector"), kind="face-detector"))
