@@ -77,9 +77,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="NAME.tflite, with NAME.json beside it.")],
     data: Data,
     votes: Votes = None,
-    usage: Annotated[
-        str, typer.Option(help=f"One of {', '.join(USAGES)}; a folder counts as Training.")
-    ] = "PublicTest",
+    usage: Annotated[str, typer.Option(help=f"One of {', '.join(USAGES)}; a folder is used whole.")] = "PublicTest",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Processor cores of one inference.")] = 1,
     cache: Cache = Path("runs/cache"),
@@ -89,7 +87,11 @@ def evaluate(
     from training.evaluate import evaluate_file
     from training.report import evaluation_text
 
-    faces = load_faces(data, votes, cache=cache).of_usage(usage)
+    faces = load_faces(data, votes, cache=cache)
+    if data.is_dir():
+        usage = "all"
+    else:
+        faces = faces.of_usage(usage)
     evaluation = evaluate_file(model, faces, threads=threads)
     if as_json:
         typer.echo(json.dumps({"model": str(model), "data": str(data), "usage": usage, **evaluation.as_json()}))

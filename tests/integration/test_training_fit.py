@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -134,6 +135,18 @@ def test_evaluate_without_votes_prints_the_fer2013_figures_as_a_table(run: Run) 
     assert done.stdout.startswith("FER2013: ")
     assert "of 20 pictures right" in done.stdout
     assert "FER+" not in done.stdout
+
+
+def test_a_folder_of_pictures_is_evaluated_whole(run: Run, tmp_path: Path) -> None:
+    for category in ("happiness", "contempt"):
+        (tmp_path / category).mkdir()
+        assert cv2.imwrite(str(tmp_path / category / "face.png"), np.full((48, 48), 120, dtype=np.uint8))
+
+    done = training("evaluate", run.model, "--data", tmp_path, "--json")
+
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert (figures["ferplus"]["n"], figures["fer2013"]["n"]) == (2, 1)
 
 
 def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_path: Path) -> None:
