@@ -4,19 +4,23 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("litert_torch", reason="the training extra is not installed")
-pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
-
 from edge_agent.vision.model import load_model
 from training.datasets import EXPRESSIONS, FER2013, VOTE_COLUMNS
 
-pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+EXTRA = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
+MISSING = [name for name in EXTRA if find_spec(name) is None]
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"

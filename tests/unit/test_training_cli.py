@@ -10,6 +10,7 @@ import pytest
 from training import cli
 
 ROOT = Path(__file__).resolve().parents[2]
+NEEDS_EXTRA = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the training extra is not installed")
 RECIPE = str(ROOT / "training" / "recipes" / "expression-fast.toml")
 
 
@@ -54,22 +55,20 @@ def test_evaluate_needs_no_torch_and_names_the_data_that_are_missing(
     assert "absent.csv: cannot be read: No such file" in capsys.readouterr().err
 
 
+@NEEDS_EXTRA
 def test_a_recipe_that_is_missing_is_wrong_use(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("litert_torch", reason="the training extra is not installed")
-
     code = run(monkeypatch, "fit", "--recipe", "absent.toml", "--data", "fer2013.csv")
 
     assert code == 2
     assert "absent.toml: cannot be read" in capsys.readouterr().err
 
 
+@NEEDS_EXTRA
 def test_quantize_before_any_training_says_how_to_train(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    pytest.importorskip("litert_torch", reason="the training extra is not installed")
-
     code = run(monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
 
     assert code == 2
