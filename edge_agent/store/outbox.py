@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Outbox:
             )
             return [OutboxRow(r["id"], r["topic"], r["seq"], json.loads(r["payload"]), r["created"]) for r in rows]
 
-    def delete(self, ids: Sequence[int]) -> None:
+    def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
         with translating(self._path):
             connection = self._connected()

@@ -34,6 +34,7 @@ Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse
 Row = ExpressionRow | VitalReading | Gap | OutboxMessage | ModelUse
 
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
+_PORTION_ROWS = 500
 _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_BUSY,
@@ -233,44 +234,50 @@ class Recorder(Worker):
         return commit_at is not None and time.monotonic() >= commit_at
 
     def _commit(self, connection: sqlite3.Connection) -> None:
-        """Write the batch; keep it for the next attempt when the disk is full or the database locked."""
-        if not self._pending:
-            return
-        try:
-            with transaction(connection):
-                self._write(connection)
-        except sqlite3.Error as error:
-            self._boots.forget()
-            failure = store_error(self._path, error)
-            if error.sqlite_errorcode & 0xFF not in _PASSING:
-                raise failure from error
-            if self._last_error is None:
-                log.error("recording waits in memory: %s", failure)
-            self._last_error = failure
-            self._next_try = time.monotonic() + self._retry_seconds
-            return
-        self._committed()
+        """Write what is pending; keep it for the next attempt when the disk is full or the database locked."""
+        while self._pending:
+            # After a time without room there is more than a batch: in portions, so that a little room helps, too.
+            portion = self._pending[: max(self._batch_rows, _PORTION_ROWS)]
+            try:
+                with transaction(connection):
+                    self._write(connection, portion)
+            except sqlite3.Error as error:
+                self._failed(error)
+                return
+            self._committed(len(portion))
 
-    def _committed(self) -> None:
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Wait for the next attempt, or raise when waiting does not help."""
+        self._boots.forget()
+        failure = store_error(self._path, error)
+        if error.sqlite_errorcode & 0xFF not in _PASSING:
+            raise failure from error
+        if self._last_error is None:
+            log.error("recording waits in memory: %s", failure)
+        self._last_error = failure
+        self._next_try = time.monotonic() + self._retry_seconds
+
+    def _committed(self, rows: int) -> None:
         """Begin the next batch."""
         if self._last_error is not None:
-            log.info("recording goes on; %d rows were written late", len(self._pending))
+            log.info("recording goes on; %d rows waited", len(self._pending))
         self._last_error = None
         self._last_commit = clock.boot_seconds()
-        self._pending = []
-        self._pending_since = None
-        self._urgent = False
+        self._pending = self._pending[rows:]
+        if not self._pending:
+            self._pending_since = None
+            self._urgent = False
         if self._lost is not None:
             lost, self._lost = self._lost, None
             self._keep(Gap("recorder", *lost, "not_written"))
         if self._on_commit is not None:
             self._on_commit()
 
-    def _write(self, connection: sqlite3.Connection) -> None:
-        """Write the pending rows inside the transaction."""
+    def _write(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
+        """Write rows inside the transaction."""
         expressions: list[tuple[ExpressionRow, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
-        for row in self._pending:
+        for row in rows:
             match row:
                 case ExpressionRow():
                     expressions.append((row, self._boots.row_for(connection, row.at)))

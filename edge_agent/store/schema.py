@@ -50,9 +50,13 @@ def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -
     Raises:
         StoreError: missing, not a database, of another version, not permitted, locked.
     """
-    if not path.exists():
-        raise StoreError(f"{path}: there is no database. Start the agent once, or name its folder with --data.")
     with translating(path):
+        try:
+            path.stat()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{path}: there is no database. Start the agent once, or name its folder with --data."
+            ) from error
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         try:
             _check_version(path, _versions(connection), len(MIGRATIONS))

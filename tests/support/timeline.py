@@ -1,0 +1,105 @@
+"""Made timelines: instants, recognitions and readings at known times, and a database with rows in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from edge_agent.clock import Instant
+from edge_agent.domain import (
+    EMOTIONS,
+    Box,
+    Emotion,
+    Expression,
+    ExpressionRow,
+    Face,
+    Observation,
+    Recognition,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.store.schema import connect, migrate, writing
+from edge_agent.store.timeline import write_expressions, write_vitals
+
+START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
+BOOT_OFFSET_MS = START_MS - 1_000_000
+
+
+def instant(seconds: float) -> Instant:
+    """The moment ``seconds`` after the start of the made timeline."""
+    ms = round(seconds * 1000)
+    return Instant(boot_ms=1_000_000 + ms, wall_ms=START_MS + ms)
+
+
+def mostly(emotion: Emotion, probability: float = 0.86) -> Expression:
+    """An expression in which one category has ``probability`` and the others share the rest."""
+    rest = (1 - probability) / (len(EMOTIONS) - 1)
+    return Expression(tuple(probability if e is emotion else rest for e in EMOTIONS))
+
+
+def observation(
+    emotion: Emotion | None = Emotion.HAPPINESS, *, track: int = 1, primary: bool = True, raw: Expression | None = None
+) -> Observation:
+    """A face of 100 × 120 pixels that shows an emotion; ``None`` is uncertain."""
+    shown = mostly(emotion or Emotion.NEUTRAL)
+    face = Face(Box(10, 20, 100, 120), 0.9, ((30, 40), (80, 40), (55, 70), (35, 100), (75, 100)))
+    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75)
+
+
+def recognition(seconds: float, *observations: Observation) -> Recognition:
+    """What was seen in a frame at a time; without observations no face was."""
+    return Recognition(instant(seconds), round(seconds * 1000), 640, 480, observations)
+
+
+def row(seconds: float, emotion: Emotion | None = Emotion.HAPPINESS, *, primary: bool = True) -> ExpressionRow:
+    """A row of one second with 10 frames."""
+    shown = mostly(emotion or Emotion.NEUTRAL)
+    return ExpressionRow(instant(seconds), 1, 10, shown, shown, emotion, 120.0, 0.75, primary)
+
+
+def reading(
+    seconds: float,
+    value: float = 72.0,
+    kind: VitalKind = VitalKind.HEART_RATE,
+    source: str = "strap",
+    flags: Iterable[VitalFlag] = (),
+) -> VitalReading:
+    """A vital reading at a time."""
+    return VitalReading(instant(seconds), kind, value, source, frozenset(flags))
+
+
+def database(
+    folder: Path, rows: Sequence[ExpressionRow] = (), readings: Sequence[VitalReading] = (), simulated: bool = False
+) -> Path:
+    """A migrated database with rows of one second and readings in it."""
+    path = folder / "affect-edge.db"
+    migrate(path)
+    add(path, rows, readings, simulated)
+    return path
+
+
+def add(
+    path: Path, rows: Sequence[ExpressionRow] = (), readings: Sequence[VitalReading] = (), simulated: bool = False
+) -> None:
+    """Write rows and readings at once."""
+    with writing(path) as connection:
+        write_expressions(connection, [(r, None) for r in rows], 1000, simulated)
+        write_vitals(connection, [(r, None) for r in readings])
+
+
+def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """What a query gives, as plain tuples."""
+    with closing(connect(path, readonly=True)) as connection:
+        return [tuple(found) for found in connection.execute(sql, parameters)]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Return as soon as a condition holds; fail when it does not within the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.005)

@@ -1,0 +1,264 @@
+"""Creating, upgrading and refusing databases, and the lock of their one agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from edge_agent.errors import StoreError
+from edge_agent.store.reader import Reader
+from edge_agent.store.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
+from tests.support.timeline import database, query, row
+
+NEXT = (*MIGRATIONS, Migration("test column", ("ALTER TABLE gap ADD COLUMN note TEXT",)))
+TRY_EVERYTHING = """
+import json, os, sys
+from pathlib import Path
+from edge_agent.errors import StoreError
+from edge_agent.store.reader import Reader
+from edge_agent.store.schema import lock, migrate
+from edge_agent.store.study import Study
+path = Path(sys.argv[1])
+if os.getuid() == 0:  # permissions do not bind root: become nobody
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+calls = {"migrate": lambda: migrate(path), "lock": lambda: lock(path), "read": lambda: Reader(path).counts()}
+calls["write"] = lambda: Study(path).create_participant("P1")
+said = {}
+for name, call in calls.items():
+    try:
+        call()
+        said[name] = "no error"
+    except StoreError as error:
+        said[name] = str(error)
+print(json.dumps(said))
+"""
+NO_PERMISSION = "no permission to read or write here. Run as the user that owns the folder"
+
+
+def as_a_stranger(path: Path) -> dict[str, str]:
+    """What a process that owns nothing here is told, for each thing it tries with the database."""
+    ended = subprocess.run(
+        [sys.executable, "-c", TRY_EVERYTHING, str(path)],
+        capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, str] = json.loads(ended.stdout)
+    return said
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter, which those of pytest are not."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "affect-edge.db"
+    migrate(path)
+    assert query(path, "SELECT version, name FROM migration") == [(1, "first version")]
+    assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
+    assert query(path, "PRAGMA journal_mode") == [("wal",)]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0, "others may not read it"
+
+
+def test_all_tables_are_strict(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    tables = query(path, "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    assert len(tables) > 15
+    assert [name for name, strict in tables if not strict] == []
+
+
+def test_every_connection_waits_for_locks_checks_keys_and_wipes_what_it_deletes(tmp_path: Path) -> None:
+    with closing(connect(database(tmp_path), readonly=False)) as connection:
+        found = {
+            name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("busy_timeout", "foreign_keys", "secure_delete", "synchronous")
+        }
+    assert found == {"busy_timeout": 5000, "foreign_keys": 1, "secure_delete": 1, "synchronous": 2}
+
+
+def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(1)])
+    before = path.read_bytes()
+    migrate(path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if "before" in p.name] == []
+
+
+def test_an_upgrade_keeps_the_rows_and_copies_the_old_file_aside(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(1), row(2)])
+    migrate(path, NEXT)
+    with closing(sqlite3.connect(path)) as upgraded:
+        assert upgraded.execute("SELECT count(*) FROM expression").fetchone() == (2,)
+        assert upgraded.execute("SELECT note FROM gap").fetchall() == []
+        assert upgraded.execute("SELECT max(version) FROM migration").fetchone() == (2,)
+    copy = tmp_path / "affect-edge.db.before-v2"
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("SELECT count(*) FROM expression").fetchone() == (2,)
+    assert stat.S_IMODE(copy.stat().st_mode) & 0o007 == 0
+
+
+def test_an_upgrade_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    broken = Migration("broken", ("ALTER TABLE gap ADD COLUMN note TEXT", "INSERT INTO nowhere VALUES (1)"))
+    with pytest.raises(StoreError, match="nowhere"):
+        migrate(path, (*MIGRATIONS, broken))
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert "note" not in [name for (name,) in query(path, "SELECT name FROM pragma_table_info('gap')")]
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    migrate(path, NEXT)
+    before = path.read_bytes()
+    for call in (lambda: migrate(path), lambda: connect(path, readonly=False), lambda: Reader(path).counts()):
+        with pytest.raises(StoreError, match=r"newer Affect Edge \(schema 2, this program knows 1\).*update"):
+            call()
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_an_older_version_is_read_only_after_an_upgrade(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 0")
+    with pytest.raises(StoreError, match=r"older schema 0.*Start the agent once"):
+        Reader(path).span()
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    path.write_text("These are my holiday notes, and no database at all.\n" * 20, encoding="utf-8")
+    for call in (lambda: migrate(path), lambda: connect(path, readonly=False), lambda: Reader(path).counts()):
+        with pytest.raises(StoreError, match=r"is not a database\. Nothing was changed; move it away"):
+            call()
+    assert path.read_text(encoding="utf-8").startswith("These are my holiday notes")
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = path.read_bytes()
+    for call in (lambda: migrate(path), lambda: Reader(path).counts()):
+        with pytest.raises(StoreError, match="not one of Affect Edge"):
+            call()
+    assert path.read_bytes() == before
+
+
+def test_a_missing_database_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no database\. Start the agent once, or name its folder with --data"):
+        Reader(tmp_path / "affect-edge.db").counts()
+    assert list(tmp_path.iterdir()) == [], "reading creates nothing"
+
+
+def test_a_folder_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    path.mkdir()
+    with pytest.raises(StoreError, match="affect-edge.db"):
+        migrate(path)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("", encoding="ascii")
+    with pytest.raises(StoreError, match=r"data.*--data"):
+        migrate(tmp_path / "data" / "affect-edge.db")
+
+
+def test_a_damaged_database_says_so(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(second) for second in range(400)])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with pytest.raises(StoreError, match=r"is damaged\..*restore a copy"):
+        list(Reader(path).expression_rows(0, 2**60))
+
+
+def test_a_database_that_another_program_has_locked_says_so(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as browser:
+        browser.execute("PRAGMA locking_mode=EXCLUSIVE")
+        browser.execute("BEGIN EXCLUSIVE")
+        browser.execute("INSERT INTO setting VALUES ('a', 'b')")
+        with pytest.raises(StoreError, match="is locked by another program"):
+            Reader(path, busy_seconds=0.05).counts()
+
+
+def test_a_closed_folder_is_no_permission(tmp_path: Path) -> None:
+    path = database(tmp_path / "data")
+    path.parent.chmod(0o000)
+    try:
+        said = as_a_stranger(path)
+    finally:
+        path.parent.chmod(0o755)
+    assert set(said) == {"migrate", "lock", "read", "write"}
+    assert [text for text in said.values() if NO_PERMISSION not in text] == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to become another user")
+def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path) -> None:
+    path = database(open_folder)
+    path.chmod(0o644)
+    with closing(connect(path, readonly=False)) as agent:
+        agent.execute("INSERT INTO setting VALUES ('a', 'b')")
+        said = as_a_stranger(path)
+    assert said.pop("read") == "no error"
+    assert [text for text in said.values() if NO_PERMISSION not in text] == []
+    assert NO_PERMISSION in as_a_stranger(path)["read"], "without an agent its folder would have to be written"
+
+
+def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    with suppress(ZeroDivisionError), writing(path) as connection:
+        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
+        raise ZeroDivisionError
+    assert query(path, "SELECT * FROM setting") == []
+
+
+def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no permission"), reading(database(tmp_path)) as connection:
+        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
+
+
+def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
+    path = database(tmp_path / "50% of #1? ü & more", [row(1)])
+    assert Reader(path).counts()["expression"] == 1
+
+
+def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    with lock(path), pytest.raises(StoreError, match=rf"another agent.*process {os.getpid()}\).*--data"):
+        lock(path)
+
+
+def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    held = lock(path)
+    held.release()
+    held.release()
+    holder = "import os, sys; from pathlib import Path; from edge_agent.store.schema import lock\n"
+    holder += "lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holder.replace("lock(Path", "held = lock(Path"), str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match=f"process {process.pid}"):
+            lock(path)
+        process.kill()
+    lock(path).release()
