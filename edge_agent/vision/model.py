@@ -74,6 +74,7 @@ class TFLiteModel:
         entry = _input_of(interpreter, card, path)
         self._input_index = int(entry["index"])
         self._table = _lookup_table(entry, card.input, path)
+        self._mask = _mask_of(self._table)
         self._buffer = np.empty(card.input.shape, dtype=self._table.dtype)
         found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
         self._outputs = [_Output.of(output, found, path) for output in card.outputs]
@@ -96,11 +97,17 @@ class TFLiteModel:
                 f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} {pixels.shape}"
             )
         with self._lock:
-            # With mode "clip" NumPy writes straight into ``out``; a uint8 is never out of the table's range.
-            np.take(self._table, pixels.reshape(self._buffer.shape), out=self._buffer, mode="clip")
+            self._fill(pixels.reshape(self._buffer.shape))
             self._interpreter.set_tensor(self._input_index, self._buffer)
             self._interpreter.invoke()
             return {output.name: output.read(self._interpreter) for output in self._outputs}
+
+    def _fill(self, pixels: Pixels) -> None:
+        """Write pixels into the buffer as the input's type."""
+        if self._mask is not None:
+            np.bitwise_xor(pixels, self._mask, out=self._buffer.view(np.uint8))
+        else:  # with mode "clip" NumPy writes straight into ``out``; a uint8 is never out of the table's range
+            np.take(self._table, pixels, out=self._buffer, mode="clip")
 
 
 class _Output:
@@ -125,8 +132,10 @@ class _Output:
 
     def read(self, interpreter: Interpreter) -> Values:
         """Return the tensor as real numbers."""
-        raw = interpreter.get_tensor(self.index)
-        return (raw.astype(np.float32) - self.zero) * self.scale
+        real: Values = interpreter.get_tensor(self.index).astype(np.float32)
+        real -= self.zero
+        real *= self.scale
+        return real
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:
@@ -222,3 +231,15 @@ def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.
     limits = np.iinfo(entry["dtype"])
     table: npt.NDArray[Any] = np.clip(np.rint(real / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
     return table
+
+
+def _mask_of(table: npt.NDArray[Any]) -> np.uint8 | None:
+    """Return the bits that the table flips, where that is all it does.
+
+    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster than looking up.
+    """
+    if table.itemsize == 1:
+        pixels, values = np.arange(256, dtype=np.uint8), table.view(np.uint8)
+        if np.array_equal(values, pixels ^ values[0]):
+            return np.uint8(values[0])
+    return None
