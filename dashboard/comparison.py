@@ -1,0 +1,147 @@
+"""Which test two states get, and a family of such tests with Holm's adjustment. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dashboard.statistics import (
+    MINIMUM,
+    EffectSize,
+    Method,
+    Normality,
+    NoVariationError,
+    RankTest,
+    TTest,
+    hedges_g,
+    holm,
+    paired_t,
+    rank_sum,
+    shapiro_wilk,
+    signed_rank,
+    welch_t,
+)
+
+
+class Obstacle(StrEnum):
+    """Why there is no number."""
+
+    TOO_FEW = "too_few"
+    NO_VARIATION = "no_variation"
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The numbers of one comparison.
+
+    Attributes:
+        t: the t-test.
+        holm_p: its p, adjusted for the family that was computed together.
+        effect: Hedges' g.
+        normality: Shapiro–Wilk of the differences (one entry) or of the two groups (two entries); ``None`` where the
+            values do not vary.
+        rank: the rank test of the same participants.
+    """
+
+    t: TTest
+    holm_p: float
+    effect: EffectSize
+    normality: tuple[Normality | None, ...]
+    rank: RankTest
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two states of one vital, first minus second.
+
+    Attributes:
+        n_both: participants who have both states.
+        n_first_only: participants who have only the first.
+        n_second_only: participants who have only the second.
+        method: which test their numbers allow; ``None`` if none.
+        left_out: participants whom that test does not use.
+        difference: mean difference over those it uses; ``None`` without a method.
+        tests: the numbers; ``None`` if there is an obstacle.
+        obstacle: why there are none.
+    """
+
+    n_both: int
+    n_first_only: int
+    n_second_only: int
+    method: Method | None
+    left_out: int
+    difference: float | None
+    tests: Tests | None
+    obstacle: Obstacle | None
+
+
+def compare_family(sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]]) -> tuple[Comparison, ...]:
+    """Compare each pair of states and adjust the p values of all t-tests that could be computed by Holm's method.
+
+    Args:
+        sides: for each comparison participant → mean in the first state, and the same in the second.
+
+    Raises:
+        StatisticsError: a mean is not finite or beyond 1e±60.
+    """
+    compared = [compare(first, second) for first, second in sides]
+    computed = [c.tests for c in compared if c.tests is not None]
+    adjusted = iter(holm([tests.t.p for tests in computed]))
+    return tuple(c if c.tests is None else replace(c, tests=replace(c.tests, holm_p=next(adjusted))) for c in compared)
+
+
+def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparison:
+    """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` is p.
+
+    Paired where at least three participants have both states: those who have one are left out. Otherwise Welch, where
+    at least three participants on each side have only that state: the one or two who have both are left out, because
+    a person on both sides would make the groups dependent. The choice follows from who was measured, never from the
+    values.
+
+    Args:
+        first: participant → mean in the first state.
+        second: participant → mean in the second state.
+
+    Raises:
+        StatisticsError: a mean is not finite or beyond 1e±60.
+    """
+    both = sorted(first.keys() & second.keys())
+    first_only = sorted(first.keys() - second.keys())
+    second_only = sorted(second.keys() - first.keys())
+    blank = Comparison(len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW)
+    if len(both) >= MINIMUM:
+        used = replace(blank, method=Method.PAIRED, left_out=len(first_only) + len(second_only))
+        return _filled(used, [first[code] for code in both], [second[code] for code in both])
+    if min(len(first_only), len(second_only)) >= MINIMUM:
+        used = replace(blank, method=Method.WELCH, left_out=len(both))
+        return _filled(used, [first[code] for code in first_only], [second[code] for code in second_only])
+    return blank
+
+
+def _filled(blank: Comparison, a: Sequence[float], b: Sequence[float]) -> Comparison:
+    """Return the comparison with its numbers, or with the obstacle that the values do not vary."""
+    paired = blank.method is Method.PAIRED
+    try:
+        test = paired_t(a, b) if paired else welch_t(a, b)
+    except NoVariationError:
+        difference = sum(a) / len(a) - sum(b) / len(b)
+        return replace(blank, difference=difference, obstacle=Obstacle.NO_VARIATION)
+    tests = Tests(
+        t=test,
+        holm_p=test.p,
+        effect=hedges_g(a, b, test.method),
+        normality=(_normality([x - y for x, y in zip(a, b, strict=True)]),)
+        if paired
+        else (_normality(a), _normality(b)),
+        rank=signed_rank(a, b) if paired else rank_sum(a, b),
+    )
+    return replace(blank, difference=test.difference, tests=tests, obstacle=None)
+
+
+def _normality(values: Sequence[float]) -> Normality | None:
+    """Return the Shapiro–Wilk test, or ``None`` where the values do not vary."""
+    try:
+        return shapiro_wilk(values)
+    except NoVariationError:
+        return None
