@@ -1,0 +1,323 @@
+"""What happens now, carried from the agent to the dashboard over a local socket, one JSON object a line.
+
+A reader that is slow loses messages; the agent never waits for one and never keeps more than a few dozen for it. Who
+connects gets the newest message of each kind first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import stat
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_agent.domain import Box, Observation, Recognition, VitalReading
+from edge_agent.errors import ServerError
+from edge_agent.worker import Worker
+
+log = logging.getLogger(__name__)
+
+SOCKET_NAME = "live.sock"
+READERS = 32
+MESSAGES_WAITING = 64
+EXPRESSION_MS = 200
+LONGEST_LINE = 1 << 20
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 5.0
+OFFLINE: Mapping[str, str] = {"type": "agent", "state": "offline"}
+_ONLINE = b'{"type":"agent","state":"online"}\n'
+# The kernel's limit for the address of a local socket, without the closing zero byte.
+_LONGEST_ADDRESS = 107
+
+
+def expression_message(recognition: Recognition) -> dict[str, Any]:
+    """Return what is seen in one frame; boxes are x, y, width and height relative to the frame, 0…1."""
+    return {
+        "type": "expression",
+        "at": recognition.at.wall_ms,
+        "faces": [_face(o, recognition) for o in recognition.observations],
+        "frame": {
+            "width": recognition.frame_width,
+            "height": recognition.frame_height,
+            "number": recognition.frame_number,
+        },
+    }
+
+
+def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
+    smoothed = observation.smoothed
+    return {
+        "track": observation.track,
+        "box": _relative(observation.face.box, recognition.frame_width, recognition.frame_height),
+        "primary": observation.primary,
+        "emotion": observation.emotion.value if observation.emotion else None,
+        "probabilities": {name: round(p, 4) for name, p in observation.raw.as_dict().items()},
+        "smoothed": {name: round(p, 4) for name, p in smoothed.as_dict().items()},
+        "valence": round(smoothed.valence, 4),
+        "quality": round(observation.quality, 4),
+    }
+
+
+def _relative(box: Box, width: int, height: int) -> list[float]:
+    parts = (box.x / width, box.y / height, box.width / width, box.height / height)
+    return [round(part, 5) for part in parts]
+
+
+def vital_message(reading: VitalReading) -> dict[str, Any]:
+    """Return one reading."""
+    return {
+        "type": "vital",
+        "at": reading.at.wall_ms,
+        "kind": reading.kind.value,
+        "value": reading.value,
+        "unit": reading.kind.unit,
+        "source": reading.source,
+        "flags": sorted(flag.value for flag in reading.flags),
+    }
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """A connected reader and what waits for it; the oldest goes when it is slow."""
+
+    waiting: deque[bytes] = field(default_factory=lambda: deque(maxlen=MESSAGES_WAITING))
+    something: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def give(self, line: bytes) -> None:
+        self.waiting.append(line)
+        self.something.set()
+
+
+class LiveServer(Worker):
+    """Serves the socket from a thread of its own.
+
+    Args:
+        path: of the socket, usually ``<data>/live.sock``; readable and writable for user and group.
+    """
+
+    def __init__(self, path: Path, on_death: Callable[[Worker, Exception], None] | None = None) -> None:
+        super().__init__("live", on_death)
+        self._path = path
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._newest: dict[str, bytes] = {}
+        self._readers: set[_Reader] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        self._last_expression_ms = -EXPRESSION_MS
+
+    def start(self) -> None:
+        """Listen, then serve in the thread.
+
+        Raises:
+            ServerError: another agent serves the socket, or it cannot be made there.
+        """
+        self._listener = _listen(self._path)
+        super().start()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        super().stop()
+        self._call(self._ended.set)
+
+    def publish(self, message: Mapping[str, Any]) -> None:
+        """Send a message to every reader; callable from any thread, returns at once.
+
+        ``type`` names what it is; of each type (and ``kind``, where it has one) the newest is kept for later readers.
+        """
+        line = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        with self._lock:
+            self._newest[f"{message['type']} {message.get('kind', '')}"] = line
+        self._call(self._spread, line)
+
+    def publish_recognition(self, recognition: Recognition) -> None:
+        """Send what is seen in a frame, at most five times a second."""
+        if recognition.at.boot_ms - self._last_expression_ms >= EXPRESSION_MS:
+            self._last_expression_ms = recognition.at.boot_ms
+            self.publish(expression_message(recognition))
+
+    def publish_vital(self, reading: VitalReading) -> None:
+        """Send a reading."""
+        self.publish(vital_message(reading))
+
+    def work(self) -> None:
+        """Serve until stopped, then remove the socket."""
+        assert self._listener is not None, "start() listens"
+        mine = self._path.stat()
+        try:
+            asyncio.run(self._serve(self._listener))
+        finally:
+            self._listener.close()
+            with contextlib.suppress(OSError):
+                if self._path.stat().st_ino == mine.st_ino:
+                    self._path.unlink()
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Run ``function`` in the server's thread, if it runs."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed since
+                loop.call_soon_threadsafe(function, *arguments)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            accepting = tasks.create_task(self._accept(listener, tasks))
+            # A stop before the loop was known could not tell it.
+            if not self.stopping.is_set():
+                await self._ended.wait()
+            self._loop = None
+            for task in (accepting, *self._tasks):
+                task.cancel()
+
+    async def _accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            if len(self._tasks) >= READERS:
+                log.warning("live: more than %d readers; one was turned away", READERS)
+                connection.close()
+                continue
+            task = tasks.create_task(self._attend(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _attend(self, connection: socket.socket) -> None:
+        """Serve one reader until it hangs up."""
+        incoming, outgoing = await asyncio.open_unix_connection(sock=connection)
+        reader = _Reader()
+        with self._lock:
+            newest = list(self._newest.values())
+        for line in (_ONLINE, *newest):
+            reader.give(line)
+        self._readers.add(reader)
+        sending = asyncio.create_task(_send(reader, outgoing))
+        try:
+            while await incoming.read(1024):
+                pass  # readers have nothing to say; this only waits for the end
+        except OSError:
+            pass
+        finally:
+            self._readers.discard(reader)
+            sending.cancel()
+            outgoing.transport.abort()
+
+    def _spread(self, line: bytes) -> None:
+        for reader in self._readers:
+            reader.give(line)
+
+
+async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
+    """Send what waits, at the speed at which it is read."""
+    with contextlib.suppress(OSError):
+        while True:
+            await reader.something.wait()
+            reader.something.clear()
+            while reader.waiting:
+                outgoing.write(reader.waiting.popleft())
+                await outgoing.drain()
+
+
+async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
+    """Give what the agent says now, for ever; ``OFFLINE`` once whenever it goes or is not there at the beginning.
+
+    Close the generator to hang up. It connects again by itself, waiting half a second at first and five at most.
+    """
+    retry_s, known_offline = FIRST_RETRY_S, False
+    while True:
+        async for message in _one_connection(path):
+            retry_s, known_offline = FIRST_RETRY_S, False
+            yield message
+        if not known_offline:
+            known_offline = True
+            yield dict(OFFLINE)
+        await asyncio.sleep(retry_s)
+        retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+
+
+async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
+    """Give the messages of one connection; none when the agent is not there."""
+    try:
+        with _address(path) as address:
+            incoming, outgoing = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
+    except OSError as error:
+        log.debug("live: %s: %s", path, error)
+        return
+    try:
+        while line := await incoming.readline():
+            message = json.loads(line)
+            if isinstance(message, dict):
+                yield message
+    except (OSError, ValueError) as error:  # a line too long or no JSON: begin anew
+        log.warning("live: %s: %s", path, error)
+    finally:
+        outgoing.close()
+        with contextlib.suppress(OSError):
+            await outgoing.wait_closed()
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a socket that listens at ``path``, in place of one that a dead agent left."""
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(path) as address:
+            listener.bind(address)
+        path.chmod(0o660)
+        listener.listen(READERS)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise ServerError(
+            f"live socket {path}: cannot be made ({error.strerror or error}). The folder must exist on a local disk "
+            "and be writable for the agent."
+        ) from error
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that nobody serves any more.
+
+    Raises:
+        ServerError: somebody serves it, or it is no socket.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return  # nothing there, or binding will say what is wrong
+    if not stat.S_ISSOCK(mode):
+        raise ServerError(f"live socket {path}: something else has this name. Move it away.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            with _address(path) as address:
+                probe.connect(address)
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise ServerError(f"live socket {path}: cannot be taken over ({error}). Remove it.") from error
+    raise ServerError(f"live socket {path}: another agent serves it. Stop that one, or choose another data folder.")
+
+
+@contextlib.contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """Give an address for the socket: its path, or a short way to the same place where the path is too long."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
