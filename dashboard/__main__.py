@@ -1,0 +1,58 @@
+"""``python -m dashboard``: serve the dashboard, or ``analyse`` without a browser."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_agent.config import load_settings
+from edge_agent.errors import AffectEdgeError, ConfigError
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: python -m dashboard analyse")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
+@click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
+@click.option("--port", type=int, help="Port to listen on.")
+@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate (PEM).")
+@click.option("--key", type=click.Path(path_type=Path), help="Private key of the certificate (PEM).")
+@click.option("--login-link", is_flag=True, help="Print an address that logs in its first visitor, once.")
+def serve_command(config_file: Path | None, data: Path | None, login_link: bool, **changes: Any) -> None:
+    """Serve the web dashboard of Affect Edge over the data folder of an agent."""
+    from dashboard.server import serve
+    from dashboard.settings import options_from
+
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = load_settings(config_file, {"dashboard": given} if given else None)
+    serve(options_from(settings, data), with_login_link=login_link)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
+    words = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    if words[:1] == ["analyse"]:
+        from dashboard.analysis_command import main as analyse
+
+        return analyse(words[1:])
+    try:
+        serve_command.main(words, prog_name="python -m dashboard", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USE
+    except AffectEdgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG_USE if isinstance(error, ConfigError) else FAILED
+    except (KeyboardInterrupt, click.Abort):  # before the server listened; afterwards it ends in order
+        return DONE
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

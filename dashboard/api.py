@@ -1,0 +1,170 @@
+"""The shapes of ``/api/v1``: what programs get and send. They make the OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_agent.domain import Marker, MarkerKind, Purpose, Session
+
+EpochMs = Annotated[int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")]
+
+
+class ApiModel(BaseModel):
+    """Base of all: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(ApiModel):
+    """What every error says."""
+
+    detail: str = Field(description="What is wrong and what to do about it")
+
+
+class SessionModel(ApiModel):
+    """A named interval of the timeline with one participant."""
+
+    id: int
+    participant: str = Field(description="Pseudonymous code")
+    purpose: Purpose
+    name: str
+    start: EpochMs
+    end: EpochMs | None = Field(description="null while the session is open")
+    simulated: bool = Field(description="Whether its data are made up")
+
+    @classmethod
+    def of(cls, session: Session) -> SessionModel:
+        """Return the model of a session."""
+        return cls(
+            id=session.id,
+            participant=session.participant,
+            purpose=session.purpose,
+            name=session.name,
+            start=session.start_ms,
+            end=session.end_ms,
+            simulated=session.simulated,
+        )
+
+
+class MarkerModel(ApiModel):
+    """An instant in a session."""
+
+    at: EpochMs
+    kind: MarkerKind
+    label: str
+
+    @classmethod
+    def of(cls, marker: Marker) -> MarkerModel:
+        """Return the model of a marker."""
+        return cls(at=marker.at.wall_ms, kind=marker.kind, label=marker.label)
+
+
+class SessionState(ApiModel):
+    """What is going on now."""
+
+    session: SessionModel | None = Field(description="The open session")
+    condition: str | None = Field(description="The stimulus that is going on")
+    markers: list[MarkerModel] = Field(description="Markers of the open session, in order of time")
+
+
+class NewMarker(ApiModel):
+    """A marker to add to the open session, now."""
+
+    kind: MarkerKind
+    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end")
+
+
+class NewSession(ApiModel):
+    """A session to open, now."""
+
+    participant: str = Field(min_length=1, max_length=32, description="Code of a participant who has consented")
+    purpose: Purpose
+    name: str = Field("", max_length=80, description="What to call it")
+
+
+class VitalModel(ApiModel):
+    """One physiological value."""
+
+    at: EpochMs
+    kind: str
+    value: float
+    unit: str = Field(description="UCUM")
+    source: str
+    flags: list[str]
+
+
+class ExpressionTrend(ApiModel):
+    """How the expression of the primary face went; lists hold one value for each bucket, null where nothing was."""
+
+    resolution: str = Field(description="What was read: row, minute or hour")
+    bucket_ms: int
+    starts: list[EpochMs]
+    shares: dict[str, list[float | None]] = Field(description="Share of rows by smoothed label, with uncertain: sum 1")
+    rows: list[int]
+    frames: list[int]
+    simulated: bool = Field(description="Whether rows of a demonstration are among them")
+
+
+class VitalTrendModel(ApiModel):
+    """How readings of one kind went; flagged readings are in no mean."""
+
+    unit: str = Field(description="UCUM")
+    resolution: str
+    bucket_ms: int
+    starts: list[EpochMs]
+    mean: list[float | None]
+    min: list[float | None]
+    max: list[float | None]
+    n: list[int]
+    flagged: list[int]
+    simulated: bool
+
+
+class TrendsModel(ApiModel):
+    """A range of the timeline in buckets."""
+
+    start: EpochMs
+    end: EpochMs
+    expression: ExpressionTrend
+    vitals: dict[str, VitalTrendModel] = Field(description="By kind")
+
+
+class ChartModel(ApiModel):
+    """A chart as the pages draw it."""
+
+    id: str
+    title: str
+    sentence: str = Field(description="What the chart shows, in words")
+    figure: dict[str, Any] = Field(description="Plotly JSON; colours are names of CSS variables")
+    columns: list[str]
+    rows: list[list[str]]
+    time_axis: bool
+    height: str
+
+
+class HealthModel(ApiModel):
+    """How the appliance is."""
+
+    device: str
+    version: str
+    database_bytes: int
+    counts: dict[str, int] = Field(description="Rows by table")
+    first: EpochMs | None = Field(description="First thing on the timeline")
+    last: EpochMs | None = Field(description="Last thing on the timeline")
+    models: list[ModelInUse]
+    agent: dict[str, Any] | None = Field(description="The agent's last health message; null while it is not running")
+
+
+class ModelInUse(ApiModel):
+    """A model file that the agent uses."""
+
+    kind: str
+    name: str
+    version: str
+    sha256: str
+    since: EpochMs
+
+
+HealthModel.model_rebuild()

@@ -1,0 +1,231 @@
+"""Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
+
+Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are random, so a fast hash is
+enough). The tables ``account``, ``login``, ``setting`` and ``audit`` of the database are this module's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from edge_agent.clock import now
+from edge_agent.errors import AffectEdgeError
+from edge_agent.store.schema import reading, writing
+
+PASSWORD_MIN = 10
+PASSWORD_MAX = 200
+NAME_MAX = 40
+_NO_PASSWORD = "!"  # noqa: S105 - no hash, so that no password fits
+_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which look alike
+_SETUP_CODE = "setup_code_sha256"
+_LOGIN_LINK = "login_link"
+_MINUTE_MS = 60_000
+
+
+class AccountError(AffectEdgeError):
+    """A name, password, code or link was refused; the text says why and is fit to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who is logged in."""
+
+    id: int
+    name: str
+
+
+class Accounts:
+    """The accounts and logins kept in the database.
+
+    Args:
+        path: the database file, already migrated.
+        login_hours: hours until a login ends.
+    """
+
+    def __init__(self, path: Path, login_hours: int = 12) -> None:
+        self._path = path
+        self._login_ms = login_hours * 60 * _MINUTE_MS
+        self._hasher = PasswordHasher()
+        self._absent = self._hasher.hash(secrets.token_hex(8))
+
+    def needs_setup(self) -> bool:
+        """Tell whether nobody can log in with a password yet."""
+        with reading(self._path) as connection:
+            return _needs_setup(connection)
+
+    def set_up(self, code: str, name: str, password: str) -> Account:
+        """Create the first account and spend the setup code.
+
+        Raises:
+            AccountError: the code is wrong or spent, or name or password are not allowed; nothing was changed.
+        """
+        name = name.strip()
+        _check_name(name)
+        _check_password(password, name)
+        password_hash = self._hasher.hash(password)
+        with writing(self._path) as connection:
+            kept = _setting(connection, _SETUP_CODE)
+            if not _needs_setup(connection) or kept is None:
+                raise AccountError("Setup is already done. Log in with the account that was created then.")
+            if not secrets.compare_digest(kept, _sha256(_normal_code(code))):
+                raise AccountError(
+                    "That is not the setup code. It stands in the terminal or log of the dashboard; "
+                    "each start prints a new one."
+                )
+            connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
+            account = _insert_account(connection, name, password_hash)
+            _audit(connection, name, "setup", "first account created")
+        return account
+
+    def check_password(self, name: str, password: str) -> Account:
+        """Return the account that name and password belong to.
+
+        Raises:
+            AccountError: they fit no account; which of the two was wrong is not told.
+        """
+        with reading(self._path) as connection:
+            row = connection.execute(
+                "SELECT id, name, password_hash FROM account WHERE name = ?", (name.strip(),)
+            ).fetchone()
+        try:
+            # An unknown name costs the same time as a wrong password, so that names cannot be found out.
+            self._hasher.verify(row[2] if row else self._absent, password[: PASSWORD_MAX + 1])
+        except (VerificationError, InvalidHashError) as error:
+            raise AccountError("Name or password is wrong.") from error
+        if row is None:  # pragma: no cover - the random password of the absent account was guessed
+            raise AccountError("Name or password is wrong.")
+        return Account(row[0], row[1])
+
+    def log_in(self, account: Account) -> str:
+        """Open a login and return its token, which goes into the cookie; the database keeps only its hash."""
+        token, at = secrets.token_urlsafe(32), now().wall_ms
+        with writing(self._path) as connection:
+            connection.execute("DELETE FROM login WHERE expires <= ?", (at,))
+            connection.execute(
+                "INSERT INTO login (token_hash, account, created, expires) VALUES (?, ?, ?, ?)",
+                (_sha256(token), account.id, at, at + self._login_ms),
+            )
+            _audit(connection, account.name, "login", "")
+        return token
+
+    def log_out(self, token: str) -> None:
+        """End the login of a token."""
+        with writing(self._path) as connection:
+            connection.execute("DELETE FROM login WHERE token_hash = ?", (_sha256(token),))
+
+    def of_token(self, token: str) -> Account | None:
+        """Return whose login the token is, or ``None`` when it is unknown or has ended."""
+        with reading(self._path) as connection:
+            row = connection.execute(
+                "SELECT account.id, account.name FROM login JOIN account ON account.id = login.account "
+                "WHERE token_hash = ? AND expires > ?",
+                (_sha256(token), now().wall_ms),
+            ).fetchone()
+        return Account(row[0], row[1]) if row else None
+
+    def follow_link(self, token: str) -> Account:
+        """Spend a one-time login link and return the demo account.
+
+        Raises:
+            AccountError: the link is wrong, spent or too old.
+        """
+        at = now().wall_ms
+        with writing(self._path) as connection:
+            digest, _, expires = (_setting(connection, _LOGIN_LINK) or "").partition(" ")
+            if not digest or not secrets.compare_digest(digest, _sha256(token)) or int(expires) <= at:
+                raise AccountError(
+                    "This login link has been used or has ended: it lets in the first visitor only. "
+                    "Start the program again for a new one."
+                )
+            connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
+            row = connection.execute("SELECT id, name FROM account WHERE name = 'demo'").fetchone()
+            account = Account(row[0], row[1]) if row else _insert_account(connection, "demo", _NO_PASSWORD)
+            _audit(connection, account.name, "login_link", "one-time link spent")
+        return account
+
+    def record(self, actor: str, action: str, detail: str = "") -> None:
+        """Write a line of the audit trail: who did what to health data."""
+        with writing(self._path) as connection:
+            _audit(connection, actor, action, detail)
+
+
+def ensure_setup_code(path: Path) -> str | None:
+    """Return a new one-time setup code while nobody has an account, else ``None``.
+
+    Every start makes a new code and forgets the last one; only the hash is kept.
+    """
+    with writing(path) as connection:
+        if not _needs_setup(connection):
+            return None
+        code = "-".join("".join(secrets.choice(_CODE_ALPHABET) for _ in range(4)) for _ in range(3))
+        _set(connection, _SETUP_CODE, _sha256(_normal_code(code)))
+    return code
+
+
+def create_login_link(path: Path, minutes: int = 60) -> str:
+    """Return the path and query of a link that logs in its first visitor, once, within ``minutes``."""
+    token = secrets.token_urlsafe(24)
+    with writing(path) as connection:
+        _set(connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}")
+    return f"/login?link={token}"
+
+
+def _needs_setup(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT 1 FROM account WHERE password_hash <> ? LIMIT 1", (_NO_PASSWORD,)).fetchone()
+    return row is None
+
+
+def _insert_account(connection: sqlite3.Connection, name: str, password_hash: str) -> Account:
+    cursor = connection.execute(
+        "INSERT INTO account (name, password_hash, created) VALUES (?, ?, ?)", (name, password_hash, now().wall_ms)
+    )
+    return Account(cursor.lastrowid or 0, name)
+
+
+def _setting(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (key, value),
+    )
+
+
+def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
+    connection.execute(
+        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)", (now().wall_ms, actor, action, detail)
+    )
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
+        raise AccountError(f"A name has 1 to {NAME_MAX} printable characters.")
+    if name == "demo":
+        raise AccountError("The name 'demo' belongs to the demonstration. Choose another.")
+
+
+def _check_password(password: str, name: str) -> None:
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise AccountError(f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters; this one has {len(password)}.")
+    if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
+        raise AccountError("The password is little more than the name. Choose another.")
+    if len(set(password)) < 4:
+        raise AccountError("The password repeats too few characters. Choose another.")
+
+
+def _normal_code(code: str) -> str:
+    return "".join(character for character in code.upper() if character.isalnum())
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

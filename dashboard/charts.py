@@ -1,0 +1,334 @@
+"""Data → Plotly figures as plain dictionaries; colours are CSS variables that the page resolves for light and dark."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+from edge_agent.domain import EMOTIONS, VitalKind
+from edge_agent.store.results import ConditionInterval, Trend, VitalTrend
+
+Height = Literal["small", "medium", "large", "tall"]
+
+
+def plotly_address() -> str:
+    """Return where pages load Plotly from; it names the version, so that browsers may keep it for ever."""
+    return f"/static/plotly-{version('plotly')}.min.js"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture with its description.
+
+    Attributes:
+        id: unique in the page, letters and dashes.
+        title: heading over the chart.
+        sentence: what the chart shows, in words; screen readers get this instead of the picture.
+        figure: Plotly JSON, ``{"data": […], "layout": {…}}``; colours may be ``var(--name)``.
+        columns: heads of the data table below the chart.
+        rows: its cells, written for people. With ``time_axis`` the first cell is UTC milliseconds.
+        time_axis: whether x values are UTC milliseconds, to be shown in the reader's time zone.
+        height: how tall it is drawn.
+    """
+
+    id: str
+    title: str
+    sentence: str
+    figure: dict[str, Any]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    time_axis: bool = False
+    height: Height = "medium"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the chart as JSON data for ``drawChart``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TrendData:
+    """What the trends page shows over one range.
+
+    Attributes:
+        start_ms: start of the range, UTC.
+        end_ms: end of the range.
+        trend: shares of expressions.
+        vitals: readings by kind.
+        conditions: stimuli that went on.
+    """
+
+    start_ms: int
+    end_ms: int
+    trend: Trend
+    vitals: Mapping[VitalKind, VitalTrend]
+    conditions: Sequence[ConditionInterval]
+
+
+def trend_chart(data: TrendData) -> Chart:
+    """Draw emotion shares, heart rate and blood pressure one above the other on one time axis."""
+    traces = [*_share_traces(data.trend)]
+    for style in _VITAL_STYLES:
+        if style.kind in data.vitals:
+            traces += _vital_traces(data.vitals[style.kind], style)
+    return Chart(
+        id="trend",
+        title="Expression, heart rate and blood pressure",
+        sentence=_trend_sentence(data),
+        figure={"data": traces, "layout": _trend_layout(data)},
+        columns=_TREND_COLUMNS,
+        rows=tuple(_trend_rows(data)),
+        time_axis=True,
+        height="tall",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _VitalStyle:
+    kind: VitalKind
+    name: str
+    axis: str
+    colour: str
+
+
+_VITAL_STYLES = (
+    _VitalStyle(VitalKind.HEART_RATE, "heart rate", "y2", "--vital-heart-rate"),
+    _VitalStyle(VitalKind.SYSTOLIC, "systolic", "y3", "--vital-systolic"),
+    _VitalStyle(VitalKind.DIASTOLIC, "diastolic", "y3", "--vital-diastolic"),
+)
+TREND_VITALS = tuple(style.kind for style in _VITAL_STYLES)
+_TREND_COLUMNS = (
+    "from",
+    *(emotion.value for emotion in EMOTIONS),
+    "uncertain",
+    "rows",
+    "heart rate, /min",
+    "systolic, mmHg",
+    "diastolic, mmHg",
+)
+_SHARE_DOMAIN, _HEART_DOMAIN, _PRESSURE_DOMAIN = (0.60, 1.0), (0.31, 0.53), (0.0, 0.24)
+_MOST_CONDITIONS = 40
+
+
+def _share_traces(trend: Trend) -> list[dict[str, Any]]:
+    """Stack the shares as steps, which keep every bucket's width; a bucket without rows is an empty place."""
+    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS} | {"uncertain": trend.uncertain}
+    edges = [*trend.starts, trend.end_ms]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": edges,
+            "y": [*(round(value or 0.0, 4) for value in values), 0.0],
+            "stackgroup": "shares",
+            "line": {"width": 0, "shape": "hv"},
+            "fillcolor": f"var(--emotion-{name})",
+            "hovertemplate": [*("%{y:.0%}" if value is not None else "no data" for value in values), ""],
+            "showlegend": False,
+        }
+        for name, values in shares.items()
+        if any(values)
+    ]
+
+
+def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]:
+    """Draw the mean as a line and least to most as a band around it; both break where the source fell silent."""
+    line_x: list[int | None] = []
+    line_y: list[float | None] = []
+    band_x: list[int | None] = []
+    band_y: list[float | None] = []
+    for run in _runs(vital):
+        middles = [vital.starts[index] + vital.bucket_ms // 2 for index in run]
+        line_x += [*middles, None]
+        line_y += [*(_rounded(vital.mean[index]) for index in run), None]
+        if len(run) > 1:
+            band_x += [*middles, *reversed(middles), None]
+            band_y += [
+                *(_rounded(vital.most[i]) for i in run),
+                *(_rounded(vital.least[i]) for i in reversed(run)),
+                None,
+            ]
+    if not line_x:
+        return []
+    shared = {"type": "scatter", "yaxis": style.axis, "showlegend": False}
+    band = shared | {
+        "mode": "lines",
+        "name": f"{style.name}, least to most",
+        "x": band_x,
+        "y": band_y,
+        "fill": "toself",
+        "fillcolor": f"var({style.colour}-band)",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
+    mean = shared | {
+        "mode": "lines+markers",
+        "name": style.name,
+        "x": line_x,
+        "y": line_y,
+        "line": {"color": f"var({style.colour})", "width": 1.8},
+        "marker": {"color": f"var({style.colour})", "size": 3.5},
+        "connectgaps": False,
+        "hovertemplate": f"%{{y:.0f}} {_UNIT_SHOWN[style.kind]}",
+    }
+    return [band, mean]
+
+
+_UNIT_SHOWN = {VitalKind.HEART_RATE: "/min", VitalKind.SYSTOLIC: "mmHg", VitalKind.DIASTOLIC: "mmHg"}
+
+
+def _runs(vital: VitalTrend) -> list[list[int]]:
+    """Return the buckets that hold readings, split where the source fell silent.
+
+    A cuff that speaks every 30 s leaves every other short bucket empty; that is its pace and no gap. So silence is
+    more than three times the usual distance of filled buckets.
+    """
+    filled = [index for index, value in enumerate(vital.mean) if value is not None]
+    steps = [later - earlier for earlier, later in itertools.pairwise(filled)]
+    longest = 3 * statistics.median(steps) if steps else 1
+    runs: list[list[int]] = []
+    for position, index in enumerate(filled):
+        if position and steps[position - 1] <= longest:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return runs
+
+
+def _trend_layout(data: TrendData) -> dict[str, Any]:
+    grid = {"gridcolor": "var(--chart-grid)", "zeroline": False, "automargin": True, "fixedrange": True}
+    shapes, notes = _condition_marks(data)
+    return {
+        "hovermode": "x unified",
+        "hoversubplots": "axis",
+        "margin": {"l": 48, "r": 12, "t": 26, "b": 36},
+        "xaxis": {
+            "type": "date",
+            "range": [data.start_ms, data.end_ms],
+            "anchor": "y3",
+            "gridcolor": "var(--chart-grid)",
+            "linecolor": "var(--chart-line)",
+            "fixedrange": True,
+            "hoverformat": "%a %-d %b, %H:%M:%S" if data.trend.bucket_ms < 60_000 else "%a %-d %b, %H:%M",
+        },
+        "yaxis": grid | {"domain": _SHARE_DOMAIN, "range": [0, 1], "tickformat": ".0%", "tickvals": [0, 0.5, 1]},
+        "yaxis2": grid | {"domain": _HEART_DOMAIN, "nticks": 4},
+        "yaxis3": grid | {"domain": _PRESSURE_DOMAIN, "nticks": 4},
+        "shapes": shapes,
+        "annotations": [
+            _caption("Share of expressions", _SHARE_DOMAIN[1]),
+            _caption("Heart rate, /min", _HEART_DOMAIN[1]),
+            _caption("Blood pressure, mmHg (systolic, diastolic)", _PRESSURE_DOMAIN[1]),
+            *notes,
+        ],
+    }
+
+
+def _caption(text: str, top: float) -> dict[str, Any]:
+    return {
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": top,
+        "yshift": 18,
+        "yanchor": "top",
+        "xanchor": "left",
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--chart-text)"},
+    }
+
+
+def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Mark where stimuli began and ended; too many would only be noise."""
+    if not data.conditions or len(data.conditions) > _MOST_CONDITIONS:
+        return [], []
+    shapes, notes = [], []
+    for condition in data.conditions:
+        start, end = max(condition.start_ms, data.start_ms), min(condition.end_ms or data.end_ms, data.end_ms)
+        shapes.append(
+            {
+                "type": "rect",
+                "xref": "x",
+                "yref": "paper",
+                "x0": start,
+                "x1": end,
+                "y0": _HEART_DOMAIN[1] + 0.045,
+                "y1": _SHARE_DOMAIN[0] - 0.012,
+                "fillcolor": "var(--accent)",
+                "opacity": 0.55,
+                "line": {"width": 0},
+            }
+        )
+        if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
+            notes.append({"text": html.escape(condition.label), "xref": "x", "x": (start + end) / 2} | _NOTE)
+    return shapes, notes
+
+
+_NOTE = {
+    "yref": "paper",
+    "y": (_HEART_DOMAIN[1] + _SHARE_DOMAIN[0]) / 2 + 0.0165,
+    "yanchor": "middle",
+    "showarrow": False,
+    "font": {"size": 11, "color": "var(--on-accent)"},
+}
+
+
+def _trend_sentence(data: TrendData) -> str:
+    """Say in words what the chart shows."""
+    trend = data.trend
+    total = sum(trend.rows)
+    parts = []
+    if total:
+        shares = {name.value: _overall(trend, values) for name, values in trend.shares.items()}
+        shares["uncertain"] = _overall(trend, trend.uncertain)
+        listed = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
+        parts.append(
+            f"{', '.join(f'{name} {share:.0%}' for share, name in listed)} of {total:,} recorded rows"
+            f"; {sum(1 for n in trend.rows if not n)} of {len(trend.rows)} intervals without a face or recording"
+        )
+    else:
+        parts.append("No expression was recorded in this range")
+    for style in _VITAL_STYLES:
+        vital = data.vitals.get(style.kind)
+        if vital is not None and any(vital.n):
+            mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / sum(vital.n)
+            least = min(value for value in vital.least if value is not None)
+            most = max(value for value in vital.most if value is not None)
+            unit = _UNIT_SHOWN[style.kind]
+            parts.append(f"{style.name} {mean:.0f} {unit} on average, from {least:.0f} to {most:.0f}")
+    return "; ".join(parts) + "."
+
+
+def _overall(trend: Trend, values: Sequence[float | None]) -> float:
+    return sum((value or 0.0) * n for value, n in zip(values, trend.rows, strict=True)) / sum(trend.rows)
+
+
+def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
+    """Yield one row of the table for each bucket that holds anything; vitals join by the start of their bucket."""
+    trend = data.trend
+    readings = {kind: _by_start(vital) for kind, vital in data.vitals.items()}
+    where = {start: index for index, start in enumerate(trend.starts) if trend.rows[index]}
+    for start in sorted({*where, *(start for by_start in readings.values() for start in by_start)}):
+        index = where.get(start)
+        shares = (*(trend.shares[emotion] for emotion in EMOTIONS), trend.uncertain)
+        yield (
+            str(start),
+            *("" if index is None else f"{values[index] or 0:.0%}" for values in shares),
+            "" if index is None else str(trend.rows[index]),
+            *(readings.get(kind, {}).get(start, "") for kind in TREND_VITALS),
+        )
+
+
+def _by_start(vital: VitalTrend) -> dict[int, str]:
+    cells = zip(vital.starts, vital.mean, vital.least, vital.most, strict=True)
+    return {start: f"{mean:.0f} ({least:.0f}–{most:.0f})" for start, mean, least, most in cells if mean is not None}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)

@@ -1,0 +1,69 @@
+"""Tidy CSV files of a range or of sessions, in one zip."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from edge_agent.store.export import export_csv
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import FileResponse, Response
+from starlette.background import BackgroundTask
+
+from dashboard.api import EpochMs
+from dashboard.pages import render
+from dashboard.services import AccountDep, ReaderDep, ServicesDep
+from edge_agent import clock
+from edge_agent.errors import StoreError
+
+router = APIRouter(tags=["export"])
+
+
+@router.get("/export", include_in_schema=False)
+def export_page(request: Request, reader: ReaderDep) -> Response:
+    """Offer what can be taken along, and explain its columns."""
+    return render(request, "export.html", sessions=reader.session_list(), span=reader.span())
+
+
+@router.get("/export/download", include_in_schema=False)
+@router.get("/api/v1/export", response_class=FileResponse)
+def download(
+    services: ServicesDep,
+    account: AccountDep,
+    session: Annotated[list[int] | None, Query(description="Only these sessions")] = None,
+    start: Annotated[EpochMs | None, Query(description="Only from here on")] = None,
+    end: Annotated[EpochMs | None, Query(description="Only before this")] = None,
+) -> Response:
+    """Send a zip of expression, vital, episode, marker, session and participant as CSV, with ``datapackage.json``."""
+    if start is not None and end is not None and end <= start:
+        raise HTTPException(422, f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.")
+    unknown = set(session or ()) - {known.id for known in services.reader.session_list()}
+    if unknown:
+        raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
+    folder = tempfile.TemporaryDirectory(prefix="affect-edge-export-")
+    try:
+        file = _zip(services.options.database, Path(folder.name), session, start, end)
+    except BaseException:
+        folder.cleanup()
+        raise
+    services.accounts.record(account.name, "export", f"sessions={session or 'all'} start={start} end={end}")
+    name = f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}.zip"
+    return FileResponse(file, media_type="application/zip", filename=name, background=BackgroundTask(folder.cleanup))
+
+
+def _zip(database: Path, folder: Path, sessions: list[int] | None, start: int | None, end: int | None) -> Path:
+    """Write the CSV files into ``folder`` and pack them; health data stay in a private temporary folder meanwhile."""
+    files = export_csv(database, folder / "csv", sessions=sessions, start_ms=start, end_ms=end)
+    target = folder / "export.zip"
+    try:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for file in files:
+                archive.write(file, file.name)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: the export cannot be written ({error.strerror}). Free space there, or choose a shorter range."
+        ) from error
+    return target

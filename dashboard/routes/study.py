@@ -1,0 +1,160 @@
+"""Participants, consent and sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import RedirectResponse, Response
+
+from dashboard.api import SessionModel
+from dashboard.pages import render
+from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
+from edge_agent.domain import Purpose, Session
+from edge_agent.errors import StudyError
+
+router = APIRouter(tags=["study"])
+_STUDY = "/study"
+CONSENT_VERSION = "1"  # of templates/_consent_text.html; records name the version that was agreed to
+
+CodeField = Annotated[str, Form(max_length=100)]
+
+
+@router.get(_STUDY, include_in_schema=False)
+def study_page(request: Request, services: ServicesDep) -> Response:
+    """Show participants, their consent, and sessions."""
+    return _page(request, services)
+
+
+@router.post("/study/participants", include_in_schema=False)
+def create_participant(request: Request, services: ServicesDep, account: AccountDep, code: CodeField = "") -> Response:
+    """Add a participant under the code given, or one that is made up."""
+    try:
+        participant = services.study.create_participant(code.strip() or None)
+    except StudyError as error:
+        return _page(request, services, str(error))
+    services.accounts.record(account.name, "participant_create", participant.code)
+    return RedirectResponse(f"/study/participants/{participant.code}/consent", 303)
+
+
+@router.get("/study/participants/{code}/consent", include_in_schema=False)
+def consent_page(request: Request, study: StudyDep, code: str) -> Response:
+    """Show the text that a participant agrees to."""
+    return _consent_page(request, study.has_consent(code), code)
+
+
+@router.post("/study/participants/{code}/consent", include_in_schema=False)
+def give_consent(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: str,
+    agreed: Annotated[str, Form(max_length=10)] = "",
+    text_version: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Record that the participant agreed to the text that was shown."""
+    if agreed != "yes" or text_version != CONSENT_VERSION:
+        problem = "Tick the box once the participant has read this text and agreed; nothing was recorded."
+        return _consent_page(request, services.study.has_consent(code), code, problem)
+    services.study.give_consent(code, CONSENT_VERSION)
+    services.accounts.record(account.name, "consent_give", code)
+    return RedirectResponse(_STUDY, 303)
+
+
+@router.post("/study/participants/{code}/withdraw", include_in_schema=False)
+def withdraw_consent(request: Request, services: ServicesDep, account: AccountDep, code: str) -> Response:
+    """Record that the participant withdrew."""
+    try:
+        services.study.withdraw_consent(code)
+    except StudyError as error:
+        return _page(request, services, str(error))
+    services.accounts.record(account.name, "consent_withdraw", code)
+    return RedirectResponse(_STUDY, 303)
+
+
+@router.post("/study/sessions", include_in_schema=False)
+def start_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    participant: CodeField = "",
+    purpose: Annotated[str, Form(max_length=40)] = "",
+    name: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Open a session now and lead to the live page, where its markers are set."""
+    try:
+        session = services.study.start_session(participant, _purpose(purpose), name)
+    except StudyError as error:
+        return _page(request, services, str(error))
+    services.accounts.record(account.name, "session_start", str(session.id))
+    return RedirectResponse("/live", 303)
+
+
+@router.post("/study/sessions/end", include_in_schema=False)
+def end_session(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """Close the open session now."""
+    try:
+        session = services.study.end_session()
+    except StudyError as error:
+        return _page(request, services, str(error))
+    services.accounts.record(account.name, "session_end", str(session.id))
+    return RedirectResponse(_STUDY, 303)
+
+
+@router.get("/study/sessions/{number}", include_in_schema=False)
+def session_page(request: Request, reader: ReaderDep, study: StudyDep, number: int) -> Response:
+    """Show one session and its markers."""
+    session = _find(reader.session_list(), number)
+    return render(request, "session.html", session=session, markers=study.markers(number))
+
+
+@router.get("/api/v1/sessions")
+def get_sessions(reader: ReaderDep) -> list[SessionModel]:
+    """List all sessions, newest first."""
+    return [SessionModel.of(session) for session in reader.session_list()]
+
+
+def _page(request: Request, services: Services, problem: str = "") -> Response:
+    study, reader = services.study, services.reader
+    consents = study.consents()
+    participants = study.participants()
+    ready = [p.code for p in participants if p.code in consents and consents[p.code].withdrawn_ms is None]
+    return render(
+        request,
+        "study.html",
+        status_code=409 if problem else 200,
+        problem=problem,
+        participants=participants,
+        consents=consents,
+        ready=ready,
+        sessions=reader.session_list(),
+        counts=reader.session_counts(),
+        open_session=study.open_session(),
+        purposes=services.options.purposes,
+    )
+
+
+def _consent_page(request: Request, has_consent: bool, code: str, problem: str = "") -> Response:
+    return render(
+        request,
+        "consent.html",
+        status_code=409 if problem else 200,
+        code=code,
+        has_consent=has_consent,
+        text_version=CONSENT_VERSION,
+        problem=problem,
+    )
+
+
+def _purpose(text: str) -> Purpose:
+    try:
+        return Purpose(text)
+    except ValueError as error:
+        raise StudyError(f"Purpose {text!r} is not known. Choose one of: {', '.join(Purpose)}.") from error
+
+
+def _find(sessions: list[Session], number: int) -> Session:
+    found = next((session for session in sessions if session.id == number), None)
+    if found is None:
+        raise HTTPException(404)
+    return found

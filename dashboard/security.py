@@ -1,0 +1,146 @@
+"""What guards every answer and every change: response headers, same-origin check, attempt limit, safe redirects."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge_agent.clock import boot_seconds
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": with that, browsers send "Origin: null" with our own forms.
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware: puts ``HEADERS`` on every answer and keeps health data out of caches unless a route says so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and add the headers to what comes back."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuse changes that a page of another origin asks for (cross-site request forgery).
+
+    Browsers say where a request comes from in ``Sec-Fetch-Site`` and ``Origin``; programs that send neither carry no
+    cookie that a foreign page could misuse.
+
+    Raises:
+        HTTPException: 403 when the request comes from elsewhere.
+    """
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    if site in {"same-origin", "none"}:
+        return
+    if site is None and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
+        return
+    raise HTTPException(
+        403, "This request came from another page, so nothing was changed. Open the dashboard itself and try again."
+    )
+
+
+def safe_next(target: str | None, default: str = "/") -> str:
+    """Return ``target`` when it is a path of this dashboard, else ``default``, so that a link cannot lead elsewhere."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return default
+    if "\\" in target or any(ord(character) < 32 or ord(character) == 127 for character in target):
+        return default
+    return target
+
+
+class AttemptLimiter:
+    """Counts attempts per network address, so that passwords and codes cannot be guessed.
+
+    An attempt is counted before it is checked: several at once cannot slip past. IPv6 addresses count per /64, which
+    is what one machine gets. Kept in memory and bounded; a restart forgives.
+
+    Args:
+        limit: attempts in a window.
+        window_s: length of the window in seconds.
+        addresses: most addresses remembered; the oldest is forgotten.
+        clock: seconds, never going back.
+    """
+
+    def __init__(
+        self,
+        limit: int = 5,
+        window_s: float = 300.0,
+        addresses: int = 1000,
+        clock: Callable[[], float] = boot_seconds,
+    ) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._addresses = addresses
+        self._clock = clock
+        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def attempt(self, address: str) -> int:
+        """Count an attempt; return 0 when it may go on, else the seconds to wait (such an attempt is not counted)."""
+        key, now = _group(address), self._clock()
+        with self._lock:
+            times = self._seen.setdefault(key, deque())
+            self._seen.move_to_end(key)
+            while len(self._seen) > self._addresses:
+                self._seen.popitem(last=False)
+            while times and now - times[0] >= self._window_s:
+                times.popleft()
+            if len(times) >= self._limit:
+                return max(1, round(self._window_s - (now - times[0])))
+            times.append(now)
+            return 0
+
+    def forgive(self, address: str) -> None:
+        """Forget the attempts of an address, after a right one."""
+        with self._lock:
+            self._seen.pop(_group(address), None)
+
+
+def _group(address: str) -> str:
+    """Return what is counted together: the address itself, or the /64 network of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

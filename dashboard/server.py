@@ -1,0 +1,133 @@
+"""Listening and stopping: a socket that is bound before anything is promised, and an end within three seconds."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from types import FrameType
+
+import uvicorn
+
+from dashboard.app import create_app
+from dashboard.auth import create_login_link, ensure_setup_code
+from dashboard.services import Services
+from dashboard.settings import DashboardOptions, check_exposure
+from edge_agent.errors import ConfigError, ServerError
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 2
+
+
+class DashboardServer(uvicorn.Server):
+    """uvicorn, which also tells the open event streams that the end has come; else it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's name
+        """Stop on SIGINT and SIGTERM; a second SIGINT does not wait.
+
+        uvicorn's own also notes the signal to raise it again at the end, which would turn an orderly stop into a
+        death by signal; this one ends with exit code 0.
+        """
+        self._services.stopping.set()
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; print the address and, where needed, how to get in.
+
+    Args:
+        options: what to serve and where.
+        with_login_link: print an address that logs in its first visitor.
+
+    Raises:
+        ConfigError: the address is open to the network without TLS, or the certificate cannot be used.
+        ServerError: the port is taken or not permitted.
+        StoreError: the database cannot be used.
+    """
+    check_exposure(options)
+    with listen(options.host, options.port) as listener:
+        app = create_app(options)
+        services: Services = app.state.services
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # nobody may choose the address that attempts are counted for
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            ssl_certfile=options.certificate,
+            ssl_keyfile=options.key,
+        )
+        _load_certificate(config, options)
+        _greet(options, with_login_link)
+        DashboardServer(config, services).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the address before anything else is done.
+
+    Raises:
+        ServerError: it is taken, not permitted, or not an address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ServerError(
+            f"dashboard.host = {host!r}: no such address ({error.strerror}). Give one of this machine."
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)  # taken ports may show only here
+    except OSError as error:
+        listener.close()
+        raise ServerError(_why_not(host, port, error)) from error
+    return listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            cure = f"is taken by another program. Stop that one, or choose another port, such as --port {port + 1}."
+        case errno.EACCES:
+            cure = "needs more rights: ports below 1024 belong to the system. Choose another, such as --port 8080."
+        case errno.EADDRNOTAVAIL:
+            cure = "is no address of this machine. Choose --host 127.0.0.1, or --host 0.0.0.0 for all of them."
+        case _:
+            cure = f"cannot be listened on ({error.strerror})."
+    return f"Port {port} on {host} {cure}"
+
+
+def _load_certificate(config: uvicorn.Config, options: DashboardOptions) -> None:
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': cannot be used "
+            f"({error.strerror or error}). Both must be PEM files that belong together and that {_me()} may read."
+        ) from error
+
+
+def _greet(options: DashboardOptions, with_login_link: bool) -> None:
+    if with_login_link:
+        address = options.address + create_login_link(options.database)
+        print(f"Dashboard: {address}  (logs in its first visitor, once)", flush=True)
+        return
+    print(f"Dashboard: {options.address}", flush=True)
+    code = ensure_setup_code(options.database)
+    if code is not None:
+        print(f"Setup code: {code}  (asked for once, when the first account is made)", flush=True)
+
+
+def _me() -> str:
+    return f"user {os.getuid()}"

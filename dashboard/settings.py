@@ -1,0 +1,108 @@
+"""What the dashboard needs to know to serve: the values it takes from the configuration, and what it refuses to do."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.config import Settings
+from edge_agent.domain import Purpose
+from edge_agent.errors import ConfigError
+from edge_agent.live import SOCKET_NAME
+from edge_agent.store.schema import DATABASE_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardOptions:
+    """The dashboard's own part of the configuration.
+
+    Attributes:
+        data: folder of the database and of the agent's live socket.
+        device: name of this appliance, shown on every page.
+        host: address to listen on.
+        port: port to listen on.
+        certificate: TLS certificate (PEM), or ``None`` for plain HTTP on this machine only.
+        key: private key of the certificate.
+        session_hours: hours until a login ends.
+        purposes: purposes offered when a session is started.
+        outbox_rows: messages about sessions that wait for the broker at the most.
+    """
+
+    data: Path
+    device: str = "affect-edge"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    certificate: Path | None = None
+    key: Path | None = None
+    session_hours: int = 12
+    purposes: tuple[Purpose, ...] = tuple(Purpose)
+    outbox_rows: int = 50_000
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.data / DATABASE_NAME
+
+    @property
+    def live_socket(self) -> Path:
+        """The agent's live feed."""
+        return self.data / SOCKET_NAME
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether pages are served over TLS."""
+        return self.certificate is not None
+
+    @property
+    def address(self) -> str:
+        """What to type into a browser on this machine."""
+        scheme = "https" if self.is_secure else "http"
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def options_from(settings: Settings, data: Path | None = None) -> DashboardOptions:
+    """Take the dashboard's values out of the whole configuration; ``data`` (from ``--data``) wins over the file."""
+    section = settings.dashboard
+    return DashboardOptions(
+        data=(data or settings.data.folder).expanduser(),
+        device=settings.device.name,
+        host=section.host,
+        port=section.port,
+        certificate=section.certificate,
+        key=section.key,
+        session_hours=section.session_hours,
+        purposes=section.purposes,
+        outbox_rows=settings.mqtt.outbox_rows,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_exposure(options: DashboardOptions) -> None:
+    """Refuse to send passwords and health data over a network in the clear.
+
+    Raises:
+        ConfigError: the address is reachable from other machines and no certificate is given, or a file of it is
+            missing.
+    """
+    for name, file in (("certificate", options.certificate), ("key", options.key)):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"dashboard.{name} = '{file}': no such file. Give the path of a PEM file.")
+    if options.is_secure or is_loopback(options.host):
+        return
+    raise ConfigError(
+        f"dashboard.host = {options.host!r} is reachable from other machines; without TLS passwords and health data "
+        "would cross the network unencrypted. Give dashboard.certificate and dashboard.key (a self-signed pair: "
+        "openssl req -x509 -newkey rsa:3072 -nodes -days 825 -subj /CN=affect-edge -keyout key.pem -out cert.pem), "
+        f"or listen on 127.0.0.1 and reach it with: ssh -L {options.port}:127.0.0.1:{options.port} USER@THIS-MACHINE"
+    )

@@ -1,0 +1,82 @@
+// The bar of the open session: condition buttons, notes, end. Everything is stamped by the device when it arrives.
+
+import { localTime } from "./page.js";
+
+const USUAL = ["neutral", "happiness", "anger"];
+const byId = (id) => document.getElementById(id);
+
+async function ask(path, body) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(path, options);
+  if (answer.status === 401) window.location.reload();
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.detail);
+  return content;
+}
+
+/** Show the open session (the SessionState of the API) and bind its controls; returns {refresh}. */
+export function bindSession(initial) {
+  let state = initial;
+
+  const say = (text) => {
+    byId("session-said").textContent = text;
+  };
+
+  const act = async (path, body, done) => {
+    try {
+      state = await ask(path, body);
+      show();
+      if (done) say(done);
+    } catch (error) {
+      say(error.message);
+    }
+  };
+
+  const mark = (kind, label, done) => act("/api/v1/session/markers", { kind, label }, done);
+
+  const toggle = (label) =>
+    state.condition === label ? mark("stimulus_end", label, `${label} ended`) : mark("stimulus_start", label, `${label} started`);
+
+  function show() {
+    byId("session-bar").hidden = state.session === null;
+    if (state.session === null) return;
+    const { name, id, participant, purpose, start, simulated } = state.session;
+    byId("session-name").textContent = name || `Session ${id}`;
+    byId("session-facts").textContent =
+      `${participant}, ${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${state.markers.length} markers`;
+    const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
+    const labels = [...new Set([...USUAL, ...used])];
+    const focused = document.activeElement?.dataset?.condition;
+    byId("conditions").replaceChildren(...labels.map(conditionButton));
+    if (focused !== undefined) byId("conditions").querySelector(`[data-condition="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  function conditionButton(label) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button-quiet";
+    button.dataset.condition = label;
+    button.textContent = label;
+    button.setAttribute("aria-pressed", String(state.condition === label));
+    button.addEventListener("click", () => toggle(label));
+    return button;
+  }
+
+  const bindText = (formId, inputId, use) => {
+    byId(formId).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const input = byId(inputId);
+      const text = input.value.trim();
+      if (text) use(text);
+      input.value = "";
+    });
+  };
+
+  bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label, `${label} started`));
+  bindText("note-form", "note", (label) => mark("note", label, "Note added"));
+  byId("session-end").addEventListener("click", () => {
+    if (window.confirm("End the session now?")) act("/api/v1/session/end", {}, "The session has ended");
+  });
+  show();
+  return { refresh: () => act("/api/v1/session") };
+}
