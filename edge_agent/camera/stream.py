@@ -43,9 +43,10 @@ class StreamCamera(LiveCamera):
 def without_password(address: str) -> str:
     """Return an address as it may be shown: a password in it is replaced by an ellipsis."""
     start, _, rest = address.partition("://")
-    login, at, host = rest.rpartition("@")
+    end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    login, at, host = rest[:end].rpartition("@")
     user, colon, _password = login.partition(":")
-    return f"{start}://{user}{':…' if colon else ''}{at}{host}"
+    return f"{start}://{user}{':…' if colon else ''}{at}{host}{rest[end:]}"
 
 
 def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:

@@ -1,0 +1,171 @@
+"""The demo camera: a schedule to rely on, pictures that hold what it says, one look for one seed."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent import clock
+from edge_agent.camera.demo import PORTRAITS, SERIOUS, SMILING, DemoCamera, load_portrait, shown_at
+from edge_agent.errors import CameraError, CameraReason
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[DemoCamera]:
+    with DemoCamera(width=640, height=480, fps=15) as opened:
+        yield opened
+
+
+def moments(end: float, step: float) -> list[float]:
+    return [float(at) for at in np.arange(0, end, step)]
+
+
+def test_the_schedule_is_twelve_seconds_of_each_portrait_with_two_empty_between() -> None:
+    for turn in range(3):
+        start = 28.0 * turn
+        assert {shown_at(start + at) for at in moments(12, 0.5)} == {SMILING}
+        assert {shown_at(start + 12 + at) for at in moments(2, 0.25)} == {None}
+        assert {shown_at(start + 14 + at) for at in moments(12, 0.5)} == {SERIOUS}
+        assert {shown_at(start + 26 + at) for at in moments(2, 0.25)} == {None}
+
+
+def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(camera: DemoCamera) -> None:
+    heights = []
+    for at in moments(280, 0.1):
+        if shown_at(at) is None:
+            continue
+        view = camera.view_at(at)
+        face = view.face * 480
+        heights.append(face)
+        home = 0.0 if shown_at(at) == SMILING else 7.0
+        x, y = 320 + (home - view.x) * face, 240 - view.y * face
+        reach = face * 0.75  # half a face and the way its corners move when it tilts
+        assert reach < x < 640 - reach
+        assert reach < y < 480 - reach
+    assert 90 < min(heights) < 130
+    assert 200 < max(heights) < 260
+
+
+def test_between_two_portraits_nobody_is_in_the_picture_for_most_of_a_second(camera: DemoCamera) -> None:
+    for start in (12.0, 26.0, 40.0, 54.0):
+        for at in moments(0.6, 0.05):
+            view = camera.view_at(start + 0.7 + at)
+            half_width = 640 / (2 * view.face * 480)
+            assert all(abs(home - view.x) > half_width for home in (0.0, 7.0))
+
+
+def test_the_view_never_jumps(camera: DemoCamera) -> None:
+    for at in moments(56, 1 / 30):
+        here, next_frame = camera.view_at(at), camera.view_at(at + 1 / 30)
+        assert abs(here.x - next_frame.x) < 0.4
+        assert abs(here.y - next_frame.y) < 0.02
+        assert abs(here.light - next_frame.light) < 0.05
+        assert abs(here.face - next_frame.face) < 0.01
+
+
+def test_disturbances_are_mild_and_short(camera: DemoCamera) -> None:
+    views = [camera.view_at(at) for at in moments(280, 0.1)]
+    assert all(0.5 < view.light < 1.15 and 0.15 < view.blur < 2.2 and abs(view.tilt) <= 4 for view in views)
+    assert max(view.blur for view in views) > 1.5
+    assert sum(view.light < 0.8 for view in views) / len(views) < 0.12
+
+
+def test_the_same_seed_shows_the_same_and_another_one_differs(camera: DemoCamera) -> None:
+    same, other = (DemoCamera(width=640, height=480, fps=15, seed=seed) for seed in (1, 2))
+    for at in (0.0, 8.3, 12.9, 20.0):
+        assert np.array_equal(camera.picture_at(at), same.picture_at(at))
+    assert not np.array_equal(camera.picture_at(3.0), other.picture_at(3.0))
+    assert same.view_at(3.0).face != other.view_at(3.0).face
+
+
+def test_the_portraits_themselves_are_what_is_seen(camera: DemoCamera) -> None:
+    """Undo the view: what lies where the face should be looks like the face of the photograph."""
+    for portrait, at in ((PORTRAITS[0], 2.0), (PORTRAITS[1], 17.0)):
+        _portrait, photograph = load_portrait(portrait)
+        view = camera.view_at(at)
+        face = view.face * 480
+        angle = math.radians(view.tilt)
+        right, down = (7.0 * (portrait.name == SERIOUS) - view.x) * face, -view.y * face
+        x = 320 + right * math.cos(angle) + down * math.sin(angle)
+        y = 240 - right * math.sin(angle) + down * math.cos(angle)
+        undo = cv2.getRotationMatrix2D((x, y), -view.tilt, portrait.face_height / face)
+        undo += np.array([[0, 0, portrait.face_x - x], [0, 0, portrait.face_y - y]])
+        height, width, _channels = photograph.shape
+        undone = cv2.warpAffine(camera.picture_at(at), undo, (width, height))
+        reach = int(0.4 * portrait.face_height)
+        left, top = int(portrait.face_x) - reach, int(portrait.face_y) - reach
+        window = (slice(top, top + 2 * reach), slice(left, left + 2 * reach))
+        alike = np.corrcoef(undone[window].ravel(), photograph[window].ravel())[0, 1]
+        assert alike > 0.96
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 120), (1280, 720), (480, 640), (641, 479)])
+def test_any_size_can_be_asked_for(width: int, height: int) -> None:
+    demo = DemoCamera(width=width, height=height, fps=15)
+    picture = demo.picture_at(2.0)
+    assert picture.shape == (height, width, 3)
+    assert picture.dtype == np.uint8
+    assert picture.flags.c_contiguous
+    assert picture.std() > 20
+
+
+def test_frames_follow_the_clock_and_say_that_they_are_simulated(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), DemoCamera(width=160, height=120, fps=100, rotate=90) as camera:
+        frames = [camera.read() for _ in range(5)]
+    assert camera.simulated
+    assert camera.name == "demo"
+    assert frames[0].image.shape == (160, 120, 3)
+    assert frames[-1].at.seconds_since(camera.started) < 12
+    assert camera.started <= frames[0].at <= clock.now()
+    assert [line for line in caplog.messages if "shows" in line] == ["demo camera shows astronaut"]
+    with pytest.raises(CameraError, match="the camera was closed"):
+        camera.read()
+
+
+def test_closing_ends_the_wait_for_the_next_frame() -> None:
+    camera = DemoCamera(width=160, height=120, fps=0.01)
+    camera.read()
+    threading.Timer(0.05, camera.close).start()
+    with pytest.raises(CameraError, match="the camera was closed"):
+        camera.read()
+
+
+def test_the_packages_with_the_portraits_are_found_but_never_imported() -> None:
+    code = (
+        "import sys; from edge_agent.camera.demo import DemoCamera; DemoCamera(width=160, height=120, fps=5).read();"
+        "print([name for name in ('skimage', 'matplotlib', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("missing", ["skimage", "matplotlib"])
+def test_a_missing_package_names_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    with pytest.raises(CameraError, match=rf"package {missing} is missing") as caught:
+        DemoCamera(width=160, height=120, fps=5)
+    assert caught.value.reason is CameraReason.NOT_FOUND
+    assert caught.value.cure == 'Install it: pip install "affect-edge[demo]".'
+
+
+def test_a_package_without_its_picture_names_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = ModuleSpec("skimage", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(CameraError, match=r"astronaut\.png"):
+        load_portrait(PORTRAITS[0])
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "astronaut.png").write_bytes(b"no picture")
+    with pytest.raises(CameraError, match=r"astronaut\.png"):
+        load_portrait(PORTRAITS[0])
