@@ -19,7 +19,7 @@ from training.faces.labels import Picture
 from training.faces.photographs import Faces, Photographs, join
 from training.recipe import Section
 
-GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4), (4, 6))
+GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
 
 
 class Composition(Section):
@@ -89,11 +89,11 @@ class Composer:
             borderMode=cv2.BORDER_TRANSPARENT,
         )
         height, width = picture.shape[:2]
-        corners = np.array([(0, 0), (width, 0), (0, height), (width, height)]) @ matrix[:, :2].T + matrix[:, 2]
-        left, top = corners.min(axis=0)
-        right, bottom = corners.max(axis=0)
+        corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ matrix[:, :2].T + matrix[:, 2]
+        mask = np.zeros((self._height, self._width), dtype=np.uint8)
+        cv2.fillConvexPoly(mask, np.rint(corners).astype(np.int32), 1)
         above = faces.moved(matrix).within(0, 0, self._width, self._height)
-        return scene, join([behind.behind(left, top, right, bottom), above])
+        return scene, join([behind.behind(mask), above])
 
     def _placement(self, picture: Picture, faces: Faces, random: np.random.Generator) -> NDArray[np.float64]:
         height, width = picture.shape[:2]

@@ -12,12 +12,10 @@ from edge_agent.vision.detector import Candidates
 from training.faces.photographs import Faces
 from training.faces.teacher import overlaps
 
-FOUND = 0.4
+FOUND = 0.5
 """A face is found by a detection with at least this intersection over union."""
 TOUCHED = 0.3
 """A detection is false when its intersection over union with every face and ignored region is below this."""
-IN_IGNORED = 0.5
-"""… and less than this share of it lies in each ignored region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +132,7 @@ def _is_false(box: NDArray[np.float32], there: Faces, excused: NDArray[np.bool_]
     overlap = overlaps(_sized(box[None])[0], _sized(there.boxes))
     if (overlap[~excused] >= TOUCHED).any():
         return False
-    low, high = np.maximum(box[:2], there.boxes[:, :2]), np.minimum(box[2:], there.boxes[:, 2:])
-    inside = np.clip(high - low, 0, None).prod(axis=1) / (box[2:] - box[:2]).prod()
-    return None if (excused & ((overlap >= TOUCHED) | (inside >= IN_IGNORED))).any() else True
+    return None if (overlap[excused] >= TOUCHED).any() else True
 
 
 def _sized(boxes: NDArray[np.float32]) -> NDArray[np.float64]:

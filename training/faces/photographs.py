@@ -19,6 +19,8 @@ Floats = NDArray[np.float32]
 HIDDEN = 0.2
 """A face of which less than this share is in sight is no face any more; up to `SEEN` it is ignored."""
 SEEN = 0.55
+COVERED = 0.15
+"""A face of which more than this share is covered by something is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,15 @@ class Faces:
         kept = Faces(np.where(ignore[:, None], cut, self.boxes).astype(np.float32), self.points, ignore)
         return kept.take(seen >= HIDDEN)
 
-    def behind(self, left: float, top: float, right: float, bottom: float) -> Faces:
-        """What a picture laid over them leaves: those that it may cover, by its upright bounds, are ignored."""
-        covered = self.share_in(left, top, right, bottom)
-        return Faces(self.boxes, self.points, self.ignore | (covered > 0.15))
+    def behind(self, mask: NDArray[np.uint8]) -> Faces:
+        """Those in sight when something is laid over the scene where ``mask`` (height × width) is not 0."""
+        covered = np.zeros(len(self), dtype=np.float32)
+        limit = mask.shape[::-1] * 2
+        for i, (left, top, right, bottom) in enumerate(np.clip(self.boxes, 0, limit).astype(int)):
+            part = mask[top : bottom + 1, left : right + 1]
+            covered[i] = np.count_nonzero(part) / max(part.size, 1)
+        kept = Faces(self.boxes, self.points, self.ignore | (covered > COVERED))
+        return kept.take(covered <= 1 - HIDDEN)
 
     def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
         """The share of each box that lies in a rectangle."""

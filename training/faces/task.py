@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from training.faces.compose import Composer, Composition
 from training.faces.judge import judge
 from training.faces.labels import Picture
 from training.faces.loss import DetectorLoss, Weights
-from training.faces.photographs import Faces, Photographs
+from training.faces.photographs import Photographs
 from training.faces.targets import Targets, assign
 from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
 from training.recipe import Recipe, Section
@@ -86,12 +87,18 @@ class DetectorTask:
         return self._recipe.data.scenes // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Scenes (float32 N×3×H×W) and their targets: state N×cells, boxes N×cells×4, points N×cells×10."""
+        """Scenes (float32 N×3×H×W) and their targets: state N×cells, boxes N×cells×4, points N×cells×10.
+
+        A thread makes the next batch while the network learns from this one.
+        """
         random = np.random.default_rng([int(torch.randint(2**31, (1,), generator=generator)), epoch])
-        size = self._recipe.schedule.batch
-        for _ in range(self.steps_per_epoch):
-            numbers = random.choice(len(self._learn), size, p=self._learn.weights)
-            yield self._batch([self._composer.scene(int(number), random) for number in numbers])
+        with ThreadPoolExecutor(1) as worker:
+            following = worker.submit(self._next_batch, random)
+            for left in range(self.steps_per_epoch - 1, -1, -1):
+                batch = following.result()
+                if left:
+                    following = worker.submit(self._next_batch, random)
+                yield batch
 
     def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.loss.DetectorLoss`."""
@@ -104,8 +111,10 @@ class DetectorTask:
         judged = judge(predict(module, self._held_back.pictures, self._recipe.network), self._held_back.faces)
         return judged.at(0.5).figures()
 
-    def _batch(self, scenes: Sequence[tuple[Picture, Faces]]) -> Sequence[Tensor]:
+    def _next_batch(self, random: np.random.Generator) -> Sequence[Tensor]:
         network = self._recipe.network
+        numbers = random.choice(len(self._learn), self._recipe.schedule.batch, p=self._learn.weights)
+        scenes = [self._composer.scene(int(number), random) for number in numbers]
         targets = [assign(faces, network.width, network.height) for _, faces in scenes]
         pictures = np.stack([scene[:, :, ::-1] for scene, _ in scenes])
         return as_input(pictures), *(

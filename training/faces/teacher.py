@@ -4,11 +4,12 @@ YuNet is asked at three sizes of each picture and of its mirror image. Where the
 the mean box and points of the answers; where only one answer speaks of a face, or all are unsure, the region is
 marked to be ignored, so that neither the student nor its judge learns from the teacher's doubts.
 
-    python -m training.faces.teacher --detector face_detection_yunet.onnx --out FOLDER photographs.zip …
+    python -m training.faces.teacher --detector YUNET.onnx --out FOLDER ARCHIVE.zip:test=0.18,valid=0.07 …
 
 Each archive is unpacked to a folder of its name in FOLDER, which gets a `labels.csv` (see `training.faces.labels`).
 An archive may bring its own `boxes.csv` (file, label, xmin, ymin, xmax, ymax): heads that the teacher does not
-confirm are ignored regions. Pictures are parted by a hash of their names.
+confirm are ignored regions. Pictures are parted by a hash of their names, in the shares given behind the archive;
+those that look nearly like one of the part `test` are left out of the others.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from edge_agent.domain import Box
 from training.errors import DataError
+from training.faces.copies import without_copies
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture, write_labels
 from training.faces.measure_template import MIRROR
 
@@ -139,8 +141,8 @@ def _box(values: NDArray[np.float64]) -> Box:
 class Shares:
     """Which share of an archive's pictures is kept from training: ``test`` to judge, ``valid`` to choose."""
 
-    test: float
-    valid: float
+    test: float = 0.0
+    valid: float = 0.05
 
     def part(self, name: str) -> str:
         """The part of a picture by the hash of its name, the same on every machine."""
@@ -148,6 +150,26 @@ class Shares:
         if place < self.test:
             return "test"
         return "valid" if place < self.test + self.valid else "train"
+
+
+def parse_archive(text: str) -> tuple[Path, Shares]:
+    """``ARCHIVE.zip:test=0.18,valid=0.07``; a share that is not named keeps its default.
+
+    Raises:
+        argparse.ArgumentTypeError: something else stands behind the colon.
+    """
+    path, _, rest = text.partition(".zip:")
+    if not rest:
+        return Path(text), Shares()
+    pairs = [part.partition("=") for part in rest.split(",")]
+    try:
+        given = {name: float(share) for name, _, share in pairs}
+        shares = Shares(**given)
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{rest!r} is not such as test=0.18,valid=0.07") from error
+    if min(shares.test, shares.valid) < 0 or shares.test + shares.valid >= 1:
+        raise argparse.ArgumentTypeError(f"{rest!r} leaves nothing to learn from; the shares must sum to less than 1")
+    return Path(f"{path}.zip"), shares
 
 
 def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) -> list[LabelledPicture]:
@@ -185,16 +207,18 @@ def _heads(path: Path) -> dict[str, list[LabelledFace]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archives", type=Path, nargs="+", help="zip archives of photographs")
+    parser.add_argument("archives", type=parse_archive, nargs="+", help="zip archives, each with the shares kept back")
     parser.add_argument("--detector", type=Path, required=True, help="YuNet ONNX file")
     parser.add_argument("--out", type=Path, required=True, help="folder to unpack into and to label")
-    parser.add_argument("--test", type=float, default=0.0, help="share of the pictures kept to judge the model")
-    parser.add_argument("--valid", type=float, default=0.05, help="share kept to choose the score threshold")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     teacher = Teacher(arguments.detector)
-    shares = Shares(arguments.test, arguments.valid)
-    pictures = [p for archive in arguments.archives for p in label_archive(teacher, archive, arguments.out, shares)]
+    pictures = [
+        picture
+        for archive, shares in arguments.archives
+        for picture in label_archive(teacher, archive, arguments.out, shares)
+    ]
+    pictures = without_copies(arguments.out, pictures)
     write_labels(arguments.out, pictures)
     log.info("%d pictures, %d faces", len(pictures), sum(not f.ignore for p in pictures for f in p.faces))
 
