@@ -113,10 +113,7 @@ def quantize(
     _require(_NEEDED_TO_TRAIN)
     train = fitter(recipe_kind(recipe))
     folder = out if out is not None else Path("runs") / recipe.stem
-    if not (folder / "checkpoint.pt").exists():
-        raise RecipeError(
-            f"{folder}: holds no checkpoint.pt; train first with: python -m training fit --recipe {recipe}"
-        )
+    _refuse_unfinished(folder / "checkpoint.pt", recipe)
     typer.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is Limit.SMALL, resume=True)))
 
 
@@ -136,6 +133,16 @@ def _require(modules: tuple[str, ...]) -> None:
             f"this needs {', '.join(missing)}, which the appliance itself does not; "
             "install it with: pip install 'affect-edge[training]'"
         )
+
+
+def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:
+    from training.fit import epochs_left
+
+    command = f"python -m training fit --recipe {recipe} --out {checkpoint.parent}"
+    if not checkpoint.exists():
+        raise RecipeError(f"{checkpoint.parent}: holds no {checkpoint.name}; train first with: {command}")
+    if left := epochs_left(checkpoint):
+        raise RecipeError(f"{checkpoint}: {left} epochs are still to be done; go on with: {command} --resume")
 
 
 def _use_threads(threads: int | None) -> None:

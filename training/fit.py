@@ -14,7 +14,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +126,16 @@ def fit(task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool
     return Fitted(averaged, rows[-1], len(rows), sum(row["seconds"] for row in rows))
 
 
+def epochs_left(checkpoint: Path) -> int:
+    """How many epochs of its schedule a run has still to do.
+
+    Raises:
+        RecipeError: when there is no checkpoint, or it cannot be read.
+    """
+    held = _read_checkpoint(checkpoint)
+    return int(held["schedule"]["epochs"]) - len(held["rows"])
+
+
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split the parameters so that biases and batch norm are not decayed."""
     decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
@@ -228,10 +238,7 @@ def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[di
     if not path.exists():
         log.info("%s does not exist yet: the run begins at its first epoch", path)
         return []
-    try:
-        held = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
+    held = _read_checkpoint(path)
     if held["seed"] != seed or held["schedule"] != schedule.model_dump():
         raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")
     try:
@@ -244,6 +251,14 @@ def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[di
     rows: list[dict[str, float]] = held["rows"]
     log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
     return rows
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        held: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
+    return held
 
 
 def _sentence(row: Mapping[str, float]) -> str:

@@ -75,6 +75,22 @@ def test_quantize_before_any_training_says_how_to_train(
     assert "holds no checkpoint.pt; train first with: python -m training fit" in capsys.readouterr().err
 
 
+@NEEDS_EXTRA
+def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import torch
+
+    torch.save({"schedule": {"epochs": 24}, "rows": [{}] * 20}, tmp_path / "checkpoint.pt")
+
+    code = run(monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
+
+    assert code == 2
+    said = capsys.readouterr().err
+    assert "4 epochs are still to be done; go on with: python -m training fit" in said
+    assert "--resume" in said
+
+
 def test_wrong_use_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--limit", "tiny") == 2
 
