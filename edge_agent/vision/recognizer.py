@@ -137,7 +137,7 @@ def crop_face(image: Picture, face: Face, size: int) -> Picture:
 
 
 def open_recognizer(
-    expression_model: str = "expression",
+    expression_model: str = "expression-fast",
     detector_model: str = "face-detector",
     *,
     threads: int = 1,

@@ -99,7 +99,7 @@ def crops(size: int) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.timeout(900)  # the first run downloads the environment
 def test_the_committed_classifier_finds_the_same_labels_under_tflite_runtime(old_python: str, tmp_path: Path) -> None:
-    card = find_model("expression")
+    card = find_model("expression-fast")
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
     pictures = crops(classifier.size)
     np.save(tmp_path / "crops.npy", pictures)

@@ -138,13 +138,15 @@ def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> No
     ("options", "said"),
     [
         ({"expression_model": "face-detector"}, "of kind 'face-detector'; 'expression' is needed"),
-        ({"detector_model": "expression"}, "of kind 'expression'; 'face-detector' is needed"),
+        ({"detector_model": "expression-fast"}, "of kind 'expression'; 'face-detector' is needed"),
         ({"expression_model": "psychic"}, "there is no model 'psychic'"),
     ],
 )
 def test_a_model_in_the_wrong_place_is_refused(options: dict[str, str], said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        open_recognizer(options.get("expression_model", "expression"), options.get("detector_model", "face-detector"))
+        open_recognizer(
+            options.get("expression_model", "expression-fast"), options.get("detector_model", "face-detector")
+        )
 
 
 def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) -> None:
