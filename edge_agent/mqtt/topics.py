@@ -232,7 +232,7 @@ class HealthPayload(Payload):
     throttling: Throttling | None = Field(description="null: not a Raspberry Pi")
     cpu_percent: float = Field(ge=0, description="Of the agent, 100 for one core")
     load_1_minute: float = Field(ge=0)
-    disk: Disk
+    disk: Disk | None = Field(description="null: the data folder is gone")
     memory: Memory
     camera: CameraHealth
     recorder: RecorderHealth

@@ -1,0 +1,258 @@
+"""What the appliance says about itself, and what it tells systemd."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent import health
+from edge_agent.clock import Instant
+from edge_agent.health import (
+    Figures,
+    HealthMonitor,
+    Limits,
+    Machine,
+    SystemdNotifier,
+    Throttling,
+    ThrottlingProbe,
+    alarms,
+    is_fresh,
+    parse_throttled,
+    processor_temperature,
+)
+from edge_agent.mqtt.topics import HealthPayload
+
+AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
+WELL = Figures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
+COOL = Machine(uptime_s=600, temperature=50.0, throttling=None, disk_free_bytes=10**10, clock_synchronised=True)
+POWER_GOOD = Throttling(*[False] * 6)
+
+
+@dataclass(frozen=True)
+class Sensor:
+    current: float
+
+
+def names(figures: Figures = WELL, machine: Machine = COOL) -> list[str]:
+    return list(alarms(figures, machine, Limits()))
+
+
+def firmware(folder: Path, script: str) -> Path:
+    """A stand-in for the Raspberry Pi's command, which no other machine has."""
+    program = folder / "vcgencmd"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
+    program.chmod(0o755)
+    return program
+
+
+def answer_of(probe: ThrottlingProbe) -> Throttling | None:
+    deadline = time.monotonic() + 10
+    while (answer := probe.latest()) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answer
+
+
+def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> None:
+    monitor = HealthMonitor(tmp_path, "pi", "1.2.3")
+    report = json.loads(json.dumps(monitor.report(replace(WELL, outbox=7), AT)))
+    payload = HealthPayload.model_validate(report)
+    assert (payload.device, payload.version, payload.at) == ("pi", "1.2.3", "2026-11-20T08:12:00.250Z")
+    assert payload.memory.process_bytes > 1_000_000
+    assert payload.disk is not None
+    assert payload.disk.free_bytes > 0
+    assert (payload.camera.fps, payload.recorder.last_commit_age_seconds) == (15.0, 3.0)
+    assert (payload.mqtt.state, payload.mqtt.outbox) == ("connected", 7)
+    assert payload.uptime_seconds >= 0
+
+
+def test_a_healthy_appliance_has_no_alarm() -> None:
+    assert names() == []
+    assert names(Figures()) == []
+
+
+def test_alarms_stand_in_the_report_with_name_and_cure(tmp_path: Path) -> None:
+    monitor = HealthMonitor(tmp_path, "pi", "1", limits=Limits(disk_free_bytes=10**18))
+    found = {alarm["name"]: alarm["text"] for alarm in monitor.report(WELL, AT)["alarms"]}
+    assert "record.keep_days" in found["disk_low"]
+
+
+def test_a_data_folder_that_is_gone_is_an_alarm_and_no_crash(tmp_path: Path) -> None:
+    report = HealthMonitor(tmp_path / "gone", "pi", "1").report(WELL, AT)
+    assert HealthPayload.model_validate(report).disk is None
+    assert "disk_gone" in {alarm["name"] for alarm in report["alarms"]}
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "said"),
+    [
+        (replace(COOL, temperature=82.4), "hot", "82 °C"),
+        (replace(COOL, throttling=replace(POWER_GOOD, under_voltage=True)), "under_voltage", "power supply"),
+        (
+            replace(COOL, throttling=replace(POWER_GOOD, under_voltage_since_start=True)),
+            "was_under_voltage",
+            "Check power supply and cable",
+        ),
+        (replace(COOL, throttling=replace(POWER_GOOD, throttled=True)), "throttled", "slower"),
+        (replace(COOL, throttling=replace(POWER_GOOD, frequency_capped=True)), "throttled", "slower"),
+        (replace(COOL, disk_free_bytes=120_000_000), "disk_low", "120 MB"),
+        (replace(COOL, clock_synchronised=False), "clock_not_synchronised", "Connect to a network"),
+    ],
+)
+def test_what_the_machine_lacks_is_named_with_its_cure(machine: Machine, name: str, said: str) -> None:
+    assert names(machine=machine) == [name]
+    assert said in alarms(WELL, machine, Limits())[name]
+
+
+def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
+    assert names(machine=replace(COOL, clock_synchronised=False, uptime_s=20)) == []
+
+
+@pytest.mark.parametrize(
+    ("figures", "name", "said"),
+    [
+        (replace(WELL, frame_age_s=40.0), "frame_stale", "40 s"),
+        (replace(WELL, frame_age_s=40.0, camera_error="The camera is busy. Stop vlc."), "camera", "Stop vlc"),
+        (replace(WELL, waiting_s=200.0, queue_depth=9), "commit_stale", "200 s"),
+        (replace(WELL, waiting_s=200.0, store_error="disk full. Free some."), "store", "Free some"),
+        (replace(WELL, rows_dropped=3), "rows_dropped", "3 rows"),
+        (
+            replace(WELL, mqtt_state="unreachable", mqtt_state_s=61, mqtt_error="pi:1883: refused.", outbox=12),
+            "broker_away",
+            "12 messages wait for the MQTT broker (unreachable): pi:1883: refused.",
+        ),
+        (replace(WELL, mqtt_state="connecting", mqtt_state_s=61), "broker_away", "does not answer"),
+    ],
+)
+def test_what_a_thread_lacks_is_named_with_its_cure(figures: Figures, name: str, said: str) -> None:
+    assert names(figures) == [name]
+    assert said in alarms(figures, COOL, Limits())[name]
+
+
+def test_a_broker_away_for_a_moment_is_no_alarm() -> None:
+    assert names(replace(WELL, mqtt_state="unreachable", mqtt_state_s=5)) == []
+
+
+def test_the_watchdog_is_told_only_while_frames_and_commits_are_fresh() -> None:
+    assert is_fresh(WELL)
+    assert is_fresh(Figures())
+    assert not is_fresh(replace(WELL, frame_age_s=40.0))
+    assert not is_fresh(replace(WELL, waiting_s=200.0))
+    assert is_fresh(replace(WELL, frame_age_s=40.0, camera_error="No camera was found."))
+    assert is_fresh(replace(WELL, waiting_s=200.0, store_error="disk full"))
+
+
+def test_the_firmwares_bits_are_read_as_documented() -> None:
+    assert parse_throttled("throttled=0x0\n") == POWER_GOOD
+    assert parse_throttled("throttled=0x50005\n") == Throttling(
+        under_voltage=True,
+        frequency_capped=False,
+        throttled=True,
+        soft_temperature_limit=False,
+        under_voltage_since_start=True,
+        throttled_since_start=True,
+    )
+    assert parse_throttled("throttled=0xa\n") == replace(POWER_GOOD, frequency_capped=True, soft_temperature_limit=True)
+
+
+@pytest.mark.parametrize("text", ["", 'error=1 error_msg="Command not registered"', "temp=48.3'C", "throttled="])
+def test_an_answer_that_is_none_is_not_read_as_one(text: str) -> None:
+    assert parse_throttled(text) is None
+
+
+def test_the_firmware_is_asked_once_in_a_while_and_never_waited_for(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    probe = ThrottlingProbe(firmware(tmp_path, f"echo x >> {asked}; echo throttled=0x1"))
+    assert probe.latest() is None
+    assert answer_of(probe) == replace(POWER_GOOD, under_voltage=True)
+    for _ in range(5):
+        probe.latest()
+    assert asked.read_text(encoding="ascii") == "x\n"
+
+
+def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr(health, "THROTTLING_SECONDS", 0.0)
+    marker = tmp_path / "again"
+    probe = ThrottlingProbe(
+        firmware(tmp_path, f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 60")
+    )
+    started = time.monotonic()
+    assert probe.latest() is None
+    while not marker.exists():
+        assert time.monotonic() - started < 10
+        time.sleep(0.01)
+    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", -1.0)
+    assert probe.latest() is None
+    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", 10.0)
+    assert answer_of(probe) == POWER_GOOD
+    assert time.monotonic() - started < 30
+    probe.close()
+
+
+def test_a_machine_without_that_firmware_or_without_leave_to_ask_has_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ThrottlingProbe().latest() is None
+    probe = ThrottlingProbe(tmp_path / "not there")
+    assert probe.latest() is None
+    assert probe.latest() is None
+
+
+def test_the_processors_own_sensor_is_taken_and_the_hottest_core_counts() -> None:
+    sensors = {"nvme": [Sensor(60.0)], "coretemp": [Sensor(48.0), Sensor(51.5)], "acpitz": [Sensor(27.8)]}
+    assert processor_temperature(sensors) == 51.5
+    assert processor_temperature({**sensors, "cpu_thermal": [Sensor(44.4)]}) == 44.4
+    assert processor_temperature({"nvme": [Sensor(60.0)]}) is None
+    assert processor_temperature({}) is None
+
+
+def listening(address: str) -> socket.socket:
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind(address)
+    receiver.settimeout(5)
+    return receiver
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_is_told_over_its_socket(tmp_path: Path, abstract: bool) -> None:
+    name = f"affect-edge-{uuid.uuid4()}"
+    address = f"@{name}" if abstract else str(tmp_path / "notify")
+    with listening(f"\0{name}" if abstract else address) as systemd:
+        notifier = SystemdNotifier.from_environment({"NOTIFY_SOCKET": address})
+        notifier.ready()
+        notifier.status("12 frames/s\nbroker away")
+        notifier.watchdog()
+        notifier.stopping()
+        told = [systemd.recv(200).decode() for _ in range(4)]
+    assert told == ["READY=1", "STATUS=12 frames/s broker away", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_without_systemd_or_with_a_deaf_one_nothing_happens(tmp_path: Path) -> None:
+    SystemdNotifier.from_environment({}).ready()
+    SystemdNotifier.from_environment({"NOTIFY_SOCKET": ""}).ready()
+    SystemdNotifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).watchdog()
+
+
+@pytest.mark.parametrize(
+    ("environment", "interval"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 15.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdog_interval_is_half_of_what_systemd_asks_of_this_process(
+    environment: dict[str, str], interval: float | None
+) -> None:
+    assert SystemdNotifier.from_environment(environment).watchdog_interval_s == interval
