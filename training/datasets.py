@@ -9,6 +9,7 @@ import contextlib
 import csv
 import gzip
 import hashlib
+import logging
 import lzma
 import os
 import zlib
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from edge_agent.domain import EMOTIONS
 from edge_agent.vision.card import FER2013_LABELS
 from training.errors import DataError
+
+log = logging.getLogger(__name__)
 
 EDGE = 48
 """Height and width of a FER2013 picture in pixels."""
@@ -233,10 +236,15 @@ def _cached(path: Path, cache: Path) -> Faces:
         ):
             return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
     faces = read_fer2013(path)
-    cache.mkdir(parents=True, exist_ok=True)
     part = kept.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(part, pictures=faces.pictures, fer2013=faces.fer2013, votes=faces.votes, usage=faces.usage)
-    part.replace(kept)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        np.savez(part, pictures=faces.pictures, fer2013=faces.fer2013, votes=faces.votes, usage=faces.usage)
+        part.replace(kept)
+    except OSError as error:  # what cannot be kept is parsed again next time
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        log.warning("%s: the parsed table is not kept: %s", cache, error)
     return faces
 
 

@@ -98,12 +98,13 @@ def fit(task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool
     run continues after the checkpoint's epoch; without one it begins.
 
     Raises:
-        RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be read.
+        RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be read; when
+            ``folder`` cannot be written.
         DataError: when the loss is not finite or an epoch has no batch.
     """
     if task.steps_per_epoch < 1:
         raise DataError("the training data do not fill one batch; give more pictures or a smaller schedule.batch")
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
     torch.manual_seed(seed)
     state = _begin(task, schedule)
     rows = _resume(folder / CHECKPOINT, state, schedule, seed) if resume else []
@@ -120,7 +121,12 @@ def fit(task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool
         row["pictures_per_second"] = task.steps_per_epoch * schedule.batch / trained
         row["seconds"] = time.monotonic() - started
         rows.append(row)
-        _save(folder, state, rows, schedule, seed)
+        try:
+            _save(folder, state, rows, schedule, seed)
+        except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+            raise RecipeError(
+                f"{folder}: the checkpoint cannot be written ({error}); make room or permission"
+            ) from error
         log.info("epoch %d of %d: %s", epoch + 1, schedule.epochs, _sentence(row))
     averaged = deepcopy(state.average.module).eval()
     return Fitted(averaged, rows[-1], len(rows), sum(row["seconds"] for row in rows))
@@ -151,6 +157,13 @@ def moving_average(module: nn.Module, decay: float) -> AveragedModel:
         return averaged + (1 - min(decay, (1 + n) / (10 + n))) * (current - averaged)
 
     return AveragedModel(module, avg_fn=blend, use_buffers=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
 
 
 def _begin(task: Task, schedule: Schedule) -> _State:
@@ -222,15 +235,18 @@ def _save(folder: Path, state: _State, rows: Sequence[Mapping[str, float]], sche
         "optimizer": state.optimizer.state_dict(),
         "cycle": state.cycle.state_dict(),
     }
-    part = folder / f"{CHECKPOINT}.part"
-    torch.save(held, part)
-    part.replace(folder / CHECKPOINT)
-    part = folder / f"{CURVES}.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-    part.replace(folder / CURVES)
+    try:
+        part = folder / f"{CHECKPOINT}.part"
+        torch.save(held, part)
+        part.replace(folder / CHECKPOINT)
+        part = folder / f"{CURVES}.part"
+        with part.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, fieldnames=list(rows[0]))
+            table.writeheader()
+            table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+        part.replace(folder / CURVES)
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+        raise RecipeError(f"{folder}: the checkpoint cannot be written ({error}); make room or permission") from error
 
 
 def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[dict[str, float]]:

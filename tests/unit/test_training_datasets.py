@@ -181,6 +181,16 @@ def test_a_damaged_cache_is_made_anew(csv_file: Path, tmp_path: Path) -> None:
     assert len(load_faces(csv_file, cache=cache)) == 3
 
 
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(
+    csv_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_the_way = tmp_path / "cache"
+    in_the_way.write_text("a file, not a folder", encoding="utf-8")
+
+    assert len(load_faces(csv_file, cache=in_the_way)) == 3
+    assert "the parsed table is not kept" in caplog.text
+
+
 def test_votes_belong_to_the_rows_and_may_go_on_further(csv_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
     rows = [("Training", votes(happiness=10)), ("Training", votes(anger=6, neutral=4)), ("PublicTest", votes(NF=10))]

@@ -129,6 +129,16 @@ def test_data_that_fill_no_batch_are_refused_before_anything_is_written(tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"file.run: cannot be made \(Not a directory\); choose another --out"):
+        fit(Line(line()), SCHEDULE, tmp_path / "file" / "run", seed=1)
+
+    (tmp_path / "run" / f"{CHECKPOINT}.part").mkdir(parents=True)
+    with pytest.raises(RecipeError, match="run: the checkpoint cannot be written"):
+        fit(Line(line()), SCHEDULE, tmp_path / "run", seed=1)
+
+
 @pytest.mark.parametrize("changes", [{"optimizer": "adamw", "peak_lr": 0.01}, {"clip_norm": 0.5}, {"bfloat16": True}])
 def test_each_choice_of_the_schedule_trains(tmp_path: Path, changes: dict[str, object]) -> None:
     fitted = fit(Line(line()), SCHEDULE.model_copy(update=changes), tmp_path, seed=1)
