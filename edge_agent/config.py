@@ -63,7 +63,9 @@ class CameraSettings(Section):
 class VisionSettings(Section):
     """How faces are found and read."""
 
-    expression_model: str = Field("expression", min_length=1, description="Name of a shipped model, or path of a card")
+    expression_model: str = Field(
+        "expression-fast", min_length=1, description="Name of a shipped model, or path of a card"
+    )
     detector_model: str = Field("face-detector", min_length=1, description="Name of a shipped model, or path of a card")
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
     face_score: float | None = Field(None, gt=0, lt=1, description="Least detector score; left out: the model card's")
