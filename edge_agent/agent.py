@@ -45,6 +45,7 @@ LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 24 * 3600.0
 DRAIN_S = 2.0
+RATE_S = 2.0
 
 
 def camera_opener(settings: Settings) -> Callable[[], Camera]:
@@ -103,6 +104,23 @@ class Every:
         return True
 
 
+class Rate:
+    """Turns a counter into a rate over at least the last two seconds."""
+
+    def __init__(self) -> None:
+        self._since = (clock.boot_seconds(), 0)
+        self._rate = 0.0
+
+    def per_second(self, count: int) -> float:
+        """Return how fast ``count`` has risen."""
+        present = clock.boot_seconds()
+        then, before = self._since
+        if present - then >= RATE_S:
+            self._rate = (count - before) / (present - then)
+            self._since = (present, count)
+        return self._rate
+
+
 class VisionWorker(Worker):
     """Takes the newest frame, recognizes, and hands on what was seen."""
 
@@ -114,6 +132,7 @@ class VisionWorker(Worker):
         self._recognizer = recognizer
         self._on_recognition = on_recognition
         self.frames = 0
+        self.last_sign_s = clock.boot_seconds()
 
     def work(self) -> None:
         """Recognize until stopped, the frame that still waits included."""
@@ -121,6 +140,7 @@ class VisionWorker(Worker):
             if frame is not None:
                 self._on_recognition(self._recognizer.recognize(frame))
                 self.frames += 1
+                self.last_sign_s = clock.boot_seconds()
 
 
 class Distributor:
@@ -154,14 +174,13 @@ class Distributor:
             self._client.publish_emotion(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Hand on one reading, flagged where it is implausible."""
-        checked = reading.checked()
-        self._recorder.submit(checked)
-        self._live.publish_vital(checked)
+        """Hand on one reading."""
+        self._recorder.submit(reading)
+        self._live.publish_vital(reading)
         with self._lock:
-            self._window.add_vital(checked)
+            self._window.add_vital(reading)
         if self._client is not None:
-            self._client.publish_vital(vital_payload(checked))
+            self._client.publish_vital(vital_payload(reading))
 
     def close_window(self, at: clock.Instant) -> None:
         """Close the summary window; what it says goes to the outbox with the rows that it speaks of."""
@@ -228,7 +247,7 @@ class Agent:
         self._vitals = self._make_vitals()
         self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
         self._notifier = SystemdNotifier.from_environment(environment)
-        self._frames_before = (clock.boot_seconds(), 0)
+        self._rate = Rate()
         self._alarms: object = None
         watchdog = self._notifier.watchdog_interval_s
         self._window_timer = Every(settings.summary.window)
@@ -328,6 +347,25 @@ class Agent:
 
     def _figures(self) -> Figures:
         """Read the counters of every thread."""
+        present = clock.boot_seconds()
+        capture, recorder, client = self._capture, self._recorder, self._client
+        committed, error = recorder.last_commit_boot_s, recorder.last_error
+        return Figures(
+            fps=None if capture.is_idle else self._rate.per_second(self._vision.frames),
+            # The age of what was recognized, not of what was read: a vision thread that hangs shall be noticed, too.
+            frame_age_s=None if capture.is_idle else present - max(self._vision.last_sign_s, capture.begun_s),
+            frames_dropped=self._mailbox.dropped,
+            camera_error=str(capture.failure) if capture.failure else None,
+            queue_depth=recorder.queue_depth,
+            waiting_s=recorder.waiting_s,
+            rows_dropped=recorder.dropped,
+            commit_age_s=None if committed is None else present - committed,
+            store_error=str(error) if error else None,
+            mqtt_state=client.state.value if client else "disabled",
+            mqtt_error=client.last_error if client else None,
+            mqtt_state_s=client.state_seconds if client else 0.0,
+            outbox=client.waiting if client else 0,
+        )
 
     def _died(self, worker: Worker, _error: Exception) -> None:
         self._dead = worker

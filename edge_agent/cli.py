@@ -199,12 +199,12 @@ def import_vitals(file: Path, config: Path | None, data: Path | None) -> None:
     _settings, folder = load(config, data)
     from edge_agent.store.imports import import_readings
     from edge_agent.store.schema import DATABASE_NAME, migrate
-    from edge_agent.vitals.csv import read_vitals
+    from edge_agent.vitals.csv import read_readings
 
-    readings = read_vitals(file)
+    readings = read_readings(file)
     migrate(folder / DATABASE_NAME)
-    inserted, duplicates = import_readings(folder / DATABASE_NAME, readings)
-    click.echo(f"{inserted} readings imported" + (f", {duplicates} were there already" if duplicates else ""))
+    done = import_readings(folder / DATABASE_NAME, readings)
+    click.echo(f"{done.inserted} readings imported" + (f", {done.duplicates} were there already" if done.duplicates else ""))
 
 
 @cli.group()

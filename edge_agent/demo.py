@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from edge_agent import clock
 from edge_agent.agent import Agent
 from edge_agent.config import Settings, load_settings
 from edge_agent.errors import ServerError
@@ -72,7 +71,7 @@ def _prepare(folder: Path) -> None:
     database = folder / DATABASE_NAME
     migrate(database)
     if not Reader(database).session_list():
-        seed_example_study(database, SEED, now=clock.now())
+        seed_example_study(database, SEED)
 
 
 def _free_port(settings: Settings) -> int:

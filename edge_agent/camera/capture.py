@@ -29,6 +29,12 @@ class CaptureWorker(Worker):
         on_gap: told of each interval without frames once it is over.
         on_end: called when a file or folder has come to its end.
         may_capture: whether the camera may be read now; while it says no, the camera is closed.
+
+    Attributes:
+        frames: how many were read.
+        begun_s: boot clock when the camera was last opened, seconds.
+        failure: why no frames come, until they come again.
+        ended: whether a file or folder has come to its end.
     """
 
     def __init__(
@@ -50,10 +56,9 @@ class CaptureWorker(Worker):
         self._gap_reason = ""
         self._pause_s = FIRST_PAUSE_S
         self.frames = 0
-        self.newest: clock.Instant | None = None
         self.failure: CameraError | None = None
         self.ended = False
-        self.last_sign_s = clock.boot_seconds()
+        self.begun_s = clock.boot_seconds()
 
     @property
     def is_idle(self) -> bool:
@@ -74,6 +79,7 @@ class CaptureWorker(Worker):
                 self.stopping.wait(CLOSED_POLL_S)
                 continue
             try:
+                self.begun_s = clock.boot_seconds()
                 with self._open_camera() as camera:
                     log.info("camera %s is open", camera.name)
                     self._camera = camera
@@ -92,7 +98,6 @@ class CaptureWorker(Worker):
             self._pause_s = FIRST_PAUSE_S
             self.failure = None
             self.frames += 1
-            self.newest = frame.at
             self._mailbox.put(frame)
 
     def _failed(self, error: CameraError) -> None:

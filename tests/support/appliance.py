@@ -1,0 +1,108 @@
+"""The agent as the process that people run, with a configuration of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.broker import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def toml_of(settings: dict[str, dict[str, Any]]) -> str:
+    """Return a TOML text of tables of plain values."""
+    lines: list[str] = []
+    for table, values in settings.items():
+        lines.append(f"[{table}]")
+        for key, value in values.items():
+            lines.append(f"{key} = {json.dumps(value)}")
+    text = "\n".join(lines) + "\n"
+    tomllib.loads(text)
+    return text
+
+
+class Appliance:
+    """One run of ``affect-edge``; leaving the context kills what still runs.
+
+    Args:
+        folder: for configuration, data and what it prints.
+        settings: tables of the configuration.
+        words: the command and its options, without ``--config`` and ``--data``.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, dict[str, Any]], *words: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "affect-edge.toml"
+        self.config.write_text(toml_of(settings), encoding="utf-8")
+        self.data = folder / "data"
+        self.output = folder / "output.txt"
+        self._words = [*(words or ("run",)), "--config", str(self.config), "--data", str(self.data)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.data / "affect-edge.db"
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def said(self) -> str:
+        """What it printed so far."""
+        return self.output.read_text(encoding="utf-8")
+
+    def start(self) -> Self:
+        """Start the process."""
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_agent", *self._words],
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        return self
+
+    def wait_for(self, text: str, deadline_s: float = 40.0) -> None:
+        """Return once it has printed ``text``."""
+        wait_until(lambda: text in self.said or self.has_ended, f"{text!r} in what it prints", deadline_s)
+        assert text in self.said, self.said
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 8.0) -> int:
+        """Send a signal and return the exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(within_s)
+
+    def wait(self, within_s: float = 60.0) -> int:
+        """Wait until it ends by itself and return the exit code."""
+        assert self._process is not None
+        return self._process.wait(within_s)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Kill it if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10)
