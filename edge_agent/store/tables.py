@@ -42,7 +42,7 @@ _TIMELINE = (
     f"""CREATE TABLE expression (
         id INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
-        boot_ms INTEGER NOT NULL,
+        boot_ms INTEGER,
         boot INTEGER REFERENCES boot(id),
         interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
         track INTEGER NOT NULL,

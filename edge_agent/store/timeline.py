@@ -154,7 +154,7 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
 def _expression_values(row: ExpressionRow, boot: int | None, interval_ms: int, simulated: bool) -> tuple[object, ...]:
     """Return the values of ``_EXPRESSION``."""
     return (
-        row.at.wall_ms, row.at.boot_ms, boot, interval_ms, row.track, row.frames,
+        row.at.wall_ms, None if boot is None else row.at.boot_ms, boot, interval_ms, row.track, row.frames,
         *per_mille(row.mean), *per_mille(row.smoothed),
         None if row.emotion is None else row.emotion.value,
         round(row.face_size, 1), round(row.quality, 3), int(row.primary), int(simulated),

@@ -33,7 +33,8 @@ class Recording:
     def __init__(self, path: Path, **settings: Any) -> None:
         self.path = path
         self.commits = threading.Semaphore(0)
-        self.recorder = Recorder(path, **{"on_commit": self.commits.release, "batch_seconds": LONG} | settings)
+        merged: dict[str, Any] = {"on_commit": self.commits.release, "batch_seconds": LONG, **settings}
+        self.recorder = Recorder(path, **merged)
         self.recorder.start()
 
     def submit(self, *items: Recognition | VitalReading | Gap | OutboxMessage) -> None:
