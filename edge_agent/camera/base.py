@@ -25,6 +25,8 @@ T = TypeVar("T")
 Rotation = Literal[0, 90, 180, 270]
 GRACE_S = 2.0
 """Seconds a driver gets beyond its own timeout before it counts as stuck."""
+CLOSE_S = 3.0
+"""Seconds a driver gets to let go of its device: the agent has five to end."""
 _LATE_S = 0.5
 
 
@@ -58,7 +60,9 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device; a ``read`` that waits ends with ``CameraError``. Closing twice does nothing.
+        """Let go of the device within three seconds; a ``read`` that waits ends with ``CameraError``.
+
+        Closing twice does nothing.
 
         Raises:
             DriverStuckError: the driver does not let go.

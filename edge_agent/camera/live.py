@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 
 from edge_agent import clock
-from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Rotation, closed_error, stuck_error
+from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, Rotation, closed_error, stuck_error
 from edge_agent.camera.pixels import as_bgr
 from edge_agent.clock import Instant
 from edge_agent.errors import CameraError
@@ -30,7 +30,12 @@ class LiveCamera(CameraBase):
         open_capture: opens it; raises ``CameraError``.
         lost: tells why a read failed after that many seconds.
         seconds: without a frame for this long it has stalled.
+        rotate: clockwise rotation of every frame, degrees.
     """
+
+    def hung(self, seconds: float) -> CameraError:
+        """Return the error of a call that has not come back for that long; a driver holds its device meanwhile."""
+        return stuck_error(self.name, seconds)
 
     def __init__(
         self,
@@ -45,8 +50,8 @@ class LiveCamera(CameraBase):
         self._seconds = seconds
         self._helper = Helper(f"camera {name}")
         try:
-            self._capture = self._bounded(open_capture)
-            self._first: tuple[Image, Instant] | None = self._bounded(self._grab)
+            self._capture = self._bounded(open_capture, seconds + GRACE_S)
+            self._first: tuple[Image, Instant] | None = self._bounded(self._grab, seconds + GRACE_S)
         except CameraError:
             self._helper.stop()
             raise
@@ -54,7 +59,7 @@ class LiveCamera(CameraBase):
 
     def _take(self) -> tuple[Image, Instant]:
         first, self._first = self._first, None
-        return first if first is not None else self._bounded(self._grab)
+        return first if first is not None else self._bounded(self._grab, self._seconds + GRACE_S)
 
     def _grab(self) -> tuple[Image, Instant]:
         begun = clock.boot_seconds()
@@ -67,14 +72,14 @@ class LiveCamera(CameraBase):
             raise self._lost(clock.boot_seconds() - begun)
         return as_bgr(image), at
 
-    def _bounded(self, function: Callable[[], T]) -> T:
+    def _bounded(self, function: Callable[[], T], seconds: float) -> T:
         try:
-            return self._helper.call(function, self._seconds + GRACE_S)
+            return self._helper.call(function, seconds)
         except TimeoutError as error:
-            raise stuck_error(self.name, self._seconds + GRACE_S) from error
+            raise self.hung(seconds) from error
 
     def _release(self) -> None:
         try:
-            self._bounded(self._capture.release)
+            self._bounded(self._capture.release, CLOSE_S)
         finally:
             self._helper.stop()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from edge_agent import clock
-from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Rotation, stuck_error
+from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, Rotation, stuck_error
 from edge_agent.clock import Instant
 from edge_agent.errors import CameraError, CameraReason
 
@@ -111,7 +111,7 @@ class PicameraCamera(CameraBase):
 
     def _release(self) -> None:
         try:
-            self._bounded(self._let_go, self._seconds + GRACE_S)
+            self._bounded(self._let_go, CLOSE_S)
         finally:
             self._helper.stop()
 

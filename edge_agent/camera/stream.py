@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.errors import CameraError, CameraReason
+
+log = logging.getLogger(__name__)
 
 PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "http": 80, "https": 443}
 """Kinds of address that are taken, with their usual ports."""
@@ -39,6 +42,20 @@ class StreamCamera(LiveCamera):
 
         super().__init__(f"opencv:{shown}", open_capture, lost, stall_seconds, rotate)
 
+    def hung(self, seconds: float) -> CameraError:
+        """Return a plain error: what hangs is the network, and nothing keeps the stream from being opened anew."""
+        return CameraError(
+            CameraReason.STALLED,
+            f"{self.name}: the network has not answered for {seconds:.1f} s.",
+            "Check the network and its name service; it is opened again.",
+        )
+
+    def _release(self) -> None:
+        try:
+            super()._release()
+        except CameraError as error:
+            log.warning("camera %s did not close cleanly: %s", self.name, error)
+
 
 def without_password(address: str) -> str:
     """Return an address as it may be shown: a password in it is replaced by an ellipsis."""
@@ -52,8 +69,9 @@ def without_password(address: str) -> str:
 def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
     begun = clock.boot_seconds()
     _check_address(address, shown, seconds)
-    ms = round(seconds * 1000)
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
+    left = max(0.5, seconds - (clock.boot_seconds() - begun))
+    ms, left_ms = round(seconds * 1000), round(left * 1000)
+    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
     if capture.isOpened():
         return capture

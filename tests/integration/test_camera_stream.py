@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from edge_agent import clock
-from edge_agent.camera.base import CameraBase
+from edge_agent.camera import live
+from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
 from edge_agent.camera.opencv import open_opencv
 from edge_agent.camera.stream import StreamCamera, without_password
 from edge_agent.errors import CameraError, CameraReason
@@ -64,6 +66,37 @@ def test_a_server_that_never_answers_does_not_hang_the_agent(server: VideoServer
     assert clock.boot_seconds() - begun < 3.5
     assert error.reason is CameraReason.STALLED
     assert "sent no video for 1.0 s" in str(error)
+
+
+def test_an_rtsp_camera_that_takes_the_connection_and_keeps_silent_is_stalled() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = refusal(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/stream")
+    assert error.reason is CameraReason.STALLED
+
+
+def test_a_name_service_that_hangs_is_a_matter_of_the_network_not_of_a_driver(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(live, "GRACE_S", 0.05)
+    monkeypatch.setattr(socket, "create_connection", lambda *_args, **_more: answered.wait(30))
+    with pytest.raises(CameraError, match="the network has not answered") as caught:
+        StreamCamera("rtsp://camera/stream", stall_seconds=0.05)
+    answered.set()
+    assert caught.value.reason is CameraReason.STALLED
+    assert not isinstance(caught.value, DriverStuckError)
+
+
+def test_a_stream_that_hangs_while_it_is_closed_is_only_logged(
+    server: VideoServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang(*_: object) -> None:
+        raise TimeoutError
+
+    camera = StreamCamera(f"{server.address}/endless", stall_seconds=1)
+    monkeypatch.setattr(Helper, "call", hang)
+    camera.close()
+    assert "did not close cleanly" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["page", "missing"])

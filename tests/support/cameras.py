@@ -43,6 +43,8 @@ def open_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        for entry in folder.iterdir():
+            entry.chmod(0o755)  # what a test has locked could not be removed
         shutil.rmtree(folder)
 
 

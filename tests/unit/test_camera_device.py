@@ -228,6 +228,7 @@ def test_a_webcam_whose_driver_hangs_cannot_hang_the_agent(
     webcam: tuple[Path, list[Webcam]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "GRACE_S", 0.05)
+    monkeypatch.setattr(live, "CLOSE_S", 0.05)
     node, captures = webcam
     camera = DeviceCamera(node, width=640, height=480, fps=100, stall_seconds=0.05)
     camera.read()

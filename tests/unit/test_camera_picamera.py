@@ -242,6 +242,7 @@ def test_a_slow_camera_is_given_two_frames_of_time() -> None:
 def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picamera, "GRACE_S", 0.05)
     monkeypatch.setattr(picamera, "OPEN_S", 0.05)
+    monkeypatch.setattr(picamera, "CLOSE_S", 0.05)
     hung = threading.Event()
     for call in ("at_open", "at_wait", "at_close"):
         module, _device = double(**{call: lambda *_: hung.wait(30)})
