@@ -62,7 +62,13 @@ class Topics:
 class Payload(BaseModel):
     """What every payload has; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this payload's form")
 
