@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 
 from edge_agent.camera import Camera, open_camera, v4l2
-from edge_agent.camera.factory import _open_auto
+from edge_agent.camera.factory import Source, _open_auto
 from edge_agent.errors import CameraError, CameraReason
 from tests.support.cameras import write_video
 
@@ -116,3 +117,9 @@ def test_naming_the_cameras_loads_no_camera_library() -> None:
     code = "import sys, edge_agent.camera; print([m for m in ('cv2', 'numpy', 'picamera2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_reason_and_every_source_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cameras.md").read_text(encoding="utf-8")
+    assert [reason for reason in CameraReason if f"| `{reason}` |" not in text] == []
+    assert [source for source in get_args(Source) if f"| `{source}`" not in text] == []
