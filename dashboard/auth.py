@@ -6,6 +6,7 @@ enough). The tables ``account``, ``login``, ``setting`` and ``audit`` of the dat
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import secrets
 import sqlite3
@@ -53,7 +54,11 @@ class Accounts:
         self._path = path
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._hasher = PasswordHasher()
-        self._absent = self._hasher.hash(secrets.token_hex(8))
+
+    @functools.cached_property
+    def _absent(self) -> str:
+        """A hash that no password fits, as costly to check as any other."""
+        return self._hasher.hash(secrets.token_hex(16))
 
     def needs_setup(self) -> bool:
         """Tell whether nobody can log in with a password yet."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import itertools
+import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 from edge_agent.domain import EMOTIONS, VitalKind
@@ -19,6 +23,25 @@ Height = Literal["small", "medium", "large", "tall"]
 def plotly_address() -> str:
     """Return where pages load Plotly from; it names the version, so that browsers may keep it for ever."""
     return f"/static/plotly-{version('plotly')}.min.js"
+
+
+def plotly_file() -> Path:
+    """Return Plotly's script in its installed package, which is not imported: that would cost memory and time."""
+    spec = find_spec("plotly")
+    if spec is None or spec.origin is None:  # pragma: no cover - it is a dependency
+        raise FileNotFoundError("the plotly package is not installed")
+    return Path(spec.origin).parent / "package_data" / "plotly.min.js"
+
+
+@functools.cache
+def plotly_style_ids() -> tuple[str, ...]:
+    """Return the ids of the style elements that Plotly would add when it loads.
+
+    Where an element has the id already it adds none. Our content security policy forbids inline styles, and those are
+    for maps, which we do not draw.
+    """
+    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly_file().read_text(encoding="utf-8"))
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +325,8 @@ def _trend_sentence(data: TrendData) -> str:
             most = max(value for value in vital.most if value is not None)
             unit = _UNIT_SHOWN[style.kind]
             parts.append(f"{style.name} {mean:.0f} {unit} on average, from {least:.0f} to {most:.0f}")
-    return "; ".join(parts) + "."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _overall(trend: Trend, values: Sequence[float | None]) -> float:

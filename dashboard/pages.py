@@ -13,7 +13,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from dashboard.charts import plotly_address
+from dashboard.charts import plotly_address, plotly_style_ids
 from dashboard.services import account_of, services
 from edge_agent import __version__
 from edge_agent.clock import iso_utc
@@ -102,6 +102,7 @@ def make_templates() -> Jinja2Templates:
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
         plotly_address=plotly_address(),
+        plotly_style_ids=plotly_style_ids(),
     )
     return Jinja2Templates(env=environment)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import signal
 import socket
 import ssl
@@ -55,21 +54,38 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
     """
     check_exposure(options)
     with listen(options.host, options.port) as listener:
-        app = create_app(options)
-        services: Services = app.state.services
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # nobody may choose the address that attempts are counted for
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            ssl_certfile=options.certificate,
-            ssl_keyfile=options.key,
-        )
-        _load_certificate(config, options)
+        server = make_server(options)
         _greet(options, with_login_link)
-        DashboardServer(config, services).run(sockets=[listener])
+        server.run(sockets=[listener])
+
+
+def make_server(options: DashboardOptions) -> DashboardServer:
+    """Return the server of an application, not yet running; give a listening socket to its ``run``.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+        StoreError: the database cannot be used.
+    """
+    app = create_app(options)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nobody may choose the address that attempts are counted for
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
+    )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': cannot be used "
+            f"({error.strerror or error}). Both must be PEM files that belong together and that this user may read."
+        ) from error
+    services: Services = app.state.services
+    return DashboardServer(config, services)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -108,16 +124,6 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"Port {port} on {host} {cure}"
 
 
-def _load_certificate(config: uvicorn.Config, options: DashboardOptions) -> None:
-    try:
-        config.load()
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError(
-            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': cannot be used "
-            f"({error.strerror or error}). Both must be PEM files that belong together and that {_me()} may read."
-        ) from error
-
-
 def _greet(options: DashboardOptions, with_login_link: bool) -> None:
     if with_login_link:
         address = options.address + create_login_link(options.database)
@@ -127,7 +133,3 @@ def _greet(options: DashboardOptions, with_login_link: bool) -> None:
     code = ensure_setup_code(options.database)
     if code is not None:
         print(f"Setup code: {code}  (asked for once, when the first account is made)", flush=True)
-
-
-def _me() -> str:
-    return f"user {os.getuid()}"

@@ -1,0 +1,141 @@
+"""The dashboard over a made timeline: in this process, or as the process that people run."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.testclient import TestClient
+
+from dashboard.app import create_app
+from dashboard.auth import ensure_setup_code
+from dashboard.settings import DashboardOptions
+from edge_agent.clock import now
+from edge_agent.domain import Emotion, ExpressionRow, MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.store.schema import migrate, writing
+from edge_agent.store.study import Study
+from edge_agent.store.timeline import write_expressions, write_vitals
+from tests.support.broker import free_port
+from tests.support.timeline import mostly
+
+NAME, PASSWORD = "ada", "correct horse battery"
+START_SECONDS = 30.0
+
+
+def client_of(folder: Path, **values: Any) -> TestClient:
+    """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
+    app = create_app(DashboardOptions(data=folder, **values))
+    return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False)
+
+
+def set_up(client: TestClient, folder: Path) -> TestClient:
+    """Make the first account and log it in."""
+    code = ensure_setup_code(DashboardOptions(data=folder).database)
+    answer = client.post("/setup", data={"code": code, "name": NAME, "password": PASSWORD})
+    assert answer.status_code == 303, answer.text
+    return client
+
+
+def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
+    """Write a timeline that ends now: an expression a second with a gap in the middle, and vital signs."""
+    migrate(database)
+    moment, seconds = now(), minutes * 60
+    labels = (Emotion.NEUTRAL, Emotion.HAPPINESS, None, Emotion.ANGER)
+    rows, readings = [], []
+    flags = frozenset({VitalFlag.SIMULATED} if simulated else ())
+    for second in range(seconds):
+        at = moment.shifted(second - seconds)
+        label = labels[second // 60 % len(labels)]
+        shown = mostly(label or Emotion.NEUTRAL, 0.8 if label else 0.3)
+        if not seconds * 0.4 < second < seconds * 0.6:
+            rows.append((ExpressionRow(at, 1, 10, shown, shown, label, 140.0, 0.8, True), None))
+            readings.append((VitalReading(at, VitalKind.HEART_RATE, 70 + second % 9, "strap", flags), None))
+        if second % 40 == 0:
+            readings.append((VitalReading(at, VitalKind.SYSTOLIC, 120 + second % 7, "cuff", flags), None))
+            readings.append((VitalReading(at, VitalKind.DIASTOLIC, 78 + second % 5, "cuff", flags), None))
+    with writing(database) as connection:
+        write_expressions(connection, rows, 1000, simulated)
+        write_vitals(connection, readings)
+
+
+def add_session(database: Path, code: str = "P-01", name: str = "films", minutes_ago: float = 20.0) -> int:
+    """Write a finished session of ten minutes with three conditions."""
+    study, start = Study(database), now().shifted(-60 * minutes_ago)
+    study.create_participant(code)
+    study.give_consent(code, "1")
+    session = study.start_session(code, Purpose.RESEARCH, name, start)
+    for number, label in enumerate(("neutral", "happiness", "anger")):
+        study.add_marker(MarkerKind.STIMULUS_START, label, start.shifted(30 + 180 * number))
+        study.add_marker(MarkerKind.STIMULUS_END, label, start.shifted(150 + 180 * number))
+    study.end_session(start.shifted(600))
+    return session.id
+
+
+class DashboardProcess:
+    """``python -m dashboard`` on a free port; leaving the context ends it.
+
+    Args:
+        folder: the data folder.
+        words: further options.
+    """
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "dashboard", "--data", str(folder), "--port", str(self.port), *words]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.output = ""
+
+    def __enter__(self) -> Self:
+        assert self._process.stdout is not None
+        while "startup complete" not in self.output:
+            line = self._process.stdout.readline()
+            assert line, f"the dashboard did not start: {self.output}"
+            self.output += line
+        self._wait_until_it_answers()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self.output += self._process.communicate()[0] or ""
+
+    @property
+    def setup_code(self) -> str:
+        """The code that it printed."""
+        found = re.search(r"Setup code: (\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    @property
+    def login_link(self) -> str:
+        """The one-time address that it printed."""
+        found = re.search(r"Dashboard: (\S+/login\?link=\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    def stop(self, number: signal.Signals, within_s: float) -> int:
+        """Send a signal; return the exit code, or fail when the process has not ended in time."""
+        self._process.send_signal(number)
+        return self._process.wait(within_s)
+
+    def _wait_until_it_answers(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:
+                    assert answer.status == 200
+                return
+            except (urllib.error.URLError, ConnectionError):
+                assert time.monotonic() < end, self.output
+                time.sleep(0.05)

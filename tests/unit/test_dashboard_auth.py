@@ -1,0 +1,161 @@
+"""Accounts: the setup code, passwords, logins and the one-time link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboard import auth
+from dashboard.auth import AccountError, Accounts, create_login_link, ensure_setup_code
+from edge_agent.clock import Instant, now
+from edge_agent.errors import StoreError
+from edge_agent.store.schema import migrate
+from tests.support.timeline import query
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "affect-edge.db"
+    migrate(file)
+    return file
+
+
+def make(path: Path, name: str = "ada") -> Accounts:
+    """Accounts with one in it."""
+    accounts = Accounts(path)
+    accounts.set_up(ensure_setup_code(path) or "", name, PASSWORD)
+    return accounts
+
+
+def link_token(path: Path, minutes: int = 60) -> str:
+    return create_login_link(path, minutes).removeprefix("/login?link=")
+
+
+def test_the_setup_code_makes_the_first_account_once(path: Path) -> None:
+    code = ensure_setup_code(path)
+    assert code is not None
+    accounts = Accounts(path)
+    assert accounts.needs_setup()
+    assert accounts.set_up(f" {code.lower()} ", " ada ", PASSWORD).name == "ada"
+    assert not accounts.needs_setup()
+    assert ensure_setup_code(path) is None
+    with pytest.raises(AccountError, match="already done"):
+        accounts.set_up(code, "eve", PASSWORD)
+
+
+def test_each_start_makes_a_new_setup_code_and_forgets_the_last(path: Path) -> None:
+    first = ensure_setup_code(path)
+    second = ensure_setup_code(path)
+    assert first and second and first != second
+    with pytest.raises(AccountError, match="not the setup code"):
+        Accounts(path).set_up(first, "ada", PASSWORD)
+    assert Accounts(path).set_up(second, "ada", PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "why"),
+    [
+        ("", PASSWORD, "1 to 40 printable"),
+        ("a" * 41, PASSWORD, "1 to 40 printable"),
+        ("a\nb", PASSWORD, "1 to 40 printable"),
+        ("demo", PASSWORD, "belongs to the demonstration"),
+        ("ada", "ninechars", "10 to 200 characters; this one has 9"),
+        ("ada", "x" * 201, "10 to 200 characters"),
+        ("ada-lovelace", "ada-lovelace1", "little more than the name"),
+        ("ada", "abababababab", "too few characters"),
+    ],
+)
+def test_a_name_or_password_that_is_not_allowed_changes_nothing(path: Path, name: str, password: str, why: str) -> None:
+    code = ensure_setup_code(path)
+    assert code is not None
+    accounts = Accounts(path)
+    with pytest.raises(AccountError, match=why):
+        accounts.set_up(code, name, password)
+    assert accounts.set_up(code, "ada", PASSWORD), "the code is not spent by a refused attempt"
+
+
+def test_the_right_password_opens_a_login_and_logging_out_ends_it(path: Path) -> None:
+    accounts = make(path)
+    token = accounts.log_in(accounts.check_password("ADA", PASSWORD))
+    account = accounts.of_token(token)
+    assert account is not None and account.name == "ada"
+    accounts.log_out(token)
+    assert accounts.of_token(token) is None
+
+
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(path: Path) -> None:
+    accounts = make(path)
+    for name, password in (("ada", "wrong password"), ("eve", PASSWORD), ("", ""), ("ada", "x" * 999)):
+        with pytest.raises(AccountError, match=r"^Name or password is wrong.$"):
+            accounts.check_password(name, password)
+
+
+def test_a_login_ends_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = make(path)
+    token = accounts.log_in(accounts.check_password("ada", PASSWORD))
+    later = now().wall_ms + 12 * 3_600_000
+    monkeypatch.setattr(auth, "now", lambda: Instant(0, later))
+    assert accounts.of_token(token) is None
+    accounts.log_in(accounts.check_password("ada", PASSWORD))
+    assert query(path, "SELECT count(*) FROM login") == [(1,)], "ended logins are swept away"
+
+
+def test_nothing_secret_is_kept_readable(path: Path) -> None:
+    code = ensure_setup_code(path)
+    assert code is not None
+    link = link_token(path)
+    accounts = Accounts(path)
+    kept = str(query(path, "SELECT * FROM setting"))
+    assert code not in kept and code.replace("-", "") not in kept and link not in kept
+    account = accounts.set_up(code, "ada", PASSWORD)
+    token = accounts.log_in(account)
+    (password_hash,) = query(path, "SELECT password_hash FROM account")[0]
+    assert password_hash.startswith("$argon2id$")
+    assert token not in str(query(path, "SELECT * FROM login"))
+
+
+def test_a_login_link_lets_in_the_first_visitor_only(path: Path) -> None:
+    accounts, token = Accounts(path), link_token(path)
+    with pytest.raises(AccountError, match="has been used or has ended"):
+        accounts.follow_link(token + "x")
+    assert accounts.follow_link(token).name == "demo"
+    with pytest.raises(AccountError, match="has been used or has ended"):
+        accounts.follow_link(token)
+
+
+def test_a_login_link_ends_and_a_new_one_leads_to_the_same_account(path: Path) -> None:
+    accounts = Accounts(path)
+    with pytest.raises(AccountError, match="has been used or has ended"):
+        accounts.follow_link(link_token(path, minutes=0))
+    first = accounts.follow_link(link_token(path))
+    assert accounts.follow_link(link_token(path)) == first
+
+
+def test_the_demo_account_has_no_password_and_leaves_setup_open(path: Path) -> None:
+    accounts = Accounts(path)
+    accounts.follow_link(link_token(path))
+    assert accounts.needs_setup()
+    for password in ("", "!"):
+        with pytest.raises(AccountError):
+            accounts.check_password("demo", password)
+
+
+def test_who_did_what_is_on_record_without_any_secret(path: Path) -> None:
+    accounts = make(path)
+    accounts.log_in(accounts.check_password("ada", PASSWORD))
+    accounts.record("ada", "export", "sessions=all")
+    assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
+        ("ada", "setup", "first account created"),
+        ("ada", "login", ""),
+        ("ada", "export", "sessions=all"),
+    ]
+
+
+def test_a_database_that_has_gone_is_said_so(path: Path) -> None:
+    accounts = make(path)
+    path.unlink()
+    with pytest.raises(StoreError, match="there is no database"):
+        accounts.of_token("anything")

@@ -1,0 +1,118 @@
+"""Attempt limit, safe redirects, what the dashboard refuses to listen on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dashboard.security import AttemptLimiter, safe_next
+from dashboard.settings import DashboardOptions, check_exposure, is_loopback, options_from
+from edge_agent.config import load_settings
+from edge_agent.domain import Purpose
+from edge_agent.errors import ConfigError
+
+
+class Seconds:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_sixth_attempt_must_wait_until_the_first_has_grown_old() -> None:
+    clock = Seconds()
+    limiter = AttemptLimiter(limit=5, window_s=300, clock=clock)
+    assert [limiter.attempt("10.0.0.7") for _ in range(5)] == [0] * 5
+    clock.now += 100
+    assert limiter.attempt("10.0.0.7") == 200
+    clock.now += 200
+    assert limiter.attempt("10.0.0.7") == 0
+
+
+def test_attempts_of_one_address_do_not_count_for_another() -> None:
+    limiter = AttemptLimiter(limit=1)
+    assert limiter.attempt("10.0.0.7") == 0
+    assert limiter.attempt("10.0.0.8") == 0
+    assert limiter.attempt("testclient") == 0
+    assert limiter.attempt("10.0.0.7") > 0
+
+
+def test_all_ipv6_addresses_of_one_machine_count_together() -> None:
+    limiter = AttemptLimiter(limit=1)
+    assert limiter.attempt("fe80::1%eth0") == 0
+    assert limiter.attempt("fe80::2") > 0
+    assert limiter.attempt("fe80:0:0:1::2") == 0
+
+
+def test_a_right_attempt_forgives_the_wrong_ones() -> None:
+    limiter = AttemptLimiter(limit=1)
+    limiter.attempt("10.0.0.7")
+    limiter.forgive("10.0.0.7")
+    assert limiter.attempt("10.0.0.7") == 0
+
+
+def test_the_memory_of_the_limiter_is_bounded() -> None:
+    limiter = AttemptLimiter(limit=1, addresses=2)
+    for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        limiter.attempt(address)
+    assert limiter.attempt("10.0.0.1") == 0, "the oldest address is forgotten"
+    assert limiter.attempt("10.0.0.3") > 0
+
+
+@pytest.mark.parametrize("target", ["/trends", "/trends?range=7d", "/study/sessions/3"])
+def test_a_path_of_the_dashboard_is_a_safe_place_to_go_next(target: str) -> None:
+    assert safe_next(target, "/live") == target
+
+
+@pytest.mark.parametrize(
+    "target",
+    [None, "", "trends", "https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nX: x", "/\t/evil"],
+)
+def test_no_link_can_lead_elsewhere_after_the_login(target: str | None) -> None:
+    assert safe_next(target, "/live") == "/live"
+
+
+@pytest.mark.parametrize(
+    ("host", "answer"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("pi", False)],
+)
+def test_loopback_addresses_are_told_from_others(host: str, answer: bool) -> None:
+    assert is_loopback(host) is answer
+
+
+def test_listening_beyond_this_machine_without_a_certificate_is_refused_with_two_cures(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"dashboard.host = '0.0.0.0'.*dashboard.certificate.*ssh -L 8080"):
+        check_exposure(DashboardOptions(tmp_path, host="0.0.0.0"))
+
+
+def test_listening_beyond_this_machine_with_a_certificate_is_allowed(tmp_path: Path) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("")
+    options = DashboardOptions(tmp_path, host="0.0.0.0", certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    check_exposure(options)
+    assert options.is_secure
+    assert options.address == "https://127.0.0.1:8080"
+
+
+def test_a_missing_certificate_file_is_named(tmp_path: Path) -> None:
+    options = DashboardOptions(tmp_path, certificate=tmp_path / "no.pem", key=tmp_path / "no.key")
+    with pytest.raises(ConfigError, match=r"dashboard.certificate = '.*no.pem': no such file"):
+        check_exposure(options)
+
+
+def test_the_dashboard_takes_its_values_from_the_configuration(tmp_path: Path) -> None:
+    settings = load_settings(
+        None, {"dashboard": {"port": 9000, "purposes": ["research"], "host": "::1"}, "device": {"name": "pi-4"}}
+    )
+    options = options_from(settings, tmp_path)
+    assert (options.port, options.purposes, options.device) == (9000, (Purpose.RESEARCH,), "pi-4")
+    assert options.database == tmp_path / "affect-edge.db"
+    assert options.live_socket.parent == tmp_path
+    assert options.address == "http://[::1]:9000"
+    assert replace(options, host="127.0.0.1").address == "http://127.0.0.1:9000"
+    assert "~" not in str(options_from(settings).data)
