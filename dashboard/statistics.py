@@ -19,6 +19,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from scipy import special, stats
@@ -123,13 +124,13 @@ class RankTest:
     """A two-sided rank test beside a t-test.
 
     Attributes:
-        name: ``wilcoxon_signed_rank`` or ``mann_whitney``.
+        name: which test.
         statistic: the smaller of the two signed rank sums, or U of the first group (as SciPy gives them).
         p: two-sided p, unadjusted.
         exact: whether p is from the exact distribution (given the ties) or from the normal approximation.
     """
 
-    name: str
+    name: Literal["wilcoxon_signed_rank", "mann_whitney"]
     statistic: float
     p: float
     exact: bool

@@ -1,0 +1,147 @@
+"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for programs."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+
+from dashboard.analysis_query import describe
+from dashboard.analysis_schema import AnalysisModel, AnalysisQuery, Sample, StateBy
+from edge_agent.errors import AffectEdgeError, ConfigError
+
+if TYPE_CHECKING:
+    from dashboard.analysis_table import TestRow
+
+FAILED, WRONG_USE = 1, 2
+_WIDTH = 100
+_COLUMNS = (
+    ("comparison", "comparison"),
+    ("test", "test"),
+    ("n", "n"),
+    ("difference", "difference"),
+    ("interval", "95 % CI"),
+    ("t", "t"),
+    ("df", "df"),
+    ("p", "p"),
+    ("holm_p", "Holm p"),
+    ("g", "g"),
+    ("g_interval", "95 % CI"),
+    ("shapiro", "Shapiro p"),
+    ("rank", "rank p"),
+)
+_DEFAULTS = AnalysisQuery()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis.")
+@click.option(
+    "--state",
+    type=click.Choice([by.value for by in StateBy]),
+    default=_DEFAULTS.state.value,
+    show_default=True,
+    help="State by stimulus condition or by the emotion observed before a reading.",
+)
+@click.option(
+    "--sample",
+    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
+    help="Sessions: measured, the simulated example, or auto (the example while nothing is measured).",
+)
+@click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
+@click.option("--window", type=float, default=_DEFAULTS.window, show_default=True, help="Observed: seconds looked at.")
+@click.option("--lag-heart-rate", type=float, default=_DEFAULTS.lag_heart_rate, show_default=True, help="Observed.")
+@click.option("--lag-pressure", type=float, default=_DEFAULTS.lag_pressure, show_default=True, help="Observed.")
+@click.option("--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share.")
+@click.option("--leave-out-flagged", is_flag=True, help="Leave out readings out of range or without sensor contact.")
+def analyse_command(
+    config_file: Path | None,
+    data: Path | None,
+    as_json: bool,
+    sample: str | None,
+    session: tuple[int, ...],
+    **asked: Any,
+) -> None:
+    """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
+    if sample is not None and session:
+        raise click.UsageError("give --sample or --session, not both")
+    chosen = Sample.SELECTED.value if session else sample or Sample.AUTO.value
+    try:
+        query = AnalysisQuery.model_validate(asked | {"sample": chosen, "session": session})
+    except ValidationError as error:
+        raise click.UsageError(" ".join(describe(error))) from error
+    answer = _answer(_database(config_file, data), query)
+    click.echo(answer.model_dump_json(indent=2) if as_json else report(answer), color=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
+    try:
+        analyse_command.main(arguments, prog_name="python -m dashboard analyse", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USE
+    except click.exceptions.Exit as stop:  # --help
+        return stop.exit_code
+    except AffectEdgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG_USE if isinstance(error, ConfigError) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return FAILED
+    return 0
+
+
+def report(answer: AnalysisModel) -> str:
+    """Return the answer for people: warnings, the table of tests, and each result in a sentence."""
+    lines = [_wrapped(f"! {text}", "  ") for text in answer.warnings]
+    lines += ["", *_tests(answer), ""]
+    lines += [_wrapped(f"- {test.sentence}", "  ") for test in answer.comparisons]
+    lines += ["", *(_wrapped(text, "") for text in answer.method)]
+    return "\n".join(lines).strip("\n")
+
+
+def _database(config_file: Path | None, data: Path | None) -> Path:
+    from dashboard.settings import options_from
+    from edge_agent.config import load_settings
+
+    return options_from(load_settings(config_file), data).database
+
+
+def _answer(database: Path, query: AnalysisQuery) -> AnalysisModel:
+    from dashboard.analysis import analyse
+    from dashboard.analysis_answer import answer_of
+    from edge_agent.store.reader import Reader
+
+    return answer_of(analyse(Reader(database), query))
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _tests(answer: AnalysisModel) -> list[str]:
+    """Lay the tests out in columns, under the vital that they are about."""
+    from dashboard.analysis_table import groups_of
+
+    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(answer)]
+    heads = [head for _, head in _COLUMNS]
+    every = [heads, *(cells for _, rows in groups for cells in rows)]
+    widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
+    lines = [_aligned(heads, widths)]
+    for title, rows in groups:
+        lines += ["", title, *(_aligned(cells, widths) for cells in rows)]
+    return lines
+
+
+def _cells(row: TestRow) -> list[str]:
+    return [getattr(row, name) for name, _ in _COLUMNS]
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    """Join the cells: names to the left, numbers to the right."""
+    pairs = enumerate(zip(cells, widths, strict=True))
+    return "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs).rstrip()

@@ -1,0 +1,35 @@
+"""The question of an analysis as a browser's form asks it, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from dashboard.analysis_schema import AnalysisQuery
+
+
+def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
+    """Read the fields of the form; an empty field means its default.
+
+    Raises:
+        pydantic.ValidationError: an unknown field or a value that is not allowed.
+    """
+    asked: dict[str, Any] = {}
+    sessions: list[str] = []
+    for name, value in fields:
+        if name == "session":
+            sessions.append(value)
+        elif value.strip():
+            asked[name] = value
+    return AnalysisQuery.model_validate(asked | ({"session": tuple(sessions)} if sessions else {}))
+
+
+def describe(error: ValidationError) -> list[str]:
+    """Say for each wrong value its name, what was given and what is allowed, one sentence each."""
+    return [
+        f"{'.'.join(str(part) for part in detail['loc'])} = {str(detail['input'])[:80]!r}: "
+        f"{detail['msg'][0].lower()}{detail['msg'][1:]}."
+        for detail in error.errors()
+    ]

@@ -1,0 +1,75 @@
+"""Whether heart rate and blood pressure differ between anger, happiness and neutral."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from dashboard.analysis_query import describe, query_of
+from dashboard.analysis_schema import AnalysisModel, AnalysisQuery
+from dashboard.pages import render
+from dashboard.services import ReaderDep
+from edge_agent.errors import StatisticsError
+from edge_agent.store.reader import Reader
+
+if TYPE_CHECKING:
+    from dashboard.analysis import Analysis
+
+router = APIRouter(tags=["analysis"])
+
+
+@router.get("/analysis", include_in_schema=False)
+def analysis_page(request: Request, reader: ReaderDep) -> Response:
+    """Show form, sentences, table and picture; a question that is wrong is answered beside its form."""
+    problem, query = "", AnalysisQuery()
+    analysis = None
+    try:
+        query = query_of(request.query_params.multi_items())
+        analysis = _analyse(reader, query)
+    except ValidationError as error:
+        problem = " ".join(describe(error))
+    except StatisticsError as error:
+        problem = str(error)
+    return render(
+        request,
+        "analysis.html",
+        status_code=422 if problem else 200,
+        problem=problem,
+        query=query,
+        sessions=reader.session_list(),
+        **_shown(analysis),
+    )
+
+
+@router.get("/api/v1/analysis")
+def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
+    """Return the family of tests with every number unrounded, the values tested, and the result in words."""
+    from dashboard.analysis_answer import answer_of
+
+    return answer_of(_analyse(reader, query))
+
+
+def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+    from dashboard.analysis import analyse  # loads SciPy, which nobody needs before the first analysis
+
+    return analyse(reader, query)
+
+
+def _shown(analysis: Analysis | None) -> dict[str, object]:
+    """Return what the template shows of an analysis."""
+    if analysis is None:
+        return {"answer": None, "groups": (), "charts": (), "is_simulated": False}
+    from dashboard.analysis_answer import answer_of
+    from dashboard.analysis_charts import analysis_charts
+    from dashboard.analysis_table import groups_of
+
+    answer = answer_of(analysis)
+    return {
+        "answer": answer,
+        "groups": groups_of(answer),
+        "charts": analysis_charts(analysis),
+        "is_simulated": answer.simulated_readings > 0,
+    }
