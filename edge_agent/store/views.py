@@ -25,11 +25,22 @@ def _session_at(column: str) -> str:
     )
 
 
+def _condition_at(session: str, at: str) -> str:
+    """Return SQL that finds the condition that was open in a session at an instant: its last stimulus marker tells."""
+    return (
+        "(SELECT CASE marker.kind WHEN 'stimulus_start' THEN marker.label END FROM marker "
+        f"WHERE marker.session = {session} AND marker.kind IN ('stimulus_start', 'stimulus_end') "
+        f"AND marker.at <= {at} ORDER BY marker.at DESC, marker.id DESC LIMIT 1)"
+    )
+
+
+_IS_SIMULATED = "instr(' ' || vital.flags || ' ', ' simulated ') > 0"
 _UNIT = "CASE vital.kind " + " ".join(f"WHEN '{kind}' THEN '{kind.unit}'" for kind in VitalKind) + " END"
 
 _EXPRESSION_VIEW = f"""
     SELECT {iso("expression.at")} AS at, expression.at AS at_ms,
-        expression.session, session_participant.code AS participant, expression.track, expression.interval_ms,
+        expression.session, session_participant.code AS participant,
+        {_condition_at("expression.session", "expression.at")} AS condition, expression.track, expression.interval_ms,
         expression.frames, {", ".join(f"expression.{name}" for name in (*NAMES, *SMOOTHED))},
         coalesce(expression.emotion, 'uncertain') AS emotion, expression.face_size, expression.quality,
         expression.is_primary, expression.simulated
@@ -67,18 +78,17 @@ _CONDITION_VIEW = """
 
 _SESSION_VITAL_VIEW = f"""
     SELECT {iso("vital.at")} AS at, vital.at AS at_ms, session.id AS session, participant.code AS participant,
-        (SELECT CASE marker.kind WHEN 'stimulus_start' THEN marker.label END FROM marker
-            WHERE marker.session = session.id AND marker.kind IN ('stimulus_start', 'stimulus_end')
-            AND marker.at <= vital.at ORDER BY marker.at DESC, marker.id DESC LIMIT 1) AS condition,
+        {_condition_at("session.id", "vital.at")} AS condition,
         vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags,
-        max(session.simulated, instr(' ' || vital.flags || ' ', ' simulated ') > 0) AS simulated
+        max(session.simulated, {_IS_SIMULATED}) AS simulated
     FROM session
     JOIN participant ON participant.id = session.participant
     JOIN vital ON vital.at >= session.started AND vital.at < coalesce(session.ended, {_FOREVER})"""
 
 _VITAL_VIEW = f"""
     SELECT {iso("vital.at")} AS at, vital.at AS at_ms, vital.session, participant.code AS participant,
-        vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags
+        {_condition_at("vital.session", "vital.at")} AS condition,
+        vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags, {_IS_SIMULATED} AS simulated
     FROM (SELECT *, {_session_at("vital.at")} AS session FROM vital) AS vital
     LEFT JOIN session ON session.id = vital.session
     LEFT JOIN participant ON participant.id = session.participant"""

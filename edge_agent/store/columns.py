@@ -1,0 +1,144 @@
+"""The columns of the exported files, with type, unit and meaning; ``docs/data.md`` repeats them for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edge_agent.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a file; ``type`` is that of the Table Schema standard."""
+
+    name: str
+    type: str
+    description: str
+    unit: str | None = None
+    allowed: tuple[str, ...] = ()
+
+    def as_field(self) -> dict[str, Any]:
+        """Return the column as a field of a Table Schema (frictionlessdata.io)."""
+        field: dict[str, Any] = {"name": self.name, "type": self.type, "description": self.description}
+        if self.unit:
+            field["unit"] = self.unit
+        if self.allowed:
+            field["constraints"] = {"enum": list(self.allowed)}
+        if self.type == "boolean":
+            field |= {"trueValues": ["1"], "falseValues": ["0"]}
+        if self.type == "datetime":
+            field["format"] = "%Y-%m-%dT%H:%M:%S.%fZ"
+        return field
+
+
+def _times(what: str, prefix: str = "") -> tuple[Column, Column]:
+    """Return the two columns of an instant: for people and for programs."""
+    return (
+        Column(f"{prefix}at", "datetime", f"{what}, UTC"),
+        Column(f"{prefix}ms", "integer", f"{what}, since 1970 UTC", "ms"),
+    )
+
+
+def _at(what: str) -> tuple[Column, Column]:
+    text, number = _times(what)
+    return text, Column("at_ms", number.type, number.description, number.unit)
+
+
+def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
+    if smoothed:
+        return Column(f"smoothed_{emotion}", "integer", f"Smoothed probability of {emotion} at the end", "1/1000")
+    return Column(emotion.value, "integer", f"Mean probability of {emotion} over the frames", "1/1000")
+
+
+_SESSION = Column("session", "integer", "Number of the session in which it lies; empty outside sessions")
+_PARTICIPANT = Column("participant", "string", "Pseudonymous code of the participant of that session")
+_CONDITION = Column("condition", "string", "Label of the stimulus that went on; empty when none did")
+_SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
+_LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
+
+EXPRESSION = (
+    *_at("End of the recording interval"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column("track", "integer", "Number of the face while it was followed; says nothing about the person"),
+    Column("interval_ms", "integer", "Length of the recording interval; 0 when every frame is a row", "ms"),
+    Column("frames", "integer", "Frames that the means are taken over"),
+    *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
+    *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
+    Column("emotion", "string", "Smoothed label at the end of the interval", allowed=_LABELS),
+    Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
+    Column("quality", "number", "Mean fitness of the face for reading (size, sharpness, light), 0 to 1", "1"),
+    Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
+    _SIMULATED,
+)
+VITAL = (
+    *_at("When it was measured"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column("kind", "string", "What was measured", allowed=tuple(VitalKind)),
+    Column("value", "number", "The value, in the unit of the next column"),
+    Column("unit", "string", "UCUM unit, fixed by the kind", allowed=tuple(sorted({kind.unit for kind in VitalKind}))),
+    Column("source", "string", "Who said it: a device, a file, or simulated"),
+    Column("flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
+    _SIMULATED,
+)
+EPISODE = (
+    *_times("Start of the episode", "start_"),
+    *_times("End of the episode", "end_"),
+    Column("seconds", "number", "Length of the episode", "s"),
+    Column("emotion", "string", "The one smoothed label that it is a run of", allowed=_LABELS),
+    Column("rows", "integer", "Rows of expression.csv in it"),
+    Column("frames", "integer", "Frames in it"),
+    _SIMULATED,
+)
+GAP = (
+    *_times("Start of the gap", "start_"),
+    *_times("End of the gap", "end_"),
+    Column("source", "string", "What did not speak: camera, recorder, or the source of a vital"),
+    Column("reason", "string", "Why: no_face, stalled, disconnected, not_written …"),
+)
+MARKER = (
+    *_at("When it was set"),
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
+    Column("label", "string", "Condition that a stimulus start opens, or the text of a note"),
+)
+SESSION = (
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("purpose", "string", "Why it was recorded", allowed=tuple(Purpose)),
+    Column("name", "string", "Name given by the experimenter"),
+    *_times("Start of the session", "start_"),
+    *_times("End of the session; empty while it is open", "end_"),
+    _SIMULATED,
+)
+PARTICIPANT = (
+    Column("participant", "string", "Pseudonymous code"),
+    Column("created_at", "datetime", "When the code was made, UTC"),
+    Column("consent_version", "string", "Version of the text last agreed to; empty without consent"),
+    Column("consent_given_at", "datetime", "When consent was given, UTC"),
+    Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
+    _SIMULATED,
+)
+FILES = {
+    "expression": EXPRESSION,
+    "vital": VITAL,
+    "episode": EPISODE,
+    "gap": GAP,
+    "marker": MARKER,
+    "session": SESSION,
+    "participant": PARTICIPANT,
+}
+TITLES = {
+    "expression": "Expressions: one face over one recording interval",
+    "vital": "Vital readings",
+    "episode": "Runs of one smoothed emotion of the participant's face",
+    "gap": "Times in which a source did not speak",
+    "marker": "Markers of sessions",
+    "session": "Sessions",
+    "participant": "Participants",
+}
