@@ -16,13 +16,13 @@ from typing import Any
 from edge_agent.agent import Agent
 from edge_agent.config import Settings, load_settings
 from edge_agent.errors import ServerError
-from edge_agent.store.reader import Reader
 from edge_agent.store.schema import DATABASE_NAME, migrate
 from edge_agent.store.seed import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
 
 log = logging.getLogger(__name__)
 
-SEED = 2026
+SEED = 2026  # of the example study
 STOP_S = 5.0
 CHANGES: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
 
@@ -70,8 +70,7 @@ def _prepare(folder: Path) -> None:
     """Make the database, with the example study unless it is there already."""
     database = folder / DATABASE_NAME
     migrate(database)
-    if not Reader(database).session_list():
-        seed_example_study(database, SEED)
+    seed_example_study(database, SimulatedPerson, seed=SEED)
 
 
 def _free_port(settings: Settings) -> int:
