@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +49,7 @@ def fit_detector(request: FitRequest) -> Path:
         if (chosen := [p for p in labelled if p.part == part]) or part != "test"
     }
     log.info("learning from %d photographs, %d held back", len(parts["train"]), len(parts["valid"]))
+    cv2.setNumThreads(1)  # Scenes are small: more threads of OpenCV would only take cores from PyTorch.
     task = DetectorTask(recipe, parts["train"], parts["valid"])
     fitted = fit(task, recipe.schedule, request.out, seed=recipe.seed, resume=request.resume)
     card = _write(fitted, recipe, request, parts["train"])
