@@ -90,7 +90,7 @@ def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
     loss = DetectorLoss(256, 192, Weights())
     assert float(loss(answers, *targets)[0]) < 1e-3
     for changed in range(9):
-        worse = [answer - 8.0 if i == changed else answer for i, answer in enumerate(answers)]
+        worse = [answer - 20.0 if i == changed else answer for i, answer in enumerate(answers)]
         total, figures = loss(worse, *targets)
         assert float(total) > 0.05, OUTPUTS[changed]
         assert set(figures) == {"score", "box", "landmarks", "overlap"}
