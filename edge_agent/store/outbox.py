@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import clock
-from edge_agent.store.schema import connect, transaction, translating
+from edge_agent.store.schema import BUSY_SECONDS, connect, transaction, translating
 
 DROPPED_KEY = "outbox_dropped"
 
@@ -45,10 +45,15 @@ class Outbox:
     """What the client of the broker reads and deletes. One connection, opened by the first call in its thread.
 
     Every method raises ``StoreError`` when the database cannot be used (locked, disk full).
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for a lock.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
 
     def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
@@ -92,7 +97,7 @@ class Outbox:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = connect(self._path, readonly=False)
+            self._connection = connect(self._path, readonly=False, busy_seconds=self._busy_seconds)
         return self._connection
 
 

@@ -1,0 +1,188 @@
+"""Participants, consent, sessions and markers, and the rules between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_agent import clock
+from edge_agent.domain import MarkerKind, Purpose
+from edge_agent.errors import StudyError
+from edge_agent.store.study import Study
+from tests.support.timeline import START_MS, database, instant, query
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return database(tmp_path)
+
+
+@pytest.fixture
+def study(path: Path) -> Study:
+    """A study with one participant who gave consent."""
+    study = Study(path)
+    study.create_participant("P01")
+    study.give_consent("P01", "2026-10 v2")
+    return study
+
+
+def test_a_participant_has_the_code_that_was_given_or_one_that_is_made_up(path: Path) -> None:
+    study = Study(path)
+    given, made = study.create_participant("P01"), study.create_participant()
+    assert given.code == "P01"
+    assert made.code.startswith("P-")
+    assert [p.code for p in study.participants()] == sorted(["P01", made.code])
+    assert abs(given.created_ms - clock.now().wall_ms) < 60_000
+
+
+@pytest.mark.parametrize("code", ["", " ", "Anna Müller", "a" * 33, "-a", "x/y", "P01\n"])
+def test_a_code_that_could_be_a_name_or_break_a_file_is_refused(path: Path, code: str) -> None:
+    with pytest.raises(StudyError, match="1 to 32 letters, digits.*Never use a name"):
+        Study(path).create_participant(code)
+    assert Study(path).participants() == []
+
+
+def test_a_code_can_be_used_once_however_it_is_written(study: Study) -> None:
+    with pytest.raises(StudyError, match="Participant code p01 is taken"):
+        study.create_participant("p01")
+
+
+def test_a_session_runs_from_its_start_to_its_end(study: Study) -> None:
+    started = study.start_session("p01", Purpose.RESEARCH, " Films ", at=instant(0))
+    assert (started.participant, started.purpose, started.name) == ("P01", Purpose.RESEARCH, "Films")
+    assert (started.start_ms, started.end_ms, started.simulated) == (START_MS, None, False)
+    assert study.open_session() == started
+    ended = study.end_session(at=instant(60))
+    assert ended.end_ms == START_MS + 60_000
+    assert study.open_session() is None
+    assert study.sessions() == [ended]
+
+
+def test_sessions_are_listed_newest_first(study: Study) -> None:
+    for start in (0, 200, 100):
+        study.start_session("P01", Purpose.PERSONAL, "", at=instant(start))
+        study.end_session(at=instant(start + 50))
+    assert [session.start_ms - START_MS for session in study.sessions()] == [200_000, 100_000, 0]
+
+
+def test_no_session_starts_without_consent_or_after_it_was_withdrawn(path: Path, study: Study) -> None:
+    study.create_participant("P02")
+    with pytest.raises(StudyError, match="P02 has given no consent. Record the consent before"):
+        study.start_session("P02", Purpose.RESEARCH, "")
+    assert study.has_consent("P01")
+    study.withdraw_consent("P01")
+    assert not study.has_consent("P01")
+    with pytest.raises(StudyError, match="P01 has given no consent"):
+        study.start_session("P01", Purpose.RESEARCH, "")
+    study.give_consent("P01", "v3")
+    study.start_session("P01", Purpose.RESEARCH, "")
+    assert [row[0] is None for row in query(path, "SELECT withdrawn FROM consent ORDER BY id")] == [False, True]
+
+
+def test_a_newer_consent_takes_the_place_of_the_one_before(path: Path, study: Study) -> None:
+    study.give_consent("P01", "v3")
+    assert query(path, "SELECT text_version FROM consent WHERE withdrawn IS NULL") == [("v3",)]
+
+
+def test_one_session_is_open_at_a_time(study: Study) -> None:
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    with pytest.raises(StudyError, match=r"Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"):
+        study.start_session("P01", Purpose.RESEARCH, "")
+
+
+def test_only_purposes_of_this_appliance_are_allowed(path: Path, study: Study) -> None:
+    clinic = Study(path, purposes=[Purpose.MEDICAL])
+    with pytest.raises(StudyError, match="Purpose research is not allowed on this appliance. Allowed: medical"):
+        clinic.start_session("P01", Purpose.RESEARCH, "")
+
+
+def test_a_stimulus_opens_a_condition_until_it_ends_or_the_next_begins(study: Study) -> None:
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    assert study.open_condition() is None
+    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1))
+    study.add_marker(MarkerKind.NOTE, "coughs", at=instant(2))
+    assert study.open_condition() == "anger"
+    study.add_marker(MarkerKind.STIMULUS_START, "happiness", at=instant(3))
+    assert study.open_condition() == "happiness"
+    ended = study.add_marker(MarkerKind.STIMULUS_END, "", at=instant(4))
+    assert ended.label == "happiness"
+    assert study.open_condition() is None
+    study.end_session(at=instant(5))
+    assert study.open_condition() is None
+    assert [(m.at, m.kind, m.label, m.session) for m in study.markers(1)] == [
+        (instant(1), MarkerKind.STIMULUS_START, "anger", 1),
+        (instant(2), MarkerKind.NOTE, "coughs", 1),
+        (instant(3), MarkerKind.STIMULUS_START, "happiness", 1),
+        (instant(4), MarkerKind.STIMULUS_END, "happiness", 1),
+    ]
+
+
+def in_session(study: Study) -> Study:
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    return study
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda s: s.give_consent("P99", "v1"), "There is no participant 'P99'"),
+        (lambda s: s.withdraw_consent("P99"), "There is no participant 'P99'"),
+        (lambda s: s.has_consent("P99"), "There is no participant 'P99'"),
+        (lambda s: s.start_session("P99", Purpose.RESEARCH, ""), "There is no participant 'P99'"),
+        (lambda s: s.give_consent("P01", "  "), "name the version of the text"),
+        (lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")), "no consent that could be withdrawn"),
+        (lambda s: s.end_session(), "No session is open. Start one first"),
+        (lambda s: s.add_marker(MarkerKind.NOTE, "x"), "No session is open. Start one first"),
+        (lambda s: s.markers(7), "There is no session 7"),
+        (lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "), "stimulus_start: give a label of 1 to 80"),
+        (lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_END, "x"), "No stimulus is going on that could end"),
+        (lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x" * 81), "at most 80 printable characters"),
+        (lambda s: in_session(s).add_marker(MarkerKind.NOTE, "a\nb"), "at most 80 printable characters on one line"),
+        (
+            lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x", at=instant(-1)),
+            "lies before the start of session 1",
+        ),
+        (lambda s: in_session(s).end_session(at=instant(-1)), "lies before the start of session 1"),
+    ],
+)
+def test_a_broken_rule_is_said_and_nothing_is_written(
+    path: Path, study: Study, call: Callable[[Study], object], said: str
+) -> None:
+    with pytest.raises(StudyError, match=said):
+        call(study)
+    assert query(path, "SELECT count(*) FROM marker") == [(0,)]
+    assert query(path, "SELECT count(*) FROM session WHERE ended IS NOT NULL") == [(0,)]
+
+
+def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(path: Path, study: Study) -> None:
+    study.start_session("P01", Purpose.RESEARCH, "Films", at=instant(0))
+    study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1.25))
+    study.end_session(at=instant(2))
+    queued = query(path, "SELECT topic, seq, payload FROM outbox ORDER BY id")
+    assert [(topic, seq) for topic, seq, _ in queued] == [("session", 1), ("session", 2), ("session", 3)]
+    payloads = [json.loads(payload) for _, _, payload in queued]
+    assert [p["event"] for p in payloads] == ["started", "marker", "ended"]
+    assert payloads[1] == {
+        "schema": 1,
+        "event": "marker",
+        "session": 1,
+        "participant": "P01",
+        "purpose": "research",
+        "name": "Films",
+        "at": "2026-09-21T14:20:01.250Z",
+        "marker": {"kind": "stimulus_start", "label": "anger"},
+        "seq": 2,
+    }
+
+
+def test_the_outbox_of_a_study_is_bounded_too(path: Path) -> None:
+    study = Study(path, outbox_rows=3)
+    study.create_participant("P01")
+    study.give_consent("P01", "v1")
+    study.start_session("P01", Purpose.RESEARCH, "")
+    for number in range(5):
+        study.add_marker(MarkerKind.NOTE, str(number))
+    assert query(path, "SELECT seq FROM outbox ORDER BY id") == [(4,), (5,), (6,)]
