@@ -243,8 +243,8 @@ class MqttClient(Worker):
             connection.open()
             online = status_payload("online", clock.now().wall_ms)
             connection.publish(topic, online.encode(), qos=1, retain=True)
-            self._set_state(MqttState.CONNECTED, None)
             delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged)
+            self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
             with self._lock:
                 self._changed = set(self._retained)

@@ -95,7 +95,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
         return ssl.create_default_context()
     try:
-        return ssl.create_default_context(cafile=str(ca_file))
+        context = ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:
         raise MqttError(
             f"mqtt.ca_file {ca_file}: holds no certificate. It must be the broker's authority in PEM form "
@@ -106,6 +106,10 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
             f"mqtt.ca_file {ca_file}: cannot be read ({error.strerror}). Copy the certificate of the broker's "
             "authority there, or leave ca_file out to trust the system's."
         ) from error
+    # From Python 3.13 on, strict checking is the default. It refuses authorities without a key usage extension, such as
+    # those made as mosquitto's manual says. Signature, validity and host name are checked as before.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 class ConnectionEndedError(Exception):

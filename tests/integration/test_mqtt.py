@@ -11,6 +11,7 @@ import pytest
 from edge_agent.clock import now
 from edge_agent.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.errors import StoreError
+from edge_agent.health import Figures, HealthMonitor
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, vital_payload
 from edge_agent.worker import Worker
@@ -269,12 +270,15 @@ def test_rows_that_the_database_could_not_forget_are_not_sent_twice(
         assert [m.payload["seq"] for m in reader.on("summary")] == [1, 2, 3]
 
 
-def test_emotion_is_kept_by_the_broker_and_vitals_are_not(mosquitto: Mosquitto, start: Start) -> None:
+def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path
+) -> None:
     client = start(mosquitto.port)
     wait_for_state(client, MqttState.CONNECTED)
     reading = VitalReading(now(), VitalKind.HEART_RATE, 71.5, "simulated", frozenset({VitalFlag.SIMULATED}))
     with subscribed(mosquitto.port) as reader:
         client.publish_emotion(emotion("happiness"))
+        client.publish_health(HealthMonitor(tmp_path, "pi", "1.2.3").report(Figures(outbox=3), now()))
         client.publish_vital(vital_payload(reading))
         vital = reader.wait_for("vitals").payload
         assert (vital["kind"], vital["value"], vital["unit"]) == ("heart_rate", 71.5, "/min")
@@ -284,6 +288,10 @@ def test_emotion_is_kept_by_the_broker_and_vitals_are_not(mosquitto: Mosquitto, 
         kept = later.wait_for("emotion")
         assert kept.retained
         assert kept.payload["schema"] == 1
+        health = later.wait_for("health")
+        assert health.retained
+        assert health.payload["version"] == "1.2.3"
+        assert health.payload["mqtt"]["outbox"] == 3
         assert not later.on("vitals")
 
 
