@@ -69,10 +69,11 @@ EPISODES = f"""
 # A condition lasts from its stimulus start to the next stimulus marker, or to the end of the session.
 _CONDITION_VIEW = """
     SELECT session, participant, label, started, ended FROM (
-        SELECT marker.session, session.participant, marker.kind, marker.label, marker.at AS started,
+        SELECT marker.session, participant.code AS participant, marker.kind, marker.label, marker.at AS started,
             coalesce(lead(marker.at) OVER (PARTITION BY marker.session ORDER BY marker.at, marker.id), session.ended)
                 AS ended
         FROM marker JOIN session ON session.id = marker.session
+        JOIN participant ON participant.id = session.participant
         WHERE marker.kind IN ('stimulus_start', 'stimulus_end')
     ) WHERE kind = 'stimulus_start'"""
 

@@ -1,0 +1,105 @@
+"""The example study, and deleting old rows."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from edge_agent.domain import MarkerKind, VitalFlag, VitalKind
+from edge_agent.store.reader import Reader
+from edge_agent.store.retention import prune
+from edge_agent.store.seed import CONDITIONS, PARTICIPANTS, seed_example_study
+from edge_agent.store.study import Study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.timeline import START_MS, database, instant, query, row
+
+DAY = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = database(tmp_path_factory.mktemp("seeded"))
+    assert seed_example_study(path, SimulatedPerson, seed=1, now=instant(0)) == PARTICIPANTS
+    return path
+
+
+def test_the_example_has_twelve_ended_sessions_of_three_conditions_in_the_past(seeded: Path) -> None:
+    sessions = Study(seeded).sessions()
+    assert len(sessions) == len({session.participant for session in sessions}) == PARTICIPANTS
+    assert all(
+        session.end_ms and START_MS - 8 * DAY < session.start_ms < session.end_ms < START_MS for session in sessions
+    )
+    orders = set()
+    for session in sessions:
+        starts = [m for m in Study(seeded).markers(session.id) if m.kind is MarkerKind.STIMULUS_START]
+        assert sorted(m.label for m in starts) == sorted(CONDITIONS)
+        orders.add(tuple(m.label for m in starts))
+    assert len(orders) == 6, "the order of conditions is balanced"
+
+
+def test_every_row_of_the_example_says_that_it_is_simulated_and_nothing_is_sent(seeded: Path) -> None:
+    for table in ("expression", "participant", "session"):
+        assert query(seeded, f"SELECT DISTINCT simulated FROM {table}") == [(1,)]
+    assert all(VitalFlag.SIMULATED in flags.split() for (flags,) in query(seeded, "SELECT DISTINCT flags FROM vital"))
+    assert query(seeded, "SELECT count(*) FROM outbox") == [(0,)]
+    assert all(found.simulated for found in Reader(seeded).vitals_by_condition())
+
+
+def test_everybody_has_readings_of_each_kind_in_each_condition_and_anger_moves_the_heart(seeded: Path) -> None:
+    values: dict[tuple[VitalKind, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for found in Reader(seeded).vitals_by_condition():
+        values[found.kind, found.state][found.participant].append(found.value)
+    for kind, least in ((VitalKind.HEART_RATE, 100), (VitalKind.SYSTOLIC, 2), (VitalKind.DIASTOLIC, 2)):
+        for condition in CONDITIONS:
+            assert len(values[kind, condition]) == PARTICIPANTS
+            assert min(map(len, values[kind, condition].values())) >= least
+    anger, neutral = values[VitalKind.HEART_RATE, "anger"], values[VitalKind.HEART_RATE, "neutral"]
+    assert 2 < statistics.mean(statistics.mean(anger[p]) - statistics.mean(neutral[p]) for p in anger) < 10
+
+
+def test_most_readings_of_the_example_match_an_observed_emotion(seeded: Path) -> None:
+    _, counts = Reader(seeded).vitals_by_observed_emotion()
+    assert counts.matched > 4 * (counts.unmatched + counts.ambiguous)
+
+
+def test_the_same_seed_gives_the_same_example(tmp_path: Path, seeded: Path) -> None:
+    path = database(tmp_path)
+    seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
+    for table in ("vital", "expression", "marker"):
+        assert query(path, f"SELECT * FROM {table}") == query(seeded, f"SELECT * FROM {table}")
+
+
+def test_a_study_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    Study(path).create_participant("P01")
+    assert seed_example_study(path, SimulatedPerson) == 0
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+    assert query(path, "SELECT count(*) FROM vital") == [(0,)]
+
+
+def test_old_rows_are_deleted_and_younger_rows_rollups_and_readings_stay(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s) for s in (-10 * 86400, -3 * 86400 - 1, -3 * 86400 + 1, -5)])
+    before = query(path, "SELECT * FROM expression_hour")
+    assert prune(path, 3, now_ms=START_MS) == 2
+    assert prune(path, 3, now_ms=START_MS) == 0
+    assert [at for (at,) in query(path, "SELECT at FROM expression ORDER BY at")] == [
+        START_MS - 3 * DAY + 1000,
+        START_MS - 5000,
+    ]
+    assert query(path, "SELECT * FROM expression_hour") == before
+
+
+def test_many_old_rows_are_deleted_in_portions(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s / 10) for s in range(12_000)])
+    assert prune(path, 1, now_ms=START_MS + 2 * DAY) == 12_000
+    assert query(path, "SELECT count(*) FROM expression") == [(0,)]
+
+
+def test_rows_of_a_recent_agent_are_not_deleted_by_default(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    assert prune(path, 90) == 0
+    with pytest.raises(ValueError, match="keep_days 0"):
+        prune(path, 0)
