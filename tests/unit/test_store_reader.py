@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -215,7 +216,7 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_se
 def test_demonstration_rows_make_no_episode_with_real_ones(tmp_path: Path) -> None:
     path = database(tmp_path, [row(1), row(2)])
     add(path, [row(1.5), row(2.5)], simulated=True)
-    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == [(2, True), (2, False)]
+    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == [(2, False), (2, True)]
 
 
 def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
@@ -312,7 +313,7 @@ def test_readings_by_condition_can_be_narrowed_to_sessions_and_kinds(tmp_path: P
     ]
     assert [r.session for r in reader.vitals_by_condition([second])] == [second]
     only = reader.vitals_by_condition(kinds=[VitalKind.SYSTOLIC])
-    assert [(r.flags, r.simulated, r.state) for r in only] == [({VitalFlag.MANUAL}, False, "anger")]
+    assert [(r.flags, r.simulated, r.state) for r in only] == [(frozenset({VitalFlag.MANUAL}), False, "anger")]
     assert reader.vitals_by_condition([]) == []
     assert reader.vitals_by_condition([99]) == []
 
@@ -364,7 +365,7 @@ def test_windows_and_lags_can_be_declared_otherwise(tmp_path: Path) -> None:
 
 
 def test_uncertain_rows_count_and_a_draw_is_ambiguous(tmp_path: Path) -> None:
-    def state(emotions: list[Emotion | None], share: float) -> tuple[list[str], MatchCounts]:
+    def state(emotions: Sequence[Emotion | None], share: float) -> tuple[list[str], MatchCounts]:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
         path = database(folder, [row(s, e) for s, e in enumerate(emotions, start=1)], [reading(len(emotions))])
         study_with_session(path, [], end=100)
