@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from dashboard.auth import Accounts
 from dashboard.pages import HERE, make_templates, render
 from dashboard.routes import analysis, assets, export, health, live, login, study, trends
-from dashboard.security import AttemptLimiter, SecurityHeaders, require_same_origin
+from dashboard.security import HEADERS, AttemptLimiter, SecurityHeaders, require_same_origin
 from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
 from edge_agent import __version__
@@ -24,6 +24,7 @@ from edge_agent.store.study import Study
 
 log = logging.getLogger(__name__)
 
+ROUTERS = tuple(page.router for page in (login, live, trends, study, analysis, export, health, assets))
 _TITLES = {
     400: "That request was not understood",
     403: "Not allowed",
@@ -67,8 +68,8 @@ def create_app(options: DashboardOptions) -> FastAPI:
         study=Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows),
     )
     app.state.templates = make_templates()
-    for module in (login, live, trends, study, analysis, export, health, assets):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(SecurityHeaders)
     _handle_errors(app)
@@ -103,7 +104,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
-        return _problem(request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it.")
+        response = _problem(request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it.")
+        response.headers.update(HEADERS)  # this answer passes by the middleware
+        return response
 
 
 def _status_of(error: AffectEdgeError) -> int:

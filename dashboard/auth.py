@@ -77,9 +77,9 @@ class Accounts:
         password_hash = self._hasher.hash(password)
         with writing(self._path) as connection:
             kept = _setting(connection, _SETUP_CODE)
-            if not _needs_setup(connection) or kept is None:
+            if not _needs_setup(connection):
                 raise AccountError("Setup is already done. Log in with the account that was created then.")
-            if not secrets.compare_digest(kept, _sha256(_normal_code(code))):
+            if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
                 raise AccountError(
                     "That is not the setup code. It stands in the terminal or log of the dashboard; "
                     "each start prints a new one."

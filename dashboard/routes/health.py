@@ -16,6 +16,7 @@ from dashboard.pages import render
 from dashboard.services import Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.live import live_messages
+from edge_agent.store.overview import models_in_use
 
 router = APIRouter(tags=["health"])
 _AGENT_SECONDS = 1.0
@@ -52,7 +53,7 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         last=span[1] if span else None,
         models=[
             ModelInUse(kind=used.kind, name=used.name, version=used.version, sha256=used.sha256, since=used.since_ms)
-            for used in reader.models()
+            for used in models_in_use(database)
         ],
         agent=agent,
     )

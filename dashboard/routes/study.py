@@ -12,6 +12,7 @@ from dashboard.pages import render
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.domain import Purpose, Session
 from edge_agent.errors import StudyError
+from edge_agent.store.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
 _STUDY = "/study"
@@ -115,20 +116,20 @@ def get_sessions(reader: ReaderDep) -> list[SessionModel]:
 
 
 def _page(request: Request, services: Services, problem: str = "") -> Response:
-    study, reader = services.study, services.reader
-    consents = study.consents()
+    study, database = services.study, services.options.database
+    known = consents(database)
     participants = study.participants()
-    ready = [p.code for p in participants if p.code in consents and consents[p.code].withdrawn_ms is None]
+    ready = [p.code for p in participants if p.code in known and known[p.code].withdrawn_ms is None]
     return render(
         request,
         "study.html",
         status_code=409 if problem else 200,
         problem=problem,
         participants=participants,
-        consents=consents,
+        consents=known,
         ready=ready,
-        sessions=reader.session_list(),
-        counts=reader.session_counts(),
+        sessions=study.sessions(),
+        counts=session_counts(database),
         open_session=study.open_session(),
         purposes=services.options.purposes,
     )

@@ -1,0 +1,149 @@
+"""The trends chart: what is drawn, what stays a gap, what is said in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dashboard.charts import Chart, TrendData, plotly_address, plotly_file, plotly_style_ids, trend_chart
+from edge_agent.domain import EMOTIONS, Emotion, VitalKind
+from edge_agent.store.results import ConditionInterval, Trend, VitalTrend
+
+START, BUCKET = 1_790_000_400_000, 60_000
+Values = tuple[float | None, ...]
+
+
+def trend(happiness: Values, rows: tuple[int, ...]) -> Trend:
+    """A trend with happiness; what is left is uncertain."""
+    nothing: Values = tuple(None if value is None else 0.0 for value in happiness)
+    return Trend(
+        start_ms=START,
+        end_ms=START + BUCKET * len(rows),
+        bucket_ms=BUCKET,
+        resolution="minute",
+        starts=tuple(START + BUCKET * index for index in range(len(rows))),
+        shares={e: happiness if e is Emotion.HAPPINESS else nothing for e in EMOTIONS},
+        uncertain=tuple(None if value is None else 1 - value for value in happiness),
+        means=dict.fromkeys(EMOTIONS, nothing),
+        rows=rows,
+        frames=rows,
+        simulated=False,
+    )
+
+
+def vital(kind: VitalKind, mean: Values) -> VitalTrend:
+    """A trend of readings whose least and most lie 5 around the mean."""
+    return VitalTrend(
+        kind=kind,
+        start_ms=START,
+        end_ms=START + BUCKET * len(mean),
+        bucket_ms=BUCKET,
+        resolution="minute",
+        starts=tuple(START + BUCKET * index for index in range(len(mean))),
+        mean=mean,
+        least=tuple(None if value is None else value - 5 for value in mean),
+        most=tuple(None if value is None else value + 5 for value in mean),
+        n=tuple(0 if value is None else 1 for value in mean),
+        flagged=(0,) * len(mean),
+        simulated=False,
+    )
+
+
+def draw(expression: Trend, *vitals: VitalTrend, conditions: tuple[ConditionInterval, ...] = ()) -> Chart:
+    """The chart of a made range."""
+    by_kind = {one.kind: one for one in vitals}
+    return trend_chart(TrendData(START, expression.end_ms, expression, by_kind, conditions))
+
+
+def traces(chart: Chart) -> dict[str, dict[str, Any]]:
+    """The traces of a chart by name."""
+    return {trace["name"]: trace for trace in chart.figure["data"]}
+
+
+def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_and_categories_never_seen_are_left_out() -> None:
+    drawn = traces(draw(trend((0.25, 1.0), (60, 60))))
+    assert set(drawn) == {"happiness", "uncertain"}
+    assert drawn["happiness"]["fillcolor"] == "var(--emotion-happiness)"
+    assert drawn["happiness"]["line"]["shape"] == "hv"
+    assert drawn["happiness"]["x"] == [START, START + BUCKET, START + 2 * BUCKET]
+    assert drawn["happiness"]["y"] == [0.25, 1.0, 0.0], "the last step ends where the range ends"
+
+
+def test_a_bucket_without_rows_is_an_empty_place_and_says_so() -> None:
+    drawn = traces(draw(trend((1.0, None, 0.5), (60, 0, 60))))
+    assert [trace["y"][1] for trace in drawn.values()] == [0.0, 0.0]
+    assert drawn["happiness"]["hovertemplate"][1] == "no data"
+
+
+def test_a_silent_source_breaks_line_and_band() -> None:
+    heart = vital(VitalKind.HEART_RATE, (70.0, 72.0, None, None, None, None, None, 74.0, 75.0))
+    drawn = traces(draw(trend((1.0,) * 9, (60,) * 9), heart))
+    assert drawn["heart rate"]["y"] == [70.0, 72.0, None, 74.0, 75.0, None]
+    assert drawn["heart rate, least to most"]["y"] == [75.0, 77.0, 67.0, 65.0, None, 79.0, 80.0, 70.0, 69.0, None]
+
+
+def test_the_pace_of_a_slow_cuff_is_no_gap() -> None:
+    cuff = vital(VitalKind.SYSTOLIC, (120.0, None, 122.0, None, 124.0, None, 126.0))
+    assert traces(draw(trend((1.0,) * 7, (60,) * 7), cuff))["systolic"]["y"] == [120.0, 122.0, 124.0, 126.0, None]
+
+
+def test_a_single_reading_is_a_point_without_a_band() -> None:
+    drawn = traces(draw(trend((1.0,), (60,)), vital(VitalKind.DIASTOLIC, (80.0,))))
+    assert drawn["diastolic"]["y"] == [80.0, None]
+    assert drawn["diastolic, least to most"]["x"] == []
+
+
+def test_everything_lies_on_one_time_axis() -> None:
+    heart, cuff = vital(VitalKind.HEART_RATE, (70.0, 71.0)), vital(VitalKind.SYSTOLIC, (120.0, 121.0))
+    chart = draw(trend((1.0, 1.0), (60, 60)), heart, cuff)
+    assert chart.time_axis
+    assert {trace.get("xaxis", "x") for trace in chart.figure["data"]} == {"x"}
+    assert chart.figure["layout"]["xaxis"]["range"] == [START, START + 2 * BUCKET]
+
+
+def test_the_chart_is_described_in_words() -> None:
+    heart = vital(VitalKind.HEART_RATE, (70.0, 80.0, None))
+    assert draw(trend((0.25, 0.75, None), (60, 60, 0)), heart).sentence == (
+        "Uncertain 50%, happiness 50% of 120 recorded rows; 1 of 3 intervals without a face or recording; "
+        "heart rate 75 /min on average, from 65 to 85."
+    )
+
+
+def test_an_empty_range_is_described_in_words() -> None:
+    assert draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,))).sentence == (
+        "No expression was recorded in this range."
+    )
+
+
+def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
+    heart = vital(VitalKind.HEART_RATE, (70.0, None, 74.0))
+    chart = draw(trend((0.25, None, None), (60, 0, 0)), heart)
+    assert [row[0] for row in chart.rows] == [str(START), str(START + 2 * BUCKET)]
+    assert len(chart.columns) == len(chart.rows[0]) == len(chart.rows[1])
+    first = dict(zip(chart.columns, chart.rows[0], strict=True))
+    assert (first["happiness"], first["uncertain"], first["rows"]) == ("25%", "75%", "60")
+    assert (first["heart rate, /min"], first["systolic, mmHg"]) == ("70 (65–75)", "")
+    assert chart.rows[1][1:11] == ("",) * 10
+
+
+def test_conditions_are_marked_within_the_range_and_their_labels_cannot_carry_markup() -> None:
+    condition = ConditionInterval(1, "P-01", "<b>anger</b>", START - 1000, None)
+    layout = draw(trend((1.0, 1.0), (60, 60)), conditions=(condition,)).figure["layout"]
+    assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == [(START, START + 2 * BUCKET)]
+    assert layout["annotations"][-1]["text"] == "&lt;b&gt;anger&lt;/b&gt;"
+
+
+def test_too_many_conditions_are_not_marked() -> None:
+    many = (ConditionInterval(1, "P-01", "anger", START, START + 10),) * 41
+    assert draw(trend((1.0,), (60,)), conditions=many).figure["layout"]["shapes"] == []
+
+
+def test_plotly_comes_from_its_installed_package() -> None:
+    assert plotly_file().is_file()
+    assert plotly_address().startswith("/static/plotly-")
+
+
+@pytest.mark.parametrize("id_", plotly_style_ids())
+def test_ids_of_the_styles_that_plotly_would_add_are_known(id_: str) -> None:
+    assert f'getElementById("{id_}")' in plotly_file().read_text(encoding="utf-8")
