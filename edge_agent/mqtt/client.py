@@ -219,6 +219,7 @@ class MqttClient(Worker):
                     self._set_state(ended.state, ended.text + self._hint(lasted_s))
                     if lasted_s > self._backoff.longest_s:
                         delay_s = self._backoff.first_s
+                    self._count()
                     self.stopping.wait(delay_s if ended.state is MqttState.UNREACHABLE else self._backoff.refused_s)
                     delay_s = min(2 * delay_s, self._backoff.longest_s)
         finally:
@@ -248,6 +249,7 @@ class MqttClient(Worker):
             self._send_now = True
             with self._lock:
                 self._changed = set(self._retained)
+                self._vitals.clear()  # what was said to the connection before is late now
             while not self.stopping.is_set():
                 self._say(connection)
                 self._deliver(connection, delivery)
@@ -283,11 +285,18 @@ class MqttClient(Worker):
                 # Cleared before looking: what is committed from here on sets it again.
                 self._send_now, self._next_poll_s = False, now_s + POLL_SECONDS
                 delivery.send(connection)
-                self._waiting = self._outbox.count()
+                self._count()
                 self._set_state(self._state, self._last_error if refused else None)
         except StoreError as error:
             self._send_now, self._next_poll_s = False, now_s + POLL_SECONDS
             self._set_state(self._state, f"the outbox cannot be read or written: {error}")
+
+    def _count(self) -> None:
+        """Look at how many messages wait."""
+        try:
+            self._waiting = self._outbox.count()
+        except StoreError as error:
+            log.debug("mqtt: the outbox cannot be counted: %s", error)
 
     def _refused(self, reason: str) -> str:
         return (
