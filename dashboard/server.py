@@ -27,7 +27,7 @@ class DashboardServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
-        self._services = services
+        self.services = services
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's name
         """Stop on SIGINT and SIGTERM; a second SIGINT does not wait.
@@ -35,7 +35,7 @@ class DashboardServer(uvicorn.Server):
         uvicorn's own also notes the signal to raise it again at the end, which would turn an orderly stop into a
         death by signal; this one ends with exit code 0.
         """
-        self._services.stopping.set()
+        self.services.stopping.set()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -133,7 +133,7 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
     ]
 
 
-async def _events(services: Services, token: str) -> AsyncIterator[str]:
+async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     """Write the agent's messages as server-sent events until the login or the dashboard ends."""
     yield "retry: 2000\n\n"
     messages = live_messages(services.options.live_socket)

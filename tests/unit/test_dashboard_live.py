@@ -1,0 +1,156 @@
+"""The event stream: the agent's messages as they come, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.app import create_app
+from dashboard.auth import create_login_link
+from dashboard.routes import live
+from dashboard.routes.health import _agent_health
+from dashboard.routes.live import _events
+from dashboard.services import Services
+from dashboard.settings import DashboardOptions
+from edge_agent.domain import Emotion
+from edge_agent.live import LiveServer
+from tests.support.dashboard import client_of, fill, set_up
+from tests.support.timeline import observation, reading, recognition
+
+DEADLINE_S = 10.0
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[LiveServer]:
+    """The agent's side of the live feed."""
+    server = LiveServer(DashboardOptions(data=tmp_path).live_socket)
+    server.start()
+    yield server
+    server.stop()
+    assert server.join(DEADLINE_S)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    """What the routes share."""
+    made: Services = create_app(DashboardOptions(data=tmp_path)).state.services
+    return made
+
+
+def token_of(services: Services) -> str:
+    """A login."""
+    link = create_login_link(services.options.database).removeprefix("/login?link=")
+    return services.accounts.log_in(services.accounts.follow_link(link))
+
+
+async def until(stream: AsyncIterator[str], beginning: str) -> str:
+    """Return the first piece of the stream that begins so."""
+    async with asyncio.timeout(DEADLINE_S):
+        async for piece in stream:
+            if piece.startswith(beginning):
+                return piece
+    raise AssertionError(f"the stream ended without {beginning!r}")
+
+
+def data_of(piece: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(piece.split("data: ", 1)[1])
+    return found
+
+
+def test_what_the_agent_says_reaches_the_page_as_events(services: Services, agent: LiveServer) -> None:
+    agent.publish_recognition(recognition(0, observation(Emotion.HAPPINESS)))
+    agent.publish_vital(reading(0, 71.0))
+
+    async def listen() -> None:
+        stream = _events(services, "")
+        assert await anext(stream) == "retry: 2000\n\n", "the browser is told when to come back"
+        face = data_of(await until(stream, "event: expression\n"))
+        assert face["faces"][0]["emotion"] == "happiness"
+        assert "picture" not in face and "image" not in face
+        await stream.aclose()
+        stream = _events(services, "")
+        assert data_of(await until(stream, "event: vital\n"))["value"] == 71.0
+        await stream.aclose()
+
+    asyncio.run(listen())
+
+
+def test_an_agent_that_does_not_run_is_said_to_be_offline(services: Services) -> None:
+    async def listen() -> None:
+        stream = _events(services, "")
+        assert data_of(await until(stream, "event: agent\n"))["state"] == "offline"
+        await stream.aclose()
+
+    asyncio.run(listen())
+
+
+def test_open_streams_end_at_once_when_the_dashboard_stops(services: Services) -> None:
+    async def listen() -> None:
+        stream = _events(services, "")
+        await until(stream, "event: agent\n")
+        asyncio.get_running_loop().call_later(0.05, services.stopping.set)
+        async with asyncio.timeout(2):
+            assert [piece async for piece in stream] == []
+
+    asyncio.run(listen())
+
+
+def test_a_stream_goes_on_while_its_login_lasts_and_ends_with_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.02)
+    token = token_of(services)
+
+    async def listen() -> None:
+        stream = _events(services, token)
+        await until(stream, ": still here")
+        services.accounts.log_out(token)
+        async with asyncio.timeout(DEADLINE_S):
+            async for _ in stream:
+                pass
+
+    asyncio.run(listen())
+
+
+def test_a_stream_ends_when_the_database_has_gone(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "CHECK_SECONDS", 0.02)
+    services.options.database.unlink()
+
+    async def listen() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            async for _ in _events(services, "any"):
+                pass
+
+    asyncio.run(listen())
+
+
+def test_the_live_page_begins_with_what_the_database_knows(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        fill(DashboardOptions(data=tmp_path).database, minutes=5)
+        page = client.get("/live").text
+        start = json.loads(page.split('id="live-start">')[1].split("</script>")[0])
+        assert {vital["kind"] for vital in start["vitals"]} == {"heart_rate", "systolic", "diastolic"}
+        assert 100 <= len(start["strip"]) <= 121
+        assert start["strip"][-1]["label"] in {"neutral", "happiness", "anger", "uncertain"}
+        assert start["session"]["session"] is None
+        assert {vital["kind"] for vital in client.get("/api/v1/vitals/latest").json()} == {
+            "heart_rate",
+            "systolic",
+            "diastolic",
+        }
+
+
+def test_the_agents_last_health_report_is_passed_on(tmp_path: Path, agent: LiveServer) -> None:
+    agent.publish({"type": "health", "uptime_seconds": 5})
+    socket = DashboardOptions(data=tmp_path).live_socket
+    assert asyncio.run(_agent_health(socket)) == {"type": "health", "uptime_seconds": 5}
+
+
+def test_an_agent_that_says_nothing_about_its_health_is_not_waited_for(tmp_path: Path, agent: LiveServer) -> None:
+    assert asyncio.run(_agent_health(DashboardOptions(data=tmp_path).live_socket)) is None

@@ -1,0 +1,139 @@
+"""Listening, greeting and ending; the command line."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from dashboard.__main__ import main
+from dashboard.server import listen, make_server
+from dashboard.settings import DashboardOptions
+from edge_agent.errors import ConfigError, ServerError
+from tests.support.broker import free_port, wait_until
+from tests.support.dashboard import DashboardProcess
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a self-signed certificate in the way that the dashboard's message proposes."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=affect-edge"]
+    subprocess.run([*words, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    return cert, key
+
+
+def test_a_taken_port_is_named_with_another_to_choose(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ServerError, match=rf"Port {port} on 127.0.0.1 is taken .* --port {port + 1}"):
+            listen("127.0.0.1", port)
+        assert main(["--data", str(tmp_path / "new"), "--port", str(port)]) == 1
+    assert f"Port {port}" in capfd.readouterr().err
+    assert not (tmp_path / "new").exists(), "nothing half-done: the folder was not made"
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ServerError, match=r"192.0.2.1 is no address of this machine"):
+        listen("192.0.2.1", 8080)
+
+
+def test_a_name_that_is_no_address_is_refused() -> None:
+    with pytest.raises(ServerError, match="no such address"):
+        listen("no-such-host.invalid", 8080)
+
+
+def test_a_system_port_without_the_right_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ServerError, match="ports below 1024"):
+        listen("127.0.0.1", 80)
+
+
+def test_any_other_refusal_of_the_system_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(105, "No buffer space available")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ServerError, match="No buffer space available"):
+        listen("127.0.0.1", 8080)
+
+
+def test_a_running_server_answers_and_ends_in_order(tmp_path: Path) -> None:
+    listener = listen("127.0.0.1", 0)
+    server = make_server(DashboardOptions(data=tmp_path))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    port = listener.getsockname()[1]
+    thread.start()
+    wait_until(lambda: server.started, "the server starts")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+        assert answer.status == 200
+        assert "server" not in answer.headers
+    server.handle_exit(signal.SIGTERM, None)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert server.services.stopping.is_set()
+
+
+def test_a_certificate_is_used_and_a_broken_one_named(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    assert make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key)).config.is_ssl
+    key.write_text("nonsense")
+    with pytest.raises(ConfigError, match=r"cert.pem.*key.pem.*must be PEM files that belong together"):
+        make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--port", "many"], 2, "many"),
+        (["--port", "99999"], 2, "99999"),
+        (["--colour"], 2, "--colour"),
+        (["--host", "0.0.0.0"], 2, "reachable from other machines"),
+        (["--config", "no.toml"], 2, "no.toml: no such file"),
+        (["--certificate", "c.pem"], 2, "go together"),
+    ],
+)
+def test_wrong_use_ends_with_exit_code_2_and_a_sentence(
+    words: list[str], code: int, text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", str(tmp_path), *words]) == code
+    said = capfd.readouterr().err
+    assert text in said and "Traceback" not in said
+
+
+def test_a_database_that_is_none_ends_with_exit_code_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "affect-edge.db").write_text("these are notes, and no database " * 50)
+    assert main(["--data", str(tmp_path), "--port", str(free_port())]) == 1
+    assert "is not a database" in capfd.readouterr().err
+
+
+def test_help_names_the_options(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    said = capfd.readouterr().out
+    assert "--login-link" in said and "analyse" in said
+
+
+def test_interrupting_with_an_open_stream_ends_within_three_seconds_and_exit_code_0(tmp_path: Path) -> None:
+    with DashboardProcess(tmp_path, "--login-link") as dashboard:
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        opener.open(dashboard.login_link, timeout=10).close()
+        with opener.open(f"{dashboard.address}/api/v1/live", timeout=10) as stream:
+            assert stream.readline() == b"retry: 2000\n"
+            assert dashboard.stop(signal.SIGINT, within_s=3) == 0
+    assert "Traceback" not in dashboard.output and "ERROR" not in dashboard.output
+
+
+def test_the_first_start_prints_a_setup_code_and_sigterm_ends_it_in_order(tmp_path: Path) -> None:
+    with DashboardProcess(tmp_path / "new") as dashboard:
+        assert dashboard.setup_code.count("-") == 2
+        assert f"Dashboard: {dashboard.address}\n" in dashboard.output
+        assert dashboard.stop(signal.SIGTERM, within_s=3) == 0
