@@ -32,5 +32,5 @@ def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[La
     return [
         picture
         for h, picture in zip(hashes, pictures, strict=True)
-        if picture.part == "test" or int(np.bitwise_count(judged ^ h).sum(axis=1).min()) > NEARLY
+        if picture.part == "test" or int(np.unpackbits(judged ^ h, axis=1).sum(axis=1).min()) > NEARLY
     ]

@@ -1,0 +1,90 @@
+"""What the detector is punished for, and the shapes of its network."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+
+from edge_agent.domain import Box
+from edge_agent.vision.detector import STRIDES
+from training.faces.labels import LabelledFace
+from training.faces.loss import DetectorLoss, Weights, overlaps
+from training.faces.photographs import Faces
+from training.faces.targets import assign
+from training.models.face_detector import KINDS, OUTPUTS, FaceDetectorNet, Widths
+
+pytestmark = pytest.mark.training
+
+POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
+
+
+def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
+    """Faces: x, y, width, height; the last ones are ignored regions."""
+    labels = [LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)]
+    return Faces.of(labels)
+
+
+def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """Outputs of a network for 256 × 192 that say just what they should, and the targets."""
+    targets = assign(targets_of, 256, 192)
+    state, boxes, points = (torch.from_numpy(v)[None] for v in (targets.state, targets.boxes, targets.points))
+    outputs: list[torch.Tensor] = []
+    start = 0
+    for stride in STRIDES:
+        rows, columns = 192 // stride, 256 // stride
+        part = slice(start, start := start + rows * columns)
+        ys, xs = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        middle = torch.stack([xs.flatten(), ys.flatten()], dim=1).add(0.5).mul(stride)[None]
+        box = boxes[:, part]
+        sides = torch.cat([middle - box[..., :2], box[..., 2:] - middle], dim=2) / stride
+        offsets = (points[:, part] - middle.repeat(1, 1, 5)).nan_to_num() / stride
+        logits = torch.where(state[:, part] == 1, 12.0, -12.0)[..., None]
+        outputs += [v.reshape(1, rows, columns, -1) for v in (logits, sides, offsets)]
+    return outputs, (state, boxes, points)
+
+
+def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
+    answers, targets = perfect(faces((10, 10, 20, 30), (100, 40, 70, 90), (30, 100, 60, 60), ignored=1))
+    loss = DetectorLoss(256, 192, Weights())
+    assert float(loss(answers, *targets)[0]) < 1e-3
+    for changed in range(9):
+        worse = [answer - 20.0 if i == changed else answer for i, answer in enumerate(answers)]
+        total, figures = loss(worse, *targets)
+        assert float(total) > 0.05, OUTPUTS[changed]
+        assert set(figures) == {"score", "box", "landmarks", "overlap"}
+
+
+def test_scenes_without_a_face_or_known_points_give_a_finite_loss() -> None:
+    loss = DetectorLoss(256, 192, Weights())
+    answers, targets = perfect(faces())
+    assert torch.isfinite(loss(answers, *targets)[0])
+    unknown = Faces.of([LabelledFace(Box(10, 10, 30, 30), None)])
+    answers, targets = perfect(unknown)
+    total, figures = loss(answers, *targets)
+    assert torch.isfinite(total)
+    assert float(figures["landmarks"]) == 0.0
+
+
+def test_generalised_overlap_falls_below_zero_for_boxes_far_apart() -> None:
+    first = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 2, 2]])
+    second = torch.tensor([[0.0, 0, 10, 5], [30, 0, 40, 10], [0, 0, 10, 10]])
+    plain, generalised = overlaps(first, second)
+    assert plain.tolist() == [0.5, 0.0, 0.0]
+    assert generalised.tolist() == pytest.approx([0.5, -0.5, 0.0])
+
+
+@pytest.mark.parametrize("size", [(192, 256), (128, 160)])
+def test_the_network_gives_nine_outputs_with_the_channels_last(size: tuple[int, int]) -> None:
+    network = FaceDetectorNet(Widths(4, 4, 8, 8, 8, 8)).eval()
+    with torch.no_grad():
+        outputs = dict(zip(OUTPUTS, network(torch.zeros(2, 3, *size)), strict=True))
+    shapes = {name: tuple(output.shape) for name, output in outputs.items()}
+    expected: dict[str, tuple[int, ...]] = {
+        f"{kind}_{stride}": (2, size[0] // stride, size[1] // stride, numbers)
+        for stride in STRIDES
+        for kind, numbers in KINDS.items()
+    }
+    assert shapes == expected
