@@ -15,7 +15,8 @@ from edge_agent.errors import DataFileError
 
 REQUIRED = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags")
-DERIVED = ("at_ms", "session", "participant")  # written by the export, known again from the time
+# Written by the export, and known again from time and flags:
+DERIVED = ("at_ms", "session", "participant", "condition", "simulated")
 PROBLEMS_SHOWN = 10
 
 _EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100

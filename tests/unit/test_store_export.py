@@ -1,0 +1,196 @@
+"""Exports: which files, which columns, which rows, and folders that cannot be written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from edge_agent.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalKind
+from edge_agent.errors import StoreError, StudyError
+from edge_agent.store import columns
+from edge_agent.store.export import export_csv
+from edge_agent.store.schema import writing
+from edge_agent.store.study import Study
+from edge_agent.store.timeline import write_gap
+from edge_agent.vitals.csv import read_readings
+from tests.support.timeline import START_MS, database, instant, reading, row
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Two sessions, of P01 from 100 to 200 s and of P02 from 300 to 400 s, with rows and readings from 0 to 500 s."""
+    rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
+    readings = [reading(s + 0.5, 60 + s / 10) for s in range(0, 500, 10)]
+    readings.append(reading(150, 128, VitalKind.SYSTOLIC, 'cuff, "left"'))
+    path = database(tmp_path / "data", rows, readings)
+    study = Study(path)
+    for code, start in (("P01", 100), ("P02", 300)):
+        study.create_participant(code)
+        study.give_consent(code, "v1")
+        study.start_session(code, Purpose.RESEARCH, f"of {code}", at=instant(start))
+        study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
+        study.end_session(at=instant(start + 100))
+    study.create_participant("P03")
+    with writing(path) as connection:
+        write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
+    return path
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: Path) -> None:
+    files = export_csv(path, tmp_path / "out")
+    assert [file.name for file in files] == [f"{name}.csv" for name in columns.FILES] + ["datapackage.json"]
+    assert sorted(files) == sorted((tmp_path / "out").iterdir())
+    for name, described in columns.FILES.items():
+        header = (tmp_path / "out" / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
+        assert header == ",".join(column.name for column in described)
+    assert list(tmp_path.glob(".out*")) == [], "nothing half-done is left behind"
+
+
+def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: Path) -> None:
+    export_csv(path, tmp_path / "out")
+    package = json.loads((tmp_path / "out" / "datapackage.json").read_text(encoding="utf-8"))
+    for resource in package["resources"]:
+        frame = pd.read_csv(tmp_path / "out" / resource["path"])
+        fields: list[dict[str, Any]] = resource["schema"]["fields"]
+        assert list(frame.columns) == [field["name"] for field in fields]
+        assert len(frame) > 0, resource["path"]
+        for field in fields:
+            present = frame[field["name"]].dropna()
+            match field["type"]:
+                case "datetime":
+                    assert (pd.to_datetime(present, format="ISO8601").dt.tz is not None) or present.empty
+                case "integer" | "number":
+                    assert present.empty or pd.api.types.is_numeric_dtype(present), field["name"]
+                case "boolean":
+                    assert set(present) <= {0, 1}
+                case kind:
+                    assert kind == "string"
+            if "constraints" in field:
+                assert set(present) <= set(field["constraints"]["enum"]), field["name"]
+            assert field["description"]
+
+
+def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_path: Path) -> None:
+    export_csv(path, tmp_path / "out")
+    found = {int(r["at_ms"]) - START_MS: r for r in rows_of(tmp_path / "out", "expression")}
+    assert len(found) == 50
+    angry, unsure = found[130_000], found[260_000]
+    assert (angry["emotion"], angry["anger"], angry["smoothed_anger"]) == ("anger", "860", "860")
+    assert sum(int(angry[e]) for e in EMOTIONS) == 1000
+    assert (angry["session"], angry["participant"], angry["condition"]) == ("1", "P01", "anger")
+    assert (unsure["emotion"], unsure["session"], unsure["condition"]) == ("uncertain", "", "")
+    assert angry["at"] == "2026-09-21T14:22:10.000Z"
+
+
+def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_csv(path, out, sessions=[2])
+    for name in ("expression", "vital", "episode"):
+        assert {
+            START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000 for r in rows_of(out, name)
+        } == {True}
+    assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
+    assert [r["session"] for r in rows_of(out, "session")] == ["2"]
+    assert [r["session"] for r in rows_of(out, "marker")] == ["2"]
+    assert [r["participant"] for r in rows_of(out, "participant")] == ["P02"]
+    assert rows_of(out, "gap") == []
+
+
+def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_csv(path, out, start_ms=START_MS + 125_000, end_ms=START_MS + 310_000)
+    seconds = [(int(r["at_ms"]) - START_MS) // 1000 for r in rows_of(out, "expression")]
+    assert seconds == list(range(130, 310, 10))
+    assert [r["session"] for r in rows_of(out, "session")] == ["1", "2"]
+    assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
+    assert rows_of(out, "marker") == []
+    assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
+    both = tmp_path / "both"
+    export_csv(path, both, sessions=[1], start_ms=START_MS + 185_000)
+    assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
+
+
+def test_an_export_of_everything_names_participants_without_sessions_too(path: Path, tmp_path: Path) -> None:
+    export_csv(path, tmp_path / "out")
+    found = rows_of(tmp_path / "out", "participant")
+    assert [(r["participant"], r["consent_version"], r["consent_withdrawn_at"]) for r in found] == [
+        ("P01", "v1", ""),
+        ("P02", "v1", ""),
+        ("P03", "", ""),
+    ]
+
+
+def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
+    Study(path).start_session("P01", Purpose.RESEARCH, "", at=instant(450))
+    export_csv(path, tmp_path / "out", sessions=[3])
+    assert [int(r["at_ms"]) - START_MS for r in rows_of(tmp_path / "out", "expression")] == [
+        450_000, 460_000, 470_000, 480_000, 490_000,
+    ]  # fmt: skip
+    assert rows_of(tmp_path / "out", "session")[0]["end_at"] == ""
+
+
+def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> None:
+    export_csv(path, tmp_path / "out")
+    readings = read_readings(tmp_path / "out" / "vital.csv")
+    assert len(readings) == 51
+    assert {r.source for r in readings} == {"strap", 'cuff, "left"'}
+
+
+def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_csv(path, out)
+    (out / "notes.txt").write_text("mine", encoding="ascii")
+    export_csv(path, out, sessions=[2])
+    assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
+    assert (out / "notes.txt").read_text(encoding="ascii") == "mine"
+
+
+def test_an_empty_database_gives_files_with_only_their_headers(tmp_path: Path) -> None:
+    export_csv(database(tmp_path / "data"), tmp_path / "out")
+    for name in columns.FILES:
+        assert rows_of(tmp_path / "out", name) == []
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "datapackage.json").write_text("[]", encoding="ascii")
+    with pytest.raises(StoreError, match="photos: is not empty and holds no earlier export. Name a new folder"):
+        export_csv(path, tmp_path / "photos")
+    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["datapackage.json"]
+
+
+def test_a_file_in_place_of_the_folder_is_left_alone(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x", encoding="ascii")
+    with pytest.raises(StoreError, match="out: is a file. Name a folder"):
+        export_csv(path, tmp_path / "out")
+    with pytest.raises(StoreError, match="Nothing was exported|cannot be read"):
+        export_csv(path, tmp_path / "out" / "deeper")
+
+
+def test_a_session_that_is_not_there_is_named_and_nothing_is_written(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="There is no session 9. Sessions: 1, 2"):
+        export_csv(path, tmp_path / "out", sessions=[1, 9])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_database_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no database"):
+        export_csv(tmp_path / "affect-edge.db", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a file system that nobody can write to")
+def test_a_folder_that_cannot_be_written_is_said(path: Path) -> None:
+    with pytest.raises(StoreError, match=r"cannot be written.*Name another folder.*Nothing was exported"):
+        export_csv(path, Path("/proc/self/fd") / "out" if os.getuid() == 0 else Path("/out"))
