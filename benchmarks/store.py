@@ -1,0 +1,128 @@
+"""What the store promises: bytes written to the card, and the time of questions about long ranges.
+
+    python benchmarks/store.py [--json]
+
+An hour of 1 Hz rows goes through a real recorder in its default batches; bytes are those handed to the system by this
+process (``wchar`` of ``/proc/self/io``), write-ahead log and checkpoints included. Times are medians of eleven calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from edge_agent.clock import Instant
+from edge_agent.domain import Box, Emotion, Expression, Face, Observation, Recognition, VitalKind
+from edge_agent.store.reader import Reader
+from edge_agent.store.recorder import Recorder
+from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.seed import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+
+START_MS = 1_790_000_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+DAYS = 90
+# A row of each rollup for every minute and hour, in which happiness and neutral come and go.
+SERIES = (
+    "WITH RECURSIVE series(at) AS (SELECT :start UNION ALL SELECT at + :length FROM series WHERE at + :length < :end) "
+)
+EXPRESSIONS = (
+    "INSERT INTO expression_{name} (at, rows, frames, uncertain, sum_happiness, sum_neutral, count_happiness, "
+    "count_neutral) SELECT at, 60, 600, 3, 20000 + at % 7000, 30000, at % 41, 16 FROM series"
+)
+VITALS = (
+    "INSERT INTO vital_{name} (kind, at, n, total, least, most) "
+    "SELECT 'heart_rate', at, 60, 60 * (60 + at % 29), 55, 95 FROM series"
+)
+
+
+def bytes_written() -> int:
+    """Return how many bytes this process has handed to the system so far."""
+    lines = Path("/proc/self/io").read_text(encoding="ascii").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("wchar")))
+
+
+def write_an_hour(path: Path) -> dict[str, float]:
+    """Send an hour of one face at 1 Hz through a recorder."""
+    shown = Expression((0.1, 0.7, 0.05, 0.05, 0.04, 0.03, 0.02, 0.01))
+    face = Observation(1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8)
+    before, began = bytes_written(), time.perf_counter()
+    recorder = Recorder(path, batch_rows=60, batch_seconds=3600)
+    recorder.start()
+    for second in range(3600):
+        at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)
+        recorder.submit(Recognition(at, second, 640, 480, (face,)))
+    recorder.stop()
+    if not recorder.join(120) or recorder.error:
+        raise SystemExit(f"the recorder failed: {recorder.error}")
+    return {
+        "store_mb_written_per_hour": (bytes_written() - before) / 1e6,
+        "store_rows_per_second": 3600 / (time.perf_counter() - began),
+    }
+
+
+def fill_rollups(path: Path) -> None:
+    """Write what 90 days of recording leave in the rollups."""
+    span = {"start": START_MS - DAYS * DAY_MS, "end": START_MS}
+    with closing(connect(path, readonly=False)) as connection, transaction(connection):
+        for name, length in (("minute", 60_000), ("hour", HOUR_MS)):
+            for insert in (EXPRESSIONS, VITALS):
+                connection.execute(SERIES + insert.format(name=name), span | {"length": length})
+
+
+def median_ms(call: Callable[[], object]) -> float:
+    """Return the median time of a call in milliseconds."""
+    times = []
+    for _ in range(11):
+        began = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Return all figures."""
+    path = folder / DATABASE_NAME
+    migrate(path)
+    figures = write_an_hour(path)
+    fill_rollups(path)
+    reader = Reader(path)
+    first = START_MS - DAYS * DAY_MS
+    figures["store_trend_90_days_ms"] = median_ms(lambda: reader.trend(first, START_MS))
+    figures["store_trend_1_day_ms"] = median_ms(lambda: reader.trend(START_MS - DAY_MS, START_MS))
+    figures["store_trend_1_hour_ms"] = median_ms(lambda: reader.trend(START_MS, START_MS + HOUR_MS))
+    figures["store_vital_trend_90_days_ms"] = median_ms(
+        lambda: reader.vital_trend(VitalKind.HEART_RATE, first, START_MS)
+    )
+    study = folder / "study" / DATABASE_NAME
+    migrate(study)
+    began = time.perf_counter()
+    seed_example_study(study, SimulatedPerson)
+    figures["store_example_study_ms"] = 1000 * (time.perf_counter() - began)
+    figures["store_vitals_by_condition_ms"] = median_ms(Reader(study).vitals_by_condition)
+    figures["store_vitals_by_emotion_ms"] = median_ms(Reader(study).vitals_by_observed_emotion)
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    as_json = parser.parse_args().json
+    with tempfile.TemporaryDirectory() as name:
+        figures = measure(Path(name))
+    if as_json:
+        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
+        return
+    for figure, value in figures.items():
+        print(f"{figure:34} {value:10.2f}")
+
+
+if __name__ == "__main__":
+    main()
