@@ -1,0 +1,299 @@
+"""The dashboard in a real browser, as the process that people run."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect
+
+from dashboard.settings import DashboardOptions
+from edge_agent import clock
+from edge_agent.domain import Box, Emotion, Face, Observation, Recognition, VitalFlag, VitalKind, VitalReading
+from edge_agent.live import LiveServer
+from edge_agent.store.seed import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.browser import DESKTOP, PHONE, chromium, watched_page
+from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
+from tests.support.timeline import mostly
+
+pytestmark = pytest.mark.browser
+PAGES = ("/live", "/trends?range=1h", "/study", "/analysis", "/export", "/health")
+TITLES = ("Live", "Trends", "Study", "Analysis", "Export", "Health")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the example study and half an hour of live recording."""
+    made = tmp_path_factory.mktemp("dashboard")
+    database = DashboardOptions(data=made).database
+    fill(database, minutes=30, simulated=True)
+    seed_example_study(database, SimulatedPerson)
+    return made
+
+
+@pytest.fixture(scope="module")
+def dashboard(folder: Path) -> Iterator[DashboardProcess]:
+    """The dashboard over that folder."""
+    with DashboardProcess(folder) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
+    """Set the first account up as a person does, and keep its cookie."""
+    with watched_page(browser, refusals=(400,)) as page:
+        page.goto(dashboard.address)
+        expect(page).to_have_title("Welcome to Affect Edge · Affect Edge")
+        page.get_by_label("Setup code").fill("WRONG-CODE")
+        page.get_by_label("Your name here").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        expect(page.get_by_role("alert")).to_contain_text("That is not the setup code")
+        page.get_by_label("Setup code").fill(dashboard.setup_code)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Create account").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+        return page.context.storage_state()
+
+
+class Agent:
+    """The agent's side of the live feed: shows one face, five times a second, until stopped."""
+
+    def __init__(self, folder: Path, emotion: Emotion | None) -> None:
+        self._server = LiveServer(DashboardOptions(data=folder).live_socket)
+        self._emotion = emotion
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._speak)
+
+    def __enter__(self) -> Agent:
+        self._server.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._server.stop()
+        assert self._server.join(5)
+
+    def _speak(self) -> None:
+        while not self._stopping.wait(0.2):
+            at = clock.now()
+            shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
+            face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
+            seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
+            self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
+            flags = frozenset({VitalFlag.SIMULATED})
+            self._server.publish_vital(VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags))
+
+
+def settle(page: Page) -> None:
+    """Wait until every chart of the page is drawn."""
+    for chart in page.locator("figure[data-chart]").all():
+        expect(chart).to_have_attribute("data-drawn", "yes")
+
+
+def has_sideways_scroll(page: Page) -> bool:
+    """Tell whether the page is wider than the window."""
+    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wide
+
+
+def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_address(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(dashboard.address)
+        for title in TITLES:
+            page.get_by_role("navigation", name="Pages").get_by_role("link", name=title).click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(title)
+            expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute("aria-current", "page")
+            settle(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_page_scrolls_sideways_in_light_or_dark(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState, size: tuple[int, int], scheme: str
+) -> None:
+    with watched_page(browser, login, size, "dark" if scheme == "dark" else "light") as page:
+        for path in PAGES:
+            page.goto(dashboard.address + path)
+            settle(page)
+            assert not has_sideways_scroll(page), path
+
+
+def test_dark_and_light_have_other_colours_in_charts_too(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/trends?range=1h")
+        settle(page)
+        fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
+        light = page.evaluate(fill_of), page.evaluate("getComputedStyle(document.body).backgroundColor")
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function(f"{fill_of} !== '{light[0]}'")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light[1]
+
+
+def test_the_trends_chart_is_described_in_words_and_as_a_table_in_the_readers_time(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/trends?range=1h")
+        settle(page)
+        expect(page.get_by_role("img").first).to_have_accessible_name(re.compile(r"of [\d,]+ recorded rows"))
+        page.get_by_text("Data as a table").click()
+        table = page.get_by_role("table")
+        expect(table.get_by_role("columnheader").first).to_have_text("from")
+        expect(table.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(re.compile(r"\d{4}, \d\d:\d\d"))
+        expect(page.get_by_text("contains simulated data")).to_be_visible()
+
+
+def test_a_range_of_ones_own_is_entered_in_local_time(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/trends")
+        page.get_by_text("Own range").click()
+        page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
+        page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
+        page.get_by_role("button", name="Show").click()
+        expect(page).to_have_url(re.compile(r"start=1782900000000&end=1782903600000"))  # 10:00 and 11:00 UTC
+        expect(page.get_by_text("Nothing was recorded from 1 Jul 2026, 12:00")).to_be_visible()
+        expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-01T12:00")
+
+
+def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
+    browser: Browser, dashboard: DashboardProcess, folder: Path, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        expect(page.get_by_text("agent offline")).to_be_visible()
+        expect(page.get_by_text("The agent is not running.", exact=True)).to_be_visible()
+        with Agent(folder, Emotion.HAPPINESS):
+            expect(page.get_by_text("agent running")).to_be_visible()
+            expect(page.locator("#now-label")).to_have_text("happiness")
+            expect(page.locator("#bars [data-emotion=happiness] .bar-value")).to_have_text("86 %")
+            expect(page.locator("#valence-value")).to_have_text("0.76")
+            expect(page.locator("rect.face-primary")).to_have_attribute("width", "160")
+            tile = page.locator("[data-tile=heart]")
+            expect(tile).to_contain_text("71 /min")
+            expect(tile.get_by_text("simulated")).to_be_visible()
+            expect(page.locator("#strip-text")).to_have_text(re.compile(r"\d+ %"))
+            page.reload()
+            expect(page.locator("#now-label")).to_have_text("happiness")
+        expect(page.get_by_text("agent offline")).to_be_visible()
+        with Agent(folder, None):
+            expect(page.locator("#now-label")).to_have_text("uncertain")
+
+
+def test_a_session_is_run_from_consent_to_end_by_clicking(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_role("textbox", name="Code").fill("P-99")
+        page.get_by_role("button", name="Add and ask for consent").click()
+        page.get_by_label("P-99 has read this text").check()
+        page.get_by_role("button", name="Record the consent").click()
+        page.get_by_role("combobox", name="Participant").select_option("P-99")
+        page.get_by_role("combobox", name="Purpose").select_option("research")
+        page.get_by_role("textbox", name="Name").fill("films")
+        page.get_by_role("button", name="Start the session").click()
+        bar = page.get_by_label("Session", exact=True)
+        expect(bar.get_by_role("heading")).to_have_text("films")
+        bar.get_by_role("button", name="anger").click()
+        expect(bar.get_by_role("button", name="anger")).to_have_attribute("aria-pressed", "true")
+        bar.get_by_role("textbox", name="Another condition").fill("stroop")
+        bar.get_by_role("button", name="Start", exact=True).click()
+        expect(bar.get_by_role("button", name="stroop")).to_have_attribute("aria-pressed", "true")
+        expect(bar.get_by_role("button", name="anger")).to_have_attribute("aria-pressed", "false")
+        bar.get_by_role("button", name="stroop").click()
+        expect(bar.get_by_role("status")).to_have_text("stroop ended")
+        bar.get_by_role("textbox", name="Note").fill("coughed")
+        bar.get_by_role("button", name="Add").click()
+        expect(bar).to_contain_text("4 markers")
+        bar.get_by_role("button", name="End the session").click()
+        expect(bar).to_be_hidden()
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_role("link", name="films").click()
+        expect(page.get_by_role("row")).to_have_count(5)
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_role("button", name="Withdraw consent of P-99").click()
+        expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()
+
+
+def test_an_export_is_downloaded_as_a_zip(browser: Browser, dashboard: DashboardProcess, login: StorageState) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/export")
+        button = page.get_by_role("button", name="Download the sessions")
+        expect(button).to_be_disabled()
+        page.get_by_role("button", name="Choose all").click()
+        with page.expect_download() as download:
+            button.click()
+        with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
+            assert {"session.csv", "vital.csv", "expression.csv"} <= set(archive.namelist())
+        with page.expect_download() as everything:
+            page.get_by_role("button", name="Download the range").click()
+        assert everything.value.url.endswith("/export/download?")
+
+
+def test_the_keyboard_alone_reaches_navigation_content_and_logout(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/export")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        reached = []
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+            visible = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert visible != "none", reached[-1]
+            if reached[-1] == "Log out":
+                break
+        assert {*TITLES, "Log out"} <= set(reached)
+
+
+def test_an_error_page_is_calm_and_leads_back(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login, refusals=(404,)) as page:
+        page.goto(f"{dashboard.address}/nothing")
+        expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+        page.get_by_role("link", name="Go to the live page").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+
+
+def test_logging_out_and_in_again_leads_back_to_the_page(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, refusals=(401,)) as page:
+        page.goto(f"{dashboard.address}/study")
+        page.get_by_label("Name").fill(NAME)
+        page.get_by_label("Password").fill("wrong password")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_have_text("Name or password is wrong.")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Study")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+        page.goto(f"{dashboard.address}/live")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Log in")

@@ -1,0 +1,93 @@
+"""A real Chromium, and pages whose console and requests are watched."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, StorageState, sync_playwright
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP, PHONE = (1280, 900), (360, 740)
+DEADLINE_MS = 15_000
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the system's Chromium; skip the test where there is none."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("Chromium is not installed (apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """Everything a page complained about, and every address it asked for.
+
+    Args:
+        page: what to watch.
+        refusals: HTTP statuses that the test provokes; Chromium reports each in the console.
+    """
+
+    def __init__(self, page: Page, refusals: tuple[int, ...] = ()) -> None:
+        self.complaints: list[str] = []
+        self.hosts: set[str] = set()
+        self._refusals = refusals
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._asked)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        provoked = any(f"status of {status} " in message.text for status in self._refusals)
+        if message.type in {"error", "warning"} and not provoked:
+            self.complaints.append(f"{message.type}: {message.text} {message.location}")
+
+    def _asked(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in {"data", "blob"}:
+            self.hosts.add(address.hostname or request.url)
+
+    def check(self) -> None:
+        """Fail when anything was complained about or asked of another machine."""
+        assert self.complaints == []
+        assert self.hosts <= {"127.0.0.1"}, self.hosts
+
+
+@contextmanager
+def watched_page(
+    browser: Browser,
+    state: StorageState | None = None,
+    size: tuple[int, int] = DESKTOP,
+    scheme: Literal["light", "dark"] = "light",
+    refusals: tuple[int, ...] = (),
+) -> Iterator[Page]:
+    """Open a page of its own profile; afterwards nothing may have gone wrong in it."""
+    context = browser.new_context(
+        storage_state=state,
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+    )
+    context.set_default_timeout(DEADLINE_MS)
+    page = context.new_page()
+    watch = Watch(page, refusals)
+    yield page
+    watch.check()
+    context.close()
