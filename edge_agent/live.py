@@ -182,15 +182,28 @@ class LiveServer(Worker):
 
     async def _accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            connection, _ = await loop.sock_accept(listener)
-            if len(self._tasks) >= READERS:
-                log.warning("live: more than %d readers; one was turned away", READERS)
-                connection.close()
-                continue
-            task = tasks.create_task(self._attend(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        knock = asyncio.Event()
+        loop.add_reader(listener, knock.set)
+        try:
+            while True:
+                # The only place to be cancelled at: a connection once accepted always gets its task.
+                await knock.wait()
+                knock.clear()
+                with contextlib.suppress(BlockingIOError):
+                    self._admit(listener.accept()[0], tasks)
+        finally:
+            loop.remove_reader(listener)
+
+    def _admit(self, connection: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        """Give a new reader its task, or turn it away."""
+        if len(self._tasks) >= READERS:
+            log.warning("live: more than %d readers; one was turned away", READERS)
+            connection.close()
+            return
+        task = tasks.create_task(self._attend(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: connection.close())  # one that is cancelled before it begins closes nothing
 
     async def _attend(self, connection: socket.socket) -> None:
         """Serve one reader until it hangs up."""

@@ -311,6 +311,21 @@ def test_a_server_that_is_stopped_at_once_ends(path: Path) -> None:
     assert server.error is None
 
 
+def test_readers_that_come_while_it_stops_are_hung_up_on(path: Path) -> None:
+    for _ in range(10):
+        server = LiveServer(path)
+        server.start()
+        callers = [Caller(path) for _ in range(3)]
+        server.stop()
+        assert server.join(5)
+        assert server.error is None
+        for caller in callers:
+            with contextlib.suppress(ConnectionResetError):
+                while caller.lines.readline():
+                    pass
+            caller.close()
+
+
 def test_a_socket_that_a_dead_agent_left_is_taken_over(path: Path, serve: Callable[[Path], LiveServer]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(path))
