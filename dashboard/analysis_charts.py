@@ -33,7 +33,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
         title=f"{vital_name(kind)}, {unit_of(kind)}{' · simulated' if any(mean.simulated for mean in own) else ''}",
-        sentence=_sentence(summaries, unit_of(kind)),
+        sentence=_sentence(summaries),
         figure={
             "data": [
                 *(_person(code, states, kind) for code, states in people_means.items()),
@@ -105,18 +105,18 @@ def _layout() -> dict[str, Any]:
     }
 
 
-def _sentence(summaries: list[StateSummary], unit: str) -> str:
-    """Say the means in words."""
-    parts = []
-    for state in summaries:
-        summary = state.summary
-        if summary is None:
-            parts.append(f"{state.state}: no readings")
-            continue
-        ends = summary.interval
-        spread = f" (95 % CI {interval_text(ends.low, ends.high)})" if ends is not None else ""
-        parts.append(f"{state.state} {number(summary.mean)} {unit}{spread}, {people(summary.n)}")
-    return f"Mean of the participants’ means: {'; '.join(parts)}."
+def _sentence(summaries: list[StateSummary]) -> str:
+    """Say the means in words; the unit stands in the title."""
+    return f"Mean of the participants’ means, with 95 % CI: {'; '.join(_mean_text(state) for state in summaries)}."
+
+
+def _mean_text(state: StateSummary) -> str:
+    summary = state.summary
+    if summary is None:
+        return f"{state.state}: no readings"
+    ends = summary.interval
+    spread = f" ({interval_text(ends.low, ends.high)})" if ends is not None else ""
+    return f"{state.state} {number(summary.mean)}{spread}, {people(summary.n)}"
 
 
 def _row(code: str, states: Mapping[Emotion, StateMean]) -> tuple[str, ...]:

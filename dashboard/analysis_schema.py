@@ -129,7 +129,7 @@ class StateModel(Model):
     readings: int = Field(description="Readings behind their means")
     mean: float | None = Field(description="Mean of the participants' means; null without any")
     sd: float | None = Field(description="Standard deviation between participants; null for fewer than two")
-    interval: IntervalModel | None = Field(description="95 % interval of the mean; null for fewer than two")
+    interval: IntervalModel | None = Field(description="95 % interval of the mean; null for fewer than three")
 
 
 class MeanModel(Model):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,29 +12,44 @@ from scipy import integrate, optimize, special
 
 Values = npt.NDArray[np.float64]
 
+_FAR_NORMAL = 9.5  # the normal density is 1e-20 there
+_FAR_RATIO = 6.5  # for df ≥ 2, P(√(χ²_df / df) > 6.5) is below 1e-18
+
 
 def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     """Return P(T ≤ t) for T = (Z + δ) / √(χ²_df / df), the noncentral t distribution.
 
     Formula for t > 0: Φ(−δ) + ∫ over z > −δ of φ(z) · P(χ²_df > df · ((z + δ) / t)²) dz, by adaptive quadrature;
     for t < 0: 1 − P(T ≤ −t; −δ). Absolute error below 1e-12. Own, because ``scipy.stats.nct.cdf`` gives NaN or does
-    not return for |t| in the thousands, which three nearly equal differences reach. Source: Johnson, Kotz &
+    not return for |t| in the thousands, which three nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz &
     Balakrishnan 1995, Continuous Univariate Distributions 2, ch. 31.
     """
     if t < 0:
         return 1.0 - noncentral_t_cdf(-t, df, -noncentrality)
     below = float(special.ndtr(-noncentrality))
-    if t == 0:
-        return below
+    if t <= 1:  # a narrow bump in z; integrated over u = (z + δ) / t it is wide
+
+        def bump(u: float) -> float:
+            return t * _normal_density(t * u - noncentrality) * float(special.chdtrc(df, df * u * u))
+
+        return below + _integral(bump, (0.0, 1.0, _FAR_RATIO))
 
     def density(z: float) -> float:
         ratio = (z + noncentrality) / t
-        return math.exp(-z * z / 2) / math.sqrt(2 * math.pi) * float(special.chdtrc(df, df * ratio * ratio))
+        return _normal_density(z) * float(special.chdtrc(df, df * ratio * ratio))
 
-    edge = 9.5  # φ(9.5) is 1e-20
-    start, middle, end = (min(max(x - noncentrality, -edge), edge) for x in (0.0, t, 4 * t))
-    parts = [(start, middle), (middle, end), (end, edge)]
-    return below + sum(integrate.quad(density, x, y, epsabs=1e-14, epsrel=1e-12)[0] for x, y in parts if y > x)
+    edges = [min(max(x - noncentrality, -_FAR_NORMAL), _FAR_NORMAL) for x in (0.0, t, 4 * t)]
+    return below + _integral(density, (*edges, _FAR_NORMAL))
+
+
+def _normal_density(z: float) -> float:
+    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def _integral(function: Callable[[float], float], edges: Sequence[float]) -> float:
+    """Return the integral over the intervals between rising edges."""
+    parts = [(start, end) for start, end in itertools.pairwise(edges) if end > start]
+    return sum(integrate.quad(function, start, end, epsabs=1e-14, epsrel=1e-12)[0] for start, end in parts)
 
 
 def noncentrality(t: float, df: float, probability: float) -> float:

@@ -69,7 +69,7 @@ class Summary:
         n: how many.
         mean: their mean.
         sd: sample standard deviation (n − 1 below); ``None`` for fewer than two.
-        interval: 95 % interval of the mean; ``None`` for fewer than two.
+        interval: 95 % interval of the mean; ``None`` for fewer than three, where it would say nothing.
     """
 
     n: int
@@ -152,6 +152,8 @@ def summarize(values: Iterable[float]) -> Summary:
     if len(sample) == 1:
         return Summary(1, mean, None, None)
     sd = float(np.std(sample, ddof=1))
+    if len(sample) < MINIMUM:
+        return Summary(len(sample), mean, sd, None)
     half = float(special.stdtrit(len(sample) - 1, 0.5 + LEVEL / 2)) * sd / math.sqrt(len(sample))
     return Summary(len(sample), mean, sd, Interval(mean - half, mean + half))
 
@@ -161,7 +163,7 @@ def paired_t(first: Iterable[float], second: Iterable[float]) -> TTest:
 
     Formula: d = first − second per participant; t = mean(d) / (s_d / √n), df = n − 1; interval
     mean(d) ± t(0.975; n − 1) · s_d / √n. Assumes independent participants and differences from a normal distribution.
-    Source: Student 1908, Biometrika 6:1–25; computed by ``scipy.stats.ttest_rel``.
+    Source: Student 1908, Biometrika 6:1–25. Equal to ``scipy.stats.ttest_rel`` and R's ``t.test(paired = TRUE)``.
 
     Args:
         first: one value a participant.
@@ -173,18 +175,7 @@ def paired_t(first: Iterable[float], second: Iterable[float]) -> TTest:
         StatisticsError: lengths differ, or a value is not finite or beyond 1e±60.
     """
     a, b = _pairs(first, second)
-    found = stats.ttest_rel(a, b)
-    low, high = found.confidence_interval(LEVEL)
-    return TTest(
-        method=Method.PAIRED,
-        n_first=len(a),
-        n_second=len(a),
-        difference=float(np.mean(a - b)),
-        interval=Interval(float(low), float(high)),
-        t=float(found.statistic),
-        df=float(found.df),
-        p=float(found.pvalue),
-    )
+    return _t_test(Method.PAIRED, a, b, float(np.mean(a - b)), _standard_error(a, b, Method.PAIRED), len(a) - 1)
 
 
 def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
@@ -192,7 +183,8 @@ def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
 
     Formula: v = s² / n per group; t = (mean₁ − mean₂) / √(v₁ + v₂);
     df = (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1)). Assumes that nobody is in both groups and each group is from a
-    normal distribution; the variances may differ. Source: Welch 1947; computed by ``scipy.stats.ttest_ind``.
+    normal distribution; the variances may differ. Source: Welch 1947. Equal to SciPy's
+    ``ttest_ind(equal_var=False)`` and R's ``t.test``.
 
     Raises:
         TooFewError: fewer than three participants in a group.
@@ -200,18 +192,10 @@ def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
         StatisticsError: a value is not finite or beyond 1e±60.
     """
     a, b = _groups(first, second)
-    found = stats.ttest_ind(a, b, equal_var=False)
-    low, high = found.confidence_interval(LEVEL)
-    return TTest(
-        method=Method.WELCH,
-        n_first=len(a),
-        n_second=len(b),
-        difference=float(np.mean(a) - np.mean(b)),
-        interval=Interval(float(low), float(high)),
-        t=float(found.statistic),
-        df=float(found.df),
-        p=float(found.pvalue),
-    )
+    difference = float(np.mean(a) - np.mean(b))
+    v, w = float(np.var(a, ddof=1)) / len(a), float(np.var(b, ddof=1)) / len(b)
+    df = (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))
+    return _t_test(Method.WELCH, a, b, difference, _standard_error(a, b, Method.WELCH), df)
 
 
 def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) -> EffectSize:
@@ -232,9 +216,8 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
     a, b = _pairs(first, second) if method is Method.PAIRED else _groups(first, second)
     test = paired_t(a, b) if method is Method.PAIRED else welch_t(a, b)
     average = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
-    spread = np.std(a - b, ddof=1) / math.sqrt(len(a)) if method is Method.PAIRED else _welch_error(a, b)
     correction = small_sample_correction(test.df)
-    scale = correction * float(spread) / average
+    scale = correction * _standard_error(a, b, method) / average
     return EffectSize(
         g=correction * test.difference / average,
         interval=Interval(
@@ -274,7 +257,8 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
         raise TooFewError(f"a Shapiro–Wilk test needs at least {MINIMUM} participants; there are {len(sample)}")
     if _is_constant(sample, sample):
         raise NoVariationError("all values are equal, so their distribution cannot be tested")
-    found = stats.shapiro(sample)
+    # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
+    found = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
     return Normality(float(found.statistic), float(found.pvalue))
 
 
@@ -343,8 +327,26 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def _welch_error(a: Values, b: Values) -> float:
-    """Return the standard error of the difference of two independent means."""
+def _t_test(method: Method, a: Values, b: Values, difference: float, error: float, df: float) -> TTest:
+    """Return the test of a difference with its standard error, from Student's t distribution."""
+    t = difference / error
+    half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * error
+    return TTest(
+        method=method,
+        n_first=len(a),
+        n_second=len(b),
+        difference=difference,
+        interval=Interval(difference - half, difference + half),
+        t=t,
+        df=float(df),
+        p=2 * float(special.stdtr(df, -abs(t))),
+    )
+
+
+def _standard_error(a: Values, b: Values, method: Method) -> float:
+    """Return the standard error of the mean difference."""
+    if method is Method.PAIRED:
+        return float(np.std(a - b, ddof=1)) / math.sqrt(len(a))
     return math.sqrt(float(np.var(a, ddof=1)) / len(a) + float(np.var(b, ddof=1)) / len(b))
 
 

@@ -1,0 +1,156 @@
+"""What holds for any data: symmetries, invariances, and the tests agreeing with each other and with SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dashboard.statistics import Method, NoVariationError, hedges_g, holm, paired_t, rank_sum, signed_rank, welch_t
+
+quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
+
+# Eighths of whole numbers: sums and differences are exact, so that ties stay ties when a constant is added.
+value = st.integers(-2000, 2000).map(lambda n: n / 8)
+pairs = st.lists(st.tuples(value, value), min_size=3, max_size=30)
+groups = st.tuples(st.lists(value, min_size=3, max_size=20), st.lists(value, min_size=3, max_size=20))
+probabilities = st.lists(st.floats(0, 1), max_size=15)
+
+
+def split(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    assume(len({x - y for x, y in pairs}) > 1)
+    return a, b
+
+
+def varied(groups: tuple[list[float], list[float]]) -> tuple[list[float], list[float]]:
+    assume(len(set(groups[0])) > 1 or len(set(groups[1])) > 1)
+    return groups
+
+
+@quick
+@given(pairs)
+def test_swapping_the_states_turns_the_signs_of_a_paired_test(data: list[tuple[float, float]]) -> None:
+    a, b = split(data)
+    one, other = paired_t(a, b), paired_t(b, a)
+    assert (other.t, other.difference) == (-one.t, -one.difference)
+    assert (other.interval.low, other.interval.high) == pytest.approx((-one.interval.high, -one.interval.low))
+    assert other.p == one.p
+    g, h = hedges_g(a, b, Method.PAIRED), hedges_g(b, a, Method.PAIRED)
+    assert h.g == -g.g
+    assert (h.interval.low, h.interval.high) == pytest.approx((-g.interval.high, -g.interval.low), abs=1e-9)
+    assert signed_rank(a, b) == signed_rank(b, a)
+
+
+@quick
+@given(groups)
+def test_swapping_the_states_turns_the_signs_of_welchs_test(data: tuple[list[float], list[float]]) -> None:
+    a, b = varied(data)
+    one, other = welch_t(a, b), welch_t(b, a)
+    assert (other.t, other.df, other.p) == pytest.approx((-one.t, one.df, one.p))
+    assert (other.n_first, other.n_second) == (one.n_second, one.n_first)
+    assert rank_sum(a, b).p == pytest.approx(rank_sum(b, a).p)
+    assert rank_sum(a, b).statistic + rank_sum(b, a).statistic == len(a) * len(b)
+
+
+@quick
+@given(pairs, value)
+def test_adding_a_constant_to_everybody_changes_nothing(data: list[tuple[float, float]], shift: float) -> None:
+    a, b = split(data)
+    c, d = [x + shift for x in a], [x + shift for x in b]
+    assert paired_t(c, d) == paired_t(a, b)
+    assert signed_rank(c, d) == signed_rank(a, b)
+    assume(len(set(a)) > 1 or len(set(b)) > 1)
+    one, other = welch_t(a, b), welch_t(c, d)
+    assert (other.t, other.df, other.p) == pytest.approx((one.t, one.df, one.p), abs=1e-9)
+    assert rank_sum(c, d) == rank_sum(a, b)
+
+
+@quick
+@given(pairs, st.integers(-40, 40))
+def test_another_unit_changes_only_what_has_a_unit(data: list[tuple[float, float]], power: int) -> None:
+    a, b = split(data)
+    scale = 2.0**power
+    one, other = paired_t(a, b), paired_t([x * scale for x in a], [x * scale for x in b])
+    assert (other.t, other.p) == (one.t, one.p)
+    assert other.interval.low == pytest.approx(one.interval.low * scale)
+    assert hedges_g([x * scale for x in a], [x * scale for x in b], Method.PAIRED) == hedges_g(a, b, Method.PAIRED)
+
+
+@quick
+@given(pairs)
+def test_the_intervals_leave_out_zero_exactly_when_p_is_below_5_percent(data: list[tuple[float, float]]) -> None:
+    a, b = split(data)
+    test, effect = paired_t(a, b), hedges_g(a, b, Method.PAIRED)
+    assume(abs(test.p - 0.05) > 1e-9)
+    for interval in (test.interval, effect.interval):
+        assert (interval.low > 0 or interval.high < 0) is (test.p < 0.05)
+
+
+@quick
+@given(pairs)
+def test_paired_tests_equal_scipy(data: list[tuple[float, float]]) -> None:
+    a, b = split(data)
+    found, expected = paired_t(a, b), stats.ttest_rel(a, b)
+    interval = expected.confidence_interval(0.95)
+    assert (found.t, found.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9, abs=1e-15)
+    assert (found.interval.low, found.interval.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
+
+
+@quick
+@given(groups)
+def test_tests_of_groups_equal_scipy(data: tuple[list[float], list[float]]) -> None:
+    a, b = data
+    assume(len(set(a)) > 1 and len(set(b)) > 1)  # SciPy warns about a constant group
+    found, expected = welch_t(a, b), stats.ttest_ind(a, b, equal_var=False)
+    assert (found.t, found.df, found.p) == pytest.approx(
+        (expected.statistic, expected.df, expected.pvalue), rel=1e-9, abs=1e-15
+    )
+    if len(set(a + b)) == len(a + b):
+        exact = stats.mannwhitneyu(a, b, method="exact")
+        ours = rank_sum(a, b)
+        assert (ours.statistic, ours.p) == pytest.approx((exact.statistic, exact.pvalue), rel=1e-9)
+
+
+@quick
+@given(st.lists(value.filter(bool), min_size=3, max_size=50, unique_by=abs))
+def test_untied_signed_ranks_equal_scipys_exact_test(differences: list[float]) -> None:
+    expected = stats.wilcoxon(differences, method="exact")
+    ours = signed_rank(differences, [0.0] * len(differences))
+    assert (ours.statistic, ours.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+
+
+@quick
+@given(pairs)
+def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(data: list[tuple[float, float]]) -> None:
+    a, b = [x for x, _ in data], [y for _, y in data]
+    if len(set(np.subtract(a, b))) == 1:
+        with pytest.raises(NoVariationError):
+            paired_t(a, b)
+    else:
+        assert 0 <= paired_t(a, b).p <= 1
+        assert 0 < signed_rank(a, b).p <= 1
+
+
+@quick
+@given(probabilities)
+def test_holm_keeps_the_order_and_never_lowers_a_p(p: list[float]) -> None:
+    adjusted = holm(p)
+    assert all(raw <= new <= 1 for raw, new in zip(p, adjusted, strict=True))
+    order = sorted(range(len(p)), key=p.__getitem__)
+    assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_holm_does_not_depend_on_the_order_of_the_family(p: list[float]) -> None:
+    backwards = holm(p[::-1])
+    assert holm(p) == backwards[::-1]
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10), st.floats(0, 1))
+def test_holm_is_milder_in_a_smaller_family(p: list[float], more: float) -> None:
+    assert all(small <= large for small, large in zip(holm(p), holm([*p, more]), strict=False))
