@@ -387,10 +387,11 @@ class Agent:
             if not worker.join(DRAIN_S / 2):
                 log.warning("%s does not end and is left behind", worker.name)
         self._distributor.close_window(clock.now())
-        for worker in (self._recorder, self._live, *([self._client] if self._client else [])):
-            worker.stop()
+        self._recorder.stop()
         if not self._recorder.join(DRAIN_S):
             log.error("the recorder did not finish in time")
-        self._live.join(DRAIN_S / 2)
-        if self._client is not None:
-            self._client.join(DRAIN_S * 2)
+        last: list[Worker] = [self._live, *([self._client] if self._client else [])]
+        for worker in last:  # after the recorder, so that the last summary still goes out
+            worker.stop()
+        for worker in last:
+            worker.join(DRAIN_S)

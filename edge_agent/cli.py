@@ -204,7 +204,9 @@ def import_vitals(file: Path, config: Path | None, data: Path | None) -> None:
     readings = read_readings(file)
     migrate(folder / DATABASE_NAME)
     done = import_readings(folder / DATABASE_NAME, readings)
-    click.echo(f"{done.inserted} readings imported" + (f", {done.duplicates} were there already" if done.duplicates else ""))
+    click.echo(
+        f"{done.inserted} readings imported" + (f", {done.duplicates} were there already" if done.duplicates else "")
+    )
 
 
 @cli.group()

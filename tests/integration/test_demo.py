@@ -50,7 +50,7 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         visitor = Visitor()
         assert "Live" in visitor.read(link[0])
         analysis = json.loads(visitor.read(f"http://127.0.0.1:{port}/api/v1/analysis"))
-        assert len(analysis["tests"]) == 9
+        assert len(analysis["comparisons"]) == analysis["tests_computed"] == 9
         for page in ("live", "trends", "study", "analysis", "export", "health"):
             assert "Affect Edge" in visitor.read(f"http://127.0.0.1:{port}/{page if page != 'live' else ''}")
         wait_until(lambda: seconds_with_emotion(demo.database) >= 3, "expressions of the demonstration", 60)
