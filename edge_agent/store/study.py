@@ -95,7 +95,8 @@ class Study:
         """Open a session, from ``at`` (now) on.
 
         Raises:
-            StudyError: unknown participant, no consent, purpose not allowed here, or a session is open already.
+            StudyError: unknown participant, no consent, purpose not allowed here, a session is open already, or ``at``
+                lies before the end of an earlier one.
         """
         if purpose not in self._purposes:
             allowed = ", ".join(self._purposes)

@@ -93,7 +93,7 @@ def insert_session(
     *,
     simulated: bool = False,
 ) -> Session:
-    """Open a session, given consent and no other open one."""
+    """Open a session, given consent, no other open one, and none that ended later."""
     participant = find_participant(connection, code)
     if not has_consent(connection, participant):
         raise StudyError(f"Participant {code} has given no consent. Record the consent before the session starts.")
@@ -102,6 +102,7 @@ def insert_session(
         raise StudyError(
             f"Session {open_one.id} of {open_one.participant} is open since {iso_utc(open_one.start_ms)}. End it first."
         )
+    _refuse_overlap(connection, at)
     label = _checked_label(name, "Session name", empty_allowed=True)
     cursor = connection.execute(
         "INSERT INTO session (participant, purpose, name, started, simulated) VALUES (?, ?, ?, ?, ?)",
@@ -206,6 +207,18 @@ def _refuse_before_start(session: Session, at: Instant) -> None:
     if at.wall_ms < session.start_ms:
         raise StudyError(
             f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} ({iso_utc(session.start_ms)})."
+        )
+
+
+def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
+    """Refuse a session that would begin inside an earlier one: rows are joined by time, and would belong to two."""
+    row = connection.execute(
+        "SELECT id, ended FROM session WHERE ended > ? ORDER BY ended DESC LIMIT 1", (at.wall_ms,)
+    ).fetchone()
+    if row is not None:
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} ({iso_utc(row['ended'])}). Sessions "
+            "must not overlap; if the clock of this machine is wrong, set it first."
         )
 
 

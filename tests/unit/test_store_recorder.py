@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent import clock
 from edge_agent.clock import Instant
 from edge_agent.domain import Emotion, Expression, Gap, Recognition, VitalFlag, VitalKind, VitalReading
 from edge_agent.errors import StoreError
@@ -236,6 +237,17 @@ def test_a_jump_of_the_wall_clock_begins_a_new_boot_row(path: Path) -> None:
     boots = query(path, "SELECT id, wall_minus_boot_ms FROM boot ORDER BY id")
     assert [offset for _, offset in boots] == [START_MS - 1_000_000, START_MS - 1_000_000 + 60_000]
     assert query(path, "SELECT boot FROM vital ORDER BY at") == [(boots[0][0],), (boots[0][0],), (boots[1][0],)]
+
+
+def test_a_boot_row_says_when_the_network_has_set_the_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[tuple[int]] = []
+    for synchronised in (False, True, False):
+        monkeypatch.setattr(clock, "is_synchronised", lambda known=synchronised: known)
+        recording = Recording(path)
+        recording.submit(reading(len(states)))
+        recording.finish()
+        states += [(found,) for (found,) in query(path, "SELECT synchronised FROM boot")]
+    assert states == [(0,), (1,), (1,)]
 
 
 def test_a_restart_of_the_agent_goes_on_with_the_same_boot_row(path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_session_runs_from_its_start_to_its_end(study: Study) -> None:
 
 
 def test_sessions_are_listed_newest_first(study: Study) -> None:
-    for start in (0, 200, 100):
+    for start in (0, 100, 200):
         study.start_session("P01", Purpose.PERSONAL, "", at=instant(start))
         study.end_session(at=instant(start + 50))
     assert [session.start_ms - START_MS for session in study.sessions()] == [200_000, 100_000, 0]
@@ -123,6 +123,14 @@ def test_a_stimulus_opens_a_condition_until_it_ends_or_the_next_begins(study: St
 def in_session(study: Study) -> Study:
     study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
     return study
+
+
+def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) -> None:
+    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
+    study.end_session(at=instant(60))
+    with pytest.raises(StudyError, match=r"14:20:59.000Z lies before the end of session 1 .*set it first"):
+        study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
+    assert study.start_session("P01", Purpose.RESEARCH, "", at=instant(60)).id == 2
 
 
 @pytest.mark.parametrize(
