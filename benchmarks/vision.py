@@ -33,11 +33,12 @@ SIZES = {"320x240": (320, 240), "640x480": (640, 480), "1280x720": (1280, 720)}
 
 
 def portrait(width: int, height: int) -> Picture:
-    """Return the smiling portrait in the middle of a frame of the given size."""
+    """Return a frame of the given size with a person in the middle: the head is about a third of its height."""
     rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     frame = np.full((height, width, 3), 96, np.uint8)
     left = (width - height) // 2
-    frame[:, left : left + height] = cv2.resize(rgb[:, :, ::-1], (height, height), interpolation=cv2.INTER_AREA)
+    person = rgb[:384, 32:416, ::-1]
+    frame[:, left : left + height] = cv2.resize(person, (height, height), interpolation=cv2.INTER_AREA)
     return frame
 
 
@@ -67,7 +68,10 @@ def whole_chain() -> Stages:
     """Return the recognizer on frames of several sizes, each of which it follows as a camera's."""
     stages: Stages = {}
     for name, (width, height) in SIZES.items():
-        stages[f"frame_{name}"] = partial(next_frame, open_recognizer(), portrait(width, height))
+        recognizer, frame = open_recognizer(), portrait(width, height)
+        if len(next_frame(recognizer, frame).observations) != 1:
+            raise SystemExit(f"the face is not found at {name}, so that a time for it would say nothing")
+        stages[f"frame_{name}"] = partial(next_frame, recognizer, frame)
     return stages
 
 
@@ -116,7 +120,9 @@ def main() -> None:
         if not options.json:
             print(f"{name:16} {median:8.3f} ms   p95 {p95:8.3f} ms")
     if options.yunet:
-        figures["vision_detector_speedup"] = round(figures["vision_yunet_ms"] / figures["vision_detect_ms"], 2)
+        for name, figure in (("yunet", "speedup"), ("yunet_small", "speedup_at_one_size")):
+            ratio = figures[f"vision_{name}_ms"] / figures["vision_detect_ms"]
+            figures[f"vision_detector_{figure}"] = round(ratio, 2)
     if options.json:
         print(json.dumps(figures))
 

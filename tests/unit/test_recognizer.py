@@ -37,9 +37,9 @@ def shifted(image: Picture, x: int, y: int) -> Picture:
     return np.asarray(cv2.warpAffine(image, np.array([[1.0, 0, x], [0, 1.0, y]]), image.shape[1::-1]), np.uint8)
 
 
-def beside(left: Picture, right: Picture) -> Picture:
-    height = min(left.shape[0], right.shape[0])
-    return np.ascontiguousarray(np.hstack([left[:height], right[:height]]))
+def two_people() -> Picture:
+    """Both portraits beside each other, each cut to its head: 640 × 400."""
+    return np.ascontiguousarray(np.hstack([smiling()[:400, 60:380], serious()[:400, 90:410]]))
 
 
 def test_the_smiling_portrait_is_one_happy_face_with_its_eyes_in_place(recognizer: Recognizer) -> None:
@@ -93,7 +93,7 @@ def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognize
 
 
 def test_two_people_are_two_tracks_and_the_larger_face_is_the_participant(recognizer: Recognizer) -> None:
-    recognition = recognizer.recognize(frame(beside(smiling(), serious())))
+    recognition = recognizer.recognize(frame(two_people()))
     assert sorted(o.track for o in recognition.observations) == [1, 2]
     assert recognition.primary is not None
     assert recognition.primary.face.box.area == max(o.face.box.area for o in recognition.observations)
@@ -127,7 +127,7 @@ def test_faces_smaller_than_wanted_are_not_read() -> None:
 
 
 def test_no_more_faces_are_read_than_wanted() -> None:
-    assert len(open_recognizer(max_faces=1).read_picture(beside(smiling(), serious()))) == 1
+    assert len(open_recognizer(max_faces=1).read_picture(two_people())) == 1
 
 
 def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> None:
