@@ -101,12 +101,15 @@ class Intervals:
 
     def _note_faces(self, recognition: Recognition) -> list[Gap]:
         """Follow whether faces are seen; a time without any becomes a gap when it ends."""
-        if recognition.observations:
-            gap = self._gap_until(recognition.at)
+        gap: list[Gap] = []
+        paused = self._last is not None and recognition.at.seconds_since(self._last) > NO_FACE_SECONDS
+        if self._last is not None and (paused or recognition.observations):
+            # Nobody looked while the camera paused: that time is no time without faces.
+            gap = self._gap_until(self._last if paused else recognition.at)
             self._no_face_since = None
-            return gap
-        self._no_face_since = self._no_face_since or recognition.at
-        return []
+        if not recognition.observations:
+            self._no_face_since = self._no_face_since or recognition.at
+        return gap
 
     def _gap_until(self, end: Instant) -> list[Gap]:
         since = self._no_face_since

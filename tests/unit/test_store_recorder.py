@@ -181,12 +181,21 @@ def test_a_time_without_faces_becomes_a_gap_when_it_ends(path: Path) -> None:
     recording.submit(
         recognition(0, observation()), *(recognition(s) for s in range(1, 9)), recognition(9, observation())
     )
-    recording.submit(recognition(9.5), recognition(10, observation()), recognition(11), recognition(20))
+    recording.submit(recognition(9.5), recognition(10, observation()))
+    recording.submit(*(recognition(s) for s in range(11, 21)))
     recording.finish()
     assert query(path, "SELECT source, started, ended, reason FROM gap") == [
         ("camera", START_MS + 1000, START_MS + 9000, "no_face"),
         ("camera", START_MS + 11000, START_MS + 20000, "no_face"),
     ]
+
+
+def test_a_time_in_which_the_camera_paused_is_no_time_without_faces(path: Path) -> None:
+    recording = Recording(path)
+    recording.submit(*(recognition(s) for s in range(6)), recognition(600), recognition(601, observation()))
+    recording.submit(recognition(602), recognition(603), recognition(900, observation()))
+    recording.finish()
+    assert query(path, "SELECT started, ended, reason FROM gap") == [(START_MS, START_MS + 5000, "no_face")]
 
 
 def test_a_gap_that_is_submitted_is_recorded(path: Path) -> None:
