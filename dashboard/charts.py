@@ -148,10 +148,11 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             "name": name,
             "x": edges,
             "y": [*(round(value or 0.0, 4) for value in values), 0.0],
+            "customdata": [*(round(100 * value) if value is not None else 0 for value in values), 0],
             "stackgroup": "shares",
             "line": {"width": 0, "shape": "hv"},
             "fillcolor": f"var(--emotion-{name})",
-            "hovertemplate": [*("%{y:.0%}" if value is not None else "no data" for value in values), ""],
+            "hovertemplate": [*("%{customdata} %" if value is not None else "no data" for value in values), ""],
             "showlegend": False,
         }
         for name, values in shares.items()
@@ -239,14 +240,15 @@ def _trend_layout(data: TrendData) -> dict[str, Any]:
             "fixedrange": True,
             "hoverformat": "%a %-d %b, %H:%M:%S" if data.trend.bucket_ms < 60_000 else "%a %-d %b, %H:%M",
         },
-        "yaxis": grid | {"domain": _SHARE_DOMAIN, "range": [0, 1], "tickformat": ".0%", "tickvals": [0, 0.5, 1]},
+        "yaxis": grid
+        | {"domain": _SHARE_DOMAIN, "range": [0, 1], "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]},
         "yaxis2": grid | {"domain": _HEART_DOMAIN, "nticks": 4},
         "yaxis3": grid | {"domain": _PRESSURE_DOMAIN, "nticks": 4},
         "shapes": shapes,
         "annotations": [
             _caption("Share of expressions", _SHARE_DOMAIN[1]),
             _caption("Heart rate, /min", _HEART_DOMAIN[1]),
-            _caption("Blood pressure, mmHg (systolic, diastolic)", _PRESSURE_DOMAIN[1]),
+            _caption("Blood pressure, mmHg", _PRESSURE_DOMAIN[1]),
             *notes,
         ],
     }
@@ -312,7 +314,7 @@ def _trend_sentence(data: TrendData) -> str:
         shares["uncertain"] = _overall(trend, trend.uncertain)
         listed = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
         parts.append(
-            f"{', '.join(f'{name} {share:.0%}' for share, name in listed)} of {total:,} recorded rows"
+            f"{', '.join(f'{name} {_percent(share)}' for share, name in listed)} of {total:,} recorded rows"
             f"; {sum(1 for n in trend.rows if not n)} of {len(trend.rows)} intervals without a face or recording"
         )
     else:
@@ -343,7 +345,7 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
         shares = (*(trend.shares[emotion] for emotion in EMOTIONS), trend.uncertain)
         yield (
             str(start),
-            *("" if index is None else f"{values[index] or 0:.0%}" for values in shares),
+            *("" if index is None else _percent(values[index] or 0) for values in shares),
             "" if index is None else str(trend.rows[index]),
             *(readings.get(kind, {}).get(start, "") for kind in TREND_VITALS),
         )
@@ -352,6 +354,10 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
 def _by_start(vital: VitalTrend) -> dict[int, str]:
     cells = zip(vital.starts, vital.mean, vital.least, vital.most, strict=True)
     return {start: f"{mean:.0f} ({least:.0f}–{most:.0f})" for start, mean, least, most in cells if mean is not None}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _rounded(value: float | None) -> float | None:

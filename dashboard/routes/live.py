@@ -40,10 +40,12 @@ def home() -> Response:
 def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
     """Show what the camera and the sensors see now."""
     at = clock.now().wall_ms
+    recent = reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
     start = {
         "session": session_state(study).model_dump(mode="json"),
         "vitals": [_vital(reading).model_dump() for reading in reader.latest_vitals().values()],
-        "strip": _recent(reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)),
+        "strip": _recent(recent),
+        "simulated": recent.simulated,
     }
     return render(request, "live.html", start=start)
 

@@ -105,7 +105,7 @@ def test_everything_lies_on_one_time_axis() -> None:
 def test_the_chart_is_described_in_words() -> None:
     heart = vital(VitalKind.HEART_RATE, (70.0, 80.0, None))
     assert draw(trend((0.25, 0.75, None), (60, 60, 0)), heart).sentence == (
-        "Uncertain 50%, happiness 50% of 120 recorded rows; 1 of 3 intervals without a face or recording; "
+        "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or recording; "
         "heart rate 75 /min on average, from 65 to 85."
     )
 
@@ -122,7 +122,7 @@ def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
     assert [row[0] for row in chart.rows] == [str(START), str(START + 2 * BUCKET)]
     assert len(chart.columns) == len(chart.rows[0]) == len(chart.rows[1])
     first = dict(zip(chart.columns, chart.rows[0], strict=True))
-    assert (first["happiness"], first["uncertain"], first["rows"]) == ("25%", "75%", "60")
+    assert (first["happiness"], first["uncertain"], first["rows"]) == ("25 %", "75 %", "60")
     assert (first["heart rate, /min"], first["systolic, mmHg"]) == ("70 (65–75)", "")
     assert chart.rows[1][1:11] == ("",) * 10
 

@@ -46,7 +46,12 @@ function withLocalTimes(figure) {
   return figure;
 }
 
-function prepared(chart) {
+/** As many ticks as are legible side by side. */
+function fitTicks(layout, width) {
+  layout.xaxis = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout.xaxis };
+}
+
+function prepared(chart, width) {
   const style = getComputedStyle(document.documentElement);
   const figure = withColours(structuredClone(chart.figure), style);
   if (chart.time_axis) withLocalTimes(figure);
@@ -63,6 +68,7 @@ function prepared(chart) {
     ...figure.layout,
     font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
   };
+  if (chart.time_axis) fitTicks(layout, width);
   return { data: figure.data, layout };
 }
 
@@ -101,8 +107,9 @@ export async function drawChart(element, chart) {
   details.ontoggle = () => details.open && fill();
   if (details.open) fill();
   const plotly = await loadPlotly();
-  const { data, layout } = prepared(chart);
-  await plotly.react(element.querySelector(".chart-plot"), data, layout, CONFIG);
+  const plot = element.querySelector(".chart-plot");
+  const { data, layout } = prepared(chart, plot.clientWidth);
+  await plotly.react(plot, data, layout, CONFIG);
   element.dataset.drawn = "yes";
 }
 

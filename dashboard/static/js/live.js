@@ -66,7 +66,7 @@ function showPlace(message) {
 
 function onExpression(message) {
   const face = message.faces.find((candidate) => candidate.primary);
-  byId("camera-simulated").hidden = !message.simulated;
+  byId("camera-simulated").hidden = !(message.simulated ?? start.simulated);
   showPlace(message);
   if (!face) {
     showLabel("No face", "Nobody is in the picture", null);

@@ -40,10 +40,12 @@ export function bindSession(initial) {
   function show() {
     byId("session-bar").hidden = state.session === null;
     if (state.session === null) return;
+    const count = state.markers.length;
+    const markers = count === 1 ? "1 marker" : `${count} markers`;
     const { name, id, participant, purpose, start, simulated } = state.session;
     byId("session-name").textContent = name || `Session ${id}`;
     byId("session-facts").textContent =
-      `${participant}, ${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${state.markers.length} markers`;
+      `${participant}, ${purpose}${simulated ? ", simulated" : ""}, since ${localTime(start, "time")}, ${markers}`;
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;
