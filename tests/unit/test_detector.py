@@ -1,4 +1,4 @@
-"""The face detector: letterboxing, decoding, suppression, and the shipped model on real pictures."""
+"""The face detector: letterboxing, decoding, merging, and the shipped model on real pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.domain import Box, Face
 from edge_agent.errors import ModelError
-from edge_agent.vision.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, suppress
+from edge_agent.vision.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, merge
 from edge_agent.vision.model import TFLiteModel, find_model, load_model
 from tests.support import tiny_model
 from tests.support.portraits import serious, smiling
@@ -95,11 +95,16 @@ def test_candidates_come_surest_first_from_all_strides() -> None:
     assert [round(float(s), 2) for s in found.scores] == [0.95, 0.62]
 
 
-def test_of_overlapping_candidates_the_surest_is_kept() -> None:
-    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [5, 0, 15, 10]], dtype=np.float32)
-    scores = np.array([0.9, 0.8, 0.7, 0.6], dtype=np.float32)
-    kept = suppress(Candidates(scores, boxes, np.zeros((4, 5, 2), dtype=np.float32)))
-    assert kept.boxes[:, 0].tolist() == [0, 20, 5]
+def test_overlapping_candidates_become_one_face_placed_by_those_that_agree() -> None:
+    boxes = np.array(
+        [[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [4, 0, 14, 10], [6, 0, 16, 10]], dtype=np.float32
+    )
+    scores = np.array([0.8, 0.4, 0.7, 0.6, 0.5], dtype=np.float32)
+    points = np.repeat(boxes[:, None, :2], 5, axis=1)
+    merged = merge(Candidates(scores, boxes, points))
+    assert merged.scores.tolist() == pytest.approx([0.8, 0.7, 0.5])
+    assert merged.boxes[:, 0].tolist() == pytest.approx([0.2, 20, 6])
+    assert merged.points[:, 4, 0].tolist() == pytest.approx([0.2, 20, 6])
 
 
 @pytest.mark.parametrize(

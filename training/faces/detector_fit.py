@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.detector import Candidates, decode, letterbox, suppress
+from edge_agent.vision.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.model import TFLiteModel, load_model
 from training.faces.compose import Composer
 from training.faces.judge import judge
@@ -66,7 +66,7 @@ def run_model(model: TFLiteModel, pictures: Sequence[Picture]) -> list[Candidate
     found = []
     for picture in pictures:
         pixels, scale = letterbox(picture, model.card.input.width, model.card.input.height)
-        found.append(in_picture(suppress(decode(model.run(pixels), LOW)), scale))
+        found.append(in_picture(merge(decode(model.run(pixels), LOW)), scale))
     return found
 
 

@@ -28,7 +28,9 @@ class Result:
         recall: share of them that is found.
         detections: how many there are, without those in ignored regions.
         false_share: share of the detections that is false.
-        landmark_error: mean distance of the landmarks of the found faces from their places, in distances of the eyes.
+        landmark_error: mean distance of the landmarks of the found faces from their places, in distances of the eyes
+            (large for profiles, whose eyes lie close together).
+        median_landmark_error: the median over the found faces.
     """
 
     threshold: float
@@ -37,6 +39,7 @@ class Result:
     detections: int
     false_share: float
     landmark_error: float
+    median_landmark_error: float
 
     def figures(self) -> dict[str, float]:
         """The shares by name, for curves and cards."""
@@ -44,6 +47,7 @@ class Result:
             "recall": round(self.recall, 4),
             "false_share": round(self.false_share, 4),
             "landmark_error": round(self.landmark_error, 4),
+            "median_landmark_error": round(self.median_landmark_error, 4),
         }
 
 
@@ -75,6 +79,7 @@ class Judgement:
             detections=int(heard.sum()),
             false_share=float(self.false[heard].mean()) if heard.any() else 0.0,
             landmark_error=float(errors.mean()) if len(errors) else 0.0,
+            median_landmark_error=float(np.median(errors)) if len(errors) else 0.0,
         )
 
     def threshold(self, false_share: float) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from edge_agent.vision.detector import Candidates, decode, letterbox, suppress
+from edge_agent.vision.detector import Candidates, decode, letterbox, merge
 from training.faces.compose import Composer, Composition
 from training.faces.judge import judge
 from training.faces.labels import Picture
@@ -131,7 +131,7 @@ def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) ->
             answers = module(as_input(np.stack([pixels for pixels, _ in boxed])))
         for i, (_, scale) in enumerate(boxed):
             outputs = {name: answer[i : i + 1].numpy() for name, answer in zip(OUTPUTS, answers, strict=True)}
-            found.append(in_picture(suppress(decode(outputs, LOW)), scale))
+            found.append(in_picture(merge(decode(outputs, LOW)), scale))
     return found
 
 
