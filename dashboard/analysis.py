@@ -139,7 +139,7 @@ def state_means(readings: Iterable[StateReading]) -> tuple[StateMean, ...]:
             grouped[reading.kind, state, reading.participant].append(reading)
     return tuple(
         StateMean(code, kind, state, _mean(group), len(group), any(reading.simulated for reading in group))
-        for (kind, state, code), group in sorted(grouped.items())
+        for (kind, state, code), group in sorted(grouped.items(), key=lambda item: _place(*item[0]))
     )
 
 
@@ -191,6 +191,11 @@ def _read(reader: Reader, query: AnalysisQuery, ids: list[int]) -> tuple[list[St
         return reader.vitals_by_condition(ids, VITALS), None
     lags = {kind: query.lag_heart_rate if kind is VitalKind.HEART_RATE else query.lag_pressure for kind in VITALS}
     return reader.vitals_by_observed_emotion(ids, VITALS, window_s=query.window, lag_s=lags, share=query.share)
+
+
+def _place(kind: VitalKind, state: Emotion, code: str) -> tuple[int, int, str]:
+    """Sort as the tables do: vitals and states in their order, then codes."""
+    return tuple(VitalKind).index(kind), STATES.index(state), code
 
 
 def _mean(group: Sequence[StateReading]) -> float:

@@ -29,7 +29,7 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
 def describe(error: ValidationError) -> list[str]:
     """Say for each wrong value its name, what was given and what is allowed, one sentence each."""
     return [
-        f"{'.'.join(str(part) for part in detail['loc'])} = {str(detail['input'])[:80]!r}: "
+        f"{'.'.join(str(part) for part in detail['loc'])} = {repr(detail['input'])[:80]}: "
         f"{detail['msg'][0].lower()}{detail['msg'][1:]}."
         for detail in error.errors()
     ]

@@ -226,9 +226,9 @@ def _about_states(analysis: Analysis) -> list[str]:
     if analysis.matching is not None and (analysis.matching.unmatched or analysis.matching.ambiguous):
         m = analysis.matching
         texts.append(
-            f"{m.matched:,} readings could be matched to an observed emotion; {m.unmatched:,} could not, because no "
-            f"face was recorded in their window, and {m.ambiguous:,} because no emotion held "
-            f"{analysis.query.share:.0%} of it."
+            f"Of the readings, {m.matched:,} could be matched to an observed emotion; {m.unmatched:,} could not "
+            f"because no face was recorded in the window, and {m.ambiguous:,} because no emotion held "
+            f"{_percent(analysis)} of it."
         )
     if analysis.other_states:
         listed = ", ".join(f"{label} ({count:,})" for label, count in list(analysis.other_states.items())[:12])
@@ -240,8 +240,9 @@ def _about_states(analysis: Analysis) -> list[str]:
 def method_of(analysis: Analysis) -> tuple[str, ...]:
     """Say how the numbers were computed, fit for the methods section of a paper."""
     family = (
-        f"p values are adjusted by Holm’s method for the {analysis.tests_computed} tests that could be computed of the "
-        f"{len(analysis.family)} in the family. A difference is called one where the adjusted p is below {ALPHA}."
+        f"p values are adjusted by Holm’s method for what could be computed ({analysis.tests_computed} of the "
+        f"{len(analysis.family)} tests of the family). A difference is called one where the adjusted p is below "
+        f"{ALPHA}."
     )
     return (_state_rule(analysis), _UNIT_RULE, _TEST_RULE, family, _EFFECT_RULE, _BESIDE_RULE)
 
@@ -265,6 +266,10 @@ _BESIDE_RULE = (
 )
 
 
+def _percent(analysis: Analysis) -> str:
+    return f"{100 * analysis.query.share:g} %"
+
+
 def _state_rule(analysis: Analysis) -> str:
     query = analysis.query
     if query.state is StateBy.CONDITION:
@@ -274,6 +279,6 @@ def _state_rule(analysis: Analysis) -> str:
         )
     return (
         "The state of a reading is the emotion observed on the participant’s face before it: the smoothed label that "
-        f"holds at least {query.share:.0%} of the {query.window:g} s which end {query.lag_heart_rate:g} s before a "
+        f"holds at least {_percent(analysis)} of the {query.window:g} s which end {query.lag_heart_rate:g} s before a "
         f"heart-rate reading and {query.lag_pressure:g} s before a blood-pressure reading."
     )

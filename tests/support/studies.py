@@ -1,0 +1,72 @@
+"""Made studies in a real database: sessions whose conditions hold given readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from edge_agent.clock import Instant
+from edge_agent.domain import MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.store.schema import migrate, writing
+from edge_agent.store.study_rows import (
+    close_session,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+    select_participants,
+    select_sessions,
+)
+from edge_agent.store.timeline import write_vitals
+from tests.support.timeline import instant
+
+HEART, SYSTOLIC, DIASTOLIC = VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC
+States = Mapping[str, Mapping[VitalKind, Sequence[float]]]
+"""Condition → kind → values, one a second."""
+
+_SESSION_S, _CONDITION_S = 3600.0, 300.0
+
+
+def heart(**by_state: float) -> States:
+    """One person with one heart-rate reading in each state."""
+    return {state: {HEART: [value]} for state, value in by_state.items()}
+
+
+def add_session(
+    path: Path, code: str, states: States, *, simulated: bool = False, flags: Iterable[VitalFlag] = ()
+) -> int:
+    """Write a finished session of a participant, an hour after the last one; return its id."""
+    migrate(path)
+    marks = frozenset(flags) | ({VitalFlag.SIMULATED} if simulated else frozenset())
+    with writing(path) as connection:
+        start = instant(_SESSION_S * len(select_sessions(connection)))
+        if code not in {participant.code for participant in select_participants(connection)}:
+            insert_participant(connection, code, start, simulated=simulated)
+            insert_consent(connection, code, "1", start)
+        session = insert_session(connection, code, Purpose.RESEARCH, "films", start, simulated=simulated)
+        for number, (label, vitals) in enumerate(states.items()):
+            begin = start.shifted(10 + _CONDITION_S * number)
+            insert_marker(connection, session, MarkerKind.STIMULUS_START, label, begin)
+            insert_marker(connection, session, MarkerKind.STIMULUS_END, label, begin.shifted(_CONDITION_S - 1))
+            write_vitals(connection, [(reading, None) for reading in _readings(vitals, begin, marks)])
+        close_session(connection, start.shifted(_SESSION_S - 1))
+    return session.id
+
+
+def make_study(folder: Path, people: Mapping[str, States], *, simulated: bool = False) -> Path:
+    """Write one session for each person; return the database."""
+    path = folder / "affect-edge.db"
+    migrate(path)
+    for code, states in people.items():
+        add_session(path, code, states, simulated=simulated)
+    return path
+
+
+def _readings(
+    vitals: Mapping[VitalKind, Sequence[float]], begin: Instant, flags: frozenset[VitalFlag]
+) -> list[VitalReading]:
+    return [
+        VitalReading(begin.shifted(1 + second), kind, value, "strap", flags)
+        for kind, values in vitals.items()
+        for second, value in enumerate(values)
+    ]

@@ -1,0 +1,113 @@
+"""``python -m dashboard analyse`` as a person and a program use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dashboard.__main__ import main as dashboard_main
+from dashboard.analysis_command import main
+from tests.support.studies import add_session, heart, make_study
+
+PEOPLE = {
+    "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
+    "P-2": heart(anger=84.0, happiness=79.0, neutral=78.0),
+    "P-3": heart(anger=71.0, happiness=66.5, neutral=65.5),
+    "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_study(tmp_path, PEOPLE)
+    return tmp_path
+
+
+def test_json_is_one_object_with_nine_comparisons(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(folder), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["comparisons"]) == 9
+    first = answer["comparisons"][0]
+    assert (first["vital"], first["first"], first["second"], first["n_first"]) == ("heart_rate", "anger", "neutral", 4)
+    # R 4.2.2: t.test(c(75, 84, 71, 90), c(70.5, 78, 65.5, 83), paired = TRUE)
+    assert (first["t"], first["df"], first["p"]) == pytest.approx((11.048842612551013, 3, 0.0015880320602926861))
+
+
+def test_the_table_is_readable_in_a_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "Heart rate, /min\nanger − neutral" in text
+    assert "- Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in text
+    assert "no test. It needs at least 3 people" in text
+    assert max(map(len, text.splitlines())) < 140
+
+
+def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "dashboard", "analyse", "--data", str(folder), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONWARNINGS": "error"},
+    )
+    assert json.loads(found.stdout)["participants"] == 4
+
+
+def test_only_the_sessions_named_are_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(folder), "--session", "1", "--session", "2", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["sample"], answer["sessions"]) == ("selected", [1, 2])
+
+
+def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_session(folder / "affect-edge.db", "SIM-1", heart(anger=80.0), simulated=True)
+    assert main(["--data", str(folder), "--sample", "example", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sessions"] == [5]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--share", "2"], "share = 2.0: input should be less than or equal to 1"),
+        (["--window", "nan"], "window"),
+        (["--window", "0"], "window = 0.0: input should be greater than 0"),
+        (["--session", "0"], "session.0 = 0: input should be greater than or equal to 1"),
+        (["--sample", "example", "--session", "1"], "give --sample or --session, not both"),
+        (["--state", "mood"], "'mood' is not one of 'condition', 'observed'"),
+        (["--colour"], "No such option"),
+    ],
+)
+def test_wrong_use_is_named_and_ends_with_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main(["--data", str(folder), *words]) == 2
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.out == ""
+
+
+def test_a_session_that_does_not_exist_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(folder), "--session", "77"]) == 1
+    assert "There is no session 77. Sessions: 1, 2, 3, 4." in capsys.readouterr().err
+
+
+def test_a_folder_without_a_database_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--data", str(tmp_path / "nothing")]) == 1
+    shown = capsys.readouterr()
+    assert "affect-edge.db" in shown.err
+    assert shown.out == ""
+
+
+def test_a_configuration_that_is_missing_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: no such file" in capsys.readouterr().err
+
+
+def test_help_is_given_through_the_dashboards_own_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert dashboard_main(["analyse", "--help"]) == 0
+    assert "Test whether heart rate and blood pressure differ" in capsys.readouterr().out

@@ -1,0 +1,130 @@
+"""The analysis page and its place in the API, over a real database."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.analysis_schema import AnalysisModel
+from tests.support.dashboard import client_of, set_up
+from tests.support.studies import add_session, heart, make_study
+
+PEOPLE = {
+    "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
+    "P-2": heart(anger=84.0, happiness=79.0, neutral=78.0),
+    "P-3": heart(anger=71.0, happiness=66.5, neutral=65.5),
+    "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_study(tmp_path, PEOPLE)
+    return tmp_path
+
+
+@pytest.fixture
+def client(folder: Path) -> Iterator[TestClient]:
+    with client_of(folder) as browser:
+        yield set_up(browser, folder)
+
+
+def text_of(client: TestClient, address: str, status: int = 200) -> str:
+    answer = client.get(address)
+    assert answer.status_code == status, answer.text
+    return re.sub(r"\s+", " ", unescape(answer.text))
+
+
+def test_the_page_needs_a_login(folder: Path) -> None:
+    with client_of(folder) as stranger:
+        assert stranger.get("/analysis").status_code == 303
+        assert stranger.get("/api/v1/analysis").status_code == 401
+
+
+def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient) -> None:
+    page = text_of(client, "/analysis")
+    assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
+    assert "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed." in page
+    assert len(re.findall(r'<th scope="row">', page)) == 9
+    assert page.count("data-chart-json") == 1
+    assert "contains simulated data" not in page
+
+
+def test_the_page_marks_simulated_data(client: TestClient, folder: Path) -> None:
+    for number in range(3):
+        states = heart(anger=80.0 + number, happiness=75.0, neutral=70.0 + number**2)
+        add_session(folder / "affect-edge.db", f"SIM-{number}", states, simulated=True)
+    page = text_of(client, "/analysis?sample=example")
+    assert 'badge-simulated">contains simulated data' in page
+    assert "All of these readings are simulated." in page
+    assert "Heart rate, /min · simulated" in page
+
+
+def test_an_empty_database_leads_to_what_is_needed(tmp_path: Path) -> None:
+    with client_of(tmp_path) as browser:
+        page = text_of(set_up(browser, tmp_path), "/analysis")
+    assert "No reading in anger, happiness or neutral" in page
+    assert "from at least 3 people" in page
+
+
+def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
+    page = text_of(
+        client, "/analysis?state=observed&sample=selected&session=2&window=12.5&share=&leave_out_flagged=true"
+    )
+    assert re.search(r'name="state" value="observed" checked', page)
+    assert re.search(r'name="session" value="2" checked', page)
+    assert not re.search(r'name="session" value="1" checked', page)
+    assert re.search(r'name="window"[^>]*value="12.5"', page)
+    assert re.search(r'name="share"[^>]*value="0.6"', page)
+    assert re.search(r'name="leave_out_flagged" value="true" checked', page)
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("window=abc", "window = 'abc': input should be a valid number"),
+        ("window=inf", "window = 'inf': input should be"),
+        ("share=2", "share = '2': input should be less than or equal to 1"),
+        ("session=x", "session.0 = 'x': input should be a valid integer"),
+        ("sample=selected&session=99", "There is no session 99. Sessions: 1, 2, 3, 4."),
+        ("sample=selected&session=99999999999999999999", "There is no session 99999999999999999999."),
+        ("colour=<b>", "colour = '<b>': extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_question_is_answered_beside_its_form(client: TestClient, question: str, said: str) -> None:
+    page = text_of(client, f"/analysis?{question}", 422)
+    assert said in page
+    assert "<b>" not in client.get(f"/analysis?{question}").text
+    assert 'name="state"' in page
+
+
+def test_programs_get_the_same_answer_as_json(client: TestClient) -> None:
+    answer = AnalysisModel.model_validate_json(client.get("/api/v1/analysis?sample=measured").text)
+    assert answer.tests_computed == 3
+    assert answer.comparisons[0].sentence in text_of(client, "/analysis")
+    assert answer.comparisons[0].p is not None
+
+
+@pytest.mark.parametrize("question", ["window=abc", "share=2", "colour=red", "sample=selected&session=99"])
+def test_programs_get_wrong_questions_back_as_422(client: TestClient, question: str) -> None:
+    answer = client.get(f"/api/v1/analysis?{question}")
+    assert answer.status_code == 422
+    assert answer.json()["detail"]
+
+
+def test_the_api_description_names_the_answer(client: TestClient) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    assert "/api/v1/analysis" in document["paths"]
+    assert document["components"]["schemas"]["ComparisonModel"]["properties"]["holm_p"]["description"]
+
+
+def test_scipy_stays_unloaded_until_somebody_asks() -> None:
+    code = "import sys, dashboard.app; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

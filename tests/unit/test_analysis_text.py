@@ -1,0 +1,234 @@
+"""Results in words: as certain as they are, with the numbers that a reviewer asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dashboard.analysis import Analysis, analyse
+from dashboard.analysis_charts import analysis_charts
+from dashboard.analysis_schema import AnalysisQuery
+from dashboard.analysis_text import df_text, interval_text, method_of, number, p_text, people, sentence, warnings_of
+from edge_agent.domain import Emotion, ExpressionRow, VitalFlag
+from edge_agent.store.reader import Reader
+from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
+from tests.support.timeline import add, instant, mostly, reading
+
+
+def analysed(path: Path, **asked: object) -> Analysis:
+    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
+
+
+def first_sentence(folder: Path, people: dict[str, States]) -> str:
+    return sentence(analysed(make_study(folder, people)).family[0])
+
+
+def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
+    return {f"P-{n}": heart(anger=a, neutral=b) for n, (a, b) in enumerate(zip(anger, neutral, strict=True))}
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (6.14, 1, "6.1"),
+        (-6.14, 1, "−6.1"),
+        (0.0, 1, "0.0"),
+        (-0.0, 1, "0.0"),
+        (-0.001, 1, "−0.001"),
+        (0.0417, 1, "0.04"),
+        (0.00001, 1, "1.0e−05"),
+        (5_302_852_954_794.6, 1, "5.3e+12"),
+        (0.896, 2, "0.90"),
+    ],
+)
+def test_numbers_are_written_for_people(value: float, digits: int, text: str) -> None:
+    assert number(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.0213, "0.021"), (0.04997, "0.04997"), (0.0502, "0.0502"), (0.05, "0.05"), (1.0, "1.000"), (0.00012, "1.2e−4")],
+)
+def test_p_is_never_rounded_across_5_percent(p: float, text: str) -> None:
+    assert p_text(p) == text
+
+
+def test_small_words_are_right() -> None:
+    assert (people(1), people(12)) == ("1 person", "12 people")
+    assert (df_text(11.0), df_text(8.273)) == ("11", "8.3")
+    assert interval_text(-1.2, 2.0) == "−1.2 to 2.0"
+
+
+def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
+    # R 4.2.2, t.test(paired = TRUE): 5.541667, 4.657137 to 6.426196, t = 16.105, df = 5, p = 1.682e-05; g = 0.7199497
+    assert text == (
+        "Heart rate was 5.5 /min higher in anger than in neutral (95 % CI 4.7 to 6.4; 6 people, paired t(5) = 16.10, "
+        "Holm p < 0.001, g = 0.72)."
+    )
+
+
+def test_a_fall_has_its_sign_explained(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([70, 78, 65.5, 83], [75, 84, 71, 90]))
+    assert text.startswith(
+        "Heart rate was 5.9 /min lower in anger than in neutral (difference −5.9 /min, 95 % CI −7.2 to"
+    )
+
+
+def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
+    assert text.startswith(
+        "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % CI −3.3"
+    )
+    assert text.endswith("The data fit anything from 3.3 /min lower to 3.8 /min higher in anger.")
+
+
+def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None:
+    made = persons([70, 78, 66, 83], [68, 77, 61, 80])
+    for code, wobble in zip(made, (1.0, -2.0, 2.5, -1.0), strict=True):
+        made[code] = {**made[code], "happiness": {HEART: [70 + wobble]}}
+    text = first_sentence(tmp_path, made)
+    assert (
+        "higher in anger than in neutral in this sample, but that does not hold up when several tests are made" in text
+    )
+    assert "p before Holm’s adjustment = 0.049" in text
+
+
+def test_doubtful_normality_points_to_the_rank_test(tmp_path: Path) -> None:
+    rises = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 40]
+    text = first_sentence(
+        tmp_path, persons([70 + n + rise for n, rise in enumerate(rises)], [70 + n for n in range(8)])
+    )
+    assert "The differences are hardly from a normal distribution (Shapiro–Wilk p < 0.001); the rank test" in text
+    assert text.endswith("does not agree (p = 0.008).")
+
+
+def test_too_few_people_are_told_how_many_are_needed(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([70, 71], [72, 73]))
+    assert text == (
+        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both states; there are 2."
+    )
+
+
+def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: Path) -> None:
+    made = persons([70], [72]) | {"Q-1": heart(anger=80.0), "Q-2": heart(neutral=80.0), "Q-3": heart(neutral=81.0)}
+    text = first_sentence(tmp_path, made)
+    assert "there is 1. Without them, Welch’s test needs at least 3 people on each side" in text
+    assert text.endswith("there is 1 for anger and 2 for neutral.")
+
+
+def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([72, 82, 92], [70, 80, 90]))
+    assert text == (
+        "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 people, so there is no "
+        "spread to judge it by."
+    )
+
+
+def test_groups_without_spread_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
+    made = {f"A-{n}": heart(anger=72.0) for n in range(3)} | {f"N-{n}": heart(neutral=70.0) for n in range(3)}
+    assert "Nobody differs from anybody else within either state (the states differ by 2.0 /min)" in first_sentence(
+        tmp_path, made
+    )
+
+
+def test_groups_are_named_with_both_sizes(tmp_path: Path) -> None:
+    made: dict[str, States] = {f"A-{n}": heart(anger=80.0 + n) for n in range(4)}
+    made |= {f"N-{n}": heart(neutral=70.0 + 2 * n) for n in range(3)}
+    text = first_sentence(tmp_path, made)
+    assert "4 and 3 people, Welch t(3.2) = 7.18" in text
+    assert "higher in anger than in neutral" in text
+
+
+def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
+    assert warnings_of(analysed(path))[:2] == (
+        "All of these readings are simulated. They show how the page works and say nothing about people.",
+        "No measured session has readings in anger, happiness or neutral yet; the example study is shown instead.",
+    )
+
+
+def test_a_mixture_of_measured_and_made_up_readings_is_never_silent(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
+    made = add_session(path, "SIM-1", heart(anger=99.0), simulated=True)
+    ids = [session.id for session in Reader(path).session_list()]
+    text = warnings_of(analysed(path, sample="selected", session=ids))[0]
+    assert text.startswith("Simulated and measured readings are mixed: 1 of 7 are simulated.")
+    assert made in ids
+
+
+def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {})
+    assert "There is no measured session, so there is nothing to compare." in warnings_of(analysed(path))
+    assert "There is no example study" in warnings_of(analysed(path, sample="example"))[0]
+    assert "There is no session selected" in warnings_of(analysed(path, sample="selected"))[0]
+
+
+def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
+    add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
+    kept, left_out = warnings_of(analysed(path)), warnings_of(analysed(path, leave_out_flagged=True))
+    assert "1 reading out of range or without sensor contact counted in the means." in " ".join(kept)
+    assert "1 reading out of range or without sensor contact left out of the means, as asked." in left_out
+
+
+def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
+    made: dict[str, States] = {
+        f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}} for n in range(3)
+    }
+    text = " ".join(warnings_of(analysed(make_study(tmp_path, made))))
+    assert "The 120 readings come from 3 people." in text
+    assert "counts once in each state (n = 1)" in text
+
+
+def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
+    made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
+    made["R"] = {"fear": {HEART: [99.0]}}
+    text = " ".join(warnings_of(analysed(make_study(tmp_path, made))))
+    assert "Some tests leave out up to 1 person" in text
+    assert "Readings in other states are not tested: fear (1)." in text
+
+
+def test_unmatched_readings_are_counted_in_words(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {"P-0": {}})
+    shown = mostly(Emotion.ANGER)
+    add(path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], [])
+    add(path, [], [reading(25), reading(500)])
+    found = analysed(path, state="observed")
+    assert (
+        "Of the readings, 1 could be matched to an observed emotion; 1 could not because no face was recorded in the "
+        "window, and 0 because no emotion held 60 % of it."
+    ) in warnings_of(found)
+
+
+def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([72, 82, 91], [70, 80.5, 90]))
+    assert "condition (stimulus) that went on" in method_of(analysed(path))[0]
+    observed = method_of(analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75))[0]
+    assert "at least 75 % of the 12 s which end 4 s before a heart-rate reading and 45 s before" in observed
+    assert "for what could be computed (1 of the 9 tests of the family)" in method_of(analysed(path))[3]
+
+
+def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path) -> None:
+    made = persons([72, 82, 91], [70, 80, 90])
+    made["<b>"] = {"anger": {HEART: [70.0], SYSTOLIC: [130.0]}}
+    charts = analysis_charts(analysed(make_study_with_odd_code(tmp_path, made)))
+    heart_chart, systolic = charts
+    assert (heart_chart.title, systolic.title) == ("Heart rate, /min", "Systolic pressure, mmHg")
+    *lines, overall = heart_chart.figure["data"]
+    assert [line["y"] for line in lines] == [[70, None, 72], [80, None, 82], [90, None, 91], [None, None, 70.0]]
+    assert overall["error_y"]["array"][0] == pytest.approx(24.84, abs=0.01)  # t(0.975; 2) · 10 / √3
+    assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
+    assert systolic.sentence.endswith("anger 130.0, 1 person.")
+    assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
+
+
+def make_study_with_odd_code(folder: Path, made: dict[str, States]) -> Path:
+    """Codes are letters and digits, so that nothing in them could be markup; the last one is renamed to fit."""
+    return make_study(folder, {code.strip("<>"): states for code, states in made.items()})
+
+
+def test_a_simulated_panel_says_so_in_its_title(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
+    assert analysis_charts(analysed(path))[0].title == "Heart rate, /min · simulated"

@@ -1,0 +1,87 @@
+"""Which test two states get, and what is left out of it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from dashboard.comparison import Obstacle, compare, compare_family
+from dashboard.statistics import Method, paired_t, welch_t
+from edge_agent.errors import StatisticsError
+
+ANGER = {"a": 75.0, "b": 80.0, "c": 71.0, "d": 90.0}
+NEUTRAL = {"a": 70.0, "b": 78.0, "c": 70.5, "e": 60.0}
+OTHERS = {"v": 65.0, "w": 66.0, "x": 69.5}
+
+
+def test_three_people_with_both_states_get_a_paired_test_without_the_rest() -> None:
+    found = compare(ANGER, NEUTRAL)
+    assert found.method is Method.PAIRED
+    assert (found.n_both, found.n_first_only, found.n_second_only, found.left_out) == (3, 1, 1, 2)
+    assert found.tests is not None
+    assert found.tests.t == paired_t([75.0, 80.0, 71.0], [70.0, 78.0, 70.5])
+    assert found.difference == found.tests.t.difference
+    assert found.tests.rank.name == "wilcoxon_signed_rank"
+    assert len(found.tests.normality) == 1
+
+
+def test_missing_pairs_do_not_shift_the_people_against_each_other() -> None:
+    backwards = dict(reversed(list(NEUTRAL.items())))
+    assert compare(ANGER, backwards) == compare(ANGER, NEUTRAL)
+
+
+def test_people_with_one_state_each_get_welchs_test() -> None:
+    found = compare(ANGER, OTHERS)
+    assert found.method is Method.WELCH
+    assert found.tests is not None
+    assert found.tests.t == welch_t(ANGER.values(), OTHERS.values())
+    assert found.tests.rank.name == "mann_whitney"
+    assert len(found.tests.normality) == 2
+
+
+def test_one_or_two_people_on_both_sides_are_left_out_of_welchs_test() -> None:
+    found = compare(ANGER | {"z": 99.0}, OTHERS | {"z": 61.0})
+    assert (found.n_both, found.left_out) == (1, 1)
+    assert found.tests == compare(ANGER, OTHERS).tests
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({}, {}), ({"a": 1.0}, {"a": 2.0}), (ANGER, {}), ({"a": 75.0, "b": 80.0}, NEUTRAL), (ANGER, {"y": 1.0, "z": 2.0})],
+)
+def test_too_few_people_give_no_number(first: dict[str, float], second: dict[str, float]) -> None:
+    found = compare(first, second)
+    assert (found.method, found.tests, found.difference, found.obstacle) == (None, None, None, Obstacle.TOO_FEW)
+
+
+def test_equal_differences_give_no_test_but_their_size() -> None:
+    found = compare({"a": 72.5, "b": 80.5, "c": 60.5}, {"a": 70.0, "b": 78.0, "c": 58.0})
+    assert (found.obstacle, found.tests, found.difference) == (Obstacle.NO_VARIATION, None, 2.5)
+    groups = compare({"a": 72.0, "b": 72.0, "c": 72.0}, {"x": 70.0, "y": 70.0, "z": 70.0})
+    assert (groups.obstacle, groups.tests, groups.difference) == (Obstacle.NO_VARIATION, None, 2.0)
+
+
+def test_a_group_that_does_not_vary_has_no_normality_but_a_test() -> None:
+    found = compare({"a": 72.0, "b": 72.0, "c": 72.0}, OTHERS)
+    assert found.tests is not None
+    assert found.tests.normality[0] is None
+    assert found.tests.normality[1] is not None
+
+
+def test_a_mean_that_is_not_finite_is_an_error_and_no_result() -> None:
+    with pytest.raises(StatisticsError, match="nan is not a finite number"):
+        compare(ANGER | {"a": math.nan}, NEUTRAL)
+
+
+def test_holm_counts_only_the_tests_that_could_be_computed() -> None:
+    family = compare_family([(ANGER, NEUTRAL), ({}, {}), (ANGER, OTHERS)])
+    assert family[1].tests is None
+    computed = [c.tests for c in family if c.tests is not None]
+    low, high = sorted(computed, key=lambda tests: tests.t.p)
+    assert low.holm_p == pytest.approx(2 * low.t.p)
+    assert high.holm_p == pytest.approx(max(high.t.p, 2 * low.t.p))
+
+
+def test_a_family_of_nothing_is_nothing() -> None:
+    assert compare_family([]) == ()
