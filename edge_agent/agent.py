@@ -211,9 +211,9 @@ class Agent:
         self._dead: Worker | None = None
         database = data / DATABASE_NAME
         recognizer = recognizer_of(settings)
-        migrate(database)
-        self._lock = lock(database)
+        self._lock = lock(database)  # before the migration: never upgrade the file under a running agent
         try:
+            migrate(database)
             self._build(database, data, recognizer, environment)
         except BaseException:
             self._lock.release()

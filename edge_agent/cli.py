@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -185,6 +185,18 @@ def export(
         click.echo(file)
 
 
+def zone_of(name: str | None) -> tzinfo | None:
+    """Return the time zone of a name such as ``Europe/Berlin``."""
+    from zoneinfo import ZoneInfo
+
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise click.BadParameter(f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin") from error
+
+
 def epoch_ms(local: datetime | None) -> int | None:
     """Return UTC milliseconds of a local time."""
     return None if local is None else round(local.astimezone().timestamp() * 1000)
@@ -192,8 +204,9 @@ def epoch_ms(local: datetime | None) -> int | None:
 
 @cli.command("import-vitals")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--timezone", help="Zone of times that name none, such as Europe/Berlin; else such times are refused.")
 @common_options
-def import_vitals(file: Path, config: Path | None, data: Path | None) -> None:
+def import_vitals(file: Path, timezone: str | None, config: Path | None, data: Path | None) -> None:
     """Import heart rate and blood pressure from a CSV file: all of it, or nothing."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
@@ -201,12 +214,11 @@ def import_vitals(file: Path, config: Path | None, data: Path | None) -> None:
     from edge_agent.store.schema import DATABASE_NAME, migrate
     from edge_agent.vitals.csv import read_readings
 
-    readings = read_readings(file)
+    readings = read_readings(file, zone_of(timezone))
     migrate(folder / DATABASE_NAME)
     done = import_readings(folder / DATABASE_NAME, readings)
-    click.echo(
-        f"{done.inserted} readings imported" + (f", {done.duplicates} were there already" if done.duplicates else "")
-    )
+    there = f", {done.duplicates} were there already" if done.duplicates else ""
+    click.echo(f"{done.inserted} {'reading' if done.inserted == 1 else 'readings'} imported{there}")
 
 
 @cli.group()

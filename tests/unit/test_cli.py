@@ -92,6 +92,18 @@ def test_vitals_are_imported_and_listed_twice_only_once(tmp_path: Path) -> None:
     assert second.stdout.strip() == "0 readings imported, 2 were there already"
 
 
+def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "cuff.csv"
+    file.write_text("at,kind,value\n2026-01-05 08:00:00,systolic,118\n")
+    refused = affect_edge("import-vitals", file, "--data", tmp_path)
+    assert refused.returncode == 1
+    wrong = affect_edge("import-vitals", file, "--data", tmp_path, "--timezone", "Europe/Atlantis")
+    assert wrong.returncode == 2
+    assert "Europe/Atlantis" in wrong.stderr
+    done = affect_edge("import-vitals", file, "--data", tmp_path, "--timezone", "UTC")
+    assert done.stdout.strip() == "1 reading imported"
+
+
 def test_a_csv_with_a_bad_row_imports_nothing_and_names_row_and_column(tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
     file.write_text("at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,heart_rate,fast\n")
