@@ -134,6 +134,7 @@ _TREND_COLUMNS = (
     "diastolic, mmHg",
 )
 _SHARE_DOMAIN, _HEART_DOMAIN, _PRESSURE_DOMAIN = (0.60, 1.0), (0.31, 0.53), (0.0, 0.24)
+_CONDITION_BAND = (0.565, 0.592)
 _MOST_CONDITIONS = 40
 
 
@@ -283,10 +284,10 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
                 "yref": "paper",
                 "x0": start,
                 "x1": end,
-                "y0": _HEART_DOMAIN[1] + 0.045,
-                "y1": _SHARE_DOMAIN[0] - 0.012,
+                "y0": _CONDITION_BAND[0],
+                "y1": _CONDITION_BAND[1],
                 "fillcolor": "var(--accent)",
-                "opacity": 0.55,
+                "opacity": 0.85,
                 "line": {"width": 0},
             }
         )
@@ -297,7 +298,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
 
 _NOTE = {
     "yref": "paper",
-    "y": (_HEART_DOMAIN[1] + _SHARE_DOMAIN[0]) / 2 + 0.0165,
+    "y": sum(_CONDITION_BAND) / 2,
     "yanchor": "middle",
     "showarrow": False,
     "font": {"size": 11, "color": "var(--on-accent)"},

@@ -14,9 +14,20 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.settings import DashboardOptions
 from edge_agent import clock
-from edge_agent.domain import Box, Emotion, Face, Observation, Recognition, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import (
+    Box,
+    Emotion,
+    Face,
+    MarkerKind,
+    Observation,
+    Recognition,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
 from edge_agent.live import LiveServer
 from edge_agent.store.seed import seed_example_study
+from edge_agent.store.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.browser import DESKTOP, PHONE, chromium, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
@@ -56,7 +67,7 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
     """Set the first account up as a person does, and keep its cookie."""
     with watched_page(browser, refusals=(400,)) as page:
         page.goto(dashboard.address)
-        expect(page).to_have_title("Welcome to Affect Edge · Affect Edge")
+        expect(page).to_have_title("Welcome · Affect Edge")
         page.get_by_label("Setup code").fill("WRONG-CODE")
         page.get_by_label("Your name here").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
@@ -202,7 +213,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
 
 
 def test_a_session_is_run_from_consent_to_end_by_clicking(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState
+    browser: Browser, dashboard: DashboardProcess, folder: Path, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
         page.on("dialog", lambda dialog: dialog.accept())
@@ -228,11 +239,13 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         bar.get_by_role("textbox", name="Note").fill("coughed")
         bar.get_by_role("button", name="Add").click()
         expect(bar).to_contain_text("4 markers")
+        Study(DashboardOptions(data=folder).database).add_marker(MarkerKind.STIMULUS_START, "by program")
+        expect(bar.get_by_role("button", name="by program")).to_have_attribute("aria-pressed", "true")
         bar.get_by_role("button", name="End the session").click()
         expect(bar).to_be_hidden()
         page.goto(f"{dashboard.address}/study")
         page.get_by_role("link", name="films").click()
-        expect(page.get_by_role("row")).to_have_count(5)
+        expect(page.get_by_role("row")).to_have_count(6)
         page.goto(f"{dashboard.address}/study")
         page.get_by_role("button", name="Withdraw consent of P-99").click()
         expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()

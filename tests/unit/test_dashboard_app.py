@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,6 +334,20 @@ def test_an_export_is_a_zip_of_csv_files_and_is_put_on_record(ada: TestClient, d
     assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
         (NAME, f"sessions=[{number}] start=None end=None")
     ]
+
+
+def test_an_export_onto_a_full_disk_is_explained_and_leaves_nothing_behind(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(zipfile.ZipFile, "write", full)
+    answer = ada.get("/export/download")
+    assert answer.status_code == 503 and "No space left on device" in answer.text and "Free space there" in answer.text
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_an_export_of_nothing_sensible_is_refused(ada: TestClient) -> None:

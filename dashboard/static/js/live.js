@@ -93,4 +93,6 @@ function onState(state) {
   showValence(null);
 }
 
+// Sessions may also be opened and marked by another person or program.
+setInterval(() => document.hidden || session.refresh(), 5000);
 followFeed({ expression: onExpression, vital: (message) => vitals.show(message), session: () => session.refresh() }, onState);

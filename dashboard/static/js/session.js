@@ -80,5 +80,11 @@ export function bindSession(initial) {
     if (window.confirm("End the session now?")) act("/api/v1/session/end", {}, "The session has ended");
   });
   show();
-  return { refresh: () => act("/api/v1/session") };
+  const refresh = async () => {
+    const found = await ask("/api/v1/session").catch(() => state); // while the dashboard restarts nothing changes here
+    if (JSON.stringify(found) === JSON.stringify(state)) return;
+    state = found;
+    show();
+  };
+  return { refresh };
 }
