@@ -207,15 +207,19 @@ def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]
 _UNIT_SHOWN = {VitalKind.HEART_RATE: "/min", VitalKind.SYSTOLIC: "mmHg", VitalKind.DIASTOLIC: "mmHg"}
 
 
+_LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
+
+
 def _runs(vital: VitalTrend) -> list[list[int]]:
     """Return the buckets that hold readings, split where the source fell silent.
 
     A cuff that speaks every 30 s leaves every other short bucket empty; that is its pace and no gap. So silence is
-    more than three times the usual distance of filled buckets.
+    more than three times the usual distance of filled buckets, or longer than any cuff's pace.
     """
     filled = [index for index, value in enumerate(vital.mean) if value is not None]
     steps = [later - earlier for earlier, later in itertools.pairwise(filled)]
-    longest = 3 * statistics.median(steps) if steps else 1
+    pace = 3 * statistics.median(steps) if steps else 1
+    longest = min(pace, max(1, _LONGEST_PACE_MS // vital.bucket_ms))
     runs: list[list[int]] = []
     for position, index in enumerate(filled):
         if position and steps[position - 1] <= longest:

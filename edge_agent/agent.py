@@ -226,7 +226,7 @@ class Agent:
         self._study = Study(database, outbox_rows=settings.mqtt.outbox_rows)
         self._session_open = False
         self._client = self._make_client(database)
-        self._live = LiveServer(data / LIVE_SOCKET)
+        self._live = LiveServer(data / LIVE_SOCKET, simulated=simulated)
         self._recorder = Recorder(
             database,
             interval_s=settings.record.interval,

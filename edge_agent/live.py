@@ -39,11 +39,17 @@ _ONLINE = b'{"type":"agent","state":"online"}\n'
 _LONGEST_ADDRESS = 107
 
 
-def expression_message(recognition: Recognition) -> dict[str, Any]:
-    """Return what is seen in one frame; boxes are x, y, width and height relative to the frame, 0…1."""
+def expression_message(recognition: Recognition, *, simulated: bool = False) -> dict[str, Any]:
+    """Return what is seen in one frame; boxes are x, y, width and height relative to the frame, 0…1.
+
+    Args:
+        recognition: what is seen.
+        simulated: whether the camera is a demonstration.
+    """
     return {
         "type": "expression",
         "at": recognition.at.wall_ms,
+        "simulated": simulated,
         "faces": [_face(o, recognition) for o in recognition.observations],
         "frame": {
             "width": recognition.frame_width,
@@ -102,10 +108,14 @@ class LiveServer(Worker):
 
     Args:
         path: of the socket, usually ``<data>/live.sock``; readable and writable for user and group.
+        simulated: whether the camera is a demonstration.
     """
 
-    def __init__(self, path: Path, on_death: Callable[[Worker, Exception], None] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, simulated: bool = False, on_death: Callable[[Worker, Exception], None] | None = None
+    ) -> None:
         super().__init__("live", on_death)
+        self._simulated = simulated
         self._path = path
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -144,7 +154,7 @@ class LiveServer(Worker):
         """Send what is seen in a frame, at most five times a second."""
         if recognition.at.boot_ms - self._last_expression_ms >= EXPRESSION_MS:
             self._last_expression_ms = recognition.at.boot_ms
-            self.publish(expression_message(recognition))
+            self.publish(expression_message(recognition, simulated=self._simulated))
 
     def publish_vital(self, reading: VitalReading) -> None:
         """Send a reading."""

@@ -49,14 +49,19 @@ Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many bucket
 def trends_page(
     request: Request,
     reader: ReaderDep,
-    key: Annotated[str, Query(alias="range", max_length=10)] = "24h",
+    key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[EpochMs | None, Query()] = None,
     end: Annotated[EpochMs | None, Query()] = None,
 ) -> Response:
-    """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``)."""
+    """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
+
+    Without either it is the shortest range with something in it.
+    """
     own = start is not None or end is not None
-    choice = next((choice for choice in RANGES if choice.key == key), RANGES[1])
     last = end if end is not None else clock.now().wall_ms
+    span = reader.span()
+    usual = next((choice for choice in RANGES if span and span[1] >= last - choice.length_ms), RANGES[1])
+    choice = next((choice for choice in RANGES if choice.key == key), usual)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last)
@@ -72,7 +77,7 @@ def trends_page(
         chart=trend_chart(data) if data else None,
         simulated=bool(data and _is_simulated(data)),
         is_empty=data is None or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
-        span=reader.span(),
+        span=span,
     )
 
 

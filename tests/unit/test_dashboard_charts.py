@@ -83,6 +83,13 @@ def test_a_silent_source_breaks_line_and_band() -> None:
     assert drawn["heart rate, least to most"]["y"] == [75.0, 77.0, 67.0, 65.0, None, 79.0, 80.0, 70.0, 69.0, None]
 
 
+def test_two_readings_hours_apart_are_not_joined() -> None:
+    apart = (70.0, *(None,) * (3_600_000 // BUCKET), 72.0)
+    heart = vital(VitalKind.HEART_RATE, apart)
+    drawn = traces(draw(trend((1.0,) * len(apart), (60,) * len(apart)), heart))
+    assert drawn["heart rate"]["y"] == [70.0, None, 72.0, None]
+
+
 def test_the_pace_of_a_slow_cuff_is_no_gap() -> None:
     cuff = vital(VitalKind.SYSTOLIC, (120.0, None, 122.0, None, 124.0, None, 126.0))
     assert traces(draw(trend((1.0,) * 7, (60,) * 7), cuff))["systolic"]["y"] == [120.0, 122.0, 124.0, 126.0, None]

@@ -167,7 +167,7 @@ def test_faces_are_given_relative_to_the_frame_with_raw_and_smoothed_probabiliti
     assert caller.next()["type"] == "agent"
     message = caller.next()
     caller.close()
-    assert message["at"] == 1_000_500
+    assert (message["at"], message["simulated"]) == (1_000_500, False)
     assert message["frame"] == {"width": 640, "height": 480, "number": 7}
     happy, unsure = message["faces"]
     assert happy["box"] == [0.1, 0.1, 0.5, 0.5]

@@ -52,7 +52,7 @@ function show(health) {
   byId("alarms").replaceChildren(
     ...(health.alarms ?? []).map((alarm) => element("li", "notice notice-bad", alarm.text)),
   );
-  byId("agent-at").textContent = `Reported at ${localTime(Date.parse(health.at) || Number(health.at), "time")}; once a minute, and when an alarm changes.`;
+  byId("agent-at").textContent = `Reported at ${localTime(Date.parse(health.at) || Number(health.at), "time")}`;
 }
 
 followFeed({ health: show }, (state) => {
