@@ -227,6 +227,12 @@ def test_trends_draw_the_chosen_range_and_mark_simulated_data(ada: TestClient, d
     assert {trace["name"] for trace in chart["figure"]["data"]} >= {"happiness", "uncertain", "heart rate", "systolic"}
 
 
+def test_trends_open_on_the_shortest_range_with_something_in_it(ada: TestClient, database: Path) -> None:
+    assert 'href="/trends?range=24h" aria-current' in ada.get("/trends").text
+    fill(database, minutes=10)
+    assert 'href="/trends?range=1h" aria-current' in ada.get("/trends").text
+
+
 def test_a_range_of_ones_own_is_kept_and_an_empty_one_refused(ada: TestClient, database: Path) -> None:
     fill(database, minutes=5)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
