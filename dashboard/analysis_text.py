@@ -257,8 +257,9 @@ _TEST_RULE = (
     "two-sided. Intervals are 95 % and not adjusted for the number of tests."
 )
 _EFFECT_RULE = (
-    "Effect size: Hedges’ g = J(df) · difference / √((s₁² + s₂²) / 2) with the exact J; its interval is from the "
-    "noncentral t distribution (Algina & Keselman 2003 for pairs, Delacre et al. 2021 for groups)."
+    "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact small-sample "
+    "correction J; its interval is from the noncentral t distribution (Algina & Keselman 2003 for pairs, Delacre et "
+    "al. 2021 for groups)."
 )
 _BESIDE_RULE = (
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the Wilcoxon signed-rank or "

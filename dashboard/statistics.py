@@ -5,7 +5,8 @@ float values, says its formula, assumptions and source, and raises ``StatisticsE
 
 Sources named below in short:
     Welch 1947, Biometrika 34:28–35. Hedges 1981, Journal of Educational Statistics 6:107–128.
-    Algina & Keselman 2003, Educational and Psychological Measurement 63:537–553 (paired interval).
+    Algina & Keselman 2003, Educational and Psychological Measurement 63:537–553 (interval for pairs).
+    Cousineau 2020, The Quantitative Methods for Psychology 16:418–421 (degrees of freedom for pairs).
     Delacre, Lakens, Ley, Liu & Leys 2021, "Why Hedges' g*s based on the non-pooled standard deviation should be
     reported with Welch's t-test", doi 10.31234/osf.io/tu6mp (independent groups).
     Shapiro & Wilk 1965, Biometrika 52:591–611; Royston 1995, Applied Statistics 44:547–551 (algorithm AS R94).
@@ -201,14 +202,17 @@ def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
 def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) -> EffectSize:
     """Hedges' g standardised by the average of the two variances, with an interval from the noncentral t.
 
-    Formula, with t, df and standard error SE of the t-test of ``method``, and s_av = √((s₁² + s₂²) / 2):
-        g = J(df) · (mean₁ − mean₂) / s_av,   J(df) = Γ(df / 2) / (√(df / 2) · Γ((df − 1) / 2))   (Hedges 1981, exact)
-        interval = J(df) · (SE / s_av) · [λ_low, λ_high], the noncentralities that put t at the 97.5 % and 2.5 % points.
-    The same standardiser serves both designs, so that a paired g is comparable with an independent one; it is g_av,
-    not g_z. (g_z = J(df) · t / √n is larger wherever a participant's two values correlate.) The interval excludes 0
-    exactly when the t-test has p < 0.05. Assumes what the t-test assumes; with pairs the interval is an approximation.
-    Source: Algina & Keselman 2003 for pairs; Delacre et al. 2021 for independent groups, where R's
-    ``effectsize::hedges_g(pooled_sd = FALSE)`` computes the same.
+    Formula, with t, df and standard error SE of the t-test of ``method``, s₁₂ the covariance and
+    s_av = √((s₁² + s₂²) / 2):
+        g = J(ν) · (mean₁ − mean₂) / s_av,   J as in ``small_sample_correction``
+        ν = (n − 1) · (s₁² + s₂²)² / (s₁⁴ + s₂⁴ + 2 s₁₂²) for pairs (Cousineau 2020),
+            (s₁² + s₂²)² / (s₁⁴ / (n₁ − 1) + s₂⁴ / (n₂ − 1)) for groups (Delacre et al. 2021)
+        interval = (SE / s_av) · [λ_low, λ_high], the noncentralities that put t at the 97.5 % and 2.5 % points of
+            the noncentral t distribution with df (Algina & Keselman 2003 for pairs, Delacre et al. 2021 for groups)
+    The same standardiser serves both designs, so that a paired g is comparable with an independent one: it is g_av,
+    not g_z, which is larger where a participant's two values correlate by more than about one half. The interval is
+    for the population's effect and is not shrunk by J; it excludes 0 exactly when the t-test has p < 0.05. Assumes
+    what the t-test assumes. ``benchmarks/effect_intervals.py`` measures bias and coverage.
 
     Raises:
         StatisticsError: as the t-test of ``method``.
@@ -216,10 +220,9 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
     a, b = _pairs(first, second) if method is Method.PAIRED else _groups(first, second)
     test = paired_t(a, b) if method is Method.PAIRED else welch_t(a, b)
     average = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
-    correction = small_sample_correction(test.df)
-    scale = correction * _standard_error(a, b, method) / average
+    scale = _standard_error(a, b, method) / average
     return EffectSize(
-        g=correction * test.difference / average,
+        g=small_sample_correction(_standardiser_df(a, b, method)) * test.difference / average,
         interval=Interval(
             scale * noncentrality(test.t, test.df, 0.5 + LEVEL / 2),
             scale * noncentrality(test.t, test.df, 0.5 - LEVEL / 2),
@@ -348,6 +351,15 @@ def _standard_error(a: Values, b: Values, method: Method) -> float:
     if method is Method.PAIRED:
         return float(np.std(a - b, ddof=1)) / math.sqrt(len(a))
     return math.sqrt(float(np.var(a, ddof=1)) / len(a) + float(np.var(b, ddof=1)) / len(b))
+
+
+def _standardiser_df(a: Values, b: Values, method: Method) -> float:
+    """Return ν, the degrees of freedom of the average of the two variances."""
+    v, w = float(np.var(a, ddof=1)), float(np.var(b, ddof=1))
+    if method is Method.PAIRED:
+        shared = float(np.cov(a, b)[0, 1])
+        return (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * shared**2)
+    return (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))
 
 
 def _checked(values: Iterable[float]) -> Values:

@@ -62,7 +62,7 @@ def test_small_words_are_right() -> None:
 
 def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
-    # R 4.2.2, t.test(paired = TRUE): 5.541667, 4.657137 to 6.426196, t = 16.105, df = 5, p = 1.682e-05; g = 0.7199497
+    # R 4.2.2, t.test(paired = TRUE): 5.541667, 4.657137 to 6.426196, t = 16.105, df = 5, p = 1.682e-05; g = 0.7206700
     assert text == (
         "Heart rate was 5.5 /min higher in anger than in neutral (95 % CI 4.7 to 6.4; 6 people, paired t(5) = 16.10, "
         "Holm p < 0.001, g = 0.72)."
