@@ -212,8 +212,8 @@ def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
 
 def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90])
-    made["<b>"] = {"anger": {HEART: [70.0], SYSTOLIC: [130.0]}}
-    charts = analysis_charts(analysed(make_study_with_odd_code(tmp_path, made)))
+    made["Q-1"] = {"anger": {HEART: [70.0], SYSTOLIC: [130.0]}}
+    charts = analysis_charts(analysed(make_study(tmp_path, made)))
     heart_chart, systolic = charts
     assert (heart_chart.title, systolic.title) == ("Heart rate, /min", "Systolic pressure, mmHg")
     *lines, overall = heart_chart.figure["data"]
@@ -222,11 +222,6 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
     assert systolic.sentence.endswith("anger 130.0, 1 person.")
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
-
-
-def make_study_with_odd_code(folder: Path, made: dict[str, States]) -> Path:
-    """Codes are letters and digits, so that nothing in them could be markup; the last one is renamed to fit."""
-    return make_study(folder, {code.strip("<>"): states for code, states in made.items()})
 
 
 def test_a_simulated_panel_says_so_in_its_title(tmp_path: Path) -> None:
