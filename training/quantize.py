@@ -7,20 +7,26 @@ card gives them; the runtime finds them again by the tensor names written here.
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 import torch
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer
 from ai_edge_quantizer import recipe as quantizer_recipe
+from ai_edge_quantizer.calibrator import Calibrator
+from ai_edge_quantizer.recipe_manager import RecipeManager
+from ai_edge_quantizer.utils.qsv_utils import min_max_update
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.card import ModelCard
 from training.errors import DataError
@@ -29,6 +35,7 @@ from training.models.cost import multiply_adds, parameters
 log = logging.getLogger(__name__)
 
 CARD_SCHEMA = 1
+_CHECKED = 4  # pictures on which network and file must agree
 _SIGNATURE = "serving_default"
 
 
@@ -114,18 +121,39 @@ def quantize(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], cali
     """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
     if len(calibration) == 0:
         raise DataError("no picture to calibrate the int8 model on")
-    # Converter and quantizer report every step on stdout, which belongs to the command's own answer.
-    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+    with TemporaryDirectory() as folder, _quiet():
         floating = Path(folder) / "float.tflite"
-        _convert(module, pixels, outputs, floating)
-        task = quantizer.Quantizer(str(floating), quantizer_recipe.static_wi8_ai8())
-        ranges = task.calibrate({_SIGNATURE: list(_samples(pixels, calibration))})
-        result = task.quantize(ranges)
+        convert(module, pixels, outputs, floating)
+        check_conversion(floating, module, outputs, [pixels.real(picture[None]) for picture in calibration[:_CHECKED]])
+        recipe = quantizer_recipe.static_wi8_ai8()
+        ranges = _calibrate(str(floating), recipe, list(_samples(pixels, calibration)))
+        result = quantizer.Quantizer(str(floating), recipe).quantize(ranges)
     if result.quantized_model is None:
         raise DataError("the quantizer returned no model")
     content = bytes(result.quantized_model)
     log.info("int8 model: %d bytes, calibrated on %d pictures", len(content), len(calibration))
     return content
+
+
+def _calibrate(floating: str, recipe: list[dict[str, Any]], samples: list[dict[str, NDArray[np.float32]]]) -> Any:
+    """Smallest and largest value of each tensor over all samples.
+
+    ``Quantizer.calibrate`` would keep a moving average of each sample's extremes instead, which cuts off what is rare:
+    it left a detector whose logits ended at 0, and a picture whose black and white were clipped.
+    """
+    manager = RecipeManager()
+    manager.load_quantization_recipe(recipe)
+    measured = Calibrator(floating, qsv_update_func=min_max_update)
+    measured.calibrate({_SIGNATURE: samples}, manager)
+    return measured.get_model_qsvs()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep converter and quantizer off stdout, which is for the command's answer, and their warnings to themselves."""
+    with redirect_stdout(StringIO()), catch_warnings():
+        simplefilter("ignore")
+        yield
 
 
 class _Named(nn.Module):
@@ -140,12 +168,42 @@ class _Named(nn.Module):
         return dict(zip(self.names, self.module(x), strict=True))
 
 
-def _convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path: Path) -> None:
+def convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path: Path) -> None:
+    """Write ``module`` as a float TFLite file with input N × H × W × C and named outputs."""
     import litert_torch
 
-    named = litert_torch.to_channel_last_io(_Named(module, outputs).eval(), args=[0]).eval()
+    # The converter writes weights as they lie in memory: channels-last ones would come out scrambled.
+    plain = convert_conv2d_weight_memory_format(deepcopy(module), torch.contiguous_format)
+    named = litert_torch.to_channel_last_io(_Named(plain, outputs).eval(), args=[0]).eval()
     sample = torch.zeros(1, pixels.height, pixels.width, pixels.channels)
-    litert_torch.convert(named, (sample,)).export(str(path))
+    with _quiet():
+        litert_torch.convert(named, (sample,)).export(str(path))
+
+
+def check_conversion(
+    floating: Path, module: nn.Module, outputs: Sequence[str], samples: Sequence[NDArray[np.float32]]
+) -> None:
+    """Compare a float TFLite file with the network that it was made from.
+
+    Args:
+        floating: the file, before quantization.
+        module: the network.
+        outputs: names of its outputs, in order.
+        samples: inputs, float32 1 × H × W × C.
+
+    Raises:
+        DataError: when an output differs by more than a thousandth of its size, naming the output.
+    """
+    runner = Interpreter(model_path=str(floating)).get_signature_runner(_SIGNATURE)
+    module.eval()
+    for sample in samples:
+        found = runner(args_0=sample)
+        with torch.no_grad():
+            expected = module(torch.from_numpy(sample).permute(0, 3, 1, 2).contiguous())
+        for name, tensor in zip(outputs, expected, strict=True):
+            wanted = tensor.numpy()
+            if np.abs(found[name] - wanted).max() > 1e-3 * max(1.0, float(np.abs(wanted).max())):
+                raise DataError(f"the converter changed the network: output {name!r} differs from PyTorch's")
 
 
 def _samples(pixels: PixelInput, calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:

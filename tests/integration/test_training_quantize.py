@@ -1,0 +1,90 @@
+"""From a network to an int8 file that says the same."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
+
+import torch
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from edge_agent.vision.model import load_model
+from training.errors import DataError
+from training.models.small_resnet import SmallResNet
+from training.quantize import PixelInput, check_conversion, convert, quantize, write_model
+
+pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+
+PIXELS = PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0)
+OUTPUTS = ("expression", "fer2013")
+LABELS = {
+    "expression": ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    "fer2013": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
+}
+CARD = {
+    "name": "tiny",
+    "version": "1.0.0",
+    "kind": "expression",
+    "license": "Apache-2.0",
+    "description": "A test.",
+    "temperature": 1.0,
+    "uncertain_below": 0.45,
+    "crop": "fer2013-v1",
+    "training": {"recipe": "tiny.toml", "seed": 1, "epochs": 0, "data": [], "date": "2026-01-01"},
+    "metrics": {},
+    "limits": [],
+}
+
+
+def network(seed: int = 1) -> SmallResNet:
+    torch.manual_seed(seed)
+    return SmallResNet((8, 16), (1,), {"expression": 8, "fer2013": 7}).eval()
+
+
+def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Pictures that differ: noise around another grey each."""
+    random = np.random.default_rng(2)
+    greys = np.linspace(0, 155, n, dtype=np.uint8)[:, None, None]
+    return random.integers(0, 100, (n, 48, 48), dtype=np.uint8) + greys
+
+
+def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(tmp_path: Path) -> None:
+    module = network()
+    convert_conv2d_weight_memory_format(module, torch.channels_last)
+    seen = pictures(40)
+
+    card = write_model(module, PIXELS, OUTPUTS, calibration=seen, card=CARD, folder=tmp_path / "models", labels=LABELS)
+
+    model = load_model(card, kind="expression")
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))
+    for name, expected in zip(OUTPUTS, wanted, strict=True):
+        found = np.concatenate([model.run(picture)[name] for picture in seen])
+        assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > 0.99
+
+
+def test_a_file_that_is_not_of_this_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "float.tflite"
+    convert(network(seed=1), PIXELS, OUTPUTS, path)
+    samples = [PIXELS.real(pictures(1))]
+
+    check_conversion(path, network(seed=1), OUTPUTS, samples)
+    with pytest.raises(DataError, match="output 'expression' differs from PyTorch's"):
+        check_conversion(path, network(seed=2), OUTPUTS, samples)
+
+
+def test_without_a_picture_there_is_nothing_to_calibrate_on() -> None:
+    with pytest.raises(DataError, match="no picture to calibrate"):
+        quantize(network(), PIXELS, OUTPUTS, pictures(0))
+
+
+def test_the_input_is_normalised_as_the_card_says() -> None:
+    real = PIXELS.real(np.array([[[0, 64], [128, 255]]], dtype=np.uint8).repeat(24, axis=1).repeat(24, axis=2))
+
+    assert real.shape == (1, 48, 48, 1)
+    assert float(real.min()) == -2.0
+    assert float(real.max()) == pytest.approx(255 / 64 - 2)
+    assert PIXELS.card()["color"] == "gray"
