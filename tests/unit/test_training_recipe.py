@@ -1,9 +1,11 @@
 """Recipes: what is accepted, and how a fault is named before anything is read or trained."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from edge_agent.vision.card import read_card, shipped_models
 from training.errors import RecipeError
 from training.kinds import FITTERS, fitter
 from training.recipe import Recipe, load_recipe, recipe_kind
@@ -77,3 +79,13 @@ def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_
 
     assert recipe_kind(path) in FITTERS
     assert f'name = "{path.stem}"' in recipe_text
+
+
+@pytest.mark.parametrize("path", shipped_models().values(), ids=lambda path: path.stem)
+def test_each_shipped_model_came_from_its_recipe_as_it_stands(path: Path) -> None:
+    card = read_card(path)
+    recipe = tomllib.loads((RECIPES / card.training.recipe).read_text(encoding="utf-8"))
+
+    assert (card.name, card.version, card.kind) == (recipe["name"], recipe["version"], recipe["kind"])
+    assert (card.training.seed, card.training.epochs) == (recipe["seed"], recipe["schedule"]["epochs"])
+    assert list(card.limits) == recipe["limits"]
