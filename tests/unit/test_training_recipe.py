@@ -89,3 +89,11 @@ def test_each_shipped_model_came_from_its_recipe_as_it_stands(path: Path) -> Non
     assert (card.name, card.version, card.kind) == (recipe["name"], recipe["version"], recipe["kind"])
     assert (card.training.seed, card.training.epochs) == (recipe["seed"], recipe["schedule"]["epochs"])
     assert list(card.limits) == recipe["limits"]
+
+
+def test_the_shipped_classifier_is_as_good_as_was_promised() -> None:
+    figures = read_card(shipped_models()["expression-fast"]).metrics["PublicTest"]
+
+    assert (figures["fer2013_n"], figures["ferplus_n"]) == (3589, 3199)
+    assert figures["fer2013_accuracy"] >= 0.62
+    assert figures["ferplus_accuracy"] >= 0.78
