@@ -77,6 +77,7 @@ class ExpressionTask:
         self._shares = torch.from_numpy(soft_targets(learn))
         self._classes = torch.from_numpy(learn.fer2013)
         self._held_back = held_back
+        torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
         self._module = recipe.network.build()
 
     @property

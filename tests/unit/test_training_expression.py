@@ -43,7 +43,6 @@ def faces(n: int, *, voted: bool = True, labelled: bool = True) -> Faces:
 
 
 def task(n: int = 20, *, voted: bool = True, labelled: bool = True) -> ExpressionTask:
-    torch.manual_seed(0)
     return ExpressionTask(recipe(), faces(n, voted=voted, labelled=labelled), faces(10))
 
 
@@ -66,6 +65,15 @@ def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen
     assert (expression.shape, fer2013.shape) == ((2, len(EXPRESSIONS)), (2, len(FER2013)))
     assert 40e6 < multiply_adds(network, torch.zeros(1, 1, 48, 48)) < 80e6
     assert 1.0e6 < parameters(network) < 1.1e6
+
+
+def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
+    learn, held_back, other_seed = faces(16), faces(8), recipe().model_copy(update={"seed": 2})
+    first, same, other = (ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed))
+
+    weights = [torch.cat([p.flatten() for p in made.module.parameters()]) for made in (first, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
 
 
 def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
