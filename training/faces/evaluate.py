@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from edge_agent.domain import Box, Face
 from edge_agent.vision.detector import Candidates, FaceDetector, letterbox
-from edge_agent.vision.model import load_model
+from edge_agent.vision.model import load_model, read_card
 from training.faces.judge import Judgement, judge
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_labels, read_picture
 from training.faces.photographs import Faces
@@ -82,6 +82,13 @@ def evaluate_file(model: Path, pictures: Sequence[Picture], teacher: Teacher) ->
     }
 
 
+def note(card_file: Path, name: str, figures: Mapping[str, float]) -> None:
+    """Write figures into a model's card, under a name of their own."""
+    card = read_card(card_file)
+    changed = card.model_copy(update={"metrics": {**card.metrics, name: dict(figures)}})
+    card_file.write_text(changed.to_json(), encoding="utf-8")
+
+
 def _judged(seen: Sequence[Candidates], there: Sequence[Faces]) -> Judgement:
     judged = judge(seen, there, SMALLEST)
     # The detector has applied its threshold already: a face that it did not report has score 0 and must stay missed.
@@ -115,11 +122,15 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="YuNet ONNX file")
     parser.add_argument("--folder", default="portraits", help="only pictures of this folder in --data")
     parser.add_argument("--part", default="test", choices=["train", "valid", "test", "all"])
+    parser.add_argument("--note", metavar="NAME", help="also write the figures into the model's card, under this name")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     chosen = _chosen(read_labels(arguments.data), arguments.folder, arguments.part)
     pictures = [read_picture(arguments.data / picture.file) for picture in chosen]
-    print(json.dumps(evaluate_file(arguments.model, pictures, Teacher(arguments.teacher))))
+    figures = evaluate_file(arguments.model, pictures, Teacher(arguments.teacher))
+    if arguments.note:
+        note(arguments.model.with_suffix(".json"), arguments.note, figures)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":
