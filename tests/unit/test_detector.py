@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -224,3 +225,12 @@ def test_a_model_with_other_outputs_is_refused_by_name(tmp_path: Path) -> None:
     path = tiny_model.write_model(tmp_path, content, card)
     with pytest.raises(ModelError, match=r"tiny\.tflite: a face detector takes 3 channels"):
         FaceDetector(load_model(path, kind="face-detector"))
+
+
+def test_a_model_that_lacks_an_answer_is_refused_by_its_name() -> None:
+    wrong = copy(model())
+    wrong.card = model().card.model_copy(update={"outputs": model().card.outputs[1:]})
+    with pytest.raises(
+        ModelError, match=r"output score_8 of a face detector must have shape \(1, 24, 32, 1\); it is missing"
+    ):
+        FaceDetector(wrong)
