@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from edge_agent.store.export import export_csv
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
@@ -18,6 +17,7 @@ from dashboard.pages import render
 from dashboard.services import AccountDep, ReaderDep, ServicesDep
 from edge_agent import clock
 from edge_agent.errors import StoreError
+from edge_agent.store.export import export_csv
 
 router = APIRouter(tags=["export"])
 
