@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.config import Settings
+from edge_agent.config import Settings, at_home
 from edge_agent.domain import Purpose
 from edge_agent.errors import ConfigError
 from edge_agent.live import SOCKET_NAME
@@ -66,7 +66,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
     """Take the dashboard's values out of the whole configuration; ``data`` (from ``--data``) wins over the file."""
     section = settings.dashboard
     return DashboardOptions(
-        data=(data or settings.data.folder).expanduser(),
+        data=at_home(data or settings.data.folder),
         device=settings.device.name,
         host=section.host,
         port=section.port,

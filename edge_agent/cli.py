@@ -6,6 +6,7 @@ everything else goes to standard error. Each command imports what it needs when 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -43,10 +44,10 @@ def json_option(command: Callable[P, None]) -> Callable[P, None]:
 
 def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
     """Read the configuration and settle the data folder."""
-    from edge_agent.config import load_settings
+    from edge_agent.config import at_home, load_settings
 
     settings = load_settings(config)
-    return settings, (data or settings.data.folder).expanduser()
+    return settings, at_home(data or settings.data.folder)
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
@@ -89,9 +90,9 @@ def dashboard(config: Path | None, data: Path | None, host: str | None, port: in
 
 @cli.command()
 @common_options
-@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long.")
+@click.option("--seconds", type=click.IntRange(1, 366 * 86_400), help="End by itself after this long.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
-def demo(config: Path | None, data: Path | None, seconds: float | None, port: int | None) -> None:
+def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
     """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example study."""
     log_to_stderr()
     from edge_agent.demo import run_demo
@@ -100,7 +101,7 @@ def demo(config: Path | None, data: Path | None, seconds: float | None, port: in
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @common_options
 @json_option
 def classify(paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool) -> None:
@@ -113,7 +114,7 @@ def classify(paths: tuple[Path, ...], config: Path | None, data: Path | None, as
     failed = False
     for line in classify_pictures(paths, recognizer_of(settings)):
         failed = failed or "error" in line
-        click.echo(json.dumps(line, ensure_ascii=False) if as_json else describe_picture(line))
+        click.echo(json.dumps(line) if as_json else describe_picture(line))
     sys.exit(int(failed))
 
 
@@ -178,9 +179,10 @@ def export(
     from edge_agent.store.export import export_csv
     from edge_agent.store.schema import DATABASE_NAME
 
-    files = export_csv(
-        folder / DATABASE_NAME, out, sessions=list(sessions) or None, start_ms=epoch_ms(start), end_ms=epoch_ms(end)
-    )
+    start_ms, end_ms = epoch_ms(start), epoch_ms(end)
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise click.UsageError(f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}.")
+    files = export_csv(folder / DATABASE_NAME, out, sessions=list(sessions) or None, start_ms=start_ms, end_ms=end_ms)
     for file in files:
         click.echo(file)
 
@@ -199,7 +201,10 @@ def zone_of(name: str | None) -> tzinfo | None:
 
 def epoch_ms(local: datetime | None) -> int | None:
     """Return UTC milliseconds of a local time."""
-    return None if local is None else round(local.astimezone().timestamp() * 1000)
+    try:
+        return None if local is None else round(local.astimezone().timestamp() * 1000)
+    except (OverflowError, ValueError, OSError) as error:
+        raise click.BadParameter(f"{local}: is no time that this machine can reckon with.") from error
 
 
 @cli.command("import-vitals")
@@ -312,6 +317,8 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
 
 def main() -> None:
     """Run the command line; our own errors become one sentence and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a file name of another encoding
     try:
         cli(prog_name="affect-edge")
     except ConfigError as error:
@@ -321,5 +328,16 @@ def main() -> None:
         click.echo(f"affect-edge: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         sys.exit(1)
+    except OSError as error:  # every room translates its own; what is left is mostly our output onto a full disk
+        drop_output()
+        what = error.filename or "the output cannot be written"
+        click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
+        sys.exit(1)
+
+
+def drop_output() -> None:
+    """Send what is still to be written nowhere, so that the end of the program does not fail at it again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

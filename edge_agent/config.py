@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -28,10 +37,41 @@ SYSTEM_FILE = Path("/etc/affect-edge/affect-edge.toml")
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
 
 
+def at_home(path: Path) -> Path:
+    """Return a path with ``~`` and ``~user`` resolved.
+
+    Raises:
+        ConfigError: nobody knows that home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: there is no such home folder. Write the whole path.") from error
+
+
+def _has_home(value: str | Path) -> str | Path:
+    try:
+        at_home(Path(value))
+    except ConfigError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
+    return value
+
+
+HomePath = Annotated[Path, AfterValidator(_has_home)]
+HomeText = Annotated[str, Field(min_length=1), AfterValidator(_has_home)]
+
+
 class Section(BaseModel):
     """A table of the file: unknown keys are refused, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_zero_byte(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a text may not hold a zero byte")
+        return value
 
 
 class DeviceSettings(Section):
@@ -43,15 +83,15 @@ class DeviceSettings(Section):
 class DataSettings(Section):
     """Where things are kept."""
 
-    folder: Path = Field(Path("~/.local/share/affect-edge"), description="Folder of the database; `--data` wins")
+    folder: HomePath = Field(Path("~/.local/share/affect-edge"), description="Folder of the database; `--data` wins")
 
 
 class CameraSettings(Section):
     """Where frames come from."""
 
     source: Literal["auto", "picamera2", "opencv", "pictures", "demo"] = Field("auto", description="Kind of camera")
-    device: str = Field("0", min_length=1, description="opencv: device number or path, video file, rtsp:// or http://")
-    folder: Path = Field(Path("pictures"), description="pictures: folder whose pictures are shown in name order")
+    device: HomeText = Field("0", description="opencv: device number or path, video file, rtsp:// or http://")
+    folder: HomePath = Field(Path("pictures"), description="pictures: folder whose pictures are shown in name order")
     width: int = Field(640, ge=160, le=4096, description="Width asked of the camera, pixels")
     height: int = Field(480, ge=120, le=3072, description="Height asked of the camera, pixels")
     fps: float = Field(15.0, gt=0, le=120, description="Frames per second asked of the camera, and of files")
@@ -63,10 +103,8 @@ class CameraSettings(Section):
 class VisionSettings(Section):
     """How faces are found and read."""
 
-    expression_model: str = Field(
-        "expression-fast", min_length=1, description="Name of a shipped model, or path of a card"
-    )
-    detector_model: str = Field("face-detector", min_length=1, description="Name of a shipped model, or path of a card")
+    expression_model: HomeText = Field("expression-fast", description="Name of a shipped model, or path of a card")
+    detector_model: HomeText = Field("face-detector", description="Name of a shipped model, or path of a card")
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
     face_score: float | None = Field(None, gt=0, lt=1, description="Least detector score; left out: the model card's")
     min_face: int = Field(24, ge=8, le=1000, description="Smallest face read, height in pixels of the frame")
@@ -211,7 +249,7 @@ def load_settings(file: Path | None = None, changes: Mapping[str, Mapping[str, A
             "\n".join(_describe(detail, path, text, changes or {}) for detail in error.errors())
         ) from error
     except ValueError as error:  # an environment value that should be JSON and is not
-        raise ConfigError(f"environment: {error}. Write lists and tables as JSON.") from error
+        raise ConfigError(_describe_environment(str(error))) from error
     return loaded
 
 
@@ -221,13 +259,17 @@ def _read_toml(path: Path | None) -> str:
         return ""
     try:
         text = path.read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):
+            raise ConfigError(f"{path}: begins with a byte order mark. Save it as UTF-8 without one.")
         tomllib.loads(text)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file. Copy config/affect-edge.toml there, or leave --config out."
         ) from error
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Check its permissions.") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Give a TOML file that this user may read."
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
@@ -246,6 +288,14 @@ def _refuse_unknown_environment() -> None:
                 f"environment {name}: there is no section {section!r}. Sections: {', '.join(Settings.model_fields)}; "
                 f"write {ENV_PREFIX}SECTION{ENV_DELIMITER}KEY."
             )
+
+
+def _describe_environment(said: str) -> str:
+    """Name the variables of the section whose value pydantic-settings could not take apart."""
+    section = re.search(r'field "(\w+)"', said)
+    start = ENV_PREFIX + (section[1].upper() if section else "")
+    names = sorted(name for name in os.environ if name.upper().startswith(start))
+    return f'environment {", ".join(names)}: a list or table is not valid JSON. Write it like ["research"].'
 
 
 def _describe(detail: ErrorDetails, path: Path | None, text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:

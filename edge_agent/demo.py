@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import socket
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.agent import Agent
-from edge_agent.config import Settings, load_settings
+from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.errors import ServerError
-from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.schema import DATABASE_NAME
 from edge_agent.store.seed import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 SEED = 2026  # of the example study
 STOP_S = 5.0
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
 
 
@@ -43,10 +45,13 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
         AffectEdgeError: it could not start.
     """
     settings = load_settings(config, CHANGES)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))  # until the agent runs: unwinds, cleans up
     with ExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-")))
-        _prepare(folder.expanduser())
-        agent = Agent(settings, folder.expanduser())
+        if data is None:
+            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-")))
+        folder = at_home(data)
+        agent = Agent(settings, folder)  # has the database to itself from here on
+        seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
         dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
         stack.callback(dashboard.stop)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -64,13 +69,6 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
             )
         log.info("the demonstration has ended")
         return code
-
-
-def _prepare(folder: Path) -> None:
-    """Make the database, with the example study unless it is there already."""
-    database = folder / DATABASE_NAME
-    migrate(database)
-    seed_example_study(database, SimulatedPerson, seed=SEED)
 
 
 def _free_port(settings: Settings) -> int:
@@ -109,8 +107,14 @@ class Dashboard:
 
     def start(self) -> None:
         """Start the process; it prints its address itself."""
-        # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order.
-        self._process = subprocess.Popen(self._command, process_group=0)
+        prctl = ctypes.CDLL(None).prctl
+        # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order. And the kernel ends
+        # it when this process is killed, which could not do it any more.
+        self._process = subprocess.Popen(
+            self._command,
+            process_group=0,
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call, no locks
+        )
         threading.Thread(target=self._watch, name="dashboard", daemon=True).start()
 
     def stop(self) -> None:

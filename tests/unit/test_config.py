@@ -104,6 +104,7 @@ def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
         (b"[camera\n", "is not valid TOML"),
         (b"[camera]\nsource = demo\n", "line 2"),
         (b"\xff\xfe[camera]", "is not UTF-8"),
+        (b"\xef\xbb\xbf[camera]\n", "byte order mark. Save it as UTF-8 without one"),
     ],
 )
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -119,7 +120,7 @@ def test_a_missing_file_is_named_with_the_cure(tmp_path: Path) -> None:
 
 
 def test_a_folder_given_as_file_is_named(tmp_path: Path) -> None:
-    assert f"{tmp_path}: cannot be read" in problem(tmp_path)
+    assert f"{tmp_path}: cannot be read (Is a directory). Give a TOML file" in problem(tmp_path)
 
 
 def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +147,28 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
 
 def test_a_text_where_a_table_belongs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA", "demo")
-    assert "camera" in problem(None)
+    assert "environment AFFECT_EDGE_CAMERA: a list or table is not valid JSON" in problem(None)
+
+
+def test_a_list_in_the_environment_that_is_not_json_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__PURPOSES", "research")
+    assert "environment AFFECT_EDGE_DASHBOARD__PURPOSES: a list or table is not valid JSON" in problem(None)
+
+
+@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "mqtt.username", "mqtt.ca_file"])
+def test_a_zero_byte_in_a_text_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    said = problem(write(tmp_path, f'[{section}]\n{name} = "a\\u0000b"\n'))
+    assert f"line 2: {key}: " in said
+    assert "may not hold a zero byte" in said
+
+
+@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "vision.expression_model"])
+def test_the_home_of_a_user_that_there_is_not_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    said = problem(write(tmp_path, f"[{section}]\n{name} = '~nobody-of-this-name/x'\n"))
+    assert f"line 2: {key}: " in said
+    assert "~nobody-of-this-name/x: there is no such home folder" in said
 
 
 def test_what_a_command_says_wins_over_environment_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
