@@ -7,6 +7,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from edge_agent.errors import AffectEdgeError
+
 log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,8 @@ class Worker(ABC):
         try:
             self.work()
         except Exception as error:  # the top of a worker: logged, kept, and passed on
-            log.critical("worker %s died: %s", self.name, error, exc_info=True)
+            foreseen = isinstance(error, AffectEdgeError)  # its text says all; a traceback is for what nobody foresaw
+            log.critical("worker %s died: %s", self.name, error, exc_info=not foreseen)
             self.error = error
             if self.on_death is not None:
                 self.on_death(self, error)

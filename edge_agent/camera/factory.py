@@ -92,7 +92,7 @@ def _open_auto(
         if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:  # it is there: take no other in its place
             raise
         pi_error = error
-    log.info("no camera through picamera2 (%s); looking for a USB camera", pi_error.reason)
+    log.debug("no camera through picamera2 (%s); looking for a USB camera", pi_error.reason)
     try:
         return _open_first(open_node, devices)
     except CameraError as usb_error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,7 +58,8 @@ def test_auto_prefers_the_pis_camera() -> None:
         assert _open_auto(lambda: pi, failing(CameraReason.NOT_FOUND, "unused")) is pi
 
 
-def test_auto_takes_the_first_usb_camera_that_opens(tmp_path: Path) -> None:
+def test_auto_takes_the_first_usb_camera_that_opens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     for name in ("video0", "video1", "video2"):
         (tmp_path / name).touch()
     tried: list[str] = []
@@ -72,6 +74,7 @@ def test_auto_takes_the_first_usb_camera_that_opens(tmp_path: Path) -> None:
         no_pi = failing(CameraReason.LIBCAMERA_MISSING, "no libcamera.")
         assert _open_auto(no_pi, open_node, tmp_path) is usb
     assert tried == ["video0", "video1"]
+    assert "picamera2" not in caplog.text, "it is tried again and again: no line each time"
 
 
 @pytest.mark.parametrize("reason", [CameraReason.BUSY, CameraReason.STALLED])

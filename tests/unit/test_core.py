@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_agent import clock
 from edge_agent.clock import Instant
 from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Purpose, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.errors import CameraError, CameraReason, StoreError
 from edge_agent.worker import Worker
 
 boxes = st.builds(Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200))
@@ -137,6 +137,20 @@ def test_a_worker_that_dies_tells_its_supervisor_and_the_log(caplog: pytest.LogC
         assert worker.join(5)
     assert str(worker.error) == "the wheel came off"
     assert "worker counting died" in caplog.text
+
+
+def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    class Foreseen(Counting):
+        def work(self) -> None:
+            raise StoreError("the.db: is damaged.")
+
+    worker = Foreseen(fail=True)
+    with caplog.at_level(logging.CRITICAL):
+        worker.start()
+        assert worker.dead.wait(5)
+    assert [(r.getMessage(), bool(r.exc_info)) for r in caplog.records] == [
+        ("worker counting died: the.db: is damaged.", False)
+    ]
 
 
 def test_a_worker_that_never_started_counts_as_ended() -> None:
