@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -52,11 +53,15 @@ def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -
     """
     with translating(path):
         try:
-            path.stat()
+            file = path.stat()
         except FileNotFoundError as error:
             raise StoreError(
                 f"{path}: there is no database. Start the agent once, or name its folder with --data."
             ) from error
+        if stat.S_ISDIR(file.st_mode):
+            raise StoreError(f"{path}: is a folder, not a file. Move it away, or name another folder with --data.")
+        if file.st_size == 0:
+            raise StoreError(f"{path}: is empty. Start the agent once, or name another folder with --data.")
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         try:
             _check_version(path, _versions(connection), len(MIGRATIONS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ def load_picture(path: Path) -> Picture:
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(path, "")) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:  # as decoders fail
-        raise PictureError(f"{path}: the picture is broken or cannot be read ({error}).") from error
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise PictureError(f"{path}: the picture is broken or cannot be read ({why}).") from error
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
@@ -60,7 +61,7 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        found += (_pictures_in(path) or [path]) if path.is_dir() else [path]
+        found += (_pictures_in(path) or [path]) if _is(path.is_dir, False) else [path]
     return found
 
 
@@ -126,9 +127,17 @@ def _too_large(path: Path, size: str) -> str:
     return f"{path}: is too large{size}; pictures up to {limits} are read. Scale it down."
 
 
+def _is(look: Callable[[], bool], unknown: bool) -> bool:
+    """Return what looking at a path says, or ``unknown`` where it may not be looked at: reading it then says why."""
+    try:
+        return look()
+    except OSError:
+        return unknown
+
+
 def _pictures_in(folder: Path) -> list[Path]:
     def is_hidden(path: Path) -> bool:
         return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _is(path.is_file, True))
     return sorted(path for path in files if not is_hidden(path))

@@ -138,7 +138,7 @@ def _reading(row: Mapping[str, str], decimal_comma: bool, file: str, zone: tzinf
         kind = VitalKind(row["kind"].lower())
     except ValueError as error:
         raise _BadValueError("kind", row["kind"], f"is not one of {', '.join(VitalKind)}.") from error
-    value = _number(row["value"], decimal_comma) * _factor(kind, row.get("unit", ""))
+    value = _number(row["value"], decimal_comma, _factor(kind, row.get("unit", "")))
     source = row.get("source") or f"csv:{file}"
     flags = _flags(row.get("flags", "")) | {VitalFlag.IMPORTED}
     return VitalReading(Instant(boot_ms=0, wall_ms=at_ms), kind, value, source, flags).checked()
@@ -173,12 +173,13 @@ def _iso_seconds(text: str, zone: tzinfo | None) -> float:
     return moment.timestamp()
 
 
-def _number(text: str, decimal_comma: bool) -> float:
+def _number(text: str, decimal_comma: bool, factor: float) -> float:
+    """Return the number that a text says, in the unit of its kind."""
     try:
-        number = float(text.replace(",", ".") if decimal_comma else text)
+        number = float(text.replace(",", ".") if decimal_comma else text) * factor
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
+    if not math.isfinite(number) or "_" in text:  # 1_000 is Python, not CSV
         raise _BadValueError("value", text, "is not a number.")
     return number
 

@@ -186,6 +186,12 @@ def test_folders_give_their_pictures_by_name_and_files_stay_as_given(tmp_path: P
     ]
 
 
+def test_a_name_that_no_file_can_have_is_reported_when_it_is_read(tmp_path: Path) -> None:
+    name = tmp_path / ("x" * 300 + ".png")
+    assert find_pictures([name]) == [name]
+    assert "broken or cannot be read (File name too long)" in refusal(name)
+
+
 def test_a_folder_without_pictures_is_reported_when_it_is_read(tmp_path: Path) -> None:
     assert find_pictures([tmp_path]) == [tmp_path]
     assert "is a folder without pictures (.jpg" in refusal(tmp_path)

@@ -170,6 +170,17 @@ def test_a_folder_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(StoreError, match="affect-edge.db"):
         migrate(path)
+    with pytest.raises(StoreError, match=r"affect-edge.db: is a folder, not a file"):
+        Reader(path).counts()
+
+
+def test_an_empty_file_in_place_of_the_database_is_none_yet_and_the_agent_makes_it_one(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    path.touch()
+    with pytest.raises(StoreError, match=r"affect-edge.db: is empty\. Start the agent once"):
+        Reader(path).counts()
+    migrate(path)
+    assert Reader(path).counts()["session"] == 0
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:

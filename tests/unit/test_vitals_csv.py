@@ -76,6 +76,8 @@ HEADER = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
         ("1790000401,heart_rate,,,", r"row 3, column value: '' is not a number"),
         ("1790000401,heart_rate,nan,,", r"row 3, column value: 'nan' is not a number"),
         ("1790000401,heart_rate,1e999,,", r"row 3, column value: '1e999' is not a number"),
+        ("1790000401,heart_rate,1_000,,", r"row 3, column value: '1_000' is not a number"),
+        ("1790000401,systolic,1e308,kPa,", r"row 3, column value: '1e308' is not a number"),
         ("1790000401,pulse,70,,", r"row 3, column kind: 'pulse' is not one of heart_rate, systolic, diastolic"),
         ("yesterday,heart_rate,70,,", r"row 3, column at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z"),
         ("20261120,heart_rate,70,,", r"row 3, column at: '20261120' is not a time between the years 2000 and 2100"),
