@@ -49,8 +49,12 @@ def open_folder() -> Iterator[Path]:
 
 
 def write_video(path: Path, frames: int, fps: float, width: int = 64, height: int = 48) -> Path:
-    """Write a Motion JPEG video whose frame n is grey of value 8 n."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
+    """Write a Motion JPEG video whose frame n is grey of value 8 n.
+
+    OpenCV's own writer is used: FFmpeg's would set up the log of FFmpeg before our code can.
+    """
+    code = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_OPENCV_MJPEG, code, fps, (width, height))
     assert writer.isOpened()
     for number in range(frames):
         writer.write(np.full((height, width, 3), GREY_STEP * number, dtype=np.uint8))
