@@ -6,6 +6,7 @@ everything else goes to standard error. Each command imports what it needs when 
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -332,7 +333,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # every room translates its own; what is left is mostly our output onto a full disk
         drop_output()
-        what = error.filename or "the output cannot be written"
+        what = "the output cannot be written" if error.errno == errno.ENOSPC else error.filename or "the system refuses"
         click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import signal
 import socket
@@ -16,6 +17,7 @@ from typing import Any
 
 from edge_agent.agent import Agent
 from edge_agent.config import Settings, at_home, load_settings
+from edge_agent.doctor import family_of
 from edge_agent.errors import ServerError
 from edge_agent.store.schema import DATABASE_NAME
 from edge_agent.store.seed import seed_example_study
@@ -74,13 +76,14 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
 def _free_port(settings: Settings) -> int:
     """Return the configured port, or a free one when somebody else listens there."""
     host, wanted = settings.dashboard.host, settings.dashboard.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError:
-            probe.bind((host, 0))
-            log.warning("port %d is taken; the dashboard listens on another", wanted)
+    try:
+        with socket.create_server((host, wanted), family=family_of(host)):
+            return wanted
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            return wanted  # the dashboard says what is wrong with it
+    with socket.create_server((host, 0), family=family_of(host)) as probe:
+        log.warning("port %d is taken; the dashboard listens on another", wanted)
         return int(probe.getsockname()[1])
 
 

@@ -151,14 +151,17 @@ def _broker(settings: Settings) -> Finding:
 
 def _port(settings: Settings) -> Finding:
     host, port = settings.dashboard.host, settings.dashboard.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            cure = "All is well if the dashboard runs; else set dashboard.port to a free one."
-            return Finding("dashboard port", Verdict.WARNING, f"{host}:{port} ({error.strerror})", cure)
+    try:
+        socket.create_server((host, port), family=family_of(host)).close()
+    except OSError as error:
+        cure = "All is well if the dashboard runs; else set dashboard.port to a free one."
+        return Finding("dashboard port", Verdict.WARNING, f"{host}:{port} ({error.strerror})", cure)
     return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def exit_code(findings: list[Finding]) -> int:

@@ -275,9 +275,10 @@ class Connection:
                 f'{where}: does not speak MQTT {self._broker.protocol}. Set mqtt.protocol to "{other}".',
             )
         if code in _LOGIN_REFUSED:
+            who = f"user {self._broker.username!r}" if self._broker.username else "visitors without a name"
             return ConnectionEndedError(
                 MqttState.UNAUTHORISED,
-                f"{where}: refuses user {self._broker.username!r} ({said}). Check mqtt.username and the password.",
+                f"{where}: refuses {who} ({said}). Check mqtt.username and the password.",
             )
         if code == _TAKEN_OVER:
             return ConnectionEndedError(

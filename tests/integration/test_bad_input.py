@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -109,6 +110,20 @@ def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, second
     assert done.returncode == 2
     assert seconds in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
+def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
+    done = affect_edge("demo", "--data", tmp_path, "--seconds", "20", AFFECT_EDGE_DASHBOARD__HOST=host)
+    assert done.returncode == 1
+    assert f"dashboard.host = '{host}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this system has no IPv6")
+def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(tmp_path: Path) -> None:
+    done = affect_edge("doctor", "--data", tmp_path, AFFECT_EDGE_DASHBOARD__HOST="::1")
+    assert "Address family" not in done.stdout
 
 
 def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_a_wrong_password_is_called_unauthorised_and_tried_again(tmp_path: Path,
     assert "wrong" not in repr(broker)
 
 
+def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(tmp_path: Path) -> None:
+    running = Mosquitto(tmp_path / "mosquitto", users={"pi": "right"})
+    with running as mosquitto, Started(Broker(port=mosquitto.port)) as client:
+        text = wait_for_state(client, MqttState.UNAUTHORISED)
+    assert "refuses visitors without a name" in text
+    assert "mqtt.username" in text
+
+
 def test_messages_that_the_access_rules_forbid_stay_in_the_outbox(tmp_path: Path) -> None:
     rules = "user pi\ntopic write affect-edge/pi/#\nuser other\ntopic write affect-edge/other/#\n"
     with Mosquitto(tmp_path / "mosquitto", users={"pi": "x", "other": "y"}, acl=rules) as mosquitto:
