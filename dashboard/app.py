@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from dashboard.auth import Accounts
 from dashboard.pages import HERE, make_templates, render
 from dashboard.routes import analysis, assets, export, health, live, login, study, trends
-from dashboard.security import HEADERS, AttemptLimiter, SecurityHeaders, require_same_origin
+from dashboard.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
 from edge_agent import __version__
@@ -71,6 +71,7 @@ def create_app(options: DashboardOptions) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
     _handle_errors(app)
     return app

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_agent.clock import boot_seconds
@@ -24,6 +24,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+BODY_BYTES = 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -54,6 +55,32 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class BodyLimit:
+    """ASGI middleware: a request whose body is larger than ``BODY_BYTES`` is refused before it fills the memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; whoever reads too large a body gets an ``HTTPException`` 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        read = int(length) if length.isdecimal() and int(length) > BODY_BYTES else 0
+
+        async def receive_limited() -> Message:
+            nonlocal read
+            if read <= BODY_BYTES:
+                message = await receive()
+                read += len(message.get("body", b""))
+            if read > BODY_BYTES:
+                raise HTTPException(413, f"The request is larger than {BODY_BYTES // 1024} KiB. Send less at a time.")
+            return message
+
+        await self._app(scope, receive_limited, send)
 
 
 def require_same_origin(request: Request) -> None:

@@ -70,6 +70,7 @@ def make_server(options: DashboardOptions) -> DashboardServer:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",  # that it starts and ends is said by us
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nobody may choose the address that attempts are counted for
@@ -129,7 +130,7 @@ def _greet(options: DashboardOptions, with_login_link: bool) -> None:
         address = options.address + create_login_link(options.database)
         print(f"Dashboard: {address}  (logs in its first visitor, once)", flush=True)
         return
-    print(f"Dashboard: {options.address}", flush=True)
     code = ensure_setup_code(options.database)
     if code is not None:
         print(f"Setup code: {code}  (asked for once, when the first account is made)", flush=True)
+    print(f"Dashboard: {options.address}", flush=True)

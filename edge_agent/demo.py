@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import click
+
 from edge_agent.agent import Agent
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.doctor import family_of
@@ -27,6 +29,11 @@ log = logging.getLogger(__name__)
 
 SEED = 2026  # of the example study
 STOP_S = 5.0
+GREETING = """
+  {line}
+
+  A demonstration camera, simulated vital signs, and an example study of made-up people. Ctrl-C ends it.
+"""
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
 
@@ -96,7 +103,7 @@ class Dashboard:
         self._command = [sys.executable, "-m", "dashboard", *options]
         self._agent = agent
         self._stopping = False
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[str] | None = None
 
     @property
     def exit_code(self) -> int | None:
@@ -109,12 +116,14 @@ class Dashboard:
         return self.exit_code is not None and not self._stopping
 
     def start(self) -> None:
-        """Start the process; it prints its address itself."""
+        """Start the process; what it prints is passed on, its address set apart."""
         prctl = ctypes.CDLL(None).prctl
         # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order. And the kernel ends
         # it when this process is killed, which could not do it any more.
         self._process = subprocess.Popen(
             self._command,
+            stdout=subprocess.PIPE,
+            text=True,
             process_group=0,
             preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - one system call, no locks
         )
@@ -133,6 +142,10 @@ class Dashboard:
             self._process.wait()
 
     def _watch(self) -> None:
-        if self._process is not None:
-            self._process.wait()
-            self._agent.stop()
+        if self._process is None or self._process.stdout is None:
+            return
+        with self._process.stdout as lines:
+            for line in lines:
+                click.echo(GREETING.format(line=line.strip()) if "login?link=" in line else line.rstrip())
+        self._process.wait()
+        self._agent.stop()

@@ -123,7 +123,7 @@ class DemoCamera(CameraBase):
         seconds = at.seconds_since(self.started)
         if (shown := shown_at(seconds)) != self._shown:
             self._shown = shown
-            log.info("demo camera shows %s", shown or "nobody")
+            log.debug("demo camera shows %s", shown or "nobody")
         return self.picture_at(seconds), at
 
     def picture_at(self, seconds: float) -> Image:

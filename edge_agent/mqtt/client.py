@@ -30,6 +30,8 @@ POLL_SECONDS = 2.0
 VITALS_WAITING = 256
 FAREWELL_SECONDS = 2.0
 SHORT_SECONDS = 10.0
+SETTLE_SECONDS = 2.0
+"""After an outage the outbox waits this long, so that readers whom it cut off too are back before it is emptied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class MqttClient(Worker):
         self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
         self._send_now = True
         self._next_poll_s = 0.0
+        self._lost = False
+        self._settled_s = 0.0
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -215,6 +219,7 @@ class MqttClient(Worker):
                 try:
                     self._serve()
                 except ConnectionEndedError as ended:
+                    self._lost = True
                     lasted_s = clock.boot_seconds() - started_s
                     self._set_state(ended.state, ended.text + self._hint(lasted_s))
                     if lasted_s > self._backoff.longest_s:
@@ -247,6 +252,7 @@ class MqttClient(Worker):
             delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged)
             self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
+            self._settled_s = clock.boot_seconds() + (SETTLE_SECONDS if self._lost else 0.0)
             with self._lock:
                 self._changed = set(self._retained)
                 self._vitals.clear()  # what was said to the connection before is late now
@@ -281,7 +287,8 @@ class MqttClient(Worker):
             elif taken:
                 self._set_state(MqttState.CONNECTED, None)
             refused = self._state is MqttState.UNAUTHORISED
-            if now_s >= self._next_poll_s or (not refused and (taken or self._send_now)):
+            due = now_s >= self._next_poll_s or (not refused and (taken or self._send_now))
+            if due and now_s >= self._settled_s:
                 # Cleared before looking: what is committed from here on sets it again.
                 self._send_now, self._next_poll_s = False, now_s + POLL_SECONDS
                 delivery.send(connection)
@@ -307,7 +314,7 @@ class MqttClient(Worker):
         """Wait a little for answers under way, say ``offline``, and disconnect so that the will is not published."""
         deadline_s = clock.boot_seconds() + FAREWELL_SECONDS
         self._say(connection)
-        self._send_now = True
+        self._send_now, self._settled_s = True, 0.0
         self._deliver(connection, delivery)
         while not delivery.idle and clock.boot_seconds() < deadline_s:
             connection.pump(0.1)

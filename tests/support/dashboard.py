@@ -96,7 +96,7 @@ class DashboardProcess:
 
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
-        while "startup complete" not in self.output:
+        while "Dashboard: " not in self.output:
             line = self._process.stdout.readline()
             assert line, f"the dashboard did not start: {self.output}"
             self.output += line

@@ -121,7 +121,7 @@ def test_any_size_can_be_asked_for(width: int, height: int) -> None:
 
 
 def test_frames_follow_the_clock_and_say_that_they_are_simulated(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), DemoCamera(width=160, height=120, fps=100, rotate=90) as camera:
+    with caplog.at_level(logging.DEBUG), DemoCamera(width=160, height=120, fps=100, rotate=90) as camera:
         frames = [camera.read() for _ in range(5)]
     assert camera.simulated
     assert camera.name == "demo"

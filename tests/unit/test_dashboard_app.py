@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from dashboard.app import ROUTERS, create_app
 from dashboard.auth import create_login_link, ensure_setup_code
+from dashboard.security import BODY_BYTES
 from dashboard.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.settings import DashboardOptions
 from edge_agent.domain import Purpose
@@ -393,3 +394,12 @@ def test_the_api_describes_itself_to_those_who_are_logged_in(ada: TestClient) ->
 def test_the_setup_code_can_be_asked_for_while_the_dashboard_runs(stranger: TestClient, database: Path) -> None:
     code = ensure_setup_code(database)
     assert code is not None and code.count("-") == 2
+
+
+def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(stranger: TestClient) -> None:
+    large = b"x" * (BODY_BYTES + 1)
+    declared = stranger.post("/api/v1/session", content=large)
+    chunked = stranger.post("/api/v1/session", content=iter([large[:-1], b"xx"]))
+    for answer in (declared, chunked):
+        assert answer.status_code == 413
+        assert "larger than 1024 KiB" in answer.text
