@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import edge_agent
 from edge_agent import clock
@@ -85,6 +87,30 @@ def broker_of(mqtt: MqttSettings) -> Broker:
         protocol=mqtt.protocol,
         keepalive=mqtt.keepalive,
     )
+
+
+class StopSignals:
+    """SIGTERM and Ctrl-C, from now on: they end the agent in order, also when they come before it is built.
+
+    They set a flag and raise nothing: an exception out of the middle of an import would look like a broken library.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._agent: Agent | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._take)
+
+    def tie(self, agent: Agent) -> None:
+        """Let them end this agent."""
+        self._agent = agent
+        if self._asked:
+            agent.stop()
+
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        if self._agent is not None:
+            self._agent.stop()
 
 
 class Every:

@@ -11,7 +11,6 @@ import io
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime, tzinfo
@@ -70,11 +69,11 @@ def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
     settings, folder = load(config, data)
-    from edge_agent.agent import Agent
+    from edge_agent.agent import Agent, StopSignals
 
+    signals = StopSignals()
     agent = Agent(settings, folder)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: agent.stop())
+    signals.tie(agent)
     sys.exit(agent.run())
 
 

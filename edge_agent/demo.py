@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from edge_agent.agent import Agent
+from edge_agent.agent import Agent, StopSignals
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.doctor import family_of
 from edge_agent.errors import ServerError
@@ -54,7 +54,7 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
         AffectEdgeError: it could not start.
     """
     settings = load_settings(config, CHANGES)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))  # until the agent runs: unwinds, cleans up
+    signals = StopSignals()
     with ExitStack() as stack:
         if data is None:
             data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-")))
@@ -63,8 +63,7 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
         seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
         dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
         stack.callback(dashboard.stop)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: agent.stop())
+        signals.tie(agent)
         if seconds is not None:
             timer = threading.Timer(seconds, agent.stop)
             timer.daemon = True
