@@ -34,15 +34,25 @@ class RangeChoice:
 
 
 RANGES = (
+    RangeChoice("10m", "10 minutes", _HOUR_MS // 6),
     RangeChoice("1h", "Last hour", _HOUR_MS),
     RangeChoice("24h", "24 hours", 24 * _HOUR_MS),
     RangeChoice("7d", "7 days", 7 * 24 * _HOUR_MS),
     RangeChoice("30d", "30 days", 30 * 24 * _HOUR_MS),
 )
+RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
 
 Start = Annotated[EpochMs, Query()]
 End = Annotated[EpochMs, Query()]
 Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many buckets")]
+
+
+def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
+    """Return the range to begin with: an hour while something is recorded, less for a recorder that has just begun."""
+    if span is None or span[1] < now_ms - _HOUR_MS:
+        return RANGES_BY_KEY["24h"]
+    rows = reader.trend(now_ms - _HOUR_MS, now_ms, buckets=6).rows
+    return RANGES_BY_KEY["1h" if any(rows[:-1]) else "10m"]
 
 
 @router.get("/trends", include_in_schema=False)
@@ -55,13 +65,12 @@ def trends_page(
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
-    Without either it is the shortest range with something in it.
+    Without either it is what ``usual_range`` says.
     """
     own = start is not None or end is not None
     last = end if end is not None else clock.now().wall_ms
     span = reader.span()
-    usual = next((choice for choice in RANGES if span and span[1] >= last - choice.length_ms), RANGES[1])
-    choice = next((choice for choice in RANGES if choice.key == key), usual)
+    choice = RANGES_BY_KEY.get(key or "") or usual_range(reader, span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last)
