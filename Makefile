@@ -43,7 +43,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(VENV)/.dev
-	@./tools/system-packages chromium chromium-driver
+	@./tools/system-packages chromium chromium-driver libatomic1
 	@$(BIN)/python tools/screenshots.py $(ARGS)
 
 $(VENV)/bin/python:
