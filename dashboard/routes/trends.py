@@ -51,8 +51,9 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
     """Return the range to begin with: an hour while something is recorded, less for a recorder that has just begun."""
     if span is None or span[1] < now_ms - _HOUR_MS:
         return RANGES_BY_KEY["24h"]
-    rows = reader.trend(now_ms - _HOUR_MS, now_ms, buckets=6).rows
-    return RANGES_BY_KEY["1h" if any(rows[:-1]) else "10m"]
+    earlier = now_ms - _HOUR_MS, now_ms - RANGES_BY_KEY["10m"].length_ms
+    has_begun_before = any(next(rows(*earlier), None) for rows in (reader.expression_rows, reader.vital_rows))
+    return RANGES_BY_KEY["1h" if has_begun_before else "10m"]
 
 
 @router.get("/trends", include_in_schema=False)
