@@ -1,8 +1,10 @@
 """Random changes to a batch of grey faces, all pictures at once, so that two cores keep the network busy."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -19,10 +21,14 @@ class Augmentation(Section):
     scale: Annotated[float, Field(ge=0, lt=1, description="largest change of size, as a share")] = 0.15
     shift: Annotated[float, Field(ge=0, lt=1, description="largest shift, as a share of the edge")] = 0.1
     light: Annotated[float, Field(ge=0, lt=1, description="largest change of contrast and of brightness")] = 0.3
-    blur: Annotated[float, Field(ge=0, le=1, description="chance to lose detail as a small face does")] = 0.15
+    gain: Annotated[float, Field(ge=1, le=4, description="largest factor of all pixels, upwards or downwards")] = 2.2
+    gain_chance: Annotated[float, Field(ge=0, le=1, description="chance of such a factor")] = 0.3
+    blur: Annotated[float, Field(ge=0, le=1, description="chance to lose detail as a small face does")] = 0.25
     noise: Annotated[float, Field(ge=0, le=1, description="largest standard deviation of sensor noise")] = 0.03
     erase: Annotated[float, Field(ge=0, le=1, description="chance that a square is covered with grey noise")] = 0.5
     erase_edge: Annotated[float, Field(gt=0, lt=1, description="largest edge of that square, as a share")] = 0.4
+    mix: Annotated[float, Field(ge=0, le=1, description="chance that a batch is mixed, by MixUp or CutMix")] = 0.0
+    mix_alpha: Annotated[float, Field(gt=0, le=10, description="of the Beta distribution of the share mixed in")] = 0.4
 
 
 def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -55,15 +61,60 @@ def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Ten
     return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+def mix(
+    pictures: Tensor, targets: Sequence[Tensor], how: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, list[Tensor]]:
+    """Mix each picture, and its targets alike, with another of the batch; or, with chance 1 − ``how.mix``, do nothing.
+
+    Half of the mixed batches are blended (MixUp, Zhang et al. 2018), the others get a rectangle of the other picture
+    (CutMix, Yun et al. 2019). One share is drawn for the whole batch.
+
+    Args:
+        pictures: float32, N × 1 × H × W.
+        targets: each float32, N × K: shares of categories.
+        how: the chance, and the distribution of the share.
+        generator: the only source of randomness.
+    """
+    dice, kind, top, left = torch.rand(4, generator=generator).tolist()
+    if dice >= how.mix:
+        return pictures, list(targets)
+    other = torch.randperm(len(pictures), generator=generator)
+    share = _beta(how.mix_alpha, generator)
+    if kind < 0.5:
+        mixed = pictures.lerp(pictures[other], share)
+    else:
+        height, width = pictures.shape[-2:]
+        rows, columns = round(height * math.sqrt(share)), round(width * math.sqrt(share))
+        first, start = int(top * (height - rows + 1)), int(left * (width - columns + 1))
+        mixed = pictures.clone()
+        patch = (..., slice(first, first + rows), slice(start, start + columns))
+        mixed[patch] = pictures[other][patch]
+        share = rows * columns / (height * width)
+    return mixed, [target.lerp(target[other], share) for target in targets]
+
+
+def _beta(alpha: float, generator: torch.Generator) -> float:
+    """One draw from Beta(α, α), drawn by NumPy from a seed of ``generator``: PyTorch's own takes no generator."""
+    numbers = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+    return float(numbers.beta(alpha, alpha))
+
+
 def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor:
-    chosen = (_uniform(len(pictures), generator) < chance).view(-1, 1, 1, 1)
-    small = functional.avg_pool2d(pictures, 2)
-    coarse = functional.interpolate(small, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.where(chosen, coarse, pictures)
+    """Blend some pictures with themselves at a half or a third of the resolution."""
+    n, edges = len(pictures), pictures.shape[-2:]
+    strength = _uniform(n, generator) * (_uniform(n, generator) < chance)
+    half = (_uniform(n, generator) < 0.5).view(-1, 1, 1, 1)
+    coarse = [
+        functional.interpolate(functional.avg_pool2d(pictures, by), size=edges, mode="bilinear", align_corners=False)
+        for by in (2, 3)
+    ]
+    return torch.lerp(pictures, torch.where(half, coarse[0], coarse[1]), strength.view(-1, 1, 1, 1))
 
 
 def _relight(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     n = len(pictures)
+    factor = torch.exp(_spread(n, math.log(how.gain), generator) * (_uniform(n, generator) < how.gain_chance))
+    pictures = (pictures * factor.view(-1, 1, 1, 1)).clamp(0, 1)  # too much light whitens, it does not come back
     contrast = (1 + _spread(n, how.light, generator)).view(-1, 1, 1, 1)
     brightness = _spread(n, how.light / 2, generator).view(-1, 1, 1, 1)
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)

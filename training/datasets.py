@@ -210,6 +210,51 @@ def soft_targets(faces: Faces) -> NDArray[np.float32]:
     return shares
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a network can learn: each picture once, with what everybody said about it.
+
+    ``pictures``
+        uint8, N × 48 × 48, grey.
+    ``expression``
+        float32, N × 8: shares of the eight categories (:func:`soft_targets`); zeros where there is nothing to learn.
+    ``fer2013``
+        float32, N × 7: shares of the FER2013 classes; zeros where there is none.
+    """
+
+    pictures: NDArray[np.uint8]
+    expression: NDArray[np.float32]
+    fer2013: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+def lessons(faces: Faces) -> Lessons:
+    """Make each picture a lesson; copies of a picture, byte for byte, become one with the mean of their labels.
+
+    FER2013 holds more than a thousand such copies, some with different labels. Learnt one by one they would be learnt
+    more often than others, and against each other.
+    """
+    _, first, group = np.unique(faces.pictures.reshape(len(faces), -1), axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # keep the order of the table, whatever the bytes of its pictures
+    place = np.argsort(order)[group]
+    classes = np.eye(len(FER2013), dtype=np.float32)[faces.fer2013] * (faces.fer2013 != NO_LABEL)[:, None]
+    return Lessons(
+        pictures=faces.pictures[first[order]],
+        expression=_mean_of_groups(soft_targets(faces), place, len(first)),
+        fer2013=_mean_of_groups(classes, place, len(first)),
+    )
+
+
+def _mean_of_groups(shares: NDArray[np.float32], group: NDArray[np.intp], groups: int) -> NDArray[np.float32]:
+    """Mean of the rows of each group that say something; a row of zeros says nothing."""
+    total = np.zeros((groups, shares.shape[1]), dtype=np.float32)
+    np.add.at(total, group, shares)
+    total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))
+    return total
+
+
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
     """Cut off about ``share`` of the faces: (to learn from, held back).
 

@@ -41,7 +41,7 @@ CARD = {
 
 def network(seed: int = 1) -> SmallResNet:
     torch.manual_seed(seed)
-    return SmallResNet((8, 16), (1,), {"expression": 8, "fer2013": 7}).eval()
+    return SmallResNet((8, 16), (1,), (2,), {"expression": 8, "fer2013": 7}).eval()
 
 
 def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -6,11 +6,11 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from training.augment import Augmentation, augment, move
+from training.augment import Augmentation, augment, mix, move
 
 pytestmark = pytest.mark.training
 
-STILL = Augmentation(flip=0, roll=0, scale=0, shift=0, light=0, blur=0, noise=0, erase=0)
+STILL = Augmentation(flip=0, roll=0, scale=0, shift=0, light=0, gain_chance=0, blur=0, noise=0, erase=0)
 
 
 def generator(seed: int = 3) -> torch.Generator:
@@ -86,9 +86,45 @@ def test_an_erased_square_is_no_larger_than_the_bound() -> None:
 
 
 def test_blur_takes_detail_away_and_keeps_the_mean() -> None:
-    board = (torch.arange(48)[:, None] + torch.arange(48)[None, :]).remainder(2).float().expand(4, 1, 48, 48)
+    board = (torch.arange(48)[:, None] + torch.arange(48)[None, :]).remainder(2).float().expand(32, 1, 48, 48)
 
     changed = augment(board, STILL.model_copy(update={"blur": 1.0}), generator())
 
-    assert float(changed.std()) < 0.01
-    assert float(changed.mean()) == pytest.approx(0.5, abs=0.01)
+    detail = changed.flatten(1).std(dim=1)
+    assert float(detail.max()) < 0.5
+    assert float(detail.min()) < 0.1
+    assert changed.flatten(1).mean(dim=1).tolist() == pytest.approx([0.5] * 32, abs=0.02)
+
+
+def test_gain_multiplies_up_to_its_bound_both_ways_and_too_much_light_whitens() -> None:
+    grey = torch.full((256, 1, 48, 48), 0.4)
+
+    changed = augment(grey, STILL.model_copy(update={"gain": 4.0, "gain_chance": 1.0}), generator())
+
+    level = changed.flatten(1).mean(dim=1)
+    assert 0.1 - 1e-5 <= float(level.min()) < 0.12
+    assert float(level.max()) == 1
+
+
+def test_a_mixed_batch_holds_two_pictures_each_and_says_how_much_of_which() -> None:
+    before = torch.cat([torch.zeros(4, 1, 48, 48), torch.ones(4, 1, 48, 48)])
+    truth = torch.eye(2)[torch.tensor([0] * 4 + [1] * 4)]
+    how = STILL.model_copy(update={"mix": 1.0})
+    seen = set()
+
+    for seed in range(40):
+        pictures_mixed, (shares,) = mix(before, [truth], how, generator(seed))
+        assert torch.allclose(pictures_mixed.mean(dim=(1, 2, 3)), shares[:, 1], atol=1e-4)
+        assert torch.allclose(shares.sum(dim=1), torch.ones(8))
+        seen.add("blended" if ((pictures_mixed > 0.01) & (pictures_mixed < 0.99)).any() else "patched or whole")
+
+    assert seen == {"blended", "patched or whole"}
+
+
+def test_without_mixing_batch_and_targets_stay() -> None:
+    before, truth = pictures(), torch.eye(4)
+
+    after, (targets,) = mix(before, [truth], STILL, generator())
+
+    assert torch.equal(after, before)
+    assert torch.equal(targets, truth)

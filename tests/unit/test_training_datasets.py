@@ -16,6 +16,7 @@ from training.datasets import (
     USAGES,
     VOTE_COLUMNS,
     Faces,
+    lessons,
     load_faces,
     majority,
     read_fer2013,
@@ -330,3 +331,19 @@ def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> N
         load_faces(tmp_path)
     with pytest.raises(DataError, match="leave --votes out"):
         load_faces(tmp_path, tmp_path / "votes.csv")
+
+
+def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> None:
+    happy, unsure, unsaid = votes(happiness=8, neutral=2), votes(happiness=5, sadness=5), votes()
+    faces = faces_with([3, 4, NO_LABEL, 0, 6], [happy, unsure, unsaid, unsaid, votes(unknown=10)])
+    faces.pictures[3] = 9  # the other four are copies of each other
+    faces.pictures[4, 0, 0] = 1  # but for one pixel
+
+    found = lessons(faces)
+
+    assert found.pictures[:, 0, 0].tolist() == [0, 9, 1]
+    assert found.expression[0].tolist() == pytest.approx([0.1, 0.65, 0, 0.25, 0, 0, 0, 0])
+    assert found.fer2013[0].tolist() == [0, 0, 0, 0.5, 0.5, 0, 0]
+    assert found.expression[1].argmax() == EXPRESSIONS.index("anger")
+    assert found.expression[2].sum() == 0
+    assert found.fer2013[2].tolist() == [0, 0, 0, 0, 0, 0, 1]

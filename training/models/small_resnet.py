@@ -24,23 +24,29 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """A 3×3 stem at full size, then one stage a width, each beginning with stride 2, a mean and one head a task.
+    """A 3×3 stem at full size, then one stage a width, a mean and one head a task.
 
     Args:
         widths: channels of the stem and of each stage.
         blocks: residual blocks of each stage.
+        strides: of the first block of each stage.
         heads: outputs by name, in order.
         dropout: share of the mean features dropped while training.
     """
 
     def __init__(
-        self, widths: Sequence[int], blocks: Sequence[int], heads: Mapping[str, int], dropout: float = 0.0
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        strides: Sequence[int],
+        heads: Mapping[str, int],
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(_conv(1, widths[0], 3, 1), nn.ReLU())
         stages: list[nn.Module] = []
-        for before, width, count in zip(widths[:-1], widths[1:], blocks, strict=True):
-            stages += [Block(before, width, 2), *(Block(width, width, 1) for _ in range(count - 1))]
+        for before, width, count, stride in zip(widths[:-1], widths[1:], blocks, strides, strict=True):
+            stages += [Block(before, width, stride), *(Block(width, width, 1) for _ in range(count - 1))]
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({name: nn.Linear(widths[-1], size) for name, size in heads.items()})
