@@ -135,7 +135,7 @@ def _require(modules: tuple[str, ...]) -> None:
 
 
 def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:
-    from training.fit import epochs_left
+    from training.checkpoint import epochs_left
 
     command = f"python -m training fit --recipe {recipe} --out {checkpoint.parent}"
     if not checkpoint.exists():

@@ -114,7 +114,7 @@ class ExpressionTask:
         first = cross_entropy(expression, shares)
         smoothing = self._recipe.loss.label_smoothing
         smooth = classes * (1 - smoothing) + classes.sum(dim=1, keepdim=True) * smoothing / classes.shape[1]
-        second = cross_entropy(fer2013, smooth * self._class_weights)
+        second = cross_entropy(fer2013, smooth * self._class_weights.to(smooth.device))
         figures = {
             "expression": first.detach(),
             "fer2013": second.detach(),

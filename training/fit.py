@@ -5,17 +5,17 @@ moving average of the weights, checkpoints, curves and determinism. The random s
 seed and the epoch's number alone, so a run that was interrupted and resumed ends with the weights of one that was not.
 """
 
-import csv
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Protocol
 
+import click
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
@@ -23,13 +23,15 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from training.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
+from training.curves import write_curves
 from training.errors import DataError, RecipeError
+from training.processes import Processes, processes
 from training.recipe import Schedule
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT = "checkpoint.pt"
-CURVES = "curves.csv"
+CPU = torch.device("cpu")
 
 
 class Task(Protocol):
@@ -81,65 +83,39 @@ class Fitted:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
-    """All that changes while training and that a checkpoint must hold."""
+def fit(
+    task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool = False, device: torch.device = CPU
+) -> Fitted:
+    """Train ``task`` to the end of ``schedule`` and return its averaged network, on the CPU.
 
-    module: nn.Module
-    average: AveragedModel
-    optimizer: Optimizer
-    cycle: OneCycleLR
-
-
-def fit(task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool = False) -> Fitted:
-    """Train ``task`` to the end of ``schedule`` and return its averaged network.
-
-    ``folder`` receives ``checkpoint.pt`` after every epoch and ``curves.csv``, one row an epoch. With ``resume`` the
-    run continues after the checkpoint's epoch; without one it begins.
+    ``folder`` receives ``checkpoint.pt`` after every epoch, and ``curves.csv`` and ``curves.png``. With ``resume`` the
+    run continues after the checkpoint's epoch; without one it begins. Under ``torchrun`` each process learns from its
+    part of every batch; only the first checks, writes and returns, the others end here.
 
     Raises:
         RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be read; when
-            ``folder`` cannot be written.
+            ``folder`` cannot be written; when the processes cannot share a batch evenly.
         DataError: when the loss is not finite or an epoch has no batch.
+        SystemExit: in every process but the first, at the end.
     """
     if task.steps_per_epoch < 1:
         raise DataError("the training data do not fill one batch; give more pictures or a smaller schedule.batch")
     _make_folder(folder)
     torch.manual_seed(seed)
-    state = _begin(task, schedule)
-    rows = _resume(folder / CHECKPOINT, state, schedule, seed) if resume else []
-    for epoch in range(len(rows), schedule.epochs):
-        started = time.monotonic()
-        figures = _train_epoch(task, state, schedule, _epoch_generator(seed, epoch), epoch)
-        trained = time.monotonic() - started
-        state.average.eval()
-        with torch.no_grad():
-            checked = task.validate(state.average.module)
-        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(state.cycle.get_last_lr()[0])}
-        row |= {f"train_{name}": value for name, value in figures.items()}
-        row |= {f"valid_{name}": value for name, value in checked.items()}
-        row["pictures_per_second"] = task.steps_per_epoch * schedule.batch / trained
-        row["seconds"] = time.monotonic() - started
-        rows.append(row)
-        try:
-            _save(folder, state, rows, schedule, seed)
-        except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-            raise RecipeError(
-                f"{folder}: the checkpoint cannot be written ({error}); make room or permission"
-            ) from error
-        log.info("epoch %d of %d: %s", epoch + 1, schedule.epochs, _sentence(row))
-    averaged = deepcopy(state.average.module).eval()
+    with processes(device) as team:
+        state = begin(task, schedule, device)
+        rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed) if resume else []
+        learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
+        for epoch in range(len(rows), schedule.epochs):
+            rows.append(learner.epoch(epoch, seed))
+            if team.first:
+                save_checkpoint(folder, state, rows, schedule, seed)
+                write_curves(folder, rows)
+            log.info("epoch %d of %d: %s", epoch + 1, schedule.epochs, _sentence(rows[-1]))
+        if not team.first:
+            raise SystemExit(0)
+    averaged = deepcopy(state.average.module).eval().to(CPU)
     return Fitted(averaged, rows[-1], len(rows), sum(row["seconds"] for row in rows))
-
-
-def epochs_left(checkpoint: Path) -> int:
-    """How many epochs of its schedule a run has still to do.
-
-    Raises:
-        RecipeError: when there is no checkpoint, or it cannot be read.
-    """
-    held = _read_checkpoint(checkpoint)
-    return int(held["schedule"]["epochs"]) - len(held["rows"])
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -166,8 +142,9 @@ def _make_folder(folder: Path) -> None:
         raise RecipeError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
 
 
-def _begin(task: Task, schedule: Schedule) -> _State:
-    module = convert_conv2d_weight_memory_format(task.module, torch.channels_last)
+def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
+    """Network, average, optimizer and cycle as they are before the first step."""
+    module = convert_conv2d_weight_memory_format(task.module.to(device), torch.channels_last)
     groups = parameter_groups(module, schedule.weight_decay)
     optimizer: Optimizer
     if schedule.optimizer == "sgd":
@@ -181,7 +158,7 @@ def _begin(task: Task, schedule: Schedule) -> _State:
         pct_start=schedule.warmup,
         cycle_momentum=False,
     )
-    return _State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
+    return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
 
 
 def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
@@ -190,28 +167,67 @@ def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 100_003 + epoch)
 
 
-def _train_epoch(
-    task: Task, state: _State, schedule: Schedule, generator: torch.Generator, epoch: int
-) -> dict[str, float]:
-    state.module.train()
-    sums: dict[str, float] = {}
-    steps = 0
-    for batch in itertools.islice(task.batches(epoch, generator), task.steps_per_epoch):
-        loss, figures = _step(task, state, schedule, batch)
-        for name, value in {"loss": loss, **figures}.items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-        steps += 1
-    if steps == 0:
-        raise DataError("an epoch yielded no batch")
-    return {name: value / steps for name, value in sums.items()}
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """What an epoch needs."""
+
+    task: Task
+    schedule: Schedule
+    state: State
+    shared: nn.Module
+    team: Processes
+    device: torch.device
+
+    def epoch(self, epoch: int, seed: int) -> dict[str, float]:
+        """Learn for an epoch, check the averaged network, and return the row of the curves."""
+        started = time.monotonic()
+        figures = self._train(epoch, _epoch_generator(seed, epoch))
+        trained = time.monotonic() - started
+        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(self.state.cycle.get_last_lr()[0])}
+        row |= {f"train_{name}": value for name, value in figures.items()}
+        row |= {f"valid_{name}": value for name, value in self._check().items()}
+        row["pictures_per_second"] = self.task.steps_per_epoch * self.schedule.batch / trained
+        row["seconds"] = time.monotonic() - started
+        return row
+
+    def _train(self, epoch: int, generator: torch.Generator) -> dict[str, float]:
+        self.state.module.train()
+        sums: dict[str, float] = {}
+        steps = 0
+        batches = itertools.islice(self.task.batches(epoch, generator), self.task.steps_per_epoch)
+        hidden = not (self.team.first and sys.stderr.isatty())
+        label = f"epoch {epoch + 1} of {self.schedule.epochs}"
+        with click.progressbar(
+            batches, self.task.steps_per_epoch, label=label, file=sys.stderr, hidden=hidden
+        ) as progress:
+            for batch in progress:
+                loss, figures = step(self.task, self.state, self.shared, self.schedule, self.team.part(batch))
+                self.state.cycle.step()
+                for name, value in {"loss": loss, **figures}.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                steps += 1
+        if steps == 0:
+            raise DataError("an epoch yielded no batch")
+        return {name: value / steps for name, value in sums.items()}
+
+    def _check(self) -> Mapping[str, float]:
+        """Figures of the averaged network on held-back data, by the first process alone."""
+        if not self.team.first:
+            return {}
+        self.state.average.eval()
+        module = self.state.average.module
+        with torch.no_grad():
+            return self.task.validate(module if self.device == CPU else deepcopy(module).to(CPU))
 
 
-def _step(
-    task: Task, state: _State, schedule: Schedule, batch: Sequence[Tensor]
+def step(
+    task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    ready = [t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for t in batch]
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=schedule.bfloat16):
-        loss, figures = task.loss(state.module, ready)
+    """One step of the optimizer and of the average: the loss and the task's figures, detached."""
+    device = next(state.module.parameters()).device
+    ready = [t.to(device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(device) for t in batch]
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=schedule.bfloat16):
+        loss, figures = task.loss(shared, ready)
     if not torch.isfinite(loss):
         raise DataError(f"the loss became {loss.item()}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
     state.optimizer.zero_grad(set_to_none=True)
@@ -219,62 +235,8 @@ def _step(
     if schedule.clip_norm is not None:
         nn.utils.clip_grad_norm_(state.module.parameters(), schedule.clip_norm)
     state.optimizer.step()
-    state.cycle.step()
     state.average.update_parameters(state.module)
     return loss.detach(), figures
-
-
-def _save(folder: Path, state: _State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int) -> None:
-    """Write checkpoint and curves whole or not at all: a run that is cut off leaves the last good epoch."""
-    held = {
-        "schedule": schedule.model_dump(),
-        "seed": seed,
-        "rows": [dict(row) for row in rows],
-        "module": state.module.state_dict(),
-        "average": state.average.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "cycle": state.cycle.state_dict(),
-    }
-    try:
-        part = folder / f"{CHECKPOINT}.part"
-        torch.save(held, part)
-        part.replace(folder / CHECKPOINT)
-        part = folder / f"{CURVES}.part"
-        with part.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, fieldnames=list(rows[0]))
-            table.writeheader()
-            table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-        part.replace(folder / CURVES)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        raise RecipeError(f"{folder}: the checkpoint cannot be written ({error}); make room or permission") from error
-
-
-def _resume(path: Path, state: _State, schedule: Schedule, seed: int) -> list[dict[str, float]]:
-    """Load a checkpoint into ``state`` and return the rows of the epochs it has behind it."""
-    if not path.exists():
-        log.info("%s does not exist yet: the run begins at its first epoch", path)
-        return []
-    held = _read_checkpoint(path)
-    if held["seed"] != seed or held["schedule"] != schedule.model_dump():
-        raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")
-    try:
-        state.module.load_state_dict(held["module"])
-        state.average.load_state_dict(held["average"])
-    except RuntimeError as error:
-        raise RecipeError(f"{path}: belongs to another network; choose another --out") from error
-    state.optimizer.load_state_dict(held["optimizer"])
-    state.cycle.load_state_dict(held["cycle"])
-    rows: list[dict[str, float]] = held["rows"]
-    log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
-    return rows
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        held: dict[str, Any] = torch.load(path, weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
-    return held
 
 
 def _sentence(row: Mapping[str, float]) -> str:

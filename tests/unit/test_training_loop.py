@@ -1,7 +1,5 @@
 """The training loop: it learns, it can be interrupted, and it refuses what does not belong together."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,46 +7,15 @@ import pytest
 pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tests.support.line_task import SCHEDULE, Line, line
+from training.checkpoint import CHECKPOINT, averaged_weights
+from training.curves import CURVES, PICTURE
 from training.errors import DataError, RecipeError
-from training.fit import CHECKPOINT, CURVES, fit, moving_average, parameter_groups
-from training.recipe import Schedule
+from training.fit import fit, moving_average, parameter_groups
 
 pytestmark = pytest.mark.training
-
-SCHEDULE = Schedule(epochs=4, batch=8, peak_lr=0.1, bfloat16=False)
-
-
-def line(width: int = 3) -> nn.Module:
-    torch.manual_seed(11)
-    return nn.Sequential(nn.Linear(width, 1), nn.Dropout(0.01))
-
-
-@dataclass
-class Line:
-    """Learn y = x₁ + 2 x₂ + 3 x₃; as a Task."""
-
-    module: nn.Module
-    steps_per_epoch: int = 6
-    stop_before: int | None = None
-    scale: float = 1.0
-
-    def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
-        if epoch == self.stop_before:
-            raise KeyboardInterrupt
-        for _ in range(self.steps_per_epoch):
-            x = torch.randn(8, 3, generator=generator)
-            yield x, x @ torch.tensor([[1.0], [2.0], [3.0]])
-
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
-        x, y = batch
-        error = (module(x).float() - y).square().mean() * self.scale
-        return error, {"error": error.detach()}
-
-    def validate(self, module: nn.Module) -> Mapping[str, float]:
-        assert not module.training
-        return {"weight": float(next(module.parameters())[0, 2])}
 
 
 def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path) -> None:
@@ -61,6 +28,16 @@ def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path)
     assert losses[-1] < losses[0] / 10
     assert fitted.figures["valid_weight"] == pytest.approx(3, abs=0.3)
     assert not fitted.module.training
+    assert (tmp_path / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_averaged_weights_of_a_run_can_be_taken_from_its_checkpoint(tmp_path: Path) -> None:
+    fitted = fit(Line(line()), SCHEDULE, tmp_path, seed=1)
+
+    weights = averaged_weights(tmp_path / CHECKPOINT)
+
+    assert weights.keys() == fitted.module.state_dict().keys()
+    assert all(torch.equal(weights[name], wanted) for name, wanted in fitted.module.state_dict().items())
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:

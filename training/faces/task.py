@@ -103,7 +103,9 @@ class DetectorTask:
     def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.loss.DetectorLoss`."""
         pictures, state, boxes, points = batch
-        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss(module(pictures), state, boxes, points)
+        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(
+            module(pictures), state, boxes, points
+        )
         return result
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
