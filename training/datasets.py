@@ -260,9 +260,13 @@ def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
 
     Decided by the picture itself, so that the cut is the same for every seed and copies of a picture stay together.
     """
-    bucket = np.array([zlib.crc32(picture.tobytes()) for picture in faces.pictures], dtype=np.float64) / 2**32
-    held = bucket < share
+    held = lot(faces.pictures) < share
     return faces.take(~held), faces.take(held)
+
+
+def lot(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A number in 0…1 for each picture, from its CRC-32: as good as drawn, but the same for ever and for its copies."""
+    return np.array([zlib.crc32(picture.tobytes()) for picture in pictures], dtype=np.float64) / 2**32
 
 
 def _cached(path: Path, cache: Path) -> Faces:

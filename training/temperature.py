@@ -11,14 +11,15 @@ LEAST, MOST = 0.2, 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) has the least cross-entropy with the vote shares.
+    """The temperature at which softmax(logits / temperature) has the least cross-entropy with what people said.
 
-    Guo et al. 2017, "On calibration of modern neural networks", with shares in place of single labels; between LEAST
-    and MOST.
+    Guo et al. 2017, "On calibration of modern neural networks"; between LEAST and MOST. With one label a face the
+    largest probability comes to say how often the label is right; with vote shares, how many people would say so.
 
     Args:
         logits: float32, N × K.
-        shares: float32, N × K, rows that sum to one, or to zero where nobody voted.
+        shares: float32, N × K, rows that sum to one (a single label: a one among zeros), or to zero where nobody
+            voted.
 
     Raises:
         DataError: when no row has votes.
