@@ -16,6 +16,8 @@ from training.evaluate import Evaluation, judge, run_model
 from training.expression import HEADS, Data, ExpressionRecipe, ExpressionTask, predict
 from training.fit import Fitted, fit
 from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
+from training.models.evidence import EVIDENCE, FIRST_CELL, WithEvidence
+from training.models.small_resnet import SmallResNet
 from training.quantize import PixelInput, write_model
 from training.recipe import load_recipe
 from training.temperature import best_temperature
@@ -104,14 +106,17 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
         "metrics": {},
         "limits": recipe.limits,
     }
+    network = fitted.module
+    assert isinstance(network, SmallResNet)  # as recipe.network builds it
     return write_model(
-        fitted.module,
+        WithEvidence(network),
         pixel_input(recipe.data),
-        tuple(HEADS),
+        (*HEADS, EVIDENCE),
         calibration=learn.pictures[order],
         card=card,
         folder=request.out,
-        labels={"expression": EXPRESSIONS, "fer2013": FER2013},
+        labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
+        first_cells={EVIDENCE: FIRST_CELL},
     )
 
 

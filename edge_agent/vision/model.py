@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -79,11 +79,12 @@ class TFLiteModel:
         found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
         self._outputs = [_Output.of(output, found, path) for output in card.outputs]
 
-    def run(self, pixels: Pixels) -> dict[str, Values]:
+    def run(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, Values]:
         """Run the model on one picture.
 
         Args:
             pixels: uint8, height × width × channels of the card's input (RGB, or gray also as height × width).
+            names: outputs to read, others cost nothing then; left out: all.
 
         Returns:
             Output name of the card → new float32 array of the card's shape; raw values (logits), dequantized.
@@ -100,7 +101,8 @@ class TFLiteModel:
             self._fill(pixels.reshape(self._buffer.shape))
             self._interpreter.set_tensor(self._input_index, self._buffer)
             self._interpreter.invoke()
-            return {output.name: output.read(self._interpreter) for output in self._outputs}
+            wanted = (output for output in self._outputs if names is None or output.name in names)
+            return {output.name: output.read(self._interpreter) for output in wanted}
 
     def _fill(self, pixels: Pixels) -> None:
         """Write pixels into the buffer as the input's type."""

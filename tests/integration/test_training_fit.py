@@ -89,6 +89,7 @@ def test_the_agent_loads_and_runs_the_model(run: Run) -> None:
 
     assert outputs["expression"].shape == (1, len(EXPRESSIONS))
     assert outputs["fer2013"].shape == (1, len(FER2013))
+    assert outputs["evidence"].shape == (1, 6, 6, len(EXPRESSIONS))
     assert np.isfinite(outputs["expression"]).all()
 
 
@@ -98,7 +99,7 @@ def test_the_model_is_int8_inside_and_at_its_ends(run: Run) -> None:
     interpreter = Interpreter(model_path=str(run.model))
     ends = [*interpreter.get_input_details(), *interpreter.get_output_details()]
 
-    assert [end["dtype"] for end in ends] == [np.int8] * 3
+    assert [end["dtype"] for end in ends] == [np.int8] * 4
     assert not any(tensor["dtype"] == np.float32 for tensor in interpreter.get_tensor_details())
 
 

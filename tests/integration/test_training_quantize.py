@@ -13,6 +13,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.model import load_model
 from training.errors import DataError
+from training.models.evidence import EVIDENCE, FIRST_CELL, WithEvidence
 from training.models.small_resnet import SmallResNet
 from training.quantize import PixelInput, check_conversion, convert, quantize, write_model
 
@@ -64,6 +65,33 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
     for name, expected in zip(OUTPUTS, wanted, strict=True):
         found = np.concatenate([model.run(picture)[name] for picture in seen])
         assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > 0.99
+
+
+def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_answers_stay_as_they_were(
+    tmp_path: Path,
+) -> None:
+    module, seen = network(), pictures(40)
+    plain = write_model(module, PIXELS, OUTPUTS, calibration=seen, card=CARD, folder=tmp_path / "plain", labels=LABELS)
+    card = write_model(
+        WithEvidence(module),
+        PIXELS,
+        (*OUTPUTS, EVIDENCE),
+        calibration=seen,
+        card=CARD,
+        folder=tmp_path / "explained",
+        labels=LABELS | {EVIDENCE: LABELS["expression"]},
+        first_cells={EVIDENCE: FIRST_CELL},
+    )
+
+    before, after = load_model(plain, kind="expression"), load_model(card, kind="expression")
+    with torch.no_grad():
+        wanted = WithEvidence(module)(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))[-1].numpy()
+    found = np.concatenate([after.run(picture)[EVIDENCE] for picture in seen])
+    assert found.shape == wanted.shape == (40, 24, 24, 8)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+    for picture in seen:
+        first, second = before.run(picture), after.run(picture)
+        assert all(np.array_equal(first[name], second[name]) for name in OUTPUTS)
 
 
 def test_a_file_that_is_not_of_this_network_is_refused(tmp_path: Path) -> None:

@@ -53,9 +53,18 @@ class SmallResNet(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its size."""
+        return self.logits(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
+        features: Tensor = self.stages(self.stem(x))
+        return features
+
+    def logits(self, features: Tensor) -> tuple[Tensor, ...]:
+        """N × C × h × w → the logits of each head in order."""
         # with the two axes kept, the converter needs no transposition before the mean
-        features = self.dropout(self.stages(self.stem(x)).mean(dim=(2, 3), keepdim=True).flatten(1))
-        return tuple(head(features) for head in self.heads.values())
+        pooled = self.dropout(features.mean(dim=(2, 3), keepdim=True).flatten(1))
+        return tuple(head(pooled) for head in self.heads.values())
 
 
 def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:
