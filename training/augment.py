@@ -61,6 +61,12 @@ def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Ten
     return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+def flip(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
+    """Mirror each picture with chance ``how.flip`` and change nothing else."""
+    mirror = (_uniform(len(pictures), generator) < how.flip).view(-1, 1, 1, 1)
+    return torch.where(mirror, pictures.flip(-1), pictures)
+
+
 def mix(
     pictures: Tensor, targets: Sequence[Tensor], how: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, list[Tensor]]:

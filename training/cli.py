@@ -1,39 +1,18 @@
 """The commands of ``python -m training``. PyTorch is loaded only by those that train."""
 
-import json
 import logging
 import sys
-from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from edge_agent.errors import AffectEdgeError
-from training.datasets import USAGES, load_faces
-from training.errors import RecipeError, TrainingExtraMissing
-from training.kinds import FitRequest, fitter
-from training.recipe import recipe_kind
+from training.cli_measure import compare, evaluate, report
+from training.errors import RecipeError
+from training.kinds import FitRequest
+from training.options import Command, data_options, require
 
 _NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
-_NEEDED_TO_EVALUATE = ("sklearn",)
-_CACHE = Path("runs/cache")
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def data_options(command: Command) -> Command:
-    """Give a command ``--data``, ``--votes`` and ``--cache``."""
-    file = click.Path(path_type=Path)
-    cache = click.option(
-        "--cache", type=file, default=_CACHE, help="Folder that keeps parsed tables, so that the next start is quick."
-    )
-    votes = click.option("--votes", type=file, help="FER+ votes (fer2013new.csv) of the same rows.")
-    data = click.option(
-        "--data", type=file, required=True, help="FER2013 table (.csv, .csv.gz, .csv.xz), or a folder of pictures."
-    )
-    return data(votes(cache(command)))
 
 
 def run_options(command: Command) -> Command:
@@ -49,6 +28,15 @@ def run_options(command: Command) -> Command:
     return recipe(out(limit(command)))
 
 
+def learning_options(command: Command) -> Command:
+    """Give a command ``--device`` and ``--threads``."""
+    threads = click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use; all if not given.")
+    device = click.option(
+        "--device", default="auto", show_default=True, help="cpu, cuda, or auto: the GPU where there is one."
+    )
+    return device(threads(command))
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def app() -> None:
     """Train the models of Affect Edge, make them int8, and measure them."""
@@ -58,8 +46,8 @@ def app() -> None:
 @app.command()
 @run_options
 @data_options
+@learning_options
 @click.option("--resume", is_flag=True, help="Go on from the last epoch saved in --out.")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use; all if not given.")
 def fit(
     recipe: Path,
     out: Path | None,
@@ -67,41 +55,47 @@ def fit(
     data: Path,
     votes: Path | None,
     cache: Path,
-    resume: bool,
+    device: str,
     threads: int | None,
+    resume: bool,
 ) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
-    _require(_NEEDED_TO_TRAIN)
-    train = fitter(recipe_kind(recipe))
+    require(_NEEDED_TO_TRAIN)
     _use_threads(threads)
-    folder = out if out is not None else Path("runs") / recipe.stem
-    click.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is not None, resume=resume)))
+    from training.run import train
+
+    small = limit is not None
+    click.echo(train(FitRequest(recipe, data, votes, _folder(out, recipe), cache, small, resume, device)))
 
 
-@app.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@app.command("find-lr")
+@run_options
 @data_options
-@click.option(
-    "--usage", default="PublicTest", show_default=True, help=f"One of {', '.join(USAGES)}; a folder is used whole."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference.")
-def evaluate(model: Path, data: Path, votes: Path | None, cache: Path, usage: str, as_json: bool, threads: int) -> None:
-    """Judge MODEL (NAME.tflite, with NAME.json beside it) on labelled faces, through the agent's runtime."""
-    _require(_NEEDED_TO_EVALUATE)
-    from training.evaluate import evaluate_file
-    from training.report import evaluation_text
+@learning_options
+@click.option("--from", "least", type=float, default=1e-4, show_default=True, help="First learning rate.")
+@click.option("--to", "most", type=float, default=3.0, show_default=True, help="Last learning rate.")
+@click.option("--steps", type=int, default=120, show_default=True, help="Batches to learn.")
+def find_lr(
+    recipe: Path,
+    out: Path | None,
+    limit: str | None,
+    data: Path,
+    votes: Path | None,
+    cache: Path,
+    device: str,
+    threads: int | None,
+    least: float,
+    most: float,
+    steps: int,
+) -> None:
+    """Find a peak learning rate: learn while it rises, and see where the loss falls and where it diverges."""
+    require(_NEEDED_TO_TRAIN)
+    _use_threads(threads)
+    from training.run import search_lr
 
-    faces = load_faces(data, votes, cache=cache)
-    if data.is_dir():
-        usage = "all"
-    else:
-        faces = faces.of_usage(usage)
-    evaluation = evaluate_file(model, faces, threads=threads)
-    if as_json:
-        click.echo(json.dumps({"model": str(model), "data": str(data), "usage": usage, **evaluation.as_json()}))
-    else:
-        click.echo(evaluation_text(evaluation))
+    request = FitRequest(recipe, data, votes, _folder(out, recipe), cache, limit is not None, device=device)
+    suggested, picture = search_lr(request, least=least, most=most, steps=steps)
+    click.echo(f"suggested schedule.peak_lr: {suggested:.3g} (see {picture})")
 
 
 @app.command()
@@ -109,11 +103,16 @@ def evaluate(model: Path, data: Path, votes: Path | None, cache: Path, usage: st
 @data_options
 def quantize(recipe: Path, out: Path | None, limit: str | None, data: Path, votes: Path | None, cache: Path) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
-    _require(_NEEDED_TO_TRAIN)
-    train = fitter(recipe_kind(recipe))
-    folder = out if out is not None else Path("runs") / recipe.stem
+    require(_NEEDED_TO_TRAIN)
+    from training.run import train
+
+    folder = _folder(out, recipe)
     _refuse_unfinished(folder / "checkpoint.pt", recipe)
     click.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is not None, resume=True)))
+
+
+for _command in (evaluate, compare, report):
+    app.add_command(_command)
 
 
 def main() -> None:
@@ -125,13 +124,8 @@ def main() -> None:
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from error
 
 
-def _require(modules: tuple[str, ...]) -> None:
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise TrainingExtraMissing(
-            f"this needs {', '.join(missing)}, which the appliance itself does not; "
-            "install it with: pip install 'affect-edge[training]'"
-        )
+def _folder(out: Path | None, recipe: Path) -> Path:
+    return out if out is not None else Path("runs") / recipe.stem
 
 
 def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:

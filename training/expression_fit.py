@@ -10,13 +10,25 @@ from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.model import load_model
-from training.datasets import EXPRESSIONS, FER2013, USAGES, Faces, load_faces, soft_targets, split_held_back
+from training.datasets import (
+    EXPRESSIONS,
+    FER2013,
+    USAGES,
+    Faces,
+    Lessons,
+    lessons,
+    load_faces,
+    soft_targets,
+    split_held_back,
+)
+from training.distillation import Views
 from training.errors import DataError
 from training.evaluate import Evaluation, judge, run_model
-from training.expression import HEADS, Data, ExpressionRecipe, ExpressionTask, predict
-from training.fit import Fitted, fit
-from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
-from training.models.evidence import EVIDENCE, FIRST_CELL, WithEvidence
+from training.expression import ExpressionTask, predict
+from training.expression_recipe import HEADS, Data, ExpressionRecipe
+from training.fit import Fitted
+from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.small_resnet import SmallResNet
 from training.quantize import PixelInput, write_model
 from training.recipe import load_recipe
@@ -28,14 +40,11 @@ CALIBRATION_PICTURES = 400
 HELD_BACK = "held-back"
 
 
-def fit_expression(request: FitRequest) -> Path:
-    """Train what ``request.recipe`` describes and write model and card into ``request.out``.
-
-    Returns:
-        the path of the card.
+def plan_expression(request: FitRequest) -> Plan:
+    """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
 
     Raises:
-        RecipeError: when the recipe, or the checkpoint to resume from, cannot be used.
+        RecipeError: when the recipe, or one of its teachers, cannot be used.
         DataError: when the data cannot.
     """
     recipe = load_recipe(request.recipe, ExpressionRecipe)
@@ -45,11 +54,25 @@ def fit_expression(request: FitRequest) -> Path:
     learn, held_back = split_held_back(faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back)
     if len(held_back) == 0:
         raise DataError(f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} pictures is none")
-    log.info("learning from %d faces, %d held back", len(learn), len(held_back))
-    task = ExpressionTask(recipe, learn, held_back)
-    fitted = fit(task, recipe.schedule, request.out, seed=recipe.seed, resume=request.resume)
-    card = _write(fitted, recipe, request, learn)
-    return finish_card(card, fitted.module, recipe.data, {HELD_BACK: held_back, **_other_splits(faces)})
+    known = lessons(learn)
+    log.info("learning from %d faces, %d of them different; %d held back", len(learn), len(known), len(held_back))
+
+    def publish(fitted: Fitted) -> Path:
+        card = _write(fitted, recipe, request, learn)
+        return finish_card(card, fitted.module, recipe.data, {HELD_BACK: held_back, **_other_splits(faces)})
+
+    task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known))
+    return Plan(task, recipe.schedule, recipe.seed, publish)
+
+
+def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
+    """What the recipe's teachers say; their runs lie beside this run."""
+    how = recipe.distillation
+    if how is None:
+        return None
+    teachers = [request.out.parent / name for name in how.teachers]
+    count = 1 if request.small else how.views
+    return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
 
 
 def pixel_input(data: Data) -> PixelInput:
@@ -102,6 +125,7 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
             "data": [f"FER2013 {recipe.data.usage}" if request.data.is_file() else f"pictures of {request.data.name}"]
             + (["FER+ votes"] if request.votes else []),
             "date": datetime.now(UTC).date().isoformat(),
+            "teacher": ", ".join(recipe.distillation.teachers) if recipe.distillation else None,
         },
         "metrics": {},
         "limits": recipe.limits,
@@ -116,7 +140,6 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
         card=card,
         folder=request.out,
         labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
-        first_cells={EVIDENCE: FIRST_CELL},
     )
 
 

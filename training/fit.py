@@ -151,11 +151,12 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
         optimizer = SGD(groups, lr=schedule.peak_lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
     else:
         optimizer = AdamW(groups, lr=schedule.peak_lr, betas=(schedule.momentum, 0.999))
+    steps = schedule.epochs * task.steps_per_epoch + 1
     cycle = OneCycleLR(
         optimizer,
         max_lr=schedule.peak_lr,
-        total_steps=schedule.epochs * task.steps_per_epoch + 1,
-        pct_start=schedule.warmup,
+        total_steps=steps,
+        pct_start=max(schedule.warmup, 1.5 / steps),  # a rise that ends before the first step divides by zero
         cycle_momentum=False,
     )
     return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)

@@ -1,20 +1,27 @@
-"""The kinds of model that ``python -m training fit`` can train, and what each is asked to do.
+"""The kinds of model that ``python -m training`` can train, and what each is asked to do.
 
-A kind is one function ``(FitRequest) -> path of the card``: it reads its recipe and data, builds its
-:class:`training.fit.Task`, calls :func:`training.fit.fit` and writes the int8 model with
-:func:`training.quantize.write_model`. It is imported only when a recipe asks for it.
+A kind is one function ``(FitRequest) -> Plan``: it reads recipe and data, builds its :class:`training.fit.Task`, and
+says how a trained network is published (:func:`training.quantize.write_model`). It is imported only when a recipe asks
+for it.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.errors import RecipeError
+from training.recipe import Schedule, recipe_kind
 
-FITTERS = {
-    "expression": "training.expression_fit:fit_expression",
-    "face-detector": "training.faces.detector_fit:fit_detector",
+if TYPE_CHECKING:
+    from training.fit import Fitted, Task
+
+PLANNERS = {
+    "expression": "training.expression_fit:plan_expression",
+    "face-detector": "training.faces.detector_fit:plan_detector",
 }
 """``kind`` of a recipe → ``module:function``."""
 
@@ -36,6 +43,7 @@ class FitRequest:
         cache: folder for parsed data.
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
+        device: what to learn on, as for :func:`training.processes.device_of`.
     """
 
     recipe: Path
@@ -45,19 +53,36 @@ class FitRequest:
     cache: Path
     small: bool = False
     resume: bool = False
+    device: str = "cpu"
 
 
-Fitter = Callable[[FitRequest], Path]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training that is ready to begin.
+
+    Attributes:
+        task: what is learnt.
+        schedule: how long and how fast.
+        seed: of every random choice.
+        publish: writes the int8 model and its card from the trained network, and returns the path of the card.
+    """
+
+    task: Task
+    schedule: Schedule
+    seed: int
+    publish: Callable[[Fitted], Path]
 
 
-def fitter(kind: str) -> Fitter:
-    """The function that trains models of ``kind``.
+def plan(request: FitRequest) -> Plan:
+    """Read recipe and data of a request and make everything ready.
 
     Raises:
-        RecipeError: when there is no such kind.
+        RecipeError: when the recipe cannot be used; when there is no such kind.
+        DataError: when the data cannot be used.
     """
-    if kind not in FITTERS:
-        raise RecipeError(f"kind {kind!r} is not one of {', '.join(FITTERS)}")
-    module, function = FITTERS[kind].split(":")
-    found: Fitter = getattr(import_module(module), function)
-    return found
+    kind = recipe_kind(request.recipe)
+    if kind not in PLANNERS:
+        raise RecipeError(f"kind {kind!r} is not one of {', '.join(PLANNERS)}")
+    module, function = PLANNERS[kind].split(":")
+    made: Plan = getattr(import_module(module), function)(request)
+    return made

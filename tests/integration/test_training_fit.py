@@ -1,8 +1,6 @@
 """``python -m training``: from a recipe and a table to an int8 model that the agent loads."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_agent.vision.model import load_model
-from training.datasets import EXPRESSIONS, FER2013, VOTE_COLUMNS
+from tests.support.training_runs import RECIPE, training, write_data
+from training.datasets import EXPRESSIONS, FER2013
 
 EXTRA = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
 MISSING = [name for name in EXTRA if find_spec(name) is None]
@@ -21,15 +20,6 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
 ]
-
-ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"
-
-
-def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
-
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -44,23 +34,6 @@ class Run:
     @property
     def model(self) -> Path:
         return self.folder / "expression-fast.tflite"
-
-
-def write_data(folder: Path) -> tuple[Path, Path]:
-    """A FER2013 table and its votes: noise, brighter the higher the class."""
-    random = np.random.default_rng(7)
-    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
-    for usage, count in (("Training", 60), ("PublicTest", 20)):
-        for index in range(count):
-            label = index % len(FER2013)
-            pixels = random.integers(label * 20, label * 20 + 100, 48 * 48)
-            rows.append(f"{label},{' '.join(map(str, pixels))},{usage}")
-            counts = ["8" if column == label else "0" for column in range(10)]
-            votes.append(f"{usage},fer{index:07d}.png,{','.join(counts)}")
-    data, beside = folder / "fer2013.csv", folder / "fer2013new.csv"
-    data.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    beside.write_text("\n".join(votes) + "\n", encoding="utf-8")
-    return data, beside
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +86,7 @@ def test_the_card_says_what_was_trained_on_what_and_how_well(run: Run) -> None:
     assert card["metrics"]["PublicTest"]["fer2013_n"] == 20
     assert card["metrics"]["PublicTest"]["ferplus_n"] == 20
     assert 0.2 <= card["temperature"] <= 5
-    assert 70e6 < card["multiply_adds"] < 80e6
+    assert 30e6 < card["multiply_adds"] <= 45e6
 
 
 def test_evaluate_prints_one_json_object_with_the_figures_of_the_card(run: Run) -> None:

@@ -11,9 +11,11 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 from torch import Tensor, nn
 
-from training.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
+from tests.support.tiny_faces import faces
+from training.datasets import EXPRESSIONS, FER2013, lessons
 from training.errors import RecipeError
-from training.expression import ExpressionRecipe, ExpressionTask, Loss, class_weights, predict
+from training.expression import ExpressionTask, class_weights, predict
+from training.expression_recipe import ExpressionRecipe, Loss
 from training.models.cost import multiply_adds, parameters
 from training.models.small_resnet import SmallResNet
 from training.recipe import load_recipe
@@ -30,21 +32,8 @@ def recipe(batch: int = 8) -> ExpressionRecipe:
     return published.model_copy(update={"network": network, "schedule": schedule})
 
 
-def faces(n: int, *, voted: bool = True, labelled: bool = True) -> Faces:
-    labels = np.arange(n) % len(FER2013)
-    votes = np.zeros((n, len(VOTE_COLUMNS)), dtype=np.uint8)
-    if voted:
-        votes[np.arange(n), labels] = 10
-    return Faces(
-        pictures=np.random.default_rng(1).integers(0, 256, (n, 48, 48), dtype=np.uint8),
-        fer2013=labels if labelled else np.full(n, NO_LABEL, dtype=np.int64),
-        votes=votes,
-        usage=np.zeros(n, dtype=np.int8),
-    )
-
-
 def task(n: int = 20, *, voted: bool = True, labelled: bool = True) -> ExpressionTask:
-    return ExpressionTask(recipe(), faces(n, voted=voted, labelled=labelled), faces(10))
+    return ExpressionTask(recipe(), lessons(faces(n, voted=voted, labelled=labelled)), faces(10))
 
 
 class Says(nn.Module):
@@ -69,7 +58,7 @@ def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen
 
 
 def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
-    learn, held_back, other_seed = faces(16), faces(8), recipe().model_copy(update={"seed": 2})
+    learn, held_back, other_seed = lessons(faces(16)), faces(8), recipe().model_copy(update={"seed": 2})
     first, same, other = (ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed))
 
     weights = [torch.cat([p.flatten() for p in made.module.parameters()]) for made in (first, same, other)]

@@ -147,3 +147,10 @@ def test_the_moving_average_follows_fast_at_first_and_covers_the_buffers() -> No
     averaged = average.module.state_dict()
     assert averaged["weight"].item() == pytest.approx(1 * decay + 3 * (1 - decay))
     assert averaged["running_mean"].item() == pytest.approx(5 * (1 - decay))
+
+
+def test_a_run_of_a_single_step_ends(tmp_path: Path) -> None:
+    shortest = SCHEDULE.model_copy(update={"epochs": 1})
+
+    for steps in (1, 2, 3, 4):
+        assert fit(Line(line(), steps_per_epoch=steps), shortest, tmp_path / str(steps), seed=1).epochs == 1

@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.vision.card import read_card, shipped_models
 from training.errors import RecipeError
-from training.kinds import FITTERS, fitter
+from training.kinds import PLANNERS, FitRequest, plan
 from training.recipe import Recipe, load_recipe, recipe_kind
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
@@ -68,16 +68,18 @@ def test_a_recipe_without_a_kind_says_which_there_are(tmp_path: Path) -> None:
         recipe_kind(written(tmp_path, "schema = 1\n"))
 
 
-def test_an_unknown_kind_has_no_fitter() -> None:
+def test_an_unknown_kind_cannot_be_planned(tmp_path: Path) -> None:
+    path = written(tmp_path, 'kind = "mood"\n')
+
     with pytest.raises(RecipeError, match="kind 'mood' is not one of expression, face-detector"):
-        fitter("mood")
+        plan(FitRequest(path, tmp_path, None, tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
 def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_becomes(path: Path) -> None:
     recipe_text = path.read_text(encoding="utf-8")
 
-    assert recipe_kind(path) in FITTERS
+    assert recipe_kind(path) in PLANNERS
     assert f'name = "{path.stem}"' in recipe_text
 
 

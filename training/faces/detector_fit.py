@@ -18,8 +18,8 @@ from training.faces.judge import judge
 from training.faces.labels import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
 from training.faces.task import LOW, OFFSET, SCALE, DetectorRecipe, DetectorTask, Network, in_picture, predict
-from training.fit import Fitted, fit
-from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest
+from training.fit import Fitted
+from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.models.face_detector import OUTPUTS
 from training.quantize import PixelInput, write_model
 from training.recipe import load_recipe
@@ -29,14 +29,11 @@ log = logging.getLogger(__name__)
 CALIBRATION_PICTURES = 400
 
 
-def fit_detector(request: FitRequest) -> Path:
-    """Train what ``request.recipe`` describes and write model and card into ``request.out``.
-
-    Returns:
-        the path of the card.
+def plan_detector(request: FitRequest) -> Plan:
+    """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
 
     Raises:
-        RecipeError: when the recipe, or the checkpoint to resume from, cannot be used.
+        RecipeError: when the recipe cannot be used.
         DataError: when the labels or pictures cannot.
     """
     recipe = load_recipe(request.recipe, DetectorRecipe)
@@ -50,10 +47,12 @@ def fit_detector(request: FitRequest) -> Path:
     }
     log.info("learning from %d photographs, %d held back", len(parts["train"]), len(parts["valid"]))
     cv2.setNumThreads(1)  # Scenes are small: more threads of OpenCV would only take cores from PyTorch.
-    task = DetectorTask(recipe, parts["train"], parts["valid"])
-    fitted = fit(task, recipe.schedule, request.out, seed=recipe.seed, resume=request.resume)
-    card = _write(fitted, recipe, request, parts["train"])
-    return finish_card(card, fitted, recipe, {part: parts[part] for part in parts if part != "train"})
+
+    def publish(fitted: Fitted) -> Path:
+        card = _write(fitted, recipe, request, parts["train"])
+        return finish_card(card, fitted, recipe, {part: parts[part] for part in parts if part != "train"})
+
+    return Plan(DetectorTask(recipe, parts["train"], parts["valid"]), recipe.schedule, recipe.seed, publish)
 
 
 def pixel_input(network: Network) -> PixelInput:

@@ -1,0 +1,84 @@
+"""Runs that need more than one: finding a learning rate, several processes, learning from a teacher."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.training_runs import RECIPE, ROOT, training, write_data
+
+EXTRA = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
+MISSING = [name for name in EXTRA if find_spec(name) is None]
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
+]
+
+
+def small(folder: Path, recipe: Path, out: Path) -> tuple[str | Path, ...]:
+    data, votes = write_data(folder)
+    where = ("--data", data, "--votes", votes, "--cache", folder / "cache", "--out", out)
+    return ("--recipe", recipe, *where, "--limit", "small", "--device", "cpu", "--threads", "1")
+
+
+def test_find_lr_says_a_peak_and_leaves_table_and_picture(tmp_path: Path) -> None:
+    done = training("find-lr", *small(tmp_path, RECIPE, tmp_path / "run"), "--steps", "12")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("suggested schedule.peak_lr: ")
+    assert (tmp_path / "run" / "find-lr.png").stat().st_size > 10_000
+    with (tmp_path / "run" / "find-lr.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) > 2
+
+
+def test_two_processes_learn_one_model(tmp_path: Path) -> None:
+    together = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = (*together, "-m", "training", "fit", *small(tmp_path, RECIPE, tmp_path / "run"))
+
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run" / "expression-fast.json"), "the first process alone publishes"
+    assert len((tmp_path / "run" / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(tmp_path: Path) -> None:
+    taught = training("fit", *small(tmp_path, RECIPE, tmp_path / "teacher"))
+    assert taught.returncode == 0, taught.stderr
+    recipe = tmp_path / "student.toml"
+    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["teacher"]\n', encoding="utf-8")
+
+    done = training("fit", *small(tmp_path, recipe, tmp_path / "student"))
+
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "student" / "expression-fast.json").read_text(encoding="utf-8"))
+    assert card["training"]["teacher"] == "teacher"
+    (version,) = (tmp_path / "cache").glob("views-*/*.npz")
+    assert version.name == "00.npz"
+    with (tmp_path / "student" / "curves.csv").open(encoding="utf-8") as file:
+        assert all(float(row["train_teachers"]) > 0 for row in csv.DictReader(file))
+
+
+def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:
+    recipe = tmp_path / "student.toml"
+    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["absent"]\n', encoding="utf-8")
+
+    done = training("fit", *small(tmp_path, recipe, tmp_path / "student"))
+
+    assert done.returncode == 2
+    assert "absent/recipe.toml: cannot be read: No such file" in done.stderr
+    assert not (tmp_path / "student" / "checkpoint.pt").exists()

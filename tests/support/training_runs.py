@@ -1,0 +1,34 @@
+"""Whole runs of ``python -m training`` on a made table."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from training.datasets import FER2013, VOTE_COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"
+
+
+def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+
+def write_data(folder: Path) -> tuple[Path, Path]:
+    """A FER2013 table and its votes: noise, brighter the higher the class."""
+    random = np.random.default_rng(7)
+    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    for usage, count in (("Training", 60), ("PublicTest", 20)):
+        for index in range(count):
+            label = index % len(FER2013)
+            pixels = random.integers(label * 20, label * 20 + 100, 48 * 48)
+            rows.append(f"{label},{' '.join(map(str, pixels))},{usage}")
+            counts = ["8" if column == label else "0" for column in range(10)]
+            votes.append(f"{usage},fer{index:07d}.png,{','.join(counts)}")
+    data, beside = folder / "fer2013.csv", folder / "fer2013new.csv"
+    data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    beside.write_text("\n".join(votes) + "\n", encoding="utf-8")
+    return data, beside
