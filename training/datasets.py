@@ -114,7 +114,7 @@ def read_fer2013(path: Path) -> Faces:
         DataError: naming file, row and column of the first fault.
     """
     pictures, labels, usages = bytearray(), [], []
-    for row, cells in _rows(path, _FER2013_COLUMNS):
+    for row, cells in table_rows(path, _FER2013_COLUMNS):
         labels.append(_choice(path, row, "emotion", cells["emotion"], tuple("0123456")))
         pictures += _pixels(path, row, cells["pixels"])
         usages.append(_choice(path, row, "Usage", cells["Usage"], USAGES))
@@ -135,7 +135,7 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
         DataError: naming file, row and column of the first fault; also when the rows cannot belong to the pictures.
     """
     counts: list[list[int]] = []
-    for row, cells in _rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
+    for row, cells in table_rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
         if len(counts) == len(usage):
             break
         split, wanted = cells["Usage"], USAGES[usage[len(counts)]]
@@ -301,7 +301,7 @@ def _cached(path: Path, cache: Path) -> Faces:
 def _open_table(path: Path) -> Iterator[TextIO]:
     """Open a plain, gzip or xz table as text; what goes wrong while reading becomes a DataError."""
     try:
-        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8", newline="") as file:
+        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", newline="") as file:
             yield file
     except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: is cut off or not a {path.suffix} file: {error}") from error
@@ -311,8 +311,12 @@ def _open_table(path: Path) -> Iterator[TextIO]:
         raise DataError(f"{path}: is not a table in text form: {error}") from error
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table as (number, cells by column); the header is row 1 and may hold further columns."""
+def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table as (number, cells by column); the header is row 1 and may hold further columns.
+
+    Raises:
+        DataError: naming the file, and the row where it is torn or the column that is missing.
+    """
     with _open_table(path) as file:
         table = csv.reader(file)
         header = [name.strip() for name in next(table, [])]

@@ -15,8 +15,30 @@ from training.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LA
 from training.errors import DataError
 from training.metrics import Figures, classification_figures
 
-FERPLUS_PROTOCOL = "FER+ majority"
-FER2013_PROTOCOL = "FER2013"
+PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
+"""Key in ``--json`` and in cards → name for people; the leading one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model says of the faces that one protocol counts.
+
+    Attributes:
+        labels: the categories.
+        chosen: bool, N: which of the faces count.
+        truth: int64, n: index of the right category of those that count.
+        logits: float32, n × K: of the head that is judged.
+    """
+
+    labels: tuple[str, ...]
+    chosen: NDArray[np.bool_]
+    truth: NDArray[np.int64]
+    logits: NDArray[np.float32]
+
+    @property
+    def said(self) -> NDArray[np.int64]:
+        """Index of the category with the largest logit, int64, n."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +53,26 @@ class Evaluation:
     fer2013: Figures | None
     ferplus: Figures | None
 
-    def as_json(self) -> dict[str, object]:
-        """One object: the figures of the leading protocol (FER+ when there are votes), then each protocol's own."""
-        named = {FERPLUS_PROTOCOL: self.ferplus, FER2013_PROTOCOL: self.fer2013}
-        protocol, leading = next((name, figures) for name, figures in named.items() if figures is not None)
+    @property
+    def by_protocol(self) -> dict[str, Figures]:
+        """Key of the protocol → its figures, the leading protocol first (FER+ when there are votes)."""
         each = {"ferplus": self.ferplus, "fer2013": self.fer2013}
-        return {
-            "protocol": protocol,
-            **leading.as_json(),
-            **{name: figures.as_json() for name, figures in each.items() if figures is not None},
-        }
+        return {name: figures for name, figures in each.items() if figures is not None}
+
+    def headline(self) -> dict[str, float]:
+        """Accuracy, macro F1 and n of each protocol, as a model card keeps them."""
+        figures: dict[str, float] = {}
+        for name, one in self.by_protocol.items():
+            figures[f"{name}_accuracy"] = round(one.accuracy, 4)
+            figures[f"{name}_macro_f1"] = round(one.macro_f1, 4)
+            figures[f"{name}_n"] = one.n
+        return figures
+
+    def as_json(self) -> dict[str, object]:
+        """One object: the figures of the leading protocol, then each protocol's own."""
+        name, leading = next(iter(self.by_protocol.items()))
+        each = {name: figures.as_json() for name, figures in self.by_protocol.items()}
+        return {"protocol": PROTOCOLS[name], **leading.as_json(), **each}
 
 
 def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
@@ -55,32 +87,56 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Logits by output name (float32, N × its size) for uint8 N × 48 × 48 pictures."""
+    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out.
+
+    Raises:
+        DataError: when the model takes pictures of another size.
+    """
+    wanted = model.card.input
+    if pictures.shape[1:] != (wanted.height, wanted.width):
+        raise DataError(
+            f"{model.path}: takes pictures of {wanted.width} × {wanted.height} pixels, "
+            f"and the data hold {pictures.shape[2]} × {pictures.shape[1]}"
+        )
+    heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
     outputs = [model.run(picture) for picture in pictures]
-    return {name: np.concatenate([output[name].reshape(1, -1) for output in outputs]) for name in outputs[0]}
+    return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
 
 
-def judge(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
-    """Figures of a model's outputs for ``faces``; without a ``fer2013`` head those come from the first head.
+def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[str, Said]:
+    """What was said of ``faces`` by protocol, FER+ first; a protocol that counts none of them is left out.
+
+    Without a ``fer2013`` head the seven classes are read from the first head, whose contempt is left out.
 
     Raises:
         DataError: when no picture can be judged.
     """
     expression = logits["expression"]
-    known = faces.fer2013 != NO_LABEL
     seven = logits["fer2013"] if "fer2013" in logits else _as_fer2013(expression)
-    clear = majority(faces.votes)
-    voted = clear != NO_LABEL
-    if not known.any() and not voted.any():
+    every = {
+        "ferplus": (majority(faces.votes), expression, EXPRESSIONS),
+        "fer2013": (faces.fer2013, seven, FER2013),
+    }
+    said: dict[str, Said] = {}
+    for name, (truth, head, labels) in every.items():
+        chosen = truth != NO_LABEL
+        if chosen.any():
+            said[name] = Said(labels, chosen, truth[chosen], head[chosen])
+    if not said:
         raise DataError("no picture has a label to judge the model by")
-    return Evaluation(
-        fer2013=_figures(faces.fer2013[known], seven[known], FER2013) if known.any() else None,
-        ferplus=_figures(clear[voted], expression[voted], EXPRESSIONS) if voted.any() else None,
-    )
+    return said
 
 
-def _figures(truth: NDArray[np.int64], logits: NDArray[np.float32], labels: tuple[str, ...]) -> Figures:
-    return classification_figures(truth, logits.argmax(axis=1).astype(np.int64), labels)
+def judge(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
+    """Figures of a model's outputs for ``faces``, by protocol (see :func:`protocols`).
+
+    Raises:
+        DataError: when no picture can be judged.
+    """
+    figures = {
+        name: classification_figures(one.truth, one.said, one.labels) for name, one in protocols(logits, faces).items()
+    }
+    return Evaluation(fer2013=figures.get("fer2013"), ferplus=figures.get("ferplus"))
 
 
 def _as_fer2013(expression: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,26 +1,143 @@
-"""Figures as text for people."""
+"""Publish what a finished model is worth: calibrate it, measure it, and write its card and its page."""
 
-from training.evaluate import FER2013_PROTOCOL, FERPLUS_PROTOCOL, Evaluation
-from training.metrics import Figures
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.vision.card import ModelCard
+from edge_agent.vision.model import TFLiteModel, load_model
+from training.calibration import choose_threshold, in_half_a, probabilities, risk_coverage
+from training.datasets import Faces
+from training.errors import DataError
+from training.evaluate import PROTOCOLS, protocols, run_model
+from training.figures import artefacts
+from training.files import write_all, write_whole
+from training.measure import Measured, measure, speed_of
+from training.model_page import FILE, SPEED, USAGE, page_text
+from training.temperature import best_temperature
+
+log = logging.getLogger(__name__)
 
 
-def evaluation_text(evaluation: Evaluation) -> str:
-    """Each protocol as a table of categories and a confusion matrix."""
-    named = {FERPLUS_PROTOCOL: evaluation.ferplus, FER2013_PROTOCOL: evaluation.fer2013}
-    return "\n\n".join(figures_text(name, figures) for name, figures in named.items() if figures is not None)
+def write_report(model: Path, faces: Faces, out: Path, *, time_again: bool = False) -> Path:
+    """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page into ``out``.
+
+    Temperature and threshold come from half A of PublicTest and are checked on half B. The same file and faces give
+    the same card and page; the milliseconds, which no two runs share, are measured once and then kept.
+
+    Args:
+        model: a TFLite file with its card beside it.
+        faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
+        out: where ``NAME.md`` and the folder ``NAME`` with figures go.
+        time_again: measure the milliseconds though the card has them.
+
+    Returns:
+        the path of the page.
+
+    Raises:
+        ModelError: the file or its card is not as the agent wants it.
+        DataError: the faces lack PublicTest or its votes, or something cannot be written.
+    """
+    card_file = model.with_suffix(".json")
+    loaded = load_model(card_file, kind="expression")
+    card = calibrated(loaded, faces)
+    measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
+    card = card.model_copy(update={"metrics": card_metrics(measured, _speed(loaded, faces, time_again=time_again))})
+    page = out / f"{card.name}.md"
+    write_all(out / card.name, artefacts(measured))
+    write_whole(page, page_text(card).encode())
+    write_whole(card_file, card.to_json().encode())
+    log.info("%s: %s", card_file, measured.evaluation.headline())
+    return page
 
 
-def figures_text(protocol: str, figures: Figures) -> str:
-    """One protocol: the headline, the categories, and the confusion matrix (row = is, column = said)."""
-    lines = [
-        f"{protocol}: {figures.accuracy:.1%} of {figures.n} pictures right, macro F1 {figures.macro_f1:.3f}",
-        f"{'':<10} {'precision':>9} {'recall':>7} {'F1':>7} {'n':>6}",
-    ]
-    lines += [
-        f"{name:<10} {one.precision:>9.3f} {one.recall:>7.3f} {one.f1:>7.3f} {one.n:>6}"
-        for name, one in figures.per_class.items()
-    ]
-    lines.append(f"{'is / said':<10} " + " ".join(f"{name[:6]:>6}" for name in figures.labels))
-    for name, row in zip(figures.labels, figures.confusion_matrix, strict=True):
-        lines.append(f"{name:<10} " + " ".join(f"{count:>6}" for count in row))
-    return "\n".join(lines)
+def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
+    """The card of a model with the temperature and threshold that follow from half A of PublicTest.
+
+    The temperature is fitted against the FER+ majority, because the probability of an answer is to say how often the
+    answer is right; fitted against the shares of the votes it says how many people would agree, which is less.
+
+    Raises:
+        DataError: half A has no picture with a majority of votes.
+    """
+    judged = faces.of_usage(USAGE)
+    first = judged.take(in_half_a(judged.pictures))
+    said = protocols(run_model(model, first.pictures), first).get("ferplus") if len(first) else None
+    if said is None:
+        raise DataError(f"no picture in half A of {USAGE} has a majority of votes; give the FER+ votes with --votes")
+    labels = np.eye(len(said.labels), dtype=np.float32)[said.truth]
+    temperature = round(best_temperature(said.logits, labels), 4)
+    curve = risk_coverage(probabilities(said.logits, temperature), said.truth)
+    return model.card.model_copy(update={"temperature": temperature, "uncertain_below": choose_threshold(curve)})
+
+
+def card_metrics(measured: Measured, speed: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Everything that was measured as a card keeps it: split → figure → value. Figures of other splits stay."""
+    card, usage = measured.card, measured.usage
+    kept = {
+        name: dict(figures)
+        for name, figures in card.metrics.items()
+        if name == f"{usage}, float" or not (name.startswith((usage, SPEED)) or name == FILE)
+    }
+    errors = {f"{name}_calibration_error": round(one.error, 4) for name, one in measured.calibration.items()}
+    found = {usage: {**measured.evaluation.headline(), **errors}}
+    if measured.without_copies is not None:
+        found[f"{usage}, without copies"] = measured.without_copies.headline()
+    for protocol, figures in measured.evaluation.by_protocol.items():
+        for label, one in figures.per_class.items():
+            found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = {
+                "precision": round(one.precision, 4),
+                "recall": round(one.recall, 4),
+                "f1": round(one.f1, 4),
+                "n": one.n,
+            }
+    return {
+        **kept,
+        **found,
+        **_confidence(measured),
+        **_robustness(measured),
+        FILE: {"bytes": measured.file_bytes},
+        **speed,
+    }
+
+
+def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    confidence = measured.confidence
+    if confidence is None:
+        return found
+    for name, half in confidence.halves.items():
+        found[f"{measured.usage}, half {name}"] = {
+            "n": half.n,
+            "accuracy": round(half.accuracy, 4),
+            "calibration_error": round(half.calibration_error, 4),
+            "answered": round(half.answered.coverage, 4),
+            "answered_accuracy": round(half.answered.accuracy, 4),
+        }
+    found[f"{measured.usage}, answered"] = {
+        "coverage": round(confidence.answered.coverage, 4),
+        "accuracy": round(confidence.answered.accuracy, 4),
+        "coverage_of_all": round(confidence.coverage_of_all, 4),
+    }
+    return found
+
+
+def _robustness(measured: Measured) -> dict[str, dict[str, float]]:
+    found = {}
+    for row in measured.robustness:
+        figures: dict[str, float] = {}
+        for name, accuracy in row.accuracy.items():
+            figures[f"{name}_accuracy"] = round(accuracy, 4)
+            figures[f"{name}_loss"] = round(row.loss[name], 2)
+        found[f"{measured.usage}, {row.name}"] = figures
+    return found
+
+
+def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
+    """The milliseconds that the card has, or new ones."""
+    known = {name: dict(figures) for name, figures in model.card.metrics.items() if name.startswith(SPEED)}
+    if known and not time_again:
+        return known
+    speed = speed_of(model, faces.pictures)
+    return {f"{SPEED}{speed.processor}": {"milliseconds": speed.milliseconds, "runs": speed.runs}}

@@ -103,6 +103,9 @@ class TrainingCard(_Part):
     date: date
     commit: str | None = Field(None, description="Commit of the training code")
     teacher: str | None = Field(None, description="Model whose answers were learned from")
+    hours: float | None = Field(None, ge=0, allow_inf_nan=False, description="Time of the training run")
+    teacher_hours: float | None = Field(None, ge=0, allow_inf_nan=False, description="Time of the teachers' runs")
+    watts: float | None = Field(None, gt=0, allow_inf_nan=False, description="Power that the machine is taken to draw")
 
 
 class ModelCard(_Part):

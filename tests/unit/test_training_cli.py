@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training import cli
+from training import cli, options
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS_EXTRA = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the training extra is not installed")
@@ -26,7 +26,7 @@ def without(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
     def find(name: str) -> ModuleSpec | None:
         return None if name == absent else find_spec(name)
 
-    monkeypatch.setattr(cli, "find_spec", find)
+    monkeypatch.setattr(options, "find_spec", find)
 
 
 @pytest.mark.parametrize("command", ["fit", "quantize"])

@@ -12,7 +12,7 @@ from training.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Face
 from training.errors import DataError
 from training.evaluate import judge
 from training.metrics import classification_figures
-from training.report import evaluation_text
+from training.tables import evaluation_text
 
 LABELS = ("a", "b", "c")
 

@@ -1,0 +1,37 @@
+"""Writing results: each file whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from training.errors import DataError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one; its folder is made when missing.
+
+    Raises:
+        DataError: it cannot be written; what was there is still there.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another folder, or free it"
+        ) from error
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write several files into a folder (see :func:`write_whole`).
+
+    Raises:
+        DataError: one of them cannot be written.
+    """
+    for name, content in files.items():
+        write_whole(folder / name, content)
