@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from edge_agent import __version__
-from edge_agent.errors import AffectEdgeError, ConfigError
+from edge_agent.errors import AffectEdgeError, ConfigError, PictureError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
+    from edge_agent.vision.recognizer import Recognizer
 
 P = ParamSpec("P")
 
@@ -104,18 +105,63 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @common_options
 @json_option
-def classify(paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool) -> None:
+@click.option(
+    "--explain",
+    "drawing",
+    metavar="OUT.png",
+    type=click.Path(path_type=Path),
+    help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to draw.",
+)
+def classify(
+    paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool, drawing: Path | None
+) -> None:
     """Find and read the faces in pictures and folders."""
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
+    picture = None if drawing is None else picture_to_draw(paths, drawing)
     from edge_agent.agent import recognizer_of
     from edge_agent.vision.pictures import classify_pictures
 
+    recognizer = recognizer_of(settings)
+    if drawing is not None and picture is not None:
+        explain(picture, drawing, recognizer, as_json)
+        return
     failed = False
-    for line in classify_pictures(paths, recognizer_of(settings)):
+    for line in classify_pictures(paths, recognizer):
         failed = failed or "error" in line
         click.echo(json.dumps(line) if as_json else describe_picture(line))
     sys.exit(int(failed))
+
+
+def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
+    """Return the one picture that a drawing is asked of, after making sure that the drawing has a place of its own."""
+    from edge_agent.vision.drawing import check_place
+    from edge_agent.vision.pictures import find_pictures
+
+    pictures = find_pictures(paths)
+    if len(pictures) != 1:
+        raise click.UsageError(
+            f"--explain draws one picture, and these are {len(pictures)}. Draw them one by one: "
+            'for p in *.jpg; do affect-edge classify "$p" --explain "${p%.*}-evidence.png"; done'
+        )
+    try:
+        check_place(drawing, pictures[0])
+    except PictureError as error:
+        raise click.UsageError(f"--explain {error}") from error
+    return pictures[0]
+
+
+def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool) -> None:
+    """Read one picture as `classify` does, and draw the evidence for what is said of its faces."""
+    from edge_agent.vision.drawing import explain_picture, save_png
+
+    line, drawn = explain_picture(picture, recognizer)
+    click.echo(json.dumps(line) if as_json else describe_picture(line))
+    if drawn is None:
+        click.echo(f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True)
+        sys.exit(1)
+    save_png(drawn, drawing)
+    click.echo(drawing, err=as_json)
 
 
 def describe_picture(line: dict[str, Any]) -> str:

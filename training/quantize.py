@@ -76,7 +76,6 @@ def write_model(
     card: Mapping[str, object],
     folder: Path,
     labels: Mapping[str, Sequence[str]] | None = None,
-    first_cells: Mapping[str, float] | None = None,
 ) -> Path:
     """Quantize ``module`` and write ``NAME.tflite`` and ``NAME.json`` into ``folder``.
 
@@ -89,7 +88,6 @@ def write_model(
             ``input``, ``outputs``, ``multiply_adds`` and ``parameters`` are added.
         folder: made when missing.
         labels: the labels of those outputs that have some.
-        first_cells: centre of the upper left cell, in pixels of the input, of those outputs that are maps.
 
     Returns:
         the path of the card.
@@ -107,7 +105,7 @@ def write_model(
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
         "input": pixels.card(),
-        "outputs": _describe_outputs(content, outputs, labels or {}, first_cells or {}),
+        "outputs": _describe_outputs(content, outputs, labels or {}),
         "multiply_adds": multiply_adds(module, sample),
         "parameters": parameters(module),
     }
@@ -214,7 +212,7 @@ def _samples(pixels: PixelInput, calibration: NDArray[np.uint8]) -> Iterator[dic
 
 
 def _describe_outputs(
-    content: bytes, outputs: Sequence[str], labels: Mapping[str, Sequence[str]], first_cells: Mapping[str, float]
+    content: bytes, outputs: Sequence[str], labels: Mapping[str, Sequence[str]]
 ) -> list[dict[str, object]]:
     interpreter = Interpreter(model_content=content)
     runner = interpreter.get_signature_runner(_SIGNATURE)
@@ -228,7 +226,5 @@ def _describe_outputs(
         }
         if name in labels:
             entry["labels"] = list(labels[name])
-        if name in first_cells:
-            entry["first_cell"] = first_cells[name]
         described.append(entry)
     return described

@@ -52,10 +52,7 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
     Raises:
         ValueError: image, landmarks or size have the wrong type or shape, or the landmarks are not finite or coincide.
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if points.shape != TEMPLATE.shape:
-        raise ValueError(f"landmarks must be five points (x, y), got an array of shape {points.shape}")
-    return _warp(image, similarity(points, TEMPLATE), size)
+    return cut(image, landmark_matrix(landmarks), size)
 
 
 def align_box(image: Picture, box: Box, size: int) -> Picture:
@@ -74,12 +71,38 @@ def align_box(image: Picture, box: Box, size: int) -> Picture:
     Raises:
         ValueError: the box is empty or not finite, or image or size are wrong as for `align_face`.
     """
+    return cut(image, box_matrix(box), size)
+
+
+def landmark_matrix(landmarks: Points) -> Matrix:
+    """Return the similarity from pixels of the picture to the unit square of the crop, by landmarks.
+
+    Returns:
+        float64, 2 × 3.
+
+    Raises:
+        ValueError: the landmarks are no five finite points, or coincide.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.shape != TEMPLATE.shape:
+        raise ValueError(f"landmarks must be five points (x, y), got an array of shape {points.shape}")
+    return similarity(points, TEMPLATE)
+
+
+def box_matrix(box: Box) -> Matrix:
+    """Return the similarity from pixels of the picture to the unit square of the crop, by a box.
+
+    Returns:
+        float64, 2 × 3.
+
+    Raises:
+        ValueError: the box is empty or not finite.
+    """
     if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))) or box.width <= 0 or box.height <= 0:
         raise ValueError(f"a face needs a box with a finite place and a positive size, got {box}")
     scale = math.sqrt(TEMPLATE_BOX.area / box.area)
     (from_x, from_y), (to_x, to_y) = box.center, TEMPLATE_BOX.center
-    matrix = np.array([[scale, 0.0, to_x - scale * from_x], [0.0, scale, to_y - scale * from_y]])
-    return _warp(image, matrix, size)
+    return np.array([[scale, 0.0, to_x - scale * from_x], [0.0, scale, to_y - scale * from_y]])
 
 
 def similarity(source: Points, target: Points) -> Matrix:
@@ -109,8 +132,20 @@ def similarity(source: Points, target: Points) -> Matrix:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def _warp(image: Picture, to_unit: Matrix, size: int) -> Picture:
-    """Warp ``image`` by a map onto the unit square; a face larger than the crop is averaged, not subsampled."""
+def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
+    """Warp ``image`` by a map onto the unit square; a face larger than the crop is averaged, not subsampled.
+
+    Args:
+        image: as for `align_face`.
+        to_unit: float64, 2 × 3, from pixels of ``image`` to the unit square of the crop.
+        size: side of the crop in pixels.
+
+    Returns:
+        uint8, ``size`` × ``size``, gray.
+
+    Raises:
+        ValueError: image or size are wrong as for `align_face`.
+    """
     if image.dtype != np.uint8 or image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] != 3):
         raise ValueError(f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}")
     if image.size == 0 or size < 1 or max(image.shape) > _MAX_SIDE:

@@ -61,13 +61,6 @@ class OutputCard(_Part):
     shape: tuple[int, ...] = Field(min_length=1, description="Shape of the tensor, the leading 1 included")
     tensor: str = Field(min_length=1, description="Name of the tensor in the TFLite file")
     labels: tuple[str, ...] | None = Field(None, description="Meaning of the last axis")
-    first_cell: float | None = Field(
-        None,
-        ge=0,
-        allow_inf_nan=False,
-        description="evidence: centre of the upper left cell in pixels of the input, across and down; cells are as far "
-        "apart as if they tiled it",
-    )
 
     @model_validator(mode="after")
     def _labels_fit(self) -> OutputCard:
@@ -85,11 +78,8 @@ class OutputCard(_Part):
 
     @model_validator(mode="after")
     def _evidence_has_places(self) -> OutputCard:
-        is_evidence = self.name == "evidence"
-        if is_evidence and len(self.shape) != 4:
+        if self.name == "evidence" and len(self.shape) != 4:
             raise ValueError(f"output 'evidence' needs a shape 1 × height × width × categories; found {self.shape}")
-        if is_evidence != (self.first_cell is not None):
-            raise ValueError(f"output {self.name!r} {'needs' if is_evidence else 'has no'} 'first_cell'")
         return self
 
 

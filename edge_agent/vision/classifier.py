@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +54,42 @@ class ExpressionClassifier:
         Raises:
             ValueError: the crop has another type or shape.
         """
-        logits = self._model.run(crop)["expression"].reshape(-1)
-        return Expression(softmax(logits.tolist(), self._temperature))
+        return self._expression(self._model.run(crop, ("expression",)))
+
+    def explain(self, crop: npt.NDArray[np.uint8]) -> tuple[Expression, npt.NDArray[np.float32]]:
+        """Return the probabilities of one face, and what each region of the crop adds to each category's logit.
+
+        The parts of a category sum to its logit (class activation maps, Zhou et al. 2016; up to the rounding of int8).
+
+        Args:
+            crop: as for `classify`.
+
+        Returns:
+            What `classify` gives, and float32, height × width × 8: the regions tile the crop.
+
+        Raises:
+            ModelError: the model was exported without it.
+            ValueError: the crop has another type or shape.
+        """
+        self.refuse_unexplained()
+        outputs = self._model.run(crop, ("expression", "evidence"))
+        return self._expression(outputs), outputs["evidence"][0]
+
+    def refuse_unexplained(self) -> None:
+        """Do nothing if `explain` can be asked.
+
+        Raises:
+            ModelError: the model was exported without the evidence of regions.
+        """
+        if self.card.output("evidence") is None:
+            raise ModelError(
+                f"{self._model.path}: {self.card.name!r} {self.card.version} was exported without the evidence of "
+                "regions and cannot explain itself. Choose another vision.expression_model, or export it again with "
+                "`python -m training quantize`."
+            )
+
+    def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
+        return Expression(softmax(outputs["expression"].reshape(-1).tolist(), self._temperature))
 
 
 def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ ORIENTATION = 0x0112
 Picture = npt.NDArray[np.uint8]
 
 
-def load_picture(path: Path) -> Picture:
+def load_picture(path: Traversable) -> Picture:
     """Read a picture as it is meant to be seen: turned by its EXIF orientation, transparency on white, first of many.
+
+    Args:
+        path: a ``Path``, or a place in an archive (``zipfile.Path``).
 
     Returns:
         uint8, height × width × 3, BGR.
@@ -74,11 +78,20 @@ def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator
         try:
             image = load_picture(path)
         except PictureError as error:
-            yield {"file": str(path), "error": str(error)}
+            yield describe_error(path, error)
             continue
-        height, width = image.shape[:2]
-        faces = [describe(reading) for reading in recognizer.read_picture(image)]
-        yield {"file": str(path), "width": width, "height": height, "faces": faces}
+        yield describe_picture(path, image, recognizer.read_picture(image))
+
+
+def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
+    """Return a picture that cannot be read as JSON values."""
+    return {"file": str(path), "error": str(error)}
+
+
+def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) -> dict[str, Any]:
+    """Return a picture and its faces as JSON values."""
+    height, width = image.shape[:2]
+    return {"file": str(path), "width": width, "height": height, "faces": [describe(reading) for reading in readings]}
 
 
 def describe(reading: Reading) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def describe(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> Picture:
+def _read(path: Traversable) -> Picture:
     with path.open("rb") as file:
         if not file.read(1):
             raise PictureError(f"{path}: the file is empty.")
@@ -122,7 +135,7 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
     return eight
 
 
-def _too_large(path: Path, size: str) -> str:
+def _too_large(path: Traversable, size: str) -> str:
     limits = f"{MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels a side"
     return f"{path}: is too large{size}; pictures up to {limits} are read. Scale it down."
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edge_agent.domain import Emotion, Expression, Face, Frame, Observation, Recognition
 from edge_agent.errors import ModelError
-from edge_agent.vision.align import CROP_NAME, align_box, align_face
+from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
 from edge_agent.vision.card import ModelCard, find_model
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.detector import FaceDetector
@@ -36,6 +36,23 @@ class Reading:
     expression: Expression
     emotion: Emotion | None
     quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One face of a still picture, and what in it spoke for and against each category.
+
+    Attributes:
+        reading: what `Recognizer.read_picture` says of it.
+        crop: uint8, n × n, gray: what the classifier saw.
+        to_crop: float64, 2 × 3, from pixels of the picture to the unit square of the crop.
+        parts: float32, h × w × 8: what each region of the crop adds to the logit of each category.
+    """
+
+    reading: Reading
+    crop: Picture
+    to_crop: Matrix
+    parts: npt.NDArray[np.float32]
 
 
 class Recognizer:
@@ -108,6 +125,15 @@ class Recognizer:
         """
         return [self._read(image, face) for face in self._detector.detect(image)]
 
+    def explain_picture(self, image: Picture) -> list[Explanation]:
+        """Read the faces of a still picture as `read_picture` does, with the evidence for what is said.
+
+        Raises:
+            ModelError: the classifier was exported without the evidence of regions.
+        """
+        self._classifier.refuse_unexplained()
+        return [self._explain(image, face) for face in self._detector.detect(image)]
+
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
         reading = self._read(frame.image, face)
         smoothed = self._smoother.update(track, reading.expression, frame.at)
@@ -117,7 +143,14 @@ class Recognizer:
 
     def _read(self, image: Picture, face: Face) -> Reading:
         crop = crop_face(image, face, self._classifier.size)
-        expression = self._classifier.classify(crop)
+        return self._reading(face, crop, self._classifier.classify(crop))
+
+    def _explain(self, image: Picture, face: Face) -> Explanation:
+        crop = crop_face(image, face, self._classifier.size)
+        expression, parts = self._classifier.explain(crop)
+        return Explanation(self._reading(face, crop, expression), crop, crop_matrix(face), parts)
+
+    def _reading(self, face: Face, crop: Picture, expression: Expression) -> Reading:
         label = label_of(expression, self._uncertain_below)
         return Reading(face, expression, label, face_quality(crop, face.box.height))
 
@@ -130,10 +163,15 @@ def crop_face(image: Picture, face: Face, size: int) -> Picture:
         face: in pixels of ``image``.
         size: side of the crop in pixels.
     """
+    return cut(image, crop_matrix(face), size)
+
+
+def crop_matrix(face: Face) -> Matrix:
+    """Return where the crop of a face lies: float64, 2 × 3, from pixels of the picture to the unit square."""
     try:
-        return align_face(image, face.landmarks, size)
+        return landmark_matrix(face.landmarks)
     except ValueError:  # landmarks that coincide
-        return align_box(image, face.box, size)
+        return box_matrix(face.box)
 
 
 def open_recognizer(

@@ -13,7 +13,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.model import load_model
 from training.errors import DataError
-from training.models.evidence import EVIDENCE, FIRST_CELL, WithEvidence
+from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.small_resnet import SmallResNet
 from training.quantize import PixelInput, check_conversion, convert, quantize, write_model
 
@@ -80,7 +80,6 @@ def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_an
         card=CARD,
         folder=tmp_path / "explained",
         labels=LABELS | {EVIDENCE: LABELS["expression"]},
-        first_cells={EVIDENCE: FIRST_CELL},
     )
 
     before, after = load_model(plain, kind="expression"), load_model(card, kind="expression")

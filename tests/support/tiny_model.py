@@ -1,4 +1,4 @@
-"""Real TFLite files of a few hundred bytes, for tests: one fully connected layer, and the card that fits it."""
+"""Real TFLite files of a few hundred bytes, for tests: a fully connected layer or two, and the card that fits."""
 
 from __future__ import annotations
 
@@ -91,26 +91,58 @@ def tiny_tflite(
         "weights", weight_type, weights.shape, None if exact else ([step], [shift]), whole.astype(np.dtype(weight_type))
     )
     inputs = [source] + ([graph.add("another", dtype, shape, ([1.0], [0]))] if extra_input else [])
-    return _pack(graph, inputs, result, [source, constant, -1])
+    return _pack(graph, inputs, [(result, [source, constant, -1], False)])
 
 
-def _pack(graph: _Graph, inputs: list[int], result: int, operands: list[int]) -> bytes:
-    """Write the flatbuffer of a model that is one fully connected layer."""
+def explained_tflite() -> bytes:
+    """Return the int8 file of `tiny_tflite` with the evidence of each of its 4 × 4 pixels as a second output.
+
+    What a pixel adds to logit i is its brightness (0…1) times i / 16.
+    """
+    graph = _Graph()
+    source = graph.add("pixels", "int8", (1, SIDE, SIDE, 1), ([INPUT_SCALE], [INPUT_ZERO]))
+    logits = graph.add("logits", "int8", (1, len(EMOTIONS)), ([OUTPUT_SCALE], [OUTPUT_ZERO]))
+    evidence = graph.add("evidence", "int8", (1, SIDE, SIDE, len(EMOTIONS)), ([1 / 256], [-128]))
+    whole = _whole_constant(graph, "weights", brightness_weights())
+    single = _whole_constant(graph, "weight of a pixel", brightness_weights()[:, :1])
+    return _pack(graph, [source], [(logits, [source, whole, -1], False), (evidence, [source, single, -1], True)])
+
+
+def _whole_constant(graph: _Graph, name: str, weights: npt.NDArray[np.float32]) -> int:
+    step = float(np.abs(weights).max()) / 127
+    return graph.add(name, "int8", weights.shape, ([step], [0]), np.rint(weights / step).astype(np.int8))
+
+
+def explained_card(content: bytes, **changes: Any) -> dict[str, Any]:
+    """Return the card of `explained_tflite`."""
+    card = expression_card(content)
+    labels = card["outputs"][0]["labels"]
+    evidence = {"name": "evidence", "shape": [1, SIDE, SIDE, 8], "tensor": "evidence", "labels": labels}
+    return card | {"outputs": [*card["outputs"], evidence]} | changes
+
+
+def _pack(graph: _Graph, inputs: list[int], layers: Sequence[tuple[int, list[int], bool]]) -> bytes:
+    """Write the flatbuffer of a model of fully connected layers: (result, operands, on the last axis alone)."""
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
     code.version = 4
-    operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, operands, [result]
-    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-    operator.builtinOptions = schema.FullyConnectedOptionsT()
     subgraph = schema.SubGraphT()
-    subgraph.tensors, subgraph.inputs, subgraph.outputs = graph.tensors, inputs, [result]
-    subgraph.operators = [operator]
+    subgraph.tensors, subgraph.inputs, subgraph.outputs = graph.tensors, inputs, [result for result, _, _ in layers]
+    subgraph.operators = [_connected(*layer) for layer in layers]
     model = schema.ModelT()
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [subgraph], graph.buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def _connected(result: int, operands: list[int], last_axis_alone: bool) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = 0, operands, [result]
+    operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+    operator.builtinOptions = schema.FullyConnectedOptionsT()
+    operator.builtinOptions.keepNumDims = last_axis_alone
+    return operator
 
 
 def expression_card(content: bytes, **changes: Any) -> dict[str, Any]:

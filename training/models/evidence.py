@@ -12,13 +12,6 @@ from training.models.small_resnet import SmallResNet
 
 EVIDENCE = "evidence"
 """Name of the output in the model card."""
-FIRST_CELL = 0.5
-"""Centre of the upper left cell in pixels of the input, across and down.
-
-Convolutions of odd size with as much padding before as after put cell i over pixel i × stride, whose middle is half a
-pixel on; cells do not tile the picture. Measured with the first published network on 300 PublicTest faces: maps of
-mirrored faces agree best when mirrored about cell 2.8 of 0…5, where this says 2.9 and tiling would say 2.5.
-"""
 
 
 class WithEvidence(nn.Module):

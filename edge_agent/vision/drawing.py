@@ -1,0 +1,211 @@
+"""The drawing of `affect-edge classify --explain`: the photograph with the evidence, and each face beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from edge_agent.domain import Expression
+from edge_agent.errors import PictureError
+from edge_agent.vision.align import Picture
+from edge_agent.vision.evidence import cells_of, corners, over_crop, over_picture, scaled, tint
+from edge_agent.vision.pictures import describe_error, describe_picture, load_picture
+from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
+
+_LARGEST_PHOTOGRAPH = (900, 720)
+_MOST_ENLARGED = 4.0
+_FACE = 240  # side of an enlarged crop
+_CARD = (540, 320)
+_MARGIN = 20
+_LEGEND = 72
+_INK, _FAINT, _PAPER = (32, 33, 36), (100, 104, 110), (255, 255, 255)
+_BAR, _BAR_GROUND = (160, 164, 170), (238, 239, 241)
+
+
+@dataclass(frozen=True, slots=True)
+class _Face:
+    """A face ready to be drawn: its number, and the map of its category over the enlarged crop, −1…1."""
+
+    number: int
+    explanation: Explanation
+    values: npt.NDArray[np.float32]
+
+    @classmethod
+    def of(cls, number: int, explanation: Explanation) -> _Face:
+        cells = cells_of(explanation.parts, explanation.reading.expression.dominant)
+        return cls(number, explanation, scaled(over_crop(cells, _FACE)))
+
+
+def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Image.Image:
+    """Draw the evidence for what is said of each face.
+
+    On the left the photograph in gray, with the map of each face's most probable category over it; beside it each
+    face as the classifier saw it, with its map and its eight probabilities. Each face has its own scale of colours.
+
+    Args:
+        image: uint8, height × width × 3 (BGR) or height × width (gray): the photograph.
+        explanations: its faces, at least one.
+    """
+    faces = [_Face.of(i, explanation) for i, explanation in enumerate(explanations, start=1)]
+    photograph = _photograph(image, faces)
+    down = max(1, round(photograph.height / _CARD[1]))
+    columns = math.ceil(len(faces) / down)
+    height = max(photograph.height, min(down, len(faces)) * _CARD[1])
+    width = photograph.width + columns * (_CARD[0] + _MARGIN)
+    canvas = Image.new("RGB", (width + 2 * _MARGIN, height + _LEGEND + 2 * _MARGIN), _PAPER)
+    canvas.paste(photograph, (_MARGIN, _MARGIN))
+    for place, face in enumerate(faces):
+        column, row = divmod(place, down)
+        left = photograph.width + 2 * _MARGIN + column * (_CARD[0] + _MARGIN)
+        canvas.paste(_card(face), (left, _MARGIN + row * _CARD[1]))
+    canvas.paste(_legend(width), (_MARGIN, height + 2 * _MARGIN))
+    return canvas
+
+
+def headline(reading: Reading) -> str:
+    """Return what is said of a face: its category, or that it is uncertain, and the largest probability."""
+    dominant, sure = reading.expression.dominant.value, percent(reading.expression.confidence)
+    return f"{dominant} {sure}" if reading.emotion is not None else f"uncertain: {dominant} {sure}"
+
+
+def percent(probability: float) -> str:
+    """Return a probability as it stands in the drawing."""
+    return f"{probability:.1%}".replace("%", " %")
+
+
+def explain_picture(path: Path, recognizer: Recognizer) -> tuple[dict[str, Any], Image.Image | None]:
+    """Read one picture: the line that `classify_pictures` gives, and the drawing; no drawing where no face was read.
+
+    Raises:
+        ModelError: the classifier was exported without the evidence of regions.
+    """
+    try:
+        image = load_picture(path)
+    except PictureError as error:
+        return describe_error(path, error), None
+    explanations = recognizer.explain_picture(image)
+    line = describe_picture(path, image, [explanation.reading for explanation in explanations])
+    return line, draw_explanations(image, explanations) if explanations else None
+
+
+def check_place(drawing: Path, picture: Path) -> None:
+    """Make sure, as far as can be told before, that a drawing of a picture can be written.
+
+    Raises:
+        PictureError: the name is not that of a PNG, its folder is missing, it is a folder, or it is the picture itself.
+    """
+    if drawing.suffix.lower() != ".png":
+        raise PictureError(f"{drawing}: a drawing is a PNG; give it a name that ends in .png.")
+    try:
+        if not drawing.parent.is_dir():
+            raise PictureError(f"{drawing}: there is no folder {drawing.parent}; make it first.")
+        if drawing.is_dir():
+            raise PictureError(f"{drawing}: is a folder; name a file in it, such as {drawing / 'evidence.png'}.")
+        if drawing.exists() and picture.exists() and drawing.samefile(picture):
+            raise PictureError(f"{drawing}: is the picture itself and would be overwritten; choose another name.")
+    except OSError as error:
+        raise PictureError(f"{drawing}: cannot be written ({error.strerror}).") from error
+
+
+def save_png(drawing: Image.Image, path: Path) -> None:
+    """Write a drawing whole or not at all.
+
+    Raises:
+        PictureError: it cannot be written there.
+    """
+    content = BytesIO()
+    drawing.save(content, format="PNG")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content.getvalue())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise PictureError(f"{path}: the drawing cannot be written ({error.strerror or error}).") from error
+
+
+def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
+    """Return the photograph in gray at a handy size, with maps, outlines and numbers."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    full = gray.shape[::-1]
+    scale = min(_LARGEST_PHOTOGRAPH[0] / full[0], _LARGEST_PHOTOGRAPH[1] / full[1], _MOST_ENLARGED)
+    width, height = (max(round(side * scale), 1) for side in full)
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    small = np.asarray(cv2.resize(gray, (width, height), interpolation=way), dtype=np.uint8)
+    enlarge = np.array([full[0] / width, full[1] / height, 1.0])
+    values = np.zeros((height, width), dtype=np.float32)
+    for face in faces:
+        one = over_picture(face.values, face.explanation.to_crop * enlarge, width, height)
+        values = np.where(np.abs(one) > np.abs(values), one, values)
+    drawing = Image.fromarray(tint(small, values))
+    pen = ImageDraw.Draw(drawing)
+    for face in faces:
+        _outline(pen, corners(face.explanation.to_crop * enlarge), face.number)
+    return drawing
+
+
+def _outline(pen: ImageDraw.ImageDraw, points: npt.NDArray[np.float64], number: int) -> None:
+    """Draw the edge of what the classifier saw, and the number of the face."""
+    path = [(float(x), float(y)) for x, y in (*points, points[0])]
+    pen.line(path, fill=_INK, width=4, joint="curve")
+    pen.line(path, fill=_PAPER, width=2, joint="curve")
+    x, y = (max(value, 0.0) for value in path[0])
+    font = ImageFont.load_default(18)
+    pen.rectangle((x, y, x + 12 + font.getlength(str(number)), y + 26), fill=_PAPER)
+    pen.text((x + 6, y + 3), str(number), font=font, fill=_INK)
+
+
+def _card(face: _Face) -> Image.Image:
+    """Return one face: number, what is said of it, its crop with the map, its probabilities."""
+    card = Image.new("RGB", _CARD, _PAPER)
+    pen = ImageDraw.Draw(card)
+    reading, crop = face.explanation.reading, face.explanation.crop
+    pen.text((0, 0), f"{face.number}   {headline(reading)}", font=ImageFont.load_default(20), fill=_INK)
+    large = np.asarray(cv2.resize(crop, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    card.paste(Image.fromarray(tint(large, face.values)), (0, 34))
+    _bars(pen, reading.expression, _FACE + 20, 34)
+    cells = cells_of(face.explanation.parts, reading.expression.dominant)
+    strongest = cells.flat[np.abs(cells).argmax()]
+    said = f"strongest region {strongest:+.2f}, all regions {cells.sum():+.2f}"
+    pen.text((0, 34 + _FACE + 6), said, font=ImageFont.load_default(14), fill=_FAINT)
+    return card
+
+
+def _bars(pen: ImageDraw.ImageDraw, expression: Expression, left: int, top: int) -> None:
+    """Draw the eight probabilities, one a line."""
+    font, step = ImageFont.load_default(15), _FACE // len(expression.probabilities)
+    for i, (name, probability) in enumerate(expression.as_dict().items()):
+        y = top + i * step + step // 2
+        ink, bar = (_INK, _INK) if name == expression.dominant.value else (_FAINT, _BAR)
+        pen.text((left, y), name, font=font, fill=ink, anchor="lm")
+        pen.rectangle((left + 92, y - 7, left + 210, y + 7), fill=_BAR_GROUND)
+        if length := round(probability * 118):
+            pen.rectangle((left + 92, y - 7, left + 92 + length, y + 7), fill=bar)
+        pen.text((left + 272, y), percent(probability), font=font, fill=ink, anchor="rm")
+
+
+def _legend(width: int) -> Image.Image:
+    """Return what the colours mean."""
+    legend = Image.new("RGB", (width, _LEGEND), _PAPER)
+    pen, font, small = ImageDraw.Draw(legend), ImageFont.load_default(15), ImageFont.load_default(13)
+    values = np.linspace(-1, 1, 200, dtype=np.float32)[None].repeat(16, axis=0)
+    legend.paste(Image.fromarray(tint(np.full(values.shape, 235, np.uint8), values)), (112, 0))
+    pen.text((104, 8), "speaks against", font=font, fill=_INK, anchor="rm")
+    pen.text((320, 8), "supports the category named above the face", font=font, fill=_INK, anchor="lm")
+    said = (
+        "Colour: what a region adds to the classifier's score (logit) of that category, each face on its own scale.\n"
+        "All regions together make the score. It explains the classifier, not the person."
+    )
+    pen.multiline_text((0, 28), said, font=small, fill=_FAINT, spacing=5)
+    return legend
