@@ -18,7 +18,7 @@ from training.augment import Augmentation, augment
 from training.checkpoint import CHECKPOINT, averaged_weights
 from training.datasets import Lessons
 from training.errors import RecipeError
-from training.expression_recipe import Data, ExpressionRecipe
+from training.expression_recipe import ExpressionRecipe
 from training.recipe import load_recipe
 
 log = logging.getLogger(__name__)
@@ -110,17 +110,17 @@ class Views:
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         said: list[list[Tensor]] = [[], []]
-        for network, data in self._teachers:
+        for network, recipe in self._teachers:
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                answers = network(data.normalise(pictures).contiguous(memory_format=torch.channels_last))
+                answers = network(recipe.as_input(pictures).contiguous(memory_format=torch.channels_last))
             for head, logits in zip(said, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said)
         return first, second
 
 
-def load_run(folder: Path) -> tuple[nn.Module, Data]:
-    """The averaged network of a run, in eval mode, and how its pictures are normalised.
+def load_run(folder: Path) -> tuple[nn.Module, ExpressionRecipe]:
+    """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
     Raises:
         RecipeError: when the folder holds no recipe or checkpoint that belong together.
@@ -131,7 +131,7 @@ def load_run(folder: Path) -> tuple[nn.Module, Data]:
         network.load_state_dict(averaged_weights(folder / CHECKPOINT))
     except RuntimeError as error:
         raise RecipeError(f"{folder}: {CHECKPOINT} belongs to another network than {RECIPE} describes") from error
-    return network.to(memory_format=torch.channels_last).eval(), recipe.data  # type: ignore[call-overload]
+    return network.to(memory_format=torch.channels_last).eval(), recipe  # type: ignore[call-overload]
 
 
 def soften(logarithms: NDArray[np.float16], temperature: float) -> Tensor:

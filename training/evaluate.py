@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,20 +88,17 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out.
-
-    Raises:
-        DataError: when the model takes pictures of another size.
-    """
-    wanted = model.card.input
-    if pictures.shape[1:] != (wanted.height, wanted.width):
-        raise DataError(
-            f"{model.path}: takes pictures of {wanted.width} × {wanted.height} pixels, "
-            f"and the data hold {pictures.shape[2]} × {pictures.shape[1]}"
-        )
+    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out."""
     heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
-    outputs = [model.run(picture) for picture in pictures]
+    outputs = [model.run(picture) for picture in enlarged(pictures, model.card.input.width)]
     return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
+
+
+def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+    """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation; often they have it."""
+    if pictures.shape[1:] == (edge, edge):
+        return pictures
+    return np.stack([cv2.resize(picture, (edge, edge), interpolation=cv2.INTER_LINEAR) for picture in pictures])
 
 
 def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[str, Said]:

@@ -11,7 +11,7 @@ from torch.nn import functional
 from training.augment import augment, flip, mix
 from training.datasets import NO_LABEL, Faces, Lessons, majority, soft_targets
 from training.distillation import Views, soften
-from training.expression_recipe import Data, ExpressionRecipe
+from training.expression_recipe import ExpressionRecipe
 
 _CHUNK = 512
 
@@ -61,7 +61,7 @@ class ExpressionTask:
             # a teachers' version is changed already
             changed = augment(changed, how, generator) if self._views is None else flip(changed, how, generator)
             changed, mixed = mix(changed, [target[chosen] for target in targets], how, generator)
-            yield self._recipe.data.normalise(changed), *mixed
+            yield self._recipe.as_input(changed), *mixed
 
     def _epoch(self, epoch: int) -> tuple[Tensor, list[Tensor]]:
         """Pictures, uint8 N×1×48×48, and targets of an epoch, in the order of the lessons."""
@@ -99,7 +99,7 @@ class ExpressionTask:
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
-        expression, fer2013 = predict(module, self._held_back.pictures, self._recipe.data)
+        expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
         clear = majority(self._held_back.votes)
         clear = clear if (clear != NO_LABEL).any() else soft_targets(self._held_back).argmax(axis=1)
         judged = clear != NO_LABEL
@@ -132,14 +132,14 @@ def class_weights(shares: Tensor, balance: float) -> Tensor:
 
 
 def predict(
-    module: nn.Module, pictures: NDArray[np.uint8], data: Data
+    module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
     first, second = [], []
     module.eval()
     with torch.no_grad():
         for chunk in torch.split(torch.from_numpy(pictures).unsqueeze(1), _CHUNK):
-            expression, fer2013 = module(data.normalise(chunk.float() / 255))
+            expression, fer2013 = module(recipe.as_input(chunk.float() / 255))
             first.append(expression.numpy())
             second.append(fer2013.numpy())
     return np.concatenate(first), np.concatenate(second)

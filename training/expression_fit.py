@@ -23,9 +23,9 @@ from training.datasets import (
 )
 from training.distillation import Views
 from training.errors import DataError
-from training.evaluate import Evaluation, judge, run_model
+from training.evaluate import Evaluation, enlarged, judge, run_model
 from training.expression import ExpressionTask, predict
-from training.expression_recipe import HEADS, Data, ExpressionRecipe
+from training.expression_recipe import HEADS, ExpressionRecipe
 from training.fit import Fitted
 from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.models.evidence import EVIDENCE, WithEvidence
@@ -59,7 +59,7 @@ def plan_expression(request: FitRequest) -> Plan:
 
     def publish(fitted: Fitted) -> Path:
         card = _write(fitted, recipe, request, learn)
-        return finish_card(card, fitted.module, recipe.data, {HELD_BACK: held_back, **_other_splits(faces)})
+        return finish_card(card, fitted.module, recipe, {HELD_BACK: held_back, **_other_splits(faces)})
 
     task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known))
     return Plan(task, recipe.schedule, recipe.seed, publish)
@@ -75,19 +75,20 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
     return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
 
 
-def pixel_input(data: Data) -> PixelInput:
-    """The normalisation of the training as the model card says it."""
-    return PixelInput(48, 48, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation)
+def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
+    """Size and normalisation of the input as the model card says them."""
+    edge, data = recipe.network.edge, recipe.data
+    return PixelInput(edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation)
 
 
-def finish_card(path: Path, module: nn.Module, data: Data, splits: Mapping[str, Faces]) -> Path:
+def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]) -> Path:
     """Add temperature (from the held-back faces) and the figures of each split, int8 through the agent and float."""
     model = load_model(path, kind="expression")
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
         metrics[name] = card_figures(judge(logits[name], faces))
-        expression, fer2013 = predict(module, faces.pictures, data)
+        expression, fer2013 = predict(module, faces.pictures, recipe)
         metrics[f"{name}, float"] = card_figures(judge({"expression": expression, "fer2013": fer2013}, faces))
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
@@ -134,9 +135,9 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
     assert isinstance(network, SmallResNet)  # as recipe.network builds it
     return write_model(
         WithEvidence(network),
-        pixel_input(recipe.data),
+        pixel_input(recipe),
         (*HEADS, EVIDENCE),
-        calibration=learn.pictures[order],
+        calibration=enlarged(learn.pictures[order], recipe.network.edge),
         card=card,
         folder=request.out,
         labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn import functional
 
 from training.augment import Augmentation
 from training.datasets import EXPRESSIONS, FER2013
@@ -21,10 +22,6 @@ class Data(Section):
     mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = 0.255
 
-    def normalise(self, pictures: Tensor) -> Tensor:
-        """0…1 → what the network sees; the model card says the same as ``scale`` and ``offset``."""
-        return (pictures - self.mean) / self.deviation
-
 
 class Network(Section):
     """The shape of :class:`training.models.small_resnet.SmallResNet`."""
@@ -34,6 +31,7 @@ class Network(Section):
     blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)]
     strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
     dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
+    edge: Annotated[Literal[48, 56, 64], Field(description="of the input, pixels; smaller pictures are enlarged")] = 48
 
     @model_validator(mode="after")
     def _a_width_more_than_stages(self) -> "Network":
@@ -81,3 +79,9 @@ class ExpressionRecipe(Recipe):
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
     distillation: Distillation | None = None
+
+    def as_input(self, pictures: Tensor) -> Tensor:
+        """N × 1 × H × W, 0…1 → what the network sees; the card says the same as size, ``scale`` and ``offset``."""
+        if pictures.shape[-1] != self.network.edge:
+            pictures = functional.interpolate(pictures, size=(self.network.edge,) * 2, mode="bilinear")
+        return (pictures - self.data.mean) / self.data.deviation

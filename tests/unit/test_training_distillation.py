@@ -50,9 +50,9 @@ def views(learn: Lessons, teachers: list[Path], folder: Path, count: int = 2) ->
 def test_the_teachers_answer_for_the_changed_pictures_themselves(learn: Lessons, teacher: Path, tmp_path: Path) -> None:
     view = views(learn, [teacher], tmp_path / "cache").view(0)
 
-    network, data = load_run(teacher)
+    network, recipe = load_run(teacher)
     with torch.no_grad():
-        expression, fer2013 = network(data.normalise(torch.from_numpy(view.pictures).unsqueeze(1).float() / 255))
+        expression, fer2013 = network(recipe.as_input(torch.from_numpy(view.pictures).unsqueeze(1).float() / 255))
     assert not np.array_equal(view.pictures, learn.pictures)
     assert np.exp(view.expression.astype(float)) == pytest.approx(expression.softmax(1).numpy(), abs=0.02)
     assert np.exp(view.fer2013.astype(float)) == pytest.approx(fer2013.softmax(1).numpy(), abs=0.02)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tests.support.tiny_faces import faces
 from training.datasets import EXPRESSIONS, FER2013, lessons
 from training.errors import RecipeError
+from training.evaluate import enlarged
 from training.expression import ExpressionTask, class_weights, predict
 from training.expression_recipe import ExpressionRecipe, Loss
 from training.models.cost import multiply_adds, parameters
@@ -142,12 +143,24 @@ def test_validation_counts_each_head_right_where_it_is() -> None:
     assert figures["cross_entropy"] > 5
 
 
+def test_a_larger_input_is_made_of_the_same_pictures_enlarged() -> None:
+    larger = recipe().model_copy(update={"network": recipe().network.model_copy(update={"edge": 64})})
+    pictures = torch.linspace(0, 1, 48).expand(2, 1, 48, 48)
+
+    seen = larger.as_input(pictures)
+
+    assert seen.shape == (2, 1, 64, 64)
+    assert torch.allclose(seen.mean(), recipe().as_input(pictures).mean(), atol=1e-3)
+    assert enlarged(np.zeros((2, 48, 48), dtype=np.uint8), 64).shape == (2, 64, 64)
+    assert predict(larger.network.build(), faces(3).pictures, larger)[0].shape == (3, 8)
+
+
 def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
     learnt = task()
     pictures = faces(5).pictures
 
-    together = predict(learnt.module, pictures, recipe().data)
-    alone = [predict(learnt.module, pictures[i : i + 1], recipe().data) for i in range(5)]
+    together = predict(learnt.module, pictures, recipe())
+    alone = [predict(learnt.module, pictures[i : i + 1], recipe()) for i in range(5)]
 
     assert np.allclose(together[0], np.concatenate([one[0] for one in alone]), atol=1e-5)
     assert np.allclose(together[1], np.concatenate([one[1] for one in alone]), atol=1e-5)
