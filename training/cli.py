@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from edge_agent.errors import AffectEdgeError
+from training.cli_chain import chain
 from training.cli_measure import compare, evaluate, report
 from training.errors import RecipeError
 from training.kinds import FitRequest
@@ -111,7 +112,7 @@ def quantize(recipe: Path, out: Path | None, limit: str | None, data: Path, vote
     click.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is not None, resume=True)))
 
 
-for _command in (evaluate, compare, report):
+for _command in (evaluate, compare, report, chain):
     app.add_command(_command)
 
 

@@ -91,3 +91,9 @@ def test_copies_of_judged_pictures_are_left_out_of_the_training(tmp_path: Path) 
 def test_a_teacher_without_its_weights_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"yunet\.onnx: does not exist"):
         Teacher(tmp_path / "yunet.onnx")
+
+
+def test_weights_that_are_no_onnx_file_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "yunet.onnx").write_text("no network")
+    with pytest.raises(DataError, match=r"yunet\.onnx: is not YuNet's ONNX file"):
+        Teacher(tmp_path / "yunet.onnx")

@@ -58,7 +58,10 @@ class Teacher:
     def __init__(self, weights: Path, listen: float = LISTEN) -> None:
         if not weights.is_file():
             raise DataError(f"{weights}: does not exist; give the ONNX file of YuNet with --detector")
-        self._detector = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), listen)
+        try:
+            self._detector = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), listen)
+        except cv2.error as error:
+            raise DataError(f"{weights}: is not YuNet's ONNX file, or is damaged; fetch it again") from error
 
     def ask(self, image: Picture, scale: float) -> Answers:
         """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score), in pixels of ``image``."""
