@@ -1,6 +1,5 @@
 """Two models side by side on the same pictures, with the test whether they differ in more than luck."""
 
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from edge_agent.vision.model import TFLiteModel, load_model
 from training.calibration import calibration, probabilities
 from training.datasets import Faces
 from training.evaluate import PROTOCOLS, judge, protocols, run_model
-
-TURNS = 300
-_WARM_UP = 30
+from training.timing import median_milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
     """
     models = [load_model(path.with_suffix(".json"), kind="expression") for path in (first, second)]
     logits = [run_model(model, faces.pictures) for model in models]
-    durations = _in_turns(models, faces.pictures)
+    durations = median_milliseconds(models, faces.pictures)
     sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]
     said = [protocols(each, faces) for each in logits]
     tests = {
@@ -162,16 +159,3 @@ def _side(model: TFLiteModel, logits: dict[str, NDArray[np.float32]], millisecon
             for name, one in protocols(logits, faces).items()
         },
     )
-
-
-def _in_turns(models: list[TFLiteModel], pictures: NDArray[np.uint8]) -> list[float]:
-    """Median milliseconds of each model, one inference each in turn, so that a busy machine slows both alike."""
-    durations: list[list[float]] = [[] for _ in models]
-    for turn in range(-_WARM_UP, TURNS):
-        picture = pictures[turn % len(pictures)]
-        for model, kept in zip(models, durations, strict=True):
-            start = time.perf_counter()
-            model.run(picture)
-            if turn >= 0:
-                kept.append(time.perf_counter() - start)
-    return [1000 * float(np.median(kept)) for kept in durations]

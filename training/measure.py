@@ -1,7 +1,6 @@
 """Everything that is measured of one model file on one split of labelled faces."""
 
 import platform
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -22,9 +21,8 @@ from training.calibration import (
 from training.datasets import Faces
 from training.evaluate import Evaluation, Said, judge, protocols, run_model
 from training.robustness import Group, Row, robustness, worst
+from training.timing import RUNS, median_milliseconds
 
-SPEED_RUNS = 300
-_WARM_UP = 30
 WORST_OF: dict[str, tuple[Group, ...]] = {"worst": ("main",), "worst_with_harsh": ("main", "harsh")}
 
 
@@ -113,6 +111,7 @@ class Measured:
         """Plain values for ``json``: what :meth:`Evaluation.as_json` holds, and everything else beside it."""
         found: dict[str, object] = {
             **self.evaluation.as_json(),
+            "calibration_error": next(iter(self.calibration.values())).error,
             "temperature": self.card.temperature,
             "uncertain_below": self.card.uncertain_below,
             "calibration": {name: asdict(one) for name, one in self.calibration.items()},
@@ -177,16 +176,9 @@ def measure(
     )
 
 
-def speed_of(model: TFLiteModel, pictures: NDArray[np.uint8], runs: int = SPEED_RUNS) -> Speed:
-    """Median duration of ``runs`` inferences on ``pictures`` (uint8, N × H × W), after a warm-up."""
-    durations = []
-    for run in range(-_WARM_UP, runs):
-        picture = pictures[run % len(pictures)]
-        start = time.perf_counter()
-        model.run(picture)
-        if run >= 0:
-            durations.append(time.perf_counter() - start)
-    return Speed(round(1000 * float(np.median(durations)), 3), runs, platform.machine())
+def speed_of(model: TFLiteModel, pictures: NDArray[np.uint8]) -> Speed:
+    """Duration of one inference on ``pictures`` (uint8, N × H × W) on this machine."""
+    return Speed(round(median_milliseconds([model], pictures)[0], 3), RUNS, platform.machine())
 
 
 def int8_loss(measured: Measured) -> dict[str, float] | None:

@@ -41,9 +41,9 @@ def figures_text(protocol: str, figures: Figures) -> str:
         f"{name:<10} {one.precision:>9.3f} {one.recall:>7.3f} {one.f1:>7.3f} {one.n:>6}"
         for name, one in figures.per_class.items()
     ]
-    lines.append(f"{'is / said':<10} " + " ".join(f"{name[:6]:>6}" for name in figures.labels))
+    lines.append(f"{'is / said':<10}" + "".join(f" {name:>9}" for name in figures.labels))
     for name, row in zip(figures.labels, figures.confusion_matrix, strict=True):
-        lines.append(f"{name:<10} " + " ".join(f"{count:>6}" for count in row))
+        lines.append(f"{name:<10}" + "".join(f" {count:>9}" for count in row))
     return "\n".join(lines)
 
 

@@ -1,0 +1,120 @@
+"""Whether a model is as sure as it is right, and what it gains by not answering."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from training.calibration import (
+    BINS,
+    LEAST_COVERAGE,
+    WANTED_ACCURACY,
+    Answered,
+    answered,
+    calibration,
+    choose_threshold,
+    in_half_a,
+    probabilities,
+    risk_coverage,
+)
+from training.datasets import Faces, split_held_back
+from training.errors import DataError
+
+
+def shares_of(confidences: list[float]) -> NDArray[np.float64]:
+    """Two categories; the first has the given probability."""
+    return np.array([[value, 1 - value] for value in confidences])
+
+
+def truth(*right: bool) -> NDArray[np.int64]:
+    """Index 0, which the first category is, where the answer is right."""
+    return np.array([0 if one else 1 for one in right], dtype=np.int64)
+
+
+def test_the_error_is_the_one_computed_by_hand() -> None:
+    # bins of a fifteenth: 0.9 and 0.92 in (13/15, 14/15], 0.7 in (10/15, 11/15]
+    found = calibration(shares_of([0.9, 0.92, 0.7]), truth(True, False, True))
+
+    assert found.n == 3
+    assert found.error == pytest.approx(2 / 3 * abs(0.5 - 0.91) + 1 / 3 * abs(1 - 0.7))
+    assert len(found.bins) == BINS
+    assert (found.bins[13].n, found.bins[13].accuracy) == (2, 0.5)
+    assert found.bins[13].confidence == pytest.approx(0.91)
+
+
+def test_a_bin_holds_its_upper_edge_and_not_its_lower() -> None:
+    found = calibration(shares_of([1.0, 0.6, 0.6001]), truth(True, True, True))
+
+    assert [one.n for one in found.bins if one.n] == [1, 1, 1]
+    assert (found.bins[8].n, found.bins[9].n, found.bins[14].n) == (1, 1, 1)
+
+
+def test_a_model_that_is_right_as_often_as_it_says_has_hardly_any_error() -> None:
+    random = np.random.default_rng(3)
+    confidence = random.uniform(0.5, 1, 200_000)
+    right = random.uniform(size=confidence.size) < confidence
+
+    found = calibration(np.stack([confidence, 1 - confidence], 1), np.where(right, 0, 1))
+
+    assert found.error < 0.005
+
+
+def test_probabilities_are_the_softmax_at_the_temperature() -> None:
+    found = probabilities(np.array([[0.0, 2.0]], dtype=np.float32), 2.0)
+
+    assert found[0, 1] == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+@pytest.mark.parametrize("judge", [calibration, risk_coverage])
+def test_without_faces_there_is_an_error_and_no_number(judge: object) -> None:
+    assert callable(judge)
+    with pytest.raises(DataError, match="no face has a label"):
+        judge(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
+
+
+def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_those_of_the_held_back_cut() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (200, 48, 48), dtype=np.uint8)
+    first = in_half_a(pictures)
+    faces = Faces(pictures, np.arange(200), np.zeros((200, 10), np.uint8), np.zeros(200, np.int8))
+
+    assert 70 < first.sum() < 130
+    assert np.array_equal(first, in_half_a(pictures.copy()))
+    assert np.array_equal(split_held_back(faces, 0.5)[1].fer2013, np.flatnonzero(first))
+
+
+def test_faces_below_the_threshold_get_no_answer_and_do_not_count_as_wrong() -> None:
+    found = answered(shares_of([0.9, 0.8, 0.55, 0.55]), truth(True, True, False, False), 0.6)
+
+    assert found == Answered(0.6, 0.5, 1.0)
+
+
+def test_a_threshold_that_nobody_reaches_answers_nothing_and_is_never_wrong() -> None:
+    assert answered(shares_of([0.6]), truth(False), 0.99) == Answered(0.99, 0.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=40))
+def test_the_higher_the_threshold_the_fewer_faces_are_answered(faces: list[tuple[float, bool]]) -> None:
+    curve = risk_coverage(shares_of([one for one, _ in faces]), truth(*(right for _, right in faces)))
+
+    assert [point.threshold for point in curve] == [i / 100 for i in range(100)]
+    assert curve[0].coverage == 1
+    assert all(before.coverage >= after.coverage for before, after in itertools.pairwise(curve))
+
+
+def test_the_threshold_is_the_lowest_that_makes_answers_right_often_enough() -> None:
+    curve = [Answered(0.0, 1.0, 0.92), Answered(0.3, 0.97, WANTED_ACCURACY), Answered(0.4, 0.95, 0.97)]
+
+    assert choose_threshold(curve) == 0.3
+
+
+def test_a_model_that_is_right_often_enough_answers_every_face() -> None:
+    assert choose_threshold([Answered(0.0, 1.0, 0.99), Answered(0.1, 0.99, 0.99)]) == 0.0
+
+
+def test_answers_are_not_withheld_from_more_faces_than_the_rule_allows() -> None:
+    curve = [Answered(0.0, 1.0, 0.8), Answered(0.5, LEAST_COVERAGE, 0.85), Answered(0.9, 0.5, 0.99)]
+
+    assert choose_threshold(curve) == 0.5
