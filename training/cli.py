@@ -9,6 +9,7 @@ import click
 from edge_agent.errors import AffectEdgeError
 from training.cli_chain import chain
 from training.cli_measure import compare, evaluate, report
+from training.cli_pictures import crop_faces, explain
 from training.errors import RecipeError
 from training.kinds import FitRequest
 from training.options import Command, data_options, require
@@ -112,7 +113,7 @@ def quantize(recipe: Path, out: Path | None, limit: str | None, data: Path, vote
     click.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is not None, resume=True)))
 
 
-for _command in (evaluate, compare, report, chain):
+for _command in (evaluate, compare, report, chain, explain, crop_faces):
     app.add_command(_command)
 
 

@@ -162,7 +162,7 @@ def load_folder(folder: Path, usage: str = "Training") -> Faces:
 
     pictures, fer2013, votes = [], [], []
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        category = _category(subfolder)
+        category = folder_category(subfolder)
         for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in _PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
@@ -179,6 +179,20 @@ def load_folder(folder: Path, usage: str = "Training") -> Faces:
         votes=np.array(votes, dtype=np.uint8),
         usage=np.full(len(pictures), USAGES.index(usage), dtype=np.int8),
     )
+
+
+def folder_category(subfolder: Path) -> str:
+    """The category that a subfolder of pictures is named for, in the words of FER+ or of FER2013.
+
+    Raises:
+        DataError: when there is none of that name.
+    """
+    name = subfolder.name.lower()
+    if name in FER2013:
+        return FER2013_AS_EXPRESSION[FER2013.index(name)]
+    if name not in EXPRESSIONS:
+        raise DataError(f"{subfolder}: no category has this name; use {', '.join(EXPRESSIONS)}")
+    return name
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -349,12 +363,3 @@ def _count(path: Path, row: int, column: str, text: str) -> int:
     if not text.strip().isdecimal() or int(text) > 255:
         raise DataError(f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes")
     return int(text)
-
-
-def _category(subfolder: Path) -> str:
-    name = subfolder.name.lower()
-    if name in FER2013:
-        return FER2013_AS_EXPRESSION[FER2013.index(name)]
-    if name not in EXPRESSIONS:
-        raise DataError(f"{subfolder}: no category has this name; use {', '.join(EXPRESSIONS)}")
-    return name

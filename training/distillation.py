@@ -12,13 +12,14 @@ import click
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.augment import Augmentation, augment
 from training.checkpoint import CHECKPOINT, averaged_weights
 from training.datasets import Lessons
 from training.errors import RecipeError
 from training.expression_recipe import ExpressionRecipe
+from training.models.small_resnet import SmallResNet
 from training.recipe import load_recipe
 
 log = logging.getLogger(__name__)
@@ -119,18 +120,23 @@ class Views:
         return first, second
 
 
-def load_run(folder: Path) -> tuple[nn.Module, ExpressionRecipe]:
+def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
     """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
+    Args:
+        folder: of the run.
+        recipe_file: for a folder that keeps no copy of its recipe.
+
     Raises:
-        RecipeError: when the folder holds no recipe or checkpoint that belong together.
+        RecipeError: when there is no recipe or checkpoint, or they do not belong together.
     """
-    recipe = load_recipe(folder / RECIPE, ExpressionRecipe)
+    file = folder / RECIPE if recipe_file is None else recipe_file
+    recipe = load_recipe(file, ExpressionRecipe)
     network = recipe.network.build()
     try:
         network.load_state_dict(averaged_weights(folder / CHECKPOINT))
     except RuntimeError as error:
-        raise RecipeError(f"{folder}: {CHECKPOINT} belongs to another network than {RECIPE} describes") from error
+        raise RecipeError(f"{folder}: {CHECKPOINT} belongs to another network than {file.name} describes") from error
     return network.to(memory_format=torch.channels_last).eval(), recipe  # type: ignore[call-overload]
 
 
