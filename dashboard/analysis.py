@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Comparison, compare_family
 from dashboard.statistics import Summary, summarize
-from edge_agent.domain import Emotion, Session, VitalFlag, VitalKind
+from edge_agent.domain import UNUSABLE, Emotion, Session, VitalKind
 from edge_agent.errors import StatisticsError
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts, StateReading
@@ -22,7 +22,6 @@ PAIRS = (
     (Emotion.ANGER, Emotion.HAPPINESS),
 )
 VITALS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-DOUBTFUL = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +166,8 @@ def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions:
     """Test the readings of the given sessions."""
     found, matching = _read(reader, query, [session.id for session in sessions])
     in_states = [reading for reading in found if state_of(reading.state) is not None]
-    doubtful = sum(bool(reading.flags & DOUBTFUL) for reading in in_states)
-    used = [r for r in in_states if not r.flags & DOUBTFUL] if query.leave_out_flagged else in_states
+    doubtful = sum(bool(reading.flags & UNUSABLE) for reading in in_states)
+    used = [r for r in in_states if not r.flags & UNUSABLE] if query.leave_out_flagged else in_states
     means = state_means(used)
     return Analysis(
         query=query,

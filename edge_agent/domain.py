@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -233,6 +233,13 @@ _PLAUSIBLE = {
 }
 
 
+class SensorKind(StrEnum):
+    """What a Bluetooth sensor measures, by the service that it offers."""
+
+    HEART_RATE = "heart_rate"
+    BLOOD_PRESSURE = "blood_pressure"
+
+
 class VitalFlag(StrEnum):
     """What is special about a reading."""
 
@@ -242,6 +249,17 @@ class VitalFlag(StrEnum):
     ESTIMATED = "estimated"
     SIMULATED = "simulated"
     IMPORTED = "imported"
+    BODY_MOVEMENT = "body_movement"
+    CUFF_LOOSE = "cuff_loose"
+    IRREGULAR_PULSE = "irregular_pulse"
+    PULSE_HIGH = "pulse_high"
+    PULSE_LOW = "pulse_low"
+    IMPROPER_POSITION = "improper_position"
+    CLOCK_DIFFERS = "clock_differs"
+
+
+# A reading flagged so is kept, and counts in no mean: what it says, or when it was so, is in doubt.
+UNUSABLE = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +272,8 @@ class VitalReading:
         value: in the unit of the kind.
         source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
         flags: what is special about it.
+        device_time: the time that the device itself stamped, as it stamped it (``2026-11-20T08:15:00``, its own local
+            time, parts that it does not know 0); ``None`` when it stamped none.
     """
 
     at: Instant
@@ -261,13 +281,14 @@ class VitalReading:
     value: float
     source: str
     flags: frozenset[VitalFlag] = field(default_factory=frozenset)
+    device_time: str | None = None
 
     def checked(self) -> VitalReading:
         """Return this reading, flagged ``out_of_range`` when its value is implausible."""
         low, high = self.kind.plausible
         if low <= self.value <= high:
             return self
-        return VitalReading(self.at, self.kind, self.value, self.source, self.flags | {VitalFlag.OUT_OF_RANGE})
+        return replace(self, flags=self.flags | {VitalFlag.OUT_OF_RANGE})
 
 
 @dataclass(frozen=True, slots=True)

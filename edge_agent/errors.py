@@ -44,6 +44,51 @@ class CameraError(AffectEdgeError):
         self.cure = cure
 
 
+class VitalsReason(StrEnum):
+    """Why a sensor gives no readings."""
+
+    BLEAK_MISSING = "bleak_missing"
+    BLUEZ_MISSING = "bluez_missing"
+    ADAPTER_MISSING = "adapter_missing"
+    ADAPTER_OFF = "adapter_off"
+    NO_PERMISSION = "no_permission"
+    NOT_FOUND = "not_found"
+    NOT_PAIRED = "not_paired"
+    UNSUPPORTED = "unsupported"
+    CONNECTION_FAILED = "connection_failed"
+
+
+class VitalsError(AffectEdgeError):
+    """A sensor, or Bluetooth itself, cannot be used.
+
+    Attributes:
+        reason: the kind of failure, for programs.
+        cure: what a person can do, one sentence.
+    """
+
+    def __init__(self, reason: VitalsReason, problem: str, cure: str) -> None:
+        super().__init__(f"{problem} {cure}")
+        self.reason = reason
+        self.problem = problem
+        self.cure = cure
+
+
+class GattError(AffectEdgeError):
+    """A Bluetooth characteristic holds what its specification does not allow; nothing of it is used.
+
+    Attributes:
+        characteristic: its name and number.
+        payload: all of its bytes.
+        problem: what is wrong, without the bytes: these are somebody's health, and the problem goes into the log.
+    """
+
+    def __init__(self, characteristic: str, payload: bytes, problem: str) -> None:
+        super().__init__(f"{characteristic} [{payload.hex(' ')}]: {problem}. Look for newer firmware of the sensor.")
+        self.characteristic = characteristic
+        self.payload = payload
+        self.problem = problem
+
+
 class ModelError(AffectEdgeError):
     """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is missing."""
 

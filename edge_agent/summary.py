@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import EMOTIONS, Expression, Recognition, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import EMOTIONS, UNUSABLE, Expression, Recognition, VitalFlag, VitalKind, VitalReading
 
 UNCERTAIN = "uncertain"
 NO_FACE = "no_face"
 LABELS: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
-_UNFIT = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST})
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ def _share(value: float) -> float:
 
 def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, Any] | None:
     """Condense the readings of one kind; ``None`` when none of them is fit for a mean."""
-    fit = [r for r in readings if not r.flags & _UNFIT]
+    fit = [r for r in readings if not r.flags & UNUSABLE]
     if not fit:
         return None
     values = [r.value for r in fit]

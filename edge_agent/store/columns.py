@@ -83,6 +83,7 @@ VITAL = (
     Column("unit", "string", "UCUM unit, fixed by the kind", allowed=tuple(sorted({kind.unit for kind in VitalKind}))),
     Column("source", "string", "Who said it: a device, a file, or simulated"),
     Column("flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
+    Column("device_time", "string", "Time that the device stamped, by its own clock; empty when it stamped none"),
     _SIMULATED,
 )
 EPISODE = (

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from edge_agent import clock
 from edge_agent.errors import StoreError
-from edge_agent.store.tables import TABLES
+from edge_agent.store.tables import DEVICE_TIME, TABLES
 from edge_agent.store.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,14 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration("first version", (*TABLES, *VIEWS)),)
+# The newest step that touches the views makes all of them anew; the older ones leave them to it.
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("first version", TABLES),
+    Migration(
+        "the time that a device stamps",
+        (*DEVICE_TIME, *(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *VIEWS.values()),
+    ),
+)
 
 
 def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:

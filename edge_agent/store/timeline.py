@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Expression, ExpressionRow, Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import EMOTIONS, UNUSABLE, Expression, ExpressionRow, Gap, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
 
 CLOCK_JUMP_MS = 2_000
-UNUSABLE = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST})  # flagged so, a reading counts in no mean
 
 _ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
 _EXPRESSION = (
@@ -111,7 +110,8 @@ def write_vitals(
     duplicates = 0
     for reading, boot in readings:
         cursor = connection.execute(
-            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -120,6 +120,7 @@ def write_vitals(
                 " ".join(sorted(reading.flags)),
                 None if boot is None else reading.at.boot_ms,
                 boot,
+                reading.device_time,
             ),
         )
         if cursor.rowcount == 1:

@@ -8,10 +8,9 @@ import math
 import sqlite3
 from dataclasses import dataclass
 
-from edge_agent.domain import EMOTIONS, VitalKind
+from edge_agent.domain import EMOTIONS, UNUSABLE, VitalKind
 from edge_agent.store.results import Trend, VitalTrend
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
-from edge_agent.store.timeline import UNUSABLE
 
 _DAY_MS = 24 * HOUR_MS
 _ROUND_MS = (

@@ -89,15 +89,16 @@ _SESSION_VITAL_VIEW = f"""
 _VITAL_VIEW = f"""
     SELECT {iso("vital.at")} AS at, vital.at AS at_ms, vital.session, participant.code AS participant,
         {_condition_at("vital.session", "vital.at")} AS condition,
-        vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags, {_IS_SIMULATED} AS simulated
+        vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags, vital.device_time,
+        {_IS_SIMULATED} AS simulated
     FROM (SELECT *, {_session_at("vital.at")} AS session FROM vital) AS vital
     LEFT JOIN session ON session.id = vital.session
     LEFT JOIN participant ON participant.id = session.participant"""
 
-VIEWS = (
-    f"CREATE VIEW expression_view AS {_EXPRESSION_VIEW}",
-    f"CREATE VIEW vital_view AS {_VITAL_VIEW}",
-    f"CREATE VIEW episode AS {EPISODES.format(and_where='')}",
-    f"CREATE VIEW condition AS {_CONDITION_VIEW}",
-    f"CREATE VIEW session_vital AS {_SESSION_VITAL_VIEW}",
-)
+VIEWS = {
+    "expression_view": f"CREATE VIEW expression_view AS {_EXPRESSION_VIEW}",
+    "vital_view": f"CREATE VIEW vital_view AS {_VITAL_VIEW}",
+    "episode": f"CREATE VIEW episode AS {EPISODES.format(and_where='')}",
+    "condition": f"CREATE VIEW condition AS {_CONDITION_VIEW}",
+    "session_vital": f"CREATE VIEW session_vital AS {_SESSION_VITAL_VIEW}",
+}

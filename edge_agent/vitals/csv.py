@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -12,17 +13,17 @@ from pathlib import Path
 from edge_agent.clock import Instant
 from edge_agent.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.errors import DataFileError
+from edge_agent.vitals.base import MMHG_IN_KPA
 
 REQUIRED = ("at", "kind", "value")
-OPTIONAL = ("unit", "source", "flags")
+OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
 DERIVED = ("at_ms", "session", "participant", "condition", "simulated")
 PROBLEMS_SHOWN = 10
 
 _EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100
 _SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
-_MMHG_IN_KPA = 7.500_617
-_PRESSURE_UNITS = {"mm[hg]": 1.0, "mmhg": 1.0, "kpa": _MMHG_IN_KPA}
+_PRESSURE_UNITS = {"mm[hg]": 1.0, "mmhg": 1.0, "kpa": MMHG_IN_KPA}
 _UNITS: Mapping[VitalKind, Mapping[str, float]] = {
     VitalKind.HEART_RATE: {"/min": 1.0, "1/min": 1.0, "bpm": 1.0},
     VitalKind.SYSTOLIC: _PRESSURE_UNITS,
@@ -42,8 +43,9 @@ class _BadValueError(Exception):
 def read_readings(path: Path, zone: tzinfo | None = None) -> list[VitalReading]:
     """Return the readings of a CSV file, each flagged ``imported``.
 
-    Columns ``at`` (ISO 8601, or epoch seconds or milliseconds), ``kind`` and ``value``; optional ``unit``, ``source``
-    and ``flags``. Separated by comma, semicolon (decimal comma allowed then) or tab; UTF-8, with or without a mark.
+    Columns ``at`` (ISO 8601, or epoch seconds or milliseconds), ``kind`` and ``value``; optional ``unit``, ``source``,
+    ``flags`` and ``device_time``. Separated by comma, semicolon (decimal comma allowed then) or tab; UTF-8, with or
+    without a mark.
 
     Args:
         path: the file.
@@ -141,7 +143,8 @@ def _reading(row: Mapping[str, str], decimal_comma: bool, file: str, zone: tzinf
     value = _number(row["value"], decimal_comma, _factor(kind, row.get("unit", "")))
     source = row.get("source") or f"csv:{file}"
     flags = _flags(row.get("flags", "")) | {VitalFlag.IMPORTED}
-    return VitalReading(Instant(boot_ms=0, wall_ms=at_ms), kind, value, source, flags).checked()
+    stamped = _device_time(row.get("device_time", ""))
+    return VitalReading(Instant(boot_ms=0, wall_ms=at_ms), kind, value, source, flags, stamped).checked()
 
 
 def _time_ms(text: str, zone: tzinfo | None) -> int:
@@ -194,6 +197,13 @@ def _factor(kind: VitalKind, unit: str) -> float:
             "unit", unit, f"is no unit of {kind}. Allowed: {', '.join(_UNITS[kind])}, or empty for {kind.unit}."
         )
     return factor
+
+
+def _device_time(text: str) -> str | None:
+    """Return the time that a device stamped, as it stands: its own clock may have been wrong."""
+    if text and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", text, re.ASCII):
+        raise _BadValueError("device_time", text, "is not a time such as 2026-11-20T08:15:00, without a zone.")
+    return text or None
 
 
 def _flags(text: str) -> frozenset[VitalFlag]:

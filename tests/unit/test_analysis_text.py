@@ -169,8 +169,8 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
     kept, left_out = warnings_of(analysed(path)), warnings_of(analysed(path, leave_out_flagged=True))
-    assert "1 reading out of range or without sensor contact counted in the means." in " ".join(kept)
-    assert "1 reading out of range or without sensor contact left out of the means, as asked." in left_out
+    assert "1 reading out of range, without sensor contact or of doubtful time counted in the means." in " ".join(kept)
+    assert "1 reading out of range, without sensor contact or of doubtful time left out of the means, as asked." in left_out
 
 
 def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:

@@ -15,9 +15,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from edge_agent.clock import Instant
+from edge_agent.domain import VitalKind, VitalReading
 from edge_agent.errors import StoreError
+from edge_agent.store.imports import import_readings
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
+from edge_agent.store.tables import TABLES
+from edge_agent.store.views import VIEWS
 from tests.support.timeline import database, query, row
 
 NEXT = (*MIGRATIONS, Migration("test column", ("ALTER TABLE gap ADD COLUMN note TEXT",)))
@@ -68,7 +73,9 @@ def open_folder() -> Iterator[Path]:
 def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "affect-edge.db"
     migrate(path)
-    assert query(path, "SELECT version, name FROM migration") == [(1, "first version")]
+    assert query(path, "SELECT version, name FROM migration") == [
+        (number, step.name) for number, step in enumerate(MIGRATIONS, start=1)
+    ]
     assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
     assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0, "others may not read it"
@@ -104,12 +111,36 @@ def test_an_upgrade_keeps_the_rows_and_copies_the_old_file_aside(tmp_path: Path)
     with closing(sqlite3.connect(path)) as upgraded:
         assert upgraded.execute("SELECT count(*) FROM expression").fetchone() == (2,)
         assert upgraded.execute("SELECT note FROM gap").fetchall() == []
-        assert upgraded.execute("SELECT max(version) FROM migration").fetchone() == (2,)
-    copy = tmp_path / "affect-edge.db.before-v2"
+        assert upgraded.execute("SELECT max(version) FROM migration").fetchone() == (len(NEXT),)
+    copy = tmp_path / f"affect-edge.db.before-v{len(NEXT)}"
     with closing(sqlite3.connect(copy)) as old:
-        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert old.execute("SELECT count(*) FROM expression").fetchone() == (2,)
     assert stat.S_IMODE(copy.stat().st_mode) & 0o007 == 0
+
+
+def test_a_database_of_the_first_version_gets_a_place_for_the_time_that_a_device_stamps(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    old = (Migration("first version", (*TABLES, "CREATE VIEW vital_view AS SELECT at AS at_ms, flags FROM vital")),)
+    migrate(path, old)
+    with closing(sqlite3.connect(path)) as first:
+        first.execute("INSERT INTO vital (at, kind, source, value) VALUES (1, 'heart_rate', 'ble:old', 70.0)")
+        first.commit()
+    migrate(path)
+    assert query(path, "SELECT at_ms, value, source, device_time FROM vital_view") == [(1, 70.0, "ble:old", None)]
+    assert {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")} == set(VIEWS)
+
+
+def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    at = Instant(boot_ms=0, wall_ms=1_790_000_000_000)
+    stamped = VitalReading(at, VitalKind.SYSTOLIC, 120.0, "ble:cuff", device_time="2026-09-21T16:13:00")
+    plain = VitalReading(at, VitalKind.DIASTOLIC, 80.0, "ble:cuff")
+    import_readings(path, [stamped, plain])
+    assert query(path, "SELECT kind, device_time FROM vital ORDER BY kind") == [
+        ("diastolic", None),
+        ("systolic", "2026-09-21T16:13:00"),
+    ]
 
 
 def test_an_upgrade_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
@@ -117,7 +148,7 @@ def test_an_upgrade_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     broken = Migration("broken", ("ALTER TABLE gap ADD COLUMN note TEXT", "INSERT INTO nowhere VALUES (1)"))
     with pytest.raises(StoreError, match="nowhere"):
         migrate(path, (*MIGRATIONS, broken))
-    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert "note" not in [name for (name,) in query(path, "SELECT name FROM pragma_table_info('gap')")]
 
 
@@ -126,7 +157,8 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     migrate(path, NEXT)
     before = path.read_bytes()
     for call in (lambda: migrate(path), lambda: connect(path, readonly=False), lambda: Reader(path).counts()):
-        with pytest.raises(StoreError, match=r"newer Affect Edge \(schema 2, this program knows 1\).*update"):
+        known = rf"newer Affect Edge \(schema {len(NEXT)}, this program knows {len(MIGRATIONS)}\).*update"
+        with pytest.raises(StoreError, match=known):
             call()
     assert path.read_bytes() == before
 

@@ -66,6 +66,15 @@ def test_times_without_a_zone_are_read_in_the_zone_that_is_named(tmp_path: Path)
         read_readings(path)
 
 
+def test_the_time_that_a_device_stamped_is_kept_as_it_stands(tmp_path: Path) -> None:
+    header = "at,kind,value,device_time\n"
+    rows = "1790000400,systolic,120,2026-09-21T16:20:00\n1790000401,systolic,121,\n"
+    readings = read_readings(written(tmp_path, header + rows))
+    assert [reading.device_time for reading in readings] == ["2026-09-21T16:20:00", None]
+    with pytest.raises(DataFileError, match=r"column device_time: '16:20' is not a time such as 2026-11-20T08:15:00"):
+        read_readings(written(tmp_path, f"{header}1790000400,systolic,120,16:20\n"))
+
+
 HEADER = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
 
 

@@ -8,7 +8,20 @@ const TILES = [
   { id: "mean", title: "Mean arterial pressure", unit: "mmHg", kinds: ["mean_arterial"], digits: 0 },
   { id: "rr", title: "RR interval", unit: "s", kinds: ["rr_interval"], digits: 2 },
 ];
-const FLAGS = { out_of_range: "out of range", contact_lost: "no contact", manual: "entered by hand", estimated: "estimated", imported: "imported" };
+const FLAGS = {
+  out_of_range: "out of range",
+  contact_lost: "no contact",
+  manual: "entered by hand",
+  estimated: "estimated",
+  imported: "imported",
+  body_movement: "moved while measuring",
+  cuff_loose: "cuff too loose",
+  irregular_pulse: "irregular pulse",
+  pulse_high: "pulse above the cuff’s range",
+  pulse_low: "pulse below the cuff’s range",
+  improper_position: "cuff held wrongly",
+  clock_differs: "old, or a clock is wrong",
+};
 const OLD_MS = 600000;
 
 export class VitalTiles {
