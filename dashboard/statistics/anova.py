@@ -1,0 +1,126 @@
+"""One test over all states at once: repeated-measures analysis of variance. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from dashboard.distributions import Values
+from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, is_constant
+from edge_agent.errors import StatisticsError
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedAnova:
+    """A one-way analysis of variance with every participant in every state.
+
+    Attributes:
+        n: participants.
+        states: how many states.
+        f: the test statistic.
+        df_states: degrees of freedom of the states, uncorrected.
+        df_error: degrees of freedom of the error, uncorrected.
+        p: p if the covariances were spherical; report ``corrected_p``.
+        epsilon: Greenhouse and Geisser's estimate, 1 / (states − 1) … 1; 1 is spherical.
+        corrected_p: p with both degrees of freedom multiplied by ``epsilon``.
+        partial_eta_squared: share of the states in what is not between participants, 0…1.
+        generalized_eta_squared: share of the states in everything, 0…1; comparable between designs.
+    """
+
+    n: int
+    states: int
+    f: float
+    df_states: int
+    df_error: int
+    p: float
+    epsilon: float
+    corrected_p: float
+    partial_eta_squared: float
+    generalized_eta_squared: float
+
+    @property
+    def corrected_df(self) -> tuple[float, float]:
+        """Degrees of freedom of states and error that belong to ``corrected_p``."""
+        return self.epsilon * self.df_states, self.epsilon * self.df_error
+
+
+def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
+    """Do the means of the states differ at all, within participants?
+
+    Formula, for n participants, k states, M the mean of all values:
+        SS_states = n Σ (mean of state − M)², SS_people = k Σ (mean of participant − M)²,
+        SS_error = Σ (value − mean of state − mean of participant + M)²
+        F = (SS_states / (k − 1)) / (SS_error / ((k − 1)(n − 1)))
+        ε = (Σ λ)² / ((k − 1) Σ λ²), λ the eigenvalues of the states' covariances, centred by rows and columns
+        partial η² = SS_states / (SS_states + SS_error)
+        generalized η² = SS_states / (SS_states + SS_people + SS_error)
+    Assumes independent participants and normal values; equal variances of all pairwise differences (sphericity) are
+    not assumed, because ε corrects for it always, never after a test of sphericity. A participant who lacks a state
+    must be left out by the caller. Source: Greenhouse & Geisser 1959; Olejnik & Algina 2003, Bakeman 2005 for the
+    generalized η². Equal to R's ``anova(lm(cbind(…) ~ 1), X = ~1, test = "Spherical")``. For two states F = t² of the
+    paired test.
+
+    Args:
+        states: for each state one value a participant; the same participants in the same order.
+
+    Raises:
+        TooFewError: fewer than three participants.
+        NoVariationError: every participant differs between the states by the same amounts.
+        StatisticsError: fewer than two states, lengths differ, or a value is not finite or beyond 1e±60.
+    """
+    values = _table(states)
+    n, k = values.shape
+    centred = values - values.mean()
+    of_people, of_states = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
+    error = centred - of_people - of_states
+    if is_constant(error, values):
+        raise NoVariationError(f"the states differ by the same amounts for all {n} participants, so F is undefined")
+    ss_states, ss_people, ss_error = n * _squares(of_states), k * _squares(of_people), _squares(error)
+    df_states, df_error = k - 1, (k - 1) * (n - 1)
+    f = (ss_states / df_states) / (ss_error / df_error)
+    epsilon = _greenhouse_geisser(error)
+    return RepeatedAnova(
+        n=n,
+        states=k,
+        f=f,
+        df_states=df_states,
+        df_error=df_error,
+        p=float(special.fdtrc(df_states, df_error, f)),
+        epsilon=epsilon,
+        corrected_p=float(special.fdtrc(epsilon * df_states, epsilon * df_error, f)),
+        partial_eta_squared=ss_states / (ss_states + ss_error),
+        generalized_eta_squared=ss_states / (ss_states + ss_people + ss_error),
+    )
+
+
+def _greenhouse_geisser(error: Values) -> float:
+    """Return ε from the values freed of state and participant, whose cross products are the centred covariances."""
+    scaled = error / np.max(np.abs(error))  # ε has no scale; fourth powers of tiny values would vanish
+    products = scaled.T @ scaled
+    epsilon = float(np.trace(products)) ** 2 / ((error.shape[1] - 1) * float(np.sum(products**2)))
+    return min(1.0, epsilon)  # for two states it is 1 but for rounding
+
+
+def _squares(values: Values) -> float:
+    return float(np.sum(np.square(values)))
+
+
+def _table(states: Sequence[Iterable[float]]) -> Values:
+    """Return participants by states, checked."""
+    columns = [checked(values) for values in states]
+    if len(columns) < 2:
+        raise StatisticsError(f"an analysis of variance needs at least 2 states; there is {len(columns)}")
+    lengths = sorted({len(column) for column in columns})
+    if len(lengths) > 1:
+        raise StatisticsError(
+            f"every participant needs a value in every state; the states have {lengths[0]} to {lengths[-1]} values"
+        )
+    if lengths[0] < MINIMUM:
+        raise TooFewError(
+            f"a repeated-measures analysis of variance needs at least {MINIMUM} participants with all {len(columns)} "
+            f"states; there are {lengths[0]}"
+        )
+    return np.column_stack(columns)

@@ -1,0 +1,108 @@
+"""What stands beside a t-test: a test of normality and the rank tests. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from dashboard.distributions import count_rank_sums, two_tails
+from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, groups, is_constant, pairs
+
+_EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
+
+
+@dataclass(frozen=True, slots=True)
+class Normality:
+    """A Shapiro–Wilk test: ``w`` in 0…1 and its p; a small p speaks against a normal distribution."""
+
+    w: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankTest:
+    """A two-sided rank test beside a t-test.
+
+    Attributes:
+        name: which test.
+        statistic: the smaller of the two signed rank sums, or U of the first group (as SciPy gives them).
+        p: two-sided p, unadjusted.
+        exact: whether p is from the exact distribution (given the ties) or from the normal approximation.
+    """
+
+    name: Literal["wilcoxon_signed_rank", "mann_whitney"]
+    statistic: float
+    p: float
+    exact: bool
+
+
+def shapiro_wilk(values: Iterable[float]) -> Normality:
+    """Shapiro–Wilk test of normality.
+
+    Formula: W = (Σ aᵢ x₍ᵢ₎)² / Σ (xᵢ − mean)², aᵢ the scaled expected normal order statistics. Assumes independent
+    values. With few of them it finds only gross departures: a large p proves nothing. Source: Shapiro & Wilk 1965;
+    Royston 1995; computed by ``scipy.stats.shapiro``.
+
+    Raises:
+        TooFewError: fewer than three values.
+        NoVariationError: all are equal.
+        StatisticsError: a value is not finite or beyond 1e±60.
+    """
+    sample = checked(values)
+    if len(sample) < MINIMUM:
+        raise TooFewError(f"a Shapiro–Wilk test needs at least {MINIMUM} participants; there are {len(sample)}")
+    if is_constant(sample, sample):
+        raise NoVariationError("all values are equal, so their distribution cannot be tested")
+    # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
+    found = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
+    return Normality(float(found.statistic), float(found.pvalue))
+
+
+def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
+    """Wilcoxon signed-rank test of paired differences.
+
+    Formula: differences of 0 are dropped (Wilcoxon), the rest ranked by size with mean ranks for ties; W is the smaller
+    sum of ranks of one sign. Up to 50 differences p is exact, ties or not: twice the smaller tail over all assignments
+    of signs to the ranks. Above, normal approximation with correction for ties and continuity. Assumes independent
+    participants and differences symmetric about their median. Source: Wilcoxon 1945; above 50 ``scipy.stats.wilcoxon``.
+
+    Raises:
+        StatisticsError: as ``paired_t``.
+    """
+    a, b = pairs(first, second)
+    differences = (a - b)[a != b]
+    ranks = stats.rankdata(np.abs(differences))
+    positive = float(ranks[differences > 0].sum())
+    statistic = min(positive, float(ranks.sum()) - positive)
+    if len(differences) > _EXACT_RANKS:
+        p = float(stats.wilcoxon(differences, correction=True).pvalue)
+        return RankTest("wilcoxon_signed_rank", statistic, p, exact=False)
+    return RankTest(
+        "wilcoxon_signed_rank", statistic, two_tails(count_rank_sums(ranks).sum(axis=0), positive), exact=True
+    )
+
+
+def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
+    """Mann–Whitney U test of two independent groups.
+
+    Formula: U = number of pairs (one of each group) in which the first is larger, ties as ½. Up to 50 people in both
+    groups together p is exact, ties or not: twice the smaller tail over all splits of the ranks into the two groups.
+    Above, normal approximation with correction for ties and continuity. Assumes that nobody is in both groups.
+    Source: Mann & Whitney 1947; above 50 ``scipy.stats.mannwhitneyu``.
+
+    Raises:
+        StatisticsError: as ``welch_t``.
+    """
+    a, b = groups(first, second)
+    ranks = stats.rankdata(np.concatenate([a, b]))
+    own = float(ranks[: len(a)].sum())
+    statistic = own - len(a) * (len(a) + 1) / 2
+    if len(ranks) > _EXACT_RANKS:
+        p = float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
+        return RankTest("mann_whitney", statistic, p, exact=False)
+    return RankTest("mann_whitney", statistic, two_tails(count_rank_sums(ranks)[len(a)], own), exact=True)
