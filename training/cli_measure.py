@@ -98,13 +98,29 @@ def compare(first: Path, second: Path, data: Path, votes: Path | None, cache: Pa
 @click.argument("model", type=_FILE)
 @data_options
 @click.option("--out", type=_FILE, default=_PAGES, show_default=True, help="Folder of the pages.")
+@click.option("--photos", type=_FILE, help="Also judge the whole chain on these photographs (zip archive or folder).")
+@click.option("--labels", type=_FILE, help="Table with the columns file, emotion; labels.csv among the photographs.")
 @click.option("--time", "time_again", is_flag=True, help="Measure the milliseconds again, though the card has them.")
-def report(model: Path, data: Path, votes: Path | None, cache: Path, out: Path, time_again: bool) -> None:
+def report(
+    model: Path,
+    data: Path,
+    votes: Path | None,
+    cache: Path,
+    out: Path,
+    photos: Path | None,
+    labels: Path | None,
+    time_again: bool,
+) -> None:
     """Calibrate MODEL on half A of PublicTest, measure everything, rewrite its card and write its page NAME.md."""
     require(_NEEDED_TO_DRAW)
+    from training.labelled_photographs import LabelledPhotographs
     from training.report import write_report
 
-    click.echo(write_report(model, load_faces(data, votes, cache=cache), out, time_again=time_again))
+    if labels is not None and photos is None:
+        raise click.UsageError("--labels belong to --photos; give both, or neither")
+    photographs = None if photos is None else LabelledPhotographs(photos, labels)
+    faces = load_faces(data, votes, cache=cache)
+    click.echo(write_report(model, faces, out, photographs=photographs, time_again=time_again))
 
 
 def _judged(data: Path, votes: Path | None, cache: Path, usage: str) -> tuple[Faces, str]:

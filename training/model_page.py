@@ -19,6 +19,9 @@ FILE = "file"
 SPEED = "speed, "
 """Beginning of the splits of a card that say how long one inference takes; the processor follows."""
 
+PHOTOGRAPHS = "photographs"
+"""The split of a card that holds what the whole chain makes of photographs; those of its categories begin with it."""
+
 _WORDS = Path(__file__).with_name("model_page.md")
 _NOTHING = "–"
 
@@ -48,6 +51,7 @@ def page_text(card: ModelCard) -> str:
         right=_right(card),
         categories=_categories(card),
         halves=_halves(card),
+        photographs=_photographs(card),
         robustness=_robustness(card),
         limits="\n".join(f"- {limit}" for limit in card.limits),
         training=_training(card),
@@ -119,6 +123,23 @@ def _halves(card: ModelCard) -> str:
         given, of_these = _share(half, "answered"), _share(half, "answered_accuracy")
         rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these))
     return _table(("", "pictures", "accuracy", "calibration error", "answered", "right of these"), rows)
+
+
+def _photographs(card: ModelCard) -> str:
+    whole = _of(card, PHOTOGRAPHS)
+    if not whole:
+        return "Not measured: what detector, crop and classifier make of photographs together."
+    found = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
+    rows = [
+        (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
+        for label, one in found.items()
+        if one.get("n")
+    ]
+    return (
+        "The agent's own detector, crop and classifier, one view of each face, on photographs with one person's label "
+        f"each, which are noisy. In {_count(whole, 'found')} of {_count(whole, 'n')} a face was found; "
+        f"{_share(whole, 'accuracy')} of all were read as labelled. A face that was not found counts as missed.\n\n"
+    ) + _table(("", "precision", "recall", "F1", "photographs"), rows)
 
 
 def _robustness(card: ModelCard) -> str:

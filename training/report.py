@@ -1,6 +1,7 @@
 """Publish what a finished model is worth: calibrate it, measure it, and write its card and its page."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,29 @@ import numpy as np
 from edge_agent.vision.card import ModelCard
 from edge_agent.vision.model import TFLiteModel, load_model
 from training.calibration import choose_threshold, in_half_a, probabilities, risk_coverage
+from training.chain import CHAIN, Answers, measure_chain
 from training.datasets import Faces
 from training.errors import DataError
 from training.evaluate import PROTOCOLS, protocols, run_model
 from training.figures import artefacts
 from training.files import write_all, write_whole
+from training.labelled_photographs import LabelledPhotographs
 from training.measure import Measured, measure, speed_of
-from training.model_page import FILE, SPEED, USAGE, page_text
+from training.metrics import ClassFigures
+from training.model_page import FILE, PHOTOGRAPHS, SPEED, USAGE, page_text
 from training.temperature import best_temperature
 
 log = logging.getLogger(__name__)
 
 
-def write_report(model: Path, faces: Faces, out: Path, *, time_again: bool = False) -> Path:
+def write_report(
+    model: Path,
+    faces: Faces,
+    out: Path,
+    *,
+    photographs: LabelledPhotographs | None = None,
+    time_again: bool = False,
+) -> Path:
     """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page into ``out``.
 
     Temperature and threshold come from half A of PublicTest and are checked on half B. The same file and faces give
@@ -30,6 +41,7 @@ def write_report(model: Path, faces: Faces, out: Path, *, time_again: bool = Fal
         model: a TFLite file with its card beside it.
         faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
         out: where ``NAME.md`` and the folder ``NAME`` with figures go.
+        photographs: also judge the whole chain on them; left out, what the card says of it stays.
         time_again: measure the milliseconds though the card has them.
 
     Returns:
@@ -43,7 +55,10 @@ def write_report(model: Path, faces: Faces, out: Path, *, time_again: bool = Fal
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
     measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
-    card = card.model_copy(update={"metrics": card_metrics(measured, _speed(loaded, faces, time_again=time_again))})
+    metrics = card_metrics(measured) | _speed(loaded, faces, time_again=time_again)
+    if photographs is not None:
+        metrics |= chain_metrics(measure_chain(str(model), photographs).answers[CHAIN])
+    card = card.model_copy(update={"metrics": metrics})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
     write_whole(page, page_text(card).encode())
@@ -72,7 +87,7 @@ def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
     return model.card.model_copy(update={"temperature": temperature, "uncertain_below": choose_threshold(curve)})
 
 
-def card_metrics(measured: Measured, speed: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     """Everything that was measured as a card keeps it: split → figure → value. Figures of other splits stay."""
     card, usage = measured.card, measured.usage
     kept = {
@@ -86,20 +101,22 @@ def card_metrics(measured: Measured, speed: dict[str, dict[str, float]]) -> dict
         found[f"{usage}, without copies"] = measured.without_copies.headline()
     for protocol, figures in measured.evaluation.by_protocol.items():
         for label, one in figures.per_class.items():
-            found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = {
-                "precision": round(one.precision, 4),
-                "recall": round(one.recall, 4),
-                "f1": round(one.f1, 4),
-                "n": one.n,
-            }
-    return {
-        **kept,
-        **found,
-        **_confidence(measured),
-        **_robustness(measured),
-        FILE: {"bytes": measured.file_bytes},
-        **speed,
-    }
+            found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
+    return kept | found | _confidence(measured) | _robustness(measured) | {FILE: {"bytes": measured.file_bytes}}
+
+
+def chain_metrics(answers: Answers) -> dict[str, dict[str, float]]:
+    """What the whole chain makes of photographs, as a card keeps it."""
+    figures = answers.figures
+    found = {PHOTOGRAPHS: {"n": figures.n, "found": int(answers.found.sum()), "accuracy": round(figures.accuracy, 4)}}
+    for label, one in figures.per_class.items():
+        if one.n > 0:
+            found[f"{PHOTOGRAPHS}, {label}"] = _category(one)
+    return found
+
+
+def _category(figures: ClassFigures) -> dict[str, float]:
+    return {name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()}
 
 
 def _confidence(measured: Measured) -> dict[str, dict[str, float]]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,10 +12,11 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 from edge_agent.vision.model import load_model, read_card
 from tests.support.stripes import joined, stripe_faces, stripe_model
 from training.calibration import in_half_a
+from training.chain import Answers
 from training.errors import DataError
 from training.measure import measure
 from training.model_page import page_text
-from training.report import write_report
+from training.report import calibrated, chain_metrics, write_report
 
 FACES = joined(stripe_faces(60, usage="Training", seed=2), stripe_faces(210))
 KEPT = {
@@ -48,17 +50,18 @@ def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
 
 
 def test_the_temperature_is_fitted_on_half_a_alone_and_makes_the_model_as_sure_as_it_is_right(tmp_path: Path) -> None:
-    before = load_model(stripe_model(tmp_path / "a").with_suffix(".json"), kind="expression")
-    write_report(tmp_path / "a" / "tiny.tflite", FACES, tmp_path / "pages")
-    half = FACES.of_usage("PublicTest")
-    write_report(stripe_model(tmp_path / "b"), half.take(in_half_a(half.pictures)), tmp_path / "pages")
+    model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
+    judged = FACES.of_usage("PublicTest")
 
-    card = read_card(tmp_path / "a" / "tiny.json")
-    assert card.temperature == read_card(tmp_path / "b" / "tiny.json").temperature
-    assert card.temperature != before.card.temperature
-    errors = measure(before, FACES, "PublicTest").calibration["ferplus"].error
-    assert card.metrics["PublicTest"]["ferplus_calibration_error"] < errors
-    assert card.metrics["PublicTest, half A"]["n"] + card.metrics["PublicTest, half B"]["n"] == 210
+    card = calibrated(model, FACES)
+
+    first = calibrated(model, judged.take(in_half_a(judged.pictures)))
+    assert (card.temperature, card.uncertain_below) == (first.temperature, first.uncertain_below)
+    assert card.temperature != model.card.temperature
+    before, after = (measure(model, judged, "PublicTest", card=one, speed=False) for one in (model.card, card))
+    assert after.calibration["ferplus"].error < before.calibration["ferplus"].error
+    assert after.confidence is not None
+    assert after.confidence.halves["A"].n + after.confidence.halves["B"].n == 210
 
 
 def test_the_same_file_and_faces_give_the_same_bytes(tmp_path: Path) -> None:
@@ -138,3 +141,15 @@ def test_the_card_is_still_one_that_the_agent_takes(tmp_path: Path) -> None:
 
     assert load_model(tmp_path / "tiny.json", kind="expression").card.uncertain_below is not None
     assert json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))["schema"] == 1
+
+
+def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    answers = Answers(truth=np.array([0, 1, 1]), shares=np.eye(8)[[0, 1, 0]])
+    model = stripe_model(tmp_path, metrics=chain_metrics(answers))
+
+    page = write_report(model, FACES, tmp_path / "pages")
+
+    text = page.read_text(encoding="utf-8")
+    assert "In 3 of 3 a face was found; 66.67 % of all were read as labelled." in text
+    assert "| happiness | 1.000 | 0.500 | 0.667 | 2 |" in text
+    assert "Not measured: what detector, crop" in page_text(read_card(stripe_model(tmp_path).with_suffix(".json")))
