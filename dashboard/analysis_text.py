@@ -194,7 +194,8 @@ def _about_sessions(analysis: Analysis) -> str:
 def _about_flags(analysis: Analysis) -> str:
     if not analysis.flagged:
         return ""
-    what = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''} out of range, without sensor contact or of doubtful time"
+    readings = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''}"
+    what = f"{readings} out of range, without sensor contact or of doubtful time"
     if analysis.query.leave_out_flagged:
         return f"{what} left out of the means, as asked."
     return f"{what} counted in the means. Leave them out above to see whether they matter."

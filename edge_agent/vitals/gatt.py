@@ -1,0 +1,259 @@
+"""What the standard Bluetooth characteristics of straps and cuffs mean: bytes in, values out, nothing else.
+
+Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood Pressure
+Measurement, Date Time, Battery Level, Body Sensor Location), *Heart Rate Service* 1.0, *Blood Pressure Service* 1.1;
+IEEE 11073-20601 for the number format SFLOAT. All numbers are little-endian.
+
+Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so are octets behind the
+last field that is known. Whatever else disagrees with the specification is refused as a whole: ``GattError``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import NamedTuple
+
+from edge_agent.domain import VitalFlag
+from edge_agent.errors import GattError
+from edge_agent.vitals.base import MMHG_IN_KPA
+
+
+def _uuid(number: int) -> str:
+    """Return the whole UUID of a number that the Bluetooth SIG assigned."""
+    return f"{number:08x}-0000-1000-8000-00805f9b34fb"
+
+
+HEART_RATE_SERVICE = _uuid(0x180D)
+BLOOD_PRESSURE_SERVICE = _uuid(0x1810)
+HEART_RATE_MEASUREMENT = _uuid(0x2A37)
+BLOOD_PRESSURE_MEASUREMENT = _uuid(0x2A35)
+BATTERY_LEVEL = _uuid(0x2A19)
+BODY_SENSOR_LOCATION = _uuid(0x2A38)
+
+_NAMES = {
+    HEART_RATE_MEASUREMENT: "Heart Rate Measurement (0x2A37)",
+    BLOOD_PRESSURE_MEASUREMENT: "Blood Pressure Measurement (0x2A35)",
+    BATTERY_LEVEL: "Battery Level (0x2A19)",
+    BODY_SENSOR_LOCATION: "Body Sensor Location (0x2A38)",
+}
+_RR_PER_SECOND = 1024
+_NO_NUMBER = 0x07FF  # "not a number": how a cuff says that it has no such value
+_SPECIAL = {0x0800: "NRes", 0x07FE: "+INFINITY", 0x0802: "-INFINITY", 0x0801: "a reserved value"}
+_STATUS = {
+    0: VitalFlag.BODY_MOVEMENT,
+    1: VitalFlag.CUFF_LOOSE,
+    2: VitalFlag.IRREGULAR_PULSE,
+    5: VitalFlag.IMPROPER_POSITION,
+}
+_PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
+_NO_USER = 255
+
+
+@dataclass(frozen=True, slots=True)
+class HeartRate:
+    """One Heart Rate Measurement.
+
+    Attributes:
+        rate: heart rate, 1/min.
+        contact: whether the sensor touches the skin; ``None``: it cannot tell.
+        energy_kj: energy expended since its last reset, kJ; ``None``: not told.
+        rr_s: times between beats, seconds, oldest first.
+    """
+
+    rate: int
+    contact: bool | None
+    energy_kj: int | None
+    rr_s: tuple[float, ...]
+
+
+class DeviceTime(NamedTuple):
+    """A time by the clock of a device; year, month and day are 0 where it does not know them."""
+
+    year: int
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int
+
+    @property
+    def text(self) -> str:
+        """The time as text, such as ``2026-11-20T08:15:00``."""
+        return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}".format(*self)
+
+    @property
+    def moment(self) -> datetime | None:
+        """The time without a zone; ``None`` when a part of the date is not known."""
+        return datetime(*self) if self.year and self.month and self.day else None  # noqa: DTZ001 - it has no zone
+
+
+@dataclass(frozen=True, slots=True)
+class BloodPressure:
+    """One Blood Pressure Measurement; a pressure or pulse that the cuff could not tell is ``None``.
+
+    Attributes:
+        systolic, diastolic, mean: mmHg.
+        time: when, by the cuff's clock.
+        pulse: 1/min.
+        user: number of the cuff's user.
+        flags: what the cuff says of the measurement.
+    """
+
+    systolic: float | None
+    diastolic: float | None
+    mean: float | None
+    time: DeviceTime | None
+    pulse: float | None
+    user: int | None
+    flags: frozenset[VitalFlag]
+
+
+class SensorLocation(Enum):
+    """Where a heart-rate sensor is worn."""
+
+    OTHER = 0
+    CHEST = 1
+    WRIST = 2
+    FINGER = 3
+    HAND = 4
+    EAR_LOBE = 5
+    FOOT = 6
+
+
+class _Fields:
+    """Takes the fields of a characteristic one after the other."""
+
+    def __init__(self, characteristic: str, payload: bytes) -> None:
+        self._name = _NAMES[characteristic]
+        self._payload = payload
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        """How many octets are left."""
+        return len(self._payload) - self._at
+
+    def error(self, problem: str) -> GattError:
+        """Return what to raise."""
+        return GattError(self._name, self._payload, problem)
+
+    def number(self, what: str, octets: int = 1) -> int:
+        """Return the next unsigned number."""
+        if self.left < octets:
+            raise self.error(f"is too short: it ends before the {what}")
+        self._at += octets
+        return int.from_bytes(self._payload[self._at - octets : self._at], "little")
+
+    def sfloat(self, what: str) -> float | None:
+        """Return the next SFLOAT, ``None`` for the one special value that the specification lets a field have: NaN."""
+        raw = self.number(what, 2)
+        if raw in _SPECIAL:
+            raise self.error(f"the {what} is {_SPECIAL[raw]}, no number")
+        return None if raw == _NO_NUMBER else decode_sfloat(raw)
+
+
+def decode_sfloat(raw: int) -> float:
+    """Return the number that 16 bits stand for as an IEEE 11073-20601 SFLOAT.
+
+    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. NaN, NRes (not at this
+    resolution) and the reserved value give ``nan``; the infinities ``inf`` and ``-inf``.
+    """
+    if raw in {0x07FE, 0x0802}:
+        return math.inf if raw == 0x07FE else -math.inf
+    if raw == _NO_NUMBER or raw in _SPECIAL:
+        return math.nan
+    mantissa, exponent = _signed(raw & 0x0FFF, 12), _signed(raw >> 12, 4)
+    return float(mantissa * 10**exponent) if exponent >= 0 else mantissa / 10**-exponent
+
+
+def _signed(value: int, bits: int) -> int:
+    """Return a number in two's complement of so many bits."""
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def decode_heart_rate(payload: bytes) -> HeartRate:
+    """Decode a Heart Rate Measurement (0x2A37).
+
+    Raises:
+        GattError: it is too short, or ends in the middle of an RR interval.
+    """
+    fields = _Fields(HEART_RATE_MEASUREMENT, payload)
+    flags = fields.number("flags")
+    rate = fields.number("heart rate", 2 if flags & 1 else 1)
+    contact = bool(flags & 0b010) if flags & 0b100 else None
+    energy = fields.number("energy expended", 2) if flags & 0b1000 else None
+    intervals: list[float] = []
+    while flags & 0b10000 and fields.left:
+        intervals.append(fields.number("end of an RR interval", 2) / _RR_PER_SECOND)
+    return HeartRate(rate, contact, energy, tuple(intervals))
+
+
+def decode_blood_pressure(payload: bytes) -> BloodPressure:
+    """Decode a Blood Pressure Measurement (0x2A35); kPa are turned into mmHg.
+
+    Raises:
+        GattError: it is too short, a value is infinite, reserved or not representable, or its time cannot be one.
+    """
+    fields = _Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
+    flags = fields.number("flags")
+    unit = MMHG_IN_KPA if flags & 1 else 1.0
+    systolic, diastolic, mean = (
+        None if value is None else value * unit
+        for value in [fields.sfloat(f"{name} pressure") for name in ("systolic", "diastolic", "mean arterial")]
+    )
+    time = _device_time(fields) if flags & 0b10 else None
+    pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
+    user = fields.number("user") if flags & 0b1000 else _NO_USER
+    status = fields.number("measurement status", 2) if flags & 0b10000 else 0
+    return BloodPressure(
+        systolic, diastolic, mean, time, pulse, None if user == _NO_USER else user, _status_flags(status)
+    )
+
+
+def _device_time(fields: _Fields) -> DeviceTime:
+    """Take a Date Time: year 1582 to 9999, month and day may each be 0 for not known."""
+    time = DeviceTime(
+        fields.number("year", 2), *(fields.number(what) for what in ("month", "day", "hour", "minute", "second"))
+    )
+    # A day that is known must be one of its month; 2000 has all the days that there are.
+    known = DeviceTime(time.year or 2000, time.month or 1, time.day or 1, *time[3:])
+    try:
+        datetime(*known)  # noqa: DTZ001 - asked only whether there is such a time
+    except ValueError:
+        raise fields.error(f"there is no such time as {time.text}") from None
+    if time.year and not 1582 <= time.year <= 9999:
+        raise fields.error(f"the year {time.year} is not between 1582 and 9999")
+    return time
+
+
+def _status_flags(status: int) -> frozenset[VitalFlag]:
+    """Return what the bits of a Measurement Status say; reserved ones say nothing."""
+    found = {flag for bit, flag in _STATUS.items() if status >> bit & 1}
+    pulse = _PULSE_RANGE.get(status >> 3 & 0b11)
+    return frozenset(found | {pulse} if pulse else found)
+
+
+def decode_battery_level(payload: bytes) -> int:
+    """Decode a Battery Level (0x2A19) and return percent.
+
+    Raises:
+        GattError: it is empty or above 100.
+    """
+    fields = _Fields(BATTERY_LEVEL, payload)
+    level = fields.number("level")
+    if level > 100:
+        raise fields.error(f"{level} % is more than 100")
+    return level
+
+
+def decode_sensor_location(payload: bytes) -> SensorLocation | None:
+    """Decode a Body Sensor Location (0x2A38); ``None`` for a place that is reserved for future use.
+
+    Raises:
+        GattError: it is empty.
+    """
+    number = _Fields(BODY_SENSOR_LOCATION, payload).number("location")
+    return SensorLocation(number) if number in {place.value for place in SensorLocation} else None
