@@ -24,9 +24,17 @@ class ExpressionTask:
         learn: what.
         held_back: what to check on after each epoch.
         views: what the teachers say, when the recipe has teachers.
+        start: a network of the recipe's shape to learn on (transfer learning); left out: random weights.
     """
 
-    def __init__(self, recipe: ExpressionRecipe, learn: Lessons, held_back: Faces, views: Views | None = None) -> None:
+    def __init__(
+        self,
+        recipe: ExpressionRecipe,
+        learn: Lessons,
+        held_back: Faces,
+        views: Views | None = None,
+        start: nn.Module | None = None,
+    ) -> None:
         self._recipe = recipe
         self._views = views
         self._pictures = torch.from_numpy(learn.pictures).unsqueeze(1)
@@ -36,6 +44,8 @@ class ExpressionTask:
         self._held_back = held_back
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
         self._module = recipe.network.build()
+        if start is not None:
+            self._module.load_state_dict(start.state_dict())
 
     @property
     def module(self) -> nn.Module:

@@ -21,8 +21,8 @@ from training.datasets import (
     soft_targets,
     split_held_back,
 )
-from training.distillation import Views
-from training.errors import DataError
+from training.distillation import Views, load_run
+from training.errors import DataError, RecipeError
 from training.evaluate import Evaluation, enlarged, judge, run_model
 from training.expression import ExpressionTask, predict
 from training.expression_recipe import HEADS, ExpressionRecipe
@@ -61,7 +61,7 @@ def plan_expression(request: FitRequest) -> Plan:
         card = _write(fitted, recipe, request, learn)
         return finish_card(card, fitted.module, recipe, {HELD_BACK: held_back, **_other_splits(faces)})
 
-    task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known))
+    task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known), _start(recipe, request))
     return Plan(task, recipe.schedule, recipe.seed, publish)
 
 
@@ -73,6 +73,16 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
     teachers = [request.out.parent / name for name in how.teachers]
     count = 1 if request.small else how.views
     return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
+
+
+def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
+    """The network of the run that the recipe wants to learn on; that run lies beside this one."""
+    if recipe.start is None:
+        return None
+    network, other = load_run(request.out.parent / recipe.start)
+    if other.network.shape() != recipe.network.shape():
+        raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
+    return network
 
 
 def pixel_input(recipe: ExpressionRecipe) -> PixelInput:

@@ -40,6 +40,10 @@ class Network(Section):
                 raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, one number a stage")
         return self
 
+    def shape(self) -> dict[str, object]:
+        """What decides the weights: two networks of one shape can take each other's."""
+        return self.model_dump(exclude={"dropout", "edge"})
+
     def build(self) -> SmallResNet:
         """The network with its two heads, untrained."""
         return SmallResNet(self.widths, self.blocks, self.strides, HEADS, self.dropout)
@@ -79,6 +83,7 @@ class ExpressionRecipe(Recipe):
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
     distillation: Distillation | None = None
+    start: Annotated[str | None, Field(description="run folder beside this run's whose network is learnt on")] = None
 
     def as_input(self, pictures: Tensor) -> Tensor:
         """N × 1 × H × W, 0…1 → what the network sees; the card says the same as size, ``scale`` and ``offset``."""

@@ -73,6 +73,31 @@ def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(tmp
         assert all(float(row["train_teachers"]) > 0 for row in csv.DictReader(file))
 
 
+def test_a_run_can_learn_on_from_another_of_the_same_shape_only(tmp_path: Path) -> None:
+    assert training("fit", *small(tmp_path, RECIPE, tmp_path / "first")).returncode == 0
+    recipe = tmp_path / "second.toml"
+    text = (
+        RECIPE.read_text("utf-8")
+        .replace("seed = 1", 'seed = 1\nstart = "first"')
+        .replace("peak_lr = 0.1", "peak_lr = 1e-9")
+    )
+    recipe.write_text(text, encoding="utf-8")
+
+    done = training("fit", *small(tmp_path, recipe, tmp_path / "second"))
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        json.loads((tmp_path / run / "expression-fast.json").read_text("utf-8")) for run in ("first", "second")
+    )
+    assert second["metrics"]["PublicTest, float"] == first["metrics"]["PublicTest, float"], (
+        "it should have learnt nothing"
+    )
+
+    recipe.write_text(text.replace("widths = [24", "widths = [20"), encoding="utf-8")
+    refused = training("fit", *small(tmp_path, recipe, tmp_path / "third"))
+    assert refused.returncode == 2
+    assert "start = 'first' has another network than this recipe describes" in refused.stderr
+
+
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:
     recipe = tmp_path / "student.toml"
     recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["absent"]\n', encoding="utf-8")
