@@ -52,6 +52,7 @@ class TableEvaluation:
         """Plain values for ``json``, with the keys of an evaluated model."""
         found: dict[str, object] = {"protocol": PROTOCOL, **self.figures.as_json()}
         if self.calibration is not None:
+            found["calibration_error"] = self.calibration.error
             found["calibration"] = {"predictions": asdict(self.calibration)}
         return found
 

@@ -29,9 +29,9 @@ VOTES = DATA.with_name("fer2013new.csv")
 NEEDS_DATA = pytest.mark.skipif(
     not (DATA.exists() and VOTES.exists()), reason=f"no FER2013 with its votes in {DATA.parent}: nothing to measure on"
 )
-SAMPLE = 300
+SAMPLE = 1000
 LEAST_P = 0.001
-"""A model as good as its card says gives so unlikely a sample once in a thousand: about seven points off, of 300."""
+"""A model as good as its card says gives so unlikely a sample once in a thousand: about four points off."""
 
 CARDS = [path for path in shipped_models().values() if read_card(path).kind == "expression"]
 every_model = pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from tests.support.stripes import stripe_faces, stripe_model
 from training.cli import app
-from training.datasets import USAGES, VOTE_COLUMNS
+from training.datasets import FER2013, USAGES, VOTE_COLUMNS
 
 
 @pytest.fixture
@@ -52,6 +53,19 @@ def test_evaluate_prints_a_table_for_people(data: list[str], model: str) -> None
     assert printed.startswith("tiny 1.0.0 on PublicTest\n")
     assert "when the crop is" in printed
     assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path) -> None:
+    faces = stripe_faces(14, wrong_every=0)
+    for number, (picture, label) in enumerate(zip(faces.pictures, faces.fer2013, strict=True)):
+        folder = tmp_path / "faces" / FER2013[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+
+    found = json.loads(run("evaluate", model, "--data", str(tmp_path / "faces"), "--json").stdout)
+
+    assert (found["usage"], found["n"], found["accuracy"]) == ("all", 14, 1)
+    assert found["without_copies"] is None
 
 
 def test_evaluate_leaves_figures_and_tables_where_it_is_told(data: list[str], model: str, tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_probabilities_are_judged_for_their_confidence_too(tmp_path: Path) -> No
     assert found.calibration is not None
     assert found.calibration.error == pytest.approx((0.1 + 0 + 0.8) / 3)
     assert "calibration error 0.300" in found.as_text()
+    assert found.as_json()["calibration_error"] == found.calibration.error
 
 
 def test_the_seven_names_of_fer2013_make_a_table_of_seven(tmp_path: Path) -> None:
