@@ -52,7 +52,7 @@ def stages_of(frame: Picture) -> Stages:
         "detect": lambda: detector.detect(frame),
         "align": lambda: crop_face(frame, face, classifier.size),
         "classify": lambda: classifier.classify(crop),
-        "quality": lambda: face_quality(crop, face.box.height),
+        "quality": lambda: face_quality(crop, face),
     }
 
 
@@ -68,7 +68,7 @@ def whole_chain() -> Stages:
     """Return the recognizer on frames of several sizes, each of which it follows as a camera's."""
     stages: Stages = {}
     for name, (width, height) in SIZES.items():
-        recognizer, frame = open_recognizer(), portrait(width, height)
+        recognizer, frame = open_recognizer(confirm_frames=1), portrait(width, height)
         if len(next_frame(recognizer, frame).observations) != 1:
             raise SystemExit(f"the face is not found at {name}, so that a time for it would say nothing")
         stages[f"frame_{name}"] = partial(next_frame, recognizer, frame)

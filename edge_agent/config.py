@@ -114,6 +114,10 @@ class VisionSettings(Section):
     )
     smoothing_seconds: float = Field(0.6, ge=0, le=10, description="Time constant of the smoothing; 0 is none")
     hysteresis: float = Field(0.08, ge=0, le=0.5, description="Lead a new label needs over the present one")
+    dwell_seconds: float = Field(0.5, ge=0, le=10, description="Least time between two changes of a label")
+    confirm_frames: int = Field(3, ge=1, le=30, description="Frames in a row that a new face needs before it counts")
+    memory_seconds: float = Field(1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long")
+    gate: bool = Field(True, description="Only count faces too small, turned away, badly lit or blurred to be read")
 
 
 class RecordSettings(Section):

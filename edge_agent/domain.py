@@ -131,6 +131,22 @@ class Expression:
         return {e.value: p for e, p in zip(EMOTIONS, self.probabilities, strict=True)}
 
 
+UNCERTAIN = "uncertain"
+NO_FACE = "no_face"
+STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
+"""What a participant can show at an instant: a category, none with certainty, or no face at all."""
+
+
+class Flaw(StrEnum):
+    """Why a face could not be read in a frame: such a frame is counted with its reason, never averaged."""
+
+    TOO_SMALL = "too_small"
+    TURNED_AWAY = "turned_away"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    BLURRED = "blurred"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One tracked face in one frame.
@@ -142,7 +158,9 @@ class Observation:
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
         primary: whether this is the participant's face (largest and most central).
-        quality: 0…1, how fit the crop is for reading (size, sharpness, light).
+        quality: 0…1, how fit the crop is for reading (size, sharpness, light, pose).
+        flaw: why this frame of it is not fit for reading; ``None`` when it is. ``smoothed`` and ``emotion`` are then
+            held over from the last fit frame, and ``raw`` goes into no mean.
     """
 
     track: int
@@ -152,22 +170,46 @@ class Observation:
     emotion: Emotion | None
     primary: bool
     quality: float
+    flaw: Flaw | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What was seen in one frame; no observation means *no face*."""
+    """What was seen in one frame; no observation means that no face was.
+
+    Attributes:
+        at: when the frame was taken.
+        frame_number: as in ``Frame``.
+        frame_width: pixels.
+        frame_height: pixels.
+        observations: the faces that are followed and seen in this frame.
+        held: the participant's state (one of ``STATES``) held over frames in which the face was missed; ``None`` when
+            nobody followed it, and the frame speaks for itself.
+    """
 
     at: Instant
     frame_number: int
     frame_width: int
     frame_height: int
     observations: tuple[Observation, ...]
+    held: str | None = None
 
     @property
     def primary(self) -> Observation | None:
         """The participant's face, or ``None``."""
         return next((o for o in self.observations if o.primary), None)
+
+    @property
+    def state(self) -> str:
+        """What the participant shows: one of ``STATES``."""
+        return self.held or state_of(self.primary)
+
+
+def state_of(participant: Observation | None) -> str:
+    """Return which of ``STATES`` an observation of the participant's face alone amounts to."""
+    if participant is None:
+        return NO_FACE
+    return participant.emotion.value if participant.emotion else UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +219,13 @@ class ExpressionRow:
     Attributes:
         at: end of the interval.
         track: as in ``Observation``.
-        frames: frames the means are taken over, at least 1.
+        frames: fit frames, which the means are taken over, at least 1.
         mean: mean raw probabilities.
         smoothed: smoothed probabilities at the end of the interval.
         emotion: smoothed label at the end; ``None`` is *uncertain*.
         face_size: mean height of the face in pixels.
         quality: mean quality, 0…1.
-        primary: whether it was the participant's face in most of the frames.
+        primary: whether it was the participant's face in most of these frames.
     """
 
     at: Instant
@@ -194,6 +236,25 @@ class ExpressionRow:
     emotion: Emotion | None
     face_size: float
     quality: float
+    primary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnfitRow:
+    """The frames of one track and recording interval that could not be read for one reason, as they are recorded.
+
+    Attributes:
+        at: end of the interval.
+        track: as in ``Observation``.
+        flaw: the reason.
+        frames: how many, at least 1.
+        primary: whether it was the participant's face in most of them.
+    """
+
+    at: Instant
+    track: int
+    flaw: Flaw
+    frames: int
     primary: bool
 
 
@@ -326,7 +387,11 @@ class MarkerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An instant in a session; a stimulus start opens the condition that it names."""
+    """An instant in a session.
+
+    A stimulus start opens the condition that it names. A baseline says that the participant, asked to do so, looks
+    neutral from here for 20 s.
+    """
 
     at: Instant
     kind: MarkerKind

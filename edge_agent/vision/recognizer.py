@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import Emotion, Expression, Face, Frame, Observation, Recognition
+from edge_agent.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
 from edge_agent.vision.card import ModelCard, find_model
@@ -15,7 +15,7 @@ from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import load_model
 from edge_agent.vision.quality import face_quality
-from edge_agent.vision.smoother import Smoother, label_of
+from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 from edge_agent.vision.tracker import PrimaryChooser, Tracker
 
 Picture = npt.NDArray[np.uint8]
@@ -29,13 +29,15 @@ class Reading:
         face: where it is.
         expression: its probabilities.
         emotion: its label; ``None`` is *uncertain*.
-        quality: 0…1, how fit the crop is for reading.
+        quality: 0…1, how fit the face is for reading.
+        flaw: why it is not fit for reading; ``None`` when it is.
     """
 
     face: Face
     expression: Expression
     emotion: Emotion | None
     quality: float
+    flaw: Flaw | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Recognizer:
         chooser: says which face is the participant's.
         smoother: steadies each track.
         uncertain_below: for still pictures; left out: what the classifier's card says.
+        gate: whether a face that is not fit for reading is only counted; else every face is read.
 
     Attributes:
         models: cards of the two models that are used.
@@ -85,6 +88,7 @@ class Recognizer:
         smoother: Smoother,
         *,
         uncertain_below: float | None = None,
+        gate: bool = True,
     ) -> None:
         if classifier.crop != CROP_NAME:
             raise ModelError(
@@ -97,6 +101,8 @@ class Recognizer:
         self._tracker = tracker
         self._chooser = chooser
         self._smoother = smoother
+        self._gate = gate
+        self._holder = StateHolder()
         self._uncertain_below = classifier.uncertain_below if uncertain_below is None else uncertain_below
 
     def recognize(self, frame: Frame) -> Recognition:
@@ -106,13 +112,14 @@ class Recognizer:
             frame: later than the one of the last call.
 
         Returns:
-            One observation for each face; none means *no face*.
+            One observation for each face that is followed; one that was only just found is not among them.
         """
         height, width = frame.image.shape[:2]
         tracked = self._tracker.update(self._detector.detect(frame.image), frame.at)
         primary = self._chooser.choose(tracked, width, height, frame.at)
         observations = tuple(self._observe(frame, track, face, track == primary) for track, face in tracked)
-        return Recognition(frame.at, frame.number, width, height, observations)
+        state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
+        return Recognition(frame.at, frame.number, width, height, observations, state)
 
     def read_picture(self, image: Picture) -> list[Reading]:
         """Read the faces of a still picture: nothing is tracked or smoothed.
@@ -136,9 +143,11 @@ class Recognizer:
 
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
         reading = self._read(frame.image, face)
-        smoothed = self._smoother.update(track, reading.expression, frame.at)
+        flaw = reading.flaw if self._gate else None
+        steady = self._smoother.hold if flaw else self._smoother.update
+        smoothed = steady(track, reading.expression, frame.at)
         return Observation(
-            track, face, reading.expression, smoothed.expression, smoothed.emotion, primary, reading.quality
+            track, face, reading.expression, smoothed.expression, smoothed.emotion, primary, reading.quality, flaw
         )
 
     def _read(self, image: Picture, face: Face) -> Reading:
@@ -151,8 +160,8 @@ class Recognizer:
         return Explanation(self._reading(face, crop, expression), crop, crop_matrix(face), parts)
 
     def _reading(self, face: Face, crop: Picture, expression: Expression) -> Reading:
-        label = label_of(expression, self._uncertain_below)
-        return Reading(face, expression, label, face_quality(crop, face.box.height))
+        quality = face_quality(crop, face)
+        return Reading(face, expression, label_of(expression, self._uncertain_below), quality.score, quality.flaw)
 
 
 def crop_face(image: Picture, face: Face, size: int) -> Picture:
@@ -185,6 +194,10 @@ def open_recognizer(
     uncertain_below: float | None = None,
     smoothing_seconds: float = 0.6,
     hysteresis: float = 0.08,
+    dwell_seconds: float = 0.5,
+    confirm_frames: int = 3,
+    memory_seconds: float = 1.5,
+    gate: bool = True,
 ) -> Recognizer:
     """Build the chain from the values of the ``[vision]`` table of the configuration.
 
@@ -198,6 +211,10 @@ def open_recognizer(
         uncertain_below: least probability of a label; ``None``: what the classifier's card says.
         smoothing_seconds: time constant of the smoothing.
         hysteresis: lead that a new label needs.
+        dwell_seconds: least time between two changes of a label.
+        confirm_frames: frames in which a new face must be seen before it counts.
+        memory_seconds: how long a face that is hidden keeps its track, and the participant is waited for.
+        gate: whether a face that is not fit for reading is only counted.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
@@ -209,8 +226,9 @@ def open_recognizer(
     return Recognizer(
         FaceDetector(detector, face_score, min_face, max_faces),
         classifier,
-        Tracker(),
-        PrimaryChooser(),
-        Smoother(smoothing_seconds, hysteresis, threshold),
+        Tracker(memory_seconds, confirm_frames),
+        PrimaryChooser(hold_s=memory_seconds),
+        Smoother(smoothing_seconds, hysteresis, threshold, dwell_s=dwell_seconds),
         uncertain_below=threshold,
+        gate=gate,
     )

@@ -1,12 +1,12 @@
-"""Steadies the expression of each track over time and says when it is uncertain."""
+"""Steadies the expression of each track over time, and says when it is uncertain and when there is no face."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, Expression
+from edge_agent.domain import EMOTIONS, NO_FACE, Emotion, Expression, Observation, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,47 +24,75 @@ class Smoothed:
 
 @dataclass(frozen=True, slots=True)
 class _State:
+    """A track: when it was last read, what it steadied to, and since when it has its label."""
+
     at: Instant
     smoothed: Smoothed
+    since: Instant
 
 
 class Smoother:
     """Exponential smoothing by the time that really passed, so that frame rate and dropped frames do not matter.
 
     After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way; after a long one the
-    track starts anew from its next frame.
+    track starts anew from its next frame. A label, *uncertain* included, stays for at least ``dwell_s``; it comes when
+    its category leads by ``hysteresis``: over the present label, or, after *uncertain*, over the threshold.
 
     Args:
         time_constant_s: τ; 0 is no smoothing.
         hysteresis: lead that another category needs over the present label.
         uncertain_below: when no category reaches this probability, the label is ``None``.
+        dwell_s: least time between two changes of a label.
+        hold_s: time without a frame that could be read after which a face that is still seen becomes uncertain.
         reset_after_s: gap in a track after which its past no longer counts.
     """
 
     def __init__(
-        self, time_constant_s: float, hysteresis: float, uncertain_below: float, reset_after_s: float = 2.0
+        self,
+        time_constant_s: float,
+        hysteresis: float,
+        uncertain_below: float,
+        *,
+        dwell_s: float = 0.5,
+        hold_s: float = 1.0,
+        reset_after_s: float = 2.0,
     ) -> None:
         self._time_constant_s = time_constant_s
         self._hysteresis = hysteresis
         self._uncertain_below = uncertain_below
+        self._dwell_s = dwell_s
+        self._hold_s = hold_s
         self._reset_after_s = reset_after_s
         self._states: dict[int, _State] = {}
 
     def update(self, track: int, raw: Expression, at: Instant) -> Smoothed:
         """Take in the expression of ``track`` in one frame and return what it steadies to."""
+        before = self._before(track, at)
+        if before is None:
+            smoothed, since = Smoothed(raw, label_of(raw, self._uncertain_below)), at
+        else:
+            expression = self._blend(before.smoothed.expression, raw, at.seconds_since(before.at))
+            smoothed, since = self._labelled(expression, before, at)
+        self._states[track] = _State(at, smoothed, since)
+        return smoothed
+
+    def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
+        """Return what ``track`` steadied to before a frame that cannot be read, and take nothing in.
+
+        After ``hold_s`` without a fit frame it is uncertain. Without any, ``raw`` is all there is, and uncertain too.
+        """
+        before = self._before(track, at)
+        if before is None:
+            return Smoothed(raw, None)
+        is_fresh = at.seconds_since(before.at) <= self._hold_s
+        return before.smoothed if is_fresh else replace(before.smoothed, emotion=None)
+
+    def _before(self, track: int, at: Instant) -> _State | None:
+        """Forget what is too long ago, and return what is known of ``track``."""
         self._states = {
             number: state for number, state in self._states.items() if at.seconds_since(state.at) <= self._reset_after_s
         }
-        before = self._states.get(track)
-        expression = (
-            raw if before is None else self._blend(before.smoothed.expression, raw, at.seconds_since(before.at))
-        )
-        label = label_of(
-            expression, self._uncertain_below, before.smoothed.emotion if before else None, self._hysteresis
-        )
-        smoothed = Smoothed(expression, label)
-        self._states[track] = _State(at, smoothed)
-        return smoothed
+        return self._states.get(track)
 
     def _blend(self, old: Expression, new: Expression, seconds: float) -> Expression:
         """Move from ``old`` towards ``new`` by as much as ``seconds`` allow."""
@@ -72,6 +100,44 @@ class Smoother:
             return new
         share = -math.expm1(-max(seconds, 0.0) / self._time_constant_s)
         return Expression(tuple(o + share * (n - o) for o, n in zip(old.probabilities, new.probabilities, strict=True)))
+
+    def _labelled(self, expression: Expression, before: _State, at: Instant) -> tuple[Smoothed, Instant]:
+        """Return the expression with its label, and since when it has it."""
+        present = before.smoothed.emotion
+        threshold = self._uncertain_below + (self._hysteresis if present is None else 0.0)
+        wanted = label_of(expression, threshold, present, self._hysteresis)
+        if wanted is present or at.seconds_since(before.since) < self._dwell_s:
+            return Smoothed(expression, present), before.since
+        return Smoothed(expression, wanted), at
+
+
+class StateHolder:
+    """Steadies what the participant shows: one of ``domain.STATES``, *no face* among them.
+
+    A face that is missed for less than ``no_face_after_s`` keeps its state: detectors miss a face for a frame or two,
+    and people reach for their glasses.
+
+    Args:
+        no_face_after_s: seconds without the participant's face after which the state is *no face*.
+    """
+
+    def __init__(self, no_face_after_s: float = 0.5) -> None:
+        self._no_face_after_s = no_face_after_s
+        self._state = NO_FACE
+        self._seen: Instant | None = None
+
+    def update(self, participant: Observation | None, at: Instant) -> str:
+        """Take in one frame and return the state.
+
+        Args:
+            participant: the participant's face; ``None`` when it is not seen.
+            at: when the frame was taken; not before that of the last call.
+        """
+        if participant is not None:
+            self._state, self._seen = state_of(participant), at
+        elif self._seen is None or at.seconds_since(self._seen) > self._no_face_after_s:
+            self._state = NO_FACE
+        return self._state
 
 
 def label_of(

@@ -1,6 +1,7 @@
-"""Follows faces over frames by the overlap of their boxes, and chooses the participant's face among them.
+"""Follows faces over frames by overlap and motion, and chooses the participant's face among them.
 
-A track identifies a face from frame to frame, never a person: whoever leaves and comes back gets a new number.
+A track identifies a face from frame to frame, never a person: no picture of a face is kept or compared, and whoever
+leaves and comes back after the tracker's memory gets a new number.
 """
 
 from __future__ import annotations
@@ -11,67 +12,131 @@ from dataclasses import dataclass
 
 from edge_agent.clock import Instant
 from edge_agent.domain import Box, Face
+from edge_agent.vision.assignment import assign
+
+VELOCITY_S = 0.25
+"""Time constant with which the velocity of a track follows what is measured."""
+CARRY_S = 1.0
+"""Time constant with which a face that is not seen is believed to come to rest."""
+REACH, REACH_PER_S, FARTHEST = 0.5, 1.0, 1.5
+"""How far from where it is expected a face may be found, in sides of the face: at once, for each second that it was not
+seen, and at the most."""
+MOST_GROWTH = 2.5
+"""Ratio of the areas of a face in two sightings, above which they are not the same face."""
+CONFIRM_S = 0.3
+"""Age from which a second sighting confirms a track, so that slow cameras need not wait for a third."""
+_STALE_PER_S, _UNCONFIRMED = 0.5, 0.3
+_UNASSIGNED = 2.5
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Track:
+    """One face. ``number`` is ``None`` until it is confirmed; ``velocity`` is in pixels per second."""
+
+    number: int | None
     box: Box
+    first: Instant
     seen: Instant
+    sightings: int = 1
+    velocity: tuple[float, float] = (0.0, 0.0)
+
+    def expected(self, at: Instant) -> Box:
+        """Return where the face is believed to be: it goes on as it did, and slowly comes to rest."""
+        seconds = CARRY_S * -math.expm1(-max(at.seconds_since(self.seen), 0.0) / CARRY_S)
+        x, y = self.velocity
+        return Box(self.box.x + x * seconds, self.box.y + y * seconds, self.box.width, self.box.height)
+
+    def see(self, box: Box, at: Instant) -> None:
+        """Take in where the face is now."""
+        seconds = at.seconds_since(self.seen)
+        if seconds > 0:
+            share = -math.expm1(-seconds / VELOCITY_S)
+            moved = ((new - old) / seconds for new, old in zip(box.center, self.box.center, strict=True))
+            x, y = (v + share * (m - v) for v, m in zip(self.velocity, moved, strict=True))
+            self.velocity = x, y
+        self.box, self.seen = box, at
+        self.sightings += 1
+
+    def cost(self, face: Box, at: Instant) -> float:
+        """Return how badly a face fits, 0…``_UNASSIGNED``; ``math.inf`` when it cannot be this one."""
+        expected = self.expected(at)
+        if not 1 / MOST_GROWTH <= face.area / expected.area <= MOST_GROWTH:
+            return math.inf
+        hidden = max(at.seconds_since(self.seen), 0.0)
+        reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(math.sqrt(face.area * expected.area))
+        distance = math.dist(face.center, expected.center)
+        if distance > reach:
+            return math.inf
+        stale = min(_STALE_PER_S * hidden, 0.2) + (_UNCONFIRMED if self.number is None else 0.0)
+        return 1 - face.overlap(expected) + distance / reach + stale
 
 
 class Tracker:
-    """Gives each face the number of the track it continues, or a new one.
+    """Gives each face the number of the track it continues, or, once it was seen often enough, a new one.
 
-    Matching is greedy by descending overlap, which for the few faces before an appliance gives what an optimal
-    assignment gives.
+    All faces of a frame are assigned to the tracks at once so that the sum of the costs is least; the cost of a pair
+    grows with the distance from where the track is expected and falls with the overlap of the boxes. A face that is not
+    seen goes on as it did for the tracker's memory, and so comes out on the other side of what hid it.
+
+    Nothing is said of a face before it was confirmed by ``confirm_frames`` frames in a row, or by two that are at least
+    0.3 s apart: detectors find things that are no faces, but rarely in one place in every frame.
 
     Args:
-        min_overlap: least intersection over union of a face with where its track was last seen.
-        lost_after_s: seconds without a face after which a track ends.
+        lost_after_s: memory: seconds without a face after which a track ends. Where frames come so rarely that this is
+            less than two of them, it is two.
+        confirm_frames: frames in a row that confirm a track; 1 believes every face at once.
     """
 
-    def __init__(self, min_overlap: float = 0.2, lost_after_s: float = 1.0) -> None:
-        self._min_overlap = min_overlap
+    def __init__(self, lost_after_s: float = 1.5, confirm_frames: int = 3) -> None:
         self._lost_after_s = lost_after_s
-        self._tracks: dict[int, _Track] = {}
-        self._next = 1
+        self._confirm_frames = confirm_frames
+        self._tracks: list[_Track] = []
+        self._numbers = 0
+        self._last: Instant | None = None
+        self._pause = 0.0
 
     def update(self, faces: Sequence[Face], at: Instant) -> list[tuple[int, Face]]:
         """Match the faces of one frame.
 
         Args:
-            faces: found in the frame.
+            faces: found in the frame, with boxes that are not empty.
             at: when the frame was taken; not before that of the last call.
 
         Returns:
-            Number of the track and face, in the order of ``faces``; every number once.
+            Number of the track and face, in the order of ``faces``, for the confirmed ones; no number twice.
         """
-        for number in [n for n, track in self._tracks.items() if at.seconds_since(track.seen) > self._lost_after_s]:
-            del self._tracks[number]
-        matched = self._match(faces)
-        numbered: list[tuple[int, Face]] = []
-        for index, face in enumerate(faces):
-            number = matched.get(index, self._next)
-            if number == self._next:
-                self._next += 1
-            self._tracks[number] = _Track(face.box, at)
-            numbered.append((number, face))
-        return numbered
+        self._forget(at)
+        seen: list[_Track] = []
+        for face, known in zip(faces, self._matched(faces, at), strict=True):
+            if known is not None:
+                known.see(face.box, at)
+            seen.append(known or _Track(None, face.box, at, at))
+        self._tracks = [*seen, *(track for track in self._tracks if track.number is not None and track not in seen)]
+        numbers = [self._number(track, at) for track in seen]
+        return [(number, face) for number, face in zip(numbers, faces, strict=True) if number is not None]
 
-    def _match(self, faces: Sequence[Face]) -> dict[int, int]:
-        """Return index of face → number of the track it continues."""
-        pairs = [
-            (overlap, index, number)
-            for index, face in enumerate(faces)
-            for number, track in self._tracks.items()
-            if (overlap := face.box.overlap(track.box)) >= self._min_overlap
-        ]
-        pairs.sort(key=lambda pair: (-pair[0], pair[2]))
-        matched: dict[int, int] = {}
-        for _, index, number in pairs:
-            if index not in matched and number not in matched.values():
-                matched[index] = number
-        return matched
+    def _forget(self, at: Instant) -> None:
+        """End the tracks that were not seen for too long."""
+        pause = 0.0 if self._last is None else at.seconds_since(self._last)
+        # The shorter of the last two pauses: a camera that stalled once is not a slow one.
+        memory = max(self._lost_after_s, 2 * min(pause, self._pause))
+        self._last, self._pause = at, pause
+        self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
+
+    def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
+        """Return the track that each face continues."""
+        costs = [[track.cost(face.box, at) for track in self._tracks] for face in faces]
+        return [None if index is None else self._tracks[index] for index in assign(costs, _UNASSIGNED)]
+
+    def _number(self, track: _Track, at: Instant) -> int | None:
+        """Return the number of a track, which it gets when it is confirmed."""
+        if track.number is None and (
+            track.sightings >= self._confirm_frames
+            or (track.sightings >= 2 and at.seconds_since(track.first) >= CONFIRM_S)
+        ):
+            self._numbers += 1
+            track.number = self._numbers
+        return track.number
 
 
 class PrimaryChooser:
@@ -79,14 +144,18 @@ class PrimaryChooser:
 
     Args:
         lead: how many times as prominent another face must be to take over from one that is still there.
-        hold_s: seconds for which a face that is gone is waited for before another becomes primary.
+        takeover_s: seconds for which it must be so without a break: who walks past the camera is not the participant.
+        hold_s: seconds for which a face that is gone is waited for before another becomes primary; best the tracker's
+            memory, within which it comes back with its number.
     """
 
-    def __init__(self, lead: float = 1.5, hold_s: float = 0.5) -> None:
+    def __init__(self, lead: float = 1.5, takeover_s: float = 1.0, hold_s: float = 1.5) -> None:
         self._lead = lead
+        self._takeover_s = takeover_s
         self._hold_s = hold_s
         self._track: int | None = None
         self._seen: Instant | None = None
+        self._rival: tuple[int, Instant] | None = None
 
     def choose(self, faces: Sequence[tuple[int, Face]], width: int, height: int, at: Instant) -> int | None:
         """Return the track of the participant's face; ``None`` when there is none or it is still waited for.
@@ -98,16 +167,30 @@ class PrimaryChooser:
             at: when the frame was taken.
         """
         weights = {track: prominence(face.box, width, height) for track, face in faces}
-        present = weights.get(self._track) if self._track is not None else None
-        if present is None and self._seen is not None and at.seconds_since(self._seen) <= self._hold_s:
-            return None
         best = max(weights, key=weights.__getitem__, default=None)
-        if best is not None and (present is None or weights[best] > present * self._lead):
-            self._track = best
-        elif best is None:
-            self._track = None
+        present = weights.get(self._track) if self._track is not None else None
+        if present is not None:
+            if best is not None and self._has_taken_over(best, weights[best] > present * self._lead, at):
+                self._track = best
+        elif self._seen is not None and at.seconds_since(self._seen) <= self._hold_s:
+            self._rival = None
+            return None
+        else:
+            self._track, self._rival = best, None
         self._seen = at if self._track is not None else None
         return self._track
+
+    def _has_taken_over(self, best: int, leads: bool, at: Instant) -> bool:
+        """Follow which other face leads, and since when."""
+        if not leads:
+            self._rival = None
+            return False
+        if self._rival is None or self._rival[0] != best:
+            self._rival = best, at
+        if at.seconds_since(self._rival[1]) < self._takeover_s:
+            return False
+        self._rival = None
+        return True
 
 
 def prominence(box: Box, width: int, height: int) -> float:

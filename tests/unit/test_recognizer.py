@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.clock import Instant
-from edge_agent.domain import Box, Emotion, Face, Frame, Recognition
+from edge_agent.domain import Box, Emotion, Face, Flaw, Frame, Recognition
 from edge_agent.errors import ModelError
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
@@ -26,7 +26,7 @@ SMILING_EYES = (200.0, 102.0), (247.0, 103.0)  # as another detector (YuNet) fin
 
 @pytest.fixture
 def recognizer() -> Recognizer:
-    return open_recognizer()
+    return open_recognizer(confirm_frames=1)
 
 
 def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
@@ -65,7 +65,7 @@ def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(re
     plain = np.full((240, 320, 3), 127, np.uint8)
     assert recognizer.read_picture(plain) == []
     recognition = recognizer.recognize(frame(plain, 7))
-    assert recognition == Recognition(START.shifted(0.7), 7, 320, 240, ())
+    assert recognition == Recognition(START.shifted(0.7), 7, 320, 240, (), "no_face")
     assert recognition.primary is None
 
 
@@ -82,7 +82,7 @@ def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognize
     image = smiling()
     first = recognizer.recognize(frame(image)).observations[0]
     assert first.smoothed == first.raw
-    spoilt = np.asarray(cv2.GaussianBlur(image, (0, 0), 5), np.uint8)
+    spoilt = np.asarray(cv2.GaussianBlur(image, (0, 0), 3), np.uint8)
     second = recognizer.recognize(frame(spoilt, 1)).observations[0]
     share = 1 - np.exp(-0.1 / 0.6)
     for old, new, smoothed in zip(
@@ -90,6 +90,33 @@ def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognize
     ):
         assert smoothed == pytest.approx(old + share * (new - old))
     assert second.quality < first.quality
+
+
+def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(recognizer: Recognizer) -> None:
+    first = recognizer.recognize(frame(smiling())).observations[0]
+    night = np.asarray(smiling() * 0.15, np.uint8)
+    second = recognizer.recognize(frame(night, 1)).observations[0]
+    assert (first.flaw, second.flaw) == (None, Flaw.TOO_DARK)
+    assert (second.track, second.smoothed, second.emotion) == (first.track, first.smoothed, first.emotion)
+    assert second.raw != first.raw
+    assert second.quality < 0.5 < first.quality
+
+
+def test_without_the_gate_every_frame_is_read() -> None:
+    careless = open_recognizer(confirm_frames=1, gate=False)
+    first, second = (
+        careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
+        for number, light in enumerate((1.0, 0.15))
+    )
+    assert second.flaw is None
+    assert second.smoothed != first.smoothed
+
+
+def test_a_face_is_reported_only_once_it_was_seen_in_three_frames() -> None:
+    careful = open_recognizer()
+    recognitions = [careful.recognize(frame(smiling(), i, fps=15)) for i in range(3)]
+    assert [len(r.observations) for r in recognitions] == [0, 0, 1]
+    assert [r.state for r in recognitions] == ["no_face", "no_face", "happiness"]
 
 
 def test_two_people_are_two_tracks_and_the_larger_face_is_the_participant(recognizer: Recognizer) -> None:
@@ -103,7 +130,7 @@ def test_who_leaves_the_picture_and_comes_back_later_is_a_new_track(recognizer: 
     plain = np.full((512, 512, 3), 127, np.uint8)
     tracks = [
         [o.track for o in recognizer.recognize(frame(image, number)).observations]
-        for number, image in enumerate([smiling(), plain, smiling(), *[plain] * 12, smiling()])
+        for number, image in enumerate([smiling(), plain, smiling(), *[plain] * 15, smiling()])
     ]
     assert [numbers for numbers in tracks if numbers] == [[1], [1], [2]]
 
@@ -115,7 +142,7 @@ def test_reading_a_still_picture_leaves_the_tracks_alone(recognizer: Recognizer)
 
 
 def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -> None:
-    strict = open_recognizer(uncertain_below=1.0)
+    strict = open_recognizer(uncertain_below=1.0, confirm_frames=1)
     (reading,) = strict.read_picture(smiling())
     assert reading.emotion is None
     assert reading.expression.dominant is Emotion.HAPPINESS

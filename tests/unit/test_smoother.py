@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, Expression
-from edge_agent.vision.smoother import Smoother, label_of
+from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Face, Observation
+from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
 START = Instant(boot_ms=5_000, wall_ms=1_800_000_000_000)
 HAPPY, ANGRY, NEUTRAL = Emotion.HAPPINESS, Emotion.ANGER, Emotion.NEUTRAL
@@ -20,8 +21,14 @@ def expression(**named: float) -> Expression:
     return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
 
-def smoother(time_constant_s: float = 0.6, hysteresis: float = 0.08, uncertain_below: float = 0.45) -> Smoother:
-    return Smoother(time_constant_s, hysteresis, uncertain_below, reset_after_s=2.0)
+def smoother(
+    time_constant_s: float = 0.6, hysteresis: float = 0.08, uncertain_below: float = 0.45, dwell_s: float = 0.0
+) -> Smoother:
+    return Smoother(time_constant_s, hysteresis, uncertain_below, dwell_s=dwell_s, hold_s=1.0, reset_after_s=2.0)
+
+
+def labels(steady: Smoother, step_s: float, shown: list[Expression]) -> list[Emotion | None]:
+    return [steady.update(1, raw, START.shifted(i * step_s)).emotion for i, raw in enumerate(shown)]
 
 
 def happiness(e: Expression) -> float:
@@ -85,11 +92,45 @@ def test_when_no_category_reaches_the_threshold_the_face_is_uncertain() -> None:
 
 def test_another_label_needs_a_lead_and_then_stays_in_turn() -> None:
     steady = smoother(time_constant_s=0, uncertain_below=0.3)
-    labels = [
-        steady.update(1, expression(happiness=h, anger=a), START.shifted(i / 10)).emotion
-        for i, (h, a) in enumerate([(0.5, 0.4), (0.44, 0.50), (0.41, 0.50), (0.48, 0.45), (0.55, 0.40)])
-    ]
-    assert labels == [HAPPY, HAPPY, ANGRY, ANGRY, HAPPY]
+    shares = [(0.5, 0.4), (0.44, 0.50), (0.41, 0.50), (0.48, 0.45), (0.55, 0.40)]
+    shown = [expression(happiness=h, anger=a) for h, a in shares]
+    assert labels(steady, 0.1, shown) == [HAPPY, HAPPY, ANGRY, ANGRY, HAPPY]
+
+
+def test_a_probability_that_swings_about_the_threshold_is_not_a_label_that_flickers() -> None:
+    shown = [expression(happiness=p) for p in (0.5, 0.44, 0.47, 0.44, 0.52, 0.54, 0.46, 0.44)]
+    steady = smoother(time_constant_s=0)
+    assert labels(steady, 0.1, shown) == [HAPPY, None, None, None, None, HAPPY, HAPPY, None]
+
+
+@pytest.mark.parametrize("fps", [2, 15, 30])
+def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(fps: int) -> None:
+    shown = [expression(happiness=0.9) if i % 3 else expression(anger=0.9) for i in range(6 * fps)]
+    found = labels(smoother(time_constant_s=0, dwell_s=0.5), 1 / fps, shown)
+    changes = [i / fps for i in range(1, len(found)) if found[i] is not found[i - 1]]
+    assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
+
+
+def test_a_label_that_is_older_than_the_least_time_gives_way_at_once() -> None:
+    steady = smoother(time_constant_s=0, dwell_s=0.5)
+    assert labels(steady, 0.5, [expression(happiness=0.9), expression(anger=0.9)]) == [HAPPY, ANGRY]
+
+
+def test_a_frame_that_cannot_be_read_changes_nothing_and_after_a_while_the_face_is_uncertain() -> None:
+    steady = smoother()
+    before = steady.update(1, expression(happiness=0.9), START)
+    assert steady.hold(1, expression(anger=1.0), START.shifted(0.5)) == before
+    held = steady.hold(1, expression(anger=1.0), START.shifted(1.1))
+    assert (held.expression, held.emotion) == (before.expression, None)
+    after = steady.update(1, expression(happiness=0.9), START.shifted(1.5))
+    assert happiness(after.expression) == pytest.approx(0.9)
+    assert after.emotion is HAPPY
+
+
+def test_a_track_that_was_never_read_is_uncertain_whatever_it_seems_to_show() -> None:
+    steady = smoother()
+    assert steady.hold(1, expression(anger=1.0), START).emotion is None
+    assert steady.update(1, expression(happiness=0.9), START.shifted(0.1)).emotion is HAPPY
 
 
 def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> None:
@@ -98,3 +139,15 @@ def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_w
 
 def test_without_hysteresis_the_largest_probability_is_the_label() -> None:
     assert label_of(expression(neutral=0.46, anger=0.47), 0.45, present=NEUTRAL) is ANGRY
+
+
+def participant(emotion: Emotion | None) -> Observation:
+    shown = expression(happiness=0.9)
+    return Observation(1, Face(Box(0, 0, 10, 10), 0.9, ()), shown, shown, emotion, True, 1.0)
+
+
+def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no_face() -> None:
+    holder = StateHolder(no_face_after_s=0.5)
+    shown = [None, participant(HAPPY), None, None, None, participant(None), participant(ANGRY), None]
+    states = [holder.update(seen, START.shifted(i * 0.25)) for i, seen in enumerate(shown)]
+    assert states == ["no_face", "happiness", "happiness", "happiness", "no_face", "uncertain", "anger", "anger"]

@@ -1,0 +1,70 @@
+"""The cheapest assignment of rows to columns, exactly.
+
+SciPy's ``linear_sum_assignment`` solves the same problem, but importing it costs the agent 41 MB of resident memory (it
+has 120 MB for everything) and 0.3 s of processor time at the start (measured, SciPy 1.17 after NumPy and OpenCV). For
+the few faces of a frame a page of Python is as fast; the tests compare both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | None]:
+    """Assign rows to columns, or leave them alone, so that the sum of all costs is least.
+
+    Args:
+        costs: for each row its cost with each column; no column twice. ``math.inf`` forbids a pair.
+        unassigned: cost of a row that is left alone; pairs that cost more are never made.
+
+    Returns:
+        For each row its column, or ``None``.
+    """
+    if not costs:
+        return []
+    columns = len(costs[0])
+    # Each row gets a column of its own for being left alone; with it there is always a solution.
+    extended = [
+        [*row, *(unassigned if alone == index else math.inf for alone in range(len(costs)))]
+        for index, row in enumerate(costs)
+    ]
+    return [column if column < columns else None for column in _cheapest(extended)]
+
+
+def _cheapest(costs: list[list[float]]) -> list[int]:
+    """Solve for no more rows than columns by successive shortest paths (Jonker & Volgenant 1987; Crouse 2016).
+
+    Prices of rows and columns keep every reduced cost (cost − row's price − column's price) at or above 0, and at 0 for
+    the pairs made so far. Each further row gets a column by the cheapest path of alternately new and present pairs.
+    """
+    rows, columns = len(costs), len(costs[0])
+    row_price, column_price = [0.0] * rows, [0.0] * columns
+    column_of, row_of = [-1] * rows, [-1] * columns
+    for start in range(rows):
+        reached, came_from = [math.inf] * columns, [-1] * columns
+        open_columns = set(range(columns))
+        row, length = start, 0.0
+        while True:
+            base = length - row_price[row]
+            for column in open_columns:
+                through = base + costs[row][column] - column_price[column]
+                if through < reached[column]:
+                    reached[column], came_from[column] = through, row
+            column = min(open_columns, key=reached.__getitem__)
+            length = reached[column]
+            open_columns.remove(column)
+            if row_of[column] < 0:
+                break
+            row = row_of[column]
+        row_price[start] += length
+        for passed in set(range(columns)) - open_columns:
+            column_price[passed] += reached[passed] - length
+            if row_of[passed] >= 0:
+                row_price[row_of[passed]] += length - reached[passed]
+        while True:
+            row = came_from[column]
+            row_of[column], column_of[row], column = row, column, column_of[row]
+            if row == start:
+                break
+    return column_of
