@@ -58,20 +58,19 @@ def noncentrality(t: float, df: float, probability: float) -> float:
     def excess(delta: float) -> float:
         return noncentral_t_cdf(t, df, delta) - probability
 
-    low, high = _bracket(excess, t)
+    scale = math.sqrt(1 + t * t / (2 * df))
+    near = t * (1 - 1 / (4 * df)) - float(special.ndtri(probability)) * scale  # as if T were normal
+    low, high = _bracket(excess, near, 0.05 * scale)
     return float(optimize.brentq(excess, low, high, xtol=1e-12, rtol=1e-13))
 
 
-def _bracket(falling: Callable[[float], float], start: float) -> tuple[float, float]:
+def _bracket(falling: Callable[[float], float], start: float, step: float) -> tuple[float, float]:
     """Return two places around the zero of a falling function, going out from ``start`` in doubling steps."""
-    step = 4.0 + abs(start) / 4
     low, high = start - step, start + step
     while falling(low) < 0:
-        step *= 2
-        low -= step
+        low, high, step = low - 4 * step, low, 4 * step
     while falling(high) > 0:
-        step *= 2
-        high += step
+        low, high, step = high, high + 4 * step, 4 * step
     return low, high
 
 

@@ -100,7 +100,7 @@ def _greenhouse_geisser(error: Values) -> float:
     """Return ε from the values freed of state and participant, whose cross products are the centred covariances."""
     scaled = error / np.max(np.abs(error))  # ε has no scale; fourth powers of tiny values would vanish
     products = scaled.T @ scaled
-    epsilon = float(np.trace(products)) ** 2 / ((error.shape[1] - 1) * float(np.sum(products**2)))
+    epsilon: float = float(np.trace(products)) ** 2 / ((error.shape[1] - 1) * float(np.sum(products**2)))
     return min(1.0, epsilon)  # for two states it is 1 but for rounding
 
 

@@ -9,6 +9,7 @@ import pytest
 from dashboard.comparison import Obstacle, compare, compare_family
 from dashboard.statistics import Method, paired_t, welch_t
 from edge_agent.errors import StatisticsError
+from tests.support.known_statistics import HEART
 
 ANGER = {"a": 75.0, "b": 80.0, "c": 71.0, "d": 90.0}
 NEUTRAL = {"a": 70.0, "b": 78.0, "c": 70.5, "e": 60.0}
@@ -29,6 +30,20 @@ def test_three_people_with_both_states_get_a_paired_test_without_the_rest() -> N
 def test_missing_pairs_do_not_shift_the_people_against_each_other() -> None:
     backwards = dict(reversed(list(NEUTRAL.items())))
     assert compare(ANGER, backwards) == compare(ANGER, NEUTRAL)
+
+
+def test_missing_pairs_are_left_out_as_r_leaves_them_out() -> None:
+    first = {str(place): value for place, value in enumerate(HEART[0]) if place not in (1, 6)}
+    second = {str(place): value for place, value in enumerate(HEART[1]) if place not in (4, 6, 10)}
+    found = compare(first, second)
+    # R 4.2.2, NA where a value is missing: t.test(a, b, paired = TRUE)
+    assert (found.n_both, found.left_out) == (8, 3)
+    assert found.tests is not None
+    t = found.tests.t
+    assert (t.difference, t.interval.low, t.interval.high) == pytest.approx(
+        (5.09375, 2.9949452668211656, 7.1925547331788344), rel=1e-9
+    )
+    assert (t.t, t.df, t.p) == pytest.approx((5.7388877541303094, 7, 0.00070644093459662472), rel=1e-9)
 
 
 def test_people_with_one_state_each_get_welchs_test() -> None:

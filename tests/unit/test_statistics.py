@@ -11,6 +11,7 @@ from dashboard.statistics import (
     Method,
     NoVariationError,
     TooFewError,
+    benjamini_hochberg,
     hedges_g,
     holm,
     paired_t,
@@ -25,6 +26,7 @@ from edge_agent.errors import StatisticsError
 from tests.support.known_statistics import HEART, KNOWN, MANY, Known
 
 every_known = pytest.mark.parametrize("known", KNOWN, ids=str)
+adjusting = pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
 two_sided = pytest.mark.parametrize("test", [paired_t, welch_t, signed_rank, rank_sum])
 
 
@@ -86,15 +88,23 @@ def test_holm_equals_r() -> None:
     assert found == tuple(map(close, (0.07, 0.2, 0.18, 0.04, 0.6, 0.0009, 1.0, 0.2, 1.0)))
 
 
-def test_holm_of_an_empty_family_is_empty() -> None:
-    assert holm([]) == ()
+def test_benjamini_hochberg_equals_r() -> None:
+    # R 4.2.2: p.adjust(c(0.01, 0.04, 0.03, 0.005, 0.2, 0.0001, 0.9, 0.04, 0.6), "BH")
+    found = benjamini_hochberg([0.01, 0.04, 0.03, 0.005, 0.2, 0.0001, 0.9, 0.04, 0.6])
+    assert found == tuple(map(close, (0.03, 0.06, 0.06, 0.0225, 0.25714285714285717, 0.0009, 0.9, 0.06, 0.675)))
 
 
-def test_holm_refuses_what_is_no_probability() -> None:
+@adjusting
+def test_an_empty_family_stays_empty(adjust: Callable[..., object]) -> None:
+    assert adjust([]) == ()
+
+
+@adjusting
+def test_adjusting_refuses_what_is_no_probability(adjust: Callable[..., object]) -> None:
     with pytest.raises(StatisticsError, match=r"between 0 and 1; 1\.2 does not"):
-        holm([0.1, 1.2])
+        adjust([0.1, 1.2])
     with pytest.raises(StatisticsError, match="nan"):
-        holm([math.nan])
+        adjust([math.nan])
 
 
 @pytest.mark.parametrize(

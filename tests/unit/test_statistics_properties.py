@@ -8,7 +8,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dashboard.statistics import Method, NoVariationError, hedges_g, holm, paired_t, rank_sum, signed_rank, welch_t
+from dashboard.statistics import (
+    Method,
+    NoVariationError,
+    benjamini_hochberg,
+    hedges_g,
+    holm,
+    paired_t,
+    rank_sum,
+    signed_rank,
+    welch_t,
+)
 
 quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
 
@@ -139,11 +149,19 @@ def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(data: list
 
 @quick
 @given(probabilities)
-def test_holm_keeps_the_order_and_never_lowers_a_p(p: list[float]) -> None:
-    adjusted = holm(p)
-    assert all(raw <= new <= 1 for raw, new in zip(p, adjusted, strict=True))
+def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_the_stricter(p: list[float]) -> None:
     order = sorted(range(len(p)), key=p.__getitem__)
-    assert [adjusted[i] for i in order] == sorted(adjusted)
+    strict, mild = holm(p), benjamini_hochberg(p)
+    for adjusted in (strict, mild):
+        assert all(raw <= new <= 1 for raw, new in zip(p, adjusted, strict=True))
+        assert [adjusted[i] for i in order] == sorted(adjusted)
+    assert all(new <= other or new == pytest.approx(other) for new, other in zip(mild, strict, strict=True))
+
+
+@quick
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
+def test_benjamini_hochberg_equals_scipy(p: list[float]) -> None:
+    assert benjamini_hochberg(p) == pytest.approx(tuple(stats.false_discovery_control(p)))
 
 
 @quick

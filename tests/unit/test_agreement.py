@@ -1,0 +1,75 @@
+"""Cohen's kappa against the formulas of Fleiss, Cohen and Everitt computed in R, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.statistics import Interval, Judgement, NoVariationError, TooFewError, cohens_kappa
+
+Table = tuple[tuple[int, ...], ...]
+THREE: Table = ((20, 5, 3), (4, 15, 6), (1, 2, 24))
+TWO: Table = ((8, 1), (2, 9))
+CROSSED: Table = ((0, 3), (4, 1))
+
+# R 4.2.2, base R, from the table's shares: po, pe, kappa, and kappa ± qt(.975, n - 1) * se * sqrt(n / (n - 1)), with se
+# by Fleiss, Cohen & Everitt 1969, eq. 13: sqrt((A + B - C) / (n * (1 - pe)^4))
+FROM_R = (
+    (THREE, (0.7375, 0.33453124999999995, 0.6055412068560696), (0.45947426559764154, 0.75160814811449761)),
+    (TWO, (0.85, 0.5, 0.7), (0.35880700633016327, 1.0)),  # R: 1.0411929936698372, cut at 1
+    (CROSSED, (0.125, 0.5, -0.75), (-1.0, -0.17761560334643556)),  # R: -1.3223843966535644, cut at -1
+)
+
+
+def judgements(table: Table, people: int = 10_000) -> list[Judgement]:
+    """The judgements of a table, given in turns to ``people`` participants."""
+    cells = [(i, j) for i, row in enumerate(table) for j, count in enumerate(row) for _ in range(count)]
+    return [Judgement(f"P{n % people}", "abc"[i], "abc"[j]) for n, (i, j) in enumerate(cells)]
+
+
+@pytest.mark.parametrize(("table", "kappa", "interval"), FROM_R)
+def test_kappa_and_its_interval_equal_r_with_one_judgement_a_participant(
+    table: Table, kappa: tuple[float, float, float], interval: tuple[float, float]
+) -> None:
+    found = cohens_kappa(judgements(table))
+    assert found.table == table
+    assert (found.observed, found.expected, found.kappa) == pytest.approx(kappa, rel=1e-9)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == pytest.approx(interval, rel=1e-9)
+
+
+def test_asking_everybody_twice_does_not_narrow_the_interval() -> None:
+    once = cohens_kappa(judgements(THREE))
+    twice = cohens_kappa([judgement for judgement in judgements(THREE) for _ in range(2)])
+    assert (twice.n, twice.participants) == (160, 80)
+    assert twice.kappa == pytest.approx(once.kappa)
+    assert once.interval is not None and twice.interval is not None
+    assert twice.interval.low == pytest.approx(once.interval.low)
+
+
+def test_two_participants_have_no_interval_however_often_they_judged() -> None:
+    assert cohens_kappa(judgements(THREE, people=2)).interval is None
+    assert cohens_kappa(judgements(THREE, people=3)).interval is not None
+
+
+def test_perfect_agreement_is_1_without_an_interval() -> None:
+    found = cohens_kappa(judgements(((5, 0), (0, 4))))
+    assert (found.kappa, found.interval) == (1.0, None)
+
+
+def test_labels_come_in_the_order_given_and_others_after_them() -> None:
+    found = cohens_kappa([Judgement("a", "anger", "fear"), Judgement("b", "neutral", "neutral")], ["neutral", "anger"])
+    assert found.labels == ("neutral", "anger", "fear")
+    assert found.table == ((1, 0, 0), (0, 0, 1), (0, 0, 0))
+
+
+def test_sources_that_speak_independently_have_a_kappa_of_0() -> None:
+    found = cohens_kappa(judgements(((4, 4), (4, 4))))
+    assert (found.kappa, found.interval) == (0.0, found.interval)
+    assert isinstance(found.interval, Interval) and found.interval.low < 0 < found.interval.high
+
+
+def test_nothing_said_and_one_label_only_are_refused() -> None:
+    with pytest.raises(TooFewError, match="at least 1 judgement by both sources; there are 0"):
+        cohens_kappa([])
+    with pytest.raises(NoVariationError, match="both sources said a every time"):
+        cohens_kappa(judgements(((5,),)))

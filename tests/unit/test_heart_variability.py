@@ -1,0 +1,133 @@
+"""Heart-rate variability: the artefact rule, the measures, and where intervals may not be joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from dashboard.heart_variability import variability_by_state
+from dashboard.statistics import ArtefactError, NoVariationError, TooShortError, heart_variability
+from dashboard.statistics.variability import accepted
+from edge_agent.domain import Emotion, VitalFlag, VitalKind
+from edge_agent.errors import StatisticsError
+from edge_agent.store.results import StateReading
+
+# One missed beat (1520), one extra beat (400 and 410): milliseconds.
+BEATS = (
+    812, 835, 790, 1520, 805, 798, 840, 861, 400, 410, 822, 815, 803, 790, 776, 801, 820, 845, 850, 833,
+)  # fmt: skip
+SECONDS = [beat / 1000 for beat in BEATS]
+STEADY = [0.8, 0.85, 0.8, 0.75] * 25  # 80 s
+
+
+def readings(
+    values: Sequence[float], *, start_s: float = 0.0, session: int = 1, state: str = "anger", code: str = "a"
+) -> list[StateReading]:
+    """Readings of one participant, each at the end of its interval."""
+    found, at = [], start_s
+    for value in values:
+        at += value
+        found.append(
+            StateReading(code, session, state, VitalKind.RR_INTERVAL, value, round(1000 * at), frozenset(), False)
+        )
+    return found
+
+
+def test_missed_and_extra_beats_are_rejected_and_nothing_else() -> None:
+    assert [beat for beat, kept in zip(BEATS, accepted(SECONDS), strict=True) if not kept] == [1520, 400, 410]
+
+
+@pytest.mark.parametrize("beat", [0.29, 2.01, 0.0, -1.0])
+def test_what_is_no_beat_is_rejected(beat: float) -> None:
+    assert list(accepted([0.8, beat, 0.8])) == [True, False, True]
+
+
+def test_a_lone_interval_has_nothing_that_vouches_for_it() -> None:
+    assert list(accepted([0.8])) == [False]
+    assert list(accepted([])) == []
+
+
+def test_the_measures_equal_r() -> None:
+    found = heart_variability([SECONDS * 5])
+    # R 4.2.2: x <- rep(BEATS, 5); ok <- !(x %in% c(1520, 400, 410)); sd(x[ok]);
+    # d <- diff(x)[ok[-1] & ok[-length(ok)]]; sqrt(mean(d^2))
+    assert (found.n, found.successive, found.rejected) == (85, 74, 15)
+    assert found.rmssd_ms == pytest.approx(22.726041735704285, rel=1e-9)
+    assert found.sdnn_ms == pytest.approx(23.240612092201189, rel=1e-9)
+    assert found.seconds == pytest.approx(69.48)
+    assert found.share_rejected == pytest.approx(0.15)
+    assert found.ultra_short
+    assert found.ln_rmssd == pytest.approx(math.log(found.rmssd_ms))
+
+
+def test_runs_are_never_joined() -> None:
+    apart = heart_variability([[0.8, 0.81] * 40, [0.9, 0.91] * 40])
+    assert (apart.n, apart.successive) == (160, 158)
+    assert apart.rmssd_ms == pytest.approx(10.0)
+
+
+def test_five_minutes_are_no_longer_ultra_short() -> None:
+    assert heart_variability([STEADY]).ultra_short
+    assert not heart_variability([STEADY * 4]).ultra_short
+
+
+def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> None:
+    with pytest.raises(TooShortError, match="at least 60 s of intervals between beats; there are 14"):
+        heart_variability([SECONDS])
+    with pytest.raises(TooShortError, match="there are 0"):
+        heart_variability([])
+
+
+def test_too_many_artefacts_give_no_number() -> None:
+    with pytest.raises(ArtefactError, match="40 of 140 intervals between beats are artefacts"):
+        heart_variability([[*STEADY, *([0.2] * 40)]])
+
+
+def test_values_that_are_not_finite_are_refused_by_name() -> None:
+    with pytest.raises(StatisticsError, match="nan is not a finite number"):
+        heart_variability([[0.8, math.nan]])
+
+
+def test_beats_like_a_clock_have_no_logarithm() -> None:
+    with pytest.raises(NoVariationError, match="do not differ at all"):
+        _ = heart_variability([[0.8] * 100]).ln_rmssd
+
+
+def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not() -> None:
+    calm, brief = readings(STEADY), readings(SECONDS, state="neutral", start_s=100)
+    other = readings(STEADY, state="Neutral", code="b", session=2)
+    found = variability_by_state([*calm, *brief, *other])
+    assert [(one.participant, one.state) for one in found] == [
+        ("a", Emotion.NEUTRAL),
+        ("a", Emotion.ANGER),
+        ("b", Emotion.NEUTRAL),
+    ]
+    assert found[0].variability is None and "there are 14" in found[0].reason
+    assert found[1].variability == heart_variability([STEADY]) and found[1].reason == ""
+
+
+def test_other_kinds_and_states_are_passed_over() -> None:
+    heart = StateReading("a", 1, "anger", VitalKind.HEART_RATE, 70.0, 1000, frozenset(), False)
+    assert variability_by_state([heart, *readings(STEADY, state="surprise")]) == ()
+
+
+@pytest.mark.parametrize("later", [{"start_s": 90.0}, {"start_s": 80.0, "session": 2}])
+def test_a_pause_or_another_session_ends_a_run(later: dict[str, float]) -> None:
+    session = int(later.get("session", 1))
+    again = readings(STEADY, start_s=later["start_s"], session=session)
+    (found,) = variability_by_state([*readings(STEADY), *again])
+    assert found.variability is not None
+    assert (found.variability.n, found.variability.successive) == (200, 198)
+
+
+def test_lost_contact_ends_a_run_and_is_counted() -> None:
+    beats = readings(STEADY * 2)
+    lost = StateReading(
+        "a", 1, "anger", VitalKind.RR_INTERVAL, 0.8, beats[99].at_ms, frozenset({VitalFlag.CONTACT_LOST}), False
+    )
+    (found,) = variability_by_state([*beats[:99], lost, *beats[100:]])
+    assert found.contact_lost == 1
+    assert found.variability is not None
+    assert (found.variability.n, found.variability.successive) == (199, 197)

@@ -1,0 +1,80 @@
+"""The table that shows whether a result depends on window and lag."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.comparison import Comparison, compare_family
+from dashboard.sensitivity import Conclusion, Setting, sensitivity, settings_around
+from edge_agent.errors import StatisticsError
+
+CHOSEN = Setting(10.0, 5.0, 45.0)
+LONG = Setting(20.0, 5.0, 45.0)
+SHORT = Setting(5.0, 5.0, 45.0)
+NEUTRAL = {"a": 70.0, "b": 65.0, "c": 80.0, "d": 72.0}
+RISEN = {"a": 76.0, "b": 70.5, "c": 86.5, "d": 78.0}
+UNSTEADY = {"a": 60.0, "b": 78.0, "c": 79.0, "d": 77.0}
+
+
+def family(*firsts: dict[str, float]) -> tuple[Comparison, ...]:
+    return compare_family((first, NEUTRAL) for first in firsts)
+
+
+VARIANTS = {CHOSEN: family(RISEN, UNSTEADY), LONG: family(UNSTEADY, UNSTEADY), SHORT: family({"a": 71.0}, UNSTEADY)}
+
+
+def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> None:
+    risen, unsteady = sensitivity(CHOSEN, [SHORT, CHOSEN, LONG], VARIANTS.__getitem__)
+    assert risen.chosen.conclusion is Conclusion.HIGHER
+    assert [variant.conclusion for variant in risen.variants] == [
+        Conclusion.NO_TEST,
+        Conclusion.HIGHER,
+        Conclusion.NOT_SHOWN,
+    ]
+    assert [variant.changes for variant in risen.variants] == [True, False, True]
+    assert (risen.changed, unsteady.changed) == (2, 0)
+
+
+def test_a_row_has_the_numbers_of_its_setting() -> None:
+    risen, _ = sensitivity(CHOSEN, [LONG, SHORT], VARIANTS.__getitem__)
+    tests = VARIANTS[LONG][0].tests
+    assert tests is not None
+    row, empty = risen.variants
+    assert (row.setting, row.n_first, row.n_second, row.method) == (LONG, 4, 4, tests.t.method)
+    assert (row.difference, row.interval, row.p, row.holm_p) == (
+        tests.t.difference,
+        tests.t.interval,
+        tests.t.p,
+        tests.holm_p,
+    )
+    assert (empty.difference, empty.interval, empty.p, empty.holm_p) == (None, None, None, None)
+
+
+def test_a_fall_is_called_lower() -> None:
+    fallen = {code: value - 6 - value / 100 for code, value in NEUTRAL.items()}
+    (found,) = sensitivity(CHOSEN, [], {CHOSEN: family(fallen)}.__getitem__)
+    assert found.chosen.conclusion is Conclusion.LOWER
+    assert found.variants == ()
+
+
+def test_the_chosen_setting_is_computed_once() -> None:
+    asked: list[Setting] = []
+
+    def compute(setting: Setting) -> tuple[Comparison, ...]:
+        asked.append(setting)
+        return VARIANTS[setting]
+
+    sensitivity(CHOSEN, [CHOSEN, LONG], compute)
+    assert asked == [CHOSEN, LONG]
+
+
+def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
+    found = settings_around(CHOSEN)
+    assert len(found) == 9 and CHOSEN in found
+    assert Setting(5.0, 10.0, 90.0) in found
+    assert len(settings_around(Setting(10.0, 0.0, 0.0))) == 3
+
+
+def test_families_of_different_size_are_refused() -> None:
+    with pytest.raises(StatisticsError, match="gives 1 comparisons, and .* gives 2"):
+        sensitivity(CHOSEN, [LONG], {CHOSEN: VARIANTS[CHOSEN], LONG: family(RISEN)}.__getitem__)
