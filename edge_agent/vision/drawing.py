@@ -148,22 +148,22 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     for face in faces:
         one = over_picture(face.values, face.explanation.to_crop * enlarge, width, height)
         values = np.where(np.abs(one) > np.abs(values), one, values)
-    drawing = Image.fromarray(tint(small, values))
-    pen = ImageDraw.Draw(drawing)
-    for face in faces:
-        _outline(pen, corners(face.explanation.to_crop * enlarge), face.number)
+    outlines = [corners(face.explanation.to_crop * enlarge) for face in faces]
+    drawing = Image.fromarray(_outlined(tint(small, values), outlines))
+    pen, font = ImageDraw.Draw(drawing), ImageFont.load_default(18)
+    for face, outline in zip(faces, outlines, strict=True):
+        x, y = (max(float(value), 0.0) for value in outline[0])
+        pen.rectangle((x, y, x + 12 + font.getlength(str(face.number)), y + 26), fill=_PAPER)
+        pen.text((x + 6, y + 3), str(face.number), font=font, fill=_INK)
     return drawing
 
 
-def _outline(pen: ImageDraw.ImageDraw, points: npt.NDArray[np.float64], number: int) -> None:
-    """Draw the edge of what the classifier saw, and the number of the face."""
-    path = [(float(x), float(y)) for x, y in (*points, points[0])]
-    pen.line(path, fill=_INK, width=4, joint="curve")
-    pen.line(path, fill=_PAPER, width=2, joint="curve")
-    x, y = (max(value, 0.0) for value in path[0])
-    font = ImageFont.load_default(18)
-    pen.rectangle((x, y, x + 12 + font.getlength(str(number)), y + 26), fill=_PAPER)
-    pen.text((x + 6, y + 3), str(number), font=font, fill=_INK)
+def _outlined(picture: Picture, outlines: Sequence[npt.NDArray[np.float64]]) -> Picture:
+    """Draw the edge of what the classifier saw of each face; by OpenCV, since Pillow draws no smooth lines."""
+    paths = [np.rint(outline * 16).astype(np.int32) for outline in outlines]  # with 4 bits below the pixel
+    for colour, width in ((_INK, 4), (_PAPER, 2)):
+        cv2.polylines(picture, paths, True, colour, width, cv2.LINE_AA, shift=4)
+    return picture
 
 
 def _card(face: _Face) -> Image.Image:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from edge_agent.vision.drawing import check_place, draw_explanations, explain_pi
 from edge_agent.vision.evidence import AGAINST, SUPPORTS, cells_of, corners, over_crop, over_picture, scaled, tint
 from edge_agent.vision.model import load_model
 from edge_agent.vision.pictures import classify_pictures
-from edge_agent.vision.recognizer import Explanation, Reading, Recognizer, crop_matrix, open_recognizer
+from edge_agent.vision.recognizer import Explanation, Recognizer, crop_matrix, open_recognizer
 from tests.support.portraits import SERIOUS_FILE, smiling
 from tests.support.tiny_model import SIDE, explained_card, explained_tflite, expression_card, tiny_tflite, write_model
 
@@ -245,17 +246,38 @@ def test_the_drawing_says_the_probabilities_that_json_says(recognizer: Recognize
 
 
 @pytest.mark.parametrize(("emotion", "said"), [(Emotion.ANGER, "anger 40.0 %"), (None, "uncertain: anger 40.0 %")])
-def test_the_headline_of_a_face_says_when_it_is_uncertain(emotion: Emotion | None, said: str) -> None:
+def test_the_headline_of_a_face_says_when_it_is_uncertain(
+    emotion: Emotion | None, said: str, recognizer: Recognizer
+) -> None:
     expression = Expression((0.1, 0.1, 0.1, 0.1, 0.4, 0.1, 0.05, 0.05))
-    assert headline(Reading(turned_face(0, 10, 0, 0), expression, emotion, 1.0)) == said
+    (reading,) = recognizer.read_picture(smiling())
+    assert headline(replace(reading, expression=expression, emotion=emotion)) == said
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (500, 500)])
-def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(size: tuple[int, int]) -> None:
-    expression = Expression((0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
+    size: tuple[int, int], recognizer: Recognizer
+) -> None:
+    (reading,) = recognizer.read_picture(smiling())
     parts = np.random.default_rng(1).normal(size=(6, 6, 8)).astype(np.float32)
     crop = np.full((48, 48), 90, np.uint8)
     faces = [turned_face(0.3 * i, 60, 80 * i - 100, -20) for i in range(8)]
-    explanations = [Explanation(Reading(face, expression, None, 1.0), crop, crop_matrix(face), parts) for face in faces]
+    explanations = [Explanation(replace(reading, face=face), crop, crop_matrix(face), parts) for face in faces]
     drawing = draw_explanations(np.full((*size, 3), 60, np.uint8), explanations)
     assert max(drawing.size) < 6000
+
+
+def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
+    shipped = open_recognizer()
+    if shipped.models[1].output("evidence") is None:
+        pytest.skip(f"{shipped.models[1].name} was exported without the evidence of regions")
+
+    (explanation,) = shipped.explain_picture(smiling())
+
+    values = over_crop(cells_of(explanation.parts, Emotion.HAPPINESS), 48)
+    border = np.concatenate(
+        [values[:8].ravel(), values[40:].ravel(), values[8:40, :8].ravel(), values[8:40, 40:].ravel()]
+    )
+    assert explanation.reading.emotion is Emotion.HAPPINESS
+    assert explanation.parts.sum(axis=(0, 1)).argmax() == EMOTIONS.index(Emotion.HAPPINESS)
+    assert values[8:40, 8:40].mean() > 2 * border.mean()
