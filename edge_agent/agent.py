@@ -35,6 +35,8 @@ from edge_agent.store.study import Study
 from edge_agent.summary import SummaryWindow
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.base import VitalSource
+from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
+from edge_agent.vitals.sensor import Sensor
 from edge_agent.vitals.simulated import SimulatedVitals
 from edge_agent.worker import Worker
 
@@ -228,6 +230,7 @@ class Agent:
         StoreError: the database cannot be used, or another agent uses it.
         ModelError: a model is missing or damaged.
         MqttError: the broker's settings cannot work.
+        VitalsError: sensors are configured, but the library for Bluetooth is not installed.
         ServerError: the live feed cannot listen.
     """
 
@@ -301,6 +304,9 @@ class Agent:
         )
 
     def _make_vitals(self) -> list[VitalSource]:
+        return [*self._make_simulated(), *self._make_bluetooth()]
+
+    def _make_simulated(self) -> list[VitalSource]:
         simulated = self._settings.vitals.simulated
         if not simulated.enabled:
             return []
@@ -312,6 +318,15 @@ class Agent:
                 pressure_seconds=simulated.pressure_seconds,
                 condition=self._study.open_condition,
             )
+        ]
+
+    def _make_bluetooth(self) -> list[BluetoothVitals]:
+        bluetooth = self._settings.vitals.bluetooth
+        if not bluetooth.devices:
+            return []
+        sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
+        return [
+            BluetoothVitals(self._distributor.vital, self._recorder.submit, sensors, radio_opener(bluetooth.adapter))
         ]
 
     @property
@@ -391,6 +406,7 @@ class Agent:
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,
             outbox=client.waiting if client else 0,
+            sensors=tuple(s for source in self._vitals if isinstance(source, BluetoothVitals) for s in source.states),
         )
 
     def _died(self, worker: Worker, _error: Exception) -> None:

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
@@ -25,6 +26,7 @@ from edge_agent.errors import AffectEdgeError, ConfigError, PictureError
 if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.vision.recognizer import Recognizer
+    from edge_agent.vitals.bluetooth import FoundSensor
 
 P = ParamSpec("P")
 
@@ -270,6 +272,50 @@ def import_vitals(file: Path, timezone: str | None, config: Path | None, data: P
     done = import_readings(folder / DATABASE_NAME, readings)
     there = f", {done.duplicates} were there already" if done.duplicates else ""
     click.echo(f"{done.inserted} {'reading' if done.inserted == 1 else 'readings'} imported{there}")
+
+
+@cli.group()
+def vitals() -> None:
+    """Sensors of heart rate and blood pressure."""
+
+
+@vitals.command("scan")
+@click.option("--seconds", type=click.FloatRange(1, 300), default=8.0, show_default=True, help="How long to listen.")
+@common_options
+@json_option
+def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Find Bluetooth straps and cuffs in reach, and print the lines that the configuration wants."""
+    log_to_stderr(logging.ERROR)
+    settings, _folder = load(config, data)
+    from edge_agent.vitals.bluetooth import scan_sensors
+
+    found = scan_sensors(seconds, settings.vitals.bluetooth.adapter)
+    if as_json:
+        click.echo(json.dumps([asdict(sensor) for sensor in found]))
+        return
+    for sensor in found:
+        click.echo(describe_sensor(sensor))
+    click.echo(
+        f"\nPut the lines of yours into `devices` under [vitals.bluetooth] in {config or 'the configuration'}, then "
+        "restart the agent."
+        if found
+        else f"No strap or cuff was heard within {seconds:g} s. A strap speaks while it is worn (wet its electrodes), "
+        "a cuff for some seconds after a measurement; and neither while a phone or watch holds it.",
+        err=not found,
+    )
+
+
+def describe_sensor(sensor: FoundSensor) -> str:
+    """Say in words what ``vitals scan --json`` says, with the lines for the configuration below."""
+    said = [
+        sensor.name or "(no name)",
+        sensor.address,
+        "connected to this machine" if sensor.rssi is None else f"{sensor.rssi} dBm",
+        " and ".join(kind.value.replace("_", " ") for kind in sensor.kinds),
+    ]
+    if sensor.battery_percent is not None:
+        said.append(f"battery {sensor.battery_percent} %")
+    return "\n".join([", ".join(said), *(f"  {sensor.config_line(kind)}" for kind in sensor.kinds)])
 
 
 @cli.group()

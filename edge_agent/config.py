@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from edge_agent.domain import Purpose
+from edge_agent.domain import Purpose, SensorKind
 from edge_agent.errors import ConfigError
 
 ENV_PREFIX = "AFFECT_EDGE_"
@@ -144,10 +144,35 @@ class SimulatedSettings(Section):
     pressure_seconds: float = Field(30.0, gt=0, le=3600, description="Seconds between blood-pressure readings")
 
 
+class SensorSettings(Section):
+    """A Bluetooth strap or cuff."""
+
+    address: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"), AfterValidator(str.upper)] = Field(
+        description="Its Bluetooth address, such as A0:9E:1A:00:00:01; `affect-edge vitals scan` shows it"
+    )
+    kind: SensorKind = Field(description="What it is: heart_rate (a strap) or blood_pressure (a cuff)")
+
+
+class BluetoothSettings(Section):
+    """Straps and cuffs that speak Bluetooth."""
+
+    adapter: str | None = Field(None, pattern=r"^hci\d+$", description="Adapter; left out: the first switched on")
+    devices: tuple[SensorSettings, ...] = Field((), max_length=20, description="Straps and cuffs to be connected")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> BluetoothSettings:
+        addresses = [device.address for device in self.devices]
+        twice = next((address for address in addresses if addresses.count(address) > 1), None)
+        if twice is not None:
+            raise ValueError(f"devices name {twice} more than once; name each device once")
+        return self
+
+
 class VitalsSettings(Section):
     """Where heart rate and blood pressure come from."""
 
     simulated: SimulatedSettings = SimulatedSettings()
+    bluetooth: BluetoothSettings = BluetoothSettings()
 
 
 class MqttSettings(Section):
@@ -318,14 +343,16 @@ def _describe(detail: ErrorDetails, path: Path | None, text: str, changes: Mappi
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:
     """Return the keys of the table that ``keys`` lies in, and the description of the key itself."""
     fields = Settings.model_fields
-    for depth, key in enumerate(keys):
+    for key in keys:
+        if key.isdecimal():  # the place in a list of tables
+            continue
         if key not in fields:
             break
-        inner = fields[key].annotation
+        annotation = fields[key].annotation
+        inner = next((part for part in get_args(annotation) if part is not Ellipsis), annotation)
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return list(fields), f" ({fields[key].description})"
-        if depth < len(keys) - 1 or key in fields:
-            fields = inner.model_fields
+        fields = inner.model_fields
     return list(fields), ""
 
 

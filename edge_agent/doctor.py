@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent import clock
 from edge_agent.config import Settings
-from edge_agent.errors import AffectEdgeError, CameraError
+from edge_agent.errors import AffectEdgeError, CameraError, VitalsError
 
 if TYPE_CHECKING:
     from edge_agent.vision.card import ModelKind
@@ -65,6 +65,8 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     for name, kind in models:
         yield _guarded(f"model {name}", partial(_model, name, kind))
     yield _guarded("camera", lambda: _camera(settings))
+    if settings.vitals.bluetooth.devices:
+        yield _guarded("bluetooth", lambda: _bluetooth(settings))
     yield _broker(settings)
     yield _port(settings)
 
@@ -72,7 +74,7 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
 def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
-    except CameraError as error:
+    except (CameraError, VitalsError) as error:
         return Finding(check, Verdict.PROBLEM, error.problem, error.cure)
     except AffectEdgeError as error:
         return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
@@ -134,6 +136,14 @@ def _camera(settings: Settings) -> Finding:
         frame = camera.read()
         height, width = frame.image.shape[:2]
         return Finding("camera", Verdict.OK, f"{camera.name} gives {width}×{height}")
+
+
+def _bluetooth(settings: Settings) -> Finding:
+    from edge_agent.vitals.bluetooth import check_bluetooth
+
+    check_bluetooth(settings.vitals.bluetooth.adapter)
+    sensors = ", ".join(f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices)
+    return Finding("bluetooth", Verdict.OK, f"switched on; configured: {sensors}")
 
 
 def _broker(settings: Settings) -> Finding:

@@ -15,6 +15,7 @@ import psutil
 
 from edge_agent import clock
 from edge_agent.clock import Instant, iso_utc
+from edge_agent.domain import SensorState
 
 THROTTLING_SECONDS = 30.0
 THROTTLING_GIVE_UP_SECONDS = 5.0
@@ -40,6 +41,7 @@ class Figures:
         mqtt_error: what is wrong with it and the cure.
         mqtt_state_s: how long the state has been so.
         outbox: messages that the broker has not acknowledged.
+        sensors: how things stand with the Bluetooth sensors.
     """
 
     fps: float | None = None
@@ -55,6 +57,7 @@ class Figures:
     mqtt_error: str | None = None
     mqtt_state_s: float = 0.0
     outbox: int = 0
+    sensors: tuple[SensorState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ class Limits:
         frame_age_s, waiting_s: a frame older, a row waiting longer than this.
         broker_away_s: the broker away for longer than this.
         start_s: a machine that starts may take this long to set its clock.
+        battery_percent: a sensor's battery with no more than this.
     """
 
     hot_celsius: float = 78.0
@@ -75,6 +79,7 @@ class Limits:
     waiting_s: float = 90.0
     broker_away_s: float = 60.0
     start_s: float = 120.0
+    battery_percent: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,17 @@ def _thread_tables(figures: Figures) -> dict[str, Any]:
             "last_commit_age_seconds": _rounded(figures.commit_age_s),
         },
         "mqtt": {"state": figures.mqtt_state, "outbox": figures.outbox},
+        "sensors": [
+            {
+                "source": sensor.source,
+                "kind": sensor.kind.value,
+                "connected": sensor.connected,
+                "battery_percent": sensor.battery_percent,
+                "contact": sensor.contact,
+                "reason": sensor.reason,
+            }
+            for sensor in figures.sensors
+        ],
     }
 
 
@@ -324,6 +340,21 @@ def _thread_alarms(figures: Figures, limits: Limits) -> dict[str, str]:
         found["broker_away"] = (
             f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
             f"{figures.mqtt_error or 'it does not answer.'}"
+        )
+    return found | _sensor_alarms(figures, limits)
+
+
+def _sensor_alarms(figures: Figures, limits: Limits) -> dict[str, str]:
+    """A sensor that is not in reach is no alarm: straps are taken off, and a cuff sleeps between measurements."""
+    found = {}
+    broken = [sensor.problem for sensor in figures.sensors if sensor.problem and sensor.reason != "not_found"]
+    if broken:
+        found["bluetooth"] = " ".join(dict.fromkeys(broken))
+    told = [(sensor.source, sensor.battery_percent) for sensor in figures.sensors if sensor.battery_percent is not None]
+    weak = [(source, percent) for source, percent in told if percent <= limits.battery_percent]
+    if weak:
+        found["sensor_battery"] = " ".join(
+            f"The battery of {source} has {percent} % left. Change or charge it." for source, percent in weak
         )
     return found
 

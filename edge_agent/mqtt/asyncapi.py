@@ -155,6 +155,16 @@ CHANNELS: tuple[Channel, ...] = (
             "camera": {"fps": 14.9, "frame_age_seconds": 0.06, "frames_dropped": 12},
             "recorder": {"queue_depth": 4, "rows_dropped": 0, "last_commit_age_seconds": 3.2},
             "mqtt": {"state": "connected", "outbox": 0},
+            "sensors": [
+                {
+                    "source": "ble:A0:9E:1A:00:00:01",
+                    "kind": "heart_rate",
+                    "connected": True,
+                    "battery_percent": 87,
+                    "contact": True,
+                    "reason": None,
+                }
+            ],
             "clock_synchronised": True,
             "alarms": [
                 {"name": "hot", "text": "The processor has 79 °C and will slow down. Give it air or a heat sink."}

@@ -10,7 +10,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.clock import iso_utc
-from edge_agent.domain import EMOTIONS, Emotion, Observation, Recognition, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import (
+    EMOTIONS,
+    Emotion,
+    Observation,
+    Recognition,
+    SensorKind,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
 
 Time = Annotated[
     str,
@@ -154,7 +163,7 @@ class SummaryPayload(Payload):
 class SessionMarker(Part):
     """A marker set in a session."""
 
-    kind: str = Field(description="stimulus_start, stimulus_end or note")
+    kind: str = Field(description="stimulus_start, stimulus_end, baseline or note")
     label: str = Field(description="The condition that a stimulus opens or closes, or the note")
 
 
@@ -220,6 +229,17 @@ class MqttHealth(Part):
     outbox: int = Field(ge=0, description="Messages that the broker has not acknowledged")
 
 
+class SensorHealth(Part):
+    """How things stand with a Bluetooth sensor."""
+
+    source: str = Field(description="As in its readings")
+    kind: SensorKind = Field(description="What it measures")
+    connected: bool
+    battery_percent: int | None = Field(ge=0, le=100, description="null: it never told")
+    contact: bool | None = Field(description="Whether it touches the skin; null: not connected, or it cannot tell")
+    reason: str | None = Field(description="Why it could not be connected, a short word; null: it was")
+
+
 class Alarm(Part):
     """Something a person should look at."""
 
@@ -243,6 +263,7 @@ class HealthPayload(Payload):
     camera: CameraHealth
     recorder: RecorderHealth
     mqtt: MqttHealth
+    sensors: list[SensorHealth] = Field(description="Bluetooth straps and cuffs that are configured")
     clock_synchronised: bool
     alarms: list[Alarm]
 

@@ -40,8 +40,17 @@ function element(tag, className, text) {
   return made;
 }
 
+/** A tile for each Bluetooth sensor: connected or not, contact, battery. */
+function sensorTile({ source, connected, contact, battery_percent: battery }) {
+  const said = [connected ? "connected" : "away"];
+  if (contact === false) said.push("no contact");
+  if (battery !== null) said.push(`battery ${battery} %`);
+  return [`Sensor ${source.replace(/^ble:/, "")}`, said.join(", ")];
+}
+
 function show(health) {
   const tiles = TILES.map(([name, read]) => [name, read(health)]).filter(([, value]) => value !== null);
+  tiles.push(...(health.sensors ?? []).map(sensorTile));
   byId("agent-tiles").replaceChildren(
     ...tiles.map(([name, value]) => {
       const tile = element("div", "tile", "");

@@ -1,0 +1,347 @@
+"""Speaks Bluetooth through ``bleak``, which on Linux means BlueZ over D-Bus. The only module that knows ``bleak``.
+
+Everything here runs in one event loop: ``bleak`` keeps one connection to BlueZ for each loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from bleak import BleakAdapter, BleakClient, BleakScanner
+from bleak.args.bluez import BlueZAdapterArgs, BlueZClientArgs, BlueZScannerArgs
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.backends.device import BLEDevice
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import (
+    BleakBluetoothNotAvailableError,
+    BleakBluetoothNotAvailableReason,
+    BleakCharacteristicNotFoundError,
+    BleakDBusError,
+    BleakDeviceNotFoundError,
+    BleakError,
+    BleakGATTProtocolError,
+    BleakGATTProtocolErrorCode,
+)
+from dbus_fast.errors import DBusError
+
+from edge_agent.domain import SensorKind
+from edge_agent.errors import GattError, VitalsError, VitalsReason
+from edge_agent.vitals import gatt
+from edge_agent.vitals.bluetooth import FoundSensor
+from edge_agent.vitals.sensor import Link
+
+log = logging.getLogger(__name__)
+
+SEARCH_S = 10.0
+RESCAN_S = 60.0  # a scan of this age is begun anew: the adapter may have been unplugged meanwhile
+CONNECT_S = 15.0
+READ_S = 5.0
+GOODBYE_S = 0.7  # the agent gives a source a second to end
+SERVICES = {gatt.HEART_RATE_SERVICE: SensorKind.HEART_RATE, gatt.BLOOD_PRESSURE_SERVICE: SensorKind.BLOOD_PRESSURE}
+_LOCKED = {
+    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
+    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
+    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
+    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
+}
+_FAILURES = (BleakError, DBusError, OSError, EOFError)  # a TimeoutError is an OSError
+_CURES = {
+    VitalsReason.BLUEZ_MISSING: (
+        "The Bluetooth service does not answer.",
+        "Install and start it: sudo apt install bluez && sudo systemctl enable --now bluetooth.",
+    ),
+    VitalsReason.ADAPTER_MISSING: (
+        "There is no Bluetooth adapter.",
+        "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows those that there are.",
+    ),
+    VitalsReason.ADAPTER_OFF: (
+        "Bluetooth is switched off.",
+        "Switch it on: rfkill unblock bluetooth && bluetoothctl power on.",
+    ),
+    VitalsReason.NO_PERMISSION: (
+        "This user may not use Bluetooth.",
+        "Add it to the group and log in anew: sudo usermod --append --groups bluetooth $USER.",
+    ),
+    VitalsReason.NOT_FOUND: (
+        "{address} is not in reach, or sleeps.",
+        "Wear the strap, or measure with the cuff, near this machine, and disconnect it from phones.",
+    ),
+    VitalsReason.NOT_PAIRED: (
+        "{address} wants to be paired first.",
+        "Put it into pairing mode, then: bluetoothctl pair {address} && bluetoothctl trust {address}.",
+    ),
+    VitalsReason.UNSUPPORTED: (
+        "{address} does not offer what it is configured as.",
+        "Correct its kind in the configuration: `affect-edge vitals scan` shows it.",
+    ),
+}
+_DBUS = {
+    "org.freedesktop.DBus.Error.AccessDenied": VitalsReason.NO_PERMISSION,
+    "org.freedesktop.DBus.Error.ServiceUnknown": VitalsReason.BLUEZ_MISSING,
+    "org.freedesktop.DBus.Error.NameHasNoOwner": VitalsReason.BLUEZ_MISSING,
+    "org.bluez.Error.NotReady": VitalsReason.ADAPTER_OFF,
+    "org.bluez.Error.NotAuthorized": VitalsReason.NOT_PAIRED,
+    "org.bluez.Error.NotPermitted": VitalsReason.NOT_PAIRED,
+    "org.bluez.Error.AuthenticationFailed": VitalsReason.NOT_PAIRED,
+    "org.bluez.Error.AuthenticationRejected": VitalsReason.NOT_PAIRED,
+}
+_UNAVAILABLE = {
+    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: VitalsReason.ADAPTER_MISSING,
+    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: VitalsReason.ADAPTER_MISSING,
+    BleakBluetoothNotAvailableReason.POWERED_OFF: VitalsReason.ADAPTER_OFF,
+    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: VitalsReason.NO_PERMISSION,
+    BleakBluetoothNotAvailableReason.DENIED_BY_USER: VitalsReason.NO_PERMISSION,
+    BleakBluetoothNotAvailableReason.DENIED_BY_UNKNOWN: VitalsReason.NO_PERMISSION,
+}
+
+
+@contextmanager
+def translated(address: str = "the sensor") -> Iterator[None]:
+    """Turn what ``bleak``, D-Bus and the system raise in the block into ``VitalsError``."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise _vitals_error(address, error) from error
+
+
+def _vitals_error(address: str, error: Exception) -> VitalsError:
+    """Say what an error means for a person, and the cure."""
+    reason = _reason(error)
+    if reason in _CURES:
+        return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
+    said = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+    return VitalsError(reason, f"The connection to {address} failed ({said}).", "It is tried again by itself.")
+
+
+def _reason(error: Exception) -> VitalsReason:
+    reason = VitalsReason.CONNECTION_FAILED
+    match error:
+        case BleakBluetoothNotAvailableError():
+            reason = _UNAVAILABLE.get(error.reason, VitalsReason.ADAPTER_MISSING)
+        case BleakDeviceNotFoundError():
+            reason = VitalsReason.NOT_FOUND
+        case BleakCharacteristicNotFoundError():
+            reason = VitalsReason.UNSUPPORTED
+        case BleakGATTProtocolError() if error.code in _LOCKED:
+            reason = VitalsReason.NOT_PAIRED
+        case BleakDBusError():
+            reason = _DBUS.get(error.dbus_error, reason)
+        case PermissionError():
+            reason = VitalsReason.NO_PERMISSION
+        case FileNotFoundError() | ConnectionRefusedError():  # of the system bus
+            reason = VitalsReason.BLUEZ_MISSING
+        case BleakError() if str(error).startswith("adapter "):
+            reason = VitalsReason.ADAPTER_MISSING
+    return reason
+
+
+class _Search:
+    """One scan shared by all who look for a sensor: BlueZ allows a program only one at a time."""
+
+    def __init__(self, adapter: str | None) -> None:
+        self._bluez: BlueZScannerArgs = {"adapter": adapter} if adapter else {}
+        self._wanted: dict[str, set[asyncio.Future[BLEDevice]]] = {}
+        self._users = 0
+        self._scanner: BleakScanner | None = None
+        self._started = 0.0
+        self._changing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Scan for the length of the block."""
+        async with self._changing:
+            if asyncio.get_running_loop().time() - self._started > RESCAN_S:
+                await self._stop()
+            if self._scanner is None:
+                await self._start()
+            self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            async with self._changing:
+                if self._users == 0:
+                    await self._stop()
+
+    async def _start(self) -> None:
+        scanner = BleakScanner(self._seen, bluez=self._bluez)
+        await scanner.start()
+        self._scanner, self._started = scanner, asyncio.get_running_loop().time()
+
+    async def _stop(self) -> None:
+        if self._scanner is None:
+            return
+        scanner, self._scanner = self._scanner, None
+        with suppress(*_FAILURES):  # an adapter that went away scans no more
+            await scanner.stop()
+
+    async def find(self, address: str) -> BLEDevice:
+        """Wait for a sign of life of a sensor.
+
+        Raises:
+            BleakDeviceNotFoundError: none came in time.
+        """
+        sign: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
+        self._wanted.setdefault(address, set()).add(sign)
+        try:
+            async with asyncio.timeout(SEARCH_S):
+                return await sign
+        except TimeoutError:
+            raise BleakDeviceNotFoundError(address) from None
+        finally:
+            self._wanted[address].discard(sign)
+
+    def _seen(self, device: BLEDevice, _advertisement: AdvertisementData) -> None:
+        for sign in self._wanted.get(device.address.upper(), ()):
+            if not sign.done():
+                sign.set_result(device)
+
+
+class BleakLink:
+    """A connection made by ``BleakRadio``; see ``Link``."""
+
+    def __init__(self, client: BleakClient, address: str, closed: asyncio.Event) -> None:
+        self._client = client
+        self._address = address
+        self._closed = closed
+
+    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
+        """Have ``on_value`` called with each notification or indication."""
+
+        def take(_characteristic: BleakGATTCharacteristic, value: bytearray) -> None:
+            on_value(bytes(value))
+
+        with translated(self._address):
+            async with asyncio.timeout(CONNECT_S):
+                await self._client.start_notify(characteristic, take)
+
+    async def read(self, characteristic: str) -> bytes:
+        """Return the present value."""
+        with translated(self._address):
+            async with asyncio.timeout(READ_S):
+                return bytes(await self._client.read_gatt_char(characteristic))
+
+    async def closed_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        return self._closed.is_set()
+
+
+class BleakRadio:
+    """The Bluetooth of this machine; see ``Radio``.
+
+    Args:
+        adapter: its name, such as ``hci0``; ``None`` takes the first that is switched on.
+    """
+
+    def __init__(self, adapter: str | None = None) -> None:
+        self._adapter = adapter
+        self._search = _Search(adapter)
+        self._connecting = asyncio.Lock()  # BlueZ makes one connection at a time
+
+    @asynccontextmanager
+    async def connect(self, address: str) -> AsyncIterator[Link]:
+        """Find a sensor and connect; the end of the block disconnects.
+
+        Raises:
+            VitalsError: it is not found, does not answer, or Bluetooth cannot be used.
+        """
+        closed = asyncio.Event()
+        with translated(address):
+            client = await self._client(address, closed)
+        try:
+            yield BleakLink(client, address, closed)
+        finally:
+            with suppress(*_FAILURES):
+                async with asyncio.timeout(GOODBYE_S):
+                    await client.disconnect()
+
+    async def _client(self, address: str, closed: asyncio.Event) -> BleakClient:
+        device = await self._connected_already(address)
+        if device is not None:
+            return await self._open(device, closed)
+        async with self._search.running():  # until connected: BlueZ may forget a sensor once it does not scan
+            return await self._open(await self._search.find(address), closed)
+
+    async def _connected_already(self, address: str) -> BLEDevice | None:
+        """Return a sensor that is connected still, as after a crash: it does not advertise, no scan would find it."""
+        for device in await _connected_devices(self._adapter):
+            if device.address.upper() == address:
+                return device
+        return None
+
+    async def _open(self, device: BLEDevice, closed: asyncio.Event) -> BleakClient:
+        client = BleakClient(device, lambda _client: closed.set(), timeout=CONNECT_S, bluez=_client_args(self._adapter))
+        async with self._connecting:
+            await client.connect()
+        return client
+
+
+async def _connected_devices(adapter: str | None) -> list[BLEDevice]:
+    """Return the straps and cuffs that are connected to this machine, by whichever program."""
+    args: BlueZAdapterArgs = {"adapter": adapter} if adapter else {}
+    return await (await BleakAdapter.get(bluez=args)).get_connected_devices(list(SERVICES))
+
+
+def _client_args(adapter: str | None) -> BlueZClientArgs:
+    return {"adapter": adapter} if adapter else {}
+
+
+async def check(adapter: str | None) -> None:
+    """Scan for a moment.
+
+    Raises:
+        VitalsError: Bluetooth cannot be used.
+    """
+    with translated():
+        async with _Search(adapter).running():
+            pass
+
+
+async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
+    """Return the straps and cuffs in reach, the nearest first, with their battery where it can be read.
+
+    A sensor that is connected to this machine already, by the agent for example, is found too, but not asked.
+
+    Raises:
+        VitalsError: Bluetooth cannot be used.
+    """
+    args: BlueZScannerArgs = {"adapter": adapter} if adapter else {}
+    with translated():
+        async with BleakScanner(bluez=args) as scanner:
+            await asyncio.sleep(seconds)
+            connected = await _connected_devices(adapter)
+            seen = scanner.discovered_devices_and_advertisement_data
+            found = [_found(device, None, device.details["props"].get("UUIDs", [])) for device in connected]
+            theirs = {sensor.address for sensor in found}
+            for device, advertisement in seen.values():
+                sensor = _found(device, advertisement.rssi, advertisement.service_uuids)
+                if sensor.kinds and sensor.address not in theirs:
+                    found.append(await _with_battery(device, sensor, adapter))
+    return sorted(found, key=lambda sensor: (-(sensor.rssi or 0), sensor.address))
+
+
+def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:
+    services = sorted(uuid.lower() for uuid in services)
+    kinds = tuple(kind for uuid, kind in SERVICES.items() if uuid in services)
+    return FoundSensor(device.address.upper(), device.name, rssi, tuple(services), kinds, connected=rssi is None)
+
+
+async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | None) -> FoundSensor:
+    """Connect for a moment and read the battery; a sensor that does not let us is listed without."""
+    try:
+        with translated(sensor.address):
+            async with (
+                asyncio.timeout(CONNECT_S),
+                BleakClient(device, timeout=READ_S, bluez=_client_args(adapter)) as client,
+            ):
+                level = gatt.decode_battery_level(bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL)))
+    except (VitalsError, GattError) as error:
+        log.debug("%s does not tell its battery: %s", sensor.address, error)
+        return sensor
+    return sensor.with_battery(level)

@@ -1,0 +1,157 @@
+"""Bluetooth straps and cuffs as a source of readings, and the search for them; loads ``bleak`` when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from edge_agent.domain import Gap, SensorKind, SensorState
+from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.vitals.base import Sink, VitalSource
+from edge_agent.vitals.sensor import Radio, Sensor, SensorSession
+from edge_agent.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSensor:
+    """A strap or cuff that a scan found.
+
+    Attributes:
+        address: what the configuration wants.
+        name: as it calls itself.
+        rssi: strength of its signal in dBm, nearer to 0 is stronger; ``None`` while it is connected.
+        services: UUIDs of what it offers.
+        kinds: which of them are ours.
+        battery_percent: charge of its battery; ``None``: it did not tell.
+        connected: whether it is connected to this machine already, by the agent for example.
+    """
+
+    address: str
+    name: str | None
+    rssi: int | None
+    services: tuple[str, ...]
+    kinds: tuple[SensorKind, ...]
+    battery_percent: int | None = None
+    connected: bool = False
+
+    def with_battery(self, percent: int) -> FoundSensor:
+        """Return the same sensor with a charge."""
+        return replace(self, battery_percent=percent)
+
+    def config_line(self, kind: SensorKind) -> str:
+        """Return the line for ``devices`` in the configuration."""
+        return f'{{ address = "{self.address}", kind = "{kind}" }},'
+
+
+class BluetoothVitals(VitalSource):
+    """Keeps all configured straps and cuffs connected, in one thread with an event loop.
+
+    A sensor that is away, and Bluetooth that does not work, are tried again for ever, at most 15 s apart; what is wrong
+    stands in ``states``.
+
+    Args:
+        sink: as in ``VitalSource``.
+        on_gap: told of every silence of a strap longer than 10 s once it is over.
+        sensors: what to connect to.
+        open_radio: makes the radio, in the event loop that uses it.
+        on_death: as in ``Worker``.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        on_gap: Callable[[Gap], None],
+        sensors: Sequence[Sensor],
+        open_radio: Callable[[], Radio],
+        on_death: Callable[[Worker, Exception], None] | None = None,
+    ) -> None:
+        super().__init__("bluetooth", sink, on_death)
+        self._on_gap = on_gap
+        self._sensors = sensors
+        self._open_radio = open_radio
+        self._sessions: tuple[SensorSession, ...] = ()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._halt = asyncio.Event()
+
+    @property
+    def states(self) -> tuple[SensorState, ...]:
+        """How things stand with each sensor."""
+        return tuple(session.state for session in self._sessions)
+
+    def stop(self) -> None:
+        """Ask the thread to say goodbye to the sensors and to end; returns at once."""
+        super().stop()
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(self._halt.set)
+
+    def work(self) -> None:
+        """Keep the sensors connected until stopped."""
+        asyncio.run(self._listen())
+
+    async def _listen(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self.stopping.is_set():
+            return
+        radio = self._open_radio()
+        self._sessions = tuple(SensorSession(s, radio, self.emit, self._on_gap) for s in self._sensors)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(session.run()) for session in self._sessions]
+            await self._halt.wait()
+            for task in tasks:
+                task.cancel()
+
+
+@contextmanager
+def _needs_bleak() -> Iterator[None]:
+    """Say what is missing when the import in the block fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in {"bleak", "dbus_fast"}:
+            raise
+        raise VitalsError(
+            VitalsReason.BLEAK_MISSING,
+            "The library for Bluetooth, bleak, is not installed.",
+            "Install it where affect-edge is installed: pip install bleak.",
+        ) from error
+
+
+def radio_opener(adapter: str | None) -> Callable[[], Radio]:
+    """Return what makes the radio; to be called in the event loop that uses it.
+
+    Raises:
+        VitalsError: ``bleak`` is not installed.
+    """
+    with _needs_bleak():
+        from edge_agent.vitals.ble import BleakRadio
+    return partial(BleakRadio, adapter)
+
+
+def check_bluetooth(adapter: str | None) -> None:
+    """Look whether Bluetooth can be used here.
+
+    Raises:
+        VitalsError: it cannot; the text says the cure.
+    """
+    with _needs_bleak():
+        from edge_agent.vitals.ble import check
+    asyncio.run(check(adapter))
+
+
+def scan_sensors(seconds: float, adapter: str | None) -> list[FoundSensor]:
+    """Return the straps and cuffs in reach after listening for so long; see ``ble.scan``.
+
+    Raises:
+        VitalsError: Bluetooth cannot be used.
+    """
+    with _needs_bleak():
+        from edge_agent.vitals.ble import scan
+    return asyncio.run(scan(seconds, adapter))

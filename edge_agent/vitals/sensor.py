@@ -1,0 +1,223 @@
+"""Keeps one Bluetooth sensor connected and turns what it says into readings, and what it leaves unsaid into gaps.
+
+Nothing here knows the library that speaks Bluetooth: a ``Radio`` connects, a ``Link`` is one connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edge_agent import clock
+from edge_agent.clock import Instant
+from edge_agent.domain import Gap, SensorKind, SensorState, VitalReading
+from edge_agent.errors import GattError, VitalsError, VitalsReason
+from edge_agent.vitals import gatt
+from edge_agent.vitals.base import Sink
+from edge_agent.vitals.sensor_readings import SensorReadings
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = 10.0
+STALL_S = 60.0  # a connection on which nothing comes for this long is made anew
+WATCH_S = 20.0
+BATTERY_S = 600.0
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # a cuff is in reach for some 30 s after a measurement: never wait longer
+MEASUREMENTS = {
+    SensorKind.HEART_RATE: gatt.HEART_RATE_MEASUREMENT,
+    SensorKind.BLOOD_PRESSURE: gatt.BLOOD_PRESSURE_MEASUREMENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """A strap or cuff that is to be kept connected."""
+
+    address: str
+    kind: SensorKind
+
+    @property
+    def source(self) -> str:
+        """What its readings and gaps name as their source."""
+        return f"ble:{self.address}"
+
+
+class Link(Protocol):
+    """One connection to a sensor; a characteristic is named by its UUID. Everything may raise ``VitalsError``."""
+
+    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
+        """Have ``on_value`` called with each notification or indication."""
+
+    async def read(self, characteristic: str) -> bytes:
+        """Return the present value."""
+
+    async def closed_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+
+
+class Radio(Protocol):
+    """What makes connections."""
+
+    def connect(self, address: str) -> AbstractAsyncContextManager[Link]:
+        """Find a sensor and connect; the end of the block disconnects.
+
+        Raises:
+            VitalsError: on entering, when that does not succeed.
+        """
+
+
+class Silence:
+    """Measures how long a sensor says nothing; more than ``limit_s`` becomes a gap once it is over.
+
+    Args:
+        source: of the gaps.
+        since: when listening begins.
+        on_gap: told of each gap.
+        limit_s: seconds that are no gap yet.
+    """
+
+    def __init__(self, source: str, since: Instant, on_gap: Callable[[Gap], None], limit_s: float = SILENCE_S) -> None:
+        self._source = source
+        self._since = since
+        self._on_gap = on_gap
+        self._limit_s = limit_s
+        self._connected = False
+        self._was_away = True
+
+    def seconds(self, at: Instant) -> float:
+        """Return for how long nothing has come."""
+        return at.seconds_since(self._since)
+
+    def connection(self, connected: bool) -> None:
+        """Note that the connection begins or ends: it is the reason of the gap."""
+        self._connected = connected
+        self._was_away = self._was_away or not connected
+
+    def ended(self, at: Instant) -> None:
+        """Note that something came, or that listening ends."""
+        if self.seconds(at) > self._limit_s:
+            self._on_gap(Gap(self._source, self._since, at, "disconnected" if self._was_away else "silent"))
+        self._since = at
+        self._was_away = not self._connected
+
+
+class SensorSession:
+    """Connects, listens, and connects again, for as long as it runs.
+
+    Args:
+        sensor: what to connect to.
+        radio: connects.
+        sink: called with every reading.
+        on_gap: told of every silence of a strap longer than 10 s; a cuff is silent until somebody measures.
+        now: asked for the time.
+    """
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        radio: Radio,
+        sink: Sink,
+        on_gap: Callable[[Gap], None],
+        now: Callable[[], Instant] = clock.now,
+    ) -> None:
+        self._sensor = sensor
+        self._radio = radio
+        self._sink = sink
+        self._now = now
+        speaks = sensor.kind is SensorKind.HEART_RATE
+        self._silence = Silence(sensor.source, now(), on_gap if speaks else lambda _gap: None)
+        self._stalls = speaks
+        self._readings = SensorReadings(sensor.source)
+        self._failures = 0
+        self._refusing = False
+        self.state = SensorState(sensor.source, sensor.kind)
+
+    async def run(self) -> None:
+        """Keep the sensor connected until cancelled."""
+        try:
+            while True:
+                await self._listen_once()
+                await asyncio.sleep(PAUSES_S[min(self._failures, len(PAUSES_S) - 1)])
+                self._failures += 1
+        finally:
+            self._silence.ended(self._now())
+
+    async def _listen_once(self) -> None:
+        """Connect and listen until the connection ends, or say why there is none."""
+        try:
+            async with self._radio.connect(self._sensor.address) as link:
+                connected = self._now()
+                await link.subscribe(MEASUREMENTS[self._sensor.kind], self._take)
+                self._silence.connection(True)
+                self.state = replace(self.state, connected=True, problem=None, reason=None)
+                log.info("%s is connected", self._sensor.source)
+                await self._watch(link, connected)
+            log.info("%s has gone", self._sensor.source)
+        except VitalsError as error:
+            self._failed(error)
+        finally:
+            self._silence.connection(False)
+            self.state = replace(self.state, connected=False, contact=None)
+
+    async def _watch(self, link: Link, connected: Instant) -> None:
+        """Wait for the end of the connection; ask for the battery now and then."""
+        asked: Instant | None = None
+        while True:
+            now = self._now()
+            if asked is None or now.seconds_since(asked) >= BATTERY_S:
+                asked = now
+                await self._ask_battery(link)
+            if await link.closed_within(WATCH_S):
+                return
+            now = self._now()
+            if self._stalls and min(self._silence.seconds(now), now.seconds_since(connected)) > STALL_S:
+                log.warning("%s says nothing although connected; connecting anew", self._sensor.source)
+                return
+
+    async def _ask_battery(self, link: Link) -> None:
+        """Note the charge of the battery; a sensor need not tell it."""
+        try:
+            percent = gatt.decode_battery_level(await link.read(gatt.BATTERY_LEVEL))
+        except (VitalsError, GattError) as error:
+            log.debug("%s does not tell its battery: %s", self._sensor.source, error)
+            return
+        self.state = replace(self.state, battery_percent=percent)
+
+    def _take(self, payload: bytes) -> None:
+        """Turn a notification into readings."""
+        at = self._now()
+        try:
+            readings = self._decoded(payload, at)
+        except GattError as error:
+            if not self._refusing:
+                log.warning("%s: %s %s; passed over", self._sensor.source, error.characteristic, error.problem)
+            self._refusing = True
+            return
+        self._refusing = False
+        self._failures = 0
+        self._silence.ended(at)
+        for reading in readings:
+            self._sink(reading)
+
+    def _decoded(self, payload: bytes, at: Instant) -> list[VitalReading]:
+        if self._sensor.kind is SensorKind.BLOOD_PRESSURE:
+            return self._readings.of_blood_pressure(gatt.decode_blood_pressure(payload), at)
+        measured = gatt.decode_heart_rate(payload)
+        if measured.contact is not self.state.contact:
+            log.info("%s: contact with the skin %s", self._sensor.source, _CONTACT[measured.contact])
+            self.state = replace(self.state, contact=measured.contact)
+        return self._readings.of_heart_rate(measured, at)
+
+    def _failed(self, error: VitalsError) -> None:
+        """Note why there is no connection; said once, until there is one or the reason is another."""
+        if self.state.reason != error.reason.value:
+            level = logging.INFO if error.reason is VitalsReason.NOT_FOUND else logging.WARNING
+            log.log(level, "%s: %s", self._sensor.source, error)
+        self.state = replace(self.state, problem=str(error), reason=error.reason.value)
+
+
+_CONTACT = {True: "made", False: "lost", None: "not told"}

@@ -1,0 +1,49 @@
+"""An event loop in which an hour takes a moment: instead of waiting for the next timer, its clock jumps there."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from edge_agent.clock import Instant
+
+T = TypeVar("T")
+START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_000_000)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Never waits: when nothing is ready, the time that it was asked to wait has passed."""
+
+    now_s = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            assert timeout is not None, "everybody waits for somebody else: time would stand still"
+            self.now_s += timeout
+        return ready
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """The loop with that clock."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Return simulated seconds since the start."""
+        return self._jumping.now_s
+
+
+def in_simulated_time(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in such a loop."""
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(main)
+
+
+def simulated_now() -> Instant:
+    """Return the instant of the loop that runs."""
+    return START.shifted(asyncio.get_running_loop().time())

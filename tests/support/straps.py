@@ -1,0 +1,144 @@
+"""Straps and cuffs without a radio: they do what a test tells them, in the time of the loop that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from edge_agent.clock import Instant
+from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.vitals.gatt import BATTERY_LEVEL
+from edge_agent.vitals.sensor import Link
+from tests.support.simulated_time import simulated_now
+
+AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")
+REFUSED = VitalsError(VitalsReason.CONNECTION_FAILED, "It does not answer.", "It is tried again.")
+
+
+class ScriptedLink:
+    """A connection that lasts until it is closed; ``say`` sends to who has subscribed."""
+
+    def __init__(self, battery: bytes | VitalsError) -> None:
+        self.battery = battery
+        self.closed = asyncio.Event()
+        self.subscribed = asyncio.Event()
+        self.battery_reads = 0
+        self._listeners: list[Callable[[bytes], None]] = []
+
+    async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
+        await asyncio.sleep(0.1)
+        self._listeners.append(on_value)
+        self.subscribed.set()
+
+    async def read(self, characteristic: str) -> bytes:
+        assert characteristic == BATTERY_LEVEL
+        self.battery_reads += 1
+        if isinstance(self.battery, VitalsError):
+            raise self.battery
+        return self.battery
+
+    async def closed_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.closed.wait()
+        return self.closed.is_set()
+
+    @property
+    def hears(self) -> bool:
+        """Whether what is said now arrives."""
+        return self.subscribed.is_set() and not self.closed.is_set()
+
+    def say(self, payload: bytes) -> None:
+        assert self.hears
+        for listener in self._listeners:
+            listener(payload)
+
+
+@dataclass
+class ScriptedRadio:
+    """Connects to one sensor, unless told otherwise.
+
+    Attributes:
+        refusing: why it cannot connect now.
+        attempts: when it was asked to, seconds since the start.
+        links: the connections so far.
+    """
+
+    battery: bytes | VitalsError = b"\x57"
+    refusing: VitalsError | None = None
+    attempts: list[float] = field(default_factory=list)
+    links: list[ScriptedLink] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def connect(self, address: str) -> AsyncIterator[Link]:
+        self.attempts.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(0.2)
+        if self.refusing is not None:
+            raise self.refusing
+        link = ScriptedLink(self.battery)
+        self.links.append(link)
+        try:
+            yield link
+        finally:
+            link.closed.set()
+
+
+def heart_rate(rate: int, *intervals: float, contact: bool = True) -> bytes:
+    """A Heart Rate Measurement with contact and RR intervals in seconds."""
+    flags = 0x10 | (0x06 if contact else 0x04)
+    return struct.pack(f"<BB{len(intervals)}H", flags, rate, *(round(1024 * value) for value in intervals))
+
+
+class DroppingStrap:
+    """A strap that speaks about once a second, drops its connection at random, and is out of reach at random.
+
+    Args:
+        radio: through which it is reached.
+        seed: of what happens.
+
+    Attributes:
+        said: what it sent while somebody listened: when, and with which values.
+        drops: how often it has dropped the connection.
+    """
+
+    def __init__(self, radio: ScriptedRadio, seed: int) -> None:
+        self._radio = radio
+        self._random = random.Random(seed)
+        self.said: list[tuple[Instant, int, tuple[float, ...]]] = []
+        self.drops = 0
+
+    @property
+    def _link(self) -> ScriptedLink | None:
+        return self._radio.links[-1] if self._radio.links and self._radio.links[-1].hears else None
+
+    async def speak(self) -> None:
+        """Send for ever; now and then nothing for some seconds although connected, or two messages at once."""
+        while True:
+            await asyncio.sleep(self._random.uniform(0.7, 1.3))
+            if self._random.random() < 0.005:
+                await asyncio.sleep(self._random.uniform(5, 25))
+            for _ in range(2 if self._random.random() < 0.02 else 1):
+                if (link := self._link) is not None:
+                    rate = self._random.randint(55, 120)
+                    intervals = tuple(self._random.randint(400, 1100) / 1024 for _ in range(self._random.randint(0, 3)))
+                    self.said.append((simulated_now(), rate, intervals))
+                    link.say(heart_rate(rate, *intervals))
+
+    async def drop(self, times: int) -> None:
+        """Drop the connection so many times, each time after having had one for a random while."""
+        for _ in range(times):
+            while (link := self._link) is None:
+                await asyncio.sleep(0.05)
+            await asyncio.sleep(self._random.uniform(0, 40))
+            if link.closed.is_set():  # the other side has given up first
+                continue
+            link.closed.set()
+            self.drops += 1
+            if self._random.random() < 0.4:
+                self._radio.refusing = self._random.choice([AWAY, REFUSED])
+                await asyncio.sleep(self._random.uniform(0.5, 30))
+                self._radio.refusing = None
