@@ -1,4 +1,4 @@
-"""Which test two states get, and a family of such tests with Holm's adjustment. Pure."""
+"""Which test states get, and a family of such tests with its adjusted p values. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from dashboard.statistics import (
     Normality,
     NoVariationError,
     RankTest,
+    RepeatedAnova,
+    TooFewError,
     TTest,
+    benjamini_hochberg,
     hedges_g,
     holm,
     paired_t,
     rank_sum,
+    repeated_anova,
     shapiro_wilk,
     signed_rank,
     welch_t,
@@ -37,7 +41,8 @@ class Tests:
 
     Attributes:
         t: the t-test.
-        holm_p: its p, adjusted for the family that was computed together.
+        holm_p: its p, adjusted by Holm's method for the family that was computed together.
+        bh_p: its p, adjusted for the same family by the method of Benjamini and Hochberg, for whoever asks for it.
         effect: Hedges' g.
         normality: Shapiro–Wilk of the differences (one entry) or of the two groups (two entries); ``None`` where the
             values do not vary.
@@ -46,6 +51,7 @@ class Tests:
 
     t: TTest
     holm_p: float
+    bh_p: float
     effect: EffectSize
     normality: tuple[Normality | None, ...]
     rank: RankTest
@@ -64,6 +70,9 @@ class Comparison:
         difference: mean difference over those it uses; ``None`` without a method.
         tests: the numbers; ``None`` if there is an obstacle.
         obstacle: why there are none.
+        first: the values that the test uses on the first side, in order of the participants' codes; with a paired test
+            in the same order as ``second``. An equivalence test or a sample size for the same participants needs them.
+        second: the values on the second side.
     """
 
     n_both: int
@@ -74,10 +83,29 @@ class Comparison:
     difference: float | None
     tests: Tests | None
     obstacle: Obstacle | None
+    first: tuple[float, ...] = ()
+    second: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatesComparison:
+    """All states of one vital at once.
+
+    Attributes:
+        n: participants who have all of them.
+        left_out: participants who lack at least one, whom the test does not use.
+        anova: repeated-measures analysis of variance; ``None`` if there is an obstacle.
+        obstacle: why there is none.
+    """
+
+    n: int
+    left_out: int
+    anova: RepeatedAnova | None
+    obstacle: Obstacle | None
 
 
 def compare_family(sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]]) -> tuple[Comparison, ...]:
-    """Compare each pair of states and adjust the p values of all t-tests that could be computed by Holm's method.
+    """Compare each pair of states and adjust the p values of all t-tests that could be computed, as one family.
 
     Args:
         sides: for each comparison participant → mean in the first state, and the same in the second.
@@ -87,12 +115,36 @@ def compare_family(sides: Iterable[tuple[Mapping[str, float], Mapping[str, float
     """
     compared = [compare(first, second) for first, second in sides]
     computed = [c.tests for c in compared if c.tests is not None]
-    adjusted = iter(holm([tests.t.p for tests in computed]))
-    return tuple(c if c.tests is None else replace(c, tests=replace(c.tests, holm_p=next(adjusted))) for c in compared)
+    p = [tests.t.p for tests in computed]
+    adjusted = (
+        replace(tests, holm_p=strict, bh_p=mild)
+        for tests, strict, mild in zip(computed, holm(p), benjamini_hochberg(p), strict=True)
+    )
+    return tuple(c if c.tests is None else replace(c, tests=next(adjusted)) for c in compared)
+
+
+def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
+    """Compare all states at once, over the participants who have all of them.
+
+    Args:
+        states: for each state participant → mean.
+
+    Raises:
+        StatisticsError: fewer than two states, or a mean is not finite or beyond 1e±60.
+    """
+    everybody = set[str]().union(*states)
+    complete = sorted(code for code in everybody if all(code in state for state in states))
+    blank = StatesComparison(len(complete), len(everybody) - len(complete), None, Obstacle.TOO_FEW)
+    try:
+        return replace(blank, anova=repeated_anova([[s[code] for code in complete] for s in states]), obstacle=None)
+    except TooFewError:
+        return blank
+    except NoVariationError:
+        return replace(blank, obstacle=Obstacle.NO_VARIATION)
 
 
 def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparison:
-    """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` is p.
+    """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` and ``bh_p`` are p.
 
     Paired where at least three participants have both states: those who have one are left out. Otherwise Welch, where
     at least three participants on each side have only that state: the one or two who have both are left out, because
@@ -122,6 +174,7 @@ def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparis
 def _filled(blank: Comparison, a: Sequence[float], b: Sequence[float]) -> Comparison:
     """Return the comparison with its numbers, or with the obstacle that the values do not vary."""
     paired = blank.method is Method.PAIRED
+    blank = replace(blank, first=tuple(a), second=tuple(b))
     try:
         test = paired_t(a, b) if paired else welch_t(a, b)
     except NoVariationError:
@@ -130,6 +183,7 @@ def _filled(blank: Comparison, a: Sequence[float], b: Sequence[float]) -> Compar
     tests = Tests(
         t=test,
         holm_p=test.p,
+        bh_p=test.p,
         effect=hedges_g(a, b, test.method),
         normality=(_normality([x - y for x, y in zip(a, b, strict=True)]),)
         if paired

@@ -40,13 +40,14 @@ DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
     VitalKind.DIASTOLIC: Bounds(-5.0, 5.0),
     VitalKind.MEAN_ARTERIAL: Bounds(-5.0, 5.0),
 }
-"""Bounds for whoever has declared none: what the standards allow a device to be wrong by on average.
+"""Bounds for whoever has declared none: what the standards allow a device to be wrong by.
 
-Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 (AAMI) accepts a cuff. Heart rate ± 5 /min: the error that
-ANSI/AAMI EC13 allows a heart-rate meter at the rates of resting people. They come from the instruments and not from
-the sample, because a bound computed from the same data (such as half of their standard deviation) makes the error rate
-of the test unknown. They do not say that less than 5 has no meaning: who studies smaller effects declares smaller
-bounds before looking. There is none for intervals between beats: no such standard speaks of them.
+Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the smaller of the two
+errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. They come from the instruments and not from the
+sample, because a bound computed from the same data (such as half of their standard deviation) makes the error rate of
+the test unknown. They do not say that less than 5 has no meaning: reactions to emotions are often that small, and who
+studies them declares smaller bounds before looking. There is none for intervals between beats: no such standard speaks
+of them.
 """
 
 

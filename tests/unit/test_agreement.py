@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from dashboard.statistics import Interval, Judgement, NoVariationError, TooFewError, cohens_kappa
@@ -44,6 +45,27 @@ def test_asking_everybody_twice_does_not_narrow_the_interval() -> None:
     assert twice.kappa == pytest.approx(once.kappa)
     assert once.interval is not None and twice.interval is not None
     assert twice.interval.low == pytest.approx(once.interval.low)
+
+
+def simulated(rng: np.random.Generator, people: int) -> list[Judgement]:
+    """Six judgements each of people whom the first source reads well or badly, and the second always equally well."""
+    found = []
+    for person in range(people):
+        skill = rng.beta(6, 2.5)
+        for trial in range(6):
+            truth = trial % 3
+            first = truth if rng.random() < skill else rng.integers(3)
+            second = truth if rng.random() < 0.85 else rng.integers(3)
+            found.append(Judgement(str(person), "abc"[first], "abc"[second]))
+    return found
+
+
+def test_the_interval_holds_the_kappa_of_the_population_in_about_95_percent_of_small_studies() -> None:
+    rng = np.random.default_rng(3)
+    true = cohens_kappa(simulated(rng, 2_000)).kappa
+    intervals = [cohens_kappa(simulated(rng, 12)).interval for _ in range(200)]
+    held = [interval is not None and interval.low <= true <= interval.high for interval in intervals]
+    assert 0.91 <= np.mean(held) <= 0.99
 
 
 def test_two_participants_have_no_interval_however_often_they_judged() -> None:

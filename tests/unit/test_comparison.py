@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from dashboard.comparison import Obstacle, compare, compare_family
-from dashboard.statistics import Method, paired_t, welch_t
+from dashboard.comparison import Obstacle, compare, compare_family, compare_states
+from dashboard.statistics import Method, benjamini_hochberg, holm, paired_t, repeated_anova, welch_t
 from edge_agent.errors import StatisticsError
 from tests.support.known_statistics import HEART
 
@@ -100,3 +100,34 @@ def test_holm_counts_only_the_tests_that_could_be_computed() -> None:
 
 def test_a_family_of_nothing_is_nothing() -> None:
     assert compare_family([]) == ()
+
+
+def test_a_family_has_both_adjustments_of_the_tests_that_could_be_computed() -> None:
+    found = compare_family([(ANGER, NEUTRAL), ({}, NEUTRAL), (ANGER, OTHERS)])
+    tests = [comparison.tests for comparison in found if comparison.tests is not None]
+    p = [one.t.p for one in tests]
+    assert len(p) == 2
+    assert tuple(one.holm_p for one in tests) == holm(p)
+    assert tuple(one.bh_p for one in tests) == benjamini_hochberg(p)
+
+
+def test_a_comparison_keeps_the_values_that_its_test_uses() -> None:
+    found = compare(ANGER, NEUTRAL)
+    assert (found.first, found.second) == ((75.0, 80.0, 71.0), (70.0, 78.0, 70.5))
+    assert (compare({}, NEUTRAL).first, compare({}, NEUTRAL).second) == ((), ())
+
+
+def test_all_states_are_compared_over_the_people_who_have_all_of_them() -> None:
+    happiness = {"c": 69.0, "b": 79.5, "a": 71.0, "f": 90.0}
+    found = compare_states([ANGER, NEUTRAL, happiness])
+    assert (found.n, found.left_out, found.obstacle) == (3, 3, None)
+    assert found.anova == repeated_anova([[75.0, 80.0, 71.0], [70.0, 78.0, 70.5], [71.0, 79.5, 69.0]])
+
+
+def test_states_that_too_few_people_share_or_that_do_not_vary_have_no_anova() -> None:
+    few = compare_states([ANGER, OTHERS, NEUTRAL])
+    assert (few.n, few.left_out, few.anova, few.obstacle) == (0, 8, None, Obstacle.TOO_FEW)
+    same = compare_states([OTHERS, OTHERS, OTHERS])
+    assert (same.n, same.anova, same.obstacle) == (3, None, Obstacle.NO_VARIATION)
+    with pytest.raises(StatisticsError, match="nan is not a finite number"):
+        compare_states([OTHERS, OTHERS | {"v": math.nan}])

@@ -1,0 +1,23 @@
+"""The simulated study of the benchmark, once: recorder, join and tests fit together, and a seed is a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
+from edge_agent.store.schema import DATABASE_NAME
+
+
+def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(tmp_path: Path) -> None:
+    write_plan(tmp_path / DATABASE_NAME)
+    found = repeat(tmp_path / DATABASE_NAME, 0)  # the first one refuses to go on where the page gives another p
+    assert PEOPLE * len(TIMES) * 0.75 < found.readings < PEOPLE * len(TIMES)
+    assert 0 <= found.positives <= found.naive_positives <= 3
+    assert found == repeat(tmp_path / DATABASE_NAME, 0)
+
+
+def test_rates_are_shares_of_tests_and_of_studies() -> None:
+    found = figures([Outcome(0, False, 3, True, 1200), Outcome(3, True, 3, True, 1300)])
+    assert (found["false_positive_rate"], found["family_false_positive_rate"]) == (0.5, 0.5)
+    assert (found["naive_false_positive_rate"], found["power"]) == (1.0, 1.0)
+    assert (found["study_matched_readings"], found["study_repetitions"]) == (1250.0, 2.0)
