@@ -117,8 +117,9 @@ def heart_variability(runs: Iterable[Sequence[float]]) -> HeartVariability:
     (never across a rejected interval or the border of two runs); SDNN = √(Σ (x − mean)² / (n − 1)). Assumes sinus
     rhythm and a roughly constant mean. SDNN grows with the length, so compare only recordings of similar length.
     Needs 60 s of accepted intervals, and 80 % of the intervals accepted. Source: Task Force of the ESC and the NASPE
-    1996, which asks for five minutes; shorter ones are ``ultra_short``: RMSSD agrees with five minutes from 30 to 60 s
-    on in people at rest (Munoz et al. 2015), SDNN less so, and the evidence is thin (Shaffer et al. 2020).
+    1996, which asks for five minutes; shorter ones are ``ultra_short``. In 3,387 people at rest, RMSSD of 120 s
+    correlated by 0.986 with that of 240 to 300 s, SDNN by 0.956; of 10 s by 0.86 and 0.76 (Munoz et al. 2015). Few
+    other studies judged the agreement so strictly (Shaffer et al. 2020).
 
     Args:
         runs: unbroken runs of intervals in seconds; a run ends where a beat may be missing.
