@@ -83,7 +83,7 @@ check() {
   local free
   free=$(df --output=avail -m /opt 2>/dev/null | tail -n 1 || df --output=avail -m / | tail -n 1)
   [ "$free" -ge 1500 ] || fail "needs 1500 MB free below /opt, there are $free MB"
-  packages=(python3 python3-venv ca-certificates openssl)
+  packages=(python3 python3-venv ca-certificates openssl bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
   if [ "$broker" = yes ]; then packages+=(mosquitto); fi
 }
@@ -111,6 +111,8 @@ install_program() {
   step="installing the program"
   say "$step (some minutes)"
   id affect-edge >/dev/null 2>&1 || useradd --system --home-dir "$data" --shell /usr/sbin/nologin affect-edge
+  # Who may talk to Bluetooth sensors; the group comes with bluez.
+  if getent group bluetooth >/dev/null; then usermod --append --groups bluetooth affect-edge; fi
   install -d -m 755 "$program"
   # System packages are visible because libcamera and picamera2 exist only there.
   [ -x "$program/venv/bin/python" ] || python3 -m venv --system-site-packages "$program/venv"
@@ -118,7 +120,7 @@ install_program() {
   # The system's simplejpeg of Raspberry Pi OS 12 was built for an older NumPy than ours.
   if [ -d /usr/lib/python3/dist-packages/picamera2 ]; then extra=simplejpeg; fi
   # shellcheck disable=SC2086
-  "$program/venv/bin/pip" install -q --disable-pip-version-check --upgrade "$here" $extra
+  "$program/venv/bin/pip" install -q --disable-pip-version-check --upgrade "${here}[ble]" $extra
   install -m 644 "$here/README.md" "$here/LICENSE" "$here/CHANGELOG.md" "$program/"
   "$program/venv/bin/python" -m compileall -q "$program/venv/lib" >/dev/null || true
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Section, Settings, line_of_key, load_settings
+from edge_agent.domain import SensorKind
 from edge_agent.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,40 @@ def test_a_wrong_value_is_named_with_what_is_allowed_and_the_line(tmp_path: Path
 def test_a_number_out_of_bounds_in_a_nested_table_is_named_with_its_line(tmp_path: Path) -> None:
     said = problem(write(tmp_path, "[vitals.simulated]\nenabled = true\nseed = -3\n"))
     assert "line 3: vitals.simulated.seed = -3: input should be greater than or equal to 0" in said
+
+
+def devices(folder: Path, *entries: str) -> Path:
+    return write(
+        folder, "[vitals.bluetooth]\ndevices = [\n" + "".join(f"  {{ {entry} }},\n" for entry in entries) + "]\n"
+    )
+
+
+def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -> None:
+    strap = 'address = "a0:9e:1a:00:00:01", kind = "heart_rate"'
+    cuff = 'address = "A4:C1:38:00:00:02", kind = "blood_pressure"'
+    found = load_settings(devices(tmp_path, strap, cuff)).vitals.bluetooth.devices
+    assert [(device.address, device.kind) for device in found] == [
+        ("A0:9E:1A:00:00:01", SensorKind.HEART_RATE),
+        ("A4:C1:38:00:00:02", SensorKind.BLOOD_PRESSURE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ('address = "A0:9E:1A:00:00:01", kind = "strap"', "0.kind = 'strap': input should be 'heart_rate' or 'blood_p"),
+        ('address = "A0-9E-1A-00-00-01", kind = "heart_rate"', "0.address = 'A0-9E-1A-00-00-01': string should match"),
+        ('address = "A0:9E:1A:00:00:01"', "0.kind = {'address': 'A0:9E:1A:00:00:01'}: field required"),
+        ('adress = "A0:9E:1A:00:00:01"', "0.adress: unknown key. Known here: address, kind."),
+    ],
+)
+def test_a_wrong_bluetooth_device_is_named_with_its_line(tmp_path: Path, entry: str, expected: str) -> None:
+    assert f"line 2: vitals.bluetooth.devices.{expected}" in problem(devices(tmp_path, entry))
+
+
+def test_a_bluetooth_device_is_named_once(tmp_path: Path) -> None:
+    twice = [f'address = "{address}", kind = "heart_rate"' for address in ("A0:9E:1A:00:00:01", "a0:9e:1a:00:00:01")]
+    assert "devices name A0:9E:1A:00:00:01 more than once" in problem(devices(tmp_path, *twice))
 
 
 def test_every_problem_is_told_at_once(tmp_path: Path) -> None:

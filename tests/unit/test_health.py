@@ -9,11 +9,13 @@ import time
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent import health
 from edge_agent.clock import Instant
+from edge_agent.domain import SensorKind, SensorState
 from edge_agent.health import (
     Figures,
     HealthMonitor,
@@ -137,6 +139,37 @@ def test_what_a_thread_lacks_is_named_with_its_cure(figures: Figures, name: str,
 
 def test_a_broker_away_for_a_moment_is_no_alarm() -> None:
     assert names(replace(WELL, mqtt_state="unreachable", mqtt_state_s=5)) == []
+
+
+STRAP = SensorState("ble:A0:9E:1A:00:00:01", SensorKind.HEART_RATE, connected=True, battery_percent=87, contact=True)
+
+
+def test_sensors_stand_in_the_report_with_battery_and_contact(tmp_path: Path) -> None:
+    report = HealthMonitor(tmp_path, "pi", "1").report(replace(WELL, sensors=(STRAP,)), AT)
+    assert report["sensors"] == [
+        {
+            "source": "ble:A0:9E:1A:00:00:01",
+            "kind": "heart_rate",
+            "connected": True,
+            "battery_percent": 87,
+            "contact": True,
+            "reason": None,
+        }
+    ]
+    HealthPayload.model_validate(json.loads(json.dumps(report)))
+
+
+def test_a_sensor_that_is_away_is_no_alarm_but_a_weak_battery_and_missing_bluetooth_are() -> None:
+    def found(**changes: Any) -> dict[str, str]:
+        return alarms(replace(WELL, sensors=(STRAP, replace(STRAP, **changes))), COOL, Limits())
+
+    assert found(connected=False, reason="not_found", problem="It is away. Wear it.") == {}
+    assert found(battery_percent=10) == {
+        "sensor_battery": "The battery of ble:A0:9E:1A:00:00:01 has 10 % left. Change or charge it."
+    }
+    assert found(reason="adapter_off", problem="Bluetooth is off. Switch it on.") == {
+        "bluetooth": "Bluetooth is off. Switch it on."
+    }
 
 
 def test_the_watchdog_is_told_only_while_frames_and_commits_are_fresh() -> None:

@@ -1,0 +1,408 @@
+"""BlueZ without a radio: a private D-Bus daemon, and on it the objects that bluetoothd shows.
+
+They follow BlueZ's own description: ``doc/org.bluez.{Adapter,Device,GattService,GattCharacteristic}.rst``.
+
+The real ``bleak`` talks to it over the real bus, and cannot tell the difference: a sensor that is in reach advertises
+while somebody scans, connects and drops, asks for pairing, and notifies who has subscribed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import pytest
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+from edge_agent.vitals import gatt
+
+T = TypeVar("T")
+Properties = dict[str, Variant]
+
+ADAPTER_PATH = "/org/bluez/hci0"
+ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
+SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
+OBJECTS, PROPERTIES = "org.freedesktop.DBus.ObjectManager", "org.freedesktop.DBus.Properties"
+BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
+ADVERTISE_S = 0.05
+_DAEMON = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow user="*"/>
+    <allow own="*"/>
+    <allow send_type="signal"/>
+    <allow send_requested_reply="true"/>
+    <allow receive_type="method_call"/>
+    <allow receive_type="method_return"/>
+    <allow receive_type="error"/>
+    <allow receive_type="signal"/>
+    <allow send_destination="*"/>
+    {policy}
+  </policy>
+</busconfig>
+"""
+NOT_IN_THE_GROUP = '<deny send_destination="org.bluez"/>'  # what Debian's policy says to who is not in "bluetooth"
+
+
+class Bus:
+    """A dbus-daemon of its own; ``address`` is for ``DBUS_SYSTEM_BUS_ADDRESS``.
+
+    Args:
+        policy: further rules of who may talk to whom.
+    """
+
+    def __init__(self, policy: str = "") -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="bus-"))  # a socket's path must be short, pytest's folders are not
+        self._socket = self._folder / "socket"
+        self._policy = policy
+        self.address = f"unix:path={self._socket}"
+
+    def __enter__(self) -> Self:
+        program = shutil.which("dbus-daemon")
+        if program is None:
+            pytest.skip("dbus-daemon is not installed; on Debian: apt install dbus-daemon")
+        config = self._folder / "bus.conf"
+        config.write_text(_DAEMON.format(socket=self._socket, policy=self._policy), encoding="utf-8")
+        self._process = subprocess.Popen(
+            [program, f"--config-file={config}", "--nofork", "--print-address=1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().startswith("unix:"), "the daemon does not start"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        shutil.rmtree(self._folder)
+
+
+@dataclass
+class Sensor:
+    """A sensor near the adapter.
+
+    Attributes:
+        address: of the sensor.
+        name: as it advertises it.
+        services: service UUID → characteristic UUID → its value (readable) or ``None`` (it notifies or indicates).
+        indicates: whether values are indicated instead of notified.
+        in_reach: whether it advertises and can be connected.
+        wants_pairing: whether it refuses to be subscribed to before.
+        connections: how often it was connected.
+    """
+
+    address: str
+    name: str
+    services: dict[str, dict[str, bytes | None]]
+    indicates: bool = False
+    in_reach: bool = True
+    wants_pairing: bool = False
+    connected: bool = False
+    connections: int = 0
+    notifying: set[str] = field(default_factory=set)
+
+    @property
+    def path(self) -> str:
+        return f"{ADAPTER_PATH}/dev_{self.address.replace(':', '_')}"
+
+
+def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
+    services: dict[str, dict[str, bytes | None]] = {
+        gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: None, gatt.BODY_SENSOR_LOCATION: b"\1"},
+        BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
+    }
+    return Sensor(address, "Strap 9", services)
+
+
+def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:
+    services: dict[str, dict[str, bytes | None]] = {
+        gatt.BLOOD_PRESSURE_SERVICE: {gatt.BLOOD_PRESSURE_MEASUREMENT: None}
+    }
+    return Sensor(address, "Cuff 7", services, indicates=True)
+
+
+def toothbrush() -> Sensor:
+    return Sensor("00:11:22:33:44:55", "Toothbrush", {"0000fe0d-0000-1000-8000-00805f9b34fb": {}})
+
+
+class BlueZ:
+    """What bluetoothd does, in a thread of its own.
+
+    Args:
+        bus: where.
+        sensors: near the adapter.
+        adapter: whether there is one.
+        powered: whether it is switched on.
+    """
+
+    def __init__(self, bus: Bus, *sensors: Sensor, adapter: bool = True, powered: bool = True) -> None:
+        self._address = bus.address
+        self._sensors = {sensor.path: sensor for sensor in sensors}
+        self._objects: dict[str, dict[str, Properties]] = {"/org/bluez": {}}
+        if adapter:
+            self._objects[ADAPTER_PATH] = {ADAPTER: _adapter(powered)}
+        self._scanning: set[str] = set()
+        self._rssi = -60
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bluez", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._begin())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    # What a test does with the sensors
+
+    def say(self, sensor: Sensor, characteristic: str, value: bytes) -> None:
+        """Let a sensor notify; nobody hears it who has not subscribed."""
+        self._do(self._say(sensor, characteristic, value))
+
+    def drop(self, sensor: Sensor, *, in_reach: bool = True) -> None:
+        """End a connection from the sensor's side."""
+        sensor.in_reach = in_reach
+        self._do(self._disconnected(sensor))
+
+    def listens(self, sensor: Sensor, characteristic: str) -> bool:
+        """Whether somebody is connected and has subscribed."""
+        return sensor.connected and characteristic in sensor.notifying
+
+    def leave_connected(self, sensor: Sensor) -> None:
+        """Have a sensor connected that no program uses, as after a crash."""
+        self._do(self._known(sensor))
+        self._do(self._connected(sensor))
+
+    # The bus
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _begin(self) -> None:
+        self._bus = await MessageBus(bus_address=self._address).connect()
+        self._bus.add_message_handler(self._handle)
+        await self._bus.request_name("org.bluez")
+        self._later(self._advertise())
+
+    async def _end(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._bus.disconnect()
+        await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+    def _handle(self, message: Message) -> Message | bool | None:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return None
+        name = f"{message.interface}.{message.member}"
+        if name == f"{OBJECTS}.GetManagedObjects":
+            return Message.new_method_return(message, "a{oa{sa{sv}}}", [self._objects])
+        if name == f"{PROPERTIES}.Set":
+            return Message.new_method_return(message)
+        calls = {
+            f"{ADAPTER}.SetDiscoveryFilter": self._nothing,
+            f"{ADAPTER}.StartDiscovery": self._start_discovery,
+            f"{ADAPTER}.StopDiscovery": self._stop_discovery,
+            f"{DEVICE}.Connect": self._connect,
+            f"{DEVICE}.Disconnect": self._disconnect,
+            f"{CHARACTERISTIC}.ReadValue": self._read,
+            f"{CHARACTERISTIC}.StartNotify": self._start_notify,
+            f"{CHARACTERISTIC}.StopNotify": self._nothing,
+        }
+        if name not in calls or message.path not in self._objects:
+            return None
+        self._later(self._answer(message, calls[name]))
+        return True
+
+    async def _answer(self, message: Message, call: Callable[[Message], Awaitable[Message]]) -> None:
+        await self._bus.send(await call(message))
+
+    async def _signal(self, path: str, interface: str, member: str, signature: str, *body: Any) -> None:
+        await self._bus.send(Message.new_signal(path, interface, member, signature, list(body)))
+
+    async def _change(self, path: str, interface: str, **values: Variant) -> None:
+        self._objects[path][interface].update(values)
+        await self._signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", interface, values, [])
+
+    async def _add(self, path: str, interface: str, properties: Properties) -> None:
+        self._objects[path] = {interface: properties}
+        await self._signal("/", OBJECTS, "InterfacesAdded", "oa{sa{sv}}", path, self._objects[path])
+
+    async def _remove(self, path: str) -> None:
+        await self._signal("/", OBJECTS, "InterfacesRemoved", "oas", path, list(self._objects.pop(path)))
+
+    # The adapter
+
+    async def _nothing(self, message: Message) -> Message:
+        return Message.new_method_return(message)
+
+    async def _start_discovery(self, message: Message) -> Message:
+        if not self._objects[ADAPTER_PATH][ADAPTER]["Powered"].value:
+            return Message.new_error(message, "org.bluez.Error.NotReady", "Resource Not Ready")
+        assert message.sender is not None
+        if message.sender in self._scanning:
+            return Message.new_error(message, "org.bluez.Error.InProgress", "Operation already in progress")
+        self._scanning.add(message.sender)
+        return Message.new_method_return(message)
+
+    async def _stop_discovery(self, message: Message) -> Message:
+        self._scanning.discard(message.sender or "")
+        if not self._scanning:  # what was seen in passing is soon forgotten
+            for sensor in self._sensors.values():
+                if sensor.path in self._objects and not sensor.connected:
+                    await self._remove(sensor.path)
+        return Message.new_method_return(message)
+
+    async def _advertise(self) -> None:
+        while True:
+            await asyncio.sleep(ADVERTISE_S)
+            self._rssi = -60 - (self._rssi + 1) % 5
+            for sensor in self._sensors.values():
+                if self._scanning and sensor.in_reach and not sensor.connected:
+                    await self._known(sensor)
+                    await self._change(sensor.path, DEVICE, RSSI=Variant("n", self._rssi))
+
+    # The sensors
+
+    async def _known(self, sensor: Sensor) -> None:
+        if sensor.path not in self._objects:
+            await self._add(sensor.path, DEVICE, _device(sensor))
+
+    async def _connect(self, message: Message) -> Message:
+        sensor = self._sensors[message.path or ""]
+        await asyncio.sleep(ADVERTISE_S)
+        if not sensor.in_reach:
+            return Message.new_error(message, "org.bluez.Error.Failed", "le-connection-abort-by-peer")
+        await self._connected(sensor)
+        return Message.new_method_return(message)
+
+    async def _connected(self, sensor: Sensor) -> None:
+        sensor.connected = True
+        sensor.connections += 1
+        await self._change(sensor.path, DEVICE, Connected=Variant("b", True))
+        for number, (service, characteristics) in enumerate(sensor.services.items()):
+            place = f"{sensor.path}/service{number:04x}"
+            await self._add(place, SERVICE, _service(service, sensor))
+            for index, (uuid, value) in enumerate(characteristics.items()):
+                handle = 0x10 * number + index + 1  # no two alike on one sensor
+                await self._add(
+                    f"{place}/char{handle:04x}", CHARACTERISTIC, _characteristic(uuid, value, place, sensor)
+                )
+        await self._change(sensor.path, DEVICE, ServicesResolved=Variant("b", True))
+
+    async def _disconnect(self, message: Message) -> Message:
+        await self._disconnected(self._sensors[message.path or ""])
+        return Message.new_method_return(message)
+
+    async def _disconnected(self, sensor: Sensor) -> None:
+        sensor.connected = False
+        sensor.notifying.clear()
+        changed = {"Connected": Variant("b", False), "ServicesResolved": Variant("b", False)}
+        await self._change(sensor.path, DEVICE, **changed)
+        for path in [path for path in self._objects if path.startswith(f"{sensor.path}/")]:
+            await self._remove(path)
+
+    async def _read(self, message: Message) -> Message:
+        uuid = self._objects[message.path or ""][CHARACTERISTIC]["UUID"].value
+        value = next(v[uuid] for s in self._sensors.values() for v in s.services.values() if uuid in v)
+        if value is None:
+            return Message.new_error(message, "org.bluez.Error.NotPermitted", "Read not permitted")
+        return Message.new_method_return(message, "ay", [value])
+
+    async def _start_notify(self, message: Message) -> Message:
+        path = message.path or ""
+        sensor = next(s for s in self._sensors.values() if path.startswith(f"{s.path}/"))
+        if sensor.wants_pairing:
+            return Message.new_error(message, "org.bluez.Error.NotPermitted", "Not paired")
+        await self._change(path, CHARACTERISTIC, Notifying=Variant("b", True))
+        sensor.notifying.add(self._objects[path][CHARACTERISTIC]["UUID"].value)
+        return Message.new_method_return(message)
+
+    async def _say(self, sensor: Sensor, characteristic: str, value: bytes) -> None:
+        for path, interfaces in self._objects.items():
+            known = interfaces.get(CHARACTERISTIC)
+            if not known or not path.startswith(f"{sensor.path}/"):
+                continue
+            if known["UUID"].value == characteristic and known["Notifying"].value:
+                await self._change(path, CHARACTERISTIC, Value=Variant("ay", value))
+
+
+def _adapter(powered: bool) -> Properties:
+    return {
+        "Address": Variant("s", "DC:A6:32:00:00:00"),
+        "Name": Variant("s", "pi"),
+        "Alias": Variant("s", "pi"),
+        "Powered": Variant("b", powered),
+        "Discovering": Variant("b", False),
+        "Roles": Variant("as", ["central", "peripheral"]),
+        "UUIDs": Variant("as", []),
+    }
+
+
+def _device(sensor: Sensor) -> Properties:
+    return {
+        "Address": Variant("s", sensor.address),
+        "AddressType": Variant("s", "random"),
+        "Name": Variant("s", sensor.name),
+        "Alias": Variant("s", sensor.name),
+        "Adapter": Variant("o", ADAPTER_PATH),
+        "Paired": Variant("b", False),
+        "Trusted": Variant("b", False),
+        "Blocked": Variant("b", False),
+        "LegacyPairing": Variant("b", False),
+        "Connected": Variant("b", False),
+        "ServicesResolved": Variant("b", False),
+        "UUIDs": Variant("as", list(sensor.services)),
+        "ManufacturerData": Variant("a{qv}", {0x006B: Variant("ay", b"\1\2")}),
+    }
+
+
+def _service(uuid: str, sensor: Sensor) -> Properties:
+    return {
+        "UUID": Variant("s", uuid),
+        "Primary": Variant("b", True),
+        "Device": Variant("o", sensor.path),
+        "Includes": Variant("ao", []),
+    }
+
+
+def _characteristic(uuid: str, value: bytes | None, service: str, sensor: Sensor) -> Properties:
+    speaks = "indicate" if sensor.indicates else "notify"
+    return {
+        "UUID": Variant("s", uuid),
+        "Service": Variant("o", service),
+        "Value": Variant("ay", b""),
+        "Notifying": Variant("b", False),
+        "Flags": Variant("as", [speaks if value is None else "read"]),
+        "MTU": Variant("q", 23),
+    }
