@@ -1,0 +1,1 @@
+"""Protocols: what a participant is shown, for how long and in which order; run by itself on two pages."""

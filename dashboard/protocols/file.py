@@ -1,0 +1,318 @@
+"""The protocol file: TOML whose every mistake is told with key, value, what is allowed, and the line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from dashboard.protocols.media import MediaKind, check_media
+from edge_agent.errors import AffectEdgeError
+
+FILE_BYTES = 64 * 1024
+MOST_STEPS = 200
+ENDING = ".toml"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class ProtocolError(AffectEdgeError):
+    """A protocol file cannot be used; the text names key, value, what is allowed, and the line."""
+
+
+class Order(StrEnum):
+    """In which order the stimuli come."""
+
+    GIVEN = "given"
+    COUNTERBALANCED = "counterbalanced"
+
+
+class Scale(StrEnum):
+    """What a participant is asked about themselves.
+
+    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994, Journal of Behavior
+    Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight categories and "none of these".
+    """
+
+    VALENCE = "valence"
+    AROUSAL = "arousal"
+    EMOTION = "emotion"
+
+
+def _on_screen(text: str) -> str:
+    if not all(character.isprintable() or character == "\n" for character in text):
+        raise ValueError("a text may hold printable characters and line breaks only")
+    return text.strip()
+
+
+def _on_one_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("a label is 1 to 80 printable characters on one line")
+    return text.strip()
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_on_screen)]
+Label = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_on_one_line)]
+Seconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
+FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class Part(BaseModel):
+    """A table of the file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Baseline(Part):
+    """The participant looks neutral; opens a condition, and sets the marker that a neutral face is taken from."""
+
+    kind: Literal["baseline"]
+    seconds: Seconds = Field(60, description="1 to 3600")
+    label: Label = Field("baseline", description="Condition that it opens")
+    text: Text = Field("Please look at the screen with a relaxed face.", description="1 to 2000 characters")
+
+
+class Stimulus(Part):
+    """Something is shown or played; opens the condition ``label``."""
+
+    kind: Literal["stimulus"]
+    label: Label = Field(description="Condition that it opens")
+    seconds: Seconds | None = Field(None, description="1 to 3600; sound and video may leave it out: their length")
+    text: Text | None = Field(None, description="1 to 2000 characters")
+    picture: FileName | None = Field(None, description="Picture file, from the folder of the protocol")
+    sound: FileName | None = Field(None, description="Sound file, from the folder of the protocol")
+    video: FileName | None = Field(None, description="Video file, from the folder of the protocol")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Stimulus:
+        if sum(given is not None for given in (self.text, self.picture, self.sound, self.video)) != 1:
+            raise ValueError("a stimulus has exactly one of text, picture, sound, video")
+        if self.seconds is None and (self.text or self.picture):
+            raise ValueError("a text or a picture needs seconds (1 to 3600)")
+        return self
+
+    @property
+    def media(self) -> tuple[MediaKind, str] | None:
+        """Kind and name of its file; ``None`` for a text."""
+        named = ((kind, getattr(self, kind.value)) for kind in MediaKind)
+        return next(((kind, name) for kind, name in named if name is not None), None)
+
+
+class Rest(Part):
+    """Nothing is asked of the participant; no condition is open."""
+
+    kind: Literal["rest"]
+    seconds: Seconds = Field(30, description="1 to 3600")
+    text: Text = Field("Please rest.", description="1 to 2000 characters")
+
+
+class Pressure(Part):
+    """Somebody takes the blood pressure now; the condition of the step before stays open for the reading."""
+
+    kind: Literal["pressure"]
+    seconds: Seconds = Field(60, description="1 to 3600")
+    text: Text = Field("Please sit still. Your blood pressure is taken now.", description="What the participant reads")
+
+
+class Report(Part):
+    """The participant says how they felt, one question after the other, in their own time."""
+
+    kind: Literal["report"]
+    scales: tuple[Scale, ...] = Field(tuple(Scale), min_length=1, description=f"Some of: {', '.join(Scale)}")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Report:
+        if len(set(self.scales)) != len(self.scales):
+            raise ValueError("scales name one twice; name each once")
+        return self
+
+
+Step = Baseline | Stimulus | Rest | Pressure | Report
+
+
+class _File(Part):
+    """The whole file."""
+
+    title: Label = Field(description="What people call it")
+    order: Order = Field(Order.GIVEN, description="given, or counterbalanced over the participants")
+    step: tuple[Annotated[Step, Field(discriminator="kind")], ...] = Field(
+        min_length=1, max_length=MOST_STEPS, description="[[step]] tables in order"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """A protocol file that was read and checked.
+
+    Attributes:
+        name: of the file, without its ending.
+        title: what people call it.
+        order: in which order the stimuli come.
+        steps: as the file gives them.
+        folder: that media are named from.
+        sha256: of the file's bytes, so that a record can say which version was run.
+    """
+
+    name: str
+    title: str
+    order: Order
+    steps: tuple[Step, ...]
+    folder: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A protocol file of a folder: what it is, or why it cannot be used."""
+
+    name: str
+    title: str
+    problem: str | None
+
+
+def load_protocol(path: Path) -> Protocol:
+    """Read and check a protocol file and the media that it names.
+
+    Raises:
+        ProtocolError: it cannot be used.
+    """
+    text, digest = _read(path)
+    try:
+        found = _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProtocolError(f"{path}: is not valid TOML: {error}. Text values stand in quotes.") from error
+    except ValidationError as error:
+        raise ProtocolError("\n".join(_describe(detail, path, text) for detail in error.errors())) from error
+    except RecursionError as error:
+        raise ProtocolError(f"{path}: tables lie too deep in each other. Write [[step]] tables only.") from error
+    problems = list(_media_problems(found, path, text))
+    if problems:
+        raise ProtocolError("\n".join(problems))
+    return Protocol(path.stem, found.title, found.order, found.step, path.parent, digest)
+
+
+def find_protocol(folder: Path | None, name: str) -> Protocol:
+    """Read the protocol of a name.
+
+    Args:
+        folder: of the protocols; ``None``: none is configured.
+        name: of a file in it, without its ending.
+
+    Raises:
+        ProtocolError: there is none of that name, or it cannot be used.
+    """
+    if folder is None:
+        raise ProtocolError("No folder of protocols is configured. Set dashboard.protocols to one.")
+    if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
+        raise ProtocolError(f"There is no protocol {name[:64]!r} in {folder}. Choose another.")
+    return load_protocol(folder / (name + ENDING))
+
+
+def list_protocols(folder: Path | None) -> list[Listed]:
+    """Return the protocols of a folder in order of their names, those that cannot be used with the reason."""
+    if folder is None:
+        return []
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix == ENDING and _NAME.fullmatch(path.stem))
+    except OSError as error:
+        return [Listed("", "", f"{folder}: the folder of protocols cannot be read ({error.strerror}).")]
+    return [_listed(path) for path in files]
+
+
+def _listed(path: Path) -> Listed:
+    try:
+        return Listed(path.stem, load_protocol(path).title, None)
+    except ProtocolError as error:
+        return Listed(path.stem, path.stem, str(error))
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """Return text and SHA-256 of a file."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES + 1)
+        if len(content) > FILE_BYTES:
+            raise ProtocolError(f"{path}: is larger than {FILE_BYTES // 1024} KiB. Shorten its texts.")
+        return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(content).hexdigest()
+    except FileNotFoundError as error:
+        raise ProtocolError(f"{path}: no such file. Name a protocol file (TOML).") from error
+    except OSError as error:
+        raise ProtocolError(
+            f"{path}: cannot be read ({error.strerror}). Name a file that this user may read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+
+
+def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
+    """Say of each media file what is wrong with it."""
+    for number, step in enumerate(found.step):
+        if isinstance(step, Stimulus) and step.media is not None:
+            kind, name = step.media
+            try:
+                check_media(path.parent, name, kind)
+            except (ValueError, OSError) as error:
+                yield f"{_where(path, text, number, kind)}step {number + 1}, {kind} = {name!r}: {error}."
+
+
+def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
+    """Say where an error lies, which key and value it is about, and what is allowed."""
+    parts = [part for part in detail["loc"] if part != "function-after"]
+    number = next((part for part in parts if isinstance(part, int)), None)
+    model = _model_of(parts)
+    inside = parts[1:] if number is not None else parts
+    names = [part for part in inside if isinstance(part, str) and part not in _MODELS]
+    key = names[0] if names else None
+    step = "" if number is None else f"step {number + 1}"
+    name = ", ".join(part for part in (step, key or "") if part) or "protocol"
+    where = _where(path, text, number, key)
+    if detail["type"] == "extra_forbidden":
+        return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
+    field = model.model_fields.get(key or "")
+    allowed = f" ({field.description})" if field is not None and field.description else ""
+    value = "" if detail["type"] in {"value_error", "missing"} or key is None else f" = {_short(detail['input'])}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
+
+
+_MODELS: dict[str, type[Part]] = {get_args(m.model_fields["kind"].annotation)[0]: m for m in get_args(Step)}
+
+
+def _model_of(parts: list[Any]) -> type[Part]:
+    """Return the table that an error lies in."""
+    return next((_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), _File)
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:79] + "…"
+
+
+def _where(path: Path, text: str, number: int | None, key: str | None) -> str:
+    line = line_of(text, number, key)
+    return f"{path}, line {line}: " if line else f"{path}: "
+
+
+def line_of(text: str, number: int | None, key: str | None) -> int | None:
+    """Return the 1-based line of a key: of the ``number``-th ``[[step]]`` from 0, or (``None``) above all tables.
+
+    The table's own line stands for a key that is not there; ``None`` where neither is found.
+    """
+    table, steps, best = None, -1, None
+    for at, line in enumerate(text.splitlines(), start=1):
+        if re.match(r"\s*\[\[\s*step\s*\]\]", line):
+            steps += 1
+            table = steps
+            best = at if table == number else best
+        elif re.match(r"\s*\[", line):
+            table = -1 if table is None else table
+        elif table == number and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            return at
+    return best

@@ -1,0 +1,135 @@
+"""A protocol and a participant's place in the order become the list of screens that are shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from dashboard.protocols.file import Baseline, Order, Pressure, Protocol, Report, Rest, Scale, Step, Stimulus
+from dashboard.protocols.media import MediaKind
+
+
+class ScreenKind(StrEnum):
+    """What the participant has before them."""
+
+    BASELINE = "baseline"
+    STIMULUS = "stimulus"
+    REST = "rest"
+    PRESSURE = "pressure"
+    SCALE = "scale"
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One screen of the participant's page.
+
+    Attributes:
+        kind: what it is.
+        seconds: how long; ``None``: until the medium has ended, or the question is answered.
+        condition: label of the condition that is open while it is shown; ``None``: none.
+        opens: whether that condition begins here.
+        text: what is read.
+        media: kind of the file that is shown or played.
+        file: its name, from the folder of the protocol.
+        scale: what is asked.
+    """
+
+    kind: ScreenKind
+    seconds: float | None
+    condition: str | None = None
+    opens: bool = False
+    text: str = ""
+    media: MediaKind | None = None
+    file: str = ""
+    scale: Scale | None = None
+
+    @property
+    def title(self) -> str:
+        """What the operator's page calls it."""
+        match self.kind:
+            case ScreenKind.SCALE:
+                return f"asks for {self.scale}"
+            case ScreenKind.PRESSURE:
+                return "take the pressure"
+            case ScreenKind.REST:
+                return "rest"
+            case _:
+                return self.condition or self.kind.value
+
+
+def williams(count: int) -> tuple[tuple[int, ...], ...]:
+    """Return the rows of a Williams design: Latin squares in which each follows each other equally often.
+
+    ``count`` rows where it is even, twice as many where it is odd. Williams 1949, Australian Journal of Scientific
+    Research A 2:149–168: the first row goes 0, 1, n−1, 2, n−2, …; each further one adds 1 modulo n; an odd n needs the
+    mirrored square as well.
+    """
+    first = [0]
+    for step in range(1, count):
+        first.append((step + 1) // 2 if step % 2 else count - step // 2)
+    square = [tuple((item + row) % count for item in first) for row in range(count)]
+    mirrored = [row[::-1] for row in square] if count % 2 and count > 1 else []
+    return (*square, *mirrored)
+
+
+def order_rows(protocol: Protocol) -> int:
+    """Return how many different orders a protocol has."""
+    return 1 if protocol.order is Order.GIVEN else len(williams(len(_stimuli(protocol)))) if _stimuli(protocol) else 1
+
+
+def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
+    """Return the screens of a protocol in one of its orders.
+
+    Where it is counterbalanced, the stimuli change places among themselves; all else stays where the file has it.
+
+    Args:
+        protocol: the protocol.
+        row: which order, 0 to ``order_rows`` − 1.
+    """
+    stimuli = _stimuli(protocol)
+    if protocol.order is Order.COUNTERBALANCED and stimuli:
+        stimuli = [stimuli[index] for index in williams(len(stimuli))[row]]
+    coming = iter(stimuli)
+    screens: list[Screen] = []
+    for step in protocol.steps:
+        condition = screens[-1].condition if screens else None
+        screens.extend(_screens(next(coming) if isinstance(step, Stimulus) else step, condition))
+    return tuple(screens)
+
+
+def to_json(screens: tuple[Screen, ...]) -> str:
+    """Write screens as JSON, as they are kept with a session."""
+    return json.dumps([asdict(screen) for screen in screens], ensure_ascii=False)
+
+
+def from_json(text: str) -> tuple[Screen, ...]:
+    """Read what ``to_json`` wrote."""
+    return tuple(_screen_of(values) for values in json.loads(text))
+
+
+def _screen_of(values: dict[str, Any]) -> Screen:
+    media, scale = values["media"], values["scale"]
+    kinds = {"media": media and MediaKind(media), "scale": scale and Scale(scale)}
+    return Screen(**{**values, "kind": ScreenKind(values["kind"]), **kinds})
+
+
+def _stimuli(protocol: Protocol) -> list[Stimulus]:
+    return [step for step in protocol.steps if isinstance(step, Stimulus)]
+
+
+def _screens(step: Step, before: str | None) -> list[Screen]:
+    """Return the screens of one step; ``before`` is the condition that is open when it comes."""
+    match step:
+        case Baseline():
+            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=step.text)]
+        case Stimulus():
+            media, file = step.media or (None, "")
+            return [Screen(ScreenKind.STIMULUS, step.seconds, step.label, True, step.text or "", media, file)]
+        case Rest():
+            return [Screen(ScreenKind.REST, step.seconds, text=step.text)]
+        case Pressure():
+            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text)]
+        case Report():
+            return [Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales]

@@ -1,0 +1,172 @@
+"""Orders that are balanced, screens that follow from them, and positions that lose no time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.protocols.course import Course, Position, Turn
+from dashboard.protocols.file import load_protocol
+from dashboard.protocols.plan import ScreenKind, from_json, order_rows, screens_of, to_json, williams
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "protocols" / "three-conditions.toml"
+lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)
+waits = st.lists(st.floats(0, 60), max_size=12)
+
+
+def test_the_design_for_four_and_for_three_is_that_of_the_literature() -> None:
+    # The square for four treatments begins 0 1 3 2 (Williams 1949; the usual A B D C).
+    assert williams(4) == ((0, 1, 3, 2), (1, 2, 0, 3), (2, 3, 1, 0), (3, 0, 2, 1))
+    assert williams(3) == ((0, 1, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0), (0, 2, 1), (1, 0, 2))
+    assert williams(1) == ((0,),)
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_each_stimulus_has_each_place_and_each_neighbour_equally_often(count: int) -> None:
+    rows = williams(count)
+    assert len(set(rows)) == len(rows) == (count if count % 2 == 0 else 2 * count)
+    places = Counter((place, item) for row in rows for place, item in enumerate(row))
+    assert set(places.values()) == {len(rows) // count}
+    follows = Counter(pair for row in rows for pair in pairwise(row))
+    assert len(follows) == count * (count - 1)
+    assert len(set(follows.values())) == 1
+
+
+def test_the_stimuli_change_places_and_all_else_stays() -> None:
+    protocol = load_protocol(EXAMPLE)
+    assert order_rows(protocol) == 6
+    orders = []
+    for row in range(6):
+        screens = screens_of(protocol, row)
+        orders.append([s.condition for s in screens if s.kind is ScreenKind.STIMULUS])
+        assert [s.kind.value for s in screens[:7]] == [
+            "baseline",
+            "stimulus",
+            "pressure",
+            "scale",
+            "scale",
+            "scale",
+            "rest",
+        ]
+        assert screens[2].condition == screens[1].condition
+        assert not screens[2].opens
+        assert screens[3].condition is None
+        assert from_json(to_json(screens)) == screens
+    assert orders[0] == ["neutral", "happiness", "anger"]
+    assert len({tuple(order) for order in orders}) == 6
+
+
+def test_a_protocol_in_its_given_order_has_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(EXAMPLE.read_text(encoding="utf-8").replace('order = "counter', 'order = "given" # '), "utf-8")
+    assert order_rows(load_protocol(path)) == 1
+    path.write_text('title = "A"\norder = "counterbalanced"\n[[step]]\nkind = "rest"\n', "utf-8")
+    assert order_rows(load_protocol(path)) == 1
+    assert [s.title for s in screens_of(load_protocol(path), 0)] == ["rest"]
+
+
+def test_screens_have_titles_for_the_operator() -> None:
+    titles = [screen.title for screen in screens_of(load_protocol(EXAMPLE), 0)[:7]]
+    assert titles[:3] == ["baseline", "neutral", "take the pressure"]
+    assert titles[3:] == ["asks for valence", "asks for arousal", "asks for emotion", "rest"]
+
+
+def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_looks() -> None:
+    course = Course((10.0, 5.0, None, 3.0))
+    position = course.run(Position(), 100.0)
+    position, turns = course.advance(position, 117.3)
+    assert turns == (Turn(1, 110.0), Turn(2, 115.0))
+    assert course.remaining(position, 117.3) is None
+    assert course.ends(position) is None
+    position = course.leave(position, 120.0)
+    assert course.remaining(position, 121.0) == 2.0
+    position, turns = course.advance(position, 999.0)
+    assert turns == (Turn(4, 123.0),)
+    assert course.is_over(position)
+    assert course.remaining(position, 999.0) == 0.0
+    assert course.ends(position) is None
+    over = [course.run(position, 1.0), course.leave(position, 1.0), course.repeat(position, 1.0)]
+    assert over == [position] * 3
+
+
+@given(lengths, waits)
+def test_looking_often_or_once_comes_to_the_same(seconds: tuple[float | None, ...], steps: list[float]) -> None:
+    course = Course(seconds)
+    often = course.run(Position(), 0.0)
+    now = 0.0
+    turns: list[Turn] = []
+    for wait in steps:
+        now += wait
+        often, some = course.advance(often, now)
+        turns.extend(some)
+    once, all_turns = course.advance(course.run(Position(), 0.0), now)
+    assert often == once
+    assert tuple(turns) == all_turns
+    assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
+
+
+@given(lengths, st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)), max_size=8))
+def test_a_pause_of_any_length_takes_nothing_from_a_step(
+    seconds: tuple[float | None, ...], spells: list[tuple[float, float]]
+) -> None:
+    course, now, ran = Course(seconds), 1000.0, 0.0
+    position = Position()
+    for run, pause in spells:
+        position = course.run(position, now)
+        now, ran = now + run, ran + run
+        position, _ = course.advance(position, now)
+        position = course.halt(position, now)
+        assert position.since is None
+        before = course.remaining(position, now)
+        now += pause
+        assert course.remaining(position, now) == before
+        assert course.advance(position, now) == (position, ())
+    straight, _ = course.advance(course.run(Position(), 0.0), ran)
+    assert abs(straight.step - position.step) <= 1  # at a boundary, rounding decides
+    if straight.step == position.step and not course.is_over(position):
+        left, expected = course.remaining(position, now), course.remaining(straight, ran)
+        assert (left is None) == (expected is None)
+        assert left is None or expected is None or left == pytest.approx(expected, abs=1e-6)
+
+
+@given(lengths, st.lists(st.sampled_from(["run", "halt", "leave", "repeat", "wait"]), max_size=30))
+def test_whatever_is_pressed_the_place_stays_within_the_course(
+    seconds: tuple[float | None, ...], keys: list[str]
+) -> None:
+    course, position, now = Course(seconds), Position(), 0.0
+    for key in keys:
+        now += 1.0
+        before, _ = course.advance(position, now)
+        match key:
+            case "run":
+                position = course.run(before, now)
+            case "halt":
+                position = course.halt(before, now)
+            case "leave":
+                position = course.leave(before, now)
+            case "repeat":
+                position = course.repeat(before, now)
+            case _:
+                position = before
+        assert before.step <= position.step <= min(before.step + 1, len(seconds))
+        assert position.since is None or position.since <= now
+        left = course.remaining(position, now)
+        if left is not None and not course.is_over(position):
+            assert 0 <= left <= (seconds[position.step] or 0.0)
+        assert not (course.is_over(position) and position.since is not None)
+
+
+@given(lengths)
+def test_a_step_that_is_repeated_has_its_whole_length_again(seconds: tuple[float | None, ...]) -> None:
+    course = Course(seconds)
+    position, _ = course.advance(course.run(Position(), 0.0), 0.25)
+    again = course.repeat(position, 0.25)
+    assert course.remaining(again, 0.25) == seconds[0]
+    stopped = course.repeat(course.halt(position, 0.25), 0.25)
+    assert stopped == Position(0, 0.0, None)
+    assert course.halt(stopped, 5.0) == stopped

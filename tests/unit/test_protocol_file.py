@@ -1,0 +1,203 @@
+"""Protocol files: what they may say, and how each mistake is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.protocols.file import (
+    FILE_BYTES,
+    Baseline,
+    Order,
+    ProtocolError,
+    Report,
+    Scale,
+    Stimulus,
+    find_protocol,
+    line_of,
+    list_protocols,
+    load_protocol,
+)
+from dashboard.protocols.media import MediaKind, find_media, media_type
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "protocols" / "three-conditions.toml"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+def written(folder: Path, text: str, name: str = "films.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def stimulus(lines: str) -> str:
+    return f'title = "Films"\n\n[[step]]\nkind = "rest"\n\n[[step]]\nkind = "stimulus"\nlabel = "anger"\n{lines}\n'
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ProtocolError) as caught:
+        load_protocol(path)
+    return str(caught.value)
+
+
+def test_the_example_shows_three_conditions_in_an_order_of_each_participants_own() -> None:
+    protocol = load_protocol(EXAMPLE)
+    assert protocol.name == "three-conditions"
+    assert protocol.order is Order.COUNTERBALANCED
+    assert isinstance(protocol.steps[0], Baseline)
+    assert [s.label for s in protocol.steps if isinstance(s, Stimulus)] == ["neutral", "happiness", "anger"]
+    assert [s.scales for s in protocol.steps if isinstance(s, Report)] == [tuple(Scale)] * 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('text = "Hm"', "line 6: step 2: a text or a picture needs seconds"),
+        ("seconds = 3", "exactly one of text, picture, sound, video"),
+        ('text = "Hm"\npicture = "a.png"\nseconds = 3', "exactly one of text, picture, sound, video"),
+        ('text = "Hm"\nseconds = 0.5', "line 10: step 2, seconds = 0.5: input should be greater than or equal to 1"),
+        ('text = "Hm"\nseconds = "3 s"', "line 10: step 2, seconds = '3 s': input should be a valid number"),
+        ('text = "Hm"\nseconds = nan', "line 10: step 2, seconds = nan: input should be a finite number"),
+        ('text = "Hm"\nsecond = 3', "line 10: step 2, second: unknown key. Known here: kind, label, seconds, text"),
+        ('text = "a\\u0000b"\nseconds = 3', "line 9: step 2, text: a text may hold printable characters"),
+    ],
+)
+def test_a_mistake_is_told_with_step_key_value_and_line(tmp_path: Path, lines: str, said: str) -> None:
+    path = written(tmp_path, stimulus(lines))
+    assert said in refusal(path)
+    assert str(path) in refusal(path)
+
+
+def test_the_value_that_is_shown_is_cut(tmp_path: Path) -> None:
+    assert len(refusal(written(tmp_path, stimulus(f'text = "{"x" * 3000}"\nseconds = 3')))) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "title: field required"),
+        ('title = "A"', "step: field required"),
+        ('title = "A"\nstep = []', "line 2: step = []"),
+        ('title = "A"\norder = "random"\n[[step]]\nkind = "rest"', "line 2: order = 'random': input should be 'given'"),
+        ('title = "A"\n[[step]]\nkind = "sleep"', "line 2: step 1"),
+        ('title = "A"\n[[step]]\nseconds = 3', "line 2: step 1"),
+        ('title = "A\\nB"\n[[step]]\nkind = "rest"', "line 1: title: a label is 1 to 80 printable characters"),
+        ('title = "A"\n[[step]]\nkind = "report"\nscales = ["joy"]', "line 4: step 1, scales = 'joy'"),
+        ('title = "A"\n[[step]]\nkind = "report"\nscales = ["valence", "valence"]', "scales name one twice"),
+        ('title = "A"\n[[step]]\nkind = "report"\nscales = []', "line 4: step 1, scales = []"),
+        ("title = A", "is not valid TOML"),
+        ("a" + ".a" * 5000 + " = 1", "unknown key"),
+        ("title = " + "[" * 9000, "is not valid TOML|too deep"),
+        ('title = "A"\n' + '[[step]]\nkind = "rest"\n' * 201, "step = "),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_reason(tmp_path: Path, text: str, said: str) -> None:
+    assert any(part in refusal(written(tmp_path, text)) for part in said.split("|"))
+
+
+def test_a_file_that_is_no_text_too_large_or_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"title = '\xff'")
+    assert "is not UTF-8 text (byte 9)" in refusal(tmp_path / "bytes.toml")
+    assert "is larger than 64 KiB" in refusal(written(tmp_path, "#" * (FILE_BYTES + 1)))
+    assert "no such file" in refusal(tmp_path / "nothing.toml")
+    assert "cannot be read" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing.png", "there is no such file in"),
+        ("../outside.png", "must lie in the folder of the protocol"),
+        ("link.png", "must lie in the folder of the protocol"),
+        ("/etc/passwd.png", "must lie in the folder of the protocol"),
+        ("..\\\\outside.png", "must lie in the folder of the protocol"),
+        ("folder.png", "there is no such file in"),
+        ("text.png", "the file is no image/png"),
+        ("right.mp4", "a picture is a file that ends in one of: .png, .jpg"),
+        ("right.exe", "a picture is a file that ends in one of"),
+    ],
+)
+def test_a_media_file_that_is_missing_elsewhere_or_another_thing_is_refused(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    home = tmp_path / "study"
+    (home / "folder.png").mkdir(parents=True)
+    (tmp_path / "outside.png").write_bytes(PNG)
+    (home / "link.png").symlink_to(tmp_path / "outside.png")
+    (home / "text.png").write_text("hello", encoding="utf-8")
+    (home / "right.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    found = refusal(written(home, stimulus(f'picture = "{name}"\nseconds = 3')))
+    assert "line 9: step 2, picture = " in found
+    assert said in found
+
+
+def test_media_of_every_kind_in_folders_below_are_found(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    files = {"a.png": PNG, "a.wav": b"RIFF\0\0\0\0WAVE", "a.webm": b"\x1a\x45\xdf\xa3", "a.mp3": b"ID3\x04"}
+    for name, content in files.items():
+        (tmp_path / "media" / name).write_bytes(content)
+    path = written(
+        tmp_path,
+        stimulus('picture = "media/a.png"\nseconds = 3')
+        + '[[step]]\nkind = "stimulus"\nlabel = "x"\nsound = "media/a.wav"\n'
+        + '[[step]]\nkind = "stimulus"\nlabel = "x"\nvideo = "media/a.webm"\nseconds = 4\n',
+    )
+    steps = [step for step in load_protocol(path).steps if isinstance(step, Stimulus)]
+    assert [step.media for step in steps] == [
+        (MediaKind.PICTURE, "media/a.png"),
+        (MediaKind.SOUND, "media/a.wav"),
+        (MediaKind.VIDEO, "media/a.webm"),
+    ]
+    assert media_type("media/A.PNG") == "image/png"
+    assert find_media(tmp_path, "media/a.png") == (tmp_path / "media" / "a.png").resolve()
+
+
+@given(name=st.text(max_size=40))
+def test_no_name_leads_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    home = tmp_path_factory.getbasetemp() / "home"
+    home.mkdir(exist_ok=True)
+    try:
+        found = find_media(home, name)
+    except ValueError:
+        return
+    assert home.resolve() in found.parents
+
+
+def test_the_protocols_of_a_folder_are_listed_with_what_is_wrong_with_them(tmp_path: Path) -> None:
+    written(tmp_path, 'title = "Good"\n[[step]]\nkind = "rest"', "b.toml")
+    written(tmp_path, "title = 3", "a.toml")
+    written(tmp_path, "", "notes.txt")
+    listed = list_protocols(tmp_path)
+    assert [(one.name, one.title, one.problem is None) for one in listed] == [("a", "a", False), ("b", "Good", True)]
+    assert "title = 3: input should be a valid string" in str(listed[0].problem)
+    assert list_protocols(None) == []
+    assert "cannot be read" in str(list_protocols(tmp_path / "no")[0].problem)
+
+
+@pytest.mark.parametrize("name", ["", "..", "../films", "a/b", "films.toml", "x" * 70, "a\n"])
+def test_only_a_name_of_the_folder_is_found(tmp_path: Path, name: str) -> None:
+    written(tmp_path, 'title = "Good"\n[[step]]\nkind = "rest"')
+    assert find_protocol(tmp_path, "films").title == "Good"
+    with pytest.raises(ProtocolError, match="There is no protocol"):
+        find_protocol(tmp_path, name)
+    with pytest.raises(ProtocolError, match=r"Set dashboard\.protocols"):
+        find_protocol(None, "films")
+
+
+def test_a_file_that_nobody_may_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    assert "cannot be read" in refusal(written(tmp_path, stimulus('picture = "a.png"\nseconds = 3')))
+
+
+def test_lines_of_keys_are_found_by_their_step() -> None:
+    text = 'title = "A"\n[[step]]\nkind = "rest"\n[other]\n[[step]]\nkind = "rest"\nseconds = 3\n'
+    assert [line_of(text, None, "title"), line_of(text, 0, "kind"), line_of(text, 1, "seconds")] == [1, 3, 7]
+    assert [line_of(text, 1, "nothing"), line_of(text, 5, "kind"), line_of(text, None, "nothing")] == [5, None, None]
