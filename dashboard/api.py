@@ -73,7 +73,7 @@ class NewMarker(ApiModel):
     """A marker to add to the open session, now."""
 
     kind: MarkerKind
-    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end")
+    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline")
 
 
 class NewSession(ApiModel):

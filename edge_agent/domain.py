@@ -405,6 +405,7 @@ class MarkerKind(StrEnum):
 
     STIMULUS_START = "stimulus_start"
     STIMULUS_END = "stimulus_end"
+    BASELINE = "baseline"
     NOTE = "note"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
+from edge_agent.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, VitalFlag, VitalKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,24 @@ EXPRESSION = (
     _CONDITION,
     Column("track", "integer", "Number of the face while it was followed; says nothing about the person"),
     Column("interval_ms", "integer", "Length of the recording interval; 0 when every frame is a row", "ms"),
-    Column("frames", "integer", "Frames that the means are taken over"),
+    Column("frames", "integer", "Frames that the means are taken over: those that could be read"),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
     Column("emotion", "string", "Smoothed label at the end of the interval", allowed=_LABELS),
     Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
-    Column("quality", "number", "Mean fitness of the face for reading (size, sharpness, light), 0 to 1", "1"),
+    Column("quality", "number", "Mean fitness of the face for reading (size, sharpness, light, pose), 0 to 1", "1"),
+    Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
+    _SIMULATED,
+)
+UNFIT = (
+    *_at("End of the recording interval"),
+    _SESSION,
+    _PARTICIPANT,
+    _CONDITION,
+    Column("track", "integer", "Number of the face, as in expression.csv"),
+    Column("interval_ms", "integer", "Length of the recording interval; 0 when every frame is a row", "ms"),
+    Column("reason", "string", "Why the face could not be read in these frames", allowed=tuple(Flaw)),
+    Column("frames", "integer", "Frames that could not be read for this reason; they are in no mean"),
     Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
     _SIMULATED,
 )
@@ -106,7 +118,7 @@ MARKER = (
     Column("session", "integer", "Number of the session"),
     Column("participant", "string", "Pseudonymous code of the participant"),
     Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
-    Column("label", "string", "Condition that a stimulus start opens, or the text of a note"),
+    Column("label", "string", "Condition that a stimulus start opens, the text of a note, or neutral for a baseline"),
 )
 SESSION = (
     Column("session", "integer", "Number of the session"),
@@ -127,6 +139,7 @@ PARTICIPANT = (
 )
 FILES = {
     "expression": EXPRESSION,
+    "unfit": UNFIT,
     "vital": VITAL,
     "episode": EPISODE,
     "gap": GAP,
@@ -136,6 +149,7 @@ FILES = {
 }
 TITLES = {
     "expression": "Expressions: one face over one recording interval",
+    "unfit": "Frames in which a face could not be read, and why",
     "vital": "Vital readings",
     "episode": "Runs of one smoothed emotion of the participant's face",
     "gap": "Times in which a source did not speak",

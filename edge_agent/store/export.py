@@ -25,6 +25,7 @@ _ALWAYS = (0, 2**62)
 # Every query gives the columns of its file in their order, for one range of time.
 _BY_TIME = {
     "expression": "FROM expression_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, track",
+    "unfit": "FROM unfit_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, track, reason",
     "vital": "FROM vital_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, kind, source",
     "episode": f"FROM ({EPISODES.format(and_where='AND at >= :start AND at < :end')}) ORDER BY start_ms",
     "gap": f"""FROM (SELECT {iso("started")} AS start_at, {iso("ended")} AS end_at, started AS start_ms,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Expression, ExpressionRow, Gap, Observation, Recognition
+from edge_agent.domain import EMOTIONS, Expression, ExpressionRow, Flaw, Gap, Observation, Recognition, UnfitRow
 
 NO_FACE_SECONDS = 3.0
+Row = ExpressionRow | UnfitRow
 
 
 class _Track:
-    """Sums over the frames of one track in the present interval."""
+    """Sums over the fit frames of one track in the present interval, and counts of the others by reason."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -18,8 +19,12 @@ class _Track:
         self.face_size = 0.0
         self.quality = 0.0
         self.last: Observation | None = None
+        self.unfit: dict[Flaw, list[bool]] = {}
 
     def add(self, observation: Observation) -> None:
+        if observation.flaw is not None:
+            self.unfit.setdefault(observation.flaw, []).append(observation.primary)
+            return
         self.frames += 1
         self.primary += observation.primary
         self.raw = [total + p for total, p in zip(self.raw, observation.raw.probabilities, strict=True)]
@@ -27,9 +32,14 @@ class _Track:
         self.quality += observation.quality
         self.last = observation
 
-    def row(self, track: int, at: Instant) -> ExpressionRow:
-        last = self.last
-        assert last is not None, "a track exists only after its first observation"
+    def rows(self, track: int, at: Instant) -> list[Row]:
+        unfit = (
+            UnfitRow(at, track, flaw, len(primary), 2 * sum(primary) > len(primary))
+            for flaw, primary in self.unfit.items()
+        )
+        return [*([] if self.last is None else [self._row(track, at, self.last)]), *unfit]
+
+    def _row(self, track: int, at: Instant, last: Observation) -> ExpressionRow:
         return ExpressionRow(
             at=at,
             track=track,
@@ -61,9 +71,9 @@ class Intervals:
         """Whether frames wait for the end of their interval."""
         return bool(self._tracks)
 
-    def add(self, recognition: Recognition) -> list[ExpressionRow | Gap]:
+    def add(self, recognition: Recognition) -> list[Row | Gap]:
         """Take in a frame; return the rows of the interval that it ended, and the end of a time without faces."""
-        done: list[ExpressionRow | Gap] = []
+        done: list[Row | Gap] = []
         if self._tracks and self._number(recognition.at) != self._number(self._last):
             done += self.close()
         done += self._note_faces(recognition)
@@ -74,7 +84,7 @@ class Intervals:
             done += self.close(partial=True)
         return done
 
-    def close(self, *, partial: bool = False) -> list[ExpressionRow]:
+    def close(self, *, partial: bool = False) -> list[Row]:
         """End the present interval and return its rows.
 
         Args:
@@ -83,11 +93,11 @@ class Intervals:
         if not self._tracks or self._last is None:
             return []
         at = self._last if partial else self._end_of_interval(self._last)
-        rows = [gathered.row(track, at) for track, gathered in self._tracks.items()]
+        rows = [row for track, gathered in self._tracks.items() for row in gathered.rows(track, at)]
         self._tracks = {}
         return rows
 
-    def finish(self) -> list[ExpressionRow | Gap]:
+    def finish(self) -> list[Row | Gap]:
         """Return what is still open, at the end of recording."""
         gap = self._gap_until(self._last) if self._last is not None else []
         self._no_face_since = None

@@ -10,11 +10,14 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, Marker, Session, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalFlag, VitalKind, VitalReading
+from edge_agent.store.baseline import Baseline, CorrectedRow
+from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
 from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
 from edge_agent.store.results import (
     ConditionInterval,
     Episode,
+    FaceFrames,
     MatchCounts,
     RecordedGap,
     Row,
@@ -143,6 +146,42 @@ class Reader:
                 (end_ms, start_ms),
             )
             return [RecordedGap(*row) for row in rows]
+
+    def face_frames(self, start_ms: int, end_ms: int) -> FaceFrames:
+        """Return how many frames of the participant's face were read in a range, and why others were not."""
+        span = (start_ms, end_ms)
+        with reading(self._path, self._busy_seconds) as connection:
+            read, quality = connection.execute(
+                "SELECT coalesce(sum(frames), 0), sum(frames * quality) / sum(frames) FROM expression "
+                "WHERE is_primary = 1 AND at >= ? AND at < ?",
+                span,
+            ).fetchone()
+            unfit = connection.execute(
+                "SELECT reason, sum(frames) AS frames FROM unfit WHERE is_primary = 1 AND at >= ? AND at < ? "
+                "GROUP BY reason ORDER BY frames DESC, reason",
+                span,
+            )
+            return FaceFrames(read, {Flaw(row["reason"]): row["frames"] for row in unfit}, quality)
+
+    def baseline(self, session: int) -> Baseline | None:
+        """Return what the participant's neutral face makes the classifier over-read; see ``store.baseline``.
+
+        It comes from the session's last baseline marker; ``None`` when it has none. Nothing recorded is changed.
+
+        Raises:
+            StudyError: there is no such session, or too little of the face was read after the marker.
+        """
+        with reading(self._path, self._busy_seconds) as connection:
+            return read_baseline(connection, session)
+
+    def corrected_rows(self, session: int) -> list[CorrectedRow]:
+        """Return the rows of the participant's face in a session, corrected by its baseline, in order of time.
+
+        Raises:
+            StudyError: there is no such session, it has no baseline, or too little of the face was read for one.
+        """
+        with reading(self._path, self._busy_seconds) as connection:
+            return read_corrected_rows(connection, session)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of expressions, vitals, gaps, participants, sessions, markers and messages."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import ExpressionRow, Gap, Recognition, VitalReading
+from edge_agent.domain import ExpressionRow, Gap, Recognition, UnfitRow, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.store.intervals import Intervals
 from edge_agent.store.outbox import OutboxMessage, enqueue
@@ -24,6 +24,7 @@ from edge_agent.store.timeline import (
     write_expressions,
     write_gap,
     write_model,
+    write_unfit,
     write_vitals,
 )
 from edge_agent.worker import Worker
@@ -31,7 +32,7 @@ from edge_agent.worker import Worker
 log = logging.getLogger(__name__)
 
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse
-Row = ExpressionRow | VitalReading | Gap | OutboxMessage | ModelUse
+Row = ExpressionRow | UnfitRow | VitalReading | Gap | OutboxMessage | ModelUse
 
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
 _PORTION_ROWS = 500
@@ -276,11 +277,14 @@ class Recorder(Worker):
     def _write(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
         """Write rows inside the transaction."""
         expressions: list[tuple[ExpressionRow, int | None]] = []
+        unfit: list[tuple[UnfitRow, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
         for row in rows:
             match row:
                 case ExpressionRow():
                     expressions.append((row, self._boots.row_for(connection, row.at)))
+                case UnfitRow():
+                    unfit.append((row, self._boots.row_for(connection, row.at)))
                 case VitalReading():
                     vitals.append((row, self._boots.row_for(connection, row.at)))
                 case Gap():
@@ -289,14 +293,16 @@ class Recorder(Worker):
                     enqueue(connection, row, self._outbox_rows)
                 case ModelUse():
                     write_model(connection, row)
-        write_expressions(connection, expressions, round(self._interval_s * 1000), self._simulated)
+        interval_ms = round(self._interval_s * 1000)
+        write_expressions(connection, expressions, interval_ms, self._simulated)
+        write_unfit(connection, unfit, interval_ms, self._simulated)
         write_vitals(connection, vitals)
 
 
 def _instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | VitalReading():
+        case ExpressionRow() | UnfitRow() | VitalReading():
             return row.at
         case Gap():
             return row.end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_agent.domain import Emotion, VitalFlag, VitalKind
+from edge_agent.domain import Emotion, Flaw, VitalFlag, VitalKind
 
 Row = dict[str, str | int | float | None]
 
@@ -106,6 +106,26 @@ class RecordedGap:
     start_ms: int
     end_ms: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFrames:
+    """How many frames of the participant's face were read in a range, and how many could not be, by reason.
+
+    Attributes:
+        read: frames that went into the recorded means.
+        unfit: the others by reason, only reasons that occurred, the commonest first.
+        quality: mean quality of the frames that were read, 0…1; ``None`` without any.
+    """
+
+    read: int
+    unfit: dict[Flaw, int]
+    quality: float | None
+
+    @property
+    def seen(self) -> int:
+        """All frames in which the participant's face was seen."""
+        return self.read + sum(self.unfit.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,7 @@ _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never wai
 
 
 def prune(path: Path, keep_days: int, now_ms: int | None = None) -> int:
-    """Delete expression rows older than ``keep_days`` days; rollups, vitals and the study stay.
+    """Delete rows of expressions and unfit frames older than ``keep_days`` days; rollups, vitals and the study stay.
 
     Their bytes are overwritten, and their pages are used again by later rows; the file does not shrink.
 
@@ -32,14 +33,19 @@ def prune(path: Path, keep_days: int, now_ms: int | None = None) -> int:
     if keep_days < 1:
         raise ValueError(f"keep_days {keep_days} must be at least 1")
     before = (clock.now().wall_ms if now_ms is None else now_ms) - keep_days * _DAY_MS
-    deleted = 0
     with translating(path), closing(connect(path, readonly=False)) as connection:
-        while True:
-            with transaction(connection):
-                portion = connection.execute(
-                    "DELETE FROM expression WHERE id IN (SELECT id FROM expression WHERE at < ? ORDER BY at LIMIT ?)",
-                    (before, _PORTION_ROWS),
-                ).rowcount
-            deleted += portion
-            if portion < _PORTION_ROWS:
-                return deleted
+        return sum(_delete(connection, table, before) for table in ("expression", "unfit"))
+
+
+def _delete(connection: sqlite3.Connection, table: str, before: int) -> int:
+    """Delete the rows of a table before a time; return how many they were."""
+    deleted = 0
+    while True:
+        with transaction(connection):
+            portion = connection.execute(
+                f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE at < ? ORDER BY at LIMIT ?)",  # noqa: S608 - our own names
+                (before, _PORTION_ROWS),
+            ).rowcount
+        deleted += portion
+        if portion < _PORTION_ROWS:
+            return deleted

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from edge_agent import clock
 from edge_agent.errors import StoreError
-from edge_agent.store.tables import DEVICE_TIME, TABLES
+from edge_agent.store.tables import BASELINE_MARKERS, DEVICE_TIME, TABLES, UNFIT
 from edge_agent.store.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,10 @@ class Migration:
 # The newest step that touches the views makes all of them anew; the older ones leave them to it.
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("first version", TABLES),
+    Migration("the time that a device stamps", DEVICE_TIME),
     Migration(
-        "the time that a device stamps",
-        (*DEVICE_TIME, *(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *VIEWS.values()),
+        "frames that could not be read, and baselines",
+        (*(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *UNFIT, *BASELINE_MARKERS, *VIEWS.values()),
     ),
 )
 

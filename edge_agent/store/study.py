@@ -124,7 +124,8 @@ class Study:
 
         Args:
             kind: what happened.
-            label: 1 to 80 characters; may be empty for a stimulus end, which then names the open condition.
+            label: 1 to 80 characters; may be empty for a stimulus end, which then names the open condition, and for a
+                baseline.
             at: when it happened.
 
         Raises:

@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import replace
 
 from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import Marker, MarkerKind, Participant, Purpose, Session
+from edge_agent.domain import Emotion, Marker, MarkerKind, Participant, Purpose, Session
 from edge_agent.errors import StudyError
 
 LABEL_LENGTH = 80
@@ -141,13 +141,15 @@ def select_sessions(connection: sqlite3.Connection) -> list[Session]:
 def insert_marker(
     connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
 ) -> Marker:
-    """Add a marker to a session; a stimulus end without label takes that of the open condition."""
+    """Add a marker to a session; a stimulus end without label takes that of the open condition, a baseline neutral."""
     _refuse_before_start(session, at)
     if kind is MarkerKind.STIMULUS_END:
         condition = find_open_condition(connection, session.id)
         if condition is None:
             raise StudyError("No stimulus is going on that could end. Mark its start first.")
         label = label.strip() or condition
+    if kind is MarkerKind.BASELINE:
+        label = label.strip() or Emotion.NEUTRAL.value
     label = _checked_label(label, f"Marker {kind}", empty_allowed=False)
     cursor = connection.execute(
         "INSERT INTO marker (session, at, boot_ms, kind, label) VALUES (?, ?, ?, ?, ?)",

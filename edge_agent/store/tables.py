@@ -6,7 +6,7 @@ the clock that never jumps. Names avoid SQL keywords, so that nobody with a SQLi
 
 from __future__ import annotations
 
-from edge_agent.domain import EMOTIONS, MarkerKind, Purpose, VitalKind
+from edge_agent.domain import EMOTIONS, Flaw, MarkerKind, Purpose, VitalKind
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
 SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
@@ -16,7 +16,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 
-def _one_of(values: type[MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
+def _one_of(values: type[Flaw | MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
     """Return the values as the inside of an SQL ``IN (…)``."""
     return ", ".join(f"'{value}'" for value in values)
 
@@ -29,7 +29,22 @@ def _columns(names: tuple[str, ...], rule: str) -> str:
 _PER_MILLE = "INTEGER NOT NULL CHECK ({name} BETWEEN 0 AND 1000)"
 _COUNT = "INTEGER NOT NULL DEFAULT 0"
 _FLAG = "INTEGER NOT NULL DEFAULT 0 CHECK ({name} IN (0, 1))"
+_FIRST_MARKERS = ("stimulus_start", "stimulus_end", "note")  # those of the first version
 _SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
+
+_MARKER_INDEX = "CREATE INDEX marker_session ON marker(session, at)"
+
+
+def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
+    return f"""CREATE TABLE {name} (
+        id INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER,
+        kind TEXT NOT NULL CHECK (kind IN ({_one_of(kinds)})),
+        label TEXT NOT NULL
+    ) STRICT"""
+
 
 _TIMELINE = (
     """CREATE TABLE boot (
@@ -139,15 +154,8 @@ _STUDY = (
     "CREATE INDEX session_participant ON session(participant)",
     # The rule "one open session" holds whichever program writes.
     "CREATE UNIQUE INDEX session_open ON session((ended IS NULL)) WHERE ended IS NULL",
-    f"""CREATE TABLE marker (
-        id INTEGER PRIMARY KEY,
-        session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
-        at INTEGER NOT NULL,
-        boot_ms INTEGER,
-        kind TEXT NOT NULL CHECK (kind IN ({_one_of(MarkerKind)})),
-        label TEXT NOT NULL
-    ) STRICT""",
-    "CREATE INDEX marker_session ON marker(session, at)",
+    _marker_table("marker", _FIRST_MARKERS),
+    _MARKER_INDEX,
 )
 
 _OUTBOX = (
@@ -186,3 +194,26 @@ _DASHBOARD = (
 
 TABLES = (*_TIMELINE, *_STUDY, *_OUTBOX, *_DASHBOARD)
 DEVICE_TIME = ("ALTER TABLE vital ADD COLUMN device_time TEXT",)
+UNFIT = (
+    f"""CREATE TABLE unfit (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER,
+        boot INTEGER REFERENCES boot(id),
+        interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
+        track INTEGER NOT NULL,
+        reason TEXT NOT NULL CHECK (reason IN ({_one_of(Flaw)})),
+        frames INTEGER NOT NULL CHECK (frames >= 1),
+        is_primary {_FLAG.format(name="is_primary")},
+        {_SIMULATED}
+    ) STRICT""",
+    "CREATE INDEX unfit_at ON unfit(at)",
+)
+# SQLite cannot change a CHECK: the table is made anew.
+BASELINE_MARKERS = (
+    _marker_table("marker_with_baselines", MarkerKind),
+    "INSERT INTO marker_with_baselines SELECT id, session, at, boot_ms, kind, label FROM marker",
+    "DROP TABLE marker",
+    "ALTER TABLE marker_with_baselines RENAME TO marker",
+    _MARKER_INDEX,
+)

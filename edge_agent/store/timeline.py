@@ -9,7 +9,17 @@ from dataclasses import dataclass
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, UNUSABLE, Expression, ExpressionRow, Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import (
+    EMOTIONS,
+    UNUSABLE,
+    Expression,
+    ExpressionRow,
+    Gap,
+    UnfitRow,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
 
 CLOCK_JUMP_MS = 2_000
@@ -96,6 +106,30 @@ def write_expressions(
     primary = [row for row, _ in rows if row.primary]
     for name, length in _ROLLUPS:
         _roll_up_expressions(connection, f"expression_{name}", length, primary, simulated)
+
+
+def write_unfit(
+    connection: sqlite3.Connection, rows: Sequence[tuple[UnfitRow, int | None]], interval_ms: int, simulated: bool
+) -> None:
+    """Insert counts of frames that could not be read, with the id of their boot row."""
+    connection.executemany(
+        "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, simulated) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                row.at.wall_ms,
+                None if boot is None else row.at.boot_ms,
+                boot,
+                interval_ms,
+                row.track,
+                row.flaw.value,
+                row.frames,
+                int(row.primary),
+                int(simulated),
+            )
+            for row, boot in rows
+        ],
+    )
 
 
 def write_vitals(

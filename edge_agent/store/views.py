@@ -48,6 +48,14 @@ _EXPRESSION_VIEW = f"""
     LEFT JOIN session ON session.id = expression.session
     LEFT JOIN participant AS session_participant ON session_participant.id = session.participant"""
 
+_UNFIT_VIEW = f"""
+    SELECT {iso("unfit.at")} AS at, unfit.at AS at_ms, unfit.session, participant.code AS participant,
+        {_condition_at("unfit.session", "unfit.at")} AS condition, unfit.track, unfit.interval_ms,
+        unfit.reason, unfit.frames, unfit.is_primary, unfit.simulated
+    FROM (SELECT *, {_session_at("unfit.at")} AS session FROM unfit) AS unfit
+    LEFT JOIN session ON session.id = unfit.session
+    LEFT JOIN participant ON participant.id = session.participant"""
+
 EPISODES = f"""
     WITH marked AS (
         SELECT id, at, interval_ms, emotion, simulated, frames,
@@ -97,6 +105,7 @@ _VITAL_VIEW = f"""
 
 VIEWS = {
     "expression_view": f"CREATE VIEW expression_view AS {_EXPRESSION_VIEW}",
+    "unfit_view": f"CREATE VIEW unfit_view AS {_UNFIT_VIEW}",
     "vital_view": f"CREATE VIEW vital_view AS {_VITAL_VIEW}",
     "episode": f"CREATE VIEW episode AS {EPISODES.format(and_where='')}",
     "condition": f"CREATE VIEW condition AS {_CONDITION_VIEW}",

@@ -16,6 +16,7 @@ from edge_agent.domain import (
     Expression,
     ExpressionRow,
     Face,
+    Flaw,
     Observation,
     Recognition,
     VitalFlag,
@@ -42,12 +43,17 @@ def mostly(emotion: Emotion, probability: float = 0.86) -> Expression:
 
 
 def observation(
-    emotion: Emotion | None = Emotion.HAPPINESS, *, track: int = 1, primary: bool = True, raw: Expression | None = None
+    emotion: Emotion | None = Emotion.HAPPINESS,
+    *,
+    track: int = 1,
+    primary: bool = True,
+    raw: Expression | None = None,
+    flaw: Flaw | None = None,
 ) -> Observation:
     """A face of 100 × 120 pixels that shows an emotion; ``None`` is uncertain."""
     shown = mostly(emotion or Emotion.NEUTRAL)
     face = Face(Box(10, 20, 100, 120), 0.9, ((30, 40), (80, 40), (55, 70), (35, 100), (75, 100)))
-    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75)
+    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75, flaw)
 
 
 def recognition(seconds: float, *observations: Observation) -> Recognition:

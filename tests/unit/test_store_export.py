@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from edge_agent.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalKind
+from edge_agent.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store import columns
 from edge_agent.store.export import export_csv
 from edge_agent.store.schema import writing
 from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap
+from edge_agent.store.timeline import write_gap, write_unfit
 from edge_agent.vitals.csv import read_readings
 from tests.support.timeline import START_MS, database, instant, reading, row
 
@@ -39,6 +39,7 @@ def path(tmp_path: Path) -> Path:
     study.create_participant("P03")
     with writing(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
+        write_unfit(connection, [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)], 1000, False)
     return path
 
 
@@ -116,6 +117,8 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
     assert rows_of(out, "marker") == []
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
+    (unfit,) = rows_of(out, "unfit")
+    assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
     both = tmp_path / "both"
     export_csv(path, both, sessions=[1], start_ms=START_MS + 185_000)
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]

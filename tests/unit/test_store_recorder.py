@@ -17,13 +17,13 @@ import pytest
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import Emotion, Expression, Gap, Recognition, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import Emotion, Expression, Flaw, Gap, Recognition, VitalFlag, VitalKind, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.store.outbox import Outbox, OutboxMessage
 from edge_agent.store.reader import Reader
 from edge_agent.store.recorder import Recorder
 from edge_agent.store.schema import migrate
-from tests.support.timeline import START_MS, instant, observation, query, reading, recognition, wait_for
+from tests.support.timeline import START_MS, instant, mostly, observation, query, reading, recognition, wait_for
 
 LONG = 3600.0
 
@@ -105,6 +105,34 @@ def test_frames_of_a_second_become_one_row_for_each_face(path: Path) -> None:
         (START_MS + 1000, 2, 1, 20, 20, "anger", 120.0, 0.75, 0, 1000, 0),
         (START_MS + 1100, 1, 1, 0, 1000, "happiness", 120.0, 0.75, 1, 1000, 0),
     ]
+
+
+def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(path: Path) -> None:
+    recording = Recording(path, simulated=True)
+    sure, misread = mostly(Emotion.HAPPINESS, 1.0), mostly(Emotion.ANGER, 1.0)
+    dark, turned = Flaw.TOO_DARK, Flaw.TURNED_AWAY
+    recording.submit(
+        recognition(0.1, observation(raw=sure)),
+        recognition(0.3, observation(raw=misread, flaw=dark), observation(track=2, primary=False, flaw=dark)),
+        recognition(0.5, observation(raw=misread, flaw=turned)),
+        recognition(0.7, observation(raw=misread, flaw=dark)),
+        recognition(1.2, observation(raw=misread, flaw=turned)),
+        recognition(2.5, observation(raw=sure)),
+    )
+    recording.finish()
+    assert query(path, "SELECT at, frames, happiness, anger FROM expression ORDER BY at") == [
+        (START_MS + 1000, 1, 1000, 0),
+        (START_MS + 2500, 1, 1000, 0),
+    ]
+    assert query(
+        path, "SELECT at, boot_ms - 1000000, interval_ms, track, reason, frames, is_primary, simulated FROM unfit"
+    ) == [
+        (START_MS + 1000, 1000, 1000, 1, "too_dark", 2, 1, 1),
+        (START_MS + 1000, 1000, 1000, 1, "turned_away", 1, 1, 1),
+        (START_MS + 1000, 1000, 1000, 2, "too_dark", 1, 0, 1),
+        (START_MS + 2000, 2000, 1000, 1, "turned_away", 1, 1, 1),
+    ]
+    assert query(path, "SELECT count(*) FROM gap") == [(0,)], "a face was there"
 
 
 def test_an_interval_of_zero_records_every_frame(path: Path) -> None:

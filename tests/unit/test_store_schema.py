@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge_agent.clock import Instant
-from edge_agent.domain import VitalKind, VitalReading
+from edge_agent.domain import MarkerKind, VitalKind, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.store.imports import import_readings
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
+from edge_agent.store.study import Study
 from edge_agent.store.tables import TABLES
 from edge_agent.store.views import VIEWS
 from tests.support.timeline import database, query, row
@@ -129,6 +130,30 @@ def test_a_database_of_the_first_version_gets_a_place_for_the_time_that_a_device
     migrate(path)
     assert query(path, "SELECT at_ms, value, source, device_time FROM vital_view") == [(1, 70.0, "ble:old", None)]
     assert {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")} == set(VIEWS)
+
+
+def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    migrate(path, MIGRATIONS[:2])
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("INSERT INTO participant (id, code, created) VALUES (1, 'P1', 1)")
+        old.execute("INSERT INTO consent (participant, text_version, given) VALUES (1, 'v1', 1)")
+        old.execute("INSERT INTO session (id, participant, purpose, name, started) VALUES (1, 1, 'research', '', 5)")
+        old.execute("INSERT INTO marker VALUES (7, 1, 6, 60, 'stimulus_start', 'anger')")
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            old.execute("INSERT INTO marker VALUES (8, 1, 6, 60, 'baseline', 'neutral')")
+        old.commit()
+    migrate(path)
+    Study(path).add_marker(MarkerKind.BASELINE, "", at=Instant(100, 10))
+    assert query(path, "SELECT id, session, at, boot_ms, kind, label FROM marker") == [
+        (7, 1, 6, 60, "stimulus_start", "anger"),
+        (8, 1, 10, 100, "baseline", "neutral"),
+    ]
+    assert query(path, "SELECT label, started FROM condition") == [("anger", 6)]
+    assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'marker_session'") == [("marker",)]
+    with writing(path) as connection:
+        connection.execute("DELETE FROM session")
+    assert query(path, "SELECT count(*) FROM marker") == [(0,)], "markers still go with their session"
 
 
 def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
