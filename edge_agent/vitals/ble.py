@@ -84,10 +84,10 @@ _DBUS = {
     "org.freedesktop.DBus.Error.NameHasNoOwner": VitalsReason.BLUEZ_MISSING,
     "org.bluez.Error.NotReady": VitalsReason.ADAPTER_OFF,
     "org.bluez.Error.NotAuthorized": VitalsReason.NOT_PAIRED,
-    "org.bluez.Error.NotPermitted": VitalsReason.NOT_PAIRED,
     "org.bluez.Error.AuthenticationFailed": VitalsReason.NOT_PAIRED,
     "org.bluez.Error.AuthenticationRejected": VitalsReason.NOT_PAIRED,
 }
+_UNPAIRED = ("org.bluez.Error.NotPermitted", "Not paired")  # the same error says other things, too
 _UNAVAILABLE = {
     BleakBluetoothNotAvailableReason.NO_BLUETOOTH: VitalsReason.ADAPTER_MISSING,
     BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: VitalsReason.ADAPTER_MISSING,
@@ -126,6 +126,8 @@ def _reason(error: Exception) -> VitalsReason:
         case BleakCharacteristicNotFoundError():
             reason = VitalsReason.UNSUPPORTED
         case BleakGATTProtocolError() if error.code in _LOCKED:
+            reason = VitalsReason.NOT_PAIRED
+        case BleakDBusError() if error.args == _UNPAIRED:
             reason = VitalsReason.NOT_PAIRED
         case BleakDBusError():
             reason = _DBUS.get(error.dbus_error, reason)
