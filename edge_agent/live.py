@@ -50,6 +50,7 @@ def expression_message(recognition: Recognition, *, simulated: bool = False) -> 
         "type": "expression",
         "at": recognition.at.wall_ms,
         "simulated": simulated,
+        "state": recognition.state,
         "faces": [_face(o, recognition) for o in recognition.observations],
         "frame": {
             "width": recognition.frame_width,
@@ -70,6 +71,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "smoothed": {name: round(p, 4) for name, p in smoothed.as_dict().items()},
         "valence": round(smoothed.valence, 4),
         "quality": round(observation.quality, 4),
+        "flaw": observation.flaw.value if observation.flaw else None,
     }
 
 

@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import EMOTIONS, UNUSABLE, Expression, Recognition, VitalFlag, VitalKind, VitalReading
-
-UNCERTAIN = "uncertain"
-NO_FACE = "no_face"
-LABELS: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
+from edge_agent.domain import (
+    EMOTIONS,
+    NO_FACE,
+    STATES,
+    UNUSABLE,
+    Expression,
+    Flaw,
+    Recognition,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+    state_of,
+)
 
 
 @dataclass(slots=True)
@@ -22,6 +30,7 @@ class _Gathered:
     frames: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     sums: list[float] = field(default_factory=lambda: [0.0] * len(EMOTIONS))
+    unfit: Counter[Flaw] = field(default_factory=Counter)
     readings: dict[VitalKind, list[VitalReading]] = field(default_factory=dict)
 
     @property
@@ -29,9 +38,9 @@ class _Gathered:
         return self.frames - self.labels[NO_FACE]
 
     def mean(self) -> Expression | None:
-        """Return the mean smoothed probabilities over the frames with a face."""
-        seen = self.frames_with_face
-        return Expression(tuple(total / seen for total in self.sums)) if seen else None
+        """Return the mean smoothed probabilities over the frames with a face that could be read."""
+        read = self.frames_with_face - self.unfit.total()
+        return Expression(tuple(total / read for total in self.sums)) if read else None
 
 
 class SummaryWindow:
@@ -52,10 +61,12 @@ class SummaryWindow:
         """Take in one frame; of its faces only the primary one counts."""
         self._now.frames += 1
         face = recognition.primary
+        self._now.labels[state_of(face)] += 1
         if face is None:
-            self._now.labels[NO_FACE] += 1
             return
-        self._now.labels[face.emotion.value if face.emotion else UNCERTAIN] += 1
+        if face.flaw is not None:
+            self._now.unfit[face.flaw] += 1
+            return
         self._now.sums = [total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)]
 
     def add_vital(self, reading: VitalReading) -> None:
@@ -81,9 +92,10 @@ class SummaryWindow:
             },
             "frames": done.frames,
             "frames_with_face": done.frames_with_face,
+            "unfit": {flaw.value: frames for flaw, frames in done.unfit.most_common()},
             "emotions": None if mean is None else {name: _share(p) for name, p in mean.as_dict().items()},
-            "dominant": max(LABELS, key=done.labels.__getitem__) if done.frames else None,
-            "shares": {x: _share(done.labels[x] / done.frames) for x in LABELS} if done.frames else None,
+            "dominant": max(STATES, key=done.labels.__getitem__) if done.frames else None,
+            "shares": {x: _share(done.labels[x] / done.frames) for x in STATES} if done.frames else None,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),
             "vitals": vitals,
             "simulated": self._simulated or any(summary["simulated"] for summary in vitals.values()),

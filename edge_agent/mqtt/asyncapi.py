@@ -64,6 +64,7 @@ CHANNELS: tuple[Channel, ...] = (
             "window": {"start": "2026-11-20T08:12:00.250Z", "end": _TIME, "seconds": 10.0},
             "frames": 150,
             "frames_with_face": 120,
+            "unfit": {"turned_away": 6, "too_dark": 2},
             "emotions": {
                 "neutral": 0.21,
                 "happiness": 0.7,

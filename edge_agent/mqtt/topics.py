@@ -5,14 +5,14 @@ A model is the contract of one topic. The AsyncAPI document is generated from th
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.clock import iso_utc
 from edge_agent.domain import (
-    EMOTIONS,
     Emotion,
+    Flaw,
     Observation,
     Recognition,
     SensorKind,
@@ -42,7 +42,6 @@ Label = Literal[
     "uncertain",
     "no_face",
 ]
-LABELS: tuple[str, ...] = (*(e.value for e in EMOTIONS), "uncertain", "no_face")
 
 
 class Topics:
@@ -104,7 +103,9 @@ class EmotionPayload(Payload):
 
     at: Time
     emotion: Label = Field(description="Smoothed category, uncertain (none above the threshold) or no_face")
-    probability: Share | None = Field(description="Smoothed probability of the most probable category; null: no face")
+    probability: Share | None = Field(
+        description="Smoothed probability of the most probable category; null: no face now"
+    )
     track: int | None = Field(description="Number of the track: a face followed over frames, never a person")
     valence: float | None = Field(ge=-1, le=1, description="Derived from the probabilities, not measured")
     simulated: bool = Field(description="Whether the camera is a demonstration")
@@ -150,8 +151,11 @@ class SummaryPayload(Payload):
     window: Window
     frames: int = Field(ge=0, description="Frames read in the window")
     frames_with_face: int = Field(ge=0, description="Of these, frames in which the primary face was seen")
+    unfit: dict[Flaw, int] = Field(
+        default_factory=dict, description="Of these, frames whose face could not be read, by reason; in no mean"
+    )
     emotions: dict[Emotion, Share] | None = Field(
-        description="Mean smoothed probability of each category over the frames with a face; null: no face at all"
+        description="Mean smoothed probability of each category over the frames that could be read; null: none could"
     )
     dominant: Label | None = Field(description="The label of the most frames; null: no frame at all")
     shares: dict[Label, Share] | None = Field(description="Share of frames with each label; null: no frame at all")
@@ -274,14 +278,15 @@ def status_payload(state: Literal["online", "offline"], wall_ms: int | None) -> 
 
 
 def emotion_payload(recognition: Recognition, *, simulated: bool) -> EmotionPayload:
-    """Return what to say about the primary face of one frame."""
+    """Return what to say about the primary face of one frame; one that is missed for a moment keeps its state."""
     face: Observation | None = recognition.primary
     at = iso_utc(recognition.at.wall_ms)
+    state = cast("Label", recognition.state)
     if face is None:
-        return EmotionPayload(at=at, emotion="no_face", probability=None, track=None, valence=None, simulated=simulated)
+        return EmotionPayload(at=at, emotion=state, probability=None, track=None, valence=None, simulated=simulated)
     return EmotionPayload(
         at=at,
-        emotion=face.emotion.value if face.emotion else "uncertain",
+        emotion=state,
         probability=round(min(face.smoothed.confidence, 1.0), 4),
         track=face.track,
         valence=round(max(-1.0, min(1.0, face.smoothed.valence)), 4),

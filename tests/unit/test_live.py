@@ -175,7 +175,8 @@ def test_faces_are_given_relative_to_the_frame_with_raw_and_smoothed_probabiliti
     assert (unsure["track"], unsure["primary"], unsure["emotion"]) == (4, False, None)
     assert happy["probabilities"]["anger"] == 0.125
     assert happy["smoothed"]["happiness"] == 0.86
-    assert (happy["valence"], happy["quality"]) == (0.76, 0.75)
+    assert (happy["valence"], happy["quality"], happy["flaw"]) == (0.76, 0.75, None)
+    assert message["state"] == "happiness"
 
 
 def test_expressions_are_sent_at_most_five_times_a_second(path: Path, serve: Callable[[Path], LiveServer]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from edge_agent.clock import Instant
 from edge_agent.domain import (
     EMOTIONS,
+    STATES,
     Box,
     Emotion,
     Expression,
     Face,
+    Flaw,
     Observation,
     Recognition,
     VitalFlag,
@@ -22,7 +25,7 @@ from edge_agent.domain import (
     VitalReading,
 )
 from edge_agent.mqtt.topics import SummaryPayload
-from edge_agent.summary import LABELS, SummaryWindow
+from edge_agent.summary import SummaryWindow
 
 START = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 FACE = Face(Box(10, 10, 40, 50), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))
@@ -76,6 +79,21 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
     assert payload["emotions"]["anger"] == pytest.approx(0.1)
     assert payload["valence"] == pytest.approx(0.5)
     assert payload["simulated"] is False
+
+
+def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -> None:
+    summary = window()
+    happy, sad = expression(happiness=0.8), expression(sadness=0.9)
+    summary.add_recognition(frame(observation(happy, Emotion.HAPPINESS)))
+    for flaw, emotion in ((Flaw.BLURRED, Emotion.SADNESS), (Flaw.TOO_DARK, None), (Flaw.TOO_DARK, None)):
+        summary.add_recognition(frame(replace(observation(sad, emotion), flaw=flaw)))
+    payload = summary.close(START.shifted(1))
+    assert (payload["frames_with_face"], payload["unfit"]) == (4, {"too_dark": 2, "blurred": 1})
+    assert (payload["emotions"]["happiness"], payload["emotions"]["sadness"]) == (0.8, 0.0)
+    assert (payload["shares"]["sadness"], payload["shares"]["uncertain"]) == (0.25, 0.5)
+    summary.add_recognition(frame(replace(observation(sad, None), flaw=Flaw.TOO_DARK)))
+    payload = summary.close(START.shifted(2))
+    assert (payload["frames_with_face"], payload["emotions"], payload["valence"]) == (1, None, None)
 
 
 def test_faces_that_are_not_the_primary_one_do_not_count() -> None:
@@ -172,7 +190,7 @@ def test_every_window_keeps_its_bounds_and_fits_the_published_form(
     if seen:
         assert sum(payload["shares"].values()) == pytest.approx(1, abs=5e-4)
         assert payload["shares"][payload["dominant"]] == max(payload["shares"].values())
-        assert list(payload["shares"]) == list(LABELS)
+        assert list(payload["shares"]) == list(STATES)
     if payload["frames_with_face"]:
         assert sum(payload["emotions"].values()) == pytest.approx(1, abs=5e-4)
         assert -1 <= payload["valence"] <= 1

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from edge_agent.clock import Instant
 from edge_agent.domain import (
     EMOTIONS,
+    STATES,
     Box,
     Emotion,
     Expression,
@@ -24,10 +25,9 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.mqtt import asyncapi, topics
+from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, Channel
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
-from edge_agent.summary import LABELS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
@@ -59,6 +59,8 @@ def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
     assert emotion_payload(seen(None), simulated=False).emotion == "uncertain"
     nobody = emotion_payload(Recognition(AT, 0, 640, 480, ()), simulated=False)
     assert (nobody.emotion, nobody.probability, nobody.track, nobody.valence) == ("no_face", None, None, None)
+    missed = emotion_payload(Recognition(AT, 0, 640, 480, (), held="anger"), simulated=False)
+    assert (missed.emotion, missed.probability, missed.track) == ("anger", None, None)
 
 
 def test_a_reading_is_said_with_unit_source_and_flags() -> None:
@@ -94,9 +96,8 @@ def test_a_value_that_is_no_number_is_never_published() -> None:
 
 
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:
-    assert topics.LABELS == LABELS
     schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
-    assert tuple(schema["enum"]) == LABELS
+    assert tuple(schema["enum"]) == STATES
 
 
 def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
