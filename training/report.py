@@ -55,10 +55,8 @@ def write_report(
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
     measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
-    metrics = card_metrics(measured) | _speed(loaded, faces, time_again=time_again)
-    if photographs is not None:
-        metrics |= chain_metrics(measure_chain(str(model), photographs).answers[CHAIN])
-    card = card.model_copy(update={"metrics": metrics})
+    chain, speed = _chain(loaded, photographs), _speed(loaded, faces, time_again=time_again)
+    card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
     write_whole(page, page_text(card).encode())
@@ -93,7 +91,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     kept = {
         name: dict(figures)
         for name, figures in card.metrics.items()
-        if name == f"{usage}, float" or not (name.startswith((usage, SPEED)) or name == FILE)
+        if name == f"{usage}, float" or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
     }
     errors = {f"{name}_calibration_error": round(one.error, 4) for name, one in measured.calibration.items()}
     found = {usage: {**measured.evaluation.headline(), **errors}}
@@ -151,10 +149,21 @@ def _robustness(measured: Measured) -> dict[str, dict[str, float]]:
     return found
 
 
+def _chain(model: TFLiteModel, photographs: LabelledPhotographs | None) -> dict[str, dict[str, float]]:
+    """What the chain makes of the photographs; without photographs, what the card says of that."""
+    if photographs is None:
+        return _known(model, PHOTOGRAPHS)
+    return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
+
+
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
     """The milliseconds that the card has, or new ones."""
-    known = {name: dict(figures) for name, figures in model.card.metrics.items() if name.startswith(SPEED)}
+    known = _known(model, SPEED)
     if known and not time_again:
         return known
     speed = speed_of(model, faces.pictures)
     return {f"{SPEED}{speed.processor}": {"milliseconds": speed.milliseconds, "runs": speed.runs}}
+
+
+def _known(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
+    return {name: dict(figures) for name, figures in model.card.metrics.items() if name.startswith(beginning)}
