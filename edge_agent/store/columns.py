@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, VitalFlag, VitalKind
+from edge_agent.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, Setting, VitalFlag, VitalKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,23 @@ MARKER = (
     Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
     Column("label", "string", "Condition that a stimulus start opens, the text of a note, or neutral for a baseline"),
 )
+SELF_REPORT = (
+    *_at("When it was answered"),
+    Column("session", "integer", "Number of the session"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("condition", "string", "Label of the last stimulus before; empty when there was none"),
+    Column("scale", "string", "What was asked", allowed=("valence", "arousal", "emotion")),
+    Column(
+        "value",
+        "string",
+        "1 to 9 for valence (9 pleasant) and arousal (9 excited); for emotion a category or none",
+    ),
+)
 SESSION = (
     Column("session", "integer", "Number of the session"),
     Column("participant", "string", "Pseudonymous code of the participant"),
     Column("purpose", "string", "Why it was recorded", allowed=tuple(Purpose)),
+    Column("setting", "string", "Where it took place", allowed=tuple(Setting)),
     Column("name", "string", "Name given by the experimenter"),
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),
@@ -144,6 +157,7 @@ FILES = {
     "episode": EPISODE,
     "gap": GAP,
     "marker": MARKER,
+    "self_report": SELF_REPORT,
     "session": SESSION,
     "participant": PARTICIPANT,
 }
@@ -154,6 +168,7 @@ TITLES = {
     "episode": "Runs of one smoothed emotion of the participant's face",
     "gap": "Times in which a source did not speak",
     "marker": "Markers of sessions",
+    "self_report": "What participants said of themselves",
     "session": "Sessions",
     "participant": "Participants",
 }

@@ -37,7 +37,13 @@ _BY_SESSION = {
         FROM marker JOIN session ON session.id = marker.session JOIN participant ON participant.id = session.participant
         WHERE session IN (SELECT value FROM json_each(:sessions)) AND marker.at >= :start AND marker.at < :end)
         ORDER BY at_ms, id""",
-    "session": f"""FROM (SELECT session.id AS session, code AS participant, purpose, name,
+    "self_report": f"""FROM (SELECT {iso("self_report.at")} AS at, self_report.at AS at_ms, self_report.id, session,
+        code AS participant, condition, scale, value
+        FROM self_report JOIN session ON session.id = self_report.session
+        JOIN participant ON participant.id = session.participant
+        WHERE session IN (SELECT value FROM json_each(:sessions)) AND self_report.at >= :start
+        AND self_report.at < :end) ORDER BY at_ms, id""",
+    "session": f"""FROM (SELECT session.id AS session, code AS participant, purpose, setting, name,
         {iso("started")} AS start_at, started AS start_ms, {iso("ended")} AS end_at, ended AS end_ms, session.simulated
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id IN (SELECT value FROM json_each(:sessions))) ORDER BY start_ms""",

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from edge_agent import clock
 from edge_agent.errors import StoreError
+from edge_agent.store.protocol_tables import PROTOCOLS
 from edge_agent.store.tables import BASELINE_MARKERS, DEVICE_TIME, TABLES, UNFIT
 from edge_agent.store.views import VIEWS
 
@@ -43,6 +44,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "frames that could not be read, and baselines",
         (*(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *UNFIT, *BASELINE_MARKERS, *VIEWS.values()),
     ),
+    Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
 )
 
 

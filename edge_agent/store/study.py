@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import Marker, MarkerKind, Participant, Purpose, Session
+from edge_agent.domain import Marker, MarkerKind, Participant, Purpose, Session, Setting, forbidden_because
 from edge_agent.errors import StudyError
-from edge_agent.store.outbox import OutboxMessage, enqueue
+from edge_agent.store.announcements import announce
 from edge_agent.store.schema import reading, writing
 from edge_agent.store.study_rows import (
     close_session,
@@ -29,8 +28,6 @@ from edge_agent.store.study_rows import (
     select_sessions,
     withdraw_consent,
 )
-
-SESSION_TOPIC = "session"
 
 
 class Study:
@@ -74,13 +71,19 @@ class Study:
             insert_consent(connection, code, text_version, clock.now())
 
     def withdraw_consent(self, code: str) -> None:
-        """Record that the participant withdrew, now. No further session can start; what was recorded stays.
+        """Record that the participant withdrew, now: their open session ends at once, and no further one can start.
+
+        What was recorded stays until it is erased.
 
         Raises:
             StudyError: unknown participant, or no consent that could be withdrawn.
         """
+        moment = clock.now()
         with writing(self._path) as connection:
-            withdraw_consent(connection, code, clock.now())
+            withdraw_consent(connection, code, moment)
+            session = find_open_session(connection)
+            if session is not None and session.participant.casefold() == code.casefold():
+                announce(connection, "ended", close_session(connection, moment), moment, None, self._outbox_rows)
 
     def has_consent(self, code: str) -> bool:
         """Tell whether the participant's consent stands.
@@ -91,20 +94,42 @@ class Study:
         with reading(self._path) as connection:
             return has_consent(connection, find_participant(connection, code))
 
-    def start_session(self, participant: str, purpose: Purpose, name: str, at: Instant | None = None) -> Session:
+    def start_session(
+        self,
+        participant: str,
+        purpose: Purpose,
+        name: str,
+        at: Instant | None = None,
+        *,
+        setting: Setting = Setting.OTHER,
+        also: Callable[[sqlite3.Connection, Session], None] | None = None,
+    ) -> Session:
         """Open a session, from ``at`` (now) on.
 
+        Args:
+            participant: code of somebody who has consented.
+            purpose: why it is recorded.
+            name: what to call it; may be empty.
+            at: from when on.
+            setting: where it takes place.
+            also: writes what belongs to the session in the same transaction.
+
         Raises:
-            StudyError: unknown participant, no consent, purpose not allowed here, a session is open already, or ``at``
-                lies before the end of an earlier one.
+            StudyError: unknown participant, no consent, purpose not allowed here or forbidden in this setting, a
+                session is open already, or ``at`` lies before the end of an earlier one.
         """
         if purpose not in self._purposes:
             allowed = ", ".join(self._purposes)
             raise StudyError(f"Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}.")
+        forbidden = forbidden_because(purpose, setting)
+        if forbidden is not None:
+            raise StudyError(forbidden)
         moment = at or clock.now()
         with writing(self._path) as connection:
-            session = insert_session(connection, participant, purpose, name, moment)
-            self._announce(connection, "started", session, moment, None)
+            session = insert_session(connection, participant, purpose, name, moment, setting=setting)
+            if also is not None:
+                also(connection, session)
+            announce(connection, "started", session, moment, None, self._outbox_rows)
         return session
 
     def end_session(self, at: Instant | None = None) -> Session:
@@ -116,7 +141,7 @@ class Study:
         moment = at or clock.now()
         with writing(self._path) as connection:
             session = close_session(connection, moment)
-            self._announce(connection, "ended", session, moment, None)
+            announce(connection, "ended", session, moment, None, self._outbox_rows)
         return session
 
     def add_marker(self, kind: MarkerKind, label: str, at: Instant | None = None) -> Marker:
@@ -135,7 +160,7 @@ class Study:
         with writing(self._path) as connection:
             session = require_open_session(connection)
             marker = insert_marker(connection, session, kind, label, moment)
-            self._announce(connection, "marker", session, moment, marker)
+            announce(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
 
     def open_session(self) -> Session | None:
@@ -162,18 +187,3 @@ class Study:
         """
         with reading(self._path) as connection:
             return select_markers(connection, session)
-
-    def _announce(
-        self, connection: sqlite3.Connection, event: str, session: Session, at: Instant, marker: Marker | None
-    ) -> None:
-        payload: dict[str, Any] = {
-            "schema": 1,
-            "event": event,
-            "session": session.id,
-            "participant": session.participant,
-            "purpose": session.purpose.value,
-            "name": session.name,
-            "at": clock.iso_utc(at.wall_ms),
-            "marker": None if marker is None else {"kind": marker.kind.value, "label": marker.label},
-        }
-        enqueue(connection, OutboxMessage(SESSION_TOPIC, payload), self._outbox_rows)

@@ -8,14 +8,14 @@ import sqlite3
 from dataclasses import replace
 
 from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import Emotion, Marker, MarkerKind, Participant, Purpose, Session
+from edge_agent.domain import Emotion, Marker, MarkerKind, Participant, Purpose, Session, Setting
 from edge_agent.errors import StudyError
 
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
 _SESSION = (
-    "SELECT session.id, code, purpose, name, started, ended, session.simulated "
+    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting "
     "FROM session JOIN participant ON participant.id = session.participant"
 )
 _STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
@@ -92,6 +92,7 @@ def insert_session(
     at: Instant,
     *,
     simulated: bool = False,
+    setting: Setting = Setting.OTHER,
 ) -> Session:
     """Open a session, given consent, no other open one, and none that ended later."""
     participant = find_participant(connection, code)
@@ -105,8 +106,8 @@ def insert_session(
     _refuse_overlap(connection, at)
     label = _checked_label(name, "Session name", empty_allowed=True)
     cursor = connection.execute(
-        "INSERT INTO session (participant, purpose, name, started, simulated) VALUES (?, ?, ?, ?, ?)",
-        (participant, purpose.value, label, at.wall_ms, int(simulated)),
+        "INSERT INTO session (participant, purpose, name, started, simulated, setting) VALUES (?, ?, ?, ?, ?, ?)",
+        (participant, purpose.value, label, at.wall_ms, int(simulated), setting.value),
     )
     return _session_of(connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone())
 
@@ -192,6 +193,7 @@ def _session_of(row: sqlite3.Row) -> Session:
         start_ms=row["started"],
         end_ms=row["ended"],
         simulated=bool(row["simulated"]),
+        setting=Setting(row["setting"]),
     )
 
 

@@ -15,6 +15,7 @@ from edge_agent.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose,
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store import columns
 from edge_agent.store.export import export_csv
+from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.schema import writing
 from edge_agent.store.study import Study
 from edge_agent.store.timeline import write_gap, write_unfit
@@ -40,6 +41,11 @@ def path(tmp_path: Path) -> Path:
     with writing(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(connection, [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)], 1000, False)
+        answers = [
+            SelfReport(instant(150), "anger", "valence", 2),
+            SelfReport(instant(151), "anger", "emotion", "none"),
+        ]
+        insert_reports(connection, 1, answers)
     return path
 
 

@@ -1,0 +1,43 @@
+"""The tables of protocols that were run, and of what participants said of themselves, as SQL."""
+
+from __future__ import annotations
+
+from edge_agent.domain import EMOTIONS, Setting
+
+NONE_OF_THESE = "none"
+POINTS = 9
+_FELT = ", ".join(f"'{name}'" for name in (*EMOTIONS, NONE_OF_THESE))
+_SETTINGS = ", ".join(f"'{setting}'" for setting in Setting)
+
+PROTOCOLS = (
+    f"""ALTER TABLE session ADD COLUMN setting TEXT NOT NULL DEFAULT '{Setting.OTHER}'
+        CHECK (setting IN ({_SETTINGS}))""",
+    """CREATE TABLE protocol_run (
+        id INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL UNIQUE REFERENCES session(id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        title TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        order_row INTEGER NOT NULL,
+        plan TEXT NOT NULL,
+        step INTEGER NOT NULL DEFAULT 0,
+        spent_ms INTEGER NOT NULL DEFAULT 0,
+        state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'finished', 'ended')),
+        reason TEXT NOT NULL DEFAULT '',
+        token TEXT,
+        saved INTEGER NOT NULL,
+        saved_boot_ms INTEGER NOT NULL
+    ) STRICT""",
+    f"""CREATE TABLE self_report (
+        id INTEGER PRIMARY KEY,
+        session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER,
+        condition TEXT,
+        scale TEXT NOT NULL,
+        value ANY NOT NULL,
+        CHECK ((scale = 'emotion' AND value IN ({_FELT}))
+            OR (scale IN ('valence', 'arousal') AND typeof(value) = 'integer' AND value BETWEEN 1 AND {POINTS}))
+    ) STRICT""",
+    "CREATE INDEX self_report_session ON self_report(session, at)",
+)
