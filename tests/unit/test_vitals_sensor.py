@@ -289,6 +289,15 @@ def test_a_date_that_is_not_known_tells_nothing_and_one_of_long_ago_is_flagged(t
     assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in cuff_reading(120, 80, time)} == {differs}
 
 
+def test_the_last_second_of_the_year_9999_is_flagged_east_of_greenwich_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as east:
+        east.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        readings = cuff_reading(120, 80, DeviceTime(9999, 12, 31, 23, 59, 59))
+    time.tzset()
+    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {True}
+
+
 class UnreachableRadio:
     """Waits for ever for a sensor."""
 
