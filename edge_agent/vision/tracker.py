@@ -16,16 +16,15 @@ from edge_agent.vision.assignment import assign
 
 VELOCITY_S = 0.25
 """Time constant with which the velocity of a track follows what is measured."""
-CARRY_S = 1.0
-"""Time constant with which a face that is not seen is believed to come to rest."""
 REACH, REACH_PER_S, FARTHEST = 0.5, 1.0, 1.5
-"""How far from where it is expected a face may be found, in sides of the face: at once, for each second that it was not
-seen, and at the most."""
-MOST_GROWTH = 2.5
-"""Ratio of the areas of a face in two sightings, above which they are not the same face."""
+"""How far from its way a face may be found, in sides of the face: at once, for each second that it was not seen, and at
+the most."""
+MOST_GROWTH = 3.0
+"""Ratio of the areas of a face in two sightings, above which they are not the same face; half of a face that comes out
+behind another is still the same."""
 CONFIRM_S = 0.3
 """Age from which a second sighting confirms a track, so that slow cameras need not wait for a third."""
-_STALE_PER_S, _UNCONFIRMED = 0.5, 0.3
+_STALE_PER_S, _STALE = 0.5, 0.2
 _UNASSIGNED = 2.5
 
 
@@ -41,8 +40,8 @@ class _Track:
     velocity: tuple[float, float] = (0.0, 0.0)
 
     def expected(self, at: Instant) -> Box:
-        """Return where the face is believed to be: it goes on as it did, and slowly comes to rest."""
-        seconds = CARRY_S * -math.expm1(-max(at.seconds_since(self.seen), 0.0) / CARRY_S)
+        """Return where the face is if it goes on as it did."""
+        seconds = max(at.seconds_since(self.seen), 0.0)
         x, y = self.velocity
         return Box(self.box.x + x * seconds, self.box.y + y * seconds, self.box.width, self.box.height)
 
@@ -58,25 +57,37 @@ class _Track:
         self.sightings += 1
 
     def cost(self, face: Box, at: Instant) -> float:
-        """Return how badly a face fits, 0…``_UNASSIGNED``; ``math.inf`` when it cannot be this one."""
+        """Return how badly a face fits, 0…``_UNASSIGNED``; ``math.inf`` when it cannot be this one.
+
+        It may lie near any place of the way from where it was last seen to where it is expected, since people stop;
+        the nearer to where it is expected, the better.
+        """
         expected = self.expected(at)
         if not 1 / MOST_GROWTH <= face.area / expected.area <= MOST_GROWTH:
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
         reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(math.sqrt(face.area * expected.area))
-        distance = math.dist(face.center, expected.center)
-        if distance > reach:
+        if _distance_to_way(face.center, self.box.center, expected.center) > reach:
             return math.inf
-        stale = min(_STALE_PER_S * hidden, 0.2) + (_UNCONFIRMED if self.number is None else 0.0)
-        return 1 - face.overlap(expected) + distance / reach + stale
+        way = math.dist(self.box.center, expected.center)
+        off = math.dist(face.center, expected.center) / (reach + way)
+        return 1 - face.overlap(expected) + off + min(_STALE_PER_S * hidden, _STALE)
+
+
+def _distance_to_way(point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]) -> float:
+    """Return the distance of a point from the straight way between two places."""
+    way, to_point = complex(end[0] - start[0], end[1] - start[1]), complex(point[0] - start[0], point[1] - start[1])
+    gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
+    return abs(to_point - way * min(max(gone, 0.0), 1.0))
 
 
 class Tracker:
     """Gives each face the number of the track it continues, or, once it was seen often enough, a new one.
 
-    All faces of a frame are assigned to the tracks at once so that the sum of the costs is least; the cost of a pair
-    grows with the distance from where the track is expected and falls with the overlap of the boxes. A face that is not
-    seen goes on as it did for the tracker's memory, and so comes out on the other side of what hid it.
+    All faces of a frame are assigned at once so that the sum of the costs is least: first to the confirmed tracks, what
+    is left to the others. The cost of a pair grows with the distance from where the track is expected and falls with
+    the overlap of the boxes. A face that is not seen goes on as it did for the tracker's memory, and so comes out on
+    the other side of what hid it.
 
     Nothing is said of a face before it was confirmed by ``confirm_frames`` frames in a row, or by two that are at least
     0.3 s apart: detectors find things that are no faces, but rarely in one place in every frame.
@@ -125,8 +136,14 @@ class Tracker:
 
     def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""
-        costs = [[track.cost(face.box, at) for track in self._tracks] for face in faces]
-        return [None if index is None else self._tracks[index] for index in assign(costs, _UNASSIGNED)]
+        matched: list[_Track | None] = [None] * len(faces)
+        for confirmed in (True, False):
+            tracks = [track for track in self._tracks if (track.number is not None) == confirmed]
+            left = [index for index, track in enumerate(matched) if track is None]
+            costs = [[track.cost(faces[index].box, at) for track in tracks] for index in left]
+            for index, column in zip(left, assign(costs, _UNASSIGNED), strict=True):
+                matched[index] = None if column is None else tracks[column]
+        return matched
 
     def _number(self, track: _Track, at: Instant) -> int | None:
         """Return the number of a track, which it gets when it is confirmed."""
