@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.vision.recognizer import Recognizer
     from edge_agent.vitals.bluetooth import FoundSensor
+    from edge_agent.vitals.csv_columns import ColumnMap, DateOrder
 
 P = ParamSpec("P")
 
@@ -258,8 +259,27 @@ def epoch_ms(local: datetime | None) -> int | None:
 @cli.command("import-vitals")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--timezone", help="Zone of times that name none, such as Europe/Berlin; else such times are refused.")
+@click.option(
+    "--map",
+    "columns",
+    metavar="WHAT=COLUMN",
+    multiple=True,
+    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess goes by the names.",
+)
+@click.option("--unit", "units", metavar="KIND=UNIT", multiple=True, help="Unit of a column, such as systolic=kPa.")
+@click.option(
+    "--dates", type=click.Choice(["iso", "dmy", "mdy"]), default="iso", help="How dates are written, with --map."
+)
 @common_options
-def import_vitals(file: Path, timezone: str | None, config: Path | None, data: Path | None) -> None:
+def import_vitals(
+    file: Path,
+    timezone: str | None,
+    columns: tuple[str, ...],
+    units: tuple[str, ...],
+    dates: DateOrder,
+    config: Path | None,
+    data: Path | None,
+) -> None:
     """Import heart rate and blood pressure from a CSV file: all of it, or nothing."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
@@ -267,11 +287,35 @@ def import_vitals(file: Path, timezone: str | None, config: Path | None, data: P
     from edge_agent.store.schema import DATABASE_NAME, migrate
     from edge_agent.vitals.csv import read_readings
 
-    readings = read_readings(file, zone_of(timezone))
+    readings = read_readings(file, zone_of(timezone), column_map(file, columns, units, dates))
     migrate(folder / DATABASE_NAME)
     done = import_readings(folder / DATABASE_NAME, readings)
     there = f", {done.duplicates} were there already" if done.duplicates else ""
     click.echo(f"{done.inserted} {'reading' if done.inserted == 1 else 'readings'} imported{there}")
+
+
+def column_map(file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder) -> ColumnMap | None:
+    """Return what ``--map``, ``--unit`` and ``--dates`` say; ``None`` when they say nothing."""
+    from edge_agent.vitals.csv import read_file
+    from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
+
+    given = [word for word in columns if word != "guess"]
+    chosen, of_units = pairs_of("--map", given), pairs_of("--unit", units)
+    if not columns:
+        if of_units or dates != "iso":
+            raise click.UsageError("--unit and --dates go with --map: say which columns there are.")
+        return None
+    guessed = guess_columns(read_file(file).header) if "guess" in columns else ColumnMap({})
+    return ColumnMap({**guessed.columns, **chosen}, {**guessed.units, **of_units}, dates)
+
+
+def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:
+    """Return what stands before and behind the ``=`` of each word."""
+    pairs = [word.partition("=") for word in words]
+    wrong = next((name + value for name, sign, value in pairs if not (name and sign and value)), None)
+    if wrong is not None:
+        raise click.UsageError(f"{option} {wrong}: write {option} NAME=VALUE.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 @cli.group()

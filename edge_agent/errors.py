@@ -89,6 +89,22 @@ class GattError(AffectEdgeError):
         self.problem = problem
 
 
+class ReadingError(AffectEdgeError):
+    """A reading that somebody handed in cannot be understood; it was not taken.
+
+    Attributes:
+        field: which part of it is wrong.
+        shown: the value of that part, shortened; empty where there is none.
+        reason: what is wrong with it and what is allowed, to be read behind the value.
+    """
+
+    def __init__(self, field: str, shown: str, reason: str) -> None:
+        super().__init__(f"{field}: {f'{shown} ' if shown else ''}{reason}")
+        self.field = field
+        self.shown = shown
+        self.reason = reason
+
+
 class ModelError(AffectEdgeError):
     """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is missing."""
 

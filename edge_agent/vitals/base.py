@@ -7,7 +7,6 @@ from collections.abc import Callable
 from edge_agent.domain import VitalReading
 from edge_agent.worker import Worker
 
-MMHG_IN_KPA = 7.500_617
 Sink = Callable[[VitalReading], None]
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from edge_agent.domain import VitalFlag
 from edge_agent.errors import GattError
-from edge_agent.vitals.base import MMHG_IN_KPA
+from edge_agent.readings import MMHG_IN_KPA
 
 
 def _uuid(number: int) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from edge_agent.clock import Instant
 from edge_agent.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.readings import CLOCK_TOLERANCE_S, are_near
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
-
-CLOCK_TOLERANCE_S = 300.0
-LEAST_PULSE_PRESSURE_MMHG = 10.0
 
 
 class SensorReadings:
@@ -46,7 +44,7 @@ class SensorReadings:
         if measured.time is not None and _differs(measured.time, at):
             flags |= {VitalFlag.CLOCK_DIFFERS}
         high, low = measured.systolic, measured.diastolic
-        near = high is not None and low is not None and high - low <= LEAST_PULSE_PRESSURE_MMHG
+        near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
         pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
         stamped = None if measured.time is None else measured.time.text
         found = (

@@ -104,6 +104,19 @@ def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> 
     assert done.stdout.strip() == "1 reading imported"
 
 
+def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "cuff.csv"
+    file.write_text("Date,Time,SYS (kPa),Note\n05.01.2026,08:00,16,rest\n")
+    words = ("import-vitals", file, "--data", tmp_path, "--timezone", "UTC", "--dates", "dmy")
+    assert "--unit and --dates go with --map" in affect_edge(*words).stderr
+    wrong = affect_edge(*words, "--map", "at=When")
+    assert wrong.returncode == 1
+    assert "there is no column 'When'. Columns found: Date, Time, SYS (kPa), Note." in wrong.stderr
+    assert "write --map NAME=VALUE" in affect_edge(*words, "--map", "at").stderr
+    done = affect_edge(*words, "--map", "guess", "--map", "systolic=SYS (kPa)")
+    assert done.stdout.strip() == "1 reading imported", done.stderr
+
+
 def test_a_csv_with_a_bad_row_imports_nothing_and_names_row_and_column(tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
     file.write_text("at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,heart_rate,fast\n")

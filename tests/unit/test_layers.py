@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = {"edge_agent.domain", "edge_agent.errors", "edge_agent.clock"}
 ROOMS = {"camera", "vision", "vitals", "store", "mqtt"}
 COMPOSERS = {"agent", "doctor", "cli", "demo", "__main__"}
-BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.worker", "edge_agent.mailbox"}
+BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.readings", "edge_agent.worker", "edge_agent.mailbox"}
 HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}
 DASHBOARD_MAY = CORE | {"edge_agent.config", "edge_agent.store", "edge_agent.live", "edge_agent.vision", "edge_agent"}
+DASHBOARD_MAY |= {"edge_agent.readings", "edge_agent.vitals.csv", "edge_agent.vitals.csv_columns"}
 TRAINING_MAY = {"edge_agent.domain", "edge_agent.errors", "edge_agent.vision", "edge_agent"}
 
 
@@ -60,7 +61,7 @@ def may_import(module: str) -> set[str]:
     """The modules of ours that ``module`` of edge_agent may import."""
     if module in CORE:
         return CORE
-    if module == "edge_agent.config":
+    if module in {"edge_agent.config", "edge_agent.readings"}:
         return CORE
     parts = module.split(".")
     room = parts[1] if len(parts) > 1 else ""

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from edge_agent.store import columns
 from edge_agent.store.schema import connect
-from edge_agent.vitals import csv as vitals_csv
+from edge_agent.vitals import csv_columns
 from tests.support.timeline import database
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
     with closing(connect(database(tmp_path), readonly=True)) as connection:
         for view in Database(connection).views:
             assert f"| `{view.name}` |" in TEXT, view.name
-    for column in (*vitals_csv.REQUIRED, *vitals_csv.OPTIONAL):
+    for column in (*csv_columns.OURS, *csv_columns.OPTIONAL):
         assert re.search(rf"^\| `{column}` \| (yes|no) \|", TEXT, re.MULTILINE), column
     for column in vitals_csv.DERIVED:
         assert f"`{column}`" in TEXT

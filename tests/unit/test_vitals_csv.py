@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from edge_agent.clock import Instant
 from edge_agent.domain import VitalFlag, VitalKind
 from edge_agent.errors import DataFileError
 from edge_agent.store.imports import import_readings
@@ -14,6 +15,7 @@ from edge_agent.vitals.csv import read_readings
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
+NOW = Instant(boot_ms=5_000_000, wall_ms=AT + 60_000)
 
 
 def written(folder: Path, text: str | bytes, name: str = "morning.csv") -> Path:
@@ -33,7 +35,7 @@ def test_times_may_be_iso_text_or_epoch_seconds_or_milliseconds(tmp_path: Path) 
 
 def test_readings_say_that_they_are_imported_and_from_which_file(tmp_path: Path) -> None:
     path = written(tmp_path, "at,kind,value,source\n1790000400,systolic,121,\n1790000401,Systolic,300,cuff 7\n")
-    first, second = read_readings(path)
+    first, second = read_readings(path, now=NOW)
     assert (first.kind, first.value, first.source) == (VitalKind.SYSTOLIC, 121.0, "csv:morning.csv")
     assert first.flags == {VitalFlag.IMPORTED}
     assert second.source == "cuff 7"
@@ -146,8 +148,8 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> N
 def test_importing_a_file_twice_adds_nothing(tmp_path: Path) -> None:
     path = written(tmp_path, "at,kind,value\n1790000400,heart_rate,70\n1790000401,heart_rate,72\n")
     store = database(tmp_path)
-    assert import_readings(store, read_readings(path)) == (2, 0)
-    assert import_readings(store, read_readings(path)) == (0, 2)
+    assert import_readings(store, read_readings(path, now=NOW)) == (2, 0)
+    assert import_readings(store, read_readings(path, now=NOW)) == (0, 2)
     assert query(store, "SELECT at, kind, source, value, flags, boot_ms, boot FROM vital") == [
         (AT, "heart_rate", "csv:morning.csv", 70.0, "imported", None, None),
         (AT + 1000, "heart_rate", "csv:morning.csv", 72.0, "imported", None, None),

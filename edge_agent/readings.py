@@ -1,0 +1,347 @@
+"""What readings must look like that others hand in, and what becomes of them: one judge for messages, requests, files
+and forms. Pure.
+
+What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the clock of its sender
+cannot have got right ``clock_differs``; neither is dropped, and neither counts in a mean. What cannot be understood is
+refused by a ``ReadingError`` that names field, value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import reprlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Annotated, Literal, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_agent.clock import Instant
+from edge_agent.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.errors import ReadingError
+
+MMHG_IN_KPA = 7.500_617
+CLOCK_TOLERANCE_S = 300.0
+LEAST_PULSE_PRESSURE_MMHG = 10.0
+OLDEST_LIVE_S = 31 * 86_400.0
+"""A device that sends something older as it happens has a clock that is wrong."""
+MAX_READINGS = 1000
+MAX_BYTES = 256 * 1024
+SOURCE_LENGTH = 64
+_FILE_SOURCE_LENGTH = 400  # a file may come from an export, where a source has its prefix and a file's name
+
+_EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100
+_SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
+_DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+_PRESSURE_UNITS = {"mm[hg]": 1.0, "mmhg": 1.0, "kpa": MMHG_IN_KPA}
+_UNITS: Mapping[VitalKind, Mapping[str, float]] = {
+    VitalKind.HEART_RATE: {"/min": 1.0, "1/min": 1.0, "bpm": 1.0},
+    VitalKind.SYSTOLIC: _PRESSURE_UNITS,
+    VitalKind.DIASTOLIC: _PRESSURE_UNITS,
+    VitalKind.MEAN_ARTERIAL: _PRESSURE_UNITS,
+    VitalKind.RR_INTERVAL: {"s": 1.0, "ms": 0.001},
+}
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+Name = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class GivenReading(BaseModel):
+    """A reading as another device or program hands it in; ``readings.read_given`` judges it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this form")
+    kind: VitalKind = Field(description="What was measured")
+    value: float = Field(description="In the unit given; an implausible one is kept and flagged out_of_range")
+    unit: str | None = Field(
+        None, description="/min or bpm; mm[Hg], mmHg or kPa; s or ms. Left out: 1/min, mmHg; an RR interval needs one"
+    )
+    at: int | str | None = Field(
+        None,
+        description="When it was measured: ISO 8601 with Z or offset, or milliseconds (or seconds) since 1970 UTC. "
+        "Left out: when it arrives",
+    )
+    source: Name | None = Field(None, description="Which sensor measured, where the sender has several")
+    flags: list[VitalFlag] = Field([], description="What is special about it")
+    device_time: str | None = Field(None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00")
+    id: str | int | None = Field(None, description="The sender's own number or name of it; comes back with the answer")
+
+
+FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fields.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who hands readings in, and how what they leave open is to be taken.
+
+    Attributes:
+        source: goes into ``VitalReading.source`` where the reading names none.
+        prefix: goes before a source that the reading names, so that nobody speaks in another's name.
+        flags: what all of these readings are.
+        zone: time zone of times that name none; ``None`` refuses such times.
+        decimal_comma: whether ``72,5`` is a number.
+        live: whether they are handed in as they are measured, so that an old one is the mark of a wrong clock.
+        units_needed: whether an RR interval must say its unit: 0.8 s and 800 ms are both in use.
+    """
+
+    source: str
+    prefix: str = ""
+    flags: frozenset[VitalFlag] = frozenset()
+    zone: tzinfo | None = None
+    decimal_comma: bool = False
+    live: bool = True
+    units_needed: bool = True
+
+
+class ArrivalTimes:
+    """Gives each reading that names no time the moment of its arrival, but none of one kind and source twice.
+
+    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this way.
+    """
+
+    def __init__(self) -> None:
+        self._newest_ms = 0
+        self._given: dict[tuple[str, VitalKind], int] = {}
+
+    def stamp(self, source: str, kind: VitalKind, at: Instant) -> Instant:
+        """Return ``at``, or the first free millisecond after it."""
+        if at.boot_ms > self._newest_ms:
+            self._given.clear()  # nothing that was given can be met again
+        late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
+        self._given[source, kind] = at.boot_ms + late_ms
+        self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
+        return at.shifted(late_ms / 1000)
+
+
+def parse_payload(payload: bytes) -> list[object]:
+    """Return the readings of a JSON payload, one object or a list of them, not judged yet.
+
+    Raises:
+        ReadingError: too large, no JSON, something else than objects, none or too many.
+    """
+    if len(payload) > MAX_BYTES:
+        raise ReadingError("payload", f"of {len(payload)} bytes", f"is too large. Send at most {MAX_BYTES} at a time.")
+    try:
+        given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
+    except RecursionError as error:
+        raise ReadingError("payload", "", "is nested too deeply. Send a reading, or a list of readings.") from error
+    except ValueError as error:
+        raise ReadingError("payload", "", f"is not JSON ({error}).") from error
+    items = given if isinstance(given, list) else [given]
+    if not 1 <= len(items) <= MAX_READINGS:
+        raise ReadingError("payload", f"of {len(items)} readings", f"is not allowed. Send 1 to {MAX_READINGS}.")
+    return items
+
+
+def read_given(
+    items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
+) -> list[VitalReading | ReadingError]:
+    """Judge readings that came together; return for each the reading, flagged, or why it is refused."""
+    judged: list[VitalReading | ReadingError] = []
+    for item in items:
+        try:
+            reading = reading_of(item, arrived, origin)
+        except ReadingError as error:
+            judged.append(error)
+        else:
+            if not _has_time(item):
+                reading = replace(reading, at=arrivals.stamp(reading.source, reading.kind, arrived))
+            judged.append(reading)
+    flagged = iter(flag_near_pressures([r for r in judged if isinstance(r, VitalReading)]))
+    return [next(flagged) if isinstance(r, VitalReading) else r for r in judged]
+
+
+def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
+    """Judge one reading; its boot clock is 0, not known, unless it is that of its arrival.
+
+    Raises:
+        ReadingError: it cannot be understood.
+    """
+    given = _fields_of(item)
+    kind = _kind(given.get("kind"))
+    unit = given.get("unit")
+    value = _number(given.get("value"), origin.decimal_comma, _factor(kind, unit, origin.units_needed))
+    flags = _flags(given.get("flags")) | origin.flags
+    at = arrived
+    if _has_time(given):
+        at = Instant(boot_ms=0, wall_ms=_time_ms(given["at"], origin.zone))
+        flags |= _clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
+    source = _source(given.get("source"), origin)
+    return VitalReading(at, kind, value, source, flags, _device_time(given.get("device_time"))).checked()
+
+
+def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
+    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less apart are flagged."""
+    pairs: dict[tuple[str, int], dict[VitalKind, float]] = defaultdict(dict)
+    for reading in readings:
+        pairs[reading.source, reading.at.wall_ms][reading.kind] = reading.value
+    return [
+        replace(r, flags=r.flags | {VitalFlag.OUT_OF_RANGE})
+        if r.kind in _PRESSURES and are_near(pairs[r.source, r.at.wall_ms])
+        else r
+        for r in readings
+    ]
+
+
+_PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+
+
+def are_near(values: Mapping[VitalKind, float | None]) -> bool:
+    """Tell whether a systolic and a diastolic value are too near to each other to be true."""
+    high, low = (values.get(kind) for kind in _PRESSURES)
+    return high is not None and low is not None and high - low <= LEAST_PULSE_PRESSURE_MMHG
+
+
+def id_of(item: object) -> str | int | None:
+    """Return the sender's own name or number of a reading, where it has given a usable one."""
+    found = item.get("id") if isinstance(item, Mapping) else None
+    if isinstance(found, str):
+        return found if len(found) <= SOURCE_LENGTH and found.isprintable() else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63 else None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _fields_of(item: object) -> Mapping[str, object]:
+    """Return the fields of a reading after refusing unknown ones."""
+    if not isinstance(item, Mapping):
+        raise ReadingError("reading", _shown(item), "is no object with kind and value.")
+    unknown = next((key for key in item if key not in FIELDS), None)
+    if unknown is not None:
+        raise ReadingError(_shown(unknown), "", f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}.")
+    version = item.get("schema", 1)
+    if version != 1 or isinstance(version, bool):
+        raise ReadingError("schema", _shown(version), "is not spoken here. Send version 1, or leave it out.")
+    if item.get("id") is not None and id_of(item) is None:
+        raise ReadingError("id", _shown(item["id"]), f"is no whole number or text of up to {SOURCE_LENGTH} characters.")
+    return item
+
+
+def _has_time(item: object) -> bool:
+    return isinstance(item, Mapping) and item.get("at") is not None
+
+
+def _kind(value: object) -> VitalKind:
+    try:
+        return VitalKind(value.strip().lower() if isinstance(value, str) else "")
+    except ValueError as error:
+        raise ReadingError("kind", _shown(value), f"is not one of {', '.join(VitalKind)}.") from error
+
+
+def _factor(kind: VitalKind, unit: object, needed: bool) -> float:
+    """Return what a value is multiplied by to be in the unit of its kind."""
+    allowed = f"Allowed: {', '.join(_UNITS[kind])}"
+    if unit is None or unit == "":
+        if needed and kind is VitalKind.RR_INTERVAL:
+            raise ReadingError("unit", "", f"is missing: an RR interval may be in s or in ms. {allowed}.")
+        return 1.0
+    factor = _UNITS[kind].get(unit.strip().lower()) if isinstance(unit, str) else None
+    if factor is None:
+        raise ReadingError("unit", _shown(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}.")
+    return factor
+
+
+def _number(value: object, decimal_comma: bool, factor: float) -> float:
+    """Return the number that is given, in the unit of its kind."""
+    number = math.nan
+    if isinstance(value, str) and "_" not in value:  # 1_000 is Python, nothing else
+        text = value.replace(",", ".") if decimal_comma else value
+        try:
+            number = float(text) * factor
+        except ValueError:
+            number = math.nan
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            number = value * factor
+        except OverflowError:
+            number = math.nan
+    if not math.isfinite(number):
+        raise ReadingError("value", _shown(value), "is not a number.")
+    return float(number)
+
+
+def _time_ms(value: object, zone: tzinfo | None) -> int:
+    """Return epoch milliseconds of ISO 8601 text or of an epoch number."""
+    seconds = math.nan
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+        except ValueError:
+            seconds = _iso_seconds(str(value), zone)
+        else:
+            seconds = seconds if abs(seconds) < _SECONDS_BELOW else seconds / 1000
+    if not _EARLIEST_S <= seconds < _LATEST_S:
+        raise ReadingError("at", _shown(value), "is not a time between the years 2000 and 2100.")
+    return round(seconds * 1000)
+
+
+def _iso_seconds(text: str, zone: tzinfo | None) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ReadingError(
+            "at",
+            _shown(text),
+            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch seconds.",
+        ) from error
+    if moment.tzinfo is None:
+        if zone is None:
+            raise ReadingError(
+                "at", _shown(text), "has no time zone. Write Z or +01:00 behind it, or name the zone of the file."
+            )
+        moment = moment.replace(tzinfo=zone)
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):  # the years 1 and 9999, shifted by their zone
+        return math.nan
+
+
+def _clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]:
+    """Return ``clock_differs`` for a time that is still to come, or far too old for what is sent as it happens."""
+    ahead_s = (at_ms - arrived_ms) / 1000
+    wrong = ahead_s > CLOCK_TOLERANCE_S or (live and ahead_s < -OLDEST_LIVE_S)
+    return frozenset({VitalFlag.CLOCK_DIFFERS}) if wrong else frozenset()
+
+
+def _source(value: object, origin: Origin) -> str:
+    if value is None or value == "":
+        return origin.source
+    longest = SOURCE_LENGTH if origin.live else _FILE_SOURCE_LENGTH
+    if not isinstance(value, str) or len(value) > longest or not value.replace("\t", " ").isprintable():
+        raise ReadingError("source", _shown(value), f"is no name of up to {longest} printable characters.")
+    return origin.prefix + value
+
+
+def _flags(value: object) -> frozenset[VitalFlag]:
+    words = value.lower().split() if isinstance(value, str) else [] if value is None else value
+    try:
+        if isinstance(words, list):
+            return frozenset(VitalFlag(word) for word in words)
+    except (ValueError, TypeError) as error:
+        raise ReadingError("flags", _shown(value), f"is not made of {', '.join(VitalFlag)}.") from error
+    raise ReadingError("flags", _shown(value), f"is not made of {', '.join(VitalFlag)}.")
+
+
+def _device_time(value: object) -> str | None:
+    """Return the time that a device stamped, as it stands: its own clock may have been wrong."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not _DEVICE_TIME.fullmatch(value):
+        raise ReadingError("device_time", _shown(value), "is not a time such as 2026-11-20T08:15:00, without a zone.")
+    return value
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, shortened, however large or deep it is."""
+    return "nothing" if value is None else _SHORT.repr(value)

@@ -1,0 +1,155 @@
+"""Which column of a CSV file says what: by its name in our own form, by a guess, or as a person explains it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from edge_agent.domain import VitalKind
+from edge_agent.errors import ReadingError
+
+DateOrder = Literal["iso", "dmy", "mdy"]
+OURS = ("at", "kind", "value")
+OPTIONAL = ("unit", "source", "flags", "device_time")
+# Written by the export, and known again from time and flags:
+DERIVED = ("at_ms", "session", "participant", "condition", "simulated")
+TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
+"""What a column can be: ``time`` is a time of day beside a date in ``at``; a kind is a column of its values."""
+
+_GUESSES: Mapping[str, str] = {
+    "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|zeit(punkt|stempel)?|datum|measurement date",
+    "time": r"time|uhrzeit|time of day|measurement time",
+    VitalKind.HEART_RATE: r"hr|bpm|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
+    VitalKind.SYSTOLIC: r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
+    VitalKind.DIASTOLIC: r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
+    VitalKind.MEAN_ARTERIAL: r"map|mean( arterial)?( pressure)?|mad",
+    VitalKind.RR_INTERVAL: r"rr( ?-? ?interval)?|ibi|nn",
+}
+_UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
+_UNIT_WORDS = {"bpm", "/min", "1/min", "mmhg", "mm[hg]", "kpa", "s", "ms"}
+_LOCAL_DATE = re.compile(
+    r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
+    re.ASCII | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """What the columns of a file say.
+
+    Attributes:
+        columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and ``value``, one
+            reading in each row, or a column for each kind.
+        units: unit of the columns of a kind, for files that do not say it.
+        dates: how dates are written: as ISO 8601, or with the day or the month first.
+    """
+
+    columns: Mapping[str, str]
+    units: Mapping[str, str] = field(default_factory=dict)
+    dates: DateOrder = "iso"
+
+    @property
+    def kinds(self) -> tuple[VitalKind, ...]:
+        """The kinds that have a column of their own."""
+        return tuple(kind for kind in VitalKind if kind in self.columns)
+
+    def problem(self, header: Sequence[str]) -> str | None:
+        """Return why a file with these columns cannot be read so, or ``None``."""
+        for target, column in self.columns.items():
+            found = _lookup_problem(target, column, header)
+            if found:
+                return found
+        if "at" not in self.columns:
+            return "no column says when the readings were measured. Choose one for `at`."
+        long = {"kind", "value"} & set(self.columns)
+        if long and self.kinds:
+            return "either one column has the kind and one the value, or each kind has a column; not both."
+        if len(long) == 1 or not (long or self.kinds):
+            kinds = ", ".join(VitalKind)
+            return f"no column has values. Choose one for each kind ({kinds}), or for `kind` and `value`."
+        return None
+
+    def column_of(self, target: str, kind: str | None) -> str:
+        """Return the name of the column that an error in a field of a reading is about."""
+        if target in {"value", "unit", "kind"} and kind is not None and kind in self.columns:
+            return self.columns[kind]
+        return self.columns.get(target, target)
+
+    def items(self, row: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        """Return the readings that a row holds, not judged yet: of wide files one for each kind that has a value.
+
+        Raises:
+            ReadingError: the row has a time that is not written as ``dates`` says.
+        """
+        shared = {name: row[self.columns[name]] for name in OPTIONAL if name in self.columns}
+        shared["at"] = self._at(row)
+        if not self.kinds:
+            kind = row[self.columns["kind"]]
+            unit = {"unit": self.units[kind.lower()]} if kind.lower() in self.units and "unit" not in shared else {}
+            yield {**shared, **unit, "kind": kind, "value": row[self.columns["value"]]}
+        for kind in self.kinds:
+            value = row[self.columns[kind]]
+            if value and value != "-":
+                unit = {"unit": self.units[kind]} if kind in self.units else {}
+                yield {**shared, **unit, "kind": kind, "value": value}
+
+    def _at(self, row: Mapping[str, str]) -> str:
+        text = row[self.columns["at"]]
+        if "time" in self.columns:
+            text = f"{text} {row[self.columns['time']]}".strip()
+        return text if self.dates == "iso" else _iso(text, self.dates)
+
+
+def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
+    """Return why one column cannot be what is said of it, or ``None``."""
+    if target not in TARGETS:
+        return f"{target!r} is nothing that a column can be. Possible: {', '.join(TARGETS)}."
+    if column not in header:
+        return f"there is no column {column!r}. Columns found: {', '.join(header)}."
+    if header.count(column) > 1:
+        return f"column {column!r} is there twice."
+    return None
+
+
+def own_columns() -> ColumnMap:
+    """Return the columns of our own form: each says by its name what it is."""
+    return ColumnMap({name: name for name in (*OURS, *OPTIONAL)})
+
+
+def guess_columns(header: Sequence[str]) -> ColumnMap:
+    """Return what the columns are likely to be, by their names in English or German; units from brackets in them."""
+    if set(OURS) <= set(header):
+        return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
+    columns: dict[str, str] = {}
+    units: dict[str, str] = {}
+    for target, pattern in _GUESSES.items():
+        found = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
+        if found is not None and found not in columns.values():
+            columns[target] = found
+            unit = _UNIT_IN_NAME.search(found)
+            if unit and unit[1].lower() in _UNIT_WORDS and target in set(VitalKind):
+                units[target] = unit[1]
+    if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
+        columns["at"] = columns.pop("time")
+    return ColumnMap(columns, units)
+
+
+def _plain(name: str) -> str:
+    """Return a column's name without unit and punctuation."""
+    return " ".join(_UNIT_IN_NAME.sub("", name).replace("_", " ").replace(".", " ").lower().split())
+
+
+def _iso(text: str, order: DateOrder) -> str:
+    """Return a date that is written as people do, as ISO 8601."""
+    found = _LOCAL_DATE.fullmatch(text.strip())
+    if found is None:
+        example = "20.11.2026 08:15" if order == "dmy" else "11/20/2026 8:15 AM"
+        raise ReadingError("at", repr(text[:60]), f"is not a time such as {example}, which was chosen for this file.")
+    first, second, year, hour, minute, second_part, half, rest = found.groups()
+    day, month = (first, second) if order == "dmy" else (second, first)
+    hours = int(hour or 0)
+    if half is not None:
+        hours = hours % 12 + (12 if half.lower() == "p" else 0)
+    return f"{year}-{month:0>2}-{day:0>2}T{hours:02d}:{minute or '00'}{second_part or ''}{rest.strip()}"

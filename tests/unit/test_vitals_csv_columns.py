@@ -1,0 +1,155 @@
+"""CSV files of other programs: guessing their columns, and being told what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from edge_agent.clock import Instant
+from edge_agent.domain import VitalFlag, VitalKind
+from edge_agent.errors import DataFileError
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
+from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
+
+NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_100_000_000)
+AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def file(text: str) -> CsvFile:
+    return CsvFile.parse("cuff.csv", text.encode())
+
+
+CUFF = "Date,Time,Systolic (mmHg),Diastolic (mmHg),Pulse (bpm),Notes\n2026-09-21,16:20,121,80,66,after lunch\n"
+
+
+def test_the_export_of_a_cuff_is_guessed_and_read() -> None:
+    cuff = file(CUFF)
+    columns = guess_columns(cuff.header)
+    assert columns.columns == {
+        "at": "Date",
+        "time": "Time",
+        "heart_rate": "Pulse (bpm)",
+        "systolic": "Systolic (mmHg)",
+        "diastolic": "Diastolic (mmHg)",
+    }
+    readings = list(all_readings(cuff, columns, BERLIN, NOW))
+    assert [(r.at.wall_ms, r.kind, r.value) for r in readings] == [
+        (AT, VitalKind.HEART_RATE, 66.0),
+        (AT, VitalKind.SYSTOLIC, 121.0),
+        (AT, VitalKind.DIASTOLIC, 80.0),
+    ]
+    assert {r.source for r in readings} == {"csv:cuff.csv"}
+
+
+@pytest.mark.parametrize(
+    ("header", "target", "column"),
+    [
+        ("timestamp,hr", "heart_rate", "hr"),
+        ("Zeitpunkt,Puls", "heart_rate", "Puls"),
+        ("Datum,Uhrzeit,SYS,DIA", "time", "Uhrzeit"),
+        ("Time,Heart Rate", "at", "Time"),
+        ("date_time,RR [ms]", "rr_interval", "RR [ms]"),
+        ("Measured at,MAP [kPa]", "mean_arterial", "MAP [kPa]"),
+    ],
+)
+def test_columns_are_guessed_by_their_names(header: str, target: str, column: str) -> None:
+    assert guess_columns(header.split(",")).columns[target] == column
+
+
+def test_a_unit_in_brackets_is_guessed() -> None:
+    assert guess_columns(["t", "MAP [kPa]", "RR (ms)"]).units == {"mean_arterial": "kPa", "rr_interval": "ms"}
+
+
+def test_an_export_of_ours_needs_no_guess() -> None:
+    assert guess_columns(["at", "kind", "value", "unit", "session"]).columns == {
+        "at": "at",
+        "kind": "kind",
+        "value": "value",
+        "unit": "unit",
+    }
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [
+        ("dmy", "21.09.2026 16:20"),
+        ("dmy", "21/9/2026, 16:20:00"),
+        ("mdy", "9/21/2026 4:20 PM"),
+        ("mdy", "09-21-2026 04:20:00 pm"),
+        ("iso", "2026-09-21 16:20"),
+        ("dmy", "21.09.2026 16:20:00+02:00"),
+    ],
+)
+def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
+    assert [r.at.wall_ms for r in all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)] == [AT]
+
+
+def test_units_can_be_said_for_a_column_and_empty_cells_are_passed_over() -> None:
+    columns = ColumnMap({"at": "t", "systolic": "s", "diastolic": "d"}, {"systolic": "kPa", "diastolic": "kPa"})
+    readings = all_readings(file("t,s,d\n1790000400,16,\n1790000401,-,10.5\n"), columns, None, NOW)
+    assert [(r.kind, round(r.value)) for r in readings] == [("systolic", 120), ("diastolic", 79)]
+
+
+def test_pressures_in_one_row_that_are_too_near_are_flagged() -> None:
+    columns = ColumnMap({"at": "t", "systolic": "s", "diastolic": "d"})
+    readings = all_readings(file("t,s,d\n1790000400,90,85\n1790000401,120,80\n"), columns, None, NOW)
+    assert [VitalFlag.OUT_OF_RANGE in r.flags for r in readings] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "no column says when the readings were measured. Choose one for `at`."),
+        ({"at": "t"}, "no column has values. Choose one for each kind (heart_rate, systolic,"),
+        ({"at": "t", "kind": "s"}, "no column has values."),
+        ({"at": "t", "pulse": "s"}, "'pulse' is nothing that a column can be. Possible: at, time, kind, value,"),
+        ({"at": "when", "systolic": "s"}, "there is no column 'when'. Columns found: t, s, d, d."),
+        ({"at": "t", "systolic": "d"}, "column 'd' is there twice."),
+        ({"at": "t", "kind": "s", "value": "d", "systolic": "s"}, "column 'd' is there twice."),
+        ({"at": "t", "kind": "s", "value": "t", "systolic": "s"}, "either one column has the kind and one the value"),
+    ],
+)
+def test_a_choice_of_columns_that_cannot_work_is_refused(columns: dict[str, str], said: str) -> None:
+    with pytest.raises(DataFileError) as caught:
+        list(all_readings(file("t,s,d,d\n1790000400,1,2,3\n"), ColumnMap(columns), None, NOW))
+    assert f"cuff.csv: {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("2026-09-21T14:20:00Z,fast,80", "cuff.csv, row 2, column SYS: 'fast' is not a number."),
+        ("yesterday,120,80", "cuff.csv, row 2, column when: 'yesterday' is not a time."),
+        (",120,80", "cuff.csv, row 2, column when: '' is not a time."),
+        ("2026-09-21T14:20:00Z,120", "cuff.csv, row 2: has 2 values, but there are 3 columns."),
+    ],
+)
+def test_a_bad_row_is_named_by_the_columns_of_the_file(row: str, said: str) -> None:
+    columns = ColumnMap({"at": "when", "systolic": "SYS", "diastolic": "DIA"})
+    with pytest.raises(DataFileError) as caught:
+        list(all_readings(file(f"when,SYS,DIA\n{row}\n"), columns, None, NOW))
+    assert said in str(caught.value)
+
+
+def test_a_date_that_does_not_fit_the_chosen_order_is_refused() -> None:
+    with pytest.raises(
+        DataFileError, match="column t: 'soon' is not a time such as 20.11.2026 08:15, which was chosen"
+    ):
+        list(all_readings(file("t,hr\nsoon,1\n"), ColumnMap({"at": "t", "heart_rate": "hr"}, dates="dmy"), None, NOW))
+
+
+def test_a_column_of_rr_intervals_must_say_its_unit() -> None:
+    with pytest.raises(DataFileError, match="column rr: is missing: an RR interval may be in s or in ms"):
+        list(all_readings(file("t,rr\n1790000400,800\n"), ColumnMap({"at": "t", "rr_interval": "rr"}), None, NOW))
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    with path.open("wb") as large:
+        large.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(DataFileError, match=r"large.csv: is larger than 20 MiB. Split it."):
+        read_readings(path)
