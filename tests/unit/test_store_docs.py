@@ -55,7 +55,7 @@ def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
             assert f"| `{view.name}` |" in TEXT, view.name
     for column in (*csv_columns.OURS, *csv_columns.OPTIONAL):
         assert re.search(rf"^\| `{column}` \| (yes|no) \|", TEXT, re.MULTILINE), column
-    for column in vitals_csv.DERIVED:
+    for column in csv_columns.DERIVED:
         assert f"`{column}`" in TEXT
 
 
