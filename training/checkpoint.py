@@ -90,6 +90,15 @@ def epochs_left(checkpoint: Path) -> int:
     return int(held["schedule"]["epochs"]) - len(held["rows"])
 
 
+def seconds_spent(folder: Path) -> float:
+    """How long a run has learnt up to now.
+
+    Raises:
+        RecipeError: when it holds no checkpoint that can be read.
+    """
+    return float(sum(row["seconds"] for row in read_checkpoint(folder / CHECKPOINT)["rows"]))
+
+
 def averaged_weights(path: Path) -> dict[str, Tensor]:
     """The averaged weights of a run, by the names they have in its network.
 

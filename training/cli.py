@@ -39,6 +39,15 @@ def learning_options(command: Command) -> Command:
     return device(threads(command))
 
 
+def watts_option(command: Command) -> Command:
+    """Give a command ``--watts``."""
+    return click.option(
+        "--watts",
+        type=click.FloatRange(min=0, min_open=True),
+        help="What the machine draws while it learns; the card then estimates the energy.",
+    )(command)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def app() -> None:
     """Train the models of Affect Edge, make them int8, and measure them."""
@@ -49,6 +58,7 @@ def app() -> None:
 @run_options
 @data_options
 @learning_options
+@watts_option
 @click.option("--resume", is_flag=True, help="Go on from the last epoch saved in --out.")
 def fit(
     recipe: Path,
@@ -60,6 +70,7 @@ def fit(
     device: str,
     threads: int | None,
     resume: bool,
+    watts: float | None,
 ) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
     require(_NEEDED_TO_TRAIN)
@@ -67,7 +78,7 @@ def fit(
     from training.run import train
 
     small = limit is not None
-    click.echo(train(FitRequest(recipe, data, votes, _folder(out, recipe), cache, small, resume, device)))
+    click.echo(train(FitRequest(recipe, data, votes, _folder(out, recipe), cache, small, resume, device, watts)))
 
 
 @app.command("find-lr")
@@ -103,14 +114,24 @@ def find_lr(
 @app.command()
 @run_options
 @data_options
-def quantize(recipe: Path, out: Path | None, limit: str | None, data: Path, votes: Path | None, cache: Path) -> None:
+@watts_option
+def quantize(
+    recipe: Path,
+    out: Path | None,
+    limit: str | None,
+    data: Path,
+    votes: Path | None,
+    cache: Path,
+    watts: float | None,
+) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
     require(_NEEDED_TO_TRAIN)
     from training.run import train
 
     folder = _folder(out, recipe)
     _refuse_unfinished(folder / "checkpoint.pt", recipe)
-    click.echo(train(FitRequest(recipe, data, votes, folder, cache, small=limit is not None, resume=True)))
+    small = limit is not None
+    click.echo(train(FitRequest(recipe, data, votes, folder, cache, small, resume=True, watts=watts)))
 
 
 for _command in (evaluate, compare, report, chain, explain, crop_faces):

@@ -6,24 +6,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.model import load_model
+from training.calibration import in_half_a
+from training.checkpoint import seconds_spent
 from training.datasets import (
     EXPRESSIONS,
     FER2013,
+    NO_LABEL,
     USAGES,
     Faces,
     Lessons,
     lessons,
     load_faces,
+    majority,
     soft_targets,
     split_held_back,
 )
 from training.distillation import Views, load_run
 from training.errors import DataError, RecipeError
-from training.evaluate import Evaluation, enlarged, judge, run_model
+from training.evaluate import enlarged, judge, run_model
 from training.expression import ExpressionTask, predict
 from training.expression_recipe import HEADS, ExpressionRecipe
 from training.fit import Fitted
@@ -58,8 +63,11 @@ def plan_expression(request: FitRequest) -> Plan:
     log.info("learning from %d faces, %d of them different; %d held back", len(learn), len(known), len(held_back))
 
     def publish(fitted: Fitted) -> Path:
-        card = _write(fitted, recipe, request, learn)
-        return finish_card(card, fitted.module, recipe, {HELD_BACK: held_back, **_other_splits(faces)})
+        assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
+        splits = {HELD_BACK: held_back, **_other_splits(faces)}
+        align_heads(fitted.module, _to_calibrate_on(splits), recipe)
+        card = _write(fitted, fitted.module, recipe, request, learn)
+        return finish_card(card, fitted.module, recipe, splits)
 
     task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known), _start(recipe, request))
     return Plan(task, recipe.schedule, recipe.seed, publish)
@@ -70,7 +78,7 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
     how = recipe.distillation
     if how is None:
         return None
-    teachers = [request.out.parent / name for name in how.teachers]
+    teachers = [_beside(request, name) for name in how.teachers]
     count = 1 if request.small else how.views
     return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
 
@@ -79,7 +87,7 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
     """The network of the run that the recipe wants to learn on; that run lies beside this one."""
     if recipe.start is None:
         return None
-    network, other = load_run(request.out.parent / recipe.start)
+    network, other = load_run(_beside(request, recipe.start))
     if other.network.shape() != recipe.network.shape():
         raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
     return network
@@ -97,9 +105,9 @@ def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits:
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
-        metrics[name] = card_figures(judge(logits[name], faces))
+        metrics[name] = judge(logits[name], faces).headline()
         expression, fer2013 = predict(module, faces.pictures, recipe)
-        metrics[f"{name}, float"] = card_figures(judge({"expression": expression, "fer2013": fer2013}, faces))
+        metrics[f"{name}, float"] = judge({"expression": expression, "fer2013": fer2013}, faces).headline()
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
     card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
@@ -107,19 +115,34 @@ def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits:
     return path
 
 
-def card_figures(evaluation: Evaluation) -> dict[str, float]:
-    """The figures that a card keeps of an evaluation."""
-    figures: dict[str, float] = {}
-    for prefix, protocol in (("ferplus", evaluation.ferplus), ("fer2013", evaluation.fer2013)):
-        if protocol is not None:
-            figures[f"{prefix}_accuracy"] = round(protocol.accuracy, 4)
-            figures[f"{prefix}_macro_f1"] = round(protocol.macro_f1, 4)
-            figures[f"{prefix}_n"] = protocol.n
-    return figures
+def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
+    """Scale the second head so that the one temperature of the card, which is the first head's, calibrates it, too.
+
+    softmax(logits · T₁ / T₂ / T₁) is softmax(logits / T₂): no answer changes.
+
+    Args:
+        network: changed in place.
+        faces: what to fit both temperatures on; nothing happens when they lack one kind of label.
+        recipe: of the network.
+    """
+    first, second = predict(network, faces.pictures, recipe)
+    clear, known = majority(faces.votes), faces.fer2013
+    said, labelled = clear != NO_LABEL, known != NO_LABEL
+    if not said.any() or not labelled.any():
+        return
+    ratio = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
+    ratio /= best_temperature(second[labelled], np.eye(len(FER2013), dtype=np.float32)[known[labelled]])
+    head = network.heads["fer2013"]
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.weight.mul_(ratio)
+        head.bias.mul_(ratio)
+    log.info("the FER2013 head's logits are scaled by %.3f", ratio)
 
 
-def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:
+def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
+    teachers = recipe.distillation.teachers if recipe.distillation else ()
     card = {
         "name": recipe.name,
         "version": recipe.version,
@@ -136,13 +159,14 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
             "data": [f"FER2013 {recipe.data.usage}" if request.data.is_file() else f"pictures of {request.data.name}"]
             + (["FER+ votes"] if request.votes else []),
             "date": datetime.now(UTC).date().isoformat(),
-            "teacher": ", ".join(recipe.distillation.teachers) if recipe.distillation else None,
+            "teacher": ", ".join(teachers) or None,
+            "hours": round(fitted.seconds / 3600, 2),
+            "teacher_hours": round(sum(seconds_spent(_beside(request, name)) for name in teachers) / 3600, 2) or None,
+            "watts": request.watts,
         },
         "metrics": {},
         "limits": recipe.limits,
     }
-    network = fitted.module
-    assert isinstance(network, SmallResNet)  # as recipe.network builds it
     return write_model(
         WithEvidence(network),
         pixel_input(recipe),
@@ -152,6 +176,18 @@ def _write(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, learn:
         folder=request.out,
         labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
     )
+
+
+def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
+    """Half A of PublicTest, as for the temperature in the card's report; the held-back faces where there is none."""
+    public = splits.get("PublicTest")
+    half = public.take(in_half_a(public.pictures)) if public is not None else None
+    return half if half is not None and len(half) > 0 else splits[HELD_BACK]
+
+
+def _beside(request: FitRequest, name: str) -> Path:
+    """Another run's folder: it lies beside this run's."""
+    return request.out.parent / name
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:

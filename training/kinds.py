@@ -44,6 +44,7 @@ class FitRequest:
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
         device: what to learn on, as for :func:`training.processes.device_of`.
+        watts: what the machine is taken to draw while it learns; the card estimates the energy with it.
     """
 
     recipe: Path
@@ -54,6 +55,7 @@ class FitRequest:
     small: bool = False
     resume: bool = False
     device: str = "cpu"
+    watts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

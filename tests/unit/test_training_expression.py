@@ -12,14 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.tiny_faces import faces
-from training.datasets import EXPRESSIONS, FER2013, lessons
+from training.datasets import EXPRESSIONS, FER2013, lessons, majority
 from training.errors import RecipeError
 from training.evaluate import enlarged
 from training.expression import ExpressionTask, class_weights, predict
+from training.expression_fit import align_heads
 from training.expression_recipe import ExpressionRecipe, Loss
 from training.models.cost import multiply_adds, parameters
 from training.models.small_resnet import SmallResNet
 from training.recipe import load_recipe
+from training.temperature import best_temperature
 
 pytestmark = pytest.mark.training
 
@@ -164,3 +166,30 @@ def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
 
     assert np.allclose(together[0], np.concatenate([one[0] for one in alone]), atol=1e-5)
     assert np.allclose(together[1], np.concatenate([one[1] for one in alone]), atol=1e-5)
+
+
+def test_aligning_the_heads_changes_no_answer_and_one_temperature_fits_both() -> None:
+    known, made = faces(64), recipe()
+    network = made.network.build().eval()
+    with torch.no_grad():
+        for head in network.heads.values():
+            head.weight.mul_(8)
+    before = predict(network, known.pictures, made)
+
+    align_heads(network, known, made)
+
+    first, second = predict(network, known.pictures, made)
+    ratio = (second / before[1]).ravel()
+    assert np.array_equal(first, before[0])
+    assert ratio.tolist() == pytest.approx([float(ratio[0])] * len(ratio), rel=1e-3)
+    shared = best_temperature(first, np.eye(8, dtype=np.float32)[majority(known.votes)])
+    assert best_temperature(second, np.eye(7, dtype=np.float32)[known.fer2013]) == pytest.approx(shared, rel=0.01)
+
+
+def test_heads_stay_as_they_are_where_one_kind_of_label_is_missing() -> None:
+    network = recipe().network.build().eval()
+    before = network.heads["fer2013"].weight.clone()
+
+    align_heads(network, faces(8, voted=False), recipe())
+
+    assert torch.equal(network.heads["fer2013"].weight, before)
