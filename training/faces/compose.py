@@ -31,7 +31,7 @@ class Composition(Section):
     grid: Annotated[float, Field(ge=0, le=1, description="share of scenes that are grids")] = 0.45
     over_photograph: Annotated[float, Field(ge=0, le=1, description="share of the others with one behind")] = 0.75
     faceless: Annotated[float, Field(ge=0, le=1, description="share of photographs cut to a part without faces")] = 0.12
-    turn: Annotated[float, Field(ge=0, le=180, description="largest usual turn, degrees")] = 20.0
+    turn: Annotated[float, Field(ge=0, le=180, description="largest usual turn, degrees")] = 35.0
     gray: Annotated[float, Field(ge=0, le=1, description="share of gray scenes")] = 0.2
     light: Annotated[float, Field(ge=0, le=1, description="largest change of contrast and brightness")] = 0.45
     blur: Annotated[float, Field(ge=0, le=1, description="share of blurred scenes")] = 0.25
@@ -109,13 +109,17 @@ class Composer:
         else:
             scale = max(self._width / width, self._height / height) * random.uniform(0.6, 1.6)
             center = np.array((width, height)) / 2
-        degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
-        turn = math.radians(degrees) if random.random() < 0.7 else 0.0
+        turn = self._turn(random)
         mirror = -1.0 if random.random() < 0.5 else 1.0
         linear = scale * np.array(
             [[math.cos(turn) * mirror, -math.sin(turn)], [math.sin(turn) * mirror, math.cos(turn)]]
         )
         return np.column_stack([linear, target - linear @ center])
+
+    def _turn(self, random: np.random.Generator) -> float:
+        """A turn in radians; none at all in three of ten cases."""
+        degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
+        return math.radians(degrees) if random.random() < 0.7 else 0.0
 
     def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
         """Photographs side by side, each covering its cell."""
@@ -147,13 +151,20 @@ class Composer:
             mirror = random.random() < 0.5
             linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
             shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
-            matrix = np.column_stack([linear, shift])
+            matrix = _turned(np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2))
             placed = faces.moved(matrix)
             if faceless and not (placed.share_in(0, 0, width, height) > 0).any():
                 break
         shrunk, matrix = _shrink_first(picture, matrix, random)
         cell = cv2.warpAffine(shrunk, _for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cell, dtype=np.uint8), placed.within(0, 0, width, height)
+
+
+def _turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, float]) -> NDArray[np.float64]:
+    """``matrix``, then a turn about a point."""
+    cosine, sine = math.cos(radians), math.sin(radians)
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([turn @ matrix[:, :2], turn @ (matrix[:, 2] - about) + about])
 
 
 def _shrink_first(

@@ -19,7 +19,8 @@ class Weights(Section):
 
     box: Annotated[float, Field(ge=0, description="1 − generalised intersection over union")] = 1.5
     sides: Annotated[float, Field(ge=0, description="error of the sides in sizes of the face")] = 2.0
-    landmarks: Annotated[float, Field(ge=0, description="error of the points in sizes of the face")] = 10.0
+    landmarks: Annotated[float, Field(ge=0, description="error of the points in sizes of the face")] = 20.0
+    landmark_beta: Annotated[float, Field(gt=0, description="error of a point below which it counts squared")] = 0.05
 
 
 class DetectorLoss(nn.Module):
@@ -64,7 +65,9 @@ class DetectorLoss(nn.Module):
         side = _smooth((found - wanted) / size, 0.05).mean(dim=1).sum() / count
         error = (middles.repeat(1, 5) + offsets[faces] * strides - points[faces]) / size
         known = error.isfinite()
-        landmarks = _smooth(torch.where(known, error, 0.0), 0.02).sum() / known.sum().clamp(min=1)
+        landmarks = _smooth(torch.where(known, error, 0.0), self._weights.landmark_beta).sum() / known.sum().clamp(
+            min=1
+        )
         score = self._score(logits.squeeze(2), state, overlap.detach()) / count
         weights = self._weights
         total = score + weights.box * box + weights.sides * side + weights.landmarks * landmarks
