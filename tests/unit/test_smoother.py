@@ -6,6 +6,8 @@ import math
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_agent.clock import Instant
 from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Face, Observation
@@ -109,6 +111,26 @@ def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(f
     found = labels(smoother(time_constant_s=0, dwell_s=0.5), 1 / fps, shown)
     changes = [i / fps for i in range(1, len(found)) if found[i] is not found[i - 1]]
     assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
+
+
+expressions = st.lists(st.floats(0.001, 1), min_size=8, max_size=8).map(
+    lambda weights: Expression(tuple(w / sum(weights) for w in weights))
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 3), expressions, st.booleans()), min_size=1, max_size=20))
+def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
+    frames: list[tuple[float, Expression, bool]],
+) -> None:
+    steady, seconds, seen = smoother(dwell_s=0.5), 0.0, list[Expression]()
+    for pause, raw, is_fit in frames:
+        seconds += pause
+        seen.append(raw)
+        found = (steady.update if is_fit else steady.hold)(1, raw, START.shifted(seconds)).expression.probabilities
+        assert sum(found) == pytest.approx(1)
+        for index, p in enumerate(found):
+            values = [e.probabilities[index] for e in seen]
+            assert min(values) - 1e-9 <= p <= max(values) + 1e-9
 
 
 def test_a_label_that_is_older_than_the_least_time_gives_way_at_once() -> None:
