@@ -25,8 +25,9 @@ from edge_agent.errors import StoreError
 from edge_agent.health import Figures, HealthMonitor, SystemdNotifier, is_fresh
 from edge_agent.live import LiveServer
 from edge_agent.mailbox import Mailbox
-from edge_agent.mqtt.client import Broker, MqttClient, read_password
-from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
+from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
+from edge_agent.mqtt.topics import RejectedPayload, Topics, emotion_payload, rejected_payload, vital_payload
+from edge_agent.readings import Origin
 from edge_agent.store.outbox import Outbox, OutboxMessage
 from edge_agent.store.recorder import Recorder
 from edge_agent.store.retention import prune
@@ -36,6 +37,7 @@ from edge_agent.summary import SummaryWindow
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
+from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.sensor import Sensor
 from edge_agent.vitals.simulated import SimulatedVitals
 from edge_agent.worker import Worker
@@ -50,6 +52,7 @@ MQTT_HEALTH_S = 60.0
 PRUNE_S = 24 * 3600.0
 DRAIN_S = 2.0
 RATE_S = 2.0
+LATE_S = 60.0
 
 
 def camera_opener(settings: Settings) -> Callable[[], Camera]:
@@ -202,8 +205,10 @@ class Distributor:
             self._client.publish_emotion(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Hand on one reading."""
+        """Hand on one reading; one that comes late, or ahead of its time, goes to the timeline only."""
         self._recorder.submit(reading)
+        if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
+            return
         self._live.publish_vital(reading)
         with self._lock:
             self._window.add_vital(reading)
@@ -254,6 +259,7 @@ class Agent:
         self._database = database
         self._study = Study(database, outbox_rows=settings.mqtt.outbox_rows)
         self._session_open = False
+        self._ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         self._client = self._make_client(database)
         self._live = LiveServer(data / LIVE_SOCKET, simulated=simulated)
         self._recorder = Recorder(
@@ -301,7 +307,19 @@ class Agent:
             device=settings.device.name,
             outbox=outbox,
             window_s=settings.summary.window,
+            listener=Listener(Topics.INGEST, self._hear, Topics.REJECTED) if settings.vitals.mqtt.enabled else None,
         )
+
+    def _take_vital(self, reading: VitalReading) -> None:
+        self._distributor.vital(reading)
+
+    def _hear(self, payload: bytes, retained: bool) -> RejectedPayload | None:
+        """Take the readings of a message; return what to say of those that were refused."""
+        verdict = self._ingest.take(payload, retained=retained)
+        if not verdict.refusals:
+            return None
+        refused = [(refusal.index, refusal.id, refusal.error) for refusal in verdict.refusals]
+        return rejected_payload(clock.now().wall_ms, verdict.digest, verdict.taken, refused)
 
     def _make_vitals(self) -> list[VitalSource]:
         return [*self._make_simulated(), *self._make_bluetooth()]
@@ -406,6 +424,9 @@ class Agent:
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,
             outbox=client.waiting if client else 0,
+            duplicates=recorder.duplicates,
+            readings_taken=self._ingest.taken,
+            readings_refused=self._ingest.refused,
             sensors=tuple(s for source in self._vitals if isinstance(source, BluetoothVitals) for s in source.states),
         )
 

@@ -168,11 +168,18 @@ class BluetoothSettings(Section):
         return self
 
 
+class MqttVitalsSettings(Section):
+    """Readings that other devices hand in over MQTT."""
+
+    enabled: bool = Field(False, description="Whether ingest/vitals is listened to; needs mqtt.username")
+
+
 class VitalsSettings(Section):
     """Where heart rate and blood pressure come from."""
 
     simulated: SimulatedSettings = SimulatedSettings()
     bluetooth: BluetoothSettings = BluetoothSettings()
+    mqtt: MqttVitalsSettings = MqttVitalsSettings()
 
 
 class MqttSettings(Section):
@@ -243,6 +250,15 @@ class Settings(BaseSettings):
     summary: SummarySettings = SummarySettings()
     mqtt: MqttSettings = MqttSettings()
     dashboard: DashboardSettings = DashboardSettings()
+
+    @model_validator(mode="after")
+    def _only_known_senders(self) -> Settings:
+        if self.vitals.mqtt.enabled and not (self.mqtt.enabled and self.mqtt.username):
+            raise ValueError(
+                "vitals.mqtt.enabled takes readings from the broker, which must know who sends them: set mqtt.username "
+                "and its password, and let the broker refuse visitors without a name"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -337,7 +353,8 @@ def _describe(detail: ErrorDetails, path: Path | None, text: str, changes: Mappi
         return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
     shown = "…" if "password" in name else repr(detail["input"])
     value = "" if detail["type"] == "value_error" else f" = {shown}"
-    return f"{where}{name}{value}: {detail['msg'][0].lower()}{detail['msg'][1:]}{allowed}."
+    said = f"{detail['msg'][0].lower()}{detail['msg'][1:]}{allowed}."
+    return f"{where}{name}{value}: {said}" if name else f"{where}{said.removeprefix('value error, ')}"
 
 
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:

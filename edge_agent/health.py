@@ -41,6 +41,8 @@ class Figures:
         mqtt_error: what is wrong with it and the cure.
         mqtt_state_s: how long the state has been so.
         outbox: messages that the broker has not acknowledged.
+        duplicates: readings that were there already.
+        readings_taken, readings_refused: what became of readings handed in over MQTT.
         sensors: how things stand with the Bluetooth sensors.
     """
 
@@ -57,6 +59,9 @@ class Figures:
     mqtt_error: str | None = None
     mqtt_state_s: float = 0.0
     outbox: int = 0
+    duplicates: int = 0
+    readings_taken: int = 0
+    readings_refused: int = 0
     sensors: tuple[SensorState, ...] = ()
 
 
@@ -257,8 +262,14 @@ def _thread_tables(figures: Figures) -> dict[str, Any]:
             "queue_depth": figures.queue_depth,
             "rows_dropped": figures.rows_dropped,
             "last_commit_age_seconds": _rounded(figures.commit_age_s),
+            "duplicates": figures.duplicates,
         },
-        "mqtt": {"state": figures.mqtt_state, "outbox": figures.outbox},
+        "mqtt": {
+            "state": figures.mqtt_state,
+            "outbox": figures.outbox,
+            "readings_taken": figures.readings_taken,
+            "readings_refused": figures.readings_refused,
+        },
         "sensors": [
             {
                 "source": sensor.source,

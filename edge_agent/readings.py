@@ -151,7 +151,7 @@ def read_given(
         except ReadingError as error:
             judged.append(error)
         else:
-            if not _has_time(item):
+            if not has_time(item):
                 reading = replace(reading, at=arrivals.stamp(reading.source, reading.kind, arrived))
             judged.append(reading)
     flagged = iter(flag_near_pressures([r for r in judged if isinstance(r, VitalReading)]))
@@ -170,7 +170,7 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     value = _number(given.get("value"), origin.decimal_comma, _factor(kind, unit, origin.units_needed))
     flags = _flags(given.get("flags")) | origin.flags
     at = arrived
-    if _has_time(given):
+    if has_time(given):
         at = Instant(boot_ms=0, wall_ms=_time_ms(given["at"], origin.zone))
         flags |= _clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
     source = _source(given.get("source"), origin)
@@ -226,7 +226,8 @@ def _fields_of(item: object) -> Mapping[str, object]:
     return item
 
 
-def _has_time(item: object) -> bool:
+def has_time(item: object) -> bool:
+    """Tell whether a reading, not judged yet, says when it was measured."""
     return isinstance(item, Mapping) and item.get("at") is not None
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.mqtt.topics import (
     EmotionPayload,
     HealthPayload,
-    Payload,
+    RejectedPayload,
     SessionPayload,
     StatusPayload,
     SummaryPayload,
     Topics,
     VitalPayload,
 )
+from edge_agent.readings import MAX_READINGS, GivenReading
 
 API_VERSION = "1.0.0"
 
@@ -31,11 +33,17 @@ class Channel:
     """One topic: its payload, how it is sent, and when."""
 
     suffix: str
-    payload: type[Payload]
+    payload: type[BaseModel]
     qos: int
     retain: bool
     when: str
     example: dict[str, Any]
+    action: Literal["send", "receive"] = "send"
+
+    @property
+    def key(self) -> str:
+        """Its name in the document, where no slash is allowed."""
+        return self.suffix.replace("/", "_")
 
 
 _TIME = "2026-11-20T08:12:10.250Z"
@@ -154,8 +162,8 @@ CHANNELS: tuple[Channel, ...] = (
             "disk": {"free_bytes": 21474836480, "free_percent": 71.5},
             "memory": {"process_bytes": 121634816, "available_bytes": 3221225472},
             "camera": {"fps": 14.9, "frame_age_seconds": 0.06, "frames_dropped": 12},
-            "recorder": {"queue_depth": 4, "rows_dropped": 0, "last_commit_age_seconds": 3.2},
-            "mqtt": {"state": "connected", "outbox": 0},
+            "recorder": {"queue_depth": 4, "rows_dropped": 0, "last_commit_age_seconds": 3.2, "duplicates": 0},
+            "mqtt": {"state": "connected", "outbox": 0, "readings_taken": 0, "readings_refused": 0},
             "sensors": [
                 {
                     "source": "ble:A0:9E:1A:00:00:01",
@@ -169,6 +177,28 @@ CHANNELS: tuple[Channel, ...] = (
             "clock_synchronised": True,
             "alarms": [
                 {"name": "hot", "text": "The processor has 79 °C and will slow down. Give it air or a heat sink."}
+            ],
+        },
+    ),
+    Channel(
+        Topics.REJECTED,
+        RejectedPayload,
+        0,
+        False,
+        "When readings of a message on `ingest/vitals` could not be understood.",
+        {
+            "schema": 1,
+            "at": _TIME,
+            "digest": "9f86d081884c7d65",
+            "taken": 1,
+            "refused": 1,
+            "readings": [
+                {
+                    "index": 1,
+                    "id": "a-17",
+                    "field": "unit",
+                    "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], mmhg, kpa, or empty for mm[Hg].",
+                }
             ],
         },
     ),
@@ -194,10 +224,34 @@ CHANNELS: tuple[Channel, ...] = (
 )
 
 
+INGEST = Channel(
+    Topics.INGEST,
+    GivenReading,
+    1,
+    False,
+    "Readings of other devices, one object or a list of up to 1000; only where `vitals.mqtt.enabled` is set. What "
+    "cannot be understood is answered on `ingest/rejected`.",
+    {
+        "schema": 1,
+        "kind": "heart_rate",
+        "value": 72,
+        "unit": "/min",
+        "at": _TIME,
+        "source": "watch",
+        "flags": [],
+        "device_time": None,
+        "id": "a-16",
+    },
+    "receive",
+)
+
+
 def document() -> dict[str, Any]:
     """Return the document, ready to be written as JSON."""
+    channels = (*CHANNELS, INGEST)
     _, definitions = models_json_schema(
-        [(channel.payload, "serialization") for channel in CHANNELS], ref_template="#/components/schemas/{model}"
+        [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
+        ref_template="#/components/schemas/{model}",
     )
     return {
         "asyncapi": "3.0.0",
@@ -205,17 +259,17 @@ def document() -> dict[str, Any]:
             "title": "Affect Edge",
             "version": API_VERSION,
             "description": (
-                "What an Affect Edge appliance publishes over MQTT 3.1.1 or 5. Delivery at QoS 1 is at least once: "
-                "a reader that counts remembers the highest `seq` of a topic and passes over what is not higher."
+                "What an Affect Edge appliance says and hears over MQTT 3.1.1 or 5. Delivery at QoS 1 is at least "
+                "once: a reader that counts remembers the highest `seq` of a topic and passes over what is not higher."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
         "servers": {"broker": {"host": "127.0.0.1:1883", "protocol": "mqtt", "description": "Yours; see mqtt.host"}},
-        "channels": {channel.suffix: _channel(channel) for channel in CHANNELS},
-        "operations": {f"send_{channel.suffix}": _operation(channel) for channel in CHANNELS},
+        "channels": {channel.key: _channel(channel) for channel in channels},
+        "operations": {f"{channel.action}_{channel.key}": _operation(channel) for channel in channels},
         "components": {
-            "messages": {channel.suffix: _message(channel) for channel in CHANNELS},
+            "messages": {channel.key: _message(channel) for channel in channels},
             "schemas": definitions["$defs"],
         },
     }
@@ -229,24 +283,27 @@ def _channel(channel: Channel) -> dict[str, Any]:
             "root": {"default": "affect-edge", "description": "Setting mqtt.root"},
             "device": {"default": "affect-edge", "description": "Setting device.name"},
         },
-        "messages": {channel.suffix: {"$ref": f"#/components/messages/{channel.suffix}"}},
+        "messages": {channel.key: {"$ref": f"#/components/messages/{channel.key}"}},
     }
 
 
 def _operation(channel: Channel) -> dict[str, Any]:
     return {
-        "action": "send",
-        "channel": {"$ref": f"#/channels/{channel.suffix}"},
-        "messages": [{"$ref": f"#/channels/{channel.suffix}/messages/{channel.suffix}"}],
+        "action": channel.action,
+        "channel": {"$ref": f"#/channels/{channel.key}"},
+        "messages": [{"$ref": f"#/channels/{channel.key}/messages/{channel.key}"}],
         "bindings": {"mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}},
     }
 
 
 def _message(channel: Channel) -> dict[str, Any]:
+    schema: dict[str, Any] = {"$ref": f"#/components/schemas/{channel.payload.__name__}"}
+    if channel.action == "receive":
+        schema = {"oneOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MAX_READINGS}]}
     return {
         "name": channel.suffix,
         "summary": (channel.payload.__doc__ or "").splitlines()[0],
-        "payload": {"$ref": f"#/components/schemas/{channel.payload.__name__}"},
+        "payload": schema,
         "examples": [{"payload": channel.example}],
     }
 

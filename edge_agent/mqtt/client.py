@@ -49,6 +49,21 @@ class Backoff:
     refused_s: float = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A topic that the appliance listens to.
+
+    Attributes:
+        suffix: the topic.
+        hear: called in the worker's thread with a payload and whether the broker had kept it; returns what to answer.
+        answers: the topic of the answers.
+    """
+
+    suffix: str
+    hear: Callable[[bytes, bool], Payload | None]
+    answers: str
+
+
 class Delivery:
     """Carries the outbox over one connection: in order, few at a time, a row deleted once the broker has it.
 
@@ -118,6 +133,7 @@ class MqttClient(Worker):
         outbox: messages that must arrive, used from this worker's thread only.
         window_s: length of a summary window, for marking what comes late.
         backoff: how long to wait between attempts.
+        listener: what to listen to; ``None`` hears nothing.
         on_state: called in this thread with state and text when the state changes.
 
     Raises:
@@ -133,6 +149,7 @@ class MqttClient(Worker):
         outbox: OutboxQueue,
         window_s: float = 10.0,
         backoff: Backoff | None = None,
+        listener: Listener | None = None,
         on_state: Callable[[MqttState, str | None], None] | None = None,
         on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
@@ -144,6 +161,7 @@ class MqttClient(Worker):
         self._outbox = outbox
         self._window_s = window_s
         self._backoff = backoff or Backoff()
+        self._listener = listener
         self._on_state = on_state
         self._state = MqttState.CONNECTING
         self._last_error: str | None = None
@@ -249,6 +267,8 @@ class MqttClient(Worker):
             connection.open()
             online = status_payload("online", clock.now().wall_ms)
             connection.publish(topic, online.encode(), qos=1, retain=True)
+            if self._listener is not None:
+                connection.subscribe(self._topics.full(self._listener.suffix))
             delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged)
             self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
@@ -260,6 +280,7 @@ class MqttClient(Worker):
                 self._say(connection)
                 self._deliver(connection, delivery)
                 connection.pump(POLL_SECONDS)
+                self._listen(connection)
             self._take_leave(connection, delivery, topic)
         finally:
             connection.abandon()
@@ -275,6 +296,18 @@ class MqttClient(Worker):
             connection.publish(self._topics.full(suffix), payload, qos=0, retain=True)
         for payload in vitals:
             connection.publish(self._topics.full(Topics.VITALS), payload, qos=0, retain=False)
+
+    def _listen(self, connection: Connection) -> None:
+        """Hand on what was heard, and answer."""
+        listener = self._listener
+        if listener is None:
+            return
+        for topic in connection.deaf_to():
+            log.warning("mqtt: the broker does not let user %r listen. Let it read %s.", self._broker.username, topic)
+        for message in connection.heard():
+            answer = listener.hear(message.payload, message.retained)
+            if answer is not None:
+                connection.publish(self._topics.full(listener.answers), answer.encode(), qos=0, retain=False)
 
     def _deliver(self, connection: Connection, delivery: Delivery) -> None:
         """Settle what the broker has answered and send what waits, unless a refusal or a store error says to wait."""

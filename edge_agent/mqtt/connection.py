@@ -9,6 +9,7 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -27,6 +29,8 @@ ANSWER_SECONDS = 10.0
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
+_LARGEST_PACKET = 1024 * 1024  # with MQTT 5 the broker keeps larger messages to itself
+_HEARD_AT_MOST = 10_000
 
 
 class MqttState(StrEnum):
@@ -134,6 +138,15 @@ class Answer:
     refusal: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message that the broker sent; ``retained``: it had kept it, it is not of now."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
 class Connection:
     """One connection; every method is called from one thread.
 
@@ -160,6 +173,9 @@ class Connection:
         self._connack: ReasonCode | None = None
         self._end: ReasonCode | None = None
         self._answers: list[Answer] = []
+        self._heard: deque[Heard] = deque(maxlen=_HEARD_AT_MOST)
+        self._deaf: list[str] = []
+        self._subscriptions: dict[int, str] = {}
         self.receive_maximum = 65535
         version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
         self._client = paho.Client(
@@ -173,6 +189,8 @@ class Connection:
             self._client.tls_set_context(context)
         self._client.on_connect = self._on_connect
         self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
         self._client.on_disconnect = self._on_disconnect
 
     def open(self) -> None:
@@ -183,7 +201,9 @@ class Connection:
         """
         where = f"{self._broker.host}:{self._broker.port}"
         try:
-            self._client.connect(self._broker.host, self._broker.port, self._broker.keepalive)
+            self._client.connect(
+                self._broker.host, self._broker.port, self._broker.keepalive, properties=self._connect_properties()
+            )
         except ssl.SSLCertVerificationError as error:
             raise ConnectionEndedError(
                 MqttState.UNTRUSTED,
@@ -203,6 +223,13 @@ class Connection:
         self._selector.register(self._wake, selectors.EVENT_READ)
         self._await_connack(where)
 
+    def _connect_properties(self) -> Properties | None:
+        if self._broker.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = _LARGEST_PACKET
+        return properties
+
     def _await_connack(self, where: str) -> None:
         """Pump until the broker has answered."""
         deadline = boot_seconds() + ANSWER_SECONDS
@@ -217,6 +244,23 @@ class Connection:
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int:
         """Hand a message over; return its number, which comes back in an ``Answer`` at QoS 1."""
         return self._client.publish(topic, payload, qos=qos, retain=retain).mid
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for the messages of a topic; they come back from ``heard``, a refusal from ``deaf_to``."""
+        mid = self._client.subscribe(topic, qos=1)[1]
+        if mid is not None:
+            self._subscriptions[mid] = topic
+
+    def heard(self) -> list[Heard]:
+        """Return the messages since the last call."""
+        given = list(self._heard)
+        self._heard.clear()
+        return given
+
+    def deaf_to(self) -> list[str]:
+        """Return the topics that the broker has refused to send since the last call."""
+        given, self._deaf = self._deaf, []
+        return given
 
     def pump(self, timeout_s: float) -> None:
         """Read and write what is there, waiting at most ``timeout_s`` (and at most a second) for it.
@@ -309,6 +353,16 @@ class Connection:
         self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties
     ) -> None:
         self._answers.append(Answer(mid, str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        topic = self._subscriptions.pop(mid, None)
+        if topic is not None and any(reason.is_failure for reason in reasons):
+            self._deaf.append(topic)
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        self._heard.append(Heard(message.topic, bytes(message.payload), message.retain))
 
     def _on_disconnect(
         self,

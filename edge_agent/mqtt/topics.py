@@ -5,6 +5,7 @@ A model is the contract of one topic. The AsyncAPI document is generated from th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,7 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
+from edge_agent.errors import ReadingError
 
 Time = Annotated[
     str,
@@ -44,6 +46,9 @@ Label = Literal[
 ]
 
 
+REFUSALS_SHOWN = 20
+
+
 class Topics:
     """The topics of one appliance: ``<root>/<device>/<suffix>``.
 
@@ -58,6 +63,8 @@ class Topics:
     VITALS = "vitals"
     HEALTH = "health"
     SESSION = "session"
+    INGEST = "ingest/vitals"
+    REJECTED = "ingest/rejected"
 
     def __init__(self, root: str, device: str) -> None:
         self.base = f"{root}/{device}"
@@ -120,6 +127,25 @@ class VitalPayload(Payload):
     unit: str = Field(description="UCUM unit, fixed by the kind")
     source: str = Field(description="Who said it, such as simulated or ble:AA:BB:CC:DD:EE:FF")
     flags: list[VitalFlag] = Field(description="What is special about it")
+
+
+class RefusedReading(Part):
+    """A reading that was not taken, and why."""
+
+    index: int | None = Field(ge=0, description="Its place in the list; null: the message as a whole")
+    id: str | int | None = Field(description="What its sender calls it; null: it said none that could be used")
+    field: str = Field(description="Which part is wrong")
+    reason: str = Field(description="Field, value, and what is allowed")
+
+
+class RejectedPayload(Payload):
+    """Readings handed in over MQTT that were not taken."""
+
+    at: Time
+    digest: str = Field(description="First 16 hexadecimal digits of the SHA-256 of the message that was refused")
+    taken: int = Field(ge=0, description="Readings of the same message that were taken")
+    refused: int = Field(ge=1, description="Readings that were not")
+    readings: list[RefusedReading] = Field(max_length=REFUSALS_SHOWN, description="The first twenty of these")
 
 
 class Window(Part):
@@ -224,6 +250,7 @@ class RecorderHealth(Part):
     queue_depth: int = Field(ge=0, description="Items waiting to be written")
     rows_dropped: int = Field(ge=0, description="Rows lost because they could not be written")
     last_commit_age_seconds: float | None = Field(description="null: nothing was written yet")
+    duplicates: int = Field(ge=0, description="Readings that were there already and were not written again")
 
 
 class MqttHealth(Part):
@@ -231,6 +258,8 @@ class MqttHealth(Part):
 
     state: str
     outbox: int = Field(ge=0, description="Messages that the broker has not acknowledged")
+    readings_taken: int = Field(ge=0, description="Readings that other devices handed in over MQTT")
+    readings_refused: int = Field(ge=0, description="Readings of theirs that could not be understood")
 
 
 class SensorHealth(Part):
@@ -303,4 +332,20 @@ def vital_payload(reading: VitalReading) -> VitalPayload:
         unit=reading.kind.unit,
         source=reading.source,
         flags=sorted(reading.flags),
+    )
+
+
+def rejected_payload(
+    wall_ms: int, digest: str, taken: int, refused: Sequence[tuple[int | None, str | int | None, ReadingError]]
+) -> RejectedPayload:
+    """Return what to say about the readings of a message that were not taken: place, name of their sender's, reason."""
+    return RejectedPayload(
+        at=iso_utc(wall_ms),
+        digest=digest,
+        taken=taken,
+        refused=len(refused),
+        readings=[
+            RefusedReading(index=index, id=name, field=error.field, reason=str(error))
+            for index, name, error in refused[:REFUSALS_SHOWN]
+        ],
     )

@@ -105,6 +105,7 @@ class Recorder(Worker):
         self._next_try = 0.0
         self._lost: tuple[Instant, Instant] | None = None  # first and last row dropped since the last commit
         self._dropped = 0
+        self._duplicates = 0
         self._last_error: StoreError | None = None
         self._last_commit: float | None = None
 
@@ -117,6 +118,11 @@ class Recorder(Worker):
     def dropped(self) -> int:
         """Items lost since the start: no room in memory either, or a value that is no number."""
         return self._dropped
+
+    @property
+    def duplicates(self) -> int:
+        """Readings since the start that were there already (same kind, source and time) and were not written again."""
+        return self._duplicates
 
     @property
     def last_error(self) -> StoreError | None:
@@ -241,10 +247,11 @@ class Recorder(Worker):
             portion = self._pending[: max(self._batch_rows, _PORTION_ROWS)]
             try:
                 with transaction(connection):
-                    self._write(connection, portion)
+                    duplicates = self._write(connection, portion)
             except sqlite3.Error as error:
                 self._failed(error)
                 return
+            self._duplicates += duplicates
             self._committed(len(portion))
 
     def _failed(self, error: sqlite3.Error) -> None:
@@ -274,8 +281,8 @@ class Recorder(Worker):
         if self._on_commit is not None:
             self._on_commit()
 
-    def _write(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
-        """Write rows inside the transaction."""
+    def _write(self, connection: sqlite3.Connection, rows: list[Row]) -> int:
+        """Write rows inside the transaction; return how many readings were there already."""
         expressions: list[tuple[ExpressionRow, int | None]] = []
         unfit: list[tuple[UnfitRow, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
@@ -286,7 +293,9 @@ class Recorder(Worker):
                 case UnfitRow():
                     unfit.append((row, self._boots.row_for(connection, row.at)))
                 case VitalReading():
-                    vitals.append((row, self._boots.row_for(connection, row.at)))
+                    # The boot clock of a reading that came with a time of its own is not known.
+                    boot = self._boots.row_for(connection, row.at) if row.at.boot_ms else None
+                    vitals.append((row, boot))
                 case Gap():
                     write_gap(connection, row, self._boots.row_for(connection, row.end))
                 case OutboxMessage():
@@ -296,7 +305,7 @@ class Recorder(Worker):
         interval_ms = round(self._interval_s * 1000)
         write_expressions(connection, expressions, interval_ms, self._simulated)
         write_unfit(connection, unfit, interval_ms, self._simulated)
-        write_vitals(connection, vitals)
+        return write_vitals(connection, vitals)[1]
 
 
 def _instant_of(row: Row) -> Instant | None:

@@ -26,8 +26,9 @@ from edge_agent.domain import (
     VitalReading,
 )
 from edge_agent.mqtt import asyncapi
-from edge_agent.mqtt.asyncapi import CHANNELS, Channel
+from edge_agent.mqtt.asyncapi import CHANNELS, INGEST, Channel
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
+from edge_agent.readings import Origin, parse_payload, reading_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
@@ -102,7 +103,7 @@ def test_labels_are_the_same_in_payloads_and_summaries() -> None:
 
 def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
     """A JSON schema of one channel's payload out of the document, with what it refers to."""
-    message = document["channels"][channel.suffix]["messages"][channel.suffix]["$ref"].rsplit("/", 1)[1]
+    message = document["channels"][channel.key]["messages"][channel.key]["$ref"].rsplit("/", 1)[1]
     return {**document["components"]["messages"][message]["payload"], "components": document["components"]}
 
 
@@ -128,7 +129,7 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.suffix)
 def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Channel) -> None:
     schema = schema_of(channel, asyncapi.document())
-    encoded = json.loads(channel.payload.model_validate(channel.example).encode())
+    encoded = json.loads(channel.payload.model_validate(channel.example).model_dump_json(by_alias=True))
     assert encoded == channel.example
     jsonschema.validate(encoded, schema)
     for broken in ({**encoded, "unknown": 1}, {k: v for k, v in encoded.items() if k != "schema"}):
@@ -136,9 +137,20 @@ def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Cha
             jsonschema.validate(broken, schema)
 
 
+def test_what_may_be_handed_in_is_what_the_judge_takes() -> None:
+    schema = schema_of(INGEST, asyncapi.document())
+    for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
+        jsonschema.validate(given, schema)
+        for item in parse_payload(json.dumps(given).encode()):
+            assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
+    for broken in ({**INGEST.example, "unknown": 1}, {"kind": "pulse", "value": 1}, [], [{"kind": "systolic"}]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
+
+
 def test_the_guide_shows_every_topic_with_examples_that_fit() -> None:
     guide = (DOCS / "mqtt.md").read_text(encoding="utf-8")
-    examples = dict(re.findall(r"### `(\w+)`.*?```json\n(.*?)```", guide, flags=re.DOTALL))
-    assert set(examples) == {channel.suffix for channel in CHANNELS}
-    for channel in CHANNELS:
+    examples = dict(re.findall(r"### `([\w/]+)`.*?```json\n(.*?)```", guide, flags=re.DOTALL))
+    assert set(examples) == {channel.suffix for channel in (*CHANNELS, INGEST)}
+    for channel in (*CHANNELS, INGEST):
         assert json.loads(examples[channel.suffix]) == channel.example, channel.suffix
