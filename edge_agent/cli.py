@@ -387,6 +387,33 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
         click.echo(f"{person.code}  {iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else ""))
 
 
+@cli.group()
+def session() -> None:
+    """Sessions of the study."""
+
+
+@session.command("quality")
+@click.argument("number", type=click.IntRange(1))
+@common_options
+@json_option
+def session_quality(number: int, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Say what was recorded of session NUMBER, and whether it is fit for analysis."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.reader import Reader
+    from edge_agent.store.schema import DATABASE_NAME
+
+    report = Reader(folder / DATABASE_NAME).quality(number)
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+        return
+    click.echo(report.sentence)
+    for check in report.checks:
+        click.echo(f"{check.level.value:5} {check.name}: {check.found}")
+        if check.cure:
+            click.echo(f"{'':5} → {check.cure}")
+
+
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def analyse(arguments: tuple[str, ...]) -> None:

@@ -9,12 +9,14 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.api import SessionModel
 from dashboard.pages import render
+from dashboard.routes.quality import router as quality_router
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.domain import Purpose, Session
 from edge_agent.errors import StudyError
 from edge_agent.store.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
+router.include_router(quality_router)
 _STUDY = "/study"
 CONSENT_VERSION = "1"  # of templates/_consent_text.html; records name the version that was agreed to
 

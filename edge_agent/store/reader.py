@@ -9,11 +9,16 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from edge_agent import clock
 from edge_agent.clock import Instant
 from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalFlag, VitalKind, VitalReading
+from edge_agent.errors import StudyError
 from edge_agent.store.baseline import Baseline, CorrectedRow
 from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
 from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
+from edge_agent.store.quality import Recorded, SessionQuality, Thresholds
+from edge_agent.store.quality_checks import judge
+from edge_agent.store.quality_rows import read_clock, read_face_spans, read_frame_counts
 from edge_agent.store.results import (
     ConditionInterval,
     Episode,
@@ -26,6 +31,7 @@ from edge_agent.store.results import (
     VitalTrend,
 )
 from edge_agent.store.schema import BUSY_SECONDS, reading
+from edge_agent.store.stimuli import ReadingSum, Stimulus, dominant_emotion, select_stimuli, sum_readings
 from edge_agent.store.study_rows import marker_of, select_sessions
 from edge_agent.store.tables import HOUR_MS
 from edge_agent.store.trends import read_trend, read_vital_trend
@@ -183,6 +189,35 @@ class Reader:
         with reading(self._path, self._busy_seconds) as connection:
             return read_corrected_rows(connection, session)
 
+    def quality(self, session: int, thresholds: Thresholds | None = None) -> SessionQuality:
+        """Return the quality report of a session: what was recorded of it, and whether it is fit for analysis.
+
+        Raises:
+            StudyError: there is no such session.
+        """
+        found = next((one for one in self.session_list() if one.id == session), None)
+        if found is None:
+            raise StudyError(f"There is no session {session}.")
+        start, end = found.start_ms, found.end_ms or max(found.start_ms, clock.now().wall_ms)
+        with reading(self._path, self._busy_seconds) as connection:
+            face = read_face_spans(connection, start, end)
+            counts = read_frame_counts(connection, start, end)
+            events, synchronised = read_clock(connection, start, end)
+        recorded = Recorded(
+            session=found,
+            end_ms=end,
+            conditions=[one for one in self.conditions(start, end + 1) if one.session == session],
+            face=face,
+            frames=self.face_frames(start, end),
+            counts=counts,
+            readings=self._session_readings([session], tuple(VitalKind)),
+            matches={kind: self.vitals_by_observed_emotion([session], [kind])[1] for kind in VitalKind},
+            gaps=self.gaps(start, end),
+            clock=events,
+            synchronised=synchronised,
+        )
+        return judge(recorded, thresholds)
+
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of expressions, vitals, gaps, participants, sessions, markers and messages."""
         with reading(self._path, self._busy_seconds) as connection:
@@ -233,8 +268,25 @@ class Reader:
         if window_s <= 0 or not 0 < share <= 1:
             raise ValueError(f"window_s {window_s} must be above 0, and share {share} above 0 and at most 1")
         readings = self._session_readings(session_ids, kinds)
-        labels = {session: self._labels(session) for session in {found.session for found in readings}}
+        labels = self._labels({found.session for found in readings})
         return match_observed(readings, labels, window_s=window_s, lag_s=lag_s, share=share)
+
+    def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
+        """Return the stimuli of sessions, with what was reported of each, in order of session and time."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return select_stimuli(connection, session_ids)
+
+    def vital_sums(
+        self, stimuli: Collection[Stimulus], kinds: Collection[VitalKind]
+    ) -> list[tuple[Stimulus, ReadingSum]]:
+        """Return the sums of the readings in each stimulus by kind and flags: what means are made of."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return sum_readings(connection, stimuli, kinds)
+
+    def shown_emotions(self, stimuli: Collection[Stimulus], share: float = DEFAULT_SHARE) -> list[str | None]:
+        """Return for each stimulus the emotion that the face showed; see ``dominant_emotion``."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return [dominant_emotion(connection, stimulus, share) for stimulus in stimuli]
 
     def _session_readings(
         self, session_ids: Collection[int] | None, kinds: Collection[VitalKind]
@@ -264,21 +316,25 @@ class Reader:
                 for row in rows
             ]
 
-    def _labels(self, session: int) -> Labels:
-        """Return the smoothed labels of the primary face within a session."""
+    def _labels(self, sessions: Collection[int]) -> dict[int, Labels]:
+        """Return the smoothed labels of the primary face within each session; one connection for all of them."""
         with reading(self._path, self._busy_seconds) as connection:
-            rows = connection.execute(
-                "SELECT at, emotion FROM expression WHERE is_primary = 1 "
-                "AND at >= (SELECT started FROM session WHERE id = :session) "
-                "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), at) ORDER BY at",
-                {"session": session},
-            ).fetchall()
-        return Labels([row["at"] for row in rows], [_emotion(row["emotion"]) for row in rows])
+            return {session: _session_labels(connection, session) for session in sessions}
 
     def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
         with reading(self._path, self._busy_seconds) as connection:
             for row in connection.execute(sql, parameters):
                 yield dict(row)
+
+
+def _session_labels(connection: sqlite3.Connection, session: int) -> Labels:
+    rows = connection.execute(
+        "SELECT at, emotion FROM expression WHERE is_primary = 1 "
+        "AND at >= (SELECT started FROM session WHERE id = :session) "
+        "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), at) ORDER BY at",
+        {"session": session},
+    ).fetchall()
+    return Labels([row[0] for row in rows], [_emotion(row[1]) for row in rows])
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
