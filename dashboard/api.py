@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.domain import Marker, MarkerKind, Purpose, Session
+from edge_agent.domain import Marker, MarkerKind, Purpose, Session, Setting
 
 EpochMs = Annotated[int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")]
 
@@ -29,6 +29,7 @@ class SessionModel(ApiModel):
     id: int
     participant: str = Field(description="Pseudonymous code")
     purpose: Purpose
+    setting: Setting = Field(description="Where it takes place")
     name: str
     start: EpochMs
     end: EpochMs | None = Field(description="null while the session is open")
@@ -41,6 +42,7 @@ class SessionModel(ApiModel):
             id=session.id,
             participant=session.participant,
             purpose=session.purpose,
+            setting=session.setting,
             name=session.name,
             start=session.start_ms,
             end=session.end_ms,
@@ -82,6 +84,52 @@ class NewSession(ApiModel):
     participant: str = Field(min_length=1, max_length=32, description="Code of a participant who has consented")
     purpose: Purpose
     name: str = Field("", max_length=80, description="What to call it")
+    setting: Setting = Field(
+        Setting.OTHER, description="Where it takes place; at work and in education only medical or safety is allowed"
+    )
+    protocol: str | None = Field(None, max_length=64, description="Name of a protocol that is run in it")
+
+
+class ProtocolEntry(ApiModel):
+    """A protocol file."""
+
+    name: str
+    title: str
+    problem: str | None = Field(description="Why it cannot be used; null when it can")
+
+
+class ScreenModel(ApiModel):
+    """A screen of a protocol."""
+
+    title: str
+    kind: str = Field(description="baseline, stimulus, rest, pressure or scale")
+    seconds: float | None = Field(description="null: until the medium has ended or the question is answered")
+    condition: str | None
+
+
+class ProtocolState(ApiModel):
+    """How a protocol stands."""
+
+    session: SessionModel
+    title: str
+    state: str = Field(description="running, paused, finished or ended")
+    reason: str = Field(description="Why it stands still or ended; empty otherwise")
+    begun: bool
+    step: int = Field(description="Number of the present screen from 0")
+    screens: list[ScreenModel]
+    remaining_ms: int | None = Field(description="Of the present screen; null where nobody knows")
+    participant_present: bool = Field(description="Whether the participant's page is open")
+    participant_ready: bool
+    participant_path: str = Field(description="Address of the participant's page; whoever has it can open it")
+    answers: int
+    problem: str = Field(description="Why nothing can be written down at the moment; empty when all is well")
+
+
+class Answer(ApiModel):
+    """What a participant's page says of a screen."""
+
+    step: int = Field(ge=0, le=100_000, description="Number of the screen that it is about")
+    value: int | str | None = Field(None, description="Answer to its question; null: they would rather not say")
 
 
 class VitalModel(ApiModel):

@@ -12,19 +12,23 @@ from starlette.exceptions import HTTPException
 
 from dashboard.auth import Accounts
 from dashboard.pages import HERE, make_templates, render
-from dashboard.routes import analysis, assets, export, health, live, login, study, trends
+from dashboard.protocols.conductor import Conductor
+from dashboard.routes import analysis, assets, export, health, live, login, participate, protocol, study, trends
 from dashboard.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
+from edge_agent.store.protocol_runs import ProtocolRuns
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import migrate
 from edge_agent.store.study import Study
 
 log = logging.getLogger(__name__)
 
-ROUTERS = tuple(page.router for page in (login, live, trends, study, analysis, export, health, assets))
+ROUTERS = tuple(
+    page.router for page in (login, live, trends, study, protocol, participate, analysis, export, health, assets)
+)
 _TITLES = {
     400: "That request was not understood",
     403: "Not allowed",
@@ -60,12 +64,16 @@ def create_app(options: DashboardOptions) -> FastAPI:
         openapi_url=None,  # served by our own route, which needs a login
         dependencies=[Depends(require_same_origin), Depends(require_login)],
     )
+    study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
+    conductor = Conductor(ProtocolRuns(options.database, options.outbox_rows), study)
+    conductor.take_up()
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours),
         attempts=AttemptLimiter(),
         reader=Reader(options.database),
-        study=Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows),
+        study=study,
+        conductor=conductor,
     )
     app.state.templates = make_templates()
     for router in ROUTERS:

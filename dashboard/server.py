@@ -56,7 +56,10 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
     with listen(options.host, options.port) as listener:
         server = make_server(options)
         _greet(options, with_login_link)
-        server.run(sockets=[listener])
+        try:
+            server.run(sockets=[listener])
+        finally:
+            server.services.conductor.close()
 
 
 def make_server(options: DashboardOptions) -> DashboardServer:

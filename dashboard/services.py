@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 
 from dashboard.auth import Account, Accounts
+from dashboard.protocols.conductor import Conductor
 from dashboard.security import AttemptLimiter
 from dashboard.settings import DashboardOptions
 from edge_agent.store.reader import Reader
@@ -17,7 +18,7 @@ from edge_agent.store.study import Study
 
 LOGIN_COOKIE = "affect-edge-login"
 PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico"})
-PUBLIC_PREFIXES = ("/static/",)
+PUBLIC_PREFIXES = ("/static/", "/participate/")  # a participant's page is opened by the token in its address
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
         attempts: counts logins and setup codes per address.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
+        conductor: runs the protocol of the open session.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -38,6 +40,7 @@ class Services:
     attempts: AttemptLimiter
     reader: Reader
     study: Study
+    conductor: Conductor
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -103,9 +106,14 @@ def _study(request: Request) -> Study:
     return services(request).study
 
 
+def _conductor(request: Request) -> Conductor:
+    return services(request).conductor
+
+
 ServicesDep = Annotated[Services, Depends(services)]
 AccountDep = Annotated[Account, Depends(current_account)]
 OptionsDep = Annotated[DashboardOptions, Depends(_options)]
 AccountsDep = Annotated[Accounts, Depends(_accounts)]
 ReaderDep = Annotated[Reader, Depends(_reader)]
 StudyDep = Annotated[Study, Depends(_study)]
+ConductorDep = Annotated[Conductor, Depends(_conductor)]

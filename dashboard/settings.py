@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from dashboard.protocols.file import EXAMPLES
 from edge_agent.config import Settings, at_home
 from edge_agent.domain import Purpose
 from edge_agent.errors import ConfigError
@@ -27,6 +28,7 @@ class DashboardOptions:
         session_hours: hours until a login ends.
         purposes: purposes offered when a session is started.
         outbox_rows: messages about sessions that wait for the broker at the most.
+        protocols: folder of the protocol files.
     """
 
     data: Path
@@ -38,6 +40,7 @@ class DashboardOptions:
     session_hours: int = 12
     purposes: tuple[Purpose, ...] = tuple(Purpose)
     outbox_rows: int = 50_000
+    protocols: Path = EXAMPLES
 
     @property
     def database(self) -> Path:
@@ -75,6 +78,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         session_hours=section.session_hours,
         purposes=section.purposes,
         outbox_rows=settings.mqtt.outbox_rows,
+        protocols=at_home(section.protocols) if section.protocols else EXAMPLES,
     )
 
 

@@ -220,6 +220,7 @@ class DashboardSettings(Section):
     key: Path | None = Field(None, description="Private key of the certificate (PEM)")
     session_hours: int = Field(12, ge=1, le=720, description="Hours until a login ends")
     purposes: tuple[Purpose, ...] = Field(tuple(Purpose), min_length=1, description="Purposes offered for sessions")
+    protocols: HomePath | None = Field(None, description="Folder of protocol files; left out: the shipped examples")
 
     @model_validator(mode="after")
     def _certificate_with_key(self) -> DashboardSettings:

@@ -20,6 +20,8 @@ from edge_agent.errors import AffectEdgeError
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200
 ENDING = ".toml"
+EXAMPLES = Path(__file__).parent / "examples"
+"""The folder of the shipped examples, listed where no other is configured."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -198,27 +200,23 @@ def load_protocol(path: Path) -> Protocol:
     return Protocol(path.stem, found.title, found.order, found.step, path.parent, digest)
 
 
-def find_protocol(folder: Path | None, name: str) -> Protocol:
+def find_protocol(folder: Path, name: str) -> Protocol:
     """Read the protocol of a name.
 
     Args:
-        folder: of the protocols; ``None``: none is configured.
+        folder: of the protocols.
         name: of a file in it, without its ending.
 
     Raises:
         ProtocolError: there is none of that name, or it cannot be used.
     """
-    if folder is None:
-        raise ProtocolError("No folder of protocols is configured. Set dashboard.protocols to one.")
     if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
         raise ProtocolError(f"There is no protocol {name[:64]!r} in {folder}. Choose another.")
     return load_protocol(folder / (name + ENDING))
 
 
-def list_protocols(folder: Path | None) -> list[Listed]:
+def list_protocols(folder: Path) -> list[Listed]:
     """Return the protocols of a folder in order of their names, those that cannot be used with the reason."""
-    if folder is None:
-        return []
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix == ENDING and _NAME.fullmatch(path.stem))
     except OSError as error:

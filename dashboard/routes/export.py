@@ -37,7 +37,7 @@ def download(
     start: Annotated[EpochMs | None, Query(description="Only from here on")] = None,
     end: Annotated[EpochMs | None, Query(description="Only before this")] = None,
 ) -> Response:
-    """Send a zip of expression, unfit, vital, episode, marker, session and participant as CSV, with ``datapackage.json``."""
+    """Send a zip of the CSV files of an export, with ``datapackage.json`` that describes their columns."""
     if start is not None and end is not None and end <= start:
         raise HTTPException(422, f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.")
     unknown = set(session or ()) - {known.id for known in services.reader.session_list()}

@@ -14,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.api import MarkerModel, NewMarker, NewSession, Problem, SessionModel, SessionState, VitalModel
 from dashboard.pages import render
+from dashboard.protocols.file import find_protocol
 from dashboard.services import LOGIN_COOKIE, AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent import clock
-from edge_agent.domain import VitalReading
+from edge_agent.domain import Purpose, Session, Setting, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.live import live_messages
 from edge_agent.store.results import Trend
@@ -77,7 +78,7 @@ def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
 @router.post("/api/v1/session", status_code=201, responses=_CONFLICT)
 def start_session(new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep) -> SessionState:
     """Open a session now."""
-    session = study.start_session(new.participant, new.purpose, new.name)
+    session = open_session(services, new.participant, new.purpose, new.setting, new.name, new.protocol)
     services.accounts.record(account.name, "session_start", str(session.id))
     return session_state(study)
 
@@ -95,6 +96,21 @@ def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
     """Add a marker to the open session now; ``stimulus_start`` opens the condition that it names."""
     study.add_marker(new.kind, new.label)
     return session_state(study)
+
+
+def open_session(
+    services: Services, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: str | None
+) -> Session:
+    """Open a session now, with a protocol when one is named.
+
+    Raises:
+        StudyError: a rule of the study forbids it.
+        ProtocolError: there is no such protocol, or it cannot be used.
+    """
+    if not protocol:
+        return services.study.start_session(participant, purpose, name, setting=setting)
+    found = find_protocol(services.options.protocols, protocol)
+    return services.conductor.begin(participant, purpose, setting, name, found)
 
 
 def session_state(study: Study) -> SessionState:
@@ -149,7 +165,7 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
                 yield _event(message.result())
                 message = asyncio.ensure_future(anext(messages))
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
-                if not await _is_logged_in(services, token):
+                if not await is_logged_in(services, token):
                     return
                 checked = clock.boot_seconds()
                 yield ": still here\n\n"
@@ -160,7 +176,8 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
         await messages.aclose()
 
 
-async def _is_logged_in(services: Services, token: str) -> bool:
+async def is_logged_in(services: Services, token: str) -> bool:
+    """Tell whether the login of a stream still stands; not, when the database cannot be read."""
     try:
         return await run_in_threadpool(services.accounts.of_token, token) is not None
     except StoreError as error:

@@ -9,9 +9,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.api import SessionModel
 from dashboard.pages import render
+from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.routes.live import open_session
 from dashboard.routes.quality import router as quality_router
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
-from edge_agent.domain import Purpose, Session
+from edge_agent.domain import Purpose, Session, Setting
 from edge_agent.errors import StudyError
 from edge_agent.store.overview import consents, session_counts
 
@@ -82,15 +84,17 @@ def start_session(
     account: AccountDep,
     participant: CodeField = "",
     purpose: Annotated[str, Form(max_length=40)] = "",
+    setting: Annotated[str, Form(max_length=40)] = Setting.OTHER.value,
+    protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Open a session now and lead to the live page, where its markers are set."""
+    """Open a session now and lead to the page of its protocol, or to the live page, where its markers are set."""
     try:
-        session = services.study.start_session(participant, _purpose(purpose), name)
-    except StudyError as error:
+        session = open_session(services, participant, _purpose(purpose), _setting(setting), name, protocol)
+    except (StudyError, ProtocolError) as error:
         return _page(request, services, str(error))
     services.accounts.record(account.name, "session_start", str(session.id))
-    return RedirectResponse("/live", 303)
+    return RedirectResponse("/protocol" if protocol else "/live", 303)
 
 
 @router.post("/study/sessions/end", include_in_schema=False)
@@ -119,6 +123,7 @@ def get_sessions(reader: ReaderDep) -> list[SessionModel]:
 
 def _page(request: Request, services: Services, problem: str = "") -> Response:
     study, database = services.study, services.options.database
+    running = services.conductor.view()
     known = consents(database)
     participants = study.participants()
     ready = [p.code for p in participants if p.code in known and known[p.code].withdrawn_ms is None]
@@ -134,6 +139,9 @@ def _page(request: Request, services: Services, problem: str = "") -> Response:
         counts=session_counts(database),
         open_session=study.open_session(),
         purposes=services.options.purposes,
+        settings=list(Setting),
+        protocols=list_protocols(services.options.protocols),
+        running=running is not None and not running.is_over,
     )
 
 
@@ -154,6 +162,13 @@ def _purpose(text: str) -> Purpose:
         return Purpose(text)
     except ValueError as error:
         raise StudyError(f"Purpose {text!r} is not known. Choose one of: {', '.join(Purpose)}.") from error
+
+
+def _setting(text: str) -> Setting:
+    try:
+        return Setting(text)
+    except ValueError as error:
+        raise StudyError(f"Setting {text!r} is not known. Choose one of: {', '.join(Setting)}.") from error
 
 
 def _find(sessions: list[Session], number: int) -> Session:

@@ -80,15 +80,16 @@ def add_session(database: Path, code: str = "P-01", name: str = "films", minutes
 
 
 class DashboardProcess:
-    """``python -m dashboard`` on a free port; leaving the context ends it.
+    """``python -m dashboard``; leaving the context ends it.
 
     Args:
         folder: the data folder.
         words: further options.
+        port: to listen on; ``None`` takes a free one.
     """
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, *words: str, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "dashboard", "--data", str(folder), "--port", str(self.port), *words]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

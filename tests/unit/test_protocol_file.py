@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.protocols.file import (
+    EXAMPLES,
     FILE_BYTES,
     Baseline,
     Order,
@@ -24,7 +25,7 @@ from dashboard.protocols.file import (
 )
 from dashboard.protocols.media import MediaKind, find_media, media_type
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "protocols" / "three-conditions.toml"
+EXAMPLE = EXAMPLES / "three-conditions.toml"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
@@ -174,7 +175,6 @@ def test_the_protocols_of_a_folder_are_listed_with_what_is_wrong_with_them(tmp_p
     listed = list_protocols(tmp_path)
     assert [(one.name, one.title, one.problem is None) for one in listed] == [("a", "a", False), ("b", "Good", True)]
     assert "title = 3: input should be a valid string" in str(listed[0].problem)
-    assert list_protocols(None) == []
     assert "cannot be read" in str(list_protocols(tmp_path / "no")[0].problem)
 
 
@@ -184,8 +184,6 @@ def test_only_a_name_of_the_folder_is_found(tmp_path: Path, name: str) -> None:
     assert find_protocol(tmp_path, "films").title == "Good"
     with pytest.raises(ProtocolError, match="There is no protocol"):
         find_protocol(tmp_path, name)
-    with pytest.raises(ProtocolError, match=r"Set dashboard\.protocols"):
-        find_protocol(None, "films")
 
 
 def test_a_file_that_nobody_may_read_is_told(tmp_path: Path) -> None:

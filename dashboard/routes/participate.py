@@ -1,0 +1,123 @@
+"""The participant's page: full screen, opened by a token, and without a single number that was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+
+from dashboard.api import Answer
+from dashboard.pages import render
+from dashboard.protocols.conductor import Conductor, View
+from dashboard.protocols.media import find_media, media_type
+from dashboard.protocols.performance import FELT
+from dashboard.routes.protocol import event_stream, follow
+from dashboard.services import ConductorDep, OptionsDep, Services, ServicesDep
+
+router = APIRouter(prefix="/participate", include_in_schema=False)
+
+
+@router.get("/{token}")
+def participant_page(request: Request, conductor: ConductorDep, token: str) -> Response:
+    """Show the page of the protocol that the token belongs to."""
+    if conductor.view_of(token) is None:
+        return render(request, "participate_gone.html", 404)
+    return render(request, "participate.html", token=token, felt=FELT)
+
+
+@router.get("/{token}/events")
+async def participant_events(services: ServicesDep, token: str) -> Response:
+    """Stream what is to be shown now, whenever that changes; while the stream is open, the page counts as open."""
+    _require(services.conductor, token)
+    return event_stream(_events(services, token))
+
+
+@router.post("/{token}/ready", status_code=204)
+def ready(conductor: ConductorDep, token: str) -> None:
+    """The participant is there, and may be shown something."""
+    _require(conductor, token)
+    conductor.arrive(token)
+
+
+@router.post("/{token}/answer", status_code=204)
+def answer(conductor: ConductorDep, token: str, said: Answer) -> None:
+    """Take an answer to the question of a screen."""
+    _require(conductor, token)
+    conductor.answer(token, said.step, said.value)
+
+
+@router.post("/{token}/ended", status_code=204)
+def media_ended(conductor: ConductorDep, token: str, said: Answer) -> None:
+    """The sound or video of a screen has come to its end."""
+    _require(conductor, token)
+    conductor.media_ended(token, said.step)
+
+
+@router.post("/{token}/failed", status_code=204)
+def media_failed(conductor: ConductorDep, token: str, said: Answer) -> None:
+    """The file of a screen cannot be shown by this browser."""
+    _require(conductor, token)
+    conductor.media_failed(token, said.step)
+
+
+@router.get("/{token}/media/{step}")
+def media(conductor: ConductorDep, options: OptionsDep, token: str, step: int) -> Response:
+    """Send the file of a screen."""
+    view = _require(conductor, token)
+    if not 0 <= step < len(view.screens) or not view.screens[step].file:
+        raise HTTPException(404)
+    name = view.screens[step].file
+    try:
+        place = find_media(options.protocols, name)
+    except ValueError as error:
+        raise HTTPException(404) from error
+    if not place.is_file():
+        raise HTTPException(404)
+    return FileResponse(place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _require(conductor: Conductor, token: str) -> View:
+    view = conductor.view_of(token)
+    if view is None:
+        raise HTTPException(404)
+    return view
+
+
+async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
+    """Write what is to be shown until the protocol is over."""
+    if not services.conductor.join(token):
+        yield _event(services.conductor.view_of(token))
+        return
+    try:
+        async with aclosing(follow(services, lambda: _event(services.conductor.view_of(token)))) as texts:
+            async for text in texts:
+                yield text
+    finally:
+        services.conductor.leave(token)
+
+
+def _event(view: View | None) -> str:
+    shown = {"screen": "end"} if view is None or view.is_over else _shown(view)
+    return f"event: screen\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
+
+
+def _shown(view: View) -> dict[str, object]:
+    """Return what the page shows; nothing of what is measured is in it."""
+    screen = view.screen
+    if screen is None or view.state != "running":
+        return {"screen": "break" if view.ready else "hello", "begun": view.begun}
+    following = view.screens[view.step + 1 : view.step + 2]
+    return {
+        "screen": screen.kind.value,
+        "step": view.step,
+        "turn": view.turn,
+        "start_ms": view.start_ms,
+        "text": screen.text,
+        "media": screen.media,
+        "scale": screen.scale,
+        "timed": screen.seconds is not None,
+        "next_picture": view.step + 1 if following and following[0].media == "picture" else None,
+    }

@@ -1,0 +1,136 @@
+// The operator's page: what the participant sees, what comes next, and the keys that pause, skip and end it.
+
+import { followFeed } from "./feed.js";
+
+const TICK_MS = 200;
+const byId = (id) => document.getElementById(id);
+const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
+const STATES = {
+  running: ["running", "badge-good"],
+  paused: ["stands still", "badge-warn"],
+  finished: ["finished", "badge-good"],
+  ended: ["ended", "badge-bad"],
+};
+const said = { systolic: null, diastolic: null };
+let state = JSON.parse(byId("protocol-start").textContent);
+let since = performance.now();
+
+const isOver = () => state.state === "finished" || state.state === "ended";
+const setText = (id, text) => {
+  if (byId(id).textContent !== text) byId(id).textContent = text;
+};
+
+function setBadge(id, text, style) {
+  setText(id, text);
+  byId(id).className = `badge badge-dot ${style}`;
+}
+
+function remaining() {
+  if (state.remaining_ms === null) return null;
+  return Math.max(0, state.remaining_ms - (state.state === "running" ? performance.now() - since : 0));
+}
+
+function showTime() {
+  const left = remaining();
+  const screen = isOver() ? undefined : state.screens[state.step];
+  setText("step-time", screen === undefined ? "" : left === null ? "" : clock(left));
+  const share = screen === undefined ? 1 : left === null ? 0 : 1 - left / (screen.seconds * 1000);
+  byId("step-bar").style.width = `${share * 100}%`;
+}
+
+function goText() {
+  if (state.state === "running") return "Pause";
+  return state.begun ? "Go on" : "Start";
+}
+
+function show() {
+  const screen = isOver() ? undefined : state.screens[state.step];
+  setText("step-title", screen?.title ?? state.state);
+  setText("step-count", screen ? `step ${state.step + 1} of ${state.screens.length}` : "");
+  setText("step-next", isOver() ? "the session has ended" : (state.screens[state.step + 1]?.title ?? "the end"));
+  setText("reason", isOver() && state.reason ? `Ended: ${state.reason}` : state.reason);
+  setText("go-text", goText());
+  setText("answers", String(state.answers));
+  setText("condition", state.state === "running" ? (screen?.condition ?? "none") : "none");
+  setBadge("run-state", ...STATES[state.state]);
+  if (state.participant_ready) setBadge("participant-state", "ready", "badge-good");
+  else setBadge("participant-state", state.participant_present ? "open, not ready yet" : "not open", "badge-warn");
+  byId("controls").hidden = isOver();
+  byId("participant-link").hidden = isOver();
+  byId("after").hidden = !isOver();
+  byId("problem").hidden = state.problem === "";
+  setText("problem", state.problem && `Nothing can be written down: ${state.problem}`);
+  for (const [number, line] of [...byId("steps").children].entries()) {
+    line.classList.toggle("is-done", number < state.step);
+    if (number === state.step && !isOver()) line.setAttribute("aria-current", "step");
+    else line.removeAttribute("aria-current");
+  }
+  showTime();
+}
+
+function take(found) {
+  if (found === null) return;
+  const ended = isOver();
+  state = found;
+  since = performance.now();
+  show();
+  if (!ended && isOver()) {
+    byId("end-dialog").close();
+    byId("to-session").focus();
+  }
+}
+
+async function press(what) {
+  if (isOver()) return;
+  const answer = await fetch(`/api/v1/protocol/${what}`, { method: "POST" }).catch(() => null);
+  if (answer?.status === 401) window.location.reload();
+  else if (answer?.ok) take(await answer.json());
+  else setText("reason", answer === null ? "The dashboard cannot be reached." : (await answer.json()).detail);
+}
+
+const toggle = () => press(state.state === "running" ? "pause" : "go");
+const askToEnd = () => {
+  if (!isOver() && !byId("end-dialog").open) byId("end-dialog").showModal();
+};
+
+byId("go").addEventListener("click", toggle);
+byId("repeat").addEventListener("click", () => press("repeat"));
+byId("skip").addEventListener("click", () => press("skip"));
+byId("end").addEventListener("click", askToEnd);
+byId("end-dialog").addEventListener("close", () => {
+  if (byId("end-dialog").returnValue === "end") press("end");
+  byId("end-dialog").returnValue = "";
+});
+
+const KEYS = { " ": toggle, ArrowRight: () => press("skip"), ArrowLeft: () => press("repeat"), Escape: askToEnd };
+document.addEventListener("keydown", (event) => {
+  const key = KEYS[event.key];
+  if (key === undefined || event.repeat || event.altKey || event.ctrlKey || event.metaKey || byId("end-dialog").open) return;
+  if (event.key === " " && event.target.closest("button")) return; // there it presses the button
+  event.preventDefault();
+  key();
+});
+
+const source = new EventSource("/api/v1/protocol/events");
+source.addEventListener("protocol", (event) => take(JSON.parse(event.data)));
+window.addEventListener("pagehide", () => source.close());
+byId("participant-address").textContent = new URL(state.participant_path, window.location.href).href;
+
+function onVital(message) {
+  if (message.kind === "heart_rate") setText("heart", `${Math.round(message.value)} /min`);
+  if (message.kind in said) said[message.kind] = Math.round(message.value);
+  if (said.systolic !== null && said.diastolic !== null) setText("pressure", `${said.systolic}/${said.diastolic} mmHg`);
+}
+
+function onExpression(message) {
+  const face = message.faces.find((candidate) => candidate.primary);
+  setText("expression", face ? (face.emotion ?? "uncertain") : "no face");
+}
+
+function onState(name) {
+  if (name !== "online") setText("expression", "–");
+}
+
+followFeed({ vital: onVital, expression: onExpression }, onState);
+setInterval(showTime, TICK_MS);
+show();

@@ -1,0 +1,320 @@
+"""A study's session by keyboard alone, from consent to end, with the demonstration's made-up person."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from dashboard.settings import DashboardOptions
+from edge_agent.domain import MarkerKind
+from edge_agent.store.study import Study
+from tests.support.appliance import Appliance
+from tests.support.broker import free_port, wait_until
+from tests.support.browser import Watch, chromium
+from tests.support.dashboard import DashboardProcess
+
+pytestmark = pytest.mark.browser
+
+STIMULUS = "Count from 10 down to 7, and be angry."
+PROTOCOL = f"""title = "Short"
+[[step]]
+kind = "baseline"
+seconds = 2
+[[step]]
+kind = "stimulus"
+label = "anger"
+text = "{STIMULUS}"
+seconds = 10
+[[step]]
+kind = "pressure"
+seconds = 1
+[[step]]
+kind = "report"
+[[step]]
+kind = "rest"
+seconds = 30
+[[step]]
+kind = "stimulus"
+label = "happiness"
+picture = "meadow.png"
+seconds = 3
+[[step]]
+kind = "report"
+scales = ["valence"]
+"""
+# Everything that the page ever shows is noted, however short it was to be seen.
+NOTE_ALL = """
+window.shown = new Set();
+new MutationObserver(() => window.shown.add(document.body?.innerText ?? ""))
+  .observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def protocols(tmp_path: Path) -> Path:
+    """A folder with the short protocol and its picture."""
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    (folder / "short.toml").write_text(PROTOCOL, encoding="utf-8")
+    cv2.imwrite(str(folder / "meadow.png"), np.full((60, 90, 3), (60, 160, 90), np.uint8))
+    return folder
+
+
+class Keyboard:
+    """A page on which nothing but keys is pressed."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def reach(self, target: Locator) -> None:
+        """Press Tab until the target has the focus."""
+        expect(target).to_be_visible()
+        for _ in range(80):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            self.press("Tab")
+        raise AssertionError(f"{target} cannot be reached by keyboard")
+
+    def choose(self, target: Locator, value: str) -> None:
+        """Choose an entry of a list by arrow keys."""
+        self.reach(target)
+        self.press("Home")
+        for _ in range(40):
+            if target.input_value() == value:
+                return
+            self.press("ArrowDown")
+        raise AssertionError(f"{value} is not in the list")
+
+    def follow(self, target: Locator) -> None:
+        """Go to a link or button, and press Enter."""
+        self.reach(target)
+        self.press("Enter")
+
+
+def consented(operator: Keyboard) -> str:
+    """Add a participant with a code that is made up, and record the consent; return the code."""
+    page = operator.page
+    operator.follow(page.get_by_role("link", name="Study"))
+    operator.follow(page.get_by_role("button", name="Add and ask for consent"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Consent of P-")
+    code = page.get_by_role("heading", level=1).inner_text().removeprefix("Consent of ")
+    operator.reach(page.get_by_role("checkbox"))
+    operator.press("Space")
+    operator.follow(page.get_by_role("button", name="Record the consent"))
+    return code
+
+
+def started(operator: Keyboard, code: str) -> None:
+    """Start a session with the short protocol."""
+    page = operator.page
+    operator.choose(page.get_by_role("combobox", name="Participant"), code)
+    operator.choose(page.get_by_role("combobox", name="Purpose"), "research")
+    operator.choose(page.get_by_role("combobox", name="Where"), "laboratory")
+    operator.choose(page.get_by_role("combobox", name="Protocol"), "short")
+    operator.follow(page.get_by_role("button", name="Start the session"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Short")
+
+
+def opened_page(operator: Keyboard) -> Keyboard:
+    """Open the participant's page."""
+    link = operator.page.get_by_role("link", name="Open the participant’s page")
+    with operator.page.context.expect_page() as opened:
+        operator.follow(link)
+    welcomed(opened.value)
+    return Keyboard(opened.value)
+
+
+def welcomed(page: Page) -> None:
+    """Wait until the participant's page is ready for a key."""
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+
+
+def answered(participant: Keyboard, question: str, *keys: str) -> None:
+    """Wait for a question and answer it."""
+    heading = participant.page.get_by_role("heading", name=question)
+    expect(heading).to_be_visible(timeout=60_000)
+    participant.press(*keys, "Enter")
+    expect(heading).to_be_hidden()
+
+
+def rows(database: Path, question: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return connection.execute(question).fetchall()
+
+
+def digits_in(shown: list[str]) -> set[str]:
+    """The lines with a digit that a participant saw, but for those of the stimulus."""
+    lines = {line for text in shown for line in text.splitlines()}
+    return {line for line in lines - {STIMULUS} if re.search(r"\d", line)}
+
+
+def test_a_session_is_run_from_consent_to_its_end_by_keyboard_alone(
+    browser: Browser, tmp_path: Path, protocols: Path
+) -> None:
+    port = free_port()
+    settings: dict[str, dict[str, Any]] = {"mqtt": {"enabled": False}, "dashboard": {"protocols": str(protocols)}}
+    with Appliance(tmp_path / "demo", settings, "demo", "--port", str(port)) as demo:
+        demo.wait_for("login?link=", 90)
+        link = re.search(r"http://127\.0\.0\.1:\d+/login\?link=\S+", demo.said)
+        assert link, demo.said
+        context = browser.new_context()
+        context.set_default_timeout(60_000)
+        context.add_init_script(NOTE_ALL)
+        operator = Keyboard(context.new_page())
+        watches = [Watch(operator.page)]
+        operator.page.goto(link[0])
+        code = consented(operator)
+        started(operator, code)
+        expect(operator.page.locator("#heart")).to_contain_text("/min")
+        participant = opened_page(operator)
+        watches.append(Watch(participant.page))
+        participant.press("Space")
+        expect(participant.page.locator("#break-text")).to_be_visible()
+        expect(operator.page.locator("#participant-state")).to_have_text("ready")
+        operator.press("Space")
+        expect(participant.page.locator("#text")).to_have_text(STIMULUS)
+        operator.press("Space")
+        expect(participant.page.locator("#break-text")).to_be_visible()
+        expect(operator.page.locator("#run-state")).to_have_text("stands still")
+        operator.press("Space")
+        answered(participant, "How pleasant or unpleasant did you feel?", "2")
+        answered(participant, "How calm or excited did you feel?", "9", "ArrowLeft")
+        answered(participant, "Which of these did you feel most?", "5")
+        expect(participant.page.locator("#text")).to_have_text("Please rest.")
+        operator.press("ArrowRight")
+        expect(participant.page.locator("#picture")).to_be_visible()
+        answered(participant, "How pleasant or unpleasant did you feel?", "8")
+        expect(participant.page.locator("#screen-end h1")).to_be_visible()
+        expect(operator.page.get_by_role("link", name="Show the session")).to_be_focused()
+        operator.press("Enter")
+        expect(operator.page.get_by_role("row")).to_have_count(15)
+        shown: list[str] = participant.page.evaluate("[...window.shown]")
+        assert any(STIMULUS in text for text in shown)
+        assert digits_in(shown) == set()
+        for watch in watches:
+            watch.check()
+        context.close()
+        check_record(demo.database, code)
+        assert demo.stop(signal.SIGINT, within_s=30) == 0, demo.said
+
+
+def check_record(database: Path, code: str) -> None:
+    """What the database holds of that session."""
+    [(session, start, end, setting)] = rows(
+        database,
+        "SELECT session.id, started, ended, setting FROM session JOIN participant ON participant.id = participant "
+        f"WHERE code = '{code}'",
+    )
+    assert end is not None
+    assert setting == "laboratory"
+    markers = rows(database, f"SELECT kind, label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id")
+    assert [(kind, label) for kind, label, _ in markers] == [
+        ("note", "protocol: begins"),
+        ("stimulus_start", "baseline"),
+        ("baseline", "neutral"),
+        ("stimulus_end", "baseline"),
+        ("stimulus_start", "anger"),
+        ("stimulus_end", "anger"),
+        ("note", "protocol: paused by hand"),
+        ("note", "protocol: goes on"),
+        ("stimulus_start", "anger"),
+        ("stimulus_end", "anger"),
+        ("note", "protocol: skipped rest"),
+        ("stimulus_start", "happiness"),
+        ("stimulus_end", "happiness"),
+        ("note", "protocol: finished"),
+    ]
+    times = [at for _, _, at in markers]
+    assert times[3] == times[4] == times[1] + 2000
+    assert (times[5] - times[4]) + (times[9] - times[8]) == 11_000, "ten seconds of anger, and one for the cuff"
+    assert times[12] - times[11] == 3000
+    reports = rows(database, f"SELECT condition, scale, value FROM self_report WHERE session = {session} ORDER BY id")
+    assert reports == [
+        ("anger", "valence", 2),
+        ("anger", "arousal", 8),
+        ("anger", "emotion", "anger"),
+        ("happiness", "valence", 8),
+    ]
+    within = f"at BETWEEN {start} AND {end}"
+    assert rows(database, f"SELECT count(*) >= 5 FROM vital WHERE kind = 'heart_rate' AND {within}") == [(1,)]
+    wait_until(
+        lambda: rows(database, f"SELECT count(*) FROM expression WHERE is_primary = 1 AND {within}")[0][0] >= 3,
+        "expressions of that session",
+        60,
+    )
+
+
+def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
+    browser: Browser, tmp_path: Path, protocols: Path
+) -> None:
+    config = tmp_path / "affect-edge.toml"
+    config.write_text(f'[dashboard]\nprotocols = "{protocols}"\n', encoding="utf-8")
+    folder = tmp_path / "data"
+    database = DashboardOptions(data=folder).database
+    context = browser.new_context()
+    context.set_default_timeout(60_000)
+    with DashboardProcess(folder, "--config", str(config), "--login-link") as first:
+        operator = Keyboard(context.new_page())
+        operator.page.goto(first.login_link)
+        started(operator, consented(operator))
+        participant = opened_page(operator)
+        participant.press("Space")
+        operator.press("Space")
+        expect(participant.page.locator("#text")).to_have_text(STIMULUS)
+        participant.page.reload()
+        expect(operator.page.locator("#reason")).to_have_text("the participant's page was closed")
+        welcomed(participant.page)
+        participant.press("Space")
+        expect(participant.page.locator("#text")).to_have_text(STIMULUS)
+        wait_until(lambda: rows(database, "SELECT spent_ms > 0 FROM protocol_run") == [(1,)], "the place on disk", 30)
+        first.stop(signal.SIGKILL, 10)
+    with DashboardProcess(folder, "--config", str(config), port=first.port):
+        operator.page.reload()
+        expect(operator.page.locator("#reason")).to_have_text("interrupted, the dashboard was restarted")
+        expect(operator.page.locator("#step-title")).to_have_text("anger")
+        expect(operator.page.locator("#participant-state")).to_have_text("ready")
+        operator.press("Space")
+        answered(participant, "How pleasant or unpleasant did you feel?", "5")
+        operator.press("Escape")
+        expect(operator.page.get_by_role("dialog")).to_be_visible()
+        operator.press("Escape")
+        expect(operator.page.get_by_role("dialog")).to_be_hidden()
+        operator.press("Escape")
+        operator.follow(operator.page.get_by_role("button", name="End it now"))
+        expect(participant.page.locator("#screen-end h1")).to_be_visible()
+        expect(operator.page.locator("#step-title")).to_have_text("ended")
+        context.close()
+    labels = [label for (label,) in rows(database, "SELECT label FROM marker WHERE kind = 'note' ORDER BY at, id")]
+    assert labels == [
+        "protocol: begins",
+        "protocol: the participant's page was closed",
+        "protocol: goes on",
+        "protocol: interrupted, the dashboard was restarted",
+        "protocol: goes on",
+        "protocol: ended, by hand",
+    ]
+    assert Study(database).open_session() is None
+    assert rows(database, "SELECT condition, value FROM self_report") == [("anger", 5)]
+    kinds = [kind for (kind,) in rows(database, "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id")]
+    assert kinds == [MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value] * 3

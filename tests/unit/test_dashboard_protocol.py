@@ -1,0 +1,299 @@
+"""Protocols in the dashboard: starting one, the operator's and the participant's addresses, and its record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.protocols.conductor import RESTARTED, Conductor
+from dashboard.protocols.file import Protocol, load_protocol
+from dashboard.routes import participate
+from dashboard.services import Services
+from dashboard.settings import DashboardOptions
+from edge_agent.domain import Purpose, Setting
+from edge_agent.errors import StudyError
+from edge_agent.store.protocol_runs import ProtocolRuns, RunState
+from edge_agent.store.study import Study
+from tests.support.broker import wait_until
+from tests.support.dashboard import client_of, set_up
+from tests.support.timeline import database, query
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+TEXT = """title = "Two questions"
+[[step]]
+kind = "stimulus"
+label = "anger"
+picture = "a.png"
+seconds = 60
+[[step]]
+kind = "report"
+scales = ["valence", "emotion"]
+"""
+
+
+@pytest.fixture
+def protocols(tmp_path: Path) -> Path:
+    """A folder with one good protocol and a broken one."""
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    (folder / "two.toml").write_text(TEXT, encoding="utf-8")
+    (folder / "broken.toml").write_text("title = 3", encoding="utf-8")
+    (folder / "a.png").write_bytes(PNG)
+    return folder
+
+
+@pytest.fixture
+def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
+    """Somebody logged in, and a participant who has consented."""
+    folder = tmp_path / "data"
+    client = set_up(client_of(folder, protocols=protocols), folder)
+    client.post("/study/participants", data={"code": "P-1"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "1"})
+    yield client
+    conductor_of(client).close()
+
+
+def conductor_of(client: TestClient) -> Conductor:
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    return services.conductor
+
+
+def started(client: TestClient) -> str:
+    """Start a session with the protocol; return the address of the participant's page."""
+    form = {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "two"}
+    answer = client.post("/study/sessions", data=form)
+    assert (answer.status_code, answer.headers.get("location")) == (303, "/protocol"), answer.text
+    path: str = client.get("/api/v1/protocol").json()["participant_path"]
+    return path
+
+
+def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(client: TestClient) -> None:
+    page = client.get("/study").text
+    assert '<option value="two">Two questions</option>' in page
+    assert '<option value="broken" disabled>' in page
+    assert "title = 3: input should be a valid string" in page
+    listed = client.get("/api/v1/protocols").json()
+    assert [(one["name"], one["problem"] is None) for one in listed] == [("broken", False), ("two", True)]
+
+
+def test_a_session_with_a_protocol_that_cannot_be_used_is_not_opened(client: TestClient) -> None:
+    form = {"participant": "P-1", "purpose": "research", "protocol": "broken"}
+    answer = client.post("/study/sessions", data=form)
+    assert answer.status_code == 409
+    assert "title = 3" in answer.text
+    refused = client.post("/api/v1/session", json=form | {"protocol": "nothing"})
+    assert (refused.status_code, "There is no protocol" in refused.json()["detail"]) == (400, True)
+    assert client.get("/api/v1/session").json()["session"] is None
+
+
+def test_at_work_a_session_is_refused_with_the_reason(client: TestClient) -> None:
+    form = {"participant": "P-1", "purpose": "research", "setting": "workplace"}
+    page = client.post("/study/sessions", data=form)
+    assert page.status_code == 409
+    assert "AI Act, article 5(1)(f)" in page.text
+    assert client.post("/study/sessions", data=form | {"setting": "moon"}).status_code == 409
+    api = client.post("/api/v1/session", json=form)
+    assert (api.status_code, "medical or safety" in api.json()["detail"]) == (409, True)
+    assert client.post("/api/v1/session", json=form | {"purpose": "safety"}).json()["session"]["setting"] == "workplace"
+
+
+def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(client: TestClient, tmp_path: Path) -> None:
+    address = started(client)
+    conductor, token = conductor_of(client), address.rpartition("/")[2]
+    assert conductor.join(token)
+    assert client.post("/api/v1/protocol/go").json()["reason"] == "waiting for the participant"
+    assert client.post(f"{address}/ready", json={}).status_code == 204
+    state = client.get("/api/v1/protocol").json()
+    assert (state["state"], state["step"], state["begun"]) == ("running", 0, True)
+    assert 50_000 < state["remaining_ms"] <= 60_000
+    assert client.post("/api/v1/protocol/pause").json()["reason"] == "paused by hand"
+    assert client.post("/api/v1/protocol/repeat").json()["remaining_ms"] == 60_000
+    client.post("/api/v1/protocol/go")
+    client.post(f"{address}/ended", json={"step": 0})
+    assert client.post("/api/v1/protocol/skip").json()["step"] == 1
+    assert client.post(f"{address}/answer", json={"step": 1, "value": 12}).status_code == 409
+    assert client.post(f"{address}/answer", json={"step": 1, "value": {}}).status_code == 422
+    assert client.post(f"{address}/answer", json={"step": 1, "value": 8}).status_code == 204
+    assert client.post(f"{address}/answer", json={"step": 2, "value": None}).status_code == 204
+    state = client.get("/api/v1/protocol").json()
+    assert (state["state"], state["step"], state["answers"]) == ("finished", 3, 1)
+    assert client.get("/api/v1/session").json()["session"] is None
+    path = DashboardOptions(data=tmp_path / "data").database
+    assert query(path, "SELECT condition, scale, value FROM self_report") == [("anger", "valence", 8)]
+    labels = [label for (label,) in query(path, "SELECT label FROM marker ORDER BY id")]
+    assert labels == [
+        "protocol: begins",
+        "anger",
+        "anger",
+        "protocol: paused by hand",
+        "protocol: again anger",
+        "protocol: goes on",
+        "anger",
+        "protocol: skipped anger",
+        "anger",
+        "protocol: finished",
+    ]
+    assert "finished" in client.get("/protocol").text
+    refused = client.post("/api/v1/protocol/go")
+    assert (refused.status_code, "No protocol is running" in refused.json()["detail"]) == (409, True)
+
+
+def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) -> None:
+    address = started(client)
+    client.cookies.clear()
+    page = client.get(address)
+    assert page.status_code == 200
+    assert "I am ready" in page.text
+    assert client.get(f"{address}/media/0").content == PNG
+    assert client.get(f"{address}/media/0").headers["content-type"] == "image/png"
+    assert client.get(f"{address}/media/1").status_code == 404
+    assert client.get(f"{address}/media/9").status_code == 404
+    for wrong in ("/participate/nothing", address[:-1], f"{address}x"):
+        answer = client.get(wrong)
+        assert answer.status_code == 404
+        assert "This page has ended" in answer.text
+    for path in ("events", "media/0"):
+        assert client.get(f"/participate/nothing/{path}").status_code == 404
+    for path in ("ready", "answer", "ended", "failed"):
+        assert client.post(f"/participate/nothing/{path}", json={"step": 0}).status_code == 404
+    for path in ("/protocol", "/study"):
+        assert client.get(path).status_code == 303
+    assert client.post("/api/v1/protocol/end").status_code == 401
+    foreign = client.post(f"{address}/ready", json={}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+
+
+def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(client: TestClient, protocols: Path) -> None:
+    address = started(client)
+    conductor_of(client).join(address.rpartition("/")[2])
+    (protocols / "a.png").unlink()
+    assert client.get(f"{address}/media/0").status_code == 404
+    client.post("/api/v1/protocol/go")
+    client.post(f"{address}/ready", json={})
+    client.post(f"{address}/failed", json={"step": 0})
+    assert client.get("/api/v1/protocol").json()["reason"] == "a.png: the participant's browser cannot show this file"
+
+
+def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestClient) -> None:
+    assert client.get("/protocol").headers["location"] == "/study"
+    assert client.get("/api/v1/protocol").status_code == 409
+
+
+def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: TestClient) -> None:
+    address = started(client)
+    conductor, token = conductor_of(client), address.rpartition("/")[2]
+    assert '"hello"' in participate._event(conductor.view_of(token))
+    conductor.join(token)
+    conductor.arrive(token)
+    assert '"break"' in participate._event(conductor.view_of(token))
+    conductor.go()
+    shown = participate._event(conductor.view_of(token))
+    keys = ["media", "next_picture", "scale", "screen", "start_ms", "step", "text", "timed", "turn"]
+    assert sorted(json.loads(shown.split("data: ")[1])) == keys
+    conductor.end()
+    assert '"end"' in participate._event(conductor.view_of(token))
+
+
+def protocol_in(folder: Path) -> Protocol:
+    (folder / "a.png").write_bytes(PNG)
+    path = folder / "two.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return load_protocol(path)
+
+
+def begun(path: Path, folder: Path) -> tuple[Conductor, str]:
+    """A conductor whose protocol runs."""
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    conductor = Conductor(ProtocolRuns(path), study)
+    conductor.begin("P-1", Purpose.RESEARCH, Setting.OTHER, "", protocol_in(folder))
+    view = conductor.view()
+    assert view is not None
+    conductor.join(view.token)
+    conductor.arrive(view.token)
+    conductor.go()
+    return conductor, view.token
+
+
+def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    first, token = begun(path, tmp_path)
+    first._closed = True  # killed: nothing is said any more
+    second = Conductor(ProtocolRuns(path), Study(path))
+    second.take_up()
+    view = second.view()
+    assert view is not None
+    assert (view.state, view.reason, view.step, view.token) == (RunState.PAUSED, RESTARTED, 0, token)
+    labels = query(path, "SELECT kind, label FROM marker ORDER BY id")
+    assert labels[-2:] == [("stimulus_end", "anger"), ("note", f"protocol: {RESTARTED}")]
+    second.join(token)
+    second.arrive(token)
+    second.go()
+    assert (view := second.view()) is not None
+    assert view.state is RunState.RUNNING
+    second.end()
+    assert (view := second.view()) is not None
+    assert (view.state, view.is_over) == (RunState.ENDED, True)
+    second.close()
+
+
+def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    first, _ = begun(path, tmp_path)
+    first.close()
+    assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("protocol: the dashboard was stopped",)
+    second = Conductor(ProtocolRuns(path), Study(path))
+    second.take_up()
+    assert len(query(path, "SELECT 1 FROM marker")) == 4
+    second.close()
+
+
+def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    conductor, token = begun(path, tmp_path)
+    Study(path).end_session()
+    wait_until(lambda: (view := conductor.view()) is not None and view.is_over, "the end of the protocol", 10)
+    assert (view := conductor.view_of(token)) is not None
+    assert view.reason == "the session was ended"
+    assert not conductor.join(token)
+    with pytest.raises(StudyError, match="No protocol is running"):
+        conductor.skip()
+
+
+def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_path: Path) -> None:
+    conductor, token = begun(database(tmp_path), tmp_path)
+
+    async def watched() -> None:
+        event = conductor.watch()
+        conductor.leave(token)
+        await asyncio.wait_for(event.wait(), 5)
+        conductor.unwatch(event)
+
+    asyncio.run(watched())
+    conductor.leave("wrong")
+    view = conductor.view()
+    assert view is not None
+    assert (view.reason, view.present, view.ready) == ("the participant's page was closed", False, False)
+    conductor.close()
+
+
+def test_what_cannot_be_written_down_is_said_and_written_later(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    conductor, token = begun(path, tmp_path)
+    path.rename(tmp_path / "away.db")
+    conductor.skip()
+    view = conductor.view()
+    assert view is not None
+    assert "there is no database" in view.problem
+    assert view.step == 1
+    (tmp_path / "away.db").rename(path)
+    wait_until(lambda: (view := conductor.view()) is not None and not view.problem, "the record", 10)
+    assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("anger",)
+    conductor.answer(token, 1, 3)
+    conductor.close()
