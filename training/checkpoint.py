@@ -19,6 +19,7 @@ from training.recipe import Schedule
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,34 @@ def seconds_spent(folder: Path) -> float:
     return float(sum(row["seconds"] for row in read_checkpoint(folder / CHECKPOINT)["rows"]))
 
 
-def averaged_weights(path: Path) -> dict[str, Tensor]:
-    """The averaged weights of a run, by the names they have in its network.
+def averaged_weights(folder: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run, by the names they have in its network; float32.
+
+    They come from the checkpoint; a folder without one may hold ``weights.pt`` alone, as published models do.
 
     Raises:
-        RecipeError: when there is no checkpoint, or it cannot be read.
+        RecipeError: when there is neither, or it cannot be read.
     """
-    held = read_checkpoint(path)["average"]
+    if not (folder / CHECKPOINT).exists() and (folder / WEIGHTS).exists():
+        held = read_checkpoint(folder / WEIGHTS)
+        return {name: weight.float() if weight.is_floating_point() else weight for name, weight in held.items()}
+    held = read_checkpoint(folder / CHECKPOINT)["average"]
     return {name.removeprefix("module."): weight for name, weight in held.items() if name.startswith("module.")}
+
+
+def save_weights(module: nn.Module, folder: Path) -> None:
+    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from it.
+
+    Raises:
+        RecipeError: when it cannot be written.
+    """
+    held = {
+        name: weight.half() if weight.is_floating_point() else weight for name, weight in module.state_dict().items()
+    }
+    try:
+        torch.save(held, folder / WEIGHTS)
+    except (OSError, RuntimeError) as error:
+        raise RecipeError(f"{folder}: {WEIGHTS} cannot be written ({error}); make room or permission") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.augment import Augmentation, augment
-from training.checkpoint import CHECKPOINT, averaged_weights
+from training.checkpoint import averaged_weights
 from training.datasets import Lessons
 from training.errors import RecipeError
 from training.expression_recipe import ExpressionRecipe
@@ -70,8 +70,8 @@ class Views:
         self._seed = seed
         self._teachers = [load_run(teacher) for teacher in teachers]
         key = hashlib.sha256(learn.pictures.tobytes() + f"{how.model_dump()}|{seed}".encode())
-        for teacher in teachers:
-            key.update((teacher / CHECKPOINT).read_bytes())
+        for network, _ in self._teachers:
+            key.update(_fingerprint(network))
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
 
     def view(self, number: int) -> View:
@@ -121,6 +121,11 @@ class Views:
         return first, second
 
 
+def _fingerprint(network: SmallResNet) -> bytes:
+    """Bytes that change with the weights."""
+    return b"".join(weight.contiguous().numpy().tobytes() for weight in network.state_dict().values())
+
+
 def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
     """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
@@ -129,15 +134,15 @@ def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet
         recipe_file: for a folder that keeps no copy of its recipe.
 
     Raises:
-        RecipeError: when there is no recipe or checkpoint, or they do not belong together.
+        RecipeError: when there are no recipe or weights, or they do not belong together.
     """
     file = folder / RECIPE if recipe_file is None else recipe_file
     recipe = load_recipe(file, ExpressionRecipe)
     network = recipe.network.build()
     try:
-        network.load_state_dict(averaged_weights(folder / CHECKPOINT))
+        network.load_state_dict(averaged_weights(folder))
     except RuntimeError as error:
-        raise RecipeError(f"{folder}: {CHECKPOINT} belongs to another network than {file.name} describes") from error
+        raise RecipeError(f"{folder}: its weights belong to another network than {file.name} describes") from error
     return network.to(memory_format=torch.channels_last).eval(), recipe  # type: ignore[call-overload]
 
 

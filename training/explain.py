@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, WEIGHTS
 from training.datasets import EDGE, EXPRESSIONS
 from training.distillation import RECIPE, load_run
 from training.errors import RecipeError
@@ -57,7 +57,7 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
     Raises:
         RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong together.
     """
-    if not (folder / CHECKPOINT).is_file():
+    if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
         raise RecipeError(f"--run {folder}: holds no {CHECKPOINT}; give the folder of a training run (runs/NAME)")
     if recipe is None and not (folder / RECIPE).is_file():
         raise RecipeError(f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe")

@@ -12,7 +12,7 @@ from torch import nn
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.model import load_model
 from training.calibration import in_half_a
-from training.checkpoint import seconds_spent
+from training.checkpoint import save_weights, seconds_spent
 from training.datasets import (
     EXPRESSIONS,
     FER2013,
@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_PICTURES = 400
 HELD_BACK = "held-back"
+PUBLISHED = Path(__file__).parent / "weights"
+"""Recipes and weights of the published models, for those who learn on from them."""
 
 
 def plan_expression(request: FitRequest) -> Plan:
@@ -66,6 +68,7 @@ def plan_expression(request: FitRequest) -> Plan:
         assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
         splits = {HELD_BACK: held_back, **_other_splits(faces)}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
+        save_weights(fitted.module, request.out)
         card = _write(fitted, fitted.module, recipe, request, learn)
         return finish_card(card, fitted.module, recipe, splits)
 
@@ -186,8 +189,9 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
 
 
 def _beside(request: FitRequest, name: str) -> Path:
-    """Another run's folder: it lies beside this run's."""
-    return request.out.parent / name
+    """Another run's folder: it lies beside this run's, or is that of a published model."""
+    beside, published = request.out.parent / name, PUBLISHED / name
+    return published if published.is_dir() and not beside.is_dir() else beside
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:

@@ -11,7 +11,7 @@ import torch
 
 from tests.support.tiny_faces import faces, tiny_recipe
 from training.augment import Augmentation
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, save_weights
 from training.datasets import Lessons
 from training.distillation import RECIPE, Views, load_run, soften
 from training.errors import RecipeError
@@ -80,7 +80,11 @@ def test_a_version_is_kept_and_a_damaged_one_is_made_again(learn: Lessons, teach
 
 def test_other_teachers_are_asked_anew(learn: Lessons, teacher: Path, tmp_path: Path) -> None:
     views(learn, [teacher], tmp_path / "cache").view(0)
-    (teacher / CHECKPOINT).write_bytes((teacher / CHECKPOINT).read_bytes() + b" ")
+    network, _ = load_run(teacher)
+    with torch.no_grad():
+        next(network.parameters()).add_(0.1)
+    (teacher / CHECKPOINT).unlink()
+    save_weights(network, teacher)
     views(learn, [teacher], tmp_path / "cache").view(0)
 
     assert len(list((tmp_path / "cache").glob("views-*"))) == 2
@@ -91,7 +95,7 @@ def test_a_run_without_recipe_or_checkpoint_is_no_teacher(learn: Lessons, teache
         views(learn, [tmp_path / "absent"], tmp_path)
     text = (teacher / RECIPE).read_text(encoding="utf-8")
     (teacher / RECIPE).write_text(text.replace("widths = [4, 8]", "widths = [4, 6]"), encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"teacher: checkpoint\.pt belongs to another network than recipe\.toml"):
+    with pytest.raises(RecipeError, match=r"teacher: its weights belong to another network than recipe\.toml"):
         views(learn, [teacher], tmp_path)
 
 

@@ -80,7 +80,7 @@ def test_a_folder_without_a_checkpoint_or_a_recipe_is_refused_with_what_to_give(
 def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text(tiny_recipe(), encoding="utf-8")
-    with pytest.raises(RecipeError, match="belongs to another network than other.toml describes"):
+    with pytest.raises(RecipeError, match="belong to another network than other.toml describes"):
         open_run(run_folder, other)
     detector = Path(cli.__file__).with_name("recipes") / "face-detector.toml"
     with pytest.raises(RecipeError, match="kind"):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tests.support.line_task import SCHEDULE, Line, line
-from training.checkpoint import CHECKPOINT, averaged_weights
+from training.checkpoint import CHECKPOINT, averaged_weights, save_weights
 from training.curves import CURVES, PICTURE
 from training.errors import DataError, RecipeError
 from training.fit import fit, moving_average, parameter_groups
@@ -34,10 +34,21 @@ def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path)
 def test_the_averaged_weights_of_a_run_can_be_taken_from_its_checkpoint(tmp_path: Path) -> None:
     fitted = fit(Line(line()), SCHEDULE, tmp_path, seed=1)
 
-    weights = averaged_weights(tmp_path / CHECKPOINT)
+    weights = averaged_weights(tmp_path)
 
     assert weights.keys() == fitted.module.state_dict().keys()
     assert all(torch.equal(weights[name], wanted) for name, wanted in fitted.module.state_dict().items())
+
+
+def test_published_weights_are_half_as_large_and_as_good_as_a_checkpoint(tmp_path: Path) -> None:
+    module = line()
+    save_weights(module, tmp_path)
+
+    weights = averaged_weights(tmp_path)
+
+    assert all(weight.dtype == torch.float32 for weight in weights.values())
+    assert all(torch.allclose(weights[name], wanted, rtol=1e-3) for name, wanted in module.state_dict().items())
+    assert not list(tmp_path.glob(CHECKPOINT))
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
