@@ -11,9 +11,24 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from dashboard.auth import Accounts
+from dashboard.desk import Desk
 from dashboard.pages import HERE, make_templates, render
 from dashboard.protocols.conductor import Conductor
-from dashboard.routes import analysis, assets, export, health, live, login, participate, protocol, study, trends
+from dashboard.routes import (
+    analysis,
+    assets,
+    export,
+    health,
+    ingest,
+    live,
+    login,
+    participate,
+    protocol,
+    readings,
+    readings_import,
+    study,
+    trends,
+)
 from dashboard.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
@@ -26,15 +41,19 @@ from edge_agent.store.study import Study
 
 log = logging.getLogger(__name__)
 
-ROUTERS = tuple(
-    page.router for page in (login, live, trends, study, protocol, participate, analysis, export, health, assets)
+PAGES = (
+    *(login, live, trends, study, protocol, participate),
+    *(readings, readings_import, ingest, analysis, export, health, assets),
 )
+ROUTERS = tuple(page.router for page in PAGES)
 _TITLES = {
     400: "That request was not understood",
     403: "Not allowed",
     404: "There is no such page",
     405: "Not possible here",
     409: "That cannot be done now",
+    410: "That is not here any more",
+    413: "That is too large",
     422: "A value was not understood",
     429: "Too many attempts",
     500: "Something went wrong",
@@ -72,6 +91,7 @@ def create_app(options: DashboardOptions) -> FastAPI:
         accounts=Accounts(options.database, options.session_hours),
         attempts=AttemptLimiter(),
         reader=Reader(options.database),
+        desk=Desk(options.database),
         study=study,
         conductor=conductor,
     )

@@ -36,6 +36,7 @@ NAVIGATION = (
     NavEntry("Live", "/live", "live"),
     NavEntry("Trends", "/trends", "trends"),
     NavEntry("Study", "/study", "study"),
+    NavEntry("Readings", "/readings", "readings"),
     NavEntry("Analysis", "/analysis", "analysis"),
     NavEntry("Export", "/export", "export"),
     NavEntry("Health", "/health", "health"),

@@ -25,6 +25,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 BODY_BYTES = 1024 * 1024
+LARGER = {"/readings/import": 21 * 1024 * 1024}  # a file, and the form around it
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -58,7 +59,10 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """ASGI middleware: a request whose body is larger than ``BODY_BYTES`` is refused before it fills the memory."""
+    """ASGI middleware: a request whose body is larger than ``BODY_BYTES`` is refused before it fills the memory.
+
+    The paths in ``LARGER`` have limits of their own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -69,15 +73,17 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
-        read = int(length) if length.isdecimal() and int(length) > BODY_BYTES else 0
+        limit = LARGER.get(scope["path"], BODY_BYTES)
+        declared = int(length[:18]) if length.isdecimal() else 0
+        read = declared if declared > limit else 0
 
         async def receive_limited() -> Message:
             nonlocal read
-            if read <= BODY_BYTES:
+            if read <= limit:
                 message = await receive()
                 read += len(message.get("body", b""))
-            if read > BODY_BYTES:
-                raise HTTPException(413, f"The request is larger than {BODY_BYTES // 1024} KiB. Send less at a time.")
+            if read > limit:
+                raise HTTPException(413, f"The request is larger than {limit // 1024} KiB. Send less at a time.")
             return message
 
         await self._app(scope, receive_limited, send)

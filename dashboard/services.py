@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 
 from dashboard.auth import Account, Accounts
+from dashboard.desk import Desk
 from dashboard.protocols.conductor import Conductor
 from dashboard.security import AttemptLimiter
 from dashboard.settings import DashboardOptions
@@ -17,7 +18,7 @@ from edge_agent.store.reader import Reader
 from edge_agent.store.study import Study
 
 LOGIN_COOKIE = "affect-edge-login"
-PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico"})
+PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})  # the last wants a token
 PUBLIC_PREFIXES = ("/static/", "/participate/")  # a participant's page is opened by the token in its address
 
 
@@ -31,6 +32,7 @@ class Services:
         attempts: counts logins and setup codes per address.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
+        desk: where readings are handed in.
         conductor: runs the protocol of the open session.
         stopping: set when the dashboard should end, so that open event streams close.
     """
@@ -40,6 +42,7 @@ class Services:
     attempts: AttemptLimiter
     reader: Reader
     study: Study
+    desk: Desk
     conductor: Conductor
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from edge_agent import __version__
-from edge_agent.errors import AffectEdgeError, ConfigError, PictureError
+from edge_agent.errors import AffectEdgeError, ConfigError, DataFileError, PictureError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -238,14 +238,12 @@ def export(
 
 def zone_of(name: str | None) -> tzinfo | None:
     """Return the time zone of a name such as ``Europe/Berlin``."""
-    from zoneinfo import ZoneInfo
+    from edge_agent.vitals.csv_columns import zone_named
 
-    if name is None:
-        return None
     try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise click.BadParameter(f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin") from error
+        return zone_named(name or "")
+    except DataFileError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def epoch_ms(local: datetime | None) -> int | None:
@@ -385,6 +383,23 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
         return
     for person in people:
         click.echo(f"{person.code}  {iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else ""))
+
+
+@participant.command("erase")
+@click.argument("code")
+@common_options
+@json_option
+def participant_erase(code: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of the code."""
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.store.erasure import erase_participant
+    from edge_agent.store.schema import DATABASE_NAME
+
+    done = erase_participant(
+        folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows
+    )
+    click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
 
 
 @cli.group()

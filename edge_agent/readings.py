@@ -12,6 +12,7 @@ import json
 import math
 import re
 import reprlib
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -101,20 +102,23 @@ class Origin:
 class ArrivalTimes:
     """Gives each reading that names no time the moment of its arrival, but none of one kind and source twice.
 
-    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this way.
+    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this way. May be asked
+    from several threads.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._newest_ms = 0
         self._given: dict[tuple[str, VitalKind], int] = {}
 
     def stamp(self, source: str, kind: VitalKind, at: Instant) -> Instant:
         """Return ``at``, or the first free millisecond after it."""
-        if at.boot_ms > self._newest_ms:
-            self._given.clear()  # nothing that was given can be met again
-        late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
-        self._given[source, kind] = at.boot_ms + late_ms
-        self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
+        with self._lock:
+            if at.boot_ms > self._newest_ms:
+                self._given.clear()  # nothing that was given can be met again
+            late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
+            self._given[source, kind] = at.boot_ms + late_ms
+            self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
         return at.shifted(late_ms / 1000)
 
 

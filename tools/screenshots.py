@@ -24,6 +24,7 @@ PAGES = {
     "live": "/",
     "trends": "/trends",
     "study": "/study",
+    "readings": "/readings",
     "analysis": "/analysis",
     "export": "/export",
     "health": "/health",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,18 @@ class ImportResult(NamedTuple):
 
     inserted: int
     duplicates: int
+
+
+def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
+    """Write readings in one transaction; return for each whether it was new.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full. Nothing was written then.
+    """
+    if not readings:
+        return []
+    with writing(path) as connection:
+        return [write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings]
 
 
 def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from edge_agent import clock
 from edge_agent.errors import StoreError
 from edge_agent.store.protocol_tables import PROTOCOLS
-from edge_agent.store.tables import BASELINE_MARKERS, DEVICE_TIME, TABLES, UNFIT
+from edge_agent.store.tables import BASELINE_MARKERS, DEVICE_TIME, TABLES, TOKENS, UNFIT
 from edge_agent.store.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         (*(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *UNFIT, *BASELINE_MARKERS, *VIEWS.values()),
     ),
     Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
+    Migration("tokens of programs", TOKENS),
 )
 
 

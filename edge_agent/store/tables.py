@@ -217,3 +217,15 @@ BASELINE_MARKERS = (
     "ALTER TABLE marker_with_baselines RENAME TO marker",
     _MARKER_INDEX,
 )
+TOKENS = (
+    """CREATE TABLE token (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        token_hash TEXT NOT NULL UNIQUE,
+        scope TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        used INTEGER,
+        revoked INTEGER
+    ) STRICT""",
+)

@@ -123,7 +123,7 @@ class CsvFile:
         except ReadingError as error:
             column = columns.column_of(error.field, kind)
             problems.append(f"row {number}, column {column}: {error.shown} {error.reason}".replace(":  ", ": "))
-        return JudgedRow(number, row, tuple(readings), tuple(problems))
+        return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         rows = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._delimiter, strict=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from edge_agent.domain import VitalKind
-from edge_agent.errors import ReadingError
+from edge_agent.errors import DataFileError, ReadingError
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")
@@ -111,6 +113,20 @@ def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | No
     if header.count(column) > 1:
         return f"column {column!r} is there twice."
     return None
+
+
+def zone_named(name: str) -> tzinfo | None:
+    """Return the time zone of a name such as ``Europe/Berlin``; an empty one is none.
+
+    Raises:
+        DataFileError: nobody knows it.
+    """
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise DataFileError(f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin.") from error
 
 
 def own_columns() -> ColumnMap:

@@ -1,0 +1,212 @@
+"""Readings handed in over HTTP: who may, what is taken, and how everything else is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.auth import AccountError
+from dashboard.desk import REQUESTS_A_MINUTE, WRONG_TOKENS
+from dashboard.tokens import TOKENS_MAX, Tokens
+from edge_agent.clock import now
+from edge_agent.readings import MAX_BYTES
+from tests.support.dashboard import client_of, set_up
+from tests.support.timeline import query
+
+PATH = "/api/v1/vitals"
+READING = {"kind": "heart_rate", "value": 72, "at": "2026-09-21T14:20:00Z"}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with client_of(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, client: TestClient) -> Tokens:
+    return Tokens(tmp_path / "affect-edge.db")
+
+
+@pytest.fixture
+def secret(tokens: Tokens) -> str:
+    return tokens.make("bridge", "ada")
+
+
+def hand_in(client: TestClient, secret: str, body: Any, **headers: str) -> Any:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json", **headers}
+    return client.post(PATH, content=content, headers=sent)
+
+
+def stored(folder: Path) -> list[tuple[Any, ...]]:
+    return query(folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind")
+
+
+def test_readings_are_taken_and_each_is_told_what_became_of_it(client: TestClient, secret: str, tmp_path: Path) -> None:
+    recent = now().wall_ms - 5000
+    given = [
+        {"kind": "systolic", "value": 16, "unit": "kPa", "at": recent, "source": "cuff", "id": "a"},
+        {"kind": "systolic", "value": 120, "at": recent, "source": "cuff", "id": "b"},
+        {"kind": "heart_rate", "value": 999, "at": recent},
+        {"kind": "pulse", "value": 1, "id": 7},
+    ]
+    answer = hand_in(client, secret, given)
+    assert answer.status_code == 200
+    said = answer.json()
+    assert (said["taken"], said["duplicates"], said["refused"]) == (2, 1, 1)
+    assert [(r["index"], r["id"], r["outcome"], r["flags"], r["field"]) for r in said["results"]] == [
+        (0, "a", "taken", [], None),
+        (1, "b", "duplicate", [], None),
+        (2, None, "taken", ["out_of_range"], None),
+        (3, 7, "refused", [], "kind"),
+    ]
+    assert said["detail"].startswith("2 taken, 1 there already, 1 refused (the first: kind: 'pulse' is not one of")
+    assert stored(tmp_path) == [
+        ("heart_rate", 999.0, "http:bridge", "out_of_range"),
+        ("systolic", pytest.approx(120.01, abs=0.01), "http:bridge:cuff", ""),
+    ]
+
+
+def test_readings_without_a_time_that_come_at_once_are_all_kept(
+    client: TestClient, secret: str, tmp_path: Path
+) -> None:
+    beats = [{"kind": "rr_interval", "value": 800 + n, "unit": "ms"} for n in range(100)]
+    assert hand_in(client, secret, beats).json()["taken"] == 100
+    assert [round(value * 1000) for _, value, _, _ in stored(tmp_path)] == list(range(800, 900)), "in order"
+
+
+def test_when_every_reading_is_refused_the_request_is(client: TestClient, secret: str, tmp_path: Path) -> None:
+    answer = hand_in(client, secret, {"kind": "heart_rate", "value": "fast"})
+    assert answer.status_code == 422
+    assert answer.json()["results"][0]["reason"] == "value: 'fast' is not a number."
+    assert stored(tmp_path) == []
+
+
+def test_a_login_is_no_token_and_a_token_is_no_login(client: TestClient, secret: str, tmp_path: Path) -> None:
+    set_up(client, tmp_path)
+    without = client.post(PATH, json=READING)
+    assert without.status_code == 401
+    assert without.headers["www-authenticate"] == "Bearer"
+    assert "Make one on the page Readings" in without.json()["detail"]
+    client.cookies.clear()
+    assert client.get("/api/v1/session", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00e9", "bearer", ""])
+def test_a_wrong_token_is_refused(client: TestClient, header: str) -> None:
+    headers = {"Authorization": header.encode("latin-1")}
+    assert client.post(PATH, json=READING, headers=headers).status_code == 401  # type: ignore[arg-type]
+
+
+def test_a_revoked_token_is_refused_at_once(client: TestClient, tokens: Tokens, secret: str) -> None:
+    assert hand_in(client, secret, READING).status_code == 200
+    tokens.revoke(tokens.all()[0].id, "ada")
+    tokens.revoke(4711, "ada")
+    answer = hand_in(client, secret, READING)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "This token is unknown or revoked.")
+
+
+def test_tokens_cannot_be_guessed(client: TestClient, secret: str) -> None:
+    codes = [hand_in(client, f"affect-edge-{n}", READING).status_code for n in range(WRONG_TOKENS + 1)]
+    assert codes == [401] * WRONG_TOKENS + [429]
+    assert hand_in(client, secret, READING).status_code == 200, "who has one is not held up by others"
+
+
+def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
+    limiter = client.app.state.services.desk.requests  # type: ignore[attr-defined]
+    for _ in range(REQUESTS_A_MINUTE):
+        assert limiter.attempt("token 1") == 0
+    answer = hand_in(client, secret, READING)
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "multipart/form-data"}, 415),
+        ({"Content-Type": ""}, 415),
+        ({"Content-Type": "application/json; charset=utf-8"}, 200),
+        ({"Content-Type": "APPLICATION/JSON"}, 200),
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Content-Encoding": "identity"}, 200),
+    ],
+)
+def test_only_plain_json_is_read(client: TestClient, secret: str, headers: dict[str, str], status: int) -> None:
+    assert hand_in(client, secret, READING, **headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "payload: is not JSON"),
+        (b"{", 400, "payload: is not JSON"),
+        (b"\xff", 400, "payload: is not UTF-8 text (byte 0)."),
+        (b"[]", 400, "payload: of 0 readings is not allowed. Send 1 to 1000."),
+        (b"[" * 9000, 400, "payload: is nested too deeply"),
+        (b" " * (MAX_BYTES + 1), 413, "The request is larger than 256 KiB"),
+        (b" " * 2_000_000, 413, "The request is larger than"),
+    ],
+)
+def test_a_body_that_is_no_list_of_readings_is_refused(
+    client: TestClient, secret: str, body: bytes, status: int, said: str
+) -> None:
+    answer = hand_in(client, secret, body)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+def test_a_foreign_page_cannot_hand_in(client: TestClient, secret: str) -> None:
+    answer = hand_in(client, secret, READING, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"})
+    assert answer.status_code == 403
+
+
+def test_the_description_names_the_form_and_the_token(client: TestClient, tmp_path: Path) -> None:
+    set_up(client, tmp_path)
+    document = client.get("/api/v1/openapi.json").json()
+    described = document["paths"][PATH]["post"]
+    item = described["requestBody"]["content"]["application/json"]["schema"]["oneOf"][0]
+    assert set(item["required"]) == {"kind", "value"}
+    assert item["properties"]["kind"]["enum"][0] == "heart_rate"
+    assert described["security"] == [{"HTTPBearer": []}]
+
+
+def test_a_secret_is_kept_nowhere_and_its_use_is_noted(tokens: Tokens, secret: str, tmp_path: Path) -> None:
+    token = tokens.of(secret, "vitals")
+    assert token is not None
+    assert (token.name, token.created_by, token.used_ms) == ("bridge", "ada", None)
+    tokens.note_use(token)
+    used = tokens.all()[0]
+    assert used.used_ms is not None
+    tokens.note_use(used)
+    assert tokens.all()[0].used_ms == used.used_ms, "to the minute"
+    assert tokens.of(secret, "everything") is None
+    for file in tmp_path.iterdir():
+        if file.is_file():
+            assert secret.encode() not in file.read_bytes()
+    assert query(tmp_path / "affect-edge.db", "SELECT actor, action, detail FROM audit") == [
+        ("ada", "token_make", "bridge (vitals)")
+    ]
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 41, "a\nb", "bridge"])
+def test_a_token_needs_a_name_of_its_own(tokens: Tokens, secret: str, name: str) -> None:
+    with pytest.raises(AccountError):
+        tokens.make(name, "ada")
+    assert len(tokens.all()) == 1
+    assert tokens.of(secret, "vitals")
+
+
+def test_there_are_only_so_many_tokens(tokens: Tokens) -> None:
+    for number in range(TOKENS_MAX):
+        tokens.make(f"program {number}", "ada")
+    with pytest.raises(AccountError, match="There are 50 tokens already. Revoke those that nobody uses."):
+        tokens.make("one more", "ada")

@@ -1,0 +1,232 @@
+"""The page Readings: by hand, from a file, and tokens."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.desk import FILES_KEPT, KEPT_SECONDS, UploadedFiles
+from edge_agent.clock import now
+from edge_agent.domain import Purpose
+from edge_agent.store.study import Study
+from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
+from tests.support.dashboard import client_of, set_up
+from tests.support.timeline import query
+
+CUFF = b"""Date,Time,Systolic (mmHg),Diastolic (mmHg),Pulse,Notes
+2026-01-05,08:00,121,80,66,tea
+2026-01-05,20:00,90,85,,
+"""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with client_of(tmp_path) as made:
+        yield set_up(made, tmp_path)
+
+
+def stored(folder: Path) -> list[tuple[Any, ...]]:
+    return query(folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind")
+
+
+def enter(client: TestClient, **fields: str) -> Any:
+    return client.post("/readings/by-hand", data=fields)
+
+
+def send(client: TestClient, content: bytes, name: str = "cuff.csv") -> str:
+    answer = client.post("/readings/import", files={"file": (name, content, "text/csv")})
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])
+
+
+def test_what_is_entered_by_hand_is_stored_and_marked(client: TestClient, tmp_path: Path) -> None:
+    at = now().wall_ms - 60_000
+    answer = enter(client, systolic="121", diastolic="80,5", heart_rate=" 66 ", at=str(at))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/readings?taken=3&there=0&flagged=0")
+    assert stored(tmp_path) == [
+        ("diastolic", 80.5, "manual:ada", "manual"),
+        ("heart_rate", 66.0, "manual:ada", "manual"),
+        ("systolic", 121.0, "manual:ada", "manual"),
+    ]
+    again = enter(client, systolic="121", diastolic="80,5", heart_rate="66", at=str(at))
+    assert again.headers["location"] == "/readings?taken=0&there=3&flagged=0"
+    page = client.get("/readings?taken=1&there=2&flagged=1").text
+    assert "1 reading was taken. 2 were there already and left alone. 1 look implausible" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({}, "heart_rate", "Give a heart rate, or the two pressures."),
+        ({"heart_rate": "fast"}, "heart_rate", "&#39;fast&#39; is not a number."),
+        ({"systolic": "120"}, "diastolic", "A cuff gives both pressures: give this one, too."),
+        ({"heart_rate": "60", "at": "yesterday"}, "at", "&#39;yesterday&#39; is not a time."),
+        ({"heart_rate": "60", "at": "4000000000000"}, "at", "This time is still to come."),
+        ({"heart_rate": "60", "note": "after tea"}, "note", "No session is open that the note could belong to."),
+    ],
+)
+def test_a_wrong_field_is_named_and_nothing_is_stored(
+    client: TestClient, tmp_path: Path, fields: dict[str, str], field: str, said: str
+) -> None:
+    answer = enter(client, **{"diastolic": "", **fields})
+    assert answer.status_code == 422
+    assert re.search(rf'id="{field}-problem">{re.escape(said)}', answer.text), answer.text
+    for value in fields.values():
+        assert f'value="{value}"' in answer.text, "what was written is still there"
+    assert stored(tmp_path) == []
+
+
+def test_a_note_goes_to_the_open_session(client: TestClient, tmp_path: Path) -> None:
+    study = Study(tmp_path / "affect-edge.db")
+    study.create_participant("P-01")
+    study.give_consent("P-01", "1")
+    session = study.start_session("P-01", Purpose.MEDICAL, "ward")
+    early = enter(client, heart_rate="66", at=str(session.start_ms - 60_000), note="tea")
+    assert "The time lies before the open session" in early.text
+    assert enter(client, heart_rate="66", note="x" * 81).status_code == 422
+    assert enter(client, heart_rate="66", note="after tea").status_code == 303
+    assert [(marker.kind, marker.label) for marker in study.markers(session.id)] == [("note", "after tea")]
+    assert len(stored(tmp_path)) == 1
+
+
+def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path: Path) -> None:
+    place = send(client, CUFF)
+    page = client.get(place).text
+    assert "has no time zone" in page
+    chosen = {
+        "dates": "iso",
+        "zone": "Europe/Berlin",
+        "column_at": "Date",
+        "column_time": "Time",
+        "column_systolic": "Systolic (mmHg)",
+        "column_diastolic": "Diastolic (mmHg)",
+        "column_heart_rate": "Pulse",
+    }
+    page = client.get(place, params=chosen).text
+    assert "All of these can be understood" in page
+    assert page.count("out of range") == 2, "90 over 85"
+    done = client.post(place, data=chosen)
+    assert (done.status_code, done.headers["location"]) == (303, "/readings?taken=5&there=0")
+    assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
+    assert client.get(place).status_code == 410, "the file is forgotten"
+
+
+def test_a_file_with_a_bad_row_stores_nothing_and_names_it(client: TestClient, tmp_path: Path) -> None:
+    rows = b"".join(b"%d,heart_rate,70\n" % (1_790_000_400 - n) for n in range(30))
+    place = send(client, b"at,kind,value\n" + rows + b"1790000400,heart_rate,fast\n")
+    assert "All of these can be understood" in client.get(place).text, "the bad row lies further down"
+    done = client.post(place, data={"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value"})
+    assert done.status_code == 422
+    assert "cuff.csv, row 32, column value: &#39;fast&#39; is not a number." in done.text
+    assert stored(tmp_path) == []
+    assert client.get(place).status_code == 200, "and can be looked at again"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"dates": "iso"}, "no column says when the readings were measured"),
+        ({"dates": "odd", "column_at": "nowhere", "column_value": "at"}, "no column says when"),
+        ({"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value", "zone": "Mars"}, "Mars"),
+        ({"dates": "iso", "column_at": "at", "zone": "../../etc/passwd", "column_heart_rate": "value"}, "is no known"),
+    ],
+)
+def test_a_choice_that_cannot_work_is_explained(client: TestClient, chosen: dict[str, str], said: str) -> None:
+    place = send(client, b"at,kind,value\n1790000400,heart_rate,70\n")
+    assert said in client.get(place, params=chosen).text
+    assert client.post(place, data=chosen).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "cuff.csv: is empty"),
+        (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
+        (b'at,"kind\n1,2', "is not CSV"),
+        (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
+    ],
+)
+def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, said: str) -> None:
+    answer = client.post("/readings/import", files={"file": ("cuff.csv", content)})
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", "text/csv"),
+        (b"file=x", "application/x-www-form-urlencoded"),
+        (b"odd", "multipart/form-data"),
+        (b"odd", "multipart/form-data; boundary=x"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\ntext\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
+        (b"--x\r\nContent-Disposition: nothing\r\n\r\n\r\n--x--\r\n", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_a_form_without_a_file_is_refused(client: TestClient, body: bytes, kind: str) -> None:
+    answer = client.post("/readings/import", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 422
+    assert "Choose" in answer.text
+
+
+def test_a_body_beyond_the_limit_is_refused_before_it_fills_the_memory(client: TestClient) -> None:
+    answer = client.post("/readings/import", files={"file": ("large.csv", b"1" * (22 * 2**20))})
+    assert answer.status_code == 413
+
+
+def test_a_file_never_touches_the_disk(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)  # what a file that is spooled to the disk would need
+    place = send(client, b"at,kind,value\n" + b"1790000400,heart_rate,70\n" * 200_000)
+    assert client.get(place).status_code == 200
+    for file in tmp_path.rglob("*"):
+        assert b"1790000400,heart_rate" not in (file.read_bytes() if file.is_file() else b"")
+
+
+def test_files_are_kept_for_their_sender_only_for_a_while_and_only_so_many() -> None:
+    seconds = [0.0]
+    files = UploadedFiles(lambda: seconds[0])
+    file = CsvFile.parse("a.csv", b"at,kind,value\n")
+    names = [files.keep(1, file) for _ in range(FILES_KEPT + 1)]
+    assert [files.find(1, name) is not None for name in names] == [False, *[True] * FILES_KEPT]
+    assert files.find(2, names[-1]) is None
+    files.drop(2, names[-1])
+    files.drop(1, names[-2])
+    assert [files.find(1, name) is not None for name in names[-2:]] == [False, True]
+    seconds[0] = KEPT_SECONDS + 1
+    assert files.find(1, names[-1]) is None
+
+
+def test_a_token_is_shown_once_listed_and_revoked(client: TestClient) -> None:
+    made = client.post("/readings/tokens", data={"name": "watch bridge"})
+    secret = re.search(r'id="secret">([^<]+)<', made.text)
+    assert made.status_code == 200
+    assert secret
+    assert "Cache-Control" in made.headers and made.headers["Cache-Control"] == "no-store"
+    page = client.get("/readings").text
+    assert "watch bridge" in page
+    assert secret[1] not in page
+    headers = {"Authorization": f"Bearer {secret[1]}"}
+    reading = {"kind": "heart_rate", "value": 60}
+    assert client.post("/api/v1/vitals", json=reading, headers=headers).status_code == 200
+    assert client.post("/readings/tokens/1/revoke").status_code == 303
+    assert client.post("/readings/tokens/99999999999999999999/revoke").status_code == 303
+    assert client.post("/api/v1/vitals", json=reading, headers=headers).status_code == 401
+    assert "revoked" in client.get("/readings").text
+    assert client.post("/readings/tokens", data={"name": ""}).status_code == 422
+
+
+def test_nobody_gets_in_without_a_login(tmp_path: Path) -> None:
+    with client_of(tmp_path) as stranger:
+        for path in ("/readings", "/readings/import/x"):
+            assert stranger.get(path).status_code == 303
+        for path in ("/readings/by-hand", "/readings/tokens", "/readings/import", "/readings/import/x"):
+            assert stranger.post(path).status_code == 303
