@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, Setting, VitalFlag, VitalKind
+from edge_agent.store.matching import AMBIGUOUS, UNMATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,13 @@ VITAL = (
     Column("source", "string", "Who said it: a device, a file, or simulated"),
     Column("flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
     Column("device_time", "string", "Time that the device stamped, by its own clock; empty when it stamped none"),
+    Column(
+        "observed",
+        "string",
+        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s that end 5 s before "
+        "it (pressures: 45 s); ambiguous when none was, unmatched when no face was read; empty outside sessions",
+        allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
+    ),
     _SIMULATED,
 )
 EPISODE = (

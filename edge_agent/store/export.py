@@ -9,12 +9,16 @@ import json
 import sqlite3
 import tempfile
 from collections.abc import Collection, Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from edge_agent import __version__, clock
+from edge_agent.domain import VitalKind
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store.columns import FILES, TITLES
+from edge_agent.store.matching import observed_before
+from edge_agent.store.reader import session_labels
 from edge_agent.store.schema import reading
 from edge_agent.store.views import EPISODES, iso
 
@@ -26,7 +30,8 @@ _ALWAYS = (0, 2**62)
 _BY_TIME = {
     "expression": "FROM expression_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, track",
     "unfit": "FROM unfit_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, track, reason",
-    "vital": "FROM vital_view WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, kind, source",
+    "vital": """FROM (SELECT *, observed_before(session, at_ms, kind) AS observed FROM vital_view)
+        WHERE at_ms >= :start AND at_ms < :end ORDER BY at_ms, kind, source""",
     "episode": f"FROM ({EPISODES.format(and_where='AND at >= :start AND at < :end')}) ORDER BY start_ms",
     "gap": f"""FROM (SELECT {iso("started")} AS start_at, {iso("ended")} AS end_at, started AS start_ms,
         ended AS end_ms, source, reason, id FROM gap WHERE started < :end AND ended > :start) ORDER BY start_ms, id""",
@@ -86,6 +91,7 @@ def export_csv(
     span = (_ALWAYS[0] if start_ms is None else start_ms, _ALWAYS[1] if end_ms is None else end_ms)
     _check_target(out_dir)
     with reading(database) as connection:
+        _teach(connection)
         selected = _sessions(connection, sessions, span)
         ranges = [span] if sessions is None else _clipped(connection, selected, span)
         everybody = sessions is None and span == _ALWAYS
@@ -99,6 +105,16 @@ def export_csv(
                 f"{error.filename or out_dir}: cannot be written ({error.strerror or error}). Name another folder, or "
                 "free space. Nothing was exported."
             ) from error
+
+
+def _teach(connection: sqlite3.Connection) -> None:
+    """Let queries ask which emotion was observed before a reading, by the same function as the dashboard's tests."""
+    labels = lru_cache(maxsize=2)(partial(session_labels, connection))  # readings come in order of time
+
+    def observed(session: int | None, at_ms: int, kind: str) -> str | None:
+        return None if session is None else observed_before(labels(session), at_ms, VitalKind(kind))
+
+    connection.create_function("observed_before", 3, observed)
 
 
 def _check_target(out_dir: Path) -> None:

@@ -20,6 +20,8 @@ DEFAULT_LAG_S: Mapping[VitalKind, float] = {
 }
 DEFAULT_WINDOW_S = 10.0
 DEFAULT_SHARE = 0.6
+UNMATCHED = "unmatched"
+AMBIGUOUS = "ambiguous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,38 @@ def match_observed(
     matched: list[StateReading] = []
     unmatched = ambiguous = 0
     for reading in readings:
-        until = reading.at_ms - round(lag_s.get(reading.kind, DEFAULT_LAG_S[reading.kind]) * 1000)
-        in_window = _between(labels.get(reading.session), until - round(window_s * 1000), until)
-        if not in_window:
+        found = observed_before(
+            labels.get(reading.session), reading.at_ms, reading.kind, window_s=window_s, lag_s=lag_s, share=share
+        )
+        if found == UNMATCHED:
             unmatched += 1
-            continue
-        state = _dominant(in_window, share)
-        if state is None:
+        elif found == AMBIGUOUS:
             ambiguous += 1
         else:
-            matched.append(replace(reading, state=state.value))
+            matched.append(replace(reading, state=found))
     return matched, MatchCounts(len(matched), unmatched, ambiguous)
+
+
+def observed_before(
+    labels: Labels | None,
+    at_ms: int,
+    kind: VitalKind,
+    *,
+    window_s: float = DEFAULT_WINDOW_S,
+    lag_s: Mapping[VitalKind, float] = DEFAULT_LAG_S,
+    share: float = DEFAULT_SHARE,
+) -> str:
+    """Return the name of the emotion that was observed before one reading, ``unmatched`` or ``ambiguous``.
+
+    Unmatched: no face was read in the window. Ambiguous: faces were there, but no category holds the share needed, or
+    two hold it equally. The one place that decides; arguments as in ``match_observed``.
+    """
+    until = at_ms - round(lag_s.get(kind, DEFAULT_LAG_S[kind]) * 1000)
+    in_window = _between(labels, until - round(window_s * 1000), until)
+    if not in_window:
+        return UNMATCHED
+    state = _dominant(in_window, share)
+    return AMBIGUOUS if state is None else state.value
 
 
 def _between(labels: Labels | None, after: int, until: int) -> Sequence[Emotion | None]:
@@ -79,7 +102,8 @@ def _between(labels: Labels | None, after: int, until: int) -> Sequence[Emotion 
 def _dominant(emotions: Sequence[Emotion | None], share: float) -> Emotion | None:
     """Return the one emotion that holds at least ``share`` of the rows."""
     counted = Counter(e for e in emotions if e is not None).most_common(2)
-    if not counted or counted[0][1] < share * len(emotions):
+    # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
+    if not counted or counted[0][1] / len(emotions) < share:
         return None
     if len(counted) == 2 and counted[0][1] == counted[1][1]:
         return None

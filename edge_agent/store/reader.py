@@ -319,7 +319,7 @@ class Reader:
     def _labels(self, sessions: Collection[int]) -> dict[int, Labels]:
         """Return the smoothed labels of the primary face within each session; one connection for all of them."""
         with reading(self._path, self._busy_seconds) as connection:
-            return {session: _session_labels(connection, session) for session in sessions}
+            return {session: session_labels(connection, session) for session in sessions}
 
     def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
         with reading(self._path, self._busy_seconds) as connection:
@@ -327,7 +327,8 @@ class Reader:
                 yield dict(row)
 
 
-def _session_labels(connection: sqlite3.Connection, session: int) -> Labels:
+def session_labels(connection: sqlite3.Connection, session: int) -> Labels:
+    """Return the smoothed labels of the primary face within a session, in order of time."""
     rows = connection.execute(
         "SELECT at, emotion FROM expression WHERE is_primary = 1 "
         "AND at >= (SELECT started FROM session WHERE id = :session) "

@@ -16,7 +16,7 @@ DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
-DERIVED = ("at_ms", "session", "participant", "condition", "simulated")
+DERIVED = ("at_ms", "session", "participant", "condition", "observed", "simulated")
 TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
 """What a column can be: ``time`` is a time of day beside a date in ``at``; a kind is a column of its values."""
 

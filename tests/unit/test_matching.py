@@ -1,0 +1,107 @@
+"""Which emotion was observed before a reading: window, lag, share, and what has no answer."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edge_agent.domain import EMOTIONS, Emotion, Purpose, VitalKind
+from edge_agent.store.export import export_csv
+from edge_agent.store.matching import AMBIGUOUS, UNMATCHED, Labels, observed_before
+from edge_agent.store.reader import Reader
+from edge_agent.store.study import Study
+from tests.support.timeline import database, instant, reading, row
+
+ANGER, NEUTRAL = Emotion.ANGER, Emotion.NEUTRAL
+T = 100_000  # a reading at 100 s: by default the rows at 86 to 95 s count
+
+
+def labels(**shown: Emotion | None) -> Labels:
+    """Labels at given seconds, such as ``s86=ANGER``."""
+    return Labels([1000 * int(name[1:]) for name in shown], list(shown.values()))
+
+
+def each_second(first: int, emotions: Sequence[Emotion | None]) -> Labels:
+    return Labels([1000 * (first + n) for n in range(len(emotions))], emotions)
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        (labels(s86=ANGER), "anger"),
+        (labels(s95=ANGER), "anger"),
+        (labels(s85=ANGER), UNMATCHED),
+        (labels(s96=ANGER), UNMATCHED),
+        (labels(s85=NEUTRAL, s90=ANGER, s96=NEUTRAL), "anger"),
+        (None, UNMATCHED),
+        (Labels([], []), UNMATCHED),
+        (each_second(86, [ANGER] * 6 + [NEUTRAL] * 4), "anger"),
+        (each_second(86, [ANGER] * 5 + [NEUTRAL] * 5), AMBIGUOUS),
+        (each_second(86, [ANGER] * 5 + [None] * 5), AMBIGUOUS),
+        (each_second(86, [None] * 10), AMBIGUOUS),
+    ],
+)
+def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(
+    shown: Labels | None, found: str
+) -> None:
+    assert observed_before(shown, T, VitalKind.HEART_RATE) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "lag"),
+    [
+        (VitalKind.HEART_RATE, 5),
+        (VitalKind.RR_INTERVAL, 5),
+        (VitalKind.SYSTOLIC, 45),
+        (VitalKind.DIASTOLIC, 45),
+        (VitalKind.MEAN_ARTERIAL, 45),
+    ],
+)
+def test_each_kind_has_its_lag(kind: VitalKind, lag: int) -> None:
+    assert observed_before(Labels([T - 1000 * lag], [ANGER]), T, kind) == "anger"
+    assert observed_before(Labels([T - 1000 * lag + 1], [ANGER]), T, kind) == UNMATCHED
+    assert observed_before(Labels([T], [ANGER]), T, kind, lag_s={kind: 0}) == "anger"
+
+
+@pytest.mark.parametrize("of", range(1, 41))
+def test_a_share_that_is_just_reached_is_reached_whatever_the_number_of_rows(of: int) -> None:
+    for held in range(of // 2 + 1, of + 1):
+        shown = Labels(list(range(of)), [ANGER] * held + [None] * (of - held))
+        answer = {
+            share: observed_before(shown, of, VitalKind.HEART_RATE, lag_s={VitalKind.HEART_RATE: 0}, share=share)
+            for share in (held / of, held / of + 1e-9)
+        }
+        assert list(answer.values()) == ["anger", AMBIGUOUS], (held, of)
+
+
+def test_two_emotions_that_hold_a_small_share_equally_are_ambiguous() -> None:
+    shown = each_second(86, [ANGER] * 4 + [NEUTRAL] * 4 + [None] * 2)
+    assert observed_before(shown, T, VitalKind.HEART_RATE, share=0.4) == AMBIGUOUS
+
+
+def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path) -> None:
+    faces = [row(second, EMOTIONS[second // 13 % 4] if second % 7 else None) for second in range(20, 200)]
+    kinds = [VitalKind.HEART_RATE, VitalKind.SYSTOLIC]
+    readings = [reading(second, 80.0, kind) for second in range(0, 320, 3) for kind in kinds]
+    path = database(tmp_path, faces, readings)
+    study = Study(path)
+    study.create_participant("P-01")
+    study.give_consent("P-01", "1")
+    session = study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
+    study.end_session(instant(280))
+    found, counts = Reader(path).vitals_by_observed_emotion([session.id])
+    export_csv(path, tmp_path / "out")
+    with (tmp_path / "out" / "vital.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    inside = [r for r in rows if r["session"]]
+    assert {r["observed"] for r in rows if not r["session"]} == {""}
+    exported = {(int(r["at_ms"]), r["kind"]): r["observed"] for r in inside}
+    states = {(f.at_ms, f.kind.value): f.state for f in found}
+    assert states == {key: state for key, state in exported.items() if state not in (AMBIGUOUS, UNMATCHED)}
+    assert min(counts.matched, counts.ambiguous, counts.unmatched) > 5
+    assert (counts.ambiguous, counts.unmatched) == tuple(
+        sum(state == word for state in exported.values()) for word in (AMBIGUOUS, UNMATCHED)
+    )
