@@ -269,6 +269,7 @@ class Agent:
             batch_seconds=settings.record.batch_seconds,
             outbox_rows=settings.mqtt.outbox_rows,
             simulated=simulated,
+            only_in_sessions=settings.capture.mode == "sessions",
             on_commit=self._client.wake if self._client else None,
         )
         window = SummaryWindow(settings.device.name, clock.now(), simulated=simulated)

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from dashboard.api import SessionModel
 from dashboard.pages import render
 from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.routes.erasure import router as erasure_router
 from dashboard.routes.live import open_session
 from dashboard.routes.quality import router as quality_router
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
@@ -19,6 +20,7 @@ from edge_agent.store.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
 router.include_router(quality_router)
+router.include_router(erasure_router)
 _STUDY = "/study"
 CONSENT_VERSION = "1"  # of templates/_consent_text.html; records name the version that was agreed to
 
@@ -68,13 +70,13 @@ def give_consent(
 
 @router.post("/study/participants/{code}/withdraw", include_in_schema=False)
 def withdraw_consent(request: Request, services: ServicesDep, account: AccountDep, code: str) -> Response:
-    """Record that the participant withdrew."""
+    """Record that the participant withdrew, which ends their session, and lead to the page that offers erasure."""
     try:
         services.study.withdraw_consent(code)
     except StudyError as error:
         return _page(request, services, str(error))
     services.accounts.record(account.name, "consent_withdraw", code)
-    return RedirectResponse(_STUDY, 303)
+    return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
 
 @router.post("/study/sessions", include_in_schema=False)

@@ -72,13 +72,22 @@ class Delivery:
         topics: names of this appliance.
         window_s: length of a summary; what is older than two of them is marked ``replayed``.
         acknowledged: rows that the broker has but the database could not yet forget; outlives the connection.
+        forget: called with a topic that is cleared, so that what it held is not said again.
     """
 
-    def __init__(self, outbox: OutboxQueue, topics: Topics, window_s: float, acknowledged: set[int]) -> None:
+    def __init__(
+        self,
+        outbox: OutboxQueue,
+        topics: Topics,
+        window_s: float,
+        acknowledged: set[int],
+        forget: Callable[[str], None],
+    ) -> None:
         self._outbox = outbox
         self._topics = topics
         self._window_ms = window_s * 1000
         self._acknowledged = acknowledged
+        self._forget = forget
         self._connected_ms = clock.now().wall_ms
         self._in_flight: dict[int, int] = {}
 
@@ -95,7 +104,11 @@ class Delivery:
         underway = set(self._in_flight.values()) | self._acknowledged
         for row in self._outbox.pending(limit):
             if row.id not in underway:
-                mid = connection.publish(self._topics.full(row.topic), self._encode(row), qos=1, retain=False)
+                clears = row.payload is None
+                if clears:
+                    self._forget(row.topic)
+                payload = self._encode(row)
+                mid = connection.publish(self._topics.full(row.topic), payload, qos=1, retain=clears)
                 self._in_flight[mid] = row.id
 
     def settle(self, connection: Connection) -> tuple[bool, str | None]:
@@ -118,6 +131,8 @@ class Delivery:
         return taken, refusal
 
     def _encode(self, row: WaitingMessage) -> bytes:
+        if row.payload is None:  # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
+            return b""
         late_ms = clock.now().wall_ms - row.created_ms
         replayed = row.created_ms < self._connected_ms or late_ms > 2 * self._window_ms
         return json.dumps({**row.payload, "replayed": replayed}, separators=(",", ":"), ensure_ascii=False).encode()
@@ -269,7 +284,7 @@ class MqttClient(Worker):
             connection.publish(topic, online.encode(), qos=1, retain=True)
             if self._listener is not None:
                 connection.subscribe(self._topics.full(self._listener.suffix))
-            delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged)
+            delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged, self._forget)
             self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
             self._settled_s = clock.boot_seconds() + (SETTLE_SECONDS if self._lost else 0.0)
@@ -357,6 +372,11 @@ class MqttClient(Worker):
         while clock.boot_seconds() < deadline_s + 1 and mid not in {answer.mid for answer in connection.answers()}:
             connection.pump(0.1)
         connection.close()
+
+    def _forget(self, suffix: str) -> None:
+        with self._lock:
+            self._retained.pop(suffix, None)
+            self._changed.discard(suffix)
 
     def _retain(self, suffix: str, payload: Payload) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ class WaitingMessage(Protocol):
         """Number of the message within its topic, rising by one; ``None`` for topics that are not numbered."""
 
     @property
-    def payload(self) -> Mapping[str, Any]:
+    def payload(self) -> Mapping[str, Any] | None:
         """The message, with ``seq`` where it is numbered."""
 
     @property

@@ -21,23 +21,23 @@ class OutboxMessage:
 
     Attributes:
         topic: the suffix, such as ``summary``; the client puts root and device before it.
-        payload: what will be sent as JSON.
+        payload: what will be sent as JSON; ``None`` clears what the broker keeps of the topic.
         sequenced: whether ``seq``, rising by one for each message of the topic, is put into the payload.
     """
 
     topic: str
-    payload: Mapping[str, Any]
+    payload: Mapping[str, Any] | None
     sequenced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A queued message; ``payload`` holds its ``seq`` when it is sequenced."""
+    """A queued message; ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to clear a topic."""
 
     id: int
     topic: str
     seq: int | None
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None
     created_ms: int
 
 
@@ -106,8 +106,10 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
 
     Beyond ``limit`` rows the oldest go, and the setting ``outbox_dropped`` counts them.
     """
-    seq = _next_seq(connection, message.topic) if message.sequenced else None
-    payload = {**message.payload, "seq": seq} if message.sequenced else dict(message.payload)
+    payload = None if message.payload is None else dict(message.payload)
+    seq = None
+    if payload is not None and message.sequenced:
+        seq = payload["seq"] = _next_seq(connection, message.topic)
     cursor = connection.execute(
         "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
         (message.topic, seq, json.dumps(payload, separators=(",", ":"), ensure_ascii=False), clock.now().wall_ms),

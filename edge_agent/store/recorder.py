@@ -15,6 +15,8 @@ from edge_agent import clock
 from edge_agent.clock import Instant
 from edge_agent.domain import ExpressionRow, Gap, Recognition, UnfitRow, VitalReading
 from edge_agent.errors import StoreError
+from edge_agent.store.allowed import rows_in_sessions, speaks_of_erased
+from edge_agent.store.erased import ErasedTimes
 from edge_agent.store.intervals import Intervals
 from edge_agent.store.outbox import OutboxMessage, enqueue
 from edge_agent.store.schema import connect, store_error, transaction
@@ -61,6 +63,8 @@ class Recorder(Worker):
         batch_seconds: seconds that a row waits for its commit at the most.
         outbox_rows: messages kept in the outbox at the most.
         simulated: whether what the camera shows is a demonstration; marks every expression row.
+        only_in_sessions: write no expression and no reading of a time outside sessions: what was seen just after a
+            session ended, or a consent was withdrawn, is not kept.
         on_commit: called in this thread after each commit.
         max_bytes: largest size of the database file; ``None`` is the size of the disk.
         memory_rows: rows that wait in memory at the most.
@@ -77,6 +81,7 @@ class Recorder(Worker):
         batch_seconds: float = 10.0,
         outbox_rows: int = 50_000,
         simulated: bool = False,
+        only_in_sessions: bool = False,
         on_commit: Callable[[], None] | None = None,
         max_bytes: int | None = None,
         memory_rows: int = 20_000,
@@ -90,6 +95,7 @@ class Recorder(Worker):
         self._batch_seconds = batch_seconds
         self._outbox_rows = outbox_rows
         self._simulated = simulated
+        self._only_in_sessions = only_in_sessions
         self._on_commit = on_commit
         self._max_bytes = max_bytes
         self._memory_rows = memory_rows
@@ -283,6 +289,9 @@ class Recorder(Worker):
 
     def _write(self, connection: sqlite3.Connection, rows: list[Row]) -> int:
         """Write rows inside the transaction; return how many readings were there already."""
+        if self._only_in_sessions:
+            rows = rows_in_sessions(connection, rows)
+        erased = ErasedTimes(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
         unfit: list[tuple[UnfitRow, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
@@ -299,7 +308,8 @@ class Recorder(Worker):
                 case Gap():
                     write_gap(connection, row, self._boots.row_for(connection, row.end))
                 case OutboxMessage():
-                    enqueue(connection, row, self._outbox_rows)
+                    if not speaks_of_erased(erased, row):
+                        enqueue(connection, row, self._outbox_rows)
                 case ModelUse():
                     write_model(connection, row)
         interval_ms = round(self._interval_s * 1000)

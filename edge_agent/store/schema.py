@@ -82,6 +82,23 @@ def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -
     return connection
 
 
+def connect_any(path: Path) -> sqlite3.Connection:
+    """Open an existing database of ours for writing, whatever its schema: a copy of an older one.
+
+    Raises:
+        StoreError: it is not one of ours.
+        sqlite3.Error: it cannot be opened or read.
+    """
+    connection = _open(path, "rw", BUSY_SECONDS)
+    try:
+        if _versions(connection)[0] != APPLICATION_ID:
+            raise StoreError(_FOREIGN.format(path=path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Create the database, or bring an older one to the present schema after copying it aside.
 

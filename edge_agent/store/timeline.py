@@ -20,6 +20,7 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
+from edge_agent.store.erased import ErasedTimes
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
 
 CLOCK_JUMP_MS = 2_000
@@ -96,7 +97,12 @@ def write_expressions(
     interval_ms: int,
     simulated: bool,
 ) -> None:
-    """Insert expression rows with the id of their boot row, and add those of primary faces to the rollups."""
+    """Insert expression rows with the id of their boot row, and add those of primary faces to the rollups.
+
+    Rows, here and below, of a time that was erased are left out.
+    """
+    erased = ErasedTimes(connection)
+    rows = [(row, boot) for row, boot in rows if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)]
     if not rows:
         return
     connection.executemany(
@@ -112,6 +118,7 @@ def write_unfit(
     connection: sqlite3.Connection, rows: Sequence[tuple[UnfitRow, int | None]], interval_ms: int, simulated: bool
 ) -> None:
     """Insert counts of frames that could not be read, with the id of their boot row."""
+    erased = ErasedTimes(connection)
     connection.executemany(
         "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, simulated) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -128,6 +135,7 @@ def write_unfit(
                 int(simulated),
             )
             for row, boot in rows
+            if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)
         ],
     )
 
@@ -138,11 +146,15 @@ def write_vitals(
     """Insert readings with the id of their boot row (``None``: imported, no boot clock), and roll up the new ones.
 
     Returns:
-        How many were new, and how many were there already (same kind, source and time) and left alone.
+        How many were new, and how many were there already (same kind, source and time) and left alone; those of a time
+        that was erased are neither.
     """
     inserted: list[VitalReading] = []
     duplicates = 0
+    erased = ErasedTimes(connection)
     for reading, boot in readings:
+        if erased.hold(reading.at.wall_ms, reading.at.wall_ms):
+            continue
         cursor = connection.execute(
             "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

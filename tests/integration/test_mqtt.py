@@ -311,6 +311,31 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
         assert not later.on("vitals")
 
 
+def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_after_an_outage(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
+    relay = Relay(mosquitto.port)
+    client = start(relay.port)
+    wait_for_state(client, MqttState.CONNECTED)
+    with subscribed(mosquitto.port) as reader:
+        client.publish_emotion(emotion("anger"))
+        reader.wait_for("emotion")
+        outbox.clear("emotion")
+        outbox.clear("session")
+        client.wake()
+        reader.wait_for("emotion", lambda payload: payload == {})
+        reader.wait_for("session", lambda payload: payload == {})
+        wait_until(lambda: outbox.count() == 0, "the broker to acknowledge")
+        relay.close()
+        reader.wait_for("status", lambda payload: payload["state"] == "offline")
+    again = start(mosquitto.port, device="other")
+    wait_for_state(again, MqttState.CONNECTED)
+    with subscribed(mosquitto.port) as later:
+        later.wait_for("status")
+        assert not later.on("emotion")
+        assert not later.on("session")
+
+
 def test_a_stop_delivers_what_was_just_committed(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
     with subscribed(mosquitto.port) as reader:
         client = start(mosquitto.port)

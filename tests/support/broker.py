@@ -182,7 +182,7 @@ class Mosquitto:
 
 @dataclass(frozen=True)
 class Received:
-    """A message as a subscriber got it."""
+    """A message as a subscriber got it; an empty payload is an empty dictionary."""
 
     topic: str
     payload: dict[str, Any]
@@ -213,7 +213,7 @@ class Subscriber:
         assert self._subscribed.wait(DEADLINE_S), "the broker did not take the subscription"
 
     def _take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.messages.append(Received(message.topic, json.loads(message.payload), message.retain, message.qos))
+        self.messages.append(Received(message.topic, json.loads(message.payload or b"{}"), message.retain, message.qos))
 
     def on(self, suffix: str) -> list[Received]:
         """Return the messages whose topic ends with ``/suffix``."""

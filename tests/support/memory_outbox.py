@@ -18,7 +18,7 @@ class Row:
     id: int
     topic: str
     seq: int | None
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None
     created_ms: int
 
 
@@ -40,6 +40,12 @@ class MemoryOutbox:
             created = now().wall_ms - round(age_s * 1000)
             self._rows.append(Row(self._last, topic, self._last, {**payload, "seq": self._last}, created))
             return self._last
+
+    def clear(self, topic: str) -> None:
+        """Put in a message that clears what the broker keeps of a topic."""
+        with self._lock:
+            self._last += 1
+            self._rows.append(Row(self._last, topic, None, None, now().wall_ms))
 
     def pending(self, limit: int) -> list[Row]:
         """Return the oldest messages."""

@@ -317,7 +317,7 @@ def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> N
 
 def test_a_withdrawn_consent_bars_further_sessions(ada: TestClient, database: Path) -> None:
     add_session(database)
-    assert ada.post("/study/participants/P-01/withdraw").headers["location"] == "/study"
+    assert ada.post("/study/participants/P-01/withdraw").headers["location"] == "/study/participants/P-01/erase"
     assert "withdrawn" in ada.get("/study").text
     answer = ada.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
     assert answer.status_code == 409

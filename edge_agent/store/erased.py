@@ -1,0 +1,54 @@
+"""Times of which everything was erased: what still waits in memory, or comes again from a file, is not written then.
+
+Only the times are kept, without a code. Where a later session lies over them (a clock that was set back), its rows are
+written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+Span = tuple[int, int]
+_KEY = "erased"
+
+
+class ErasedTimes:
+    """The erased times, as one transaction sees them.
+
+    Args:
+        connection: of the transaction.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._spans = erased_spans(connection)
+
+    def hold(self, start_ms: int, end_ms: int) -> bool:
+        """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
+        met = any(start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self._spans)
+        return met and not self._in_session(start_ms, end_ms)
+
+    def _in_session(self, start_ms: int, end_ms: int) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM session WHERE started <= ? AND (ended IS NULL OR ended > ?)", (end_ms, start_ms)
+        )
+        return found.fetchone() is not None
+
+
+def erased_spans(connection: sqlite3.Connection) -> list[Span]:
+    """Return the erased times in the order of erasing."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+    return [] if row is None else [(start, end) for start, end in json.loads(row[0])]
+
+
+def note_erased(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
+    """Remember times of which everything was erased."""
+    if not spans:
+        return
+    known = json.dumps([*erased_spans(connection), *spans], separators=(",", ":"))
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_KEY, known),
+    )

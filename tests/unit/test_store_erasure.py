@@ -1,0 +1,346 @@
+"""Erasing a participant: what goes, what stays as it was, and that no byte of theirs is found afterwards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.clock import iso_utc
+from edge_agent.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag
+from edge_agent.errors import StoreError, StudyError
+from edge_agent.store.erased import erased_spans
+from edge_agent.store.erasure import erase_participant
+from edge_agent.store.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
+from edge_agent.store.reader import Reader
+from edge_agent.store.recorder import Recorder
+from edge_agent.store.retention import prune
+from edge_agent.store.schema import MIGRATIONS, connect, migrate, writing
+from edge_agent.store.study import Study
+from edge_agent.store.timeline import write_gap, write_unfit
+from tests.support.timeline import START_MS, add, database, instant, observation, query, reading, recognition, row
+
+CODE, NOTE, NAME = "Zq-Wombat7", "said Xylophone-Quartz-91", "films of Quokka-55"
+ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return database(tmp_path)
+
+
+def hold(path: Path, code: str, start: float, name: str = "films", note: str = "sits still") -> None:
+    """Hold a session of 90 s with all that can be recorded in it."""
+    study = Study(path)
+    study.create_participant(code)
+    study.give_consent(code, "1")
+    new = NewRun("films", "Films", "0" * 64, 1, lambda _row: "[]")
+    session = study.start_session(code, Purpose.RESEARCH, name, instant(start))
+    with writing(path) as connection:
+        insert_run(connection, session, new, instant(start))
+    study.add_marker(MarkerKind.STIMULUS_START, "anger", instant(start + 1))
+    study.add_marker(MarkerKind.NOTE, note, instant(start + 2))
+    study.end_session(instant(start + 90))
+    record(path, start, start + 90)
+    with writing(path) as connection:
+        insert_reports(connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)])
+        write_gap(connection, Gap("camera", instant(start + 40), instant(start + 44), "no_face"), None)
+        window = {"start": iso_utc(instant(start + 20).wall_ms), "end": iso_utc(instant(start + 30).wall_ms)}
+        enqueue(connection, OutboxMessage("summary", {"window": window}), 1000)
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'consent_give', ?)", (code,)
+        )
+
+
+def record(path: Path, start: float, end: float) -> None:
+    """Record a face and a strap every second, and a frame that could not be read every tenth."""
+    seconds = range(int(start) + 1, int(end))
+    faces = [row(s, (Emotion.ANGER, None, Emotion.NEUTRAL)[s % 3], primary=s % 7 > 0) for s in seconds]
+    flags = [(VitalFlag.CONTACT_LOST,) if s % 11 == 0 else () for s in seconds]
+    add(path, faces, [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)])
+    with writing(path) as connection:
+        unfit = [(UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0]
+        write_unfit(connection, unfit, 1000, simulated=False)
+
+
+def everything(path: Path) -> str:
+    """All that is in a database, as SQL."""
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def bytes_of(folder: Path) -> bytes:
+    """All bytes of the database, its log, its shared memory and its copies, in lower case."""
+    return b"".join(file.read_bytes() for file in sorted(folder.glob("affect-edge.db*"))).lower()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Keep the database open as an agent does, so that the log and its index stay beside it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM participant").fetchone()
+        yield connection
+
+
+def test_somebody_who_is_not_there_is_named_and_nothing_is_erased(path: Path) -> None:
+    hold(path, CODE, 0)
+    before = everything(path)
+    with pytest.raises(StudyError, match="There is no participant 'Zq-Wombat'; nothing was erased"):
+        erase_participant(path, "Zq-Wombat", actor="ada")
+    assert everything(path) == before
+
+
+def test_a_participant_whose_session_is_open_is_not_erased_and_the_way_out_is_said(path: Path) -> None:
+    hold(path, CODE, 0)
+    Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(100))
+    before = everything(path)
+    with pytest.raises(StudyError, match="Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"):
+        erase_participant(path, CODE, actor="ada")
+    assert everything(path) == before
+
+
+def test_a_database_that_is_not_there_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no database"):
+        erase_participant(tmp_path / "affect-edge.db", CODE, actor="ada")
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_no_byte_of_them_is_found_in_the_database_its_log_and_its_index(
+    tmp_path: Path, path: Path, others: int
+) -> None:
+    for number in range(others):
+        Study(path).create_participant(f"before-{number}")
+    hold(path, CODE, 0, NAME, NOTE)
+    for number in range(others):
+        Study(path).create_participant(f"after-{number}")
+        if number % 3 == 0:
+            erase_participant(path, f"before-{number}", actor="ada")
+    with opened(path):
+        assert all(text.lower().encode() in bytes_of(tmp_path) for text in (CODE, NOTE, NAME))
+        erase_participant(path, CODE.lower(), actor="ada")
+        assert (tmp_path / "affect-edge.db-wal").exists()
+        found = bytes_of(tmp_path)
+    assert not [text for text in (CODE, NOTE, NAME, "Wombat", "Xylophone", "Quokka") if text.lower().encode() in found]
+
+
+def test_old_bytes_that_another_program_left_in_the_file_go_too(tmp_path: Path, path: Path) -> None:
+    hold(path, CODE, 0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'seen', ?)", (f"{CODE} " * 9,)
+        )
+        connection.commit()
+        connection.execute("DELETE FROM audit WHERE action = 'seen'")
+        connection.commit()
+    assert erase_participant(path, CODE, actor="ada").compacted
+    assert CODE.lower().encode() not in bytes_of(tmp_path)
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
+    hold(path, CODE, 0)
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.rows == {
+        "session": 1, "marker": 2, "self_report": 1, "protocol_run": 1, "consent": 1,
+        "expression": 89, "unfit": 8, "vital": 89, "gap": 1, "outbox": 5,
+    }  # fmt: skip
+    assert (done.minutes, done.minutes_removed, done.copies, done.copies_deleted) == (2, 2, (), ())
+    assert done.sentence.startswith(
+        "Erased: 1 sessions, 89 expression rows, 8 counts of unreadable frames, 89 readings,"
+    )
+    tables = ("participant", "session", "consent", "marker", "self_report", "protocol_run")
+    for table in (*tables, "expression", "unfit", "vital", "gap", *ROLLUPS):
+        assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None:
+    hold(path, CODE, 0)
+    with writing(path) as connection:
+        connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', 'export', 'sessions=all')")
+    erase_participant(path, CODE, actor="ada")
+    assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
+        ("ada", "consent_give", "(erased)"),
+        ("ada", "export", "sessions=all"),
+        ("ada", "participant_erase", "1 sessions"),
+    ]
+
+
+def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(tmp_path: Path, path: Path) -> None:
+    record(path, -100, 0)
+    hold(path, CODE, 20)
+    record(path, 115, 200)
+    hold(path, "P02", 210)
+    never = database(tmp_path / "never")
+    record(never, -100, 0)
+    record(never, 115, 200)
+    hold(never, "P02", 210)
+    done = erase_participant(path, CODE, actor="ada")
+    assert (done.minutes, done.minutes_removed) == (2, 1)
+    for table in (*ROLLUPS, "vital"):
+        assert query(path, f"SELECT * FROM {table}") == query(never, f"SELECT * FROM {table}"), table
+    assert query(path, "SELECT at, emotion FROM expression") == query(never, "SELECT at, emotion FROM expression")
+
+
+def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path) -> None:
+    hold(path, CODE, 0)
+    record(path, 100, 180)
+    days = 24 * 3_600_000
+    prune(path, 90, now_ms=START_MS + 90 * days + 100_000)
+    done = erase_participant(path, CODE, actor="ada")
+    assert (done.minutes, done.minutes_removed) == (2, 2)
+    assert query(path, "SELECT at - ? FROM expression_minute", START_MS) == [(120_000,)]
+    assert query(path, "SELECT rows FROM expression_hour") == query(path, "SELECT rows FROM expression_minute")
+
+
+def test_two_sessions_of_one_participant_go_and_those_of_others_stay(path: Path) -> None:
+    hold(path, CODE, 0)
+    hold(path, "P02", 100)
+    second = Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(200))
+    Study(path).end_session(instant(290))
+    record(path, 200, 290)
+    kept = query(path, "SELECT * FROM session_vital WHERE participant = 'P02'")
+    assert erase_participant(path, CODE, actor="ada").rows["session"] == second.id - 1
+    assert query(path, "SELECT participant, count(*) FROM expression_view GROUP BY 1") == [("P02", 89)]
+    assert query(path, "SELECT * FROM session_vital") == kept
+
+
+def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Path) -> None:
+    hold(path, CODE, 0)
+    hold(path, "P02", 100)
+    erase_participant(path, CODE, actor="ada")
+    waiting = [(row.topic, row.payload and row.payload.get("participant")) for row in Outbox(path).pending(100)]
+    assert waiting == [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
+    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [("null",), ("null",)]
+
+
+def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
+    hold(path, CODE, 0)
+    recorder = Recorder(path, batch_seconds=3600, batch_rows=10_000)
+    recorder.start()
+    for second in (10, 11, 12):
+        recorder.submit(recognition(second, observation()))
+        recorder.submit(reading(second + 0.5, source="late"))
+    recorder.submit(recognition(300, observation()))
+    recorder.submit(reading(300, source="later"))
+    erase_participant(path, CODE, actor="ada")
+    window = {"start": iso_utc(instant(85).wall_ms), "end": iso_utc(instant(95).wall_ms)}
+    recorder.submit(OutboxMessage("summary", {"window": window}))
+    recorder.stop()
+    assert recorder.join(10)
+    assert query(path, "SELECT source FROM vital") == [("later",)]
+    assert query(path, "SELECT at - ? FROM expression", START_MS) == [(300_000,)]
+    assert query(path, "SELECT count(*) FROM outbox WHERE topic = 'summary'") == [(0,)]
+    assert sum(rows for (rows,) in query(path, "SELECT rows FROM expression_minute")) == 1
+
+
+def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_back(path: Path) -> None:
+    hold(path, CODE, 0)
+    erase_participant(path, CODE, actor="ada")
+    hold(path, "P02", 30)
+    assert query(path, "SELECT count(*) FROM expression") == [(89,)]
+    with closing(connect(path, readonly=True)) as connection:
+        assert erased_spans(connection) == [(START_MS, START_MS + 90_000)]
+
+
+def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
+    hold(path, CODE, 0)
+    with opened(path) as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM marker").fetchone()
+        with pytest.raises(StoreError, match="the rows are erased, but another program keeps the file open"):
+            erase_participant(path, CODE, actor="ada", patience_s=0.1)
+        connection.rollback()
+    assert Reader(path).session_list() == []
+
+
+def older(folder: Path, version: int) -> Path:
+    """A database of an older schema with somebody in it, brought to the present one, which copies it aside."""
+    path = folder / "affect-edge.db"
+    migrate(path, MIGRATIONS[:version])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,))
+        connection.execute(
+            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, 'research', '', 0, 9), "
+            "(2, 'research', 'kept', 10, 19), (1, 'research', '', 20, NULL)"
+        )
+        connection.executemany(
+            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)", [(5,), (15,), (25,)]
+        )
+        connection.execute(
+            "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, 'note', 'kept')", (NOTE,)
+        )
+        connection.commit()
+    migrate(path)
+    Study(path).end_session()
+    return path
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_copies_made_before_an_upgrade_are_rewritten_without_them(tmp_path: Path, version: int) -> None:
+    path = older(tmp_path, version)
+    copy = f"affect-edge.db.before-v{len(MIGRATIONS)}"
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.copies == (copy,)
+    found = bytes_of(tmp_path)
+    assert CODE.lower().encode() not in found
+    assert NOTE.lower().encode() not in found
+    with closing(sqlite3.connect(tmp_path / copy)) as connection:
+        assert connection.execute("SELECT code, name FROM session JOIN participant USING (id)").fetchall() == [
+            ("P02", "kept")
+        ]
+        assert connection.execute("SELECT at FROM vital").fetchall() == [(15,)]
+
+
+def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(tmp_path: Path, path: Path) -> None:
+    before = tmp_path / "affect-edge.db.before-v2"
+    broken = tmp_path / "affect-edge.db.before-v1"
+    migrate(before)
+    broken.write_bytes(b"no database, but " + CODE.encode())
+    content = everything(before)
+    hold(path, CODE, 0)
+    done = erase_participant(path, CODE, actor="ada")
+    assert (done.copies, done.copies_deleted) == ((), (broken.name,))
+    assert not broken.exists()
+    assert everything(before) == content
+    assert CODE.lower().encode() not in bytes_of(tmp_path)
+
+
+def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
+    path = older(tmp_path, 1)
+    with writing(path) as connection:
+        connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
+    assert erase_participant(path, CODE, actor="ada").copies == (f"affect-edge.db.before-v{len(MIGRATIONS)}",)
+    with pytest.raises(StudyError, match="There is no participant"):
+        erase_participant(path, CODE, actor="ada")
+
+
+def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_withdrawal(path: Path) -> None:
+    study = Study(path)
+    study.create_participant(CODE)
+    study.give_consent(CODE, "1")
+    recorder = Recorder(path, batch_seconds=3600, batch_rows=10_000, only_in_sessions=True)
+    recorder.start()
+    recorder.submit(reading(-5))
+    study.start_session(CODE, Purpose.RESEARCH, "", instant(0))
+    for second in (1, 2, 3, 4):
+        recorder.submit(recognition(second - 0.5, observation()))
+        recorder.submit(reading(second))
+    study.end_session(instant(2))
+    recorder.submit(Gap("camera", instant(5), instant(9), "no_face"))
+    recorder.stop()
+    assert recorder.join(10)
+    assert query(path, "SELECT at - ? FROM vital", START_MS) == [(1000,), (2000,)]
+    assert query(path, "SELECT at - ? FROM expression", START_MS) == [(1000,), (2000,)]
+    assert query(path, "SELECT count(*) FROM gap") == [(1,)]
+
+
+def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
+    with writing(path) as connection:
+        enqueue(connection, OutboxMessage("session", None), 10)
+    assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [None]
