@@ -1,4 +1,4 @@
-"""``python -m dashboard``: serve the dashboard, or ``analyse`` without a browser."""
+"""``python -m dashboard``: serve the dashboard, or ``analyse`` and ``protocol`` without a browser."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         from dashboard.analysis_command import main as analyse
 
         return analyse(words[1:])
+    if words[:1] == ["protocol"]:
+        from dashboard.protocols.command import main as protocol
+
+        return protocol(words[1:])
     try:
         serve_command.main(words, prog_name="python -m dashboard", standalone_mode=False)
     except click.ClickException as error:

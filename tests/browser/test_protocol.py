@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.settings import DashboardOptions
-from edge_agent.domain import MarkerKind
+from edge_agent.domain import MarkerKind, Purpose
 from edge_agent.store.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
@@ -318,3 +318,29 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
     assert rows(database, "SELECT condition, value FROM self_report") == [("anger", 5)]
     kinds = [kind for (kind,) in rows(database, "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id")]
     assert kinds == [MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value] * 3
+
+
+def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(browser: Browser, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with DashboardProcess(folder, "--login-link") as dashboard:
+        study = Study(DashboardOptions(data=folder).database)
+        study.create_participant("P-1")
+        study.give_consent("P-1", "1")
+        study.start_session("P-1", Purpose.RESEARCH, "films")
+        context = browser.new_context()
+        context.set_default_timeout(60_000)
+        page = context.new_page()
+        page.goto(dashboard.login_link)
+        said = page.locator("#session-said")
+        expect(page.get_by_role("button", name="anger")).to_be_visible()
+        page.keyboard.press("3")
+        expect(said).to_have_text("anger started")
+        page.keyboard.press("2")
+        expect(said).to_have_text("happiness started")
+        page.keyboard.press("2")
+        expect(said).to_have_text("happiness ended")
+        page.keyboard.press("9")
+        page.get_by_role("textbox", name="Note").fill("1")
+        page.keyboard.press("1")
+        expect(page.locator("#session-facts")).to_contain_text("3 markers")
+        context.close()

@@ -67,8 +67,7 @@ function ask(scale) {
     byId("pole-middle").textContent = middle;
     byId("pole-high").textContent = high;
   }
-  const choices = byId(`${name}-form`).querySelectorAll("input");
-  choices[name === "points" ? 4 : 0].focus();
+  byId(`${name}-title`).focus(); // on no choice yet: the one with the focus would be chosen more often
 }
 
 function show(shown) {
@@ -108,6 +107,12 @@ function arm() {
   post("ready");
 }
 
+function choose(form, number) {
+  const choice = form.querySelectorAll("input")[number];
+  choice.checked = true;
+  choice.focus();
+}
+
 function answer(value) {
   if (present?.screen !== "scale") return;
   const { step } = present;
@@ -138,9 +143,10 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     form.requestSubmit();
   } else if (/^[1-9]$/.test(event.key)) {
-    const choice = form.querySelectorAll("input")[Number(event.key) - 1];
-    choice.checked = true;
-    choice.focus();
+    choose(form, Number(event.key) - 1);
+  } else if (event.key.startsWith("Arrow") && event.target.type !== "radio") {
+    event.preventDefault();
+    choose(form, form.id === "points-form" ? 4 : 0); // from there the browser itself follows the arrows
   }
 });
 

@@ -49,16 +49,20 @@ export function bindSession(initial) {
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
     const labels = [...new Set([...USUAL, ...used])];
     const focused = document.activeElement?.dataset?.condition;
-    byId("conditions").replaceChildren(...labels.map(conditionButton));
+    byId("conditions").replaceChildren(...labels.map((label, index) => conditionButton(label, index + 1)));
     if (focused !== undefined) byId("conditions").querySelector(`[data-condition="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  function conditionButton(label) {
+  function conditionButton(label, number) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "button-quiet";
     button.dataset.condition = label;
     button.textContent = label;
+    if (number <= 9) {
+      button.title = `Key ${number}`;
+      button.setAttribute("aria-keyshortcuts", String(number));
+    }
     button.setAttribute("aria-pressed", String(state.condition === label));
     button.addEventListener("click", () => toggle(label));
     return button;
@@ -74,6 +78,13 @@ export function bindSession(initial) {
     });
   };
 
+  // The keys 1 to 9 press the condition buttons, in their order, wherever nothing is being typed.
+  document.addEventListener("keydown", (event) => {
+    if (!/^[1-9]$/.test(event.key) || event.repeat || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (state.session === null || event.target.closest("input, select, textarea, dialog")) return;
+    const button = byId("conditions").children[Number(event.key) - 1];
+    if (button) toggle(button.dataset.condition);
+  });
   bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label, `${label} started`));
   bindText("note-form", "note", (label) => mark("note", label, "Note added"));
   byId("session-end").addEventListener("click", () => {

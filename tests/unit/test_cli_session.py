@@ -1,0 +1,88 @@
+"""Sessions and markers from the command line, and protocol files checked there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dashboard.__main__ import main as dashboard
+from dashboard.protocols.file import EXAMPLES
+from edge_agent.cli import cli
+from edge_agent.errors import StudyError
+from edge_agent.store.study import Study
+from tests.support.timeline import database, query
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder with a participant who has consented."""
+    study = Study(database(tmp_path))
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, [*words, "--data", str(folder)])
+
+
+def said(folder: Path, *words: str) -> Any:
+    result = run(folder, *words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
+    assert run(folder, "session", "show").exit_code == 1
+    start = said(folder, "session", "start", "P-1", "--purpose", "research", "--setting", "home", "--name", "films")
+    assert (start["session"], start["participant"], start["setting"], start["end"]) == (1, "P-1", "home", None)
+    assert said(folder, "session", "mark", "stimulus_start", "anger")["label"] == "anger"
+    assert said(folder, "session", "mark", "stimulus_end")["label"] == "anger"
+    assert said(folder, "session", "mark", "baseline")["label"] == "neutral"
+    assert "note coughed, 2" in run(folder, "session", "mark", "note", "coughed").output
+    assert "session 1 (P-1, research, films)" in run(folder, "session", "show").output
+    assert said(folder, "session", "end")["end"] is not None
+    kinds = query(folder / "affect-edge.db", "SELECT kind FROM marker ORDER BY id")
+    assert [kind for (kind,) in kinds] == ["stimulus_start", "stimulus_end", "baseline", "note"]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("start", "P-1", "--purpose", "fun"), "choose one of research, medical, safety"),
+        (("start", "P-1", "--purpose", "research", "--setting", "moon"), "choose one of home, laboratory"),
+        (("mark", "start", "x"), "choose one of stimulus_start, stimulus_end"),
+    ],
+)
+def test_a_word_that_is_not_known_is_wrong_use(folder: Path, words: tuple[str, ...], problem: str) -> None:
+    result = run(folder, "session", *words)
+    assert (result.exit_code, problem in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("start", "P-2", "--purpose", "research"), "no participant 'P-2'"),
+        (("start", "P-1", "--purpose", "research", "--setting", "workplace"), "AI Act"),
+        (("mark", "note", "x"), "No session is open"),
+        (("end",), "No session is open"),
+    ],
+)
+def test_the_rules_of_the_study_hold_here_too(folder: Path, words: tuple[str, ...], problem: str) -> None:
+    result = run(folder, "session", *words)
+    assert isinstance(result.exception, StudyError)
+    assert problem in str(result.exception)
+
+
+def test_protocol_files_are_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert dashboard(["protocol", "check", str(EXAMPLES / "three-conditions.toml")]) == 0
+    assert "19 screens, 7.8 min and more, in 6 orders (Williams design)" in capsys.readouterr().out
+    (tmp_path / "a.toml").write_text("title = 3", encoding="utf-8")
+    assert dashboard(["protocol", "check", str(tmp_path / "a.toml")]) == 2
+    assert "line 1: title = 3: input should be a valid string" in capsys.readouterr().err
+    assert dashboard(["protocol", "check"]) == 2
+    assert "Missing argument" in capsys.readouterr().err
