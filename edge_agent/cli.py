@@ -404,21 +404,6 @@ def participant_erase(code: str, config: Path | None, data: Path | None, as_json
     click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
 
 
-@participant.command("erase")
-@click.argument("code")
-@common_options
-@json_option
-def participant_erase(code: str, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of the code."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    from edge_agent.store.erasure import erase_participant
-    from edge_agent.store.schema import DATABASE_NAME
-
-    done = erase_participant(folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows)
-    click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
-
-
 @cli.group()
 def session() -> None:
     """Sessions of the study."""
