@@ -40,9 +40,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dashboard.analysis import PAIRS, STATES, analyse, state_means
+from dashboard.analysis import analyse
+from dashboard.analysis_readings import state_means
 from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Comparison, compare_family
+from dashboard.states import PAIRS, STATES
 from dashboard.statistics import Method, power_of, welch_t
 from edge_agent.clock import Instant
 from edge_agent.domain import (

@@ -1,48 +1,39 @@
-"""From the timeline to the family of nine tests: which readings count, whose they are, and what was compared."""
+"""From the timeline to a family of tests and all that stands beside it: what page, API and command show."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
-from dashboard.comparison import Comparison, compare_family
-from dashboard.statistics import Summary, summarize
-from edge_agent.domain import UNUSABLE, Emotion, Session, VitalKind
+from dashboard.analysis_readings import (
+    Found,
+    StateMean,
+    beats_by_state,
+    count_states,
+    find_readings,
+    means_of,
+)
+from dashboard.analysis_schema import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.comparison import Comparison, StatesComparison, compare_family, compare_states
+from dashboard.heart_variability import StateVariability, variability_by_state
+from dashboard.sensitivity import Sensitivity, Setting, sensitivity, settings_around
+from dashboard.source_agreement import SourceAgreement, compare_sources
+from dashboard.states import PAIRS, STATES, Design, state_of
+from dashboard.statistics import (
+    Bounds,
+    Equivalence,
+    Missing,
+    Summary,
+    equivalence,
+    still_needed,
+    summarize,
+)
+from edge_agent.domain import Emotion, Session, VitalFlag, VitalKind
 from edge_agent.errors import StatisticsError
 from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts, StateReading
-
-STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
-PAIRS = (
-    (Emotion.ANGER, Emotion.NEUTRAL),
-    (Emotion.HAPPINESS, Emotion.NEUTRAL),
-    (Emotion.ANGER, Emotion.HAPPINESS),
-)
-VITALS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-
-
-@dataclass(frozen=True, slots=True)
-class StateMean:
-    """The unit of every test: one participant's mean in one state.
-
-    Attributes:
-        participant: pseudonymous code.
-        kind: what was measured; the mean is in its unit.
-        state: anger, happiness or neutral.
-        mean: over all readings of the participant in that state, sessions taken together.
-        readings: how many there are.
-        simulated: whether any of them is simulated.
-    """
-
-    participant: str
-    kind: VitalKind
-    state: Emotion
-    mean: float
-    readings: int
-    simulated: bool
+from edge_agent.store.results import MatchCounts
+from edge_agent.store.stimuli import Stimulus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +48,44 @@ class StateSummary:
 
 @dataclass(frozen=True, slots=True)
 class VitalComparison:
-    """One test of the family, ``first`` minus ``second``."""
+    """One test of the family, ``first`` minus ``second``.
+
+    Attributes:
+        kind: what was measured.
+        first: first state.
+        second: second state.
+        comparison: the tests and who went into them.
+        correction: which adjusted p decides.
+        design: which participants were to be compared.
+        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a test.
+        missing: how many people a difference of the size of the bound needs; ``None`` without a test, or where no
+            study could have so many.
+    """
 
     kind: VitalKind
     first: Emotion
     second: Emotion
     comparison: Comparison
+    correction: Correction = Correction.HOLM
+    design: Design = Design.AUTO
+    equivalence: Equivalence | None = None
+    missing: Missing | None = None
+
+    @property
+    def adjusted_p(self) -> float | None:
+        """The p that decides, by the correction that was asked for."""
+        tests = self.comparison.tests
+        if tests is None:
+            return None
+        return tests.holm_p if self.correction is Correction.HOLM else tests.bh_p
+
+
+@dataclass(frozen=True, slots=True)
+class VitalStates:
+    """One vital over all three states at once."""
+
+    kind: VitalKind
+    comparison: StatesComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +97,20 @@ class Analysis:
         sample: which sessions were looked at, never ``auto``.
         sessions: those sessions.
         means: the values that were tested.
-        summaries: every vital in every state, in order of ``VITALS`` and ``STATES``.
-        family: the nine comparisons, in order of ``VITALS`` and ``PAIRS``.
+        summaries: every vital in every state, in order of the vitals asked for and ``STATES``.
+        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
+        all_states: for each vital the test over all states at once.
         readings: how many readings went into the means.
         simulated_readings: how many of those are simulated.
+        estimated_readings: how many of those are estimated and not measured.
         flagged: readings in the three states that are flagged out of range or without contact.
         other_states: readings in states that no test uses, by their label.
         matching: with observed emotions, how the readings were matched.
+        unreported: with self-report, stimuli of which nothing was reported.
+        orders: how many participants saw the tested states in which order, the commonest first.
+        agreements: how far condition, face and self-report agree about the stimuli.
+        variability: of the heart rate by participant and state, where there are intervals between beats.
+        sensitivity: for each comparison of the family the results under other windows and lags, where asked for.
     """
 
     query: AnalysisQuery
@@ -89,11 +119,18 @@ class Analysis:
     means: tuple[StateMean, ...]
     summaries: tuple[StateSummary, ...]
     family: tuple[VitalComparison, ...]
+    all_states: tuple[VitalStates, ...]
     readings: int
     simulated_readings: int
+    estimated_readings: int
     flagged: int
     other_states: Mapping[str, int]
     matching: MatchCounts | None
+    unreported: int
+    orders: Mapping[tuple[Emotion, ...], int]
+    agreements: tuple[SourceAgreement, ...]
+    variability: tuple[StateVariability, ...]
+    sensitivity: tuple[Sensitivity, ...]
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -102,7 +139,7 @@ class Analysis:
 
     @property
     def tests_computed(self) -> int:
-        """How many of the nine tests have numbers: the family that Holm's method adjusts for."""
+        """How many tests have numbers: the family that p is adjusted for."""
         return sum(test.comparison.tests is not None for test in self.family)
 
 
@@ -123,31 +160,6 @@ def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
     return _analysis_of(reader, query, Sample.EXAMPLE, example)
 
 
-def state_means(readings: Iterable[StateReading]) -> tuple[StateMean, ...]:
-    """Average the readings of each participant in each of the three states.
-
-    The state of a reading must be the name of the emotion, in any case; other states are passed over.
-
-    Raises:
-        StatisticsError: a value is not finite; the text names participant and vital.
-    """
-    grouped: defaultdict[tuple[VitalKind, Emotion, str], list[StateReading]] = defaultdict(list)
-    for reading in readings:
-        state = state_of(reading.state)
-        if state is not None:
-            grouped[reading.kind, state, reading.participant].append(reading)
-    return tuple(
-        StateMean(code, kind, state, _mean(group), len(group), any(reading.simulated for reading in group))
-        for (kind, state, code), group in sorted(grouped.items(), key=lambda item: _place(*item[0]))
-    )
-
-
-def state_of(label: str) -> Emotion | None:
-    """Return which of the three states a label names, whatever its case, or ``None``."""
-    name = label.strip().casefold()
-    return next((state for state in STATES if state.value == name), None)
-
-
 def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
     """Return the sessions of a sample, oldest first."""
     ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
@@ -164,50 +176,39 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
 
 def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
     """Test the readings of the given sessions."""
-    found, matching = _read(reader, query, [session.id for session in sessions])
-    in_states = [reading for reading in found if state_of(reading.state) is not None]
-    doubtful = sum(bool(reading.flags & UNUSABLE) for reading in in_states)
-    used = [r for r in in_states if not r.flags & UNUSABLE] if query.leave_out_flagged else in_states
-    means = state_means(used)
+    ids = [session.id for session in sessions]
+    stimuli = reader.stimuli(ids)
+    found = find_readings(reader, query, ids, stimuli)
+    means = _means(found, query)
+    in_states = [group for group in found.groups if state_of(group.state) is not None]
+    used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
+    by_state = _by_state(means)
     return Analysis(
         query=query,
         sample=sample,
         sessions=sessions,
         means=means,
-        summaries=tuple(_summary(means, kind, state) for kind in VITALS for state in STATES),
-        family=_family(means),
-        readings=len(used),
-        simulated_readings=sum(reading.simulated for reading in used),
-        flagged=doubtful,
-        other_states=dict(sorted(Counter(r.state for r in found if state_of(r.state) is None).items())),
-        matching=matching,
+        summaries=tuple(_summary(means, kind, state) for kind in query.vital for state in STATES),
+        family=_family(by_state, query),
+        all_states=tuple(
+            VitalStates(kind, compare_states([by_state[kind, state] for state in STATES])) for kind in query.vital
+        ),
+        readings=sum(group.n for group in used),
+        simulated_readings=sum(group.n for group in used if group.simulated),
+        estimated_readings=sum(group.n for group in used if VitalFlag.ESTIMATED in group.flags),
+        flagged=sum(group.n for group in in_states if group.doubtful),
+        other_states=count_states(found.groups),
+        matching=found.matching,
+        unreported=found.unreported,
+        orders=_orders(stimuli),
+        agreements=compare_sources(stimuli, reader.shown_emotions(stimuli, query.share)),
+        variability=variability_by_state(beats_by_state(reader, query, ids, stimuli)),
+        sensitivity=_sensitivity(reader, query, ids) if query.sensitivity else (),
     )
 
 
-def _read(reader: Reader, query: AnalysisQuery, ids: list[int]) -> tuple[list[StateReading], MatchCounts | None]:
-    """Read the vital signs with their states."""
-    if query.state is StateBy.CONDITION:
-        return reader.vitals_by_condition(ids, VITALS), None
-    lags = {kind: query.lag_heart_rate if kind is VitalKind.HEART_RATE else query.lag_pressure for kind in VITALS}
-    return reader.vitals_by_observed_emotion(ids, VITALS, window_s=query.window, lag_s=lags, share=query.share)
-
-
-def _place(kind: VitalKind, state: Emotion, code: str) -> tuple[int, int, str]:
-    """Sort as the tables do: vitals and states in their order, then codes."""
-    return tuple(VitalKind).index(kind), STATES.index(state), code
-
-
-def _mean(group: Sequence[StateReading]) -> float:
-    """Return the mean of a participant's readings, without overflow and with one rounding."""
-    for reading in group:
-        if not math.isfinite(reading.value):
-            raise StatisticsError(
-                f"Participant {reading.participant} has a {reading.kind} reading of {reading.value} in session "
-                f"{reading.session}, which is not a finite number. Mend the reading or leave the session out."
-            )
-    if max(abs(reading.value) for reading in group) > 1e60:
-        raise StatisticsError(f"Participant {group[0].participant} has a {group[0].kind} reading beyond 1e60.")
-    return math.fsum(reading.value for reading in group) / len(group)
+def _means(found: Found, query: AnalysisQuery) -> tuple[StateMean, ...]:
+    return means_of(group for group in found.groups if not (query.leave_out_flagged and group.doubtful))
 
 
 def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> StateSummary:
@@ -217,11 +218,82 @@ def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> Sta
     return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
 
 
-def _family(means: Sequence[StateMean]) -> tuple[VitalComparison, ...]:
-    """Compare the three pairs of states for the three vitals, as one family."""
+def _by_state(means: Iterable[StateMean]) -> defaultdict[tuple[VitalKind, Emotion], dict[str, float]]:
+    """Return for each vital and state participant → mean."""
     by_state: defaultdict[tuple[VitalKind, Emotion], dict[str, float]] = defaultdict(dict)
     for mean in means:
         by_state[mean.kind, mean.state][mean.participant] = mean.mean
-    asked = [(kind, first, second) for kind in VITALS for first, second in PAIRS]
-    compared = compare_family((by_state[kind, first], by_state[kind, second]) for kind, first, second in asked)
-    return tuple(VitalComparison(*names, comparison) for names, comparison in zip(asked, compared, strict=True))
+    return by_state
+
+
+def _compared(
+    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+) -> tuple[Comparison, ...]:
+    """Compare the three pairs of states for every vital, as one family."""
+    sides = (
+        (by_state.get((kind, first), {}), by_state.get((kind, second), {}))
+        for kind in query.vital
+        for first, second in PAIRS
+    )
+    return compare_family(sides, query.design)
+
+
+def _family(
+    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+) -> tuple[VitalComparison, ...]:
+    asked = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
+    pairs = zip(asked, _compared(by_state, query), strict=True)
+    return tuple(_judged(kind, first, second, found, query) for (kind, first, second), found in pairs)
+
+
+def _judged(
+    kind: VitalKind, first: Emotion, second: Emotion, found: Comparison, query: AnalysisQuery
+) -> VitalComparison:
+    """Add to a comparison what the declared bound says: is more excluded, and how many people would find it?"""
+    if found.tests is None or found.method is None:
+        return VitalComparison(kind, first, second, found, query.correction, query.design)
+    bound = bound_of(kind, query)
+    try:
+        missing = still_needed(found.first, found.second, found.method, bound)
+    except StatisticsError:  # the bound is so small beside the spread that no study could find it
+        missing = None
+    excluded = equivalence(found.first, found.second, found.method, Bounds(-bound, bound))
+    return VitalComparison(kind, first, second, found, query.correction, query.design, excluded, missing)
+
+
+def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
+    """Return the declared size below which a difference of a vital counts as none."""
+    return query.bound_heart_rate if kind is VitalKind.HEART_RATE else query.bound_pressure
+
+
+def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
+    """Count the participants by the order in which they first met the tested states, in their first such session."""
+    by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
+    for stimulus in stimuli:
+        state = state_of(stimulus.condition)
+        if state is not None:
+            by_session[stimulus.participant, stimulus.session].setdefault(state)
+    first: dict[str, tuple[Emotion, ...]] = {}
+    for (participant, _), states in by_session.items():
+        if len(states) > 1:
+            first.setdefault(participant, tuple(states))
+    return dict(Counter(first.values()).most_common())
+
+
+def _sensitivity(reader: Reader, query: AnalysisQuery, ids: Sequence[int]) -> tuple[Sensitivity, ...]:
+    """Repeat the family with other windows and lags; only observed emotions have any."""
+    if query.state is not StateBy.OBSERVED:
+        return ()
+
+    def family(setting: Setting) -> tuple[Comparison, ...]:
+        other = query.model_copy(
+            update={
+                "window": setting.window_s,
+                "lag_heart_rate": setting.lag_heart_rate_s,
+                "lag_pressure": setting.lag_pressure_s,
+            }
+        )
+        return _compared(_by_state(_means(find_readings(reader, other, ids, ()), other)), other)
+
+    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    return sensitivity(chosen, settings_around(chosen), family)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dashboard.analysis import Analysis, StateMean, StateSummary, VitalComparison
-from dashboard.analysis_schema import (
+from dashboard.analysis import Analysis, StateSummary, VitalComparison, VitalStates
+from dashboard.analysis_beside_answer import agreement_model, sensitivity_models, variability_model
+from dashboard.analysis_beside_text import all_states_sentence
+from dashboard.analysis_cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis_model import (
+    AllStatesModel,
     AnalysisModel,
     ComparisonModel,
+    EquivalenceModel,
     IntervalModel,
     MatchModel,
     MeanModel,
+    NeededModel,
     RankModel,
     ShapiroModel,
     StateModel,
 )
-from dashboard.analysis_text import method_of, sentence, warnings_of
+from dashboard.analysis_readings import StateMean
+from dashboard.analysis_text import sentence
 from dashboard.comparison import Tests
-from dashboard.statistics import Interval, Method
+from dashboard.statistics import Equivalence, Interval, Method, Missing
 
 
 def answer_of(analysis: Analysis) -> AnalysisModel:
@@ -28,16 +35,25 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
         participants=len(analysis.participants),
         readings=analysis.readings,
         simulated_readings=analysis.simulated_readings,
+        estimated_readings=analysis.estimated_readings,
         flagged=analysis.flagged,
         other_states=dict(analysis.other_states),
         matching=None
         if matching is None
         else MatchModel(matched=matching.matched, unmatched=matching.unmatched, ambiguous=matching.ambiguous),
+        unreported=analysis.unreported,
+        orders={"-".join(order): people for order, people in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
         comparisons=tuple(_comparison(test) for test in analysis.family),
+        all_states=tuple(_all_states(states) for states in analysis.all_states),
         states=tuple(_state(state) for state in analysis.summaries),
         means=tuple(_mean(mean) for mean in analysis.means),
+        agreements=tuple(agreement_model(found) for found in analysis.agreements),
+        variability=tuple(variability_model(found) for found in analysis.variability),
+        sensitivity=sensitivity_models(analysis),
         warnings=warnings_of(analysis),
+        cautions=cautions_of(analysis),
+        assumptions=assumptions_of(analysis),
         method=method_of(analysis),
     )
 
@@ -64,10 +80,14 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         df=tests and tests.t.df,
         p=tests and tests.t.p,
         holm_p=tests and tests.holm_p,
+        bh_p=tests and tests.bh_p,
+        adjusted_p=test.adjusted_p,
         g=tests and tests.effect.g,
         g_interval=tests and _interval(tests.effect.interval),
         shapiro=_shapiro(test, tests) if tests else (),
         rank=tests and _rank(tests),
+        equivalence=test.equivalence and _equivalence(test.equivalence),
+        needed=test.missing and _needed(test.missing),
         obstacle=None if c.obstacle is None else c.obstacle.value,
         sentence=sentence(test),
     )
@@ -86,6 +106,39 @@ def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
 def _rank(tests: Tests) -> RankModel:
     rank = tests.rank
     return RankModel(name=rank.name, statistic=rank.statistic, p=rank.p, exact=rank.exact)
+
+
+def _equivalence(found: Equivalence) -> EquivalenceModel:
+    ends = IntervalModel(low=found.interval.low, high=found.interval.high)
+    return EquivalenceModel(bound=found.bounds.high, p=found.p, interval=ends, shown=found.shown)
+
+
+def _needed(missing: Missing) -> NeededModel:
+    return NeededModel(
+        difference=missing.difference,
+        sd=missing.sd,
+        n=missing.size.n,
+        power=missing.size.power,
+        more_first=missing.more_first,
+        more_second=missing.more_second,
+    )
+
+
+def _all_states(states: VitalStates) -> AllStatesModel:
+    c, anova = states.comparison, states.comparison.anova
+    return AllStatesModel(
+        vital=states.kind,
+        n=c.n,
+        left_out=c.left_out,
+        f=anova and anova.f,
+        epsilon=anova and anova.epsilon,
+        df=anova and anova.corrected_df,
+        p=anova and anova.corrected_p,
+        partial_eta_squared=anova and anova.partial_eta_squared,
+        generalized_eta_squared=anova and anova.generalized_eta_squared,
+        obstacle=None if c.obstacle is None else c.obstacle.value,
+        sentence=all_states_sentence(states),
+    )
 
 
 def _state(state: StateSummary) -> StateModel:

@@ -1,27 +1,108 @@
-"""The picture of an analysis: every participant's means as a line over the states, and the mean over participants."""
+"""Pictures of an analysis: every participant's means as a line over the states, and the effect sizes."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis import STATES, VITALS, Analysis, StateMean, StateSummary
+from dashboard.analysis import Analysis, StateSummary, VitalComparison
+from dashboard.analysis_readings import StateMean
 from dashboard.analysis_text import interval_text, number, people, unit_of, vital_name
 from dashboard.charts import Chart
+from dashboard.states import STATES
+from dashboard.statistics import EffectSize
 from edge_agent.domain import Emotion, VitalKind
 
-_COLOURS = {
+COLOURS = {
     VitalKind.HEART_RATE: "--vital-heart-rate",
     VitalKind.SYSTOLIC: "--vital-systolic",
     VitalKind.DIASTOLIC: "--vital-diastolic",
+    VitalKind.MEAN_ARTERIAL: "--vital-systolic",
 }
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
 
 
 def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
     """Draw one panel for each vital that has readings."""
-    return tuple(_panel(analysis, kind) for kind in VITALS if any(mean.kind is kind for mean in analysis.means))
+    return tuple(
+        _panel(analysis, kind) for kind in analysis.query.vital if any(mean.kind is kind for mean in analysis.means)
+    )
+
+
+def effects_chart(analysis: Analysis) -> Chart | None:
+    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top; ``None`` without any."""
+    tests = [(test, test.comparison.tests) for test in analysis.family]
+    shown = [(test, found.effect) for test, found in tests if found is not None]
+    if not shown:
+        return None
+    names = [f"{vital_name(test.kind)}: {test.first} − {test.second}" for test, _ in shown]
+    apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
+    return Chart(
+        id="effects",
+        title="Effect sizes, Hedges’ g",
+        sentence=(
+            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people differ from each other "
+            f"(one standard deviation). {apart} of {len(shown)} intervals leave out 0, before any adjustment for the "
+            "number of tests."
+        ),
+        figure={
+            "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
+            "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
+        },
+        columns=("test", "g", "95 % CI"),
+        rows=tuple(
+            (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
+            for name, (_, effect) in zip(names, shown, strict=True)
+        ),
+        height="large",
+    )
+
+
+def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{vital_name(test.kind)}: {test.first} − {test.second}",
+        "x": [round(effect.g, 3)],
+        "y": [height],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [round(effect.interval.high - effect.g, 3)],
+            "arrayminus": [round(effect.g - effect.interval.low, 3)],
+            "color": f"var({COLOURS[test.kind]})",
+            "thickness": 2,
+            "width": 5,
+        },
+        "marker": {"color": f"var({COLOURS[test.kind]})", "size": 10, "symbol": "square"},
+        "hovertemplate": "g = %{x:.2f}",
+        "showlegend": False,
+    }
+
+
+def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "hovermode": "closest",
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 34},
+        "xaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": True,
+            "zerolinecolor": "var(--text)",
+            "zerolinewidth": 1.5,
+            "fixedrange": True,
+            "nticks": 8,
+        },
+        "yaxis": {
+            "tickvals": [-place for place in range(len(names))],
+            "ticktext": list(names),
+            "range": [0.6 - len(names), 0.6],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+    }
 
 
 def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
@@ -58,7 +139,7 @@ def _person(code: str, states: Mapping[Emotion, StateMean], kind: VitalKind) -> 
         "y": [None if mean is None else round(mean.mean, 3) for mean in means],
         "customdata": [None if mean is None else mean.readings for mean in means],
         "line": {"color": "var(--chart-line)", "width": 1.2},
-        "marker": {"color": f"var({_COLOURS[kind]})", "size": 7, "opacity": 0.55},
+        "marker": {"color": f"var({COLOURS[kind]})", "size": 7, "opacity": 0.55},
         "connectgaps": False,
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}, %{{customdata}} readings",
         "showlegend": False,
@@ -76,7 +157,7 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
         "x": [place + _SIDE for place, _ in shown],
         "y": [round(s.mean, 3) for _, s in shown],
         "error_y": {"type": "data", "array": halves, "color": "var(--text)", "thickness": 2, "width": 6},
-        "marker": {"color": f"var({_COLOURS[kind]})", "size": 12, "line": {"color": "var(--text)", "width": 2}},
+        "marker": {"color": f"var({COLOURS[kind]})", "size": 12, "line": {"color": "var(--text)", "width": 2}},
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
         "showlegend": False,
     }

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
+from dashboard.analysis_model import AnalysisModel
 from dashboard.analysis_query import describe
-from dashboard.analysis_schema import AnalysisModel, AnalysisQuery, Sample, StateBy
+from dashboard.analysis_schema import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.states import Design
+from edge_agent.domain import VitalKind
 from edge_agent.errors import AffectEdgeError, ConfigError
 
 if TYPE_CHECKING:
@@ -27,11 +30,12 @@ _COLUMNS = (
     ("t", "t"),
     ("df", "df"),
     ("p", "p"),
-    ("holm_p", "Holm p"),
+    ("adjusted_p", "adj. p"),
     ("g", "g"),
     ("g_interval", "95 % CI"),
     ("shapiro", "Shapiro p"),
     ("rank", "rank p"),
+    ("equivalence", "equiv. p"),
 )
 _DEFAULTS = AnalysisQuery()
 
@@ -45,7 +49,7 @@ _DEFAULTS = AnalysisQuery()
     type=click.Choice([by.value for by in StateBy]),
     default=_DEFAULTS.state.value,
     show_default=True,
-    help="State by stimulus condition or by the emotion observed before a reading.",
+    help="State by stimulus condition, by the emotion observed before a reading, or by what was reported.",
 )
 @click.option(
     "--sample",
@@ -53,6 +57,33 @@ _DEFAULTS = AnalysisQuery()
     help="Sessions: measured, the simulated example, or auto (the example while nothing is measured).",
 )
 @click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
+@click.option(
+    "--vital",
+    multiple=True,
+    type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
+    help="What is tested; may be given again. Default: heart_rate, systolic, diastolic.",
+)
+@click.option(
+    "--design",
+    type=click.Choice([design.value for design in Design]),
+    default=_DEFAULTS.design.value,
+    show_default=True,
+    help="People with both states, people with one, or whichever there are enough of.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice([correction.value for correction in Correction]),
+    default=_DEFAULTS.correction.value,
+    show_default=True,
+    help="How p is adjusted for the number of tests.",
+)
+@click.option(
+    "--bound-heart-rate", type=float, default=_DEFAULTS.bound_heart_rate, show_default=True, help="Equivalence, /min."
+)
+@click.option(
+    "--bound-pressure", type=float, default=_DEFAULTS.bound_pressure, show_default=True, help="Equivalence, mmHg."
+)
+@click.option("--sensitivity", is_flag=True, help="Observed: repeat all with half and twice the window and lags.")
 @click.option("--window", type=float, default=_DEFAULTS.window, show_default=True, help="Observed: seconds looked at.")
 @click.option("--lag-heart-rate", type=float, default=_DEFAULTS.lag_heart_rate, show_default=True, help="Observed.")
 @click.option("--lag-pressure", type=float, default=_DEFAULTS.lag_pressure, show_default=True, help="Observed.")
@@ -64,14 +95,16 @@ def analyse_command(
     as_json: bool,
     sample: str | None,
     session: tuple[int, ...],
+    vital: tuple[str, ...],
     **asked: Any,
 ) -> None:
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
     if sample is not None and session:
         raise click.UsageError("give --sample or --session, not both")
     chosen = Sample.SELECTED.value if session else sample or Sample.AUTO.value
+    vitals = {"vital": vital} if vital else {}
     try:
-        query = AnalysisQuery.model_validate(asked | {"sample": chosen, "session": session})
+        query = AnalysisQuery.model_validate(asked | vitals | {"sample": chosen, "session": session})
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
     answer = _answer(_database(config_file, data), query)
@@ -96,12 +129,30 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def report(answer: AnalysisModel) -> str:
-    """Return the answer for people: warnings, the table of tests, and each result in a sentence."""
-    lines = [_wrapped(f"! {text}", "  ") for text in answer.warnings]
-    lines += ["", *_tests(answer), ""]
-    lines += [_wrapped(f"- {test.sentence}", "  ") for test in answer.comparisons]
-    lines += ["", *(_wrapped(text, "") for text in answer.method)]
-    return "\n".join(lines).strip("\n")
+    """Return the answer for people: warnings, each result in a sentence, the table of tests, and what stands beside."""
+    beside = [states.sentence for states in answer.all_states]
+    beside += [agreement.sentence for agreement in answer.agreements]
+    beside += [found.sentence for found in answer.sensitivity]
+    parts = (
+        [_wrapped(f"! {text}", "  ") for text in answer.warnings],
+        [_wrapped(f"- {test.sentence}", "  ") for test in answer.comparisons],
+        _tests(answer),
+        [_wrapped(f"- {text}", "  ") for text in beside],
+        _variability(answer),
+        [_wrapped(f"* {text}", "  ") for text in (*answer.cautions, *answer.assumptions)],
+        [_wrapped(text, "") for text in answer.method],
+    )
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _variability(answer: AnalysisModel) -> list[str]:
+    """Lay the variability of the heart rate out, a participant's state a line."""
+    if not answer.variability:
+        return []
+    return ["Variability of the heart rate, ms"] + [
+        f"{one.participant}  {one.state:10}  {one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
+        for one in answer.variability
+    ]
 
 
 def _database(config_file: Path | None, data: Path | None) -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import ValidationError
 
 from dashboard.analysis_schema import AnalysisQuery
+
+_SEVERAL = frozenset({"session", "vital"})
 
 
 def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
@@ -17,13 +20,13 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
         pydantic.ValidationError: an unknown field or a value that is not allowed.
     """
     asked: dict[str, Any] = {}
-    sessions: list[str] = []
+    several: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in fields:
-        if name == "session":
-            sessions.append(value)
+        if name in _SEVERAL:
+            several[name].append(value)
         elif value.strip():
             asked[name] = value
-    return AnalysisQuery.model_validate(asked | ({"session": tuple(sessions)} if sessions else {}))
+    return AnalysisQuery.model_validate(asked | several)
 
 
 def describe(error: ValidationError) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.analysis_schema import AnalysisModel, ComparisonModel, IntervalModel
+from dashboard.analysis_model import AnalysisModel, ComparisonModel, IntervalModel
 from dashboard.analysis_text import ALPHA, df_text, interval_text, number, p_text, unit_of, vital_name
 
 
@@ -22,11 +22,13 @@ class TestRow:
         t: test statistic.
         df: degrees of freedom.
         p: unadjusted p.
-        holm_p: adjusted p.
+        adjusted_p: p adjusted by the method that was asked for.
         g: Hedges' g.
         g_interval: its 95 % interval.
         shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
         rank: p of the rank test.
+        equivalence: p of the equivalence test.
+        needed: people that a difference of the bound's size takes; in each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
         sentence: the result in words.
     """
@@ -40,11 +42,13 @@ class TestRow:
     t: str
     df: str
     p: str
-    holm_p: str
+    adjusted_p: str
     g: str
     g_interval: str
     shapiro: str
     rank: str
+    equivalence: str
+    needed: str
     is_shown: bool
     sentence: str
 
@@ -81,12 +85,14 @@ def row_of(test: ComparisonModel) -> TestRow:
         t=_number(test.t, 2),
         df="" if test.df is None else df_text(test.df),
         p=_p(test.p),
-        holm_p=_p(test.holm_p),
+        adjusted_p=_p(test.adjusted_p),
         g=_number(test.g, 2),
         g_interval=_interval(test.g_interval, 2),
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
         rank="" if test.rank is None else _p(test.rank.p),
-        is_shown=test.holm_p is not None and test.holm_p < ALPHA,
+        equivalence="" if test.equivalence is None else _p(test.equivalence.p),
+        needed="" if test.needed is None else _needed(test.needed.n, in_groups=test.method == "welch"),
+        is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
         sentence=test.sentence,
     )
 
@@ -103,6 +109,10 @@ def _number(value: float | None, digits: int) -> str:
 
 def _p(value: float | None) -> str:
     return "" if value is None else p_text(value)
+
+
+def _needed(n: int, *, in_groups: bool) -> str:
+    return f"{n:,} + {n:,}" if in_groups else f"{n:,}"
 
 
 def _interval(interval: IntervalModel | None, digits: int) -> str:

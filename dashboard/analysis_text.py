@@ -1,10 +1,11 @@
-"""An analysis in words: the sentence of each comparison, the warnings, how it was computed. Pure."""
+"""Numbers as people read them, and the sentence of each comparison. Pure."""
 
 from __future__ import annotations
 
-from dashboard.analysis import Analysis, VitalComparison
-from dashboard.analysis_schema import Sample, StateBy
+from dashboard.analysis import VitalComparison
+from dashboard.analysis_schema import Correction
 from dashboard.comparison import Obstacle, Tests
+from dashboard.states import Design
 from dashboard.statistics import MINIMUM, Method
 from edge_agent.domain import VitalKind
 
@@ -13,10 +14,11 @@ _NAMES = {
     VitalKind.HEART_RATE: "Heart rate",
     VitalKind.SYSTOLIC: "Systolic pressure",
     VitalKind.DIASTOLIC: "Diastolic pressure",
+    VitalKind.MEAN_ARTERIAL: "Mean arterial pressure",
 }
+_CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _UNITS = {"mm[Hg]": "mmHg"}
 _MINUS = "−"
-_MANY_READINGS = 10
 
 
 def vital_name(kind: VitalKind) -> str:
@@ -68,6 +70,16 @@ def df_text(df: float) -> str:
     return f"{df:.0f}" if df == round(df) else f"{df:.1f}"
 
 
+def percent(share: float) -> str:
+    """Write a share as ``12 %``."""
+    return f"{100 * share:.0f} %"
+
+
+def correction_name(correction: Correction) -> str:
+    """Return whose method adjusts p."""
+    return _CORRECTIONS[correction]
+
+
 def sentence(test: VitalComparison) -> str:
     """Say one result, with as much certainty as it has."""
     comparison = test.comparison
@@ -79,32 +91,69 @@ def sentence(test: VitalComparison) -> str:
 
 
 def _result(test: VitalComparison, tests: Tests) -> str:
-    unit, t = unit_of(test.kind), tests.t
-    name, figures = vital_name(test.kind), _figures(tests)
+    unit, t, adjusted = unit_of(test.kind), tests.t, test.adjusted_p or 0.0
+    name, figures = vital_name(test.kind), _figures(test, tests)
     difference = f"difference {number(t.difference)} {unit}, "
     shift = f"{name} was {_shift(t.difference, unit)} in {test.first} than in {test.second}"
     aside = difference if t.difference < 0 else ""  # the interval of a fall needs its sign explained
-    if tests.holm_p < ALPHA:
-        return f"{shift} ({aside}{figures})."
+    if adjusted < ALPHA:
+        return f"{shift} ({aside}{figures}).{_real_but_small(test)}"
     if t.p < ALPHA:
+        adjustment = "Holm’s adjustment" if test.correction is Correction.HOLM else "adjustment"
         return (
             f"{shift} in this sample, but that does not hold up when several tests are made at once ({aside}{figures}; "
-            f"p before Holm’s adjustment {p_equals(t.p)})."
+            f"p before {adjustment} {p_equals(t.p)}).{_real_but_small(test)}"
         )
     return (
         f"{name} was not shown to differ between {test.first} and {test.second} ({difference}{figures}). The data fit "
         f"anything from {_shift(t.interval.low, unit)} to {_shift(t.interval.high, unit)} in {test.first}."
+        f"{_as_good_as_none(test)}"
     )
 
 
-def _figures(tests: Tests) -> str:
+def _real_but_small(test: VitalComparison) -> str:
+    """Say of a difference that it lies within the bounds that were declared to count as none."""
+    found = test.equivalence
+    if found is None or not found.shown:
+        return ""
+    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(found.p)})."
+
+
+def _as_good_as_none(test: VitalComparison) -> str:
+    """Say whether it is shown that there is no difference worth mentioning, and else what that would take."""
+    found = test.equivalence
+    if found is None:
+        return ""
+    figures = f"p {p_equals(found.p)}, 90 % CI {interval_text(found.interval.low, found.interval.high)}"
+    what = f"A difference of {_bound(test)} or more either way is"
+    if found.shown:
+        return f" {what} excluded (equivalence test {figures})."
+    return f" {what} not excluded, though (equivalence test {figures}).{_needed(test)}"
+
+
+def _needed(test: VitalComparison) -> str:
+    missing = test.missing
+    if missing is None:
+        return f" With people as different as these, no study could be large enough to find {_bound(test)}."
+    group = " in each group" if test.comparison.method is Method.WELCH else ""
+    takes = f" To find a difference of {_bound(test)} in four of five studies takes {people(missing.size.n)}{group}"
+    more = max(missing.more_first, missing.more_second)
+    return f"{takes}: {more} more than there are." if more else f"{takes}; so many there are."
+
+
+def _bound(test: VitalComparison) -> str:
+    high = 0.0 if test.equivalence is None else test.equivalence.bounds.high
+    return f"{high:g} {unit_of(test.kind)}"
+
+
+def _figures(test: VitalComparison, tests: Tests) -> str:
     t = tests.t
     paired = t.method is Method.PAIRED
     return (
         f"95 % CI {interval_text(t.interval.low, t.interval.high)}; "
         f"{people(t.n_first) if paired else f'{t.n_first} and {people(t.n_second)}'}, "
-        f"{'paired' if paired else 'Welch'} t({df_text(t.df)}) = {number(t.t, 2)}, Holm p {p_equals(tests.holm_p)}, "
-        f"g = {number(tests.effect.g, 2)}"
+        f"{'paired' if paired else 'Welch'} t({df_text(t.df)}) = {number(t.t, 2)}, "
+        f"{correction_name(test.correction)} p {p_equals(test.adjusted_p or 0.0)}, g = {number(tests.effect.g, 2)}"
     )
 
 
@@ -131,16 +180,17 @@ def _smallest(tests: Tests) -> str:
 
 def _too_few(test: VitalComparison) -> str:
     c = test.comparison
-    text = (
-        f"{vital_name(test.kind)}, {test.first} and {test.second}: no test. It needs at least {MINIMUM} people with "
-        f"readings in both states; there {_are(c.n_both)}."
+    start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
+    paired = f"It needs at least {MINIMUM} people with readings in both states; there {_are(c.n_both)}."
+    welch = (
+        f"Welch’s test needs at least {MINIMUM} people on each side with readings in only that state; there "
+        f"{_are(c.n_first_only)} for {test.first} and {c.n_second_only} for {test.second}."
     )
-    if not (c.n_first_only or c.n_second_only):
-        return text
-    return (
-        f"{text} Without them, Welch’s test needs at least {MINIMUM} people on each side with readings in only that "
-        f"state; there {_are(c.n_first_only)} for {test.first} and {c.n_second_only} for {test.second}."
-    )
+    if test.design is Design.INDEPENDENT:
+        return f"{start} {welch}{f' {people(c.n_both)} had both: a paired design may fit.' if c.n_both else ''}"
+    if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
+        return f"{start} {paired}"
+    return f"{start} {paired} Without them, {welch}"
 
 
 def _are(count: int) -> str:
@@ -159,128 +209,4 @@ def _no_variation(test: VitalComparison) -> str:
     return (
         f"{start} Nobody differs from anybody else within either state (the states differ by {shown}), so there is no "
         "spread to judge it by."
-    )
-
-
-def warnings_of(analysis: Analysis) -> tuple[str, ...]:
-    """Return what a reader must know before believing the numbers, gravest first."""
-    found = (_about_simulation(analysis), _about_sessions(analysis), _about_flags(analysis), _about_repeats(analysis))
-    return tuple(text for text in (*found, _about_left_out(analysis), *_about_states(analysis)) if text)
-
-
-def _about_simulation(analysis: Analysis) -> str:
-    simulated, readings = analysis.simulated_readings, analysis.readings
-    if not simulated:
-        return ""
-    if simulated < readings:
-        return (
-            f"Simulated and measured readings are mixed: {simulated:,} of {readings:,} are simulated. "
-            "These numbers say nothing about people; select sessions of one kind."
-        )
-    return "All of these readings are simulated. They show how the page works and say nothing about people."
-
-
-def _about_sessions(analysis: Analysis) -> str:
-    if not analysis.sessions:
-        wanted = {Sample.MEASURED: "no measured session", Sample.EXAMPLE: "no example study"}
-        return f"There is {wanted.get(analysis.sample, 'no session selected')}, so there is nothing to compare."
-    if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
-        return (
-            "No measured session has readings in anger, happiness or neutral yet; the example study is shown instead."
-        )
-    return ""
-
-
-def _about_flags(analysis: Analysis) -> str:
-    if not analysis.flagged:
-        return ""
-    readings = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''}"
-    what = f"{readings} out of range, without sensor contact or of doubtful time"
-    if analysis.query.leave_out_flagged:
-        return f"{what} left out of the means, as asked."
-    return f"{what} counted in the means. Leave them out above to see whether they matter."
-
-
-def _about_repeats(analysis: Analysis) -> str:
-    means = len(analysis.means)
-    if not means or analysis.readings < _MANY_READINGS * means:
-        return ""
-    return (
-        f"The {analysis.readings:,} readings come from {people(len(analysis.participants))}. However many readings a "
-        "person gives, that person counts once in each state (n = 1): more readings make a mean steadier, not n larger."
-    )
-
-
-def _about_left_out(analysis: Analysis) -> str:
-    most = max((test.comparison.left_out for test in analysis.family), default=0)
-    if not most:
-        return ""
-    return (
-        f"Some tests leave out up to {people(most)}: a paired test uses only people with both states, Welch’s only "
-        "people with one of them. The table says how many each."
-    )
-
-
-def _about_states(analysis: Analysis) -> list[str]:
-    """Say which readings belong to no tested state, and how observed emotions were matched."""
-    texts = []
-    if analysis.matching is not None and (analysis.matching.unmatched or analysis.matching.ambiguous):
-        m = analysis.matching
-        texts.append(
-            f"Of the readings, {m.matched:,} could be matched to an observed emotion; {m.unmatched:,} could not "
-            f"because no face was recorded in the window, and {m.ambiguous:,} because no emotion held "
-            f"{_percent(analysis)} of it."
-        )
-    if analysis.other_states:
-        listed = ", ".join(f"{label} ({count:,})" for label, count in list(analysis.other_states.items())[:12])
-        more = ", …" if len(analysis.other_states) > 12 else ""
-        texts.append(f"Readings in other states are not tested: {listed}{more}.")
-    return texts
-
-
-def method_of(analysis: Analysis) -> tuple[str, ...]:
-    """Say how the numbers were computed, fit for the methods section of a paper."""
-    family = (
-        f"p values are adjusted by Holm’s method for what could be computed ({analysis.tests_computed} of the "
-        f"{len(analysis.family)} tests of the family). A difference is called one where the adjusted p is below "
-        f"{ALPHA}."
-    )
-    return (_state_rule(analysis), _UNIT_RULE, _TEST_RULE, family, _EFFECT_RULE, _BESIDE_RULE)
-
-
-_UNIT_RULE = (
-    "The unit is one participant’s mean in one state, over all readings and sessions of that participant. "
-    "Differences are first state minus second."
-)
-_TEST_RULE = (
-    f"Where at least {MINIMUM} participants have both states, Student’s paired t-test of their differences; otherwise, "
-    f"where at least {MINIMUM} on each side have only that state, Welch’s t-test of two groups. All tests are "
-    "two-sided. Intervals are 95 % and not adjusted for the number of tests."
-)
-_EFFECT_RULE = (
-    "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact small-sample "
-    "correction J; its interval is from the noncentral t distribution (Algina & Keselman 2003 for pairs, Delacre et "
-    "al. 2021 for groups)."
-)
-_BESIDE_RULE = (
-    "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the Wilcoxon signed-rank or "
-    "Mann–Whitney test, exact up to 50 values. Neither decides which t-test is used."
-)
-
-
-def _percent(analysis: Analysis) -> str:
-    return f"{100 * analysis.query.share:g} %"
-
-
-def _state_rule(analysis: Analysis) -> str:
-    query = analysis.query
-    if query.state is StateBy.CONDITION:
-        return (
-            "The state of a reading is the condition (stimulus) that went on when it was taken, if its label is anger, "
-            "happiness or neutral."
-        )
-    return (
-        "The state of a reading is the emotion observed on the participant’s face before it: the smoothed label that "
-        f"holds at least {_percent(analysis)} of the {query.window:g} s which end {query.lag_heart_rate:g} s before a "
-        f"heart-rate reading and {query.lag_pressure:g} s before a blood-pressure reading."
     )

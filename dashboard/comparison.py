@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dashboard.states import Design
 from dashboard.statistics import (
     MINIMUM,
     EffectSize,
@@ -104,16 +105,19 @@ class StatesComparison:
     obstacle: Obstacle | None
 
 
-def compare_family(sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]]) -> tuple[Comparison, ...]:
+def compare_family(
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+) -> tuple[Comparison, ...]:
     """Compare each pair of states and adjust the p values of all t-tests that could be computed, as one family.
 
     Args:
         sides: for each comparison participant → mean in the first state, and the same in the second.
+        design: as in ``compare``.
 
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
     """
-    compared = [compare(first, second) for first, second in sides]
+    compared = [compare(first, second, design) for first, second in sides]
     computed = [c.tests for c in compared if c.tests is not None]
     p = [tests.t.p for tests in computed]
     adjusted = (
@@ -143,7 +147,7 @@ def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
         return replace(blank, obstacle=Obstacle.NO_VARIATION)
 
 
-def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparison:
+def compare(first: Mapping[str, float], second: Mapping[str, float], design: Design = Design.AUTO) -> Comparison:
     """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` and ``bh_p`` are p.
 
     Paired where at least three participants have both states: those who have one are left out. Otherwise Welch, where
@@ -154,6 +158,7 @@ def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparis
     Args:
         first: participant → mean in the first state.
         second: participant → mean in the second state.
+        design: ``paired`` or ``independent`` asks for one of the two tests and no other; declare it before looking.
 
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
@@ -162,10 +167,10 @@ def compare(first: Mapping[str, float], second: Mapping[str, float]) -> Comparis
     first_only = sorted(first.keys() - second.keys())
     second_only = sorted(second.keys() - first.keys())
     blank = Comparison(len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW)
-    if len(both) >= MINIMUM:
+    if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
         used = replace(blank, method=Method.PAIRED, left_out=len(first_only) + len(second_only))
         return _filled(used, [first[code] for code in both], [second[code] for code in both])
-    if min(len(first_only), len(second_only)) >= MINIMUM:
+    if design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:
         used = replace(blank, method=Method.WELCH, left_out=len(both))
         return _filled(used, [first[code] for code in first_only], [second[code] for code in second_only])
     return blank

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dashboard.analysis import STATES, state_of
+from dashboard.states import STATES, state_of
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from edge_agent.domain import Emotion, VitalFlag, VitalKind
 from edge_agent.store.results import StateReading

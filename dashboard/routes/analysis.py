@@ -8,8 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.analysis_model import AnalysisModel
 from dashboard.analysis_query import describe, query_of
-from dashboard.analysis_schema import AnalysisModel, AnalysisQuery
+from dashboard.analysis_schema import AnalysisQuery
 from dashboard.pages import render
 from dashboard.services import ReaderDep
 from edge_agent.errors import StatisticsError
@@ -61,9 +62,11 @@ def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
 def _shown(analysis: Analysis | None) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
-        return {"answer": None, "groups": (), "charts": (), "is_simulated": False}
+        return {"answer": None, "groups": (), "charts": (), "effects": None, "is_simulated": False}
     from dashboard.analysis_answer import answer_of
-    from dashboard.analysis_charts import analysis_charts
+    from dashboard.analysis_beside_text import variability_sentence
+    from dashboard.analysis_charts import analysis_charts, effects_chart
+    from dashboard.analysis_spread_charts import spread_charts
     from dashboard.analysis_table import groups_of
 
     answer = answer_of(analysis)
@@ -71,5 +74,8 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
         "answer": answer,
         "groups": groups_of(answer),
         "charts": analysis_charts(analysis),
+        "spreads": spread_charts(analysis),
+        "effects": effects_chart(analysis),
+        "variability": variability_sentence(analysis.variability),
         "is_simulated": answer.simulated_readings > 0,
     }

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis import PAIRS, STATES, VITALS, Analysis, analyse, state_means
+from dashboard.analysis import Analysis, analyse
 from dashboard.analysis_answer import answer_of
+from dashboard.analysis_readings import state_means
 from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Obstacle
+from dashboard.states import PAIRS, STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
 from edge_agent.errors import StatisticsError

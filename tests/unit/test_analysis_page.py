@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.analysis_schema import AnalysisModel
+from dashboard.analysis_model import AnalysisModel
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 
@@ -53,7 +53,7 @@ def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient)
     assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
     assert "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed." in page
     assert len(re.findall(r'<th scope="row">', page)) == 9
-    assert page.count("data-chart-json") == 1
+    assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
 
 

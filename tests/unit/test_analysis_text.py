@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis import Analysis, analyse
+from dashboard.analysis_cautions import assumptions_of, cautions_of, method_of, warnings_of
 from dashboard.analysis_charts import analysis_charts
 from dashboard.analysis_schema import AnalysisQuery
-from dashboard.analysis_text import df_text, interval_text, method_of, number, p_text, people, sentence, warnings_of
+from dashboard.analysis_text import df_text, interval_text, number, p_text, people, sentence
 from edge_agent.domain import Emotion, ExpressionRow, VitalFlag
 from edge_agent.store.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
@@ -81,7 +82,54 @@ def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     assert text.startswith(
         "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % CI −3.3"
     )
-    assert text.endswith("The data fit anything from 3.3 /min lower to 3.8 /min higher in anger.")
+    assert text.endswith(
+        "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of 5 /min or more either "
+        "way is excluded (equivalence test p = 0.012, 90 % CI −2.4 to 2.9)."
+    )
+
+
+def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path: Path) -> None:
+    # R 4.2.2: d = c(-6, 8, -9, 10); t.test(d, mu = 5, alternative = "less")$p.value = 0.2214078; t.test(d, conf.level
+    # = 0.9): -10.59242 to 12.09242; power.t.test(delta = 5, sd = sd(d), type = "paired", power = 0.8, strict = TRUE)$n
+    # = 31.14689
+    text = first_sentence(tmp_path, persons([70, 78, 66, 83], [76, 70, 75, 73]))
+    assert text.endswith(
+        "A difference of 5 /min or more either way is not excluded, though (equivalence test p = 0.221, 90 % CI −10.6 "
+        "to 12.1). To find a difference of 5 /min in four of five studies takes 32 people: 28 more than there are."
+    )
+
+
+def test_another_bound_is_taken_from_the_question(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
+    text = sentence(analysed(path, bound_heart_rate=2.5).family[0])
+    assert "A difference of 2.5 /min or more either way is not excluded, though" in text
+
+
+def test_a_difference_can_be_real_and_small(tmp_path: Path) -> None:
+    text = first_sentence(tmp_path, persons([71, 79, 66.5, 84.2, 90], [70, 78, 66, 83, 89]))
+    assert text.endswith(" It is small: within ± 5 /min (equivalence test p < 0.001).")
+
+
+def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
+    found = analysed(path, correction="benjamini_hochberg")
+    assert "paired t(5) = 16.10, Benjamini–Hochberg p < 0.001" in sentence(found.family[0])
+    assert "p values are adjusted by Benjamini and Hochberg’s method" in method_of(found)[3]
+    assert any("not the chance of any error" in text for text in assumptions_of(found))
+
+
+def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
+    path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
+    assert sentence(analysed(path, design="independent").family[0]) == (
+        "Heart rate, anger and neutral: no test. Welch’s test needs at least 3 people on each side with readings in "
+        "only that state; there are 0 for anger and 0 for neutral. 4 people had both: a paired design may fit."
+    )
+    groups = {f"A-{n}": heart(anger=80.0 + n) for n in range(4)} | {f"N-{n}": heart(neutral=70.0 + n) for n in range(3)}
+    path = make_study(tmp_path / "groups", groups)
+    assert sentence(analysed(path, design="paired").family[0]) == (
+        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both states; there are 0."
+    )
+    assert analysed(path).tests_computed == analysed(path, design="independent").tests_computed == 1
 
 
 def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None:
@@ -168,16 +216,17 @@ def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
 def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    kept, left_out = warnings_of(analysed(path)), warnings_of(analysed(path, leave_out_flagged=True))
-    assert "1 reading out of range, without sensor contact or of doubtful time counted in the means." in " ".join(kept)
-    assert "1 reading out of range, without sensor contact or of doubtful time left out of the means, as asked." in left_out
+    kept, left_out = cautions_of(analysed(path)), cautions_of(analysed(path, leave_out_flagged=True))
+    what = "1 reading out of range, without sensor contact or of doubtful time"
+    assert f"{what} counted in the means. Leave them out above to see whether they matter." in kept
+    assert f"{what} left out of the means, as asked." in left_out
 
 
 def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
     made: dict[str, States] = {
         f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}} for n in range(3)
     }
-    text = " ".join(warnings_of(analysed(make_study(tmp_path, made))))
+    text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
     assert "The 120 readings come from 3 people." in text
     assert "counts once in each state (n = 1)" in text
 
@@ -185,7 +234,7 @@ def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
 def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
     made["R"] = {"fear": {HEART: [99.0]}}
-    text = " ".join(warnings_of(analysed(make_study(tmp_path, made))))
+    text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
     assert "Some tests leave out up to 1 person" in text
     assert "Readings in other states are not tested: fear (1)." in text
 
@@ -199,7 +248,7 @@ def test_unmatched_readings_are_counted_in_words(tmp_path: Path) -> None:
     assert (
         "Of the readings, 1 could be matched to an observed emotion; 1 could not because no face was recorded in the "
         "window, and 0 because no emotion held 60 % of it."
-    ) in warnings_of(found)
+    ) in cautions_of(found)
 
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""What is compared: three states, pairs of them, vital signs, and by which design. Pure and quick to load."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from edge_agent.domain import Emotion, VitalKind
+
+STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
+PAIRS = (
+    (Emotion.ANGER, Emotion.NEUTRAL),
+    (Emotion.HAPPINESS, Emotion.NEUTRAL),
+    (Emotion.ANGER, Emotion.HAPPINESS),
+)
+VITALS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+"""What is tested where nothing else is asked."""
+
+
+class Design(StrEnum):
+    """Which participants are compared."""
+
+    AUTO = "auto"
+    PAIRED = "paired"
+    INDEPENDENT = "independent"
+
+
+def state_of(label: str) -> Emotion | None:
+    """Return which of the three states a label names, whatever its case, or ``None``."""
+    name = label.strip().casefold()
+    return next((state for state in STATES if state.value == name), None)
