@@ -19,7 +19,7 @@ import edge_agent
 from edge_agent import clock
 from edge_agent.camera import Camera, open_camera
 from edge_agent.camera.capture import CaptureWorker
-from edge_agent.config import MqttSettings, Settings
+from edge_agent.config import MqttSettings, Settings, at_home
 from edge_agent.domain import Frame, Recognition, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.health import Figures, HealthMonitor, SystemdNotifier, is_fresh
@@ -30,6 +30,7 @@ from edge_agent.mqtt.topics import RejectedPayload, Topics, emotion_payload, rej
 from edge_agent.readings import Origin
 from edge_agent.store.outbox import Outbox, OutboxMessage
 from edge_agent.store.recorder import Recorder
+from edge_agent.store.recording import recorded_vitals
 from edge_agent.store.retention import prune
 from edge_agent.store.schema import DATABASE_NAME, lock, migrate
 from edge_agent.store.study import Study
@@ -37,7 +38,9 @@ from edge_agent.summary import SummaryWindow
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
+from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.ingest import VitalIngest
+from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import Sensor
 from edge_agent.vitals.simulated import SimulatedVitals
 from edge_agent.worker import Worker
@@ -235,6 +238,7 @@ class Agent:
         StoreError: the database cannot be used, or another agent uses it.
         ModelError: a model is missing or damaged.
         MqttError: the broker's settings cannot work.
+        DataFileError: the recording to be played again cannot be read.
         VitalsError: sensors are configured, but the library for Bluetooth is not installed.
         ServerError: the live feed cannot listen.
     """
@@ -323,7 +327,7 @@ class Agent:
         return rejected_payload(clock.now().wall_ms, verdict.digest, verdict.taken, refused)
 
     def _make_vitals(self) -> list[VitalSource]:
-        return [*self._make_simulated(), *self._make_bluetooth()]
+        return [*self._make_simulated(), *self._make_bluetooth(), *self._make_replay()]
 
     def _make_simulated(self) -> list[VitalSource]:
         simulated = self._settings.vitals.simulated
@@ -338,6 +342,14 @@ class Agent:
                 condition=self._study.open_condition,
             )
         ]
+
+    def _make_replay(self) -> list[VitalSource]:
+        replay = self._settings.vitals.replay
+        if replay.file is None:
+            return []
+        file = at_home(replay.file)
+        readings = recorded_vitals(file) if file.suffix == ".db" else read_readings(file)
+        return [ReplayVitals(self._distributor.vital, readings, file.name, speed=replay.speed, loop=replay.loop)]
 
     def _make_bluetooth(self) -> list[BluetoothVitals]:
         bluetooth = self._settings.vitals.bluetooth

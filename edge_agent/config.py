@@ -174,12 +174,21 @@ class MqttVitalsSettings(Section):
     enabled: bool = Field(False, description="Whether ingest/vitals is listened to; needs mqtt.username")
 
 
+class ReplaySettings(Section):
+    """A recording whose readings are played again; every one says `replayed` and `simulated`."""
+
+    file: HomePath | None = Field(None, description="vital.csv of an export, or an affect-edge.db; left out: none")
+    speed: float = Field(1.0, ge=0.1, le=100, description="Seconds of the recording that pass in one")
+    loop: bool = Field(False, description="Begin again at its end")
+
+
 class VitalsSettings(Section):
     """Where heart rate and blood pressure come from."""
 
     simulated: SimulatedSettings = SimulatedSettings()
     bluetooth: BluetoothSettings = BluetoothSettings()
     mqtt: MqttVitalsSettings = MqttVitalsSettings()
+    replay: ReplaySettings = ReplaySettings()
 
 
 class MqttSettings(Section):

@@ -340,6 +340,7 @@ class VitalFlag(StrEnum):
     PULSE_LOW = "pulse_low"
     IMPROPER_POSITION = "improper_position"
     CLOCK_DIFFERS = "clock_differs"
+    REPLAYED = "replayed"
 
 
 # A reading flagged so is kept, and counts in no mean: what it says, or when it was so, is in doubt.

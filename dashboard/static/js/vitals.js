@@ -21,6 +21,7 @@ const FLAGS = {
   pulse_low: "pulse below the cuff’s range",
   improper_position: "cuff held wrongly",
   clock_differs: "old, or a clock is wrong",
+  replayed: "replayed",
 };
 const OLD_MS = 600000;
 
