@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from dashboard.api import SessionModel
 from dashboard.pages import render
 from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.routes.course import router as course_router
 from dashboard.routes.erasure import router as erasure_router
 from dashboard.routes.live import open_session
 from dashboard.routes.quality import router as quality_router
@@ -21,6 +22,7 @@ from edge_agent.store.overview import consents, session_counts
 router = APIRouter(tags=["study"])
 router.include_router(quality_router)
 router.include_router(erasure_router)
+router.include_router(course_router)
 _STUDY = "/study"
 CONSENT_VERSION = "1"  # of templates/_consent_text.html; records name the version that was agreed to
 

@@ -15,6 +15,8 @@ from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalFla
 from edge_agent.errors import StudyError
 from edge_agent.store.baseline import Baseline, CorrectedRow
 from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
+from edge_agent.store.course import SessionCourse, course_of, find_resting
+from edge_agent.store.course_rows import last_baseline_marker, read_face
 from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
 from edge_agent.store.quality import Recorded, SessionQuality, Thresholds
 from edge_agent.store.quality_checks import judge
@@ -189,16 +191,36 @@ class Reader:
         with reading(self._path, self._busy_seconds) as connection:
             return read_corrected_rows(connection, session)
 
+    def course(self, session: int, *, relative: bool = False) -> SessionCourse:
+        """Return a session by condition, as recorded or relative to the participant's baseline; see ``store.course``.
+
+        Raises:
+            StudyError: there is no such session.
+        """
+        found, end = self._session(session)
+        baseline, problem = None, ""
+        try:
+            baseline = self.baseline(session)
+        except StudyError as error:  # a marker, but too little of the face: the readings can still be shown
+            problem = str(error)
+        with reading(self._path, self._busy_seconds) as connection:
+            face = read_face(connection, found.start_ms, end)
+            marker = last_baseline_marker(connection, session)
+        readings = self._session_readings([session], tuple(VitalKind))
+        conditions = [one for one in self.conditions(found.start_ms, end + 1) if one.session == session]
+        resting = find_resting(marker, conditions, readings, end)
+        of = (baseline, resting) if relative else (None, None)
+        courses = tuple(course_of(condition, end, face, readings, *of) for condition in conditions)
+        return SessionCourse(session, relative, baseline, problem, resting, courses)
+
     def quality(self, session: int, thresholds: Thresholds | None = None) -> SessionQuality:
         """Return the quality report of a session: what was recorded of it, and whether it is fit for analysis.
 
         Raises:
             StudyError: there is no such session.
         """
-        found = next((one for one in self.session_list() if one.id == session), None)
-        if found is None:
-            raise StudyError(f"There is no session {session}.")
-        start, end = found.start_ms, found.end_ms or max(found.start_ms, clock.now().wall_ms)
+        found, end = self._session(session)
+        start = found.start_ms
         with reading(self._path, self._busy_seconds) as connection:
             face = read_face_spans(connection, start, end)
             counts = read_frame_counts(connection, start, end)
@@ -217,6 +239,13 @@ class Reader:
             synchronised=synchronised,
         )
         return judge(recorded, thresholds)
+
+    def _session(self, number: int) -> tuple[Session, int]:
+        """Return a session and its end, or the present while it is open."""
+        found = next((one for one in self.session_list() if one.id == number), None)
+        if found is None:
+            raise StudyError(f"There is no session {number}.")
+        return found, found.end_ms or max(found.start_ms, clock.now().wall_ms)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are of expressions, vitals, gaps, participants, sessions, markers and messages."""
