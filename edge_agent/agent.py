@@ -26,6 +26,7 @@ from edge_agent.health import Figures, HealthMonitor, SystemdNotifier, is_fresh
 from edge_agent.live import LiveServer
 from edge_agent.mailbox import Mailbox
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
+from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.topics import RejectedPayload, Topics, emotion_payload, rejected_payload, vital_payload
 from edge_agent.readings import Origin
 from edge_agent.store.outbox import Outbox, OutboxMessage
@@ -261,7 +262,8 @@ class Agent:
         settings = self._settings
         simulated = settings.camera.source == "demo"
         self._database = database
-        self._study = Study(database, outbox_rows=settings.mqtt.outbox_rows)
+        purposes, outbox_rows = settings.dashboard.purposes, settings.mqtt.outbox_rows
+        self._study = Study(database, purposes=purposes, outbox_rows=outbox_rows)
         self._session_open = False
         self._ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         self._client = self._make_client(database)
@@ -312,8 +314,24 @@ class Agent:
             device=settings.device.name,
             outbox=outbox,
             window_s=settings.summary.window,
-            listener=Listener(Topics.INGEST, self._hear, Topics.REJECTED) if settings.vitals.mqtt.enabled else None,
+            listeners=self._listeners(),
         )
+
+    def _listeners(self) -> list[Listener]:
+        """Return what is listened to at the broker, as far as the configuration allows."""
+        found = []
+        if self._settings.vitals.mqtt.enabled:
+            found.append(Listener(Topics.INGEST, self._hear, Topics.REJECTED))
+        if self._settings.mqtt.commands:
+            study = self._study
+            commands = Commands(
+                lambda code, purpose, name, setting: study.start_session(code, purpose, name, setting=setting),
+                study.end_session,
+                study.add_marker,
+            )
+            found.append(Listener(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED))
+            found.append(Listener(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED))
+        return found
 
     def _take_vital(self, reading: VitalReading) -> None:
         self._distributor.vital(reading)

@@ -206,6 +206,7 @@ class MqttSettings(Section):
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
     keepalive: int = Field(30, ge=5, le=3600, description="Seconds between signs of life")
     outbox_rows: int = Field(50_000, ge=100, le=10_000_000, description="Messages kept while the broker is away")
+    commands: bool = Field(False, description="Whether command/… may run sessions and set markers; needs a username")
 
     @model_validator(mode="after")
     def _one_password(self) -> MqttSettings:
@@ -266,6 +267,11 @@ class Settings(BaseSettings):
         if self.vitals.mqtt.enabled and not (self.mqtt.enabled and self.mqtt.username):
             raise ValueError(
                 "vitals.mqtt.enabled takes readings from the broker, which must know who sends them: set mqtt.username "
+                "and its password, and let the broker refuse visitors without a name"
+            )
+        if self.mqtt.commands and not (self.mqtt.enabled and self.mqtt.username):
+            raise ValueError(
+                "mqtt.commands lets the broker's users run sessions, and it must know who they are: set mqtt.username "
                 "and its password, and let the broker refuse visitors without a name"
             )
         return self

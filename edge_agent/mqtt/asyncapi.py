@@ -14,9 +14,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.mqtt.topics import (
+    CommandRejectedPayload,
     EmotionPayload,
     HealthPayload,
+    MarkerCommand,
     RejectedPayload,
+    SessionCommand,
     SessionPayload,
     StatusPayload,
     SummaryPayload,
@@ -203,6 +206,20 @@ CHANNELS: tuple[Channel, ...] = (
         },
     ),
     Channel(
+        Topics.COMMAND_REJECTED,
+        CommandRejectedPayload,
+        0,
+        False,
+        "When a command on `command/session` or `command/marker` was not obeyed.",
+        {
+            "schema": 1,
+            "at": _TIME,
+            "topic": "command/marker",
+            "digest": "9f86d081884c7d65",
+            "reason": "No session is open. Start one first.",
+        },
+    ),
+    Channel(
         Topics.SESSION,
         SessionPayload,
         1,
@@ -246,9 +263,37 @@ INGEST = Channel(
 )
 
 
+COMMANDS = (
+    Channel(
+        Topics.COMMAND_SESSION,
+        SessionCommand,
+        1,
+        False,
+        "Opens or closes a session; only where `mqtt.commands` is set. Refusals are answered on `command/rejected`.",
+        {
+            "action": "start",
+            "participant": "P007",
+            "purpose": "research",
+            "setting": "laboratory",
+            "name": "three films",
+        },
+        "receive",
+    ),
+    Channel(
+        Topics.COMMAND_MARKER,
+        MarkerCommand,
+        1,
+        False,
+        "Sets a marker in the open session; only where `mqtt.commands` is set.",
+        {"kind": "stimulus_start", "label": "anger"},
+        "receive",
+    ),
+)
+
+
 def document() -> dict[str, Any]:
     """Return the document, ready to be written as JSON."""
-    channels = (*CHANNELS, INGEST)
+    channels = (*CHANNELS, INGEST, *COMMANDS)
     _, definitions = models_json_schema(
         [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
         ref_template="#/components/schemas/{model}",
@@ -298,7 +343,7 @@ def _operation(channel: Channel) -> dict[str, Any]:
 
 def _message(channel: Channel) -> dict[str, Any]:
     schema: dict[str, Any] = {"$ref": f"#/components/schemas/{channel.payload.__name__}"}
-    if channel.action == "receive":
+    if channel is INGEST:
         schema = {"oneOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MAX_READINGS}]}
     return {
         "name": channel.suffix,

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +148,7 @@ class MqttClient(Worker):
         outbox: messages that must arrive, used from this worker's thread only.
         window_s: length of a summary window, for marking what comes late.
         backoff: how long to wait between attempts.
-        listener: what to listen to; ``None`` hears nothing.
+        listeners: what to listen to.
         on_state: called in this thread with state and text when the state changes.
 
     Raises:
@@ -164,7 +164,7 @@ class MqttClient(Worker):
         outbox: OutboxQueue,
         window_s: float = 10.0,
         backoff: Backoff | None = None,
-        listener: Listener | None = None,
+        listeners: Sequence[Listener] = (),
         on_state: Callable[[MqttState, str | None], None] | None = None,
         on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
@@ -176,7 +176,7 @@ class MqttClient(Worker):
         self._outbox = outbox
         self._window_s = window_s
         self._backoff = backoff or Backoff()
-        self._listener = listener
+        self._listeners = {self._topics.full(one.suffix): one for one in listeners}
         self._on_state = on_state
         self._state = MqttState.CONNECTING
         self._last_error: str | None = None
@@ -282,8 +282,8 @@ class MqttClient(Worker):
             connection.open()
             online = status_payload("online", clock.now().wall_ms)
             connection.publish(topic, online.encode(), qos=1, retain=True)
-            if self._listener is not None:
-                connection.subscribe(self._topics.full(self._listener.suffix))
+            for heard in self._listeners:
+                connection.subscribe(heard)
             delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged, self._forget)
             self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
@@ -314,14 +314,12 @@ class MqttClient(Worker):
 
     def _listen(self, connection: Connection) -> None:
         """Hand on what was heard, and answer."""
-        listener = self._listener
-        if listener is None:
-            return
         for topic in connection.deaf_to():
             log.warning("mqtt: the broker does not let user %r listen. Let it read %s.", self._broker.username, topic)
         for message in connection.heard():
-            answer = listener.hear(message.payload, message.retained)
-            if answer is not None:
+            listener = self._listeners.get(message.topic)
+            answer = listener.hear(message.payload, message.retained) if listener else None
+            if listener is not None and answer is not None:
                 connection.publish(self._topics.full(listener.answers), answer.encode(), qos=0, retain=False)
 
     def _deliver(self, connection: Connection, delivery: Delivery) -> None:

@@ -14,9 +14,12 @@ from edge_agent.clock import iso_utc
 from edge_agent.domain import (
     Emotion,
     Flaw,
+    MarkerKind,
     Observation,
+    Purpose,
     Recognition,
     SensorKind,
+    Setting,
     VitalFlag,
     VitalKind,
     VitalReading,
@@ -65,6 +68,9 @@ class Topics:
     SESSION = "session"
     INGEST = "ingest/vitals"
     REJECTED = "ingest/rejected"
+    COMMAND_SESSION = "command/session"
+    COMMAND_MARKER = "command/marker"
+    COMMAND_REJECTED = "command/rejected"
 
     def __init__(self, root: str, device: str) -> None:
         self.base = f"{root}/{device}"
@@ -146,6 +152,32 @@ class RejectedPayload(Payload):
     taken: int = Field(ge=0, description="Readings of the same message that were taken")
     refused: int = Field(ge=1, description="Readings that were not")
     readings: list[RefusedReading] = Field(max_length=REFUSALS_SHOWN, description="The first twenty of these")
+
+
+class SessionCommand(Part):
+    """Opens or closes a session, now."""
+
+    action: Literal["start", "end"]
+    participant: str | None = Field(None, max_length=32, description="start: code of somebody who has consented")
+    purpose: Purpose | None = Field(None, description="start: why it is recorded")
+    setting: Setting = Field(Setting.OTHER, description="start: where it takes place")
+    name: str = Field("", max_length=80, description="start: what to call it")
+
+
+class MarkerCommand(Part):
+    """Sets a marker in the open session, now."""
+
+    kind: MarkerKind
+    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline")
+
+
+class CommandRejectedPayload(Payload):
+    """A command that was not obeyed."""
+
+    at: Time
+    topic: str = Field(description="command/session or command/marker")
+    digest: str = Field(description="First 16 hexadecimal digits of the SHA-256 of the message")
+    reason: str = Field(description="Why, and what to do")
 
 
 class Window(Part):

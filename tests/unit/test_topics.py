@@ -26,7 +26,7 @@ from edge_agent.domain import (
     VitalReading,
 )
 from edge_agent.mqtt import asyncapi
-from edge_agent.mqtt.asyncapi import CHANNELS, INGEST, Channel
+from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
 from edge_agent.readings import Origin, parse_payload, reading_of
 
@@ -151,6 +151,6 @@ def test_what_may_be_handed_in_is_what_the_judge_takes() -> None:
 def test_the_guide_shows_every_topic_with_examples_that_fit() -> None:
     guide = (DOCS / "mqtt.md").read_text(encoding="utf-8")
     examples = dict(re.findall(r"### `([\w/]+)`.*?```json\n(.*?)```", guide, flags=re.DOTALL))
-    assert set(examples) == {channel.suffix for channel in (*CHANNELS, INGEST)}
-    for channel in (*CHANNELS, INGEST):
+    assert set(examples) == {channel.suffix for channel in (*CHANNELS, INGEST, *COMMANDS)}
+    for channel in (*CHANNELS, INGEST, *COMMANDS):
         assert json.loads(examples[channel.suffix]) == channel.example, channel.suffix

@@ -117,14 +117,15 @@ window.addEventListener("pagehide", () => source.close());
 byId("participant-address").textContent = new URL(state.participant_path, window.location.href).href;
 
 function onVital(message) {
-  if (message.kind === "heart_rate") setText("heart", `${Math.round(message.value)} /min`);
+  const made = message.flags.includes("simulated") ? ", simulated" : "";
+  if (message.kind === "heart_rate") setText("heart", `${Math.round(message.value)} /min${made}`);
   if (message.kind in said) said[message.kind] = Math.round(message.value);
-  if (said.systolic !== null && said.diastolic !== null) setText("pressure", `${said.systolic}/${said.diastolic} mmHg`);
+  if (said.systolic !== null && said.diastolic !== null) setText("pressure", `${said.systolic}/${said.diastolic} mmHg${made}`);
 }
 
 function onExpression(message) {
   const face = message.faces.find((candidate) => candidate.primary);
-  setText("expression", face ? (face.emotion ?? "uncertain") : "no face");
+  setText("expression", (face ? (face.emotion ?? "uncertain") : "no face") + (message.simulated ? ", simulated" : ""));
 }
 
 function onState(name) {

@@ -1,0 +1,84 @@
+"""Sessions and markers that are commanded over MQTT: what is understood is done, what is not is answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edge_agent import clock
+from edge_agent.clock import iso_utc
+from edge_agent.domain import MarkerKind, Purpose, Setting
+from edge_agent.errors import StoreError, StudyError
+from edge_agent.mqtt.topics import CommandRejectedPayload, MarkerCommand, SessionCommand, Topics
+
+COMMAND_BYTES = 4096
+Command = TypeVar("Command", bound=BaseModel)
+
+
+class Commands:
+    """Does what a message says. A message that the broker had kept is never obeyed: it is not of now.
+
+    Args:
+        start: opens a session, given participant, purpose, name and setting.
+        end: closes the open one.
+        mark: sets a marker in it.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[str, Purpose, str, Setting], object],
+        end: Callable[[], object],
+        mark: Callable[[MarkerKind, str], object],
+    ) -> None:
+        self._start = start
+        self._end = end
+        self._mark = mark
+
+    def session(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Open or close a session; return what to answer when that was refused."""
+        return _obey(Topics.COMMAND_SESSION, SessionCommand, payload, retained, self._do_session)
+
+    def marker(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
+        """Set a marker; return what to answer when that was refused."""
+        return _obey(Topics.COMMAND_MARKER, MarkerCommand, payload, retained, self._do_marker)
+
+    def _do_session(self, command: SessionCommand) -> None:
+        if command.action == "end":
+            self._end()
+        elif command.participant is None or command.purpose is None:
+            raise StudyError("action start: name participant and purpose.")
+        else:
+            self._start(command.participant, command.purpose, command.name, command.setting)
+
+    def _do_marker(self, command: MarkerCommand) -> None:
+        self._mark(command.kind, command.label)
+
+
+def _obey(
+    topic: str, model: type[Command], payload: bytes, retained: bool, do: Callable[[Command], None]
+) -> CommandRejectedPayload | None:
+    reason = None
+    if retained:
+        reason = "A command that the broker had kept is not obeyed: it is not of now. Publish it without retain."
+    elif len(payload) > COMMAND_BYTES:
+        reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."
+    else:
+        try:
+            do(model.model_validate_json(payload))
+        except ValidationError as error:
+            reason = "; ".join(
+                _describe(str(one["loc"][-1]) if one["loc"] else "", one["msg"]) for one in error.errors()
+            )
+        except (StudyError, StoreError) as error:
+            reason = str(error)
+    if reason is None:
+        return None
+    digest = hashlib.sha256(payload).hexdigest()[:16]
+    return CommandRejectedPayload(at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500])
+
+
+def _describe(field: str, message: str) -> str:
+    return f"{field}: {message}" if field else message

@@ -1,0 +1,83 @@
+"""Commands over MQTT: what is obeyed, and what is answered instead."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.config import load_settings
+from edge_agent.domain import MarkerKind, Purpose, Setting
+from edge_agent.errors import ConfigError, StudyError
+from edge_agent.mqtt.commands import COMMAND_BYTES, Commands
+
+
+class Done:
+    """Notes what it was told to do."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.commands = Commands(self.start, self.end, self.mark)
+
+    def start(self, participant: str, purpose: Purpose, name: str, setting: Setting) -> None:
+        self.calls.append(("start", participant, purpose, name, setting))
+
+    def end(self) -> None:
+        raise StudyError("No session is open. Start one first.")
+
+    def mark(self, kind: MarkerKind, label: str) -> None:
+        self.calls.append(("mark", kind, label))
+
+
+def test_sessions_and_markers_are_commanded() -> None:
+    done = Done()
+    start = {"action": "start", "participant": "P-1", "purpose": "research", "setting": "home", "name": "films"}
+    assert done.commands.session(json.dumps(start).encode(), False) is None
+    assert done.commands.marker(b'{"kind": "stimulus_start", "label": "anger"}', False) is None
+    assert done.commands.marker(b'{"kind": "stimulus_end"}', False) is None
+    assert done.calls == [
+        ("start", "P-1", Purpose.RESEARCH, "films", Setting.HOME),
+        ("mark", MarkerKind.STIMULUS_START, "anger"),
+        ("mark", MarkerKind.STIMULUS_END, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("payload", "retained", "reason"),
+    [
+        (b'{"action": "end"}', False, "No session is open"),
+        (b'{"action": "end"}', True, "without retain"),
+        (b'{"action": "start"}', False, "name participant and purpose"),
+        (b'{"action": "start", "participant": "P", "purpose": "fun"}', False, "purpose: Input should be"),
+        (b'{"action": "stop"}', False, "action: Input should be 'start' or 'end'"),
+        (b'{"action": "end", "now": 1}', False, "now: Extra inputs are not permitted"),
+        (b"[]", False, "object"),
+        (b"\xff", False, "Invalid JSON"),
+        (b" " * (COMMAND_BYTES + 1), False, "4096 are allowed"),
+    ],
+)
+def test_what_cannot_be_obeyed_is_answered_with_the_reason(payload: bytes, retained: bool, reason: str) -> None:
+    done = Done()
+    answer = done.commands.session(payload, retained)
+    assert answer is not None
+    assert reason in answer.reason
+    assert (answer.topic, len(answer.digest), done.calls) == ("command/session", 16, [])
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_it(payload: bytes) -> None:
+    done = Done()
+    for answer in (done.commands.session(payload, False), done.commands.marker(payload, False)):
+        assert answer is None or answer.reason
+
+
+def test_commands_need_a_broker_that_knows_its_users(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("[mqtt]\ncommands = true\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mqtt\.commands.*set mqtt\.username"):
+        load_settings(path)
+    path.write_text('[mqtt]\ncommands = true\nusername = "a"\npassword = "b"\n', encoding="utf-8")
+    assert load_settings(path).mqtt.commands
