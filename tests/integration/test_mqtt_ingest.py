@@ -44,7 +44,6 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 def settings(mosquitto: Mosquitto, protocol: str) -> dict[str, dict[str, Any]]:
     return {
         "device": {"name": "pi"},
-        "capture": {"mode": "sessions"},
         "camera": {"source": "demo"},
         "record": {"batch_seconds": 0.2},
         "vitals.mqtt": {"enabled": True},
