@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study"})
+LONG = frozenset({"study", "analysis"})
 
 
 def run(name: str) -> dict[str, float]:

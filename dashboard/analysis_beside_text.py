@@ -46,7 +46,7 @@ def all_states_sentence(states: VitalStates) -> str:
         f"p {p_equals(found.corrected_p)}, generalized η² = {number(found.generalized_eta_squared, 2)}"
     )
     if found.corrected_p < ALPHA:
-        return f"{name} differed between the three states ({figures}); the comparisons above say where."
+        return f"{name} differed somewhere between the three states taken together ({figures})."
     return f"{name} was not shown to differ between the three states taken together ({figures})."
 
 
@@ -75,7 +75,11 @@ def variability_sentence(found: tuple[StateVariability, ...]) -> str:
     """Say for how many the variability could be computed."""
     computed = [one for one in found if one.variability is not None]
     short = sum(one.variability is not None and one.variability.ultra_short for one in found)
-    brief = f" {short} of them are shorter than the standard five minutes (ultra-short)." if short else ""
+    brief = (
+        f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes (ultra-short)."
+        if short
+        else ""
+    )
     return (
         f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one person in one state give "
         f"numbers.{brief} Compare SDNN only between states that lasted equally long."

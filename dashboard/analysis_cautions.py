@@ -273,7 +273,8 @@ _TEST_RULES = {
 }
 _ALL_STATES_RULE = (
     "All three states at once: repeated-measures analysis of variance over the participants who have all three, "
-    "degrees of freedom corrected by Greenhouse and Geisser’s ε always. The pairwise tests do not wait for it."
+    "degrees of freedom corrected by Greenhouse and Geisser’s ε always. The pairwise tests do not wait for it, and its "
+    "p is not adjusted for the number of vital signs."
 )
 _AGREEMENT_RULE = (
     "Agreement of condition, face and self-report: one judgement is one stimulus; Cohen’s κ with an interval that "

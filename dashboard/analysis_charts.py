@@ -91,7 +91,8 @@ def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
             "zerolinecolor": "var(--text)",
             "zerolinewidth": 1.5,
             "fixedrange": True,
-            "nticks": 8,
+            "nticks": 6,
+            "tickangle": 0,
         },
         "yaxis": {
             "tickvals": [-place for place in range(len(names))],

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.analysis_command import main as analyse_command
 from dashboard.analysis_model import AnalysisModel
+from dashboard.analysis_table import groups_of
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 
@@ -95,6 +97,8 @@ def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
         ("session=x", "session.0 = 'x': input should be a valid integer"),
         ("sample=selected&session=99", "There is no session 99. Sessions: 1, 2, 3, 4."),
         ("sample=selected&session=99999999999999999999", "There is no session 99999999999999999999."),
+        ("vital=rr_interval", "rr_interval is not tested; its variability stands beside the tests"),
+        ("bound_pressure=0", "bound_pressure = '0': input should be greater than 0"),
         ("colour=<b>", "colour = '<b>': extra inputs are not permitted"),
     ],
 )
@@ -110,6 +114,28 @@ def test_programs_get_the_same_answer_as_json(client: TestClient) -> None:
     assert answer.tests_computed == 3
     assert answer.comparisons[0].sentence in text_of(client, "/analysis")
     assert answer.comparisons[0].p is not None
+
+
+def test_page_api_and_command_say_the_same(
+    client: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = "vital=heart_rate&correction=benjamini_hochberg&bound_heart_rate=2.5&state=condition"
+    words = ["--vital", "heart_rate", "--correction", "benjamini_hochberg", "--bound-heart-rate", "2.5"]
+    from_api = AnalysisModel.model_validate_json(client.get(f"/api/v1/analysis?{question}").text)
+    assert analyse_command(["--data", str(folder), "--json", *words]) == 0
+    assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
+    page = text_of(client, f"/analysis?{question}").replace("\xa0", " ")
+    sentences = [test.sentence for test in from_api.comparisons]
+    sentences += [states.sentence for states in from_api.all_states] + [one.sentence for one in from_api.agreements]
+    for said in sentences:
+        assert said in page
+    for row in (row for group in groups_of(from_api) for row in group.rows):
+        for cell in (row.difference, row.interval, row.t, row.p, row.adjusted_p, row.g, row.rank, row.equivalence):
+            assert cell
+            assert cell in page
+    assert analyse_command(["--data", str(folder), *words]) == 0
+    shown = capsys.readouterr().out
+    assert all(row.adjusted_p in shown for group in groups_of(from_api) for row in group.rows)
 
 
 @pytest.mark.parametrize("question", ["window=abc", "share=2", "colour=red", "sample=selected&session=99"])
