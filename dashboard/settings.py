@@ -27,6 +27,7 @@ class DashboardOptions:
         key: private key of the certificate.
         session_hours: hours until a login ends.
         purposes: purposes offered when a session is started.
+        only_in_sessions: whether readings that programs hand in are taken only while a session is open.
         outbox_rows: messages about sessions that wait for the broker at the most.
         protocols: folder of the protocol files.
     """
@@ -39,6 +40,7 @@ class DashboardOptions:
     key: Path | None = None
     session_hours: int = 12
     purposes: tuple[Purpose, ...] = tuple(Purpose)
+    only_in_sessions: bool = False
     outbox_rows: int = 50_000
     protocols: Path = EXAMPLES
 
@@ -77,6 +79,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         key=section.key,
         session_hours=section.session_hours,
         purposes=section.purposes,
+        only_in_sessions=settings.capture.mode == "sessions",
         outbox_rows=settings.mqtt.outbox_rows,
         protocols=at_home(section.protocols) if section.protocols else EXAMPLES,
     )

@@ -15,8 +15,11 @@ from dashboard.services import Services, ServicesDep
 from dashboard.tokens import SCOPE_VITALS, Token
 from edge_agent import clock
 from edge_agent.domain import VitalFlag, VitalReading
+from edge_agent.errors import ReadingError
 from edge_agent.readings import MAX_BYTES, MAX_READINGS, GivenReading, Origin, id_of, parse_payload, read_given
+from edge_agent.store.allowed import rows_in_sessions
 from edge_agent.store.imports import import_each
+from edge_agent.store.schema import reading
 
 router = APIRouter(tags=["readings"])
 PATH = "/api/v1/vitals"
@@ -138,6 +141,8 @@ def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     items = parse_payload(body)
     origin = Origin(f"http:{token.name}", prefix=f"http:{token.name}:")
     judged = read_given(items, clock.now(), origin, services.desk.arrivals)
+    if services.options.only_in_sessions:
+        judged = _within_sessions(services, judged)
     new = iter(import_each(services.options.database, [r for r in judged if isinstance(r, VitalReading)]))
     results: list[ReadingResult] = []
     for index, (item, answer) in enumerate(zip(items, judged, strict=True)):
@@ -151,6 +156,19 @@ def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
             )
         results.append(result)
     return _summed(results)
+
+
+def _within_sessions(
+    services: Services, judged: list[VitalReading | ReadingError]
+) -> list[VitalReading | ReadingError]:
+    """Refuse the readings of a time in which no session was open."""
+    readings = [answer for answer in judged if isinstance(answer, VitalReading)]
+    with reading(services.options.database) as connection:
+        allowed = set(rows_in_sessions(connection, readings))
+    return [_OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer for answer in judged]
+
+
+_OUTSIDE = ReadingError("at", "", "lies outside sessions, and capture.mode is sessions: start a session first.")
 
 
 def _summed(results: list[ReadingResult]) -> HandedIn:

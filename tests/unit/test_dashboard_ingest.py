@@ -14,7 +14,9 @@ from dashboard.auth import AccountError
 from dashboard.desk import REQUESTS_A_MINUTE, WRONG_TOKENS
 from dashboard.tokens import TOKENS_MAX, Tokens
 from edge_agent.clock import now
+from edge_agent.domain import Purpose
 from edge_agent.readings import MAX_BYTES
+from edge_agent.store.study import Study
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 
@@ -86,6 +88,23 @@ def test_when_every_reading_is_refused_the_request_is(client: TestClient, secret
     assert answer.status_code == 422
     assert answer.json()["results"][0]["reason"] == "value: 'fast' is not a number."
     assert stored(tmp_path) == []
+
+
+def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(tmp_path: Path) -> None:
+    with client_of(tmp_path, only_in_sessions=True) as client:
+        path = tmp_path / "affect-edge.db"
+        secret = Tokens(path).make("bridge", "ada")
+        reading = {"kind": "heart_rate", "value": 60}
+        refused = hand_in(client, secret, reading)
+        assert refused.status_code == 422
+        assert "lies outside sessions, and capture.mode is sessions" in refused.json()["detail"]
+        study = Study(path)
+        study.create_participant("P-01")
+        study.give_consent("P-01", "1")
+        study.start_session("P-01", Purpose.MEDICAL, "ward")
+        said = hand_in(client, secret, [reading, READING]).json()
+        assert [r["outcome"] for r in said["results"]] == ["taken", "refused"]
+        assert [value for _, value, _, _ in stored(tmp_path)] == [60.0]
 
 
 def test_a_login_is_no_token_and_a_token_is_no_login(client: TestClient, secret: str, tmp_path: Path) -> None:
