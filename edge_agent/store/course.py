@@ -2,8 +2,8 @@
 
 The neutral face is that of ``edge_agent.store.baseline``. Resting vitals are the means of the usable readings while the
 participant rested: under the condition that a protocol opens for its baseline, or in the 20 s after a marker set by
-hand, or, without any such marker, under the last condition that is called ``baseline``. Relative readings are differences
-from them, in the unit of the kind (change scores); the recorded rows never change.
+hand, or, without any such marker, under the last condition called ``baseline``. Relative readings are differences from
+them, in the unit of the kind (change scores); the recorded rows never change.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from edge_agent.domain import UNUSABLE, Session, VitalKind
+from edge_agent.domain import UNUSABLE, Flaw, Session, VitalKind
 from edge_agent.store.results import ConditionInterval, FaceFrames, MatchCounts, RecordedGap, StateReading
 
 Span = tuple[int, int]
@@ -157,6 +157,7 @@ class Recorded:
         conditions: in order of time.
         face: spans in which the participant's face was read.
         frames: of the participant's face, read and not.
+        lost_s: seconds in which that face was seen but never fit for reading, by reason.
         counts: for each recorded interval its length in milliseconds and its frames of that face.
         readings: in order of time; the state is the condition.
         matches: for each kind what became of the readings that were matched to an observed emotion.
@@ -170,6 +171,7 @@ class Recorded:
     conditions: Sequence[ConditionInterval]
     face: Sequence[Span]
     frames: FaceFrames
+    lost_s: dict[Flaw, float]
     counts: Sequence[tuple[int, int]]
     readings: Sequence[StateReading]
     matches: Mapping[VitalKind, MatchCounts]
@@ -180,10 +182,11 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was counted in a session; ``face_share`` is ``None`` for a session without length."""
+    """What was counted in a session; ``face_share`` is ``None`` for a session without length, the rest as recorded."""
 
     face_share: float | None
     frames: FaceFrames
+    lost_s: dict[Flaw, float]
     frame_rate: FrameRate | None
     conditions: tuple[ConditionQuality, ...]
     vitals: tuple[VitalQuality, ...]
@@ -227,6 +230,7 @@ def measure(recorded: Recorded) -> Measures:
     return Measures(
         face_share=share_covered(asked, recorded.face),
         frames=recorded.frames,
+        lost_s=recorded.lost_s,
         frame_rate=_frame_rate(recorded.counts),
         conditions=tuple(_conditions(recorded)),
         vitals=tuple(_vitals(recorded, asked)),

@@ -109,11 +109,8 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _cure_of_face(measures: Measures) -> str:
-    """Name what took most of the time: what is known by frames is turned into seconds by the usual rate."""
-    lost: Counter[str] = Counter()
-    rate = measures.frame_rate.median_per_s if measures.frame_rate else 0.0
-    for flaw, frames in measures.frames.unfit.items():
-        lost[flaw] += round(frames / rate) if rate else 0
+    """Name what took most of the time."""
+    lost: Counter[str] = Counter({flaw: round(seconds) for flaw, seconds in measures.lost_s.items()})
     for gap in measures.gaps:
         if gap.source == "camera":
             lost["no_face" if gap.reason == "no_face" else "stalled"] += round(gap.seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from edge_agent.domain import Flaw
 from edge_agent.store.quality import ClockEvent, Span
 
 _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
@@ -28,6 +29,17 @@ def read_frame_counts(connection: sqlite3.Connection, start_ms: int, end_ms: int
         {"start": start_ms, "end": end_ms},
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def read_lost_seconds(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> dict[Flaw, float]:
+    """Return the seconds in which the participant's face was seen but never fit for reading, by reason."""
+    rows = connection.execute(
+        "SELECT reason, sum(max(interval_ms, ?)) / 1000.0 FROM unfit AS lost "
+        "WHERE is_primary = 1 AND at > ? AND at <= ? AND NOT EXISTS "
+        "(SELECT 1 FROM expression WHERE expression.at = lost.at AND is_primary = 1) GROUP BY reason ORDER BY 2 DESC",
+        (_SHORTEST_MS, start_ms, end_ms),
+    )
+    return {Flaw(row[0]): row[1] for row in rows}
 
 
 def read_clock(

@@ -20,7 +20,7 @@ from edge_agent.store.course_rows import last_baseline_marker, read_face
 from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
 from edge_agent.store.quality import Recorded, SessionQuality, Thresholds
 from edge_agent.store.quality_checks import judge
-from edge_agent.store.quality_rows import read_clock, read_face_spans, read_frame_counts
+from edge_agent.store.quality_rows import read_clock, read_face_spans, read_frame_counts, read_lost_seconds
 from edge_agent.store.results import (
     ConditionInterval,
     Episode,
@@ -224,6 +224,7 @@ class Reader:
         with reading(self._path, self._busy_seconds) as connection:
             face = read_face_spans(connection, start, end)
             counts = read_frame_counts(connection, start, end)
+            lost = read_lost_seconds(connection, start, end)
             events, synchronised = read_clock(connection, start, end)
         recorded = Recorded(
             session=found,
@@ -231,6 +232,7 @@ class Reader:
             conditions=[one for one in self.conditions(start, end + 1) if one.session == session],
             face=face,
             frames=self.face_frames(start, end),
+            lost_s=lost,
             counts=counts,
             readings=self._session_readings([session], tuple(VitalKind)),
             matches={kind: self.vitals_by_observed_emotion([session], [kind])[1] for kind in VitalKind},

@@ -65,7 +65,7 @@ def test_an_empty_session_is_not_fit_and_says_what_is_missing_and_what_to_do(pat
     assert found.sentence == "This session is not fit for analysis because of conditions, the face and readings."
     assert "No condition is marked" in check(found, "conditions").found
     assert all(check.cure for check in found.checks if check.level is not Level.GOOD)
-    assert found.measures.vitals == found.measures.conditions == found.measures.gaps == ()
+    assert not (found.measures.vitals or found.measures.conditions or found.measures.gaps)
 
 
 def test_a_session_without_length_is_judged_too(path: Path) -> None:
@@ -124,9 +124,21 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(path: Path, flaw:
     found = report(path, session)
     assert advice in check(found, "the face").cure
     assert found.measures.frames.unfit == {flaw: 590}  # the row at the end lies behind it
+    assert found.measures.lost_s == {flaw: 60.0}
     light = check(found, "light")
     assert (light.level is Level.CARE) == (flaw is Flaw.TOO_DARK)
     assert light.cure == ("Put a lamp in front of the participant, not behind them." if light.cure else "")
+
+
+def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: Path) -> None:
+    session = well_recorded(path, range(1, 61))
+    with writing(path) as connection:
+        rows = [(UnfitRow(instant(second), 1, Flaw.TOO_DARK, 9, True), None) for second in range(1, 61)]
+        write_unfit(connection, rows, 1000, simulated=False)
+        write_gap(connection, Gap("camera", instant(60), instant(120), "no_face"), None)
+    found = report(path, session)
+    assert found.measures.lost_s == {}
+    assert "no face was in the picture" in check(found, "the face").cure
 
 
 def test_gaps_are_summed_by_source_and_reason_as_far_as_they_lie_in_the_session(path: Path) -> None:
