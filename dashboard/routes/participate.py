@@ -5,19 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from dashboard.api import Answer
 from dashboard.pages import render
-from dashboard.protocols.conductor import Conductor, View
+from dashboard.protocols.conductor import View
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.performance import FELT
 from dashboard.routes.protocol import event_stream, follow
 from dashboard.services import ConductorDep, OptionsDep, Services, ServicesDep
 
 router = APIRouter(prefix="/participate", include_in_schema=False)
+
+
+def _view(conductor: ConductorDep, token: str) -> View:
+    """Return the protocol that a token belongs to; a wrong one finds nothing."""
+    view = conductor.view_of(token)
+    if view is None:
+        raise HTTPException(404)
+    return view
+
+
+ViewDep = Annotated[View, Depends(_view)]
 
 
 @router.get("/{token}")
@@ -28,45 +40,39 @@ def participant_page(request: Request, conductor: ConductorDep, token: str) -> R
     return render(request, "participate.html", token=token, felt=FELT)
 
 
-@router.get("/{token}/events")
+@router.get("/{token}/events", dependencies=[Depends(_view)])
 async def participant_events(services: ServicesDep, token: str) -> Response:
     """Stream what is to be shown now, whenever that changes; while the stream is open, the page counts as open."""
-    _require(services.conductor, token)
     return event_stream(_events(services, token))
 
 
-@router.post("/{token}/ready", status_code=204)
+@router.post("/{token}/ready", status_code=204, dependencies=[Depends(_view)])
 def ready(conductor: ConductorDep, token: str) -> None:
     """The participant is there, and may be shown something."""
-    _require(conductor, token)
     conductor.arrive(token)
 
 
-@router.post("/{token}/answer", status_code=204)
+@router.post("/{token}/answer", status_code=204, dependencies=[Depends(_view)])
 def answer(conductor: ConductorDep, token: str, said: Answer) -> None:
     """Take an answer to the question of a screen."""
-    _require(conductor, token)
     conductor.answer(token, said.step, said.value)
 
 
-@router.post("/{token}/ended", status_code=204)
+@router.post("/{token}/ended", status_code=204, dependencies=[Depends(_view)])
 def media_ended(conductor: ConductorDep, token: str, said: Answer) -> None:
     """The sound or video of a screen has come to its end."""
-    _require(conductor, token)
     conductor.media_ended(token, said.step)
 
 
-@router.post("/{token}/failed", status_code=204)
+@router.post("/{token}/failed", status_code=204, dependencies=[Depends(_view)])
 def media_failed(conductor: ConductorDep, token: str, said: Answer) -> None:
     """The file of a screen cannot be shown by this browser."""
-    _require(conductor, token)
     conductor.media_failed(token, said.step)
 
 
 @router.get("/{token}/media/{step}")
-def media(conductor: ConductorDep, options: OptionsDep, token: str, step: int) -> Response:
+def media(view: ViewDep, options: OptionsDep, step: int) -> Response:
     """Send the file of a screen."""
-    view = _require(conductor, token)
     if not 0 <= step < len(view.screens) or not view.screens[step].file:
         raise HTTPException(404)
     name = view.screens[step].file
@@ -77,13 +83,6 @@ def media(conductor: ConductorDep, options: OptionsDep, token: str, step: int) -
     if not place.is_file():
         raise HTTPException(404)
     return FileResponse(place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"})
-
-
-def _require(conductor: Conductor, token: str) -> View:
-    view = conductor.view_of(token)
-    if view is None:
-        raise HTTPException(404)
-    return view
 
 
 async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:

@@ -342,5 +342,7 @@ def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(browser: Br
         page.keyboard.press("9")
         page.get_by_role("textbox", name="Note").fill("1")
         page.keyboard.press("1")
-        expect(page.locator("#session-facts")).to_contain_text("3 markers")
+        page.get_by_role("button", name="Baseline").click()
+        expect(said).to_contain_text("Baseline begins")
+        expect(page.locator("#session-facts")).to_contain_text("4 markers")
         context.close()

@@ -87,6 +87,7 @@ export function bindSession(initial) {
   });
   bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label, `${label} started`));
   bindText("note-form", "note", (label) => mark("note", label, "Note added"));
+  byId("baseline").addEventListener("click", () => mark("baseline", "", "Baseline begins: a neutral face for 20 s"));
   byId("session-end").addEventListener("click", () => {
     if (window.confirm("End the session now?")) act("/api/v1/session/end", {}, "The session has ended");
   });
