@@ -33,7 +33,7 @@ from edge_agent.store.results import (
     VitalTrend,
 )
 from edge_agent.store.schema import BUSY_SECONDS, reading
-from edge_agent.store.stimuli import ReadingSum, Stimulus, dominant_emotion, select_stimuli, sum_readings
+from edge_agent.store.stimuli import FOREVER_MS, ReadingSum, Stimulus, dominant_emotion, select_stimuli, sum_readings
 from edge_agent.store.study_rows import marker_of, select_sessions
 from edge_agent.store.tables import HOUR_MS
 from edge_agent.store.trends import read_trend, read_vital_trend
@@ -360,11 +360,12 @@ class Reader:
 
 def session_labels(connection: sqlite3.Connection, session: int) -> Labels:
     """Return the smoothed labels of the primary face within a session, in order of time."""
+    # An end that does not depend on the row lets the index stop there, instead of reading on to the present.
     rows = connection.execute(
         "SELECT at, emotion FROM expression WHERE is_primary = 1 "
         "AND at >= (SELECT started FROM session WHERE id = :session) "
-        "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), at) ORDER BY at",
-        {"session": session},
+        "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), :forever) ORDER BY at",
+        {"session": session, "forever": FOREVER_MS},
     ).fetchall()
     return Labels([row[0] for row in rows], [_emotion(row[1]) for row in rows])
 

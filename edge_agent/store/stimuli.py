@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from edge_agent.domain import VitalKind
 
-_FOREVER = 2**62  # the end of a stimulus that still goes on
+FOREVER_MS = 2**62
+"""The end of what still goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
         "FROM condition JOIN session ON session.id = condition.session "
         "WHERE condition.session IN (SELECT value FROM json_each(:sessions)) "
         "ORDER BY condition.session, condition.started",
-        {"sessions": json.dumps(list(session_ids)), "forever": _FOREVER},
+        {"sessions": json.dumps(list(session_ids)), "forever": FOREVER_MS},
     ).fetchall()
     return [
         Stimulus(
