@@ -35,8 +35,8 @@ from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
 from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
-PAGES = ("/live", "/trends?range=1h", "/study", "/analysis", "/export", "/health")
-TITLES = ("Live", "Trends", "Study", "Analysis", "Export", "Health")
+PAGES = ("/live", "/trends?range=1h", "/study", "/readings", "/analysis", "/export", "/health")
+TITLES = ("Live", "Trends", "Study", "Readings", "Analysis", "Export", "Health")
 
 
 @pytest.fixture(scope="module")

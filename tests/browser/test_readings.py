@@ -1,0 +1,127 @@
+"""The page Readings in a real browser: by keyboard, with a file, with a token."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Page, expect
+
+from tests.support.browser import PHONE, chromium, watched_page
+from tests.support.dashboard import DashboardProcess
+
+pytestmark = pytest.mark.browser
+CUFF = b"""Date,Time,SYS (kPa),DIA (kPa),Note
+05.01.2026,08:00,16,10.5,rest
+05.01.2026,20:00,16.4,11,
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path) -> Iterator[DashboardProcess]:
+    """A dashboard that lets in its first visitor by a link."""
+    with DashboardProcess(tmp_path, "--login-link") as process:
+        yield process
+
+
+def stored(folder: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(folder / "affect-edge.db")) as connection:
+        return connection.execute(
+            "SELECT at, kind, round(value, 1), source, flags FROM vital ORDER BY at, kind"
+        ).fetchall()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the element of that id has the focus."""
+    for _ in range(40):
+        if page.evaluate("document.activeElement.id") == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {name}")
+
+
+def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
+    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+) -> None:
+    with watched_page(browser, refusals=(422,)) as page:
+        page.goto(dashboard.login_link)
+        page.goto(f"{dashboard.address}/readings")
+        tab_to(page, "systolic")
+        page.keyboard.type("121")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was stored. 1 field is not right: diastolic.")
+        assert stored(tmp_path) == []
+        tab_to(page, "diastolic")
+        expect(page.get_by_label("Diastolic")).to_have_attribute("aria-invalid", "true")
+        page.keyboard.type("80")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("2 readings were taken.")
+    assert [row[1:] for row in stored(tmp_path)] == [
+        ("diastolic", 80.0, "manual:demo", "manual"),
+        ("systolic", 121.0, "manual:demo", "manual"),
+    ]
+
+
+def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
+    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+) -> None:
+    with watched_page(browser, size=PHONE) as page:
+        page.goto(dashboard.login_link)
+        page.goto(f"{dashboard.address}/readings")
+        page.locator("#file").set_input_files(FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF))
+        page.get_by_role("button", name="Look at it").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
+        expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
+        expect(page.get_by_role("button", name="Import the file")).to_be_disabled()
+        page.get_by_label("How times are written").select_option("dmy")
+        page.get_by_role("button", name="Look again").click()
+        expect(page.get_by_text("All of these can be understood")).to_be_visible()
+        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        page.get_by_role("button", name="Import the file").click()
+        expect(page.get_by_role("status")).to_contain_text("4 readings were taken.")
+    first = stored(tmp_path)[0]
+    assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), "2026-01-05T07:00:00Z"
+
+
+def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(
+    browser: Browser, dashboard: DashboardProcess, tmp_path: Path
+) -> None:
+    def hand_in(secret: str) -> int:
+        body = json.dumps({"kind": "heart_rate", "value": 72}).encode()
+        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{dashboard.address}/api/v1/vitals", body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+    with watched_page(browser) as page:
+        page.goto(dashboard.login_link)
+        page.goto(f"{dashboard.address}/readings")
+        page.get_by_label("Name of the program").fill("watch bridge")
+        page.get_by_role("button", name="Make a token").click()
+        secret = page.locator("#secret").inner_text()
+        assert re.fullmatch(r"affect-edge-[\w-]{43}", secret)
+        assert hand_in(secret) == 200
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Revoke the token of watch bridge").click()
+        expect(page.get_by_role("cell", name="revoked")).to_be_visible()
+        assert hand_in(secret) == 401
+    assert len(stored(tmp_path)) == 1
