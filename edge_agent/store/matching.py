@@ -101,6 +101,9 @@ def _between(labels: Labels | None, after: int, until: int) -> Sequence[Emotion 
 
 def _dominant(emotions: Sequence[Emotion | None], share: float) -> Emotion | None:
     """Return the one emotion that holds at least ``share`` of the rows."""
+    first = emotions[0]
+    if first is not None and emotions.count(first) == len(emotions):  # most windows hold one emotion; this is quick
+        return first
     counted = Counter(e for e in emotions if e is not None).most_common(2)
     # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
     if not counted or counted[0][1] / len(emotions) < share:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
@@ -385,6 +386,7 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _flags(text: str) -> frozenset[VitalFlag]:
     return frozenset(VitalFlag(flag) for flag in text.split())
 

@@ -117,7 +117,7 @@ def dominant_emotion(connection: sqlite3.Connection, stimulus: Stimulus, share: 
     if not counts:
         return None
     certain = Counter({emotion: n for emotion, n in counts.items() if emotion}).most_common(2)
-    if not certain or certain[0][1] < share * counts.total():
+    if not certain or certain[0][1] / counts.total() < share:  # a quotient, as where readings are matched
         return ""
     return "" if len(certain) == 2 and certain[1][1] == certain[0][1] else str(certain[0][0])
 
