@@ -221,6 +221,13 @@ class Conductor:
         with self._changed:
             return self._last if self._running is None else self._look(self._running)
 
+    def forget(self, participant: str) -> None:
+        """Forget how the last protocol of a participant ended who was erased."""
+        with self._changed:
+            view = self.view()
+            if view is not None and view.session.participant.casefold() == participant.casefold():
+                self._running = self._last = None  # that its session has ended may not be noticed yet
+
     def view_of(self, token: str) -> View | None:
         """Return the same for the holder of a participant's token; ``None`` when it is wrong."""
         view = self.view()

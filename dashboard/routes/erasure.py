@@ -40,6 +40,7 @@ def erase(
         )
     except StudyError as error:
         return _page(request, services, code, str(error))
+    services.conductor.forget(code)
     return render(request, "erased.html", done=done)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ ERASE = "/study/participants/P-01/erase"
 
 
 @pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
+def ada(tmp_path: Path) -> Iterator[TestClient]:
     """Somebody who is logged in."""
-    return set_up(client_of(tmp_path), tmp_path)
+    client = set_up(client_of(tmp_path), tmp_path)
+    yield client
+    client.app.state.services.conductor.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -74,6 +77,16 @@ def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers
     page = ada.get(ERASE).text
     assert "The consent was withdrawn" in page
     assert "Erase for ever" in page
+
+
+def test_the_page_of_the_last_protocol_forgets_who_was_erased(ada: TestClient, database: Path) -> None:
+    form = {"participant": "P-01", "purpose": "research", "protocol": "three-conditions"}
+    assert ada.post("/study/sessions", data=form).headers["location"] == "/protocol"
+    assert "P-01" in ada.get("/protocol").text
+    ada.post("/study/participants/P-01/withdraw")
+    assert ada.post(ERASE, data={"typed": "P-01"}).status_code == 200
+    assert ada.get("/protocol").headers["location"] == "/study"
+    assert query(database, "SELECT count(*) FROM protocol_run") == [(0,)]
 
 
 def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) -> None:

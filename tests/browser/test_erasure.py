@@ -1,0 +1,51 @@
+"""Withdrawing and erasing in a real browser, by keyboard alone, on a phone's screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from dashboard.settings import DashboardOptions
+from edge_agent.store.study import Study
+from tests.support.browser import PHONE, chromium, watched_page
+from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, add_session, fill
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_participant_withdraws_and_is_erased_by_keyboard(tmp_path: Path) -> None:
+    database = DashboardOptions(data=tmp_path).database
+    fill(database)
+    number = add_session(database, "P-7Q2K")
+    with (
+        DashboardProcess(tmp_path) as process,
+        chromium() as browser,
+        watched_page(browser, size=PHONE, refusals=(409,)) as page,
+    ):
+        page.goto(process.address)
+        page.get_by_label("Setup code").fill(process.setup_code)
+        page.get_by_label("Your name here").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/live")
+        for name in ("quality", "course", "course?relative=true"):
+            page.goto(f"{process.address}/study/sessions/{number}/{name}")
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+
+        page.goto(f"{process.address}/study")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Withdraw consent of P-7Q2K").press("Enter")
+        expect(page.get_by_role("status").first).to_contain_text("The consent was withdrawn")
+        field = page.get_by_label("Type P-7Q2K to erase")
+        field.press_sequentially("P-7Q")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was erased")
+        field.press_sequentially("p-7q2k")
+        field.press("Tab")
+        expect(page.get_by_role("button", name="Erase for ever")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").first).to_contain_text("The participant is erased.")
+        assert "P-7Q2K" not in page.content()
+    assert Study(database).participants() == []
