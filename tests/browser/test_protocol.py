@@ -287,7 +287,8 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
         welcomed(participant.page)
         participant.press("Space")
         expect(participant.page.locator("#text")).to_have_text(STIMULUS)
-        wait_until(lambda: rows(database, "SELECT spent_ms > 0 FROM protocol_run") == [(1,)], "the place on disk", 30)
+        running = "SELECT count(*) FROM marker, protocol_run WHERE label = 'protocol: goes on' AND state = 'running'"
+        wait_until(lambda: rows(database, running) == [(1,)], "the place on disk", 30)
         first.stop(signal.SIGKILL, 10)
     with DashboardProcess(folder, "--config", str(config), port=first.port):
         operator.page.reload()
