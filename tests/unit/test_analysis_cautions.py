@@ -9,10 +9,11 @@ from dashboard.analysis_beside_text import all_states_sentence, sensitivity_sent
 from dashboard.analysis_cautions import cautions_of, method_of, warnings_of
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.sensitivity import Conclusion
-from edge_agent.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
+from edge_agent.domain import Emotion, ExpressionRow, Purpose, VitalFlag, VitalKind
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import writing
+from edge_agent.store.study_rows import insert_session
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
@@ -65,6 +66,14 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
     assert cautions_of(analysed(path))[0].startswith("4 of 5 people met the states in the same order")
+
+
+def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
+    path = make_study(tmp_path, PEOPLE)
+    with writing(path) as connection:
+        insert_session(connection, "P-1", Purpose.RESEARCH, "films", instant(5 * 3600))
+    text = "A session is still going on: the numbers will change. Conclude when it has ended."
+    assert text in cautions_of(analysed(path))
 
 
 def test_uneven_states_are_named(tmp_path: Path) -> None:
