@@ -50,7 +50,7 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(tmp_path
 
         def send(what: str, message: dict[str, str], user: str = "lab", *, retain: bool = False) -> None:
             auth = {"username": user, "password": USERS[user]}
-            publish.single(  # type: ignore[arg-type]
+            publish.single(
                 f"affect-edge/pi/command/{what}",
                 json.dumps(message),
                 qos=1,
