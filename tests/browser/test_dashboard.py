@@ -268,6 +268,29 @@ def test_an_export_is_downloaded_as_a_zip(browser: Browser, dashboard: Dashboard
         assert everything.value.url.endswith("/export/download?")
 
 
+def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_described(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState
+) -> None:
+    with watched_page(browser, login, PHONE, "dark") as page:
+        page.goto(f"{dashboard.address}/analysis?sample=example")
+        page.get_by_text("Vital signs, design, correction, bounds").press("Enter")
+        page.get_by_role("checkbox", name="Systolic pressure").press("Space")
+        page.get_by_role("checkbox", name="Diastolic pressure").press("Space")
+        page.get_by_role("radio", name="Benjamini–Hochberg").press("Space")
+        page.get_by_label("Heart rate, ± /min").fill("9")
+        page.get_by_role("button", name="Compare").press("Enter")
+        expect(page.get_by_role("heading", name="All 3 tests")).to_be_visible()
+        expect(page.get_by_role("radio", name="Benjamini–Hochberg")).to_be_checked()
+        expect(page.get_by_text("A difference of 9 /min or more either way is").first).to_be_visible()
+        figures = page.locator("figure[data-chart]")
+        expect(figures).to_have_count(3)
+        for figure in figures.all():
+            figure.scroll_into_view_if_needed()
+            expect(figure).to_have_attribute("data-drawn", "yes")
+            expect(figure.locator(".chart-sentence")).to_contain_text(re.compile(r"\w{3,}"))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_the_keyboard_alone_reaches_navigation_content_and_logout(
     browser: Browser, dashboard: DashboardProcess, login: StorageState
 ) -> None:
