@@ -214,7 +214,8 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
     hold(path, CODE, 0)
     hold(path, "P02", 100)
     erase_participant(path, CODE, actor="ada")
-    waiting = [(row.topic, row.payload and row.payload.get("participant")) for row in Outbox(path).pending(100)]
+    with closing(Outbox(path)) as outbox:
+        waiting = [(row.topic, row.payload and row.payload.get("participant")) for row in outbox.pending(100)]
     assert waiting == [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
     assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [("null",), ("null",)]
 
