@@ -45,7 +45,7 @@ def portrait(width: int, height: int) -> Picture:
 def stages_of(frame: Picture) -> Stages:
     """Return the parts of the chain, each ready to be run on ``frame``."""
     detector = FaceDetector(load_model(find_model("face-detector"), kind="face-detector"))
-    classifier = ExpressionClassifier(load_model(find_model("expression-fast"), kind="expression"))
+    classifier = ExpressionClassifier(load_model(find_model("expression-accurate"), kind="expression"))
     face = first_face(detector, frame)
     crop = crop_face(frame, face, classifier.size)
     return {

@@ -103,7 +103,7 @@ class CameraSettings(Section):
 class VisionSettings(Section):
     """How faces are found and read."""
 
-    expression_model: HomeText = Field("expression-fast", description="Name of a shipped model, or path of a card")
+    expression_model: HomeText = Field("expression-accurate", description="Name of a shipped model, or path of a card")
     detector_model: HomeText = Field("face-detector", description="Name of a shipped model, or path of a card")
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
     face_score: float | None = Field(None, gt=0, lt=1, description="Least detector score; left out: the model card's")

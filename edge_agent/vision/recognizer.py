@@ -184,7 +184,7 @@ def crop_matrix(face: Face) -> Matrix:
 
 
 def open_recognizer(
-    expression_model: str = "expression-fast",
+    expression_model: str = "expression-accurate",
     detector_model: str = "face-detector",
     *,
     threads: int = 1,

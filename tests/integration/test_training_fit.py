@@ -21,6 +21,7 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
 ]
 
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run and the data it was made of."""

@@ -45,7 +45,7 @@ def test_messages_come_out_in_the_order_they_went_in_until_they_are_deleted(path
     assert [row.id for row in outbox.pending(10, after=waiting[0].id)] == [row.id for row in waiting[1:]]
     assert [row.id for row in outbox.pending(1)] == [waiting[0].id]
     outbox.delete([waiting[0].id, waiting[1].id, waiting[0].id, 4711])
-    assert [row.payload["n"] for row in outbox.pending(10)] == [3]
+    assert [row.payload for row in outbox.pending(10)] == [{"n": 3, "seq": 2}]
     assert outbox.count() == 1
 
 
@@ -63,12 +63,12 @@ def test_a_message_that_is_not_sequenced_has_no_number(path: Path, outbox: Outbo
 
 def test_text_of_every_alphabet_comes_back_as_it_was(path: Path, outbox: Outbox) -> None:
     put(path, OutboxMessage("session", {"name": "Grüße “日本” 🙂"}))
-    assert outbox.pending(1)[0].payload["name"] == "Grüße “日本” 🙂"
+    assert outbox.pending(1)[0].payload == {"name": "Grüße “日本” 🙂", "seq": 1}
 
 
 def test_beyond_its_bound_the_oldest_messages_go_and_are_counted(path: Path, outbox: Outbox) -> None:
     put(path, *(OutboxMessage("summary", {"n": n}) for n in range(25)), limit=10)
-    assert [row.payload["n"] for row in outbox.pending(100)] == list(range(15, 25))
+    assert [row.payload for row in outbox.pending(100)] == [{"n": n, "seq": n + 1} for n in range(15, 25)]
     assert outbox.count() == 10
     assert outbox.dropped() == 15
     put(path, OutboxMessage("summary", {"n": 25}), limit=10)
