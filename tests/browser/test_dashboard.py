@@ -250,6 +250,7 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         expect(page.get_by_role("row")).to_have_count(6)
         page.goto(f"{dashboard.address}/study")
         page.get_by_role("button", name="Withdraw consent of P-99").click()
+        page.get_by_role("link", name="Keep everything").click()  # erasure is offered at once
         expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()
 
 
