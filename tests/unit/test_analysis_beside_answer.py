@@ -1,0 +1,15 @@
+"""What programs get beside the comparisons."""
+
+from dashboard.analysis_beside_answer import variability_model
+from dashboard.heart_variability import StateVariability
+from edge_agent.domain import Emotion
+
+
+def test_variability_that_could_not_be_computed_is_given_with_its_reason_and_no_number() -> None:
+    found = StateVariability("P-01", Emotion.ANGER, None, "Too few intervals.", contact_lost=3, simulated=True)
+
+    model = variability_model(found)
+
+    assert (model.participant, model.state, model.reason) == ("P-01", "anger", "Too few intervals.")
+    assert (model.rmssd_ms, model.ln_rmssd, model.sdnn_ms, model.beats, model.rejected) == (None,) * 5
+    assert (model.contact_lost, model.simulated) == (3, True)
