@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent import __version__
-from edge_agent.cli import cli, describe_picture
+from edge_agent.cli import cli
+from edge_agent.cli.pictures import describe_picture
 
 ROOT = Path(__file__).resolve().parents[2]
 

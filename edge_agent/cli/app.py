@@ -1,0 +1,230 @@
+"""The group of all commands, those that stand alone, and how errors end."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import logging
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from edge_agent import __version__
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.pictures import classify
+from edge_agent.cli.study import participant, session
+from edge_agent.cli.vitals import import_vitals, vitals
+from edge_agent.errors import AffectEdgeError, ConfigError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
+
+
+@cli.command()
+@common_options
+def run(config: Path | None, data: Path | None) -> None:
+    """Run the agent: camera, vitals, timeline, MQTT."""
+    log_to_stderr()
+    settings, folder = load(config, data)
+    from edge_agent.agent import Agent, StopSignals
+
+    signals = StopSignals()
+    agent = Agent(settings, folder)
+    signals.tie(agent)
+    sys.exit(agent.run())
+
+
+@cli.command()
+@common_options
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+def dashboard(config: Path | None, data: Path | None, host: str | None, port: int | None) -> None:
+    """Serve the dashboard."""
+    options = {"--config": config, "--data": data, "--host": host, "--port": port}
+    words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", *words])
+
+
+@cli.command()
+@common_options
+@click.option("--seconds", type=click.IntRange(1, 366 * 86_400), help="End by itself after this long.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
+def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
+    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example study."""
+    log_to_stderr()
+    from edge_agent.demo import run_demo
+
+    sys.exit(run_demo(config, data, seconds, port))
+
+
+@cli.command()
+@common_options
+@json_option
+def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Find what is wrong on this machine, and say the cure."""
+    log_to_stderr(logging.CRITICAL)
+    settings, folder = load(config, data)
+    from edge_agent.doctor import diagnose, exit_code
+
+    findings = []
+    for finding in diagnose(settings, folder):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            if finding.cure:
+                click.echo(f"{'':8} → {finding.cure}")
+    if as_json:
+        click.echo(
+            json.dumps([{"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure} for f in findings])
+        )
+    sys.exit(exit_code(findings))
+
+
+@cli.command()
+@common_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files; made if needed.")
+@click.option("--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated.")
+@click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
+@click.option("--to", "end", type=click.DateTime(), help="End, local time.")
+@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", help="Form of the files.")
+def export(
+    config: Path | None,
+    data: Path | None,
+    out: Path,
+    sessions: tuple[int, ...],
+    start: datetime | None,
+    end: datetime | None,
+    form: str,  # noqa: ARG001 - one form today; the option is part of the contract
+) -> None:
+    """Write tidy CSV files: expressions, vitals, episodes, markers, sessions, participants."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.export import export_csv
+    from edge_agent.store.schema import DATABASE_NAME
+
+    start_ms, end_ms = epoch_ms(start), epoch_ms(end)
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise click.UsageError(f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}.")
+    files = export_csv(folder / DATABASE_NAME, out, sessions=list(sessions) or None, start_ms=start_ms, end_ms=end_ms)
+    for file in files:
+        click.echo(file)
+
+
+def epoch_ms(local: datetime | None) -> int | None:
+    """Return UTC milliseconds of a local time."""
+    try:
+        return None if local is None else round(local.astimezone().timestamp() * 1000)
+    except (OverflowError, ValueError, OSError) as error:
+        raise click.BadParameter(f"{local}: is no time that this machine can reckon with.") from error
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def protocol(arguments: tuple[str, ...]) -> None:
+    """Check protocol files (see ``protocol --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "protocol", *arguments])
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def analyse(arguments: tuple[str, ...]) -> None:
+    """Run the dashboard's t-tests in the terminal (see ``analyse --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])
+
+
+@cli.group()
+def model() -> None:
+    """Model files."""
+
+
+@model.command("list")
+@common_options
+@json_option
+def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the shipped models; the configured ones are marked."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.vision.card import read_card, shipped_models
+
+    used = {settings.vision.expression_model, settings.vision.detector_model}
+    rows = []
+    for name, path in shipped_models().items():
+        card = read_card(path)
+        rows.append({"name": name, "kind": card.kind, "version": card.version, "used": name in used})
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(f"{'*' if row['used'] else ' '} {row['name']:24} {row['version']:8} {row['kind']}")
+
+
+@model.command("verify")
+@click.argument("card", required=False, type=click.Path(path_type=Path))
+@common_options
+def model_verify(card: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check model files against their cards: CARD, or the configured ones."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    from edge_agent.vision.card import find_model, read_card
+    from edge_agent.vision.model import load_model
+
+    names: list[str | Path] = [card] if card else [settings.vision.detector_model, settings.vision.expression_model]
+    for name in names:
+        path = find_model(name)
+        loaded = load_model(path, kind=read_card(path).kind)
+        click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
+
+
+@cli.group("config")
+def config_group() -> None:
+    """The configuration."""
+
+
+@config_group.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@common_options
+def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
+    """Check a configuration file: unknown keys, wrong values, with their lines."""
+    load(file or config, data)
+    click.echo(f"{file or config or 'the configuration'} is right")
+
+
+for _command in (classify, import_vitals, vitals, participant, session):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line; our own errors become one sentence and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a file name of another encoding
+    try:
+        cli(prog_name="affect-edge")
+    except ConfigError as error:
+        click.echo(f"affect-edge: {error}", err=True)
+        sys.exit(2)
+    except AffectEdgeError as error:
+        click.echo(f"affect-edge: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        drop_output()
+        sys.exit(1)
+    except OSError as error:  # every room translates its own; what is left is mostly our output onto a full disk
+        drop_output()
+        what = "the output cannot be written" if error.errno == errno.ENOSPC else error.filename or "the system refuses"
+        click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
+        sys.exit(1)
+
+
+def drop_output() -> None:
+    """Send what is still to be written nowhere, so that the end of the program does not fail at it again."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,96 @@
+"""The command that reads pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.errors import PictureError
+
+if TYPE_CHECKING:
+    from edge_agent.vision.recognizer import Recognizer
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
+@common_options
+@json_option
+@click.option(
+    "--explain",
+    "drawing",
+    metavar="OUT.png",
+    type=click.Path(path_type=Path),
+    help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to draw.",
+)
+def classify(
+    paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool, drawing: Path | None
+) -> None:
+    """Find and read the faces in pictures and folders."""
+    log_to_stderr(logging.WARNING)
+    settings, _folder = load(config, data)
+    picture = None if drawing is None else picture_to_draw(paths, drawing)
+    from edge_agent.agent import recognizer_of
+    from edge_agent.vision.pictures import classify_pictures
+
+    recognizer = recognizer_of(settings)
+    if drawing is not None and picture is not None:
+        explain(picture, drawing, recognizer, as_json)
+        return
+    failed = False
+    for line in classify_pictures(paths, recognizer):
+        failed = failed or "error" in line
+        click.echo(json.dumps(line) if as_json else describe_picture(line))
+    sys.exit(int(failed))
+
+
+def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
+    """Return the one picture that a drawing is asked of, after making sure that the drawing has a place of its own."""
+    from edge_agent.vision.drawing import check_place
+    from edge_agent.vision.pictures import find_pictures
+
+    pictures = find_pictures(paths)
+    if len(pictures) != 1:
+        raise click.UsageError(
+            f"--explain draws one picture, and these are {len(pictures)}. Draw them one by one: "
+            'for p in *.jpg; do affect-edge classify "$p" --explain "${p%.*}-evidence.png"; done'
+        )
+    try:
+        check_place(drawing, pictures[0])
+    except PictureError as error:
+        raise click.UsageError(f"--explain {error}") from error
+    return pictures[0]
+
+
+def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool) -> None:
+    """Read one picture as `classify` does, and draw the evidence for what is said of its faces."""
+    from edge_agent.vision.drawing import explain_picture, save_png
+
+    line, drawn = explain_picture(picture, recognizer)
+    click.echo(json.dumps(line) if as_json else describe_picture(line))
+    if drawn is None:
+        click.echo(f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True)
+        sys.exit(1)
+    save_png(drawn, drawing)
+    click.echo(drawing, err=as_json)
+
+
+def describe_picture(line: dict[str, Any]) -> str:
+    """Say in words what ``classify --json`` says in one line."""
+    if "error" in line:
+        return str(line["error"])
+    if not line["faces"]:
+        return f"{line['file']}: no face"
+    parts = []
+    for face in line["faces"]:
+        best = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:2]
+        said = ", ".join(f"{name} {probability:.0%}" for name, probability in best)
+        x, y, width, height = (round(value) for value in face["box"])
+        label = "uncertain" if face["uncertain"] else face["emotion"]
+        parts.append(f"{label} ({said}) at {x},{y} {width}×{height}")
+    return f"{line['file']}: " + "; ".join(parts)

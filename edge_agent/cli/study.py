@@ -1,0 +1,186 @@
+"""The commands about the study: its participants and sessions."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+
+if TYPE_CHECKING:
+    from edge_agent.domain import Session
+    from edge_agent.store.study import Study
+
+E = TypeVar("E", bound=StrEnum)
+
+
+@click.group()
+def participant() -> None:
+    """Participants of the study."""
+
+
+@participant.command("list")
+@common_options
+@json_option
+def participant_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """List the participants' codes."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.clock import iso_utc
+    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.study import Study
+
+    people = Study(folder / DATABASE_NAME).participants()
+    if as_json:
+        rows = [{"code": p.code, "created": iso_utc(p.created_ms), "simulated": p.simulated} for p in people]
+        click.echo(json.dumps(rows))
+        return
+    for person in people:
+        click.echo(f"{person.code}  {iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else ""))
+
+
+@participant.command("erase")
+@click.argument("code")
+@common_options
+@json_option
+def participant_erase(code: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of the code."""
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.store.erasure import erase_participant
+    from edge_agent.store.schema import DATABASE_NAME
+
+    done = erase_participant(folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows)
+    click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
+
+
+@click.group()
+def session() -> None:
+    """Sessions of the study."""
+
+
+@session.command("quality")
+@click.argument("number", type=click.IntRange(1))
+@common_options
+@json_option
+def session_quality(number: int, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Say what was recorded of session NUMBER, and whether it is fit for analysis."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.reader import Reader
+    from edge_agent.store.schema import DATABASE_NAME
+
+    report = Reader(folder / DATABASE_NAME).quality(number)
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+        return
+    click.echo(report.sentence)
+    for check in report.checks:
+        click.echo(f"{check.level.value:5} {check.name}: {check.found}")
+        if check.cure:
+            click.echo(f"{'':5} → {check.cure}")
+
+
+@session.command("start")
+@click.argument("participant_code", metavar="CODE")
+@click.option("--purpose", required=True, help="research, medical, safety, personal or demonstration.")
+@click.option("--setting", default="other", show_default=True, help="home, laboratory, clinic, workplace, education.")
+@click.option("--name", default="", help="What to call it.")
+@common_options
+@json_option
+def session_start(
+    participant_code: str,
+    purpose: str,
+    setting: str,
+    name: str,
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    """Open a session of participant CODE, who has consented, now."""
+    study = study_of(config, data)
+    from edge_agent.domain import Purpose, Setting
+
+    opened = study.start_session(
+        participant_code, named(Purpose, "--purpose", purpose), name, setting=named(Setting, "--setting", setting)
+    )
+    say_session(opened, as_json)
+
+
+@session.command("mark")
+@click.argument("kind")
+@click.argument("label", default="")
+@common_options
+@json_option
+def session_mark(kind: str, label: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Set a marker in the open session, now.
+
+    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note.
+    """
+    study = study_of(config, data)
+    from edge_agent.clock import iso_utc
+    from edge_agent.domain import MarkerKind
+
+    marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
+    said = {"at": iso_utc(marker.at.wall_ms), "kind": marker.kind, "label": marker.label, "session": marker.session}
+    click.echo(json.dumps(said) if as_json else f"{marker.kind} {marker.label}, {said['at']}")
+
+
+@session.command("end")
+@common_options
+@json_option
+def session_end(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Close the open session, now."""
+    say_session(study_of(config, data).end_session(), as_json)
+
+
+@session.command("show")
+@common_options
+@json_option
+def session_show(config: Path | None, data: Path | None, as_json: bool) -> None:
+    """Show the open session. Ends with 1 if there is none."""
+    found = study_of(config, data).open_session()
+    if found is None:
+        click.echo("null" if as_json else "No session is open.", err=not as_json)
+        sys.exit(1)
+    say_session(found, as_json)
+
+
+def study_of(config: Path | None, data: Path | None) -> Study:
+    """Return the study of a data folder, as the dashboard uses it."""
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.study import Study
+
+    purposes, outbox_rows = settings.dashboard.purposes, settings.mqtt.outbox_rows
+    return Study(folder / DATABASE_NAME, purposes=purposes, outbox_rows=outbox_rows)
+
+
+def named(kind: type[E], option: str, text: str) -> E:
+    """Return the member of an enumeration that a word names."""
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{option} {text!r}: choose one of {', '.join(kind)}") from error
+
+
+def say_session(session: Session, as_json: bool) -> None:
+    """Print a session."""
+    from edge_agent.clock import iso_utc
+
+    start, end = iso_utc(session.start_ms), None if session.end_ms is None else iso_utc(session.end_ms)
+    if as_json:
+        said = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
+        said |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
+        click.echo(json.dumps(said))
+        return
+    about = f"{session.participant}, {session.purpose}" + (f", {session.name}" if session.name else "")
+    click.echo(f"session {session.id} ({about}): {start} to {end or 'now'}")
