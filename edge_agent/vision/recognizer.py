@@ -10,9 +10,9 @@ import numpy.typing as npt
 from edge_agent.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
-from edge_agent.vision.card import ModelCard, find_model
+from edge_agent.vision.card import find_model
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.detector import FaceDetector
+from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder
 from edge_agent.vision.model import load_model
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
@@ -73,7 +73,7 @@ class Recognizer:
         gate: whether a face that is not fit for reading is only counted; else every face is read.
 
     Attributes:
-        models: cards of the two models that are used.
+        models: which two models are used.
 
     Raises:
         ModelError: the classifier learned from another crop than the one cut here.
@@ -81,7 +81,7 @@ class Recognizer:
 
     def __init__(
         self,
-        detector: FaceDetector,
+        detector: FaceFinder,
         classifier: ExpressionClassifier,
         tracker: Tracker,
         chooser: PrimaryChooser,
@@ -95,7 +95,7 @@ class Recognizer:
                 f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this program cuts "
                 f"{CROP_NAME!r}. Install a model of this version."
             )
-        self.models: tuple[ModelCard, ModelCard] = (detector.card, classifier.card)
+        self.models: tuple[UsedModel, UsedModel] = (detector.card, classifier.card)
         self._detector = detector
         self._classifier = classifier
         self._tracker = tracker
@@ -219,12 +219,12 @@ def open_recognizer(
     Raises:
         ModelError: a model is missing, damaged or does not fit.
     """
-    detector = load_model(find_model(detector_model), kind="face-detector", threads=threads)
+    finder = open_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face, max_faces=max_faces)
     expression = load_model(find_model(expression_model), kind="expression", threads=threads)
     classifier = ExpressionClassifier(expression)
     threshold = classifier.uncertain_below if uncertain_below is None else uncertain_below
     return Recognizer(
-        FaceDetector(detector, face_score, min_face, max_faces),
+        finder,
         classifier,
         Tracker(memory_seconds, confirm_frames),
         PrimaryChooser(hold_s=memory_seconds),
