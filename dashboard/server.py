@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import signal
 import socket
 import ssl
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -16,18 +18,56 @@ from dashboard.auth import create_login_link, ensure_setup_code
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions, check_exposure
 from edge_agent.errors import ConfigError, ServerError
+from edge_agent.systemd import SystemdNotifier
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2
+TICKS_A_SECOND = 10
+"""How often uvicorn calls ``on_tick``."""
+CERTIFICATE_SECONDS = 60
+WATCHDOG_SECONDS = 5
 
 
 class DashboardServer(uvicorn.Server):
-    """uvicorn, which also tells the open event streams that the end has come; else it would wait for them."""
+    """uvicorn, which also tells the open event streams that the end has come; else it would wait for them.
 
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+    It tells systemd that it is ready and alive, and takes a renewed certificate without a restart.
+    """
+
+    def __init__(self, config: uvicorn.Config, services: Services, notifier: SystemdNotifier) -> None:
         super().__init__(config)
         self.services = services
+        self._notifier = notifier
+        self._certificate = _written(services.options.certificate)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._notifier.ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Go on as uvicorn does; counting ticks, not seconds, for the clock of a Raspberry Pi jumps."""
+        if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
+            self._notifier.watchdog()
+        if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
+            self._take_renewed_certificate()
+        return await super().on_tick(counter)
+
+    def _take_renewed_certificate(self) -> None:
+        options = self.services.options
+        written = _written(options.certificate)
+        if options.certificate is None or self.config.ssl is None or written in {None, self._certificate}:
+            return
+        self._certificate = written
+        try:
+            # Tried apart first: a pair that does not fit must not spoil what is in use.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key)
+            self.config.ssl.load_cert_chain(options.certificate, options.key)
+        except (ssl.SSLError, OSError) as error:
+            log.warning("%s: cannot be used (%s); the certificate of before stays", options.certificate, error)
+        else:
+            log.info("%s: the changed certificate is used from now on", options.certificate)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's name
         """Stop on SIGINT and SIGTERM; a second SIGINT does not wait.
@@ -89,7 +129,15 @@ def make_server(options: DashboardOptions) -> DashboardServer:
             f"({error.strerror or error}). Both must be PEM files that belong together and that this user may read."
         ) from error
     services: Services = app.state.services
-    return DashboardServer(config, services)
+    return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
+
+
+def _written(file: Path | None) -> int | None:
+    """Return when a file was written last; ``None`` when it is not there just now."""
+    try:
+        return None if file is None else file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def listen(host: str, port: int) -> socket.socket:

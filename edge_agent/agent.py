@@ -22,7 +22,7 @@ from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config import MqttSettings, Settings, at_home
 from edge_agent.domain import Frame, Recognition, VitalReading
 from edge_agent.errors import StoreError
-from edge_agent.health import Figures, HealthMonitor, SystemdNotifier, is_fresh
+from edge_agent.health import Figures, HealthMonitor, is_fresh
 from edge_agent.live import LiveServer
 from edge_agent.mailbox import Mailbox
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
@@ -36,6 +36,7 @@ from edge_agent.store.retention import prune
 from edge_agent.store.schema import DATABASE_NAME, lock, migrate
 from edge_agent.store.study import Study
 from edge_agent.summary import SummaryWindow
+from edge_agent.systemd import SystemdNotifier
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener

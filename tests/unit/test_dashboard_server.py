@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import urllib.request
@@ -89,6 +91,42 @@ def test_a_certificate_is_used_and_a_broken_one_named(tmp_path: Path) -> None:
     key.write_text("nonsense")
     with pytest.raises(ConfigError, match=r"cert.pem.*key.pem.*must be PEM files that belong together"):
         make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    listener = listen("127.0.0.1", 0)
+    server = make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    address = listener.getsockname()
+    thread.start()
+    wait_until(lambda: server.started, "the server starts")
+    first = ssl.get_server_certificate(address)
+    certificate(tmp_path)
+    asyncio.run(server.on_tick(0))
+    second = ssl.get_server_certificate(address)
+    key.write_text("nonsense")
+    cert.touch()
+    asyncio.run(server.on_tick(0))
+    third = ssl.get_server_certificate(address)
+    server.handle_exit(signal.SIGTERM, None)
+    thread.join(5)
+    assert first != second and second == third
+    assert second == cert.read_text()
+
+
+def test_systemd_hears_that_the_dashboard_is_ready_and_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        server = make_server(DashboardOptions(data=tmp_path))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listen("127.0.0.1", 0)]})
+        thread.start()
+        told = [systemd.recv(100).decode() for _ in range(2)]
+        server.handle_exit(signal.SIGTERM, None)
+        thread.join(5)
+    assert told == ["READY=1", "WATCHDOG=1"]
 
 
 @pytest.mark.parametrize(

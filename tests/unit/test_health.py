@@ -1,12 +1,9 @@
-"""What the appliance says about itself, and what it tells systemd."""
+"""What the appliance says about itself."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from edge_agent.health import (
     HealthMonitor,
     Limits,
     Machine,
-    SystemdNotifier,
     Throttling,
     ThrottlingProbe,
     alarms,
@@ -245,47 +241,3 @@ def test_the_processors_own_sensor_is_taken_and_the_hottest_core_counts() -> Non
     assert processor_temperature({**sensors, "cpu_thermal": [Sensor(44.4)]}) == 44.4
     assert processor_temperature({"nvme": [Sensor(60.0)]}) is None
     assert processor_temperature({}) is None
-
-
-def listening(address: str) -> socket.socket:
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    receiver.bind(address)
-    receiver.settimeout(5)
-    return receiver
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_over_its_socket(tmp_path: Path, abstract: bool) -> None:
-    name = f"affect-edge-{uuid.uuid4()}"
-    address = f"@{name}" if abstract else str(tmp_path / "notify")
-    with listening(f"\0{name}" if abstract else address) as systemd:
-        notifier = SystemdNotifier.from_environment({"NOTIFY_SOCKET": address})
-        notifier.ready()
-        notifier.status("12 frames/s\nbroker away")
-        notifier.watchdog()
-        notifier.stopping()
-        told = [systemd.recv(200).decode() for _ in range(4)]
-    assert told == ["READY=1", "STATUS=12 frames/s broker away", "WATCHDOG=1", "STOPPING=1"]
-
-
-def test_without_systemd_or_with_a_deaf_one_nothing_happens(tmp_path: Path) -> None:
-    SystemdNotifier.from_environment({}).ready()
-    SystemdNotifier.from_environment({"NOTIFY_SOCKET": ""}).ready()
-    SystemdNotifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).watchdog()
-
-
-@pytest.mark.parametrize(
-    ("environment", "interval"),
-    [
-        ({"WATCHDOG_USEC": "30000000"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
-        ({"WATCHDOG_USEC": "0"}, None),
-        ({"WATCHDOG_USEC": "soon"}, None),
-        ({}, None),
-    ],
-)
-def test_the_watchdog_interval_is_half_of_what_systemd_asks_of_this_process(
-    environment: dict[str, str], interval: float | None
-) -> None:
-    assert SystemdNotifier.from_environment(environment).watchdog_interval_s == interval
