@@ -2,6 +2,9 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 
 import click
@@ -17,17 +20,32 @@ from training.options import Command, data_options, require
 _NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
 
 
-def run_options(command: Command) -> Command:
-    """Give a command ``--recipe``, ``--out`` and ``--limit``."""
+def asks_to_learn(command: Command) -> Callable[..., None]:
+    """Give a command the options that a :class:`FitRequest` is made of, and call it with the request first."""
     file = click.Path(path_type=Path)
-    limit = click.option(
-        "--limit", type=click.Choice(["small"]), help="small: a few steps, to try that everything works."
-    )
-    out = click.option("--out", type=file, help="Folder of the run; runs/RECIPE if not given.")
-    recipe = click.option(
-        "--recipe", type=file, required=True, help="TOML file that describes the model and its training."
-    )
-    return recipe(out(limit(command)))
+
+    @click.option("--recipe", type=file, required=True, help="TOML file that describes the model and its training.")
+    @click.option("--out", type=file, help="Folder of the run; runs/RECIPE if not given.")
+    @click.option("--limit", type=click.Choice(["small"]), help="small: a few steps, to try that everything works.")
+    @data_options
+    @wraps(command)
+    def called(
+        recipe: Path,
+        out: Path | None,
+        limit: str | None,
+        data: Path,
+        votes: Path | None,
+        cache: Path,
+        device: str = "cpu",
+        resume: bool = False,
+        watts: float | None = None,
+        **others: object,
+    ) -> None:
+        folder = Path("runs") / recipe.stem if out is None else out
+        request = FitRequest(recipe, data, votes, folder, cache, limit is not None, resume, device, watts)
+        command(request, **others)
+
+    return called
 
 
 def learning_options(command: Command) -> Command:
@@ -55,83 +73,45 @@ def app() -> None:
 
 
 @app.command()
-@run_options
-@data_options
+@asks_to_learn
 @learning_options
 @watts_option
 @click.option("--resume", is_flag=True, help="Go on from the last epoch saved in --out.")
-def fit(
-    recipe: Path,
-    out: Path | None,
-    limit: str | None,
-    data: Path,
-    votes: Path | None,
-    cache: Path,
-    device: str,
-    threads: int | None,
-    resume: bool,
-    watts: float | None,
-) -> None:
+def fit(request: FitRequest, threads: int | None) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
     require(_NEEDED_TO_TRAIN)
     _use_threads(threads)
     from training.run import train
 
-    small = limit is not None
-    click.echo(train(FitRequest(recipe, data, votes, _folder(out, recipe), cache, small, resume, device, watts)))
+    click.echo(train(request))
 
 
 @app.command("find-lr")
-@run_options
-@data_options
+@asks_to_learn
 @learning_options
 @click.option("--from", "least", type=float, default=1e-4, show_default=True, help="First learning rate.")
 @click.option("--to", "most", type=float, default=3.0, show_default=True, help="Last learning rate.")
 @click.option("--steps", type=int, default=120, show_default=True, help="Batches to learn.")
-def find_lr(
-    recipe: Path,
-    out: Path | None,
-    limit: str | None,
-    data: Path,
-    votes: Path | None,
-    cache: Path,
-    device: str,
-    threads: int | None,
-    least: float,
-    most: float,
-    steps: int,
-) -> None:
+def find_lr(request: FitRequest, threads: int | None, least: float, most: float, steps: int) -> None:
     """Find a peak learning rate: learn while it rises, and see where the loss falls and where it diverges."""
     require(_NEEDED_TO_TRAIN)
     _use_threads(threads)
     from training.run import search_lr
 
-    request = FitRequest(recipe, data, votes, _folder(out, recipe), cache, limit is not None, device=device)
     suggested, picture = search_lr(request, least=least, most=most, steps=steps)
     click.echo(f"suggested schedule.peak_lr: {suggested:.3g} (see {picture})")
 
 
 @app.command()
-@run_options
-@data_options
+@asks_to_learn
 @watts_option
-def quantize(
-    recipe: Path,
-    out: Path | None,
-    limit: str | None,
-    data: Path,
-    votes: Path | None,
-    cache: Path,
-    watts: float | None,
-) -> None:
+def quantize(request: FitRequest) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
     require(_NEEDED_TO_TRAIN)
     from training.run import train
 
-    folder = _folder(out, recipe)
-    _refuse_unfinished(folder / "checkpoint.pt", recipe)
-    small = limit is not None
-    click.echo(train(FitRequest(recipe, data, votes, folder, cache, small, resume=True, watts=watts)))
+    _refuse_unfinished(request.out / "checkpoint.pt", request.recipe)
+    click.echo(train(replace(request, resume=True)))
 
 
 for _command in (evaluate, compare, report, chain, explain, crop_faces):
@@ -145,10 +125,6 @@ def main() -> None:
     except AffectEdgeError as error:
         click.echo(f"error: {error}", err=True)
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from error
-
-
-def _folder(out: Path | None, recipe: Path) -> Path:
-    return out if out is not None else Path("runs") / recipe.stem
 
 
 def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:

@@ -90,7 +90,7 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out."""
     heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
-    outputs = [model.run(picture) for picture in enlarged(pictures, model.card.input.width)]
+    outputs = [model.run(picture, heads) for picture in enlarged(pictures, model.card.input.width)]
     return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
 
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -10,16 +9,10 @@ import numpy as np
 import pytest
 
 from edge_agent.vision.model import load_model
-from tests.support.training_runs import RECIPE, training, write_data
+from tests.support.training_runs import NEEDS_TRAINING, RECIPE, training, write_data
 from training.datasets import EXPRESSIONS, FER2013
 
-EXTRA = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
-MISSING = [name for name in EXTRA if find_spec(name) is None]
-pytestmark = [
-    pytest.mark.training,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
-]
+pytestmark = NEEDS_TRAINING
 
 
 @dataclass(frozen=True, slots=True)

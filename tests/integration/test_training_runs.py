@@ -5,20 +5,22 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.support.training_runs import RECIPE, ROOT, training, write_data
+from tests.support.training_runs import NEEDS_TRAINING, RECIPE, ROOT, training, write_data
 
-EXTRA = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
-MISSING = [name for name in EXTRA if find_spec(name) is None]
-pytestmark = [
-    pytest.mark.training,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
-]
+pytestmark = NEEDS_TRAINING
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a finished run, ``teacher``, lies: the runs that others learn from are looked for beside them."""
+    folder = tmp_path_factory.mktemp("runs")
+    done = training("fit", *small(folder, RECIPE, folder / "teacher"))
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def small(folder: Path, recipe: Path, out: Path) -> tuple[str | Path, ...]:
@@ -56,48 +58,45 @@ def test_two_processes_learn_one_model(tmp_path: Path) -> None:
     assert len((tmp_path / "run" / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
-def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(tmp_path: Path) -> None:
-    taught = training("fit", *small(tmp_path, RECIPE, tmp_path / "teacher"))
-    assert taught.returncode == 0, taught.stderr
+def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "student.toml"
     recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["teacher"]\n', encoding="utf-8")
 
-    done = training("fit", *small(tmp_path, recipe, tmp_path / "student"))
+    done = training("fit", *small(folder, recipe, folder / "student"))
 
     assert done.returncode == 0, done.stderr
-    card = json.loads((tmp_path / "student" / "expression-fast.json").read_text(encoding="utf-8"))
+    card = json.loads((folder / "student" / "expression-fast.json").read_text(encoding="utf-8"))
     assert card["training"]["teacher"] == "teacher"
-    (version,) = (tmp_path / "cache").glob("views-*/*.npz")
+    (version,) = (folder / "cache").glob("views-*/*.npz")
     assert version.name == "00.npz"
-    with (tmp_path / "student" / "curves.csv").open(encoding="utf-8") as file:
+    with (folder / "student" / "curves.csv").open(encoding="utf-8") as file:
         assert all(float(row["train_teachers"]) > 0 for row in csv.DictReader(file))
 
 
-def test_a_run_can_learn_on_from_another_of_the_same_shape_only(tmp_path: Path) -> None:
-    assert training("fit", *small(tmp_path, RECIPE, tmp_path / "first")).returncode == 0
+def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "second.toml"
     text = (
         RECIPE.read_text("utf-8")
-        .replace("seed = 1", 'seed = 1\nstart = "first"')
+        .replace("seed = 1", 'seed = 1\nstart = "teacher"')
         .replace("peak_lr = 0.1", "peak_lr = 1e-9")
     )
     recipe.write_text(text, encoding="utf-8")
 
-    done = training("fit", *small(tmp_path, recipe, tmp_path / "second"))
+    done = training("fit", *small(folder, recipe, folder / "second"))
     assert done.returncode == 0, done.stderr
     import torch
 
     from training.checkpoint import averaged_weights
 
-    first, second = (averaged_weights(tmp_path / run) for run in ("first", "second"))
+    first, second = (averaged_weights(folder / run) for run in ("teacher", "second"))
     learnt = [name for name in first if name.endswith(("weight", "bias"))]  # the rest are batch norm's statistics
     assert len(learnt) > 20
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in learnt)
 
     recipe.write_text(text.replace("widths = [24", "widths = [20"), encoding="utf-8")
-    refused = training("fit", *small(tmp_path, recipe, tmp_path / "third"))
+    refused = training("fit", *small(folder, recipe, folder / "third"))
     assert refused.returncode == 2
-    assert "start = 'first' has another network than this recipe describes" in refused.stderr
+    assert "start = 'teacher' has another network than this recipe describes" in refused.stderr
 
 
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:

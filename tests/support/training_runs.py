@@ -2,14 +2,25 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from training.datasets import FER2013, VOTE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"
+
+MISSING = [name for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn") if find_spec(name) is None]
+
+NEEDS_TRAINING = [
+    pytest.mark.training,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
+]
+"""Marks of a test that trains."""
 
 
 def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
