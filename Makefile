@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test test-unit lint format bench screenshots clean
+.PHONY: help demo test test-unit fuzz lint format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
+	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
@@ -24,6 +25,10 @@ test: lint
 
 test-unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
+
+fuzz: $(VENV)/.dev
+	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
+	tests/integration/test_ingest_fuzz.py tests/unit/test_vitals_gatt.py tests/unit/test_vitals_sensor.py $(ARGS)
 
 lint: $(VENV)/.dev
 	@./tools/system-packages shellcheck
