@@ -6,6 +6,7 @@ to where they lie in the pictures of FER2013, which the models learned from.
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import cv2
@@ -35,6 +36,7 @@ TEMPLATE_BOX = Box(0.0903, 0.0196, 0.8195, 0.9852)
 """Where the detector's box lies in the unit square of the crop, measured in the same way."""
 
 _MAX_OVERSAMPLING = 16
+_EDGE = 2  # pixels around the crop that interpolation may touch
 _MAX_SIDE = 32766  # OpenCV's warpAffine counts pixels of a side in 16 bits.
 
 
@@ -121,14 +123,15 @@ def similarity(source: Points, target: Points) -> Matrix:
     Raises:
         ValueError: a coordinate is not finite, or all source points coincide.
     """
-    before, after = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if not np.isfinite(before).all() or not np.isfinite(after).all() or np.ptp(before, axis=0).max() < 1e-6:
-        raise ValueError(f"no similarity can be found from points that coincide or are not finite: {before.tolist()}")
-    z, w = before @ (1.0, 1.0j), after @ (1.0, 1.0j)
-    centered = z - z.mean()
-    spread = np.vdot(centered, centered).real
-    a = np.vdot(centered, w - w.mean()) / spread
-    b = w.mean() - a * z.mean()
+    before, after = np.asarray(source, dtype=np.float64).tolist(), np.asarray(target, dtype=np.float64).tolist()
+    z, w = [complex(*point) for point in before], [complex(*point) for point in after]
+    finite = all(map(cmath.isfinite, z + w))
+    if not finite or max(max(axis) - min(axis) for axis in zip(*before, strict=True)) < 1e-6:
+        raise ValueError(f"no similarity can be found from points that coincide or are not finite: {before}")
+    z_mean, w_mean = sum(z) / len(z), sum(w) / len(w)
+    turned = sum((p - z_mean).conjugate() * (q - w_mean) for p, q in zip(z, w, strict=True))
+    a = turned / sum(abs(p - z_mean) ** 2 for p in z)
+    b = w_mean - a * z_mean
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
@@ -152,15 +155,40 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
         raise ValueError(
             f"cannot cut a crop of {size} pixels out of a picture of shape {image.shape}; sides go up to {_MAX_SIDE}"
         )
+    left, top, part = _part(image, to_unit)
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
-    oversampling = min(max(math.ceil(shrink), 1), _MAX_OVERSAMPLING)
-    side = size * oversampling
+    half = 1
+    while shrink >= 2 and min(part.shape) >= 2:
+        part, half, shrink = _halved(part), half * 2, shrink / 2
+    side = size * min(max(math.ceil(shrink), 1), _MAX_OVERSAMPLING)
     matrix = to_unit * side
     # OpenCV's pixel i covers i − 0.5 … i + 0.5; shift the unit square's corner to that pixel's outer edge.
-    matrix[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5 - 0.5
-    crop = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if crop.ndim == 3:
-        crop = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
-    if oversampling > 1:
+    matrix[:, 2] += matrix[:, 0] * (left + half / 2) + matrix[:, 1] * (top + half / 2) - 0.5
+    matrix[:, :2] *= half
+    crop = cv2.warpAffine(part, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if side > size:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, dtype=np.uint8)
+
+
+def _halved(gray: Picture) -> Picture:
+    """Return a picture of half the size, each pixel the mean of four; an odd last row or column counts twice."""
+    height, width = gray.shape
+    if height % 2 or width % 2:
+        gray = np.pad(gray, ((0, height % 2), (0, width % 2)), mode="edge")
+    half = cv2.resize(gray, (gray.shape[1] // 2, gray.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return np.asarray(half, dtype=np.uint8)
+
+
+def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
+    """Return the part of the picture that the unit square touches, at least a pixel of it, in gray: left, top, part."""
+    a, b = complex(to_unit[0, 0], to_unit[1, 0]), complex(to_unit[0, 2], to_unit[1, 2])
+    corners = [(corner - b) / a for corner in (0, 1, 1j, 1 + 1j)]
+    spans = []
+    for values, length in (([z.real for z in corners], image.shape[1]), ([z.imag for z in corners], image.shape[0])):
+        start = math.floor(min(max(min(values) - _EDGE, 0), length - 1))
+        spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
+    across, down = spans
+    part = image[down, across]
+    gray = part if part.ndim == 2 else np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    return across.start, down.start, gray

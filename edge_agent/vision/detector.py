@@ -8,8 +8,11 @@ places of the five landmarks from there (`landmarks_<stride>`), both in strides.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +20,7 @@ import numpy.typing as npt
 
 from edge_agent.domain import Box, Face
 from edge_agent.errors import ModelError
-from edge_agent.vision.model import TFLiteModel
+from edge_agent.vision.model import RawOutput, TFLiteModel
 
 Picture = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
@@ -32,6 +35,10 @@ OVERLAP = 0.4
 AGREEMENT = 0.6
 """Boxes with at least this intersection over union with the surest box of a face have a say in its place."""
 
+SHRINK_AT_ONCE = 0.6
+"""Down to this scale a picture is resized in one step; below, it is halved first, so that no pixel is passed over."""
+
+_OUTWARDS = np.array([-1, -1, 1, 1], dtype=np.float32)  # left and top lie before the middle
 _MOST_CELLS = 400  # A picture full of faces has a few hundred; more only cost time.
 
 
@@ -53,8 +60,11 @@ class Candidates:
         return len(self.scores)
 
 
+_NONE = Candidates(np.zeros(0, np.float32), np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32))
+
+
 class FaceDetector:
-    """Finds faces in pictures of any size.
+    """Finds faces in pictures of any size; may be called from several threads.
 
     Args:
         model: a loaded model of kind ``face-detector``.
@@ -85,6 +95,8 @@ class FaceDetector:
         self._threshold = threshold
         self._min_face_px = min_face_px
         self._max_faces = max_faces
+        self._lock = threading.Lock()  # of the buffer
+        self._pixels = np.zeros(model.card.input.shape[1:], np.uint8)
 
     def detect(self, image: Picture) -> list[Face]:
         """Find the faces in a picture.
@@ -98,18 +110,17 @@ class FaceDetector:
         Raises:
             ValueError: the picture has another type or shape, or no pixel.
         """
-        pixels, scale = letterbox(image, *self._size)
-        found = merge(decode(self._model.run(pixels), self._threshold))
-        sides = (found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1, initial=0.0) / scale
-        chosen = np.flatnonzero(sides >= self._min_face_px)[: self._max_faces]
-        return [_face(found, int(i), scale) for i in chosen]
+        with self._lock:
+            scale = letterbox_into(image, self._pixels)
+            answers = self._model.run_raw(self._pixels)
+        found = merge(decode_raw(answers, self._threshold))
+        faces = (_face(*values, scale) for values in zip(found.scores, found.boxes, found.points, strict=True))
+        large = [face for face in faces if max(face.box.width, face.box.height) >= self._min_face_px]
+        return large[: self._max_faces]
 
 
 def letterbox(image: Picture, width: int, height: int) -> tuple[Picture, float]:
-    """Scale a picture to fit the upper left of a black RGB picture of ``width`` × ``height``.
-
-    A picture that shrinks to less than two thirds goes through twice the size, where each output pixel averages
-    four samples: small faces keep their shape at a third of the cost of averaging every pixel.
+    """Scale a picture to fit the upper left of a new black RGB picture of ``width`` × ``height``.
 
     Returns:
         uint8, height × width × 3, RGB, and the scale: pixels of the result for one pixel of the picture.
@@ -117,50 +128,82 @@ def letterbox(image: Picture, width: int, height: int) -> tuple[Picture, float]:
     Raises:
         ValueError: the picture is not uint8, gray or BGR, or has no pixel.
     """
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    return pixels, letterbox_into(image, pixels)
+
+
+def letterbox_into(image: Picture, pixels: Picture) -> float:
+    """Do what `letterbox` does in a picture that is there already, whatever it holds; return the scale.
+
+    A picture that shrinks much is halved first, once or more: each pixel counts, at a sixth of the cost of averaging
+    them to the last size in one step.
+    """
     if image.dtype != np.uint8 or image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] != 3):
         raise ValueError(f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}")
     if image.size == 0:
         raise ValueError(f"a picture needs at least one pixel, got shape {image.shape}")
+    height, width = pixels.shape[:2]
     full_height, full_width = image.shape[:2]
-    scale = min(width / full_width, height / full_height)
-    size = (max(round(full_width * scale), 1), max(round(full_height * scale), 1))
-    if scale < 2 / 3:
-        twice = cv2.resize(image, (size[0] * 2, size[1] * 2), interpolation=cv2.INTER_LINEAR)
-        small = cv2.resize(twice, size, interpolation=cv2.INTER_AREA)
-    else:
-        small = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
-    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    scale: float = min(width / full_width, height / full_height)
+    columns, rows = max(round(full_width * scale), 1), max(round(full_height * scale), 1)
+    small: npt.NDArray[Any] = image
+    left = scale
+    while left <= SHRINK_AT_ONCE and min(small.shape[:2]) > 1:
+        half = small.shape[1] // 2, small.shape[0] // 2
+        small = cv2.resize(small[: half[1] * 2, : half[0] * 2], half, interpolation=cv2.INTER_AREA)
+        left *= 2
+    small = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    pixels[rows:], pixels[:rows, columns:] = 0, 0
     kind = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
-    pixels[: size[1], : size[0]] = cv2.cvtColor(small, kind)
-    return pixels, scale
+    cv2.cvtColor(small, kind, dst=pixels[:rows, :columns])
+    return scale
 
 
 def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
     """Turn the network's answers into boxes and points.
 
     Args:
-        outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, raw.
+        outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, as real numbers.
         threshold: cells with a lower score are left out.
     """
+    return decode_raw({name: RawOutput(values) for name, values in outputs.items()}, threshold)
+
+
+def decode_raw(outputs: Mapping[str, RawOutput], threshold: float) -> Candidates:
+    """Do what `decode` does with the numbers as the model gives them: only those of cells that fire become real."""
     logit = math.log(threshold / (1 - threshold))
-    scores, boxes, points = [], [], []
+    scores: list[float] = []
+    places: list[Values] = []
     for stride in STRIDES:
-        logits = outputs[f"score_{stride}"][0, :, :, 0]
-        rows, columns = np.nonzero(logits >= logit)
-        middle = (np.stack([columns, rows], axis=1) + np.float32(0.5)) * np.float32(stride)
-        sides = outputs[f"box_{stride}"][0, rows, columns] * stride
-        offsets = outputs[f"landmarks_{stride}"][0, rows, columns].reshape(-1, 5, 2) * stride
-        scores.append(1 / (1 + np.exp(-logits[rows, columns])))
-        boxes.append(np.concatenate([middle - sides[:, :2], middle + sides[:, 2:]], axis=1))
-        points.append(middle[:, None] + offsets)
-    all_scores, all_boxes = np.concatenate(scores), np.concatenate(boxes)
-    real = (all_boxes[:, 2:] > all_boxes[:, :2]).all(axis=1)
-    order = np.flatnonzero(real)[np.argsort(-all_scores[real], kind="stable")][:_MOST_CELLS]
-    return Candidates(
-        all_scores[order].astype(np.float32),
-        all_boxes[order].astype(np.float32),
-        np.concatenate(points)[order].astype(np.float32),
-    )
+        score, box, marks = (outputs[f"{answer}_{stride}"] for answer in ANSWERS)
+        (cells,) = (score.values.ravel() >= score.level(logit)).nonzero()
+        if not len(cells):
+            continue
+        sides, offsets = (raw.real(raw.values.reshape(-1, raw.values.shape[3])[cells]) for raw in (box, marks))
+        place = np.concatenate([sides * _OUTWARDS, offsets], axis=1)
+        place *= stride
+        place += _middles(stride, score.values.shape[1], score.values.shape[2])[cells]
+        places.append(place)
+        scores += [1 / (1 + math.exp(-value)) for value in score.real(score.values.ravel()[cells]).tolist()]
+    if not places:
+        return _NONE
+    return _surest_first(np.array(scores, dtype=np.float32), np.concatenate(places))
+
+
+def _surest_first(scores: Values, places: Values) -> Candidates:
+    """Order the cells that fired, without those whose box is turned inside out."""
+    order = np.argsort(-scores, kind="stable")
+    places = places[order]
+    real = (places[:, 2] > places[:, 0]) & (places[:, 3] > places[:, 1])
+    places = places[real][:_MOST_CELLS]
+    return Candidates(scores[order][real][:_MOST_CELLS], places[:, :4], places[:, 4:].reshape(-1, 5, 2))
+
+
+@cache
+def _middles(stride: int, rows: int, columns: int) -> Values:
+    """Middle of each cell in pixels of the input, x and y in turns, for two corners and five points: cells × 14."""
+    y, x = np.mgrid[:rows, :columns].reshape(2, -1) * stride + stride / 2
+    return np.tile(np.stack([x, y], axis=1), 7).astype(np.float32)
 
 
 def merge(candidates: Candidates) -> Candidates:
@@ -169,32 +212,43 @@ def merge(candidates: Candidates) -> Candidates:
     Box and points are the means over those that agree with the surest (`AGREEMENT`), weighted by the squares of their
     scores: neighbouring cells err independently, above all after quantization. The score is that of the surest.
     """
+    if not len(candidates):
+        return candidates
+    boxes, areas = candidates.boxes, _areas(candidates.boxes)
+    places = np.concatenate([boxes, candidates.points.reshape(-1, 10)], axis=1)
+    weights = (candidates.scores**2)[:, None]
     left = np.arange(len(candidates))
     firsts: list[int] = []
-    boxes, points = np.zeros_like(candidates.boxes), np.zeros_like(candidates.points)
+    merged: list[Values] = []
     while len(left):
-        overlaps = _overlaps(candidates.boxes[left[0]], candidates.boxes[left])
+        first = left[0]
+        overlaps = _overlaps(boxes[first], areas[first], boxes[left], areas[left])
         overlaps[0] = 1.0
         agreeing = left[overlaps >= AGREEMENT]
-        weights = candidates.scores[agreeing] ** 2 / (candidates.scores[agreeing] ** 2).sum()
-        boxes[len(firsts)] = np.tensordot(weights, candidates.boxes[agreeing], 1)
-        points[len(firsts)] = np.tensordot(weights, candidates.points[agreeing], 1)
-        firsts.append(int(left[0]))
+        merged.append((weights[agreeing] * places[agreeing]).sum(axis=0) / weights[agreeing].sum())
+        firsts.append(int(first))
         left = left[overlaps <= OVERLAP]
-    return Candidates(candidates.scores[firsts], boxes[: len(firsts)], points[: len(firsts)])
+    found = np.stack(merged)
+    return Candidates(candidates.scores[firsts], found[:, :4], found[:, 4:].reshape(-1, 5, 2))
 
 
-def _overlaps(box: Values, boxes: Values) -> Values:
+def _areas(boxes: Values) -> Values:
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), dtype=np.float32)
+
+
+def _overlaps(box: Values, area: np.float32, boxes: Values, areas: Values) -> Values:
     """Intersection over union of one box with n others."""
-    shared = np.clip(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return np.asarray(shared / (areas + (box[2:] - box[:2]).prod() - shared), dtype=np.float32)
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    np.maximum(sides, 0, out=sides)
+    shared = sides[:, 0] * sides[:, 1]
+    return np.asarray(shared / (areas + area - shared), dtype=np.float32)
 
 
-def _face(found: Candidates, i: int, scale: float) -> Face:
-    left, top, right, bottom = (float(side) / scale for side in found.boxes[i])
-    landmarks = tuple((float(x) / scale, float(y) / scale) for x, y in found.points[i])
-    return Face(Box(left, top, right - left, bottom - top), float(found.scores[i]), landmarks)
+def _face(score: np.float32, box: Values, points: Values, scale: float) -> Face:
+    """Return one of the candidates in pixels of the picture."""
+    left, top, right, bottom = (side / scale for side in box.tolist())
+    landmarks = tuple((x / scale, y / scale) for x, y in points.tolist())
+    return Face(Box(left, top, right - left, bottom - top), float(score), landmarks)
 
 
 def _checked_size(model: TFLiteModel) -> tuple[int, int]:

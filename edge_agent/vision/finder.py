@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.domain import Face
+from edge_agent.errors import ModelError
 from edge_agent.vision.card import find_model
 from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import load_model
+
+log = logging.getLogger(__name__)
+
+NEAR_SIZE = (96, 96)
+"""Pixels in which a followed face and what surrounds it are searched: a face of half the side has 48, as many as the
+classifier sees."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -71,3 +79,20 @@ def open_finder(
     """
     model = load_model(find_model(detector_model), kind="face-detector", threads=threads)
     return FaceDetector(model, face_score, min_face, max_faces)
+
+
+def open_near_finder(
+    detector_model: str = "face-detector", *, threads: int = 1, face_score: float | None = None, min_face: float = 24
+) -> FaceFinder | None:
+    """Make the configured detector for small pieces of frames; ``None`` if its model takes one size only.
+
+    Raises:
+        ModelError: its model is missing or damaged.
+    """
+    path = find_model(detector_model)
+    try:
+        model = load_model(path, kind="face-detector", threads=threads, size=NEAR_SIZE)
+    except ModelError as error:
+        log.info("every frame is searched as a whole: %s", error)
+        return None
+    return FaceDetector(model, face_score, min_face)

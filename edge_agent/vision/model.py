@@ -7,8 +7,10 @@ was found and what was expected. Nothing here needs OpenCV.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -24,6 +26,7 @@ Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 
 _TYPES = (np.int8, np.uint8, np.float32)
+_HALF_A_STEP = 0.5001  # of the input's quantization; the scales of card and file are rounded differently
 
 
 class Interpreter(Protocol):
@@ -34,20 +37,55 @@ class Interpreter(Protocol):
     def get_output_details(self) -> list[dict[str, Any]]: ...
     def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None: ...
     def get_tensor(self, index: int) -> npt.NDArray[Any]: ...
+    def get_tensor_details(self) -> list[dict[str, Any]]: ...
+    def resize_tensor_input(self, input_index: int, tensor_size: list[int], strict: bool = False) -> None: ...
     def invoke(self) -> None: ...
 
 
-def load_model(card_path: Path, *, kind: ModelKind, threads: int = 1) -> TFLiteModel:
+@dataclass(frozen=True, slots=True)
+class RawOutput:
+    """An output as the model gives it; real value = (values − zero) × scale.
+
+    Attributes:
+        values: of the card's shape; int8, uint8 or float32.
+        scale: real value of one step; 1 for float32.
+        zero: what stands for 0; 0 for float32.
+    """
+
+    values: npt.NDArray[Any]
+    scale: float = 1.0
+    zero: int = 0
+
+    def level(self, real: float) -> float:
+        """Return the least of ``values`` that stand for ``real`` or more."""
+        if self.values.dtype.kind == "f":
+            return real
+        return math.ceil(real / self.scale + self.zero)
+
+    def real(self, values: npt.NDArray[Any]) -> Values:
+        """Return some of ``values`` as new float32 real numbers."""
+        found: Values = values.astype(np.float32)
+        if self.values.dtype.kind != "f":
+            found -= np.float32(self.zero)
+            found *= np.float32(self.scale)
+        return found
+
+
+def load_model(
+    card_path: Path, *, kind: ModelKind, threads: int = 1, size: tuple[int, int] | None = None
+) -> TFLiteModel:
     """Load a model after checking that file and card agree.
 
     Args:
         card_path: the JSON file; the TFLite file that it names lies beside it.
         kind: what the model must be for.
         threads: of one inference.
+        size: width and height of the pictures that it shall take instead of the card's; only convolutional models can.
 
     Raises:
         ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another SHA-256, is not a
-            TFLite model, disagrees with the card in shape, type or tensor names; or no runtime is installed.
+            TFLite model, disagrees with the card in shape, type or tensor names, or cannot take pictures of another
+            size; or no runtime is installed.
     """
     card = read_card(card_path)
     if card.kind != kind:
@@ -55,7 +93,11 @@ def load_model(card_path: Path, *, kind: ModelKind, threads: int = 1) -> TFLiteM
             f"{card_path}: this is a model of kind {card.kind!r}; {kind!r} is needed here. Choose another."
         )
     file = card_path.with_name(card.file)
-    return TFLiteModel(card, file, _open(file, _read_checked(file, card), threads))
+    interpreter = _open(file, _read_checked(file, card), threads)
+    if size is None or size == (card.input.width, card.input.height):
+        return TFLiteModel(card, file, interpreter)
+    _resize(interpreter, card, size, file)
+    return TFLiteModel(_resized(card, size), file, interpreter)
 
 
 class TFLiteModel:
@@ -92,6 +134,10 @@ class TFLiteModel:
         Raises:
             ValueError: the pixels have another type or shape.
         """
+        return {name: raw.real(raw.values) for name, raw in self.run_raw(pixels, names).items()}
+
+    def run_raw(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, RawOutput]:
+        """Run the model on one picture, for those who need few of its numbers: as `run`, but not dequantized."""
         expected = self.card.input.shape[1:]
         if pixels.dtype != np.uint8 or pixels.shape not in {expected, expected[: 2 if expected[2] == 1 else 3]}:
             raise ValueError(
@@ -112,13 +158,14 @@ class TFLiteModel:
             np.take(self._table, pixels, out=self._buffer, mode="clip")
 
 
+@dataclass(frozen=True, slots=True)
 class _Output:
     """Where one output lies and how its numbers become real."""
 
-    __slots__ = ("index", "name", "scale", "zero")
-
-    def __init__(self, name: str, index: int, scale: float, zero: int) -> None:
-        self.name, self.index, self.scale, self.zero = name, index, np.float32(scale), np.float32(zero)
+    name: str
+    index: int
+    scale: float
+    zero: int
 
     @classmethod
     def of(cls, card: OutputCard, found: Mapping[str, dict[str, Any]], path: Path) -> _Output:
@@ -132,12 +179,9 @@ class _Output:
         _check_shape(detail, card.shape, f"output {card.name!r}", path)
         return cls(card.name, int(detail["index"]), *_quantization(detail, path))
 
-    def read(self, interpreter: Interpreter) -> Values:
-        """Return the tensor as real numbers."""
-        real: Values = interpreter.get_tensor(self.index).astype(np.float32)
-        real -= self.zero
-        real *= self.scale
-        return real
+    def read(self, interpreter: Interpreter) -> RawOutput:
+        """Return a copy of the tensor."""
+        return RawOutput(interpreter.get_tensor(self.index), self.scale, self.zero)
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:
@@ -190,6 +234,43 @@ def _open(file: Path, content: bytes, threads: int) -> Interpreter:
     return interpreter
 
 
+def _resize(interpreter: Interpreter, card: ModelCard, size: tuple[int, int], file: Path) -> None:
+    """Let a convolutional model take pictures of another size.
+
+    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes to which features
+    are enlarged, two whole numbers that are the input's divided by a stride.
+    """
+    width, height = size
+    if any(len(output.shape) != 4 for output in card.outputs):
+        raise ModelError(f"{file}: cannot take pictures of {width} × {height}, its outputs have no places.")
+    try:
+        taken = int(interpreter.get_input_details()[0]["index"])
+        interpreter.resize_tensor_input(taken, [1, height, width, card.input.channels])
+        for detail in interpreter.get_tensor_details():
+            if detail["dtype"] != np.int32 or list(detail["shape"]) != [2]:
+                continue
+            rows, columns = (int(value) for value in interpreter.get_tensor(detail["index"]))
+            stride = card.input.height // max(rows, 1)
+            if (rows * stride, columns * stride) == (card.input.height, card.input.width):
+                enlarged = np.array([height // stride, width // stride], dtype=np.int32)
+                interpreter.set_tensor(detail["index"], enlarged)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{file}: cannot take pictures of {width} × {height} ({error}).") from error
+
+
+def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
+    """Return the card of a model whose input and outputs have grown or shrunk."""
+    width, height = size
+    outputs = []
+    for output in card.outputs:
+        _, rows, columns, numbers = output.shape
+        shape = 1, rows * height // card.input.height, columns * width // card.input.width, numbers
+        outputs.append(output.model_copy(update={"shape": shape}))
+    taken = card.input.model_copy(update={"width": width, "height": height})
+    return card.model_copy(update={"input": taken, "outputs": tuple(outputs)})
+
+
 def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str, Any]:
     """Return the one input tensor after checking that it is the card's."""
     inputs = interpreter.get_input_details()
@@ -230,8 +311,12 @@ def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.
     real = np.arange(256, dtype=np.float64) * card.scale + card.offset
     if entry["dtype"] == np.float32:
         return real.astype(np.float32)
+    exact = real / scale + zero
     limits = np.iinfo(entry["dtype"])
-    table: npt.NDArray[Any] = np.clip(np.rint(real / scale) + zero, limits.min, limits.max).astype(entry["dtype"])
+    shifted = np.arange(256) + int(limits.min)
+    if np.abs(shifted - exact).max() <= _HALF_A_STEP:  # as near as rounding, also where it lies halfway
+        return shifted.astype(entry["dtype"])
+    table: npt.NDArray[Any] = np.clip(np.rint(exact), limits.min, limits.max).astype(entry["dtype"])
     return table
 
 

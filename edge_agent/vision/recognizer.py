@@ -12,7 +12,8 @@ from edge_agent.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
 from edge_agent.vision.card import find_model
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder
+from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder, open_near_finder
+from edge_agent.vision.follower import FaceFollower
 from edge_agent.vision.model import load_model
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
@@ -64,7 +65,8 @@ class Recognizer:
     from any thread.
 
     Args:
-        detector: finds faces.
+        detector: finds faces in pictures.
+        follower: finds them in the frames of a camera.
         classifier: reads one face.
         tracker: follows faces over frames.
         chooser: says which face is the participant's.
@@ -82,6 +84,7 @@ class Recognizer:
     def __init__(
         self,
         detector: FaceFinder,
+        follower: FaceFollower,
         classifier: ExpressionClassifier,
         tracker: Tracker,
         chooser: PrimaryChooser,
@@ -97,6 +100,7 @@ class Recognizer:
             )
         self.models: tuple[UsedModel, UsedModel] = (detector.card, classifier.card)
         self._detector = detector
+        self._follower = follower
         self._classifier = classifier
         self._tracker = tracker
         self._chooser = chooser
@@ -115,7 +119,8 @@ class Recognizer:
             One observation for each face that is followed; one that was only just found is not among them.
         """
         height, width = frame.image.shape[:2]
-        tracked = self._tracker.update(self._detector.detect(frame.image), frame.at)
+        faces = self._follower.find(frame, self._tracker.steady(frame.at))
+        tracked = self._tracker.update(faces, frame.at)
         primary = self._chooser.choose(tracked, width, height, frame.at)
         observations = tuple(self._observe(frame, track, face, track == primary) for track, face in tracked)
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
@@ -220,11 +225,13 @@ def open_recognizer(
         ModelError: a model is missing, damaged or does not fit.
     """
     finder = open_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face, max_faces=max_faces)
+    near = open_near_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face)
     expression = load_model(find_model(expression_model), kind="expression", threads=threads)
     classifier = ExpressionClassifier(expression)
     threshold = classifier.uncertain_below if uncertain_below is None else uncertain_below
     return Recognizer(
         finder,
+        FaceFollower(finder, near),
         classifier,
         Tracker(memory_seconds, confirm_frames),
         PrimaryChooser(hold_s=memory_seconds),

@@ -126,6 +126,11 @@ class Tracker:
         numbers = [self._number(track, at) for track in seen]
         return [(number, face) for number, face in zip(numbers, faces, strict=True) if number is not None]
 
+    def steady(self, at: Instant) -> list[Box]:
+        """Return where the faces are expected, if each was confirmed and seen in the last frame; else nothing."""
+        known = all(track.number is not None and track.seen == self._last for track in self._tracks)
+        return [track.expected(at) for track in self._tracks] if known else []
+
     def _forget(self, at: Instant) -> None:
         """End the tracks that were not seen for too long."""
         pause = 0.0 if self._last is None else at.seconds_since(self._last)

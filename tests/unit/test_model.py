@@ -68,6 +68,41 @@ def test_results_of_an_earlier_run_are_not_overwritten_by_a_later_one(tmp_path: 
     assert first.max() == 7.0
 
 
+def test_raw_outputs_hold_the_same_numbers_before_they_become_real(tmp_path: Path) -> None:
+    for dtype in ("int8", "uint8", "float32"):
+        model = load_model(save(tmp_path, tiny_tflite(dtype)), kind="expression")
+        pixels = np.full((SIDE, SIDE), 200, np.uint8)
+        (raw,) = model.run_raw(pixels).values()
+        real = model.run(pixels)["expression"]
+        assert raw.values.dtype == dtype
+        assert np.array_equal(raw.real(raw.values), real)
+        for threshold in (-0.1, 0.0, 1.3, float(real[0, 4]), 100.0):
+            assert np.array_equal(raw.values >= raw.level(threshold), real >= np.float32(threshold))
+
+
+def test_a_convolutional_model_takes_pictures_of_another_size() -> None:
+    shipped = load_model(find_model("face-detector"), kind="face-detector")
+    small = load_model(find_model("face-detector"), kind="face-detector", size=(96, 64))
+    assert small.card.input.shape == (1, 64, 96, 3)
+    assert small.card.sha256 == shipped.card.sha256
+    picture = np.random.default_rng(1).integers(0, 256, (192, 256, 3), np.uint8)
+    before = shipped.run(picture)
+    found = small.run(np.full((64, 96, 3), 7, np.uint8))
+    assert found["score_8"].shape == (1, 8, 12, 1)
+    assert found["box_32"].shape == (1, 2, 3, 4)
+    # A plain surface has no faces at any size, and away from the edges its features do not depend on the size.
+    plain = shipped.run(np.full((192, 256, 3), 7, np.uint8))
+    assert found["score_8"].max() < 0
+    assert found["score_8"][0, 0, 0, 0] == pytest.approx(plain["score_8"][0, 0, 0, 0], abs=1.0)
+    for name, values in shipped.run(picture).items():  # the other one is as it was
+        assert np.array_equal(values, before[name])
+
+
+def test_a_model_that_takes_one_size_only_is_refused_at_another(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"tiny\.tflite: cannot take pictures of 8 × 8"):
+        load_model(save(tmp_path), kind="expression", size=(8, 8))
+
+
 @pytest.mark.parametrize(
     "pixels",
     [np.zeros((SIDE, SIDE + 1), np.uint8), np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.float32)],

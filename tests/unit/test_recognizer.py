@@ -13,6 +13,7 @@ from edge_agent.domain import Box, Emotion, Face, Flaw, Frame, Recognition
 from edge_agent.errors import ModelError
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.follower import FaceFollower
 from edge_agent.vision.model import load_model
 from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
 from edge_agent.vision.smoother import Smoother
@@ -181,7 +182,14 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
     card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
     with pytest.raises(ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"):
-        Recognizer(detector(), classifier, Tracker(), PrimaryChooser(), Smoother(0.6, 0.08, 0.45))
+        Recognizer(
+            detector(),
+            FaceFollower(detector(), None),
+            classifier,
+            Tracker(),
+            PrimaryChooser(),
+            Smoother(0.6, 0.08, 0.45),
+        )
 
 
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:

@@ -1,0 +1,93 @@
+"""Finds the faces of a camera's frames at a fraction of the cost of searching each frame: near where they are expected.
+
+A face that is followed is nearly where it was a moment ago. A small piece of the frame around that place tells where it
+is now, and shows it in more pixels than the whole frame, scaled down, does. New faces are found when the whole frame is
+searched: at intervals, and at once when a face is not where it should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.clock import Instant
+from edge_agent.domain import Box, Face, Frame
+from edge_agent.vision.detector import OVERLAP
+from edge_agent.vision.finder import FaceFinder
+
+Picture = npt.NDArray[np.uint8]
+
+MARGIN = 2.0
+"""Side of the piece that is searched, in sides of the face."""
+MOST_NEAR = 2
+"""More faces than this are cheaper to find in the whole frame."""
+LEAST_OVERLAP = 0.2
+"""Least intersection over union of a face with where it was expected; with less it may be another one."""
+
+
+class FaceFollower:
+    """Finds the faces of one frame after the other. Belongs to one thread.
+
+    Args:
+        finder: finds faces in whole frames.
+        near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a whole.
+        whole_s: seconds from one search of the whole frame to the next; may be set at any time.
+    """
+
+    def __init__(self, finder: FaceFinder, near: FaceFinder | None, whole_s: float = 0.5) -> None:
+        self._finder = finder
+        self._near = near
+        self._searched: Instant | None = None
+        self.whole_s = whole_s
+
+    def find(self, frame: Frame, expected: Sequence[Box]) -> list[Face]:
+        """Find the faces of the next frame.
+
+        Args:
+            frame: later than the one of the last call.
+            expected: where all the faces should be by now; empty when that is not known.
+
+        Returns:
+            Faces in pixels of the frame, surest first.
+        """
+        if self._may_look_near(frame.at, len(expected)):
+            found = self._look_near(frame.image, expected)
+            if found is not None:
+                return found
+        self._searched = frame.at
+        return self._finder.detect(frame.image)
+
+    def _may_look_near(self, at: Instant, faces: int) -> bool:
+        if self._near is None or self._searched is None or not 1 <= faces <= MOST_NEAR:
+            return False
+        return at.seconds_since(self._searched) < self.whole_s
+
+    def _look_near(self, image: Picture, expected: Sequence[Box]) -> list[Face] | None:
+        """Return the faces near where they are expected; ``None`` when one is missing or found twice."""
+        found: list[Face] = []
+        for box in expected:
+            face = self._face_near(image, box)
+            if face is None or any(face.box.overlap(other.box) > OVERLAP for other in found):
+                return None
+            found.append(face)
+        return sorted(found, key=lambda face: -face.score)
+
+    def _face_near(self, image: Picture, box: Box) -> Face | None:
+        assert self._near is not None
+        (x, y), reach = box.center, MARGIN * max(box.width, box.height) / 2
+        left, top = max(round(x - reach), 0), max(round(y - reach), 0)
+        piece = image[top : max(round(y + reach), 0), left : max(round(x + reach), 0)]
+        if piece.size == 0:  # it has left the frame
+            return None
+        faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
+        best = max(faces, key=lambda face: face.box.overlap(box), default=None)
+        return best if best is not None and best.box.overlap(box) >= LEAST_OVERLAP else None
+
+
+def _shifted(face: Face, x: int, y: int) -> Face:
+    """Return a face of a piece in pixels of the frame that the piece was cut from."""
+    box = Box(face.box.x + x, face.box.y + y, face.box.width, face.box.height)
+    return replace(face, box=box, landmarks=tuple((px + x, py + y) for px, py in face.landmarks))
