@@ -88,6 +88,7 @@ _DEFAULTS = AnalysisQuery()
 @click.option("--lag-heart-rate", type=float, default=_DEFAULTS.lag_heart_rate, show_default=True, help="Observed.")
 @click.option("--lag-pressure", type=float, default=_DEFAULTS.lag_pressure, show_default=True, help="Observed.")
 @click.option("--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share.")
+@click.option("--estimated", is_flag=True, help="Count estimated readings, such as the camera's pulse, as if measured.")
 @click.option("--leave-out-flagged", is_flag=True, help="Leave out readings out of range or without sensor contact.")
 def analyse_command(
     config_file: Path | None,

@@ -95,6 +95,9 @@ class AnalysisQuery(Model):
     share: float = Field(
         DEFAULT_SHARE, ge=0.5, le=1, description="Observed: least share of the window that one emotion must hold"
     )
+    estimated: bool = Field(
+        False, description="Whether readings flagged estimated, such as the camera's pulse, count as if measured"
+    )
     leave_out_flagged: bool = Field(
         False, description="Whether readings flagged out_of_range or contact_lost are left out of the means"
     )

@@ -343,8 +343,10 @@ class VitalFlag(StrEnum):
     REPLAYED = "replayed"
 
 
-# A reading flagged so is kept, and counts in no mean: what it says, or when it was so, is in doubt.
-UNUSABLE = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS})
+# What such a reading says, or when it was so, is in doubt.
+DOUBTFUL = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS})
+# A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
+UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
 
 
 @dataclass(frozen=True, slots=True)

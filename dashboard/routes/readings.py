@@ -12,7 +12,7 @@ from dashboard.auth import AccountError
 from dashboard.pages import render
 from dashboard.services import AccountDep, Services, ServicesDep
 from edge_agent import clock
-from edge_agent.domain import UNUSABLE, MarkerKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
 from edge_agent.errors import ReadingError
 from edge_agent.readings import Origin, flag_near_pressures, reading_of
 from edge_agent.store.imports import import_each
@@ -65,7 +65,7 @@ def enter(
     if entry.values["note"]:
         services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
     services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
-    flagged = sum(bool(reading.flags & UNUSABLE) for reading in readings)
+    flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
     return RedirectResponse(f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}", 303)
 
 

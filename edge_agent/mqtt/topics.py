@@ -195,7 +195,7 @@ class VitalSummary(Part):
     min: float
     max: float
     n: int = Field(ge=1, description="Readings that mean, min and max are taken over")
-    flagged: int = Field(ge=0, description="Readings left out because they were out of range or had lost contact")
+    flagged: int = Field(ge=0, description="Readings left out: in doubt (range, contact, clock), or only estimated")
     unit: str = Field(description="UCUM unit")
     simulated: bool
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from edge_agent.domain import UNUSABLE, Flaw, Session, VitalKind
+from edge_agent.domain import UNUSABLE, Flaw, Session, VitalFlag, VitalKind
 from edge_agent.store.results import ConditionInterval, FaceFrames, MatchCounts, RecordedGap, StateReading
 
 Span = tuple[int, int]
@@ -281,7 +281,8 @@ def _conditions(recorded: Recorded) -> Iterable[ConditionQuality]:
 def _vitals(recorded: Recorded, asked: Sequence[Span]) -> Iterable[VitalQuality]:
     by_kind: dict[VitalKind, list[StateReading]] = defaultdict(list)
     for reading in recorded.readings:
-        by_kind[reading.kind].append(reading)
+        if VitalFlag.ESTIMATED not in reading.flags:  # no measurement: the analysis leaves it out, too
+            by_kind[reading.kind].append(reading)
     for kind in VitalKind:
         readings = by_kind.get(kind)
         if not readings:

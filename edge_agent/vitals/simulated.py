@@ -103,7 +103,7 @@ class SimulatedPerson:
         return Pressure(float(round(systolic)), float(round(diastolic)), float(round((systolic + 2 * diastolic) / 3)))
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
-        """Return readings of this moment, flagged as what they are; a cuff's mean pressure is estimated, too."""
+        """Return readings of this moment, flagged as what they are."""
         simulated = frozenset({VitalFlag.SIMULATED})
         found = []
         if heart_rate:
@@ -113,7 +113,7 @@ class SimulatedPerson:
             found += [
                 VitalReading(at, VitalKind.SYSTOLIC, cuff.systolic, SOURCE, simulated),
                 VitalReading(at, VitalKind.DIASTOLIC, cuff.diastolic, SOURCE, simulated),
-                VitalReading(at, VitalKind.MEAN_ARTERIAL, cuff.mean, SOURCE, simulated | {VitalFlag.ESTIMATED}),
+                VitalReading(at, VitalKind.MEAN_ARTERIAL, cuff.mean, SOURCE, simulated),
             ]
         return found
 
