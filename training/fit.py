@@ -26,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel
 from training.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
 from training.curves import write_curves
 from training.errors import DataError, RecipeError
+from training.muon import Muon
 from training.processes import Processes, processes
 from training.recipe import Schedule
 
@@ -147,10 +148,13 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     module = convert_conv2d_weight_memory_format(task.module.to(device), torch.channels_last)
     groups = parameter_groups(module, schedule.weight_decay)
     optimizer: Optimizer
-    if schedule.optimizer == "sgd":
-        optimizer = SGD(groups, lr=schedule.peak_lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
-    else:
-        optimizer = AdamW(groups, lr=schedule.peak_lr, betas=(schedule.momentum, 0.999))
+    match schedule.optimizer:
+        case "sgd":
+            optimizer = SGD(groups, lr=schedule.peak_lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
+        case "muon":
+            optimizer = Muon(module, groups, lr=schedule.peak_lr, momentum=schedule.momentum)
+        case "adamw":
+            optimizer = AdamW(groups, lr=schedule.peak_lr, betas=(schedule.momentum, 0.999))
     steps = schedule.epochs * task.steps_per_epoch + 1
     cycle = OneCycleLR(
         optimizer,

@@ -20,10 +20,12 @@ class Schedule(Section):
 
     epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training data")]
     batch: Annotated[int, Field(ge=2, le=4096, description="pictures in one step")]
-    optimizer: Annotated[Literal["sgd", "adamw"], Field(description="sgd has Nesterov momentum")] = "sgd"
+    optimizer: Annotated[
+        Literal["sgd", "muon", "adamw"], Field(description="sgd has Nesterov momentum; muon turns filters evenly")
+    ] = "sgd"
     peak_lr: Annotated[float, Field(gt=0, le=10, description="learning rate at the top of the one cycle")]
     warmup: Annotated[float, Field(gt=0, lt=1, description="share of the steps in which the rate rises")] = 0.25
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD, first beta of AdamW")] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD and Muon, first beta of AdamW")] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1, description="not applied to biases and batch norm")] = 5e-4
     ema_decay: Annotated[float, Field(ge=0, lt=1, description="of the moving average of the weights")] = 0.998
     clip_norm: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")] = None

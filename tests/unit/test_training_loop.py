@@ -127,7 +127,10 @@ def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) ->
         fit(Line(line()), SCHEDULE, tmp_path / "run", seed=1)
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "adamw", "peak_lr": 0.01}, {"clip_norm": 0.5}, {"bfloat16": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"optimizer": "adamw", "peak_lr": 0.01}, {"optimizer": "muon"}, {"clip_norm": 0.5}, {"bfloat16": True}],
+)
 def test_each_choice_of_the_schedule_trains(tmp_path: Path, changes: dict[str, object]) -> None:
     fitted = fit(Line(line()), SCHEDULE.model_copy(update=changes), tmp_path, seed=1)
 
