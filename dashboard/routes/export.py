@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +15,8 @@ from dashboard.api import EpochMs
 from dashboard.pages import render
 from dashboard.services import AccountDep, ReaderDep, ServicesDep
 from edge_agent import clock
-from edge_agent.errors import StoreError
-from edge_agent.store.export import export_csv
+from edge_agent.store.export import Choice
+from edge_agent.store.export.bundle import export_bundle
 
 router = APIRouter(tags=["export"])
 
@@ -55,15 +54,6 @@ def download(
 
 
 def _zip(database: Path, folder: Path, sessions: list[int] | None, start: int | None, end: int | None) -> Path:
-    """Write the CSV files into ``folder`` and pack them; health data stay in a private temporary folder meanwhile."""
-    files = export_csv(database, folder / "csv", sessions=sessions, start_ms=start, end_ms=end)
-    target = folder / "export.zip"
-    try:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            for file in files:
-                archive.write(file, file.name)
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: the export cannot be written ({error.strerror}). Free space there, or choose a shorter range."
-        ) from error
-    return target
+    """Write the bundle into a private temporary folder."""
+    choice = Choice(None if sessions is None else tuple(sessions), start, end)
+    return export_bundle(database, folder / "export.zip", choice)

@@ -8,12 +8,12 @@ import json
 import logging
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
 
 from edge_agent import __version__
+from edge_agent.cli.export import export
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.study import participant, session
@@ -89,44 +89,6 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
     sys.exit(exit_code(findings))
 
 
-@cli.command()
-@common_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files; made if needed.")
-@click.option("--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated.")
-@click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
-@click.option("--to", "end", type=click.DateTime(), help="End, local time.")
-@click.option("--format", "form", type=click.Choice(["csv"]), default="csv", help="Form of the files.")
-def export(
-    config: Path | None,
-    data: Path | None,
-    out: Path,
-    sessions: tuple[int, ...],
-    start: datetime | None,
-    end: datetime | None,
-    form: str,  # noqa: ARG001 - one form today; the option is part of the contract
-) -> None:
-    """Write tidy CSV files: expressions, vitals, episodes, markers, sessions, participants."""
-    log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
-    from edge_agent.store.export import export_csv
-    from edge_agent.store.schema import DATABASE_NAME
-
-    start_ms, end_ms = epoch_ms(start), epoch_ms(end)
-    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
-        raise click.UsageError(f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}.")
-    files = export_csv(folder / DATABASE_NAME, out, sessions=list(sessions) or None, start_ms=start_ms, end_ms=end_ms)
-    for file in files:
-        click.echo(file)
-
-
-def epoch_ms(local: datetime | None) -> int | None:
-    """Return UTC milliseconds of a local time."""
-    try:
-        return None if local is None else round(local.astimezone().timestamp() * 1000)
-    except (OverflowError, ValueError, OSError) as error:
-        raise click.BadParameter(f"{local}: is no time that this machine can reckon with.") from error
-
-
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def protocol(arguments: tuple[str, ...]) -> None:
@@ -198,7 +160,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     click.echo(f"{file or config or 'the configuration'} is right")
 
 
-for _command in (classify, import_vitals, vitals, participant, session):
+for _command in (classify, export, import_vitals, vitals, participant, session):
     cli.add_command(_command)
 
 

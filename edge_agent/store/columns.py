@@ -158,6 +158,13 @@ PARTICIPANT = (
     Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
     _SIMULATED,
 )
+MODEL = (
+    Column("kind", "string", "What it does: expression, face-detector"),
+    Column("name", "string", "Name of the model"),
+    Column("version", "string", "Version of its weights"),
+    Column("sha256", "string", "SHA-256 of its file"),
+    *_times("When the agent began to use it", "since_"),
+)
 FILES = {
     "expression": EXPRESSION,
     "unfit": UNFIT,
@@ -168,6 +175,7 @@ FILES = {
     "self_report": SELF_REPORT,
     "session": SESSION,
     "participant": PARTICIPANT,
+    "model": MODEL,
 }
 TITLES = {
     "expression": "Expressions: one face over one recording interval",
@@ -179,4 +187,5 @@ TITLES = {
     "self_report": "What participants said of themselves",
     "session": "Sessions",
     "participant": "Participants",
+    "model": "Models that the agent used, and from when",
 }

@@ -14,7 +14,7 @@ import pytest
 from edge_agent.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store import columns
-from edge_agent.store.export import export_csv
+from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.schema import writing
 from edge_agent.store.study import Study
@@ -46,6 +46,10 @@ def path(tmp_path: Path) -> Path:
             SelfReport(instant(151), "anger", "emotion", "none"),
         ]
         insert_reports(connection, 1, answers)
+        connection.execute(
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', '1.0.0', ?, ?)",
+            ("ab" * 32, START_MS),
+        )
     return path
 
 
@@ -102,7 +106,7 @@ def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_pat
 
 def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_csv(path, out, sessions=[2])
+    export_csv(path, out, Choice((2,)))
     for name in ("expression", "vital", "episode"):
         assert {
             START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000 for r in rows_of(out, name)
@@ -116,7 +120,7 @@ def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path
 
 def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_csv(path, out, start_ms=START_MS + 125_000, end_ms=START_MS + 310_000)
+    export_csv(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
     seconds = [(int(r["at_ms"]) - START_MS) // 1000 for r in rows_of(out, "expression")]
     assert seconds == list(range(130, 310, 10))
     assert [r["session"] for r in rows_of(out, "session")] == ["1", "2"]
@@ -126,7 +130,7 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     (unfit,) = rows_of(out, "unfit")
     assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
     both = tmp_path / "both"
-    export_csv(path, both, sessions=[1], start_ms=START_MS + 185_000)
+    export_csv(path, both, Choice((1,), START_MS + 185_000))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
 
 
@@ -142,7 +146,7 @@ def test_an_export_of_everything_names_participants_without_sessions_too(path: P
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
     Study(path).start_session("P01", Purpose.RESEARCH, "", at=instant(450))
-    export_csv(path, tmp_path / "out", sessions=[3])
+    export_csv(path, tmp_path / "out", Choice((3,)))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(tmp_path / "out", "expression")] == [
         450_000, 460_000, 470_000, 480_000, 490_000,
     ]  # fmt: skip
@@ -160,7 +164,7 @@ def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     export_csv(path, out)
     (out / "notes.txt").write_text("mine", encoding="ascii")
-    export_csv(path, out, sessions=[2])
+    export_csv(path, out, Choice((2,)))
     assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
     assert (out / "notes.txt").read_text(encoding="ascii") == "mine"
 
@@ -189,7 +193,7 @@ def test_a_file_in_place_of_the_folder_is_left_alone(path: Path, tmp_path: Path)
 
 def test_a_session_that_is_not_there_is_named_and_nothing_is_written(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="There is no session 9. Sessions: 1, 2"):
-        export_csv(path, tmp_path / "out", sessions=[1, 9])
+        export_csv(path, tmp_path / "out", Choice((1, 9)))
     assert not (tmp_path / "out").exists()
 
 

@@ -1,0 +1,63 @@
+"""What an export tells of the appliance beside its timeline: settings without secrets, and the cards of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_agent.config import Settings
+
+# Only what decides how the rows came about. Everything else stays at home: addresses, accounts, passwords, paths (which
+# hold the names of people), whatever a later version adds.
+_TOLD = {
+    "device": {"name"},
+    "camera": {"source", "width", "height", "fps", "loop", "rotate"},
+    "capture": {"mode"},
+    "record": {"interval", "keep_days"},
+    "summary": {"window"},
+    "vision": {
+        "threads",
+        "face_score",
+        "min_face",
+        "max_faces",
+        "uncertain_below",
+        "smoothing_seconds",
+        "hysteresis",
+        "dwell_seconds",
+        "confirm_frames",
+        "memory_seconds",
+        "gate",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """The appliance as an export tells of it.
+
+    Attributes:
+        device: its name.
+        settings: as ``public_settings`` gives them; empty where nobody knows them.
+        cards: SHA-256 of a model's file → text of its card.
+    """
+
+    device: str = "affect-edge"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cards: Mapping[str, str] = field(default_factory=dict)
+
+
+def public_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that decide how rows came about, without secrets, accounts, addresses and paths."""
+    told: dict[str, Any] = settings.model_dump(mode="json", include=_TOLD)
+    models = {"expression_model": settings.vision.expression_model, "detector_model": settings.vision.detector_model}
+    told["vision"] |= {name: Path(model).stem for name, model in models.items()}
+    vitals = settings.vitals
+    told["vitals"] = {
+        "simulated": vitals.simulated.enabled,
+        "bluetooth": [sensor.kind.value for sensor in vitals.bluetooth.devices],
+        "mqtt": vitals.mqtt.enabled,
+        "replay": vitals.replay.file is not None,
+    }
+    return told

@@ -1,0 +1,183 @@
+"""The rows of each exported file as blocks of text, a few thousand at a time, so that any size fits into memory."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from edge_agent.domain import Emotion, VitalFlag, VitalKind
+from edge_agent.store.columns import FILES
+from edge_agent.store.export.cells import cell, line
+from edge_agent.store.export.choice import Chosen
+from edge_agent.store.export.episodes import FaceRow, episodes_of
+from edge_agent.store.export.pieces import InSession, Piece, Pieces
+from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_WINDOW_S, Labels, observed_before
+from edge_agent.store.tables import NAMES, SMOOTHED
+from edge_agent.store.views import iso
+
+ROWS = 4_000
+"""Rows in a block at the most."""
+
+_REACH_MS = round(1000 * (max(DEFAULT_LAG_S.values()) + DEFAULT_WINDOW_S))
+_LABELS = {emotion.value: emotion for emotion in Emotion}
+
+# One printf is several times as fast as strftime, joined columns, or Python for every row: within a piece the hour and
+# the shared cells are constants. Real numbers have the 15 digits that SQLite gives them in text.
+_TIME = "%s%02d:%02d.%03dZ,%d,%s,"
+_TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
+_LINES = {
+    "expression": (
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, track, interval_ms, "
+        f"frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, 'uncertain'), face_size, quality, is_primary, "
+        "simulated) FROM expression WHERE at >= :start AND at < :end ORDER BY at, id"
+    ),
+    "unfit": (
+        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, frames, is_primary, "
+        "simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, id"
+    ),
+}
+_VITALS = (
+    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, at, kind, source, flags, device_time FROM vital "
+    "WHERE at >= :start AND at < :end ORDER BY at, kind, source"
+)
+_FACES = (
+    "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND at <= :last "
+    "ORDER BY at"
+)
+_EPISODE_ROWS = (
+    "SELECT at, interval_ms, emotion, simulated, frames FROM expression "
+    "WHERE is_primary = 1 AND at >= :start AND at < :end ORDER BY at, id"
+)
+_GAPS = f"""SELECT {iso("started")}, started, {iso("ended")}, ended, source, reason FROM gap
+    WHERE started < :end AND ended > :start ORDER BY started, id"""
+_IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
+_OF_SESSION = (
+    "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = session.participant "
+    f"WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end ORDER BY {{0}}.at, {{0}}.id"
+)
+_STUDY = {
+    "marker": f"SELECT {iso('marker.at')}, marker.at, session, code, marker.kind, label FROM marker "
+    + _OF_SESSION.format("marker"),
+    "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, scale, value "
+    "FROM self_report " + _OF_SESSION.format("self_report"),
+    "session": f"""SELECT session.id, code, purpose, setting, name, {iso("started")}, started, {iso("ended")}, ended,
+        session.simulated FROM session JOIN participant ON participant.id = session.participant
+        WHERE session.id {_IN_SESSIONS} ORDER BY started""",
+    "participant": f"""SELECT code, {iso("created")}, text_version, {iso("given")}, {iso("withdrawn")}, simulated
+        FROM participant LEFT JOIN consent ON consent.id =
+            (SELECT max(id) FROM consent WHERE consent.participant = participant.id)
+        WHERE :everybody OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
+        ORDER BY code""",
+    "model": f"""SELECT kind, name, version, sha256, {iso("since")}, since FROM model ORDER BY since, id""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a file, each line with its end; ``until_ms`` is the time of the last, where the file has times."""
+
+    rows: int
+    text: str
+    until_ms: int | None = None
+
+
+def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iterator[Block]:
+    """Yield the rows of one exported file, its line of heads first.
+
+    Args:
+        connection: within a transaction, so that all files show the same moment; its rows are ``sqlite3.Row``.
+        chosen: what is taken along.
+        name: one of ``FILES``.
+    """
+    yield Block(0, ",".join(column.name for column in FILES[name]) + "\n")
+    if name in _STUDY:
+        yield from _plain(connection, _STUDY[name], chosen.parameters)
+        return
+    for start, end in chosen.ranges:
+        span = {"start": start, "end": end}
+        match name:
+            case "gap":
+                yield from _plain(connection, _GAPS, span)
+            case "episode":
+                yield from _episodes(connection, span)
+            case _:
+                for piece in Pieces(connection).of(name, start, end):
+                    yield from _vitals(connection, piece) if name == "vital" else _lines(connection, piece, name)
+
+
+def _block(lines: list[str], until_ms: int | None = None) -> Block:
+    return Block(len(lines), "\n".join(lines) + "\n", until_ms)
+
+
+def _run(connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]) -> sqlite3.Cursor:
+    """Run a query whose rows are plain tuples, which are made faster than ``sqlite3.Row``."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor.execute(query, parameters)
+
+
+def _plain(connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]) -> Iterator[Block]:
+    cursor = _run(connection, query, parameters)
+    while rows := cursor.fetchmany(ROWS):
+        yield _block([line(row) for row in rows])
+
+
+def _values(piece: Piece) -> dict[str, str | int]:
+    return {"hour": piece.hour, "shared": piece.shared, "start": piece.start_ms, "end": piece.end_ms}
+
+
+def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[Block]:
+    """Yield rows that SQLite writes as lines by itself."""
+    cursor = _run(connection, _LINES[name], _values(piece))
+    while rows := cursor.fetchmany(ROWS):
+        yield _block([row[0] for row in rows], piece.end_ms)
+
+
+def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
+    """Yield readings, with all the digits of their values and with the emotion that was observed before them."""
+    cursor = _run(connection, _VITALS, _values(piece))
+    while rows := cursor.fetchmany(ROWS):
+        if piece.session is None:
+            lines = [f"{row[0]}{row[1]!r},{_about(*row[3:])},,{_simulated(row[5])}" for row in rows]
+        else:
+            labels = _labels_before(connection, piece.session, rows[0][2], rows[-1][2])
+            lines = [
+                f"{row[0]}{row[1]!r},{_about(*row[3:])},{observed_before(labels, row[2], VitalKind(row[3]))},"
+                f"{_simulated(row[5])}"
+                for row in rows
+            ]
+        yield _block(lines, piece.end_ms)
+
+
+def _labels_before(connection: sqlite3.Connection, session: InSession, first_ms: int, last_ms: int) -> Labels:
+    """Return the labels that decide what was observed before readings between two instants of a session."""
+    span = {"after": first_ms - _REACH_MS, "first": session.start_ms, "last": min(last_ms, session.end_ms)}
+    found = _run(connection, _FACES, span).fetchall()
+    return Labels([at for at, _ in found], [_LABELS.get(emotion) for _, emotion in found])
+
+
+@lru_cache(maxsize=1024)
+def _about(kind: str, source: str, flags: str, device_time: str | None) -> str:
+    """Return the cells of a reading that hardly change from one to the next."""
+    return f"{VitalKind(kind).unit},{cell(source)},{cell(flags)},{cell(device_time)}"
+
+
+@lru_cache(maxsize=256)
+def _simulated(flags: str) -> int:
+    return int(VitalFlag.SIMULATED in flags.split())
+
+
+def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[Block]:
+    rows: Iterable[FaceRow] = _run(connection, _EPISODE_ROWS, span)
+    lines: list[str] = []
+    for episode in episodes_of(rows):
+        lines.append(line(episode.values))
+        if len(lines) == ROWS:
+            yield _block(lines, episode.end_ms)
+            lines = []
+    if lines:
+        yield _block(lines)

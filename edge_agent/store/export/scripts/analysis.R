@@ -1,0 +1,460 @@
+# Recompute the tests of the dashboard's Analysis page from the CSV files beside this script.
+#
+#     Rscript analysis.R [FOLDER] [--state condition|observed|reported] [--csv] ...      (--help names all options)
+#
+# Needs base R, 4.0 or newer, and no package. The readings are read in parts, so that a recording of a year needs no
+# more memory than one of an hour. analysis.py computes the same in Python; formulas and sources stand there, too.
+#
+# The unit of every test is one participant's mean in one state. Three pairs of states for each vital are one family,
+# whose p values are adjusted together.
+
+STATES <- c("neutral", "happiness", "anger")
+PAIRS <- list(c("anger", "neutral"), c("happiness", "neutral"), c("anger", "happiness"))
+VITALS <- c("heart_rate", "systolic", "diastolic", "mean_arterial")
+TITLES <- c(
+  heart_rate = "Heart rate, /min", systolic = "Systolic pressure, mmHg", diastolic = "Diastolic pressure, mmHg",
+  mean_arterial = "Mean arterial pressure, mmHg"
+)
+DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs")
+MINIMUM <- 3       # fewest pairs, or people in each group
+MOST <- 10000      # people beyond which no study is planned
+EXACT_RANKS <- 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
+PART <- 100000     # readings in memory at a time
+MINUS <- "\u2212"
+
+# --- What is asked ---------------------------------------------------------------------------------------------------
+
+CHOICES <- list(
+  state = c("condition", "observed", "reported"), sample = c("auto", "measured", "example"),
+  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), vital = VITALS
+)
+
+refuse <- function(...) {
+  message(...)
+  quit(status = 2)
+}
+
+own_folder <- function() {
+  file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
+  if (length(file)) dirname(file[1]) else "."
+}
+
+asked_for <- function(words) {
+  asked <- list(
+    folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
+    session = NULL, bound_heart_rate = 5, bound_pressure = 5, leave_out_flagged = FALSE, csv = FALSE
+  )
+  while (length(words)) {
+    name <- gsub("-", "_", sub("^--", "", words[1]))
+    if (!startsWith(words[1], "--")) {
+      asked$folder <- words[1]
+      words <- words[-1]
+    } else if (name %in% c("leave_out_flagged", "csv")) {
+      asked[[name]] <- TRUE
+      words <- words[-1]
+    } else if (name %in% c(names(CHOICES), "session", "bound_heart_rate", "bound_pressure")) {
+      value <- if (length(words) > 1) words[2] else ""
+      if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
+        refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
+      }
+      if (!name %in% names(CHOICES) && is.na(suppressWarnings(as.numeric(value)))) {
+        refuse("--", name, " ", value, ": give a number.")
+      }
+      if (name %in% c("vital", "session")) asked[[name]] <- c(asked[[name]], value)
+      else asked[[name]] <- if (name %in% names(CHOICES)) value else as.numeric(value)
+      words <- words[-(1:2)]
+    } else {
+      if (name != "help") message(words[1], ": there is no such option.")
+      message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
+              "--bound-pressure X --leave-out-flagged --csv; see the head of this file and README.md.")
+      quit(status = if (name == "help") 0 else 2)
+    }
+  }
+  asked$vital <- VITALS[VITALS %in% (if (is.null(asked$vital)) VITALS[1:3] else asked$vital)]
+  asked
+}
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+file_of <- function(folder, name) {
+  path <- file.path(folder, paste0(name, ".csv"))
+  if (!file.exists(path)) refuse(path, ": no such file. Unpack the whole zip, then run the script in its folder.")
+  path
+}
+
+read_table <- function(folder, name) {
+  read.csv(file_of(folder, name), colClasses = "character", na.strings = character(), encoding = "UTF-8")
+}
+
+# Stimuli in order of time, with the emotion that was reported of each: the last report before the next stimulus.
+read_stimuli <- function(folder) {
+  marker <- read_table(folder, "marker")
+  stimuli <- marker[marker$kind == "stimulus_start", c("session", "at_ms")]
+  stimuli$at_ms <- as.numeric(stimuli$at_ms)
+  stimuli <- stimuli[order(stimuli$session, stimuli$at_ms), ]
+  stimuli$reported <- rep("", nrow(stimuli))
+  report <- read_table(folder, "self_report")
+  report <- report[report$scale == "emotion", ]
+  for (i in seq_len(nrow(report))) {
+    before <- which(stimuli$session == report$session[i] & stimuli$at_ms <= as.numeric(report$at_ms[i]))
+    if (length(before)) stimuli$reported[max(before)] <- report$value[i]
+  }
+  stimuli
+}
+
+state_of <- function(part, stimuli, by) {
+  label <- if (by == "observed") part$observed else part$condition
+  if (by == "reported") {
+    for (i in which(label != "")) {
+      before <- which(stimuli$session == part$session[i] & stimuli$at_ms <= as.numeric(part$at_ms[i]))
+      label[i] <- stimuli$reported[max(before)]
+    }
+  }
+  label <- tolower(trimws(label))
+  ifelse(label %in% STATES, label, "")
+}
+
+# Sums and numbers of readings by vital, state, participant; then their means.
+read_means <- function(folder, asked, ids, stimuli) {
+  connection <- file(file_of(folder, "vital"), "r", encoding = "UTF-8")
+  on.exit(close(connection))
+  heads <- strsplit(readLines(connection, 1), ",")[[1]]
+  values <- NULL
+  repeat {
+    part <- tryCatch(
+      read.csv(connection, header = FALSE, nrows = PART, col.names = heads, colClasses = "character", na.strings = character()),
+      error = function(e) NULL
+    )
+    if (is.null(part)) break
+    full <- nrow(part) == PART
+    part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
+    if (nrow(part)) {
+      part$state <- state_of(part, stimuli, asked$state)
+      flagged <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% DOUBTFUL), TRUE)
+      part <- part[part$state != "" & !(asked$leave_out_flagged & flagged), c("kind", "state", "participant", "value")]
+      part$value <- as.numeric(part$value)
+      part$n <- rep(1, nrow(part))
+      values <- rbind(values, part)
+      if (nrow(values) > PART) values <- summed(values)
+    }
+    if (!full) break
+  }
+  if (is.null(values) || !nrow(values)) return(NULL)
+  values <- summed(values)
+  values$mean <- values$value / values$n
+  values
+}
+
+summed <- function(values) aggregate(cbind(value, n) ~ kind + state + participant, values, sum)
+
+means_in <- function(means, vital, state) {
+  own <- means[means$kind == vital & means$state == state, ]
+  setNames(own$mean, own$participant)
+}
+
+choose <- function(asked) {
+  session <- read_table(asked$folder, "session")
+  stimuli <- read_stimuli(asked$folder)
+  if (!is.null(asked$session)) {
+    for (number in setdiff(asked$session, session$session)) {
+      there <- if (nrow(session)) paste(session$session, collapse = ", ") else "none"
+      refuse("There is no session ", number, ". Sessions: ", there, ".")
+    }
+    return(list(sample = "selected", means = read_means(asked$folder, asked, asked$session, stimuli)))
+  }
+  for (sample in if (asked$sample == "auto") c("measured", "example") else asked$sample) {
+    ids <- session$session[session$simulated == (if (sample == "example") "1" else "0")]
+    means <- read_means(asked$folder, asked, ids, stimuli)
+    if (!is.null(means) || !any(session$simulated == "1")) break
+  }
+  list(sample = sample, means = means)
+}
+
+# --- Statistics ------------------------------------------------------------------------------------------------------
+
+NUMBERS <- c(
+  "n_both", "left_out", "method", "n_first", "n_second", "difference", "low", "high", "t", "df", "p", "holm_p", "bh_p",
+  "g", "g_low", "g_high", "rank", "equivalence", "needed"
+)
+
+# Paired where three people have both states, else Welch where three on each side have only one.
+compare <- function(vital, pair, means, asked) {
+  one <- means_in(means, vital, pair[1])
+  two <- means_in(means, vital, pair[2])
+  both <- sort(intersect(names(one), names(two)))
+  only <- list(sort(setdiff(names(one), names(two))), sort(setdiff(names(two), names(one))))
+  test <- c(list(vital = vital, first = pair[1], second = pair[2]), setNames(rep(list(NA), length(NUMBERS)), NUMBERS))
+  test <- c(test, list(shapiro = numeric()))
+  test$n_both <- length(both)
+  test$left_out <- test$n_first <- test$n_second <- 0
+  test$method <- ""
+  if (asked$design != "independent" && length(both) >= MINIMUM) {
+    test$method <- "paired"
+    test$left_out <- sum(lengths(only))
+    only <- list(both, both)
+  } else if (asked$design != "paired" && min(lengths(only)) >= MINIMUM) {
+    test$method <- "Welch"
+    test$left_out <- length(both)
+  } else {
+    return(test)
+  }
+  a <- unname(one[only[[1]]])
+  b <- unname(two[only[[2]]])
+  test$n_first <- length(a)
+  test$n_second <- length(b)
+  test$difference <- mean(a) - mean(b)
+  filled(test, a, b, if (vital == "heart_rate") asked$bound_heart_rate else asked$bound_pressure)
+}
+
+filled <- function(test, a, b, bound) {
+  paired <- test$method == "paired"
+  if (if (paired) constant(a - b, c(a, b)) else constant(a, a) && constant(b, b)) return(test)
+  found <- t.test(a, b, paired = paired)
+  error <- unname(found$stderr)
+  df <- unname(found$parameter)
+  test$difference <- if (paired) unname(found$estimate) else mean(a) - mean(b)
+  test$low <- found$conf.int[1]
+  test$high <- found$conf.int[2]
+  test$t <- unname(found$statistic)
+  test$df <- df
+  test$p <- found$p.value
+  v <- var(a)
+  w <- var(b)
+  g_df <- if (paired) {
+    (length(a) - 1) * (v + w)^2 / (v^2 + w^2 + 2 * cov(a, b)^2)            # Cousineau 2020
+  } else {
+    (v + w)^2 / (v^2 / (length(a) - 1) + w^2 / (length(b) - 1))            # Delacre et al. 2021
+  }
+  average <- sqrt((v + w) / 2)
+  j <- exp(lgamma(g_df / 2) - lgamma((g_df - 1) / 2)) / sqrt(g_df / 2)      # Hedges 1981
+  test$g <- j * test$difference / average
+  test$g_low <- error / average * noncentrality(test$t, df, 0.975)
+  test$g_high <- error / average * noncentrality(test$t, df, 0.025)
+  test$shapiro <- if (paired) shapiro_p(a - b) else c(shapiro_p(a), shapiro_p(b))
+  test$rank <- if (paired) signed_rank(a, b) else rank_sum(a, b)
+  # Two one-sided tests against both bounds (Schuirmann 1987).
+  test$equivalence <- max(
+    t.test(a, b, paired = paired, mu = -bound, alternative = "greater")$p.value,
+    t.test(a, b, paired = paired, mu = bound, alternative = "less")$p.value
+  )
+  test$needed <- people_needed(bound / (if (paired) sd(a - b) else average), paired)
+  test
+}
+
+constant <- function(values, scale) diff(range(values)) <= 64 * .Machine$double.eps * max(abs(scale))
+
+# P(T <= t) of the noncentral t distribution, T = (Z + delta) / U with U = sqrt(chi2 / df): the integral over u > 0 of
+# pnorm(t u - delta) times the density of U, cut where pnorm steps. R's own pt() ends at |delta| = 37.62.
+noncentral_t <- function(t, df, delta) {
+  constant_term <- log(2) + df / 2 * log(df / 2) - lgamma(df / 2)
+  density <- function(u) pnorm(t * u - delta) * exp(constant_term + (df - 1) * log(u) - df * u^2 / 2)
+  end <- 1 + 14 / sqrt(df)
+  step <- if (t != 0) delta / t + c(-1, 0, 1) * 10 / abs(t) else 0
+  cuts <- sort(unique(c(0, 1, end, pmin(pmax(step, 0), end))))
+  sum(vapply(seq_along(cuts)[-1], function(i) {
+    integrate(density, cuts[i - 1], cuts[i], rel.tol = 1e-11, abs.tol = 1e-13, subdivisions = 1000, stop.on.error = FALSE)$value
+  }, 0))
+}
+
+noncentrality <- function(t, df, probability) {
+  excess <- function(delta) noncentral_t(t, df, delta) - probability
+  step <- 1 + abs(t) / sqrt(2 * df)
+  low <- high <- t
+  while (excess(low) < 0) low <- low - step
+  while (excess(high) > 0) high <- high + step
+  uniroot(excess, c(low, high), tol = 1e-11)$root
+}
+
+# The fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect with power 0.8.
+people_needed <- function(effect, paired) {
+  power <- function(n) {
+    df <- if (paired) n - 1 else 2 * n - 2
+    shift <- effect * sqrt(if (paired) n else n / 2)
+    limit <- qt(0.975, df)
+    1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
+  }
+  if (power(MOST) < 0.8) return(NA)
+  low <- MINIMUM - 1
+  high <- MINIMUM
+  while (power(high) < 0.8) {
+    low <- high
+    high <- min(2 * high, MOST)
+  }
+  while (high - low > 1) {
+    middle <- (low + high) %/% 2
+    if (power(middle) >= 0.8) high <- middle else low <- middle
+  }
+  high
+}
+
+shapiro_p <- function(values) if (constant(values, values)) NA else shapiro.test(values / diff(range(values)))$p.value
+
+# Exact up to 50 values, ties or not; differences of 0 are dropped.
+signed_rank <- function(a, b) {
+  differences <- (a - b)[a != b]
+  if (length(differences) > EXACT_RANKS) return(wilcox.test(differences, exact = FALSE, correct = TRUE)$p.value)
+  ranks <- rank(abs(differences))
+  two_tails(colSums(count_sums(ranks)), sum(ranks[differences > 0]))
+}
+
+rank_sum <- function(a, b) {
+  if (length(c(a, b)) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
+  ranks <- rank(c(a, b))
+  two_tails(count_sums(ranks)[length(a) + 1, ], sum(ranks[seq_along(a)]))
+}
+
+# Counts the subsets of ranks by size (rows) and by twice their sum (columns).
+count_sums <- function(ranks) {
+  doubled <- round(2 * ranks)
+  size <- length(doubled) + 1
+  width <- sum(doubled) + 1
+  counts <- matrix(0, size, width)
+  counts[1, 1] <- 1
+  for (rank in doubled) {
+    counts[2:size, (rank + 1):width] <- counts[2:size, (rank + 1):width] + counts[1:(size - 1), 1:(width - rank)]
+  }
+  counts
+}
+
+two_tails <- function(counts, total) {
+  place <- round(2 * total) + 1
+  min(1, 2 * min(sum(counts[1:place]), sum(counts[place:length(counts)])) / sum(counts))
+}
+
+adjusted <- function(tests) {
+  p <- vapply(tests, function(test) test$p, 0)
+  holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
+  bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
+  for (i in seq_along(tests)) {
+    tests[[i]]$holm_p <- holm[i]
+    tests[[i]]$bh_p <- bh[i]
+  }
+  tests
+}
+
+# Repeated measures over the people who have all three states, corrected by Greenhouse and Geisser.
+all_states <- function(vital, means) {
+  columns <- lapply(STATES, function(state) means_in(means, vital, state))
+  people <- sort(Reduce(intersect, lapply(columns, names)))
+  names <- c("f", "epsilon", "df_states", "df_error", "p", "partial_eta_squared", "generalized_eta_squared")
+  found <- c(list(vital = vital, n = length(people)), setNames(rep(list(NA), length(names)), names))
+  if (length(people) < MINIMUM) return(found)
+  values <- vapply(columns, function(column) unname(column[people]), numeric(length(people)))
+  n <- nrow(values)
+  k <- ncol(values)
+  centred <- values - mean(values)
+  rest <- sweep(sweep(centred, 1, rowMeans(centred)), 2, colMeans(centred))
+  if (constant(rest, values)) return(found)
+  ss_states <- n * sum(colMeans(centred)^2)
+  ss_people <- k * sum(rowMeans(centred)^2)
+  ss_error <- sum(rest^2)
+  products <- crossprod(rest / max(abs(rest)))
+  found$epsilon <- min(1, sum(diag(products))^2 / ((k - 1) * sum(products^2)))
+  found$f <- (ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1)))
+  found$df_states <- signif(found$epsilon * (k - 1), 12)
+  found$df_error <- signif(found$epsilon * (k - 1) * (n - 1), 12)
+  found$p <- pf(found$f, found$df_states, found$df_error, lower.tail = FALSE)
+  found$partial_eta_squared <- ss_states / (ss_states + ss_error)
+  found$generalized_eta_squared <- ss_states / (ss_states + ss_people + ss_error)
+  found
+}
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+# Rounded to 12 digits first, so that the last bit of a sum does not decide how a half is rounded.
+number <- function(value, digits) {
+  value <- signif(value, 12)
+  places <- Filter(function(p) abs(value) >= 0.5 * 10^-p, digits + 0:2)
+  places <- if (length(places)) places[1] else digits
+  if (value != 0 && !(0.5 * 10^-places <= abs(value) && abs(value) < 1e6)) {
+    return(sub("-", MINUS, sprintf("%.1e", value), fixed = TRUE) |> gsub(pattern = "-", replacement = MINUS, fixed = TRUE))
+  }
+  sub("-", MINUS, sprintf("%.*f", places, if (value == 0) 0 else value), fixed = TRUE)
+}
+
+p_text <- function(p) {
+  p <- signif(p, 12)
+  if (p < 0.001) return(gsub("-", MINUS, sub("e-0", "e-", sprintf("%.1e", p), fixed = TRUE), fixed = TRUE))
+  text <- sprintf("%.3f", p)
+  if (as.numeric(text) != 0.05) text else sub("0+$", "", sprintf("%.6f", p))
+}
+
+df_text <- function(df) if (df == round(df)) sprintf("%.0f", df) else sprintf("%.2f", df)
+
+interval <- function(low, high, digits) paste(number(low, digits), "to", number(high, digits))
+
+HEADS <- c(
+  "comparison", "test", "n", "left out", "difference", "95 % CI", "t", "df", "p", "adj. p", "g", "95 % CI of g",
+  "Shapiro p", "rank p", "equiv. p", "needed"
+)
+
+cells <- function(test, correction) {
+  welch <- test$method == "Welch"
+  n <- if (welch) paste(test$n_first, "+", test$n_second) else if (test$n_first) test$n_first else test$n_both
+  start <- c(
+    paste(test$first, MINUS, test$second), if (test$method == "") "none" else test$method, n,
+    if (test$left_out) test$left_out else "", if (is.na(test$difference)) "" else number(test$difference, 1)
+  )
+  if (is.na(test$p)) return(c(start, rep("", 11)))
+  df <- signif(test$df, 12)
+  needed <- if (is.na(test$needed)) "" else format(test$needed, big.mark = ",")
+  c(
+    start, interval(test$low, test$high, 1), number(test$t, 2), if (df == round(df)) sprintf("%.0f", df) else sprintf("%.1f", df),
+    p_text(test$p), p_text(if (correction == "holm") test$holm_p else test$bh_p), number(test$g, 2),
+    interval(test$g_low, test$g_high, 2), paste(vapply(test$shapiro[!is.na(test$shapiro)], p_text, ""), collapse = ", "),
+    p_text(test$rank), p_text(test$equivalence), if (welch && needed != "") paste(needed, "+", needed) else needed
+  )
+}
+
+report <- function(sample, tests, states, asked) {
+  computed <- sum(!is.na(vapply(tests, function(test) test$p, 0)))
+  lines <- sprintf(
+    "States by %s; sessions: %s; p adjusted for %d tests (%s)", asked$state, sample, computed, asked$correction
+  )
+  rows <- lapply(tests, cells, asked$correction)
+  widths <- do.call(pmax, lapply(c(list(HEADS), rows), nchar, type = "chars"))
+  aligned <- function(row) {
+    padded <- paste0(row, strrep(" ", widths - nchar(row, type = "chars")))
+    sub(" +$", "", paste(padded, collapse = " | "))
+  }
+  lines <- c(lines, aligned(HEADS))
+  for (found in states) {
+    own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
+    lines <- c(lines, "", TITLES[[found$vital]], vapply(rows[own], aligned, ""))
+    if (!is.na(found$p)) {
+      lines <- c(lines, sprintf(
+        "all three states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
+        found$n, number(found$f, 2), paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
+        if (found$p < 0.001) "< 0.001" else paste("=", p_text(found$p)), "generalized \u03b7\u00b2",
+        number(found$generalized_eta_squared, 2)
+      ))
+    }
+  }
+  lines
+}
+
+# Every number with all its digits, for programs.
+full <- function(tests, states) {
+  shown <- function(value) if (is.na(value)) "" else if (is.numeric(value)) sprintf("%.17g", value) else value
+  lines <- "vital,comparison,name,value"
+  for (test in tests) {
+    numbers <- c(test[NUMBERS], setNames(as.list(test$shapiro), paste0("shapiro_", seq_along(test$shapiro))[seq_along(test$shapiro)]))
+    of <- paste0(test$first, "-", test$second)
+    lines <- c(lines, paste(test$vital, of, names(numbers), vapply(numbers, shown, ""), sep = ","))
+  }
+  for (found in states) {
+    lines <- c(lines, paste(found$vital, "all", names(found)[-1], vapply(found[-1], shown, ""), sep = ","))
+  }
+  lines
+}
+
+asked <- asked_for(commandArgs(trailingOnly = TRUE))
+chosen <- choose(asked)
+means <- chosen$means
+if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), mean = numeric())
+tests <- list()
+for (vital in asked$vital) for (pair in PAIRS) tests <- c(tests, list(compare(vital, pair, means, asked)))
+tests <- adjusted(tests)
+states <- lapply(asked$vital, all_states, means)
+lines <- if (asked$csv) full(tests, states) else report(chosen$sample, tests, states, asked)
+writeLines(enc2utf8(lines), useBytes = TRUE)

@@ -1,0 +1,506 @@
+"""Recompute the tests of the dashboard's Analysis page from the CSV files beside this script.
+
+    python analysis.py [FOLDER] [--state condition|observed|reported] [--csv] …      (--help names all options)
+
+Needs Python 3.11 or newer, NumPy and SciPy, and nothing of Affect Edge. The files are read line by line, so that a
+recording of a year needs no more memory than one of an hour. ``analysis.R`` computes the same in R.
+
+The unit of every test is one participant's mean in one state. Three pairs of states for each vital are one family,
+whose p values are adjusted together. Formulas and sources stand with the functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import math
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import integrate, optimize, special, stats
+
+Values = npt.NDArray[np.float64]
+Means = dict[tuple[str, str], dict[str, float]]  # (vital, state) → participant → mean
+
+STATES = ("neutral", "happiness", "anger")
+PAIRS = (("anger", "neutral"), ("happiness", "neutral"), ("anger", "happiness"))
+VITALS = ("heart_rate", "systolic", "diastolic", "mean_arterial")
+TITLES = {
+    "heart_rate": "Heart rate, /min",
+    "systolic": "Systolic pressure, mmHg",
+    "diastolic": "Diastolic pressure, mmHg",
+    "mean_arterial": "Mean arterial pressure, mmHg",
+}
+DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs"}
+MINIMUM = 3  # fewest pairs, or people in each group
+ALPHA, POWER, MOST = 0.05, 0.8, 10_000
+EXACT_RANKS = 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
+FOREVER = 2**62
+MINUS = "\u2212"
+
+
+# --- Reading -----------------------------------------------------------------------------------------------------
+
+
+def rows_of(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a file."""
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+@dataclass
+class Session:
+    """A session: whose it is, when it ended, and its stimuli as (start, what was reported of it)."""
+
+    participant: str
+    simulated: bool
+    stimuli: list[tuple[int, str]] = field(default_factory=list)
+
+
+def read_sessions(folder: Path) -> dict[int, Session]:
+    """Return the sessions, with the emotion that was reported of each stimulus: the last report before the next one."""
+    sessions = {
+        int(row["session"]): Session(row["participant"], row["simulated"] == "1") for row in rows_of(folder, "session")
+    }
+    for row in rows_of(folder, "marker"):
+        if row["kind"] == "stimulus_start":
+            sessions[int(row["session"])].stimuli.append((int(row["at_ms"]), ""))
+    for session in sessions.values():
+        session.stimuli.sort()
+    for row in rows_of(folder, "self_report"):
+        stimuli = sessions[int(row["session"])].stimuli
+        place = bisect_right(stimuli, (int(row["at_ms"]), "\uffff")) - 1
+        if row["scale"] == "emotion" and place >= 0:
+            stimuli[place] = (stimuli[place][0], row["value"])
+    return sessions
+
+
+def state_of(row: Mapping[str, str], sessions: Mapping[int, Session], by: str) -> str:
+    """Return the state that a reading belongs to; empty for none of the three."""
+    if by == "observed":
+        label = row["observed"]
+    else:
+        label = row["condition"]
+        if by == "reported" and label:
+            stimuli = sessions[int(row["session"])].stimuli
+            label = stimuli[bisect_right(stimuli, (int(row["at_ms"]), "\uffff")) - 1][1]
+    label = label.strip().casefold()
+    return label if label in STATES else ""
+
+
+def read_means(folder: Path, asked: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]) -> Means:
+    """Return each participant's mean in each state, over all readings of the sessions."""
+    values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for row in rows_of(folder, "vital"):
+        if row["session"] and row["kind"] in asked.vital and int(row["session"]) in ids:
+            state = state_of(row, sessions, asked.state)
+            if state and not (asked.leave_out_flagged and DOUBTFUL & set(row["flags"].split())):
+                values[row["kind"], state, row["participant"]].append(float(row["value"]))
+    means: Means = defaultdict(dict)
+    for (vital, state, participant), found in sorted(values.items()):
+        means[vital, state][participant] = math.fsum(found) / len(found)
+    return means
+
+
+def choose(folder: Path, asked: argparse.Namespace) -> tuple[str, Means]:
+    """Return which sessions were taken and their means: the measured ones, or the example while there are none."""
+    sessions = read_sessions(folder)
+    for number in asked.session:
+        if number not in sessions:
+            raise SystemExit(f"There is no session {number}. Sessions: {', '.join(map(str, sessions)) or 'none'}.")
+    if asked.session:
+        return "selected", read_means(folder, asked, set(asked.session), sessions)
+    for sample in ("measured", "example") if asked.sample == "auto" else (asked.sample,):
+        ids = {number for number, session in sessions.items() if session.simulated is (sample == "example")}
+        means = read_means(folder, asked, ids, sessions)
+        if means or not any(session.simulated for session in sessions.values()):
+            break
+    return sample, means
+
+
+# --- Statistics --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Test:
+    """One comparison, first minus second; ``None`` and NaN where there is no number."""
+
+    vital: str
+    first: str
+    second: str
+    n_both: int
+    left_out: int = 0
+    method: str = ""
+    n_first: int = 0
+    n_second: int = 0
+    difference: float | None = None
+    low: float = math.nan
+    high: float = math.nan
+    t: float = math.nan
+    df: float = math.nan
+    p: float = math.nan
+    holm_p: float = math.nan
+    bh_p: float = math.nan
+    g: float = math.nan
+    g_low: float = math.nan
+    g_high: float = math.nan
+    shapiro: list[float] = field(default_factory=list)
+    rank: float = math.nan
+    equivalence: float = math.nan
+    needed: int | None = None
+
+
+def compare(vital: str, first: str, second: str, means: Means, asked: argparse.Namespace) -> Test:
+    """Compare two states: paired where three people have both, else Welch where three on each side have only one."""
+    one, two = means.get((vital, first), {}), means.get((vital, second), {})
+    both, only_one, only_two = (
+        sorted(one.keys() & two.keys()),
+        sorted(one.keys() - two.keys()),
+        sorted(two.keys() - one.keys()),
+    )
+    test = Test(vital, first, second, len(both))
+    if asked.design != "independent" and len(both) >= MINIMUM:
+        test.method, test.left_out = "paired", len(only_one) + len(only_two)
+        only_one = only_two = both
+    elif asked.design != "paired" and min(len(only_one), len(only_two)) >= MINIMUM:
+        test.method, test.left_out = "Welch", len(both)
+    else:
+        return test
+    a, b = np.array([one[code] for code in only_one]), np.array([two[code] for code in only_two])
+    test.n_first, test.n_second, test.difference = len(a), len(b), float(np.mean(a) - np.mean(b))
+    bound = asked.bound_heart_rate if vital == "heart_rate" else asked.bound_pressure
+    fill(test, a, b, bound)
+    return test
+
+
+def fill(test: Test, a: Values, b: Values, bound: float) -> None:
+    """Compute all numbers of a test but those of the family; none where the values do not vary."""
+    paired = test.method == "paired"
+    if constant(a - b, np.concatenate([a, b])) if paired else constant(a, a) and constant(b, b):
+        return
+    v, w = float(np.var(a, ddof=1)), float(np.var(b, ddof=1))
+    if paired:
+        difference, spread = float(np.mean(a - b)), float(np.std(a - b, ddof=1))
+        error, df = spread / math.sqrt(len(a)), float(len(a) - 1)
+        g_df = (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * float(np.cov(a, b)[0, 1]) ** 2)  # Cousineau 2020
+    else:
+        difference, spread = float(np.mean(a) - np.mean(b)), math.sqrt((v + w) / 2)
+        x, y = v / len(a), w / len(b)
+        error, df = math.sqrt(x + y), (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))  # Welch 1947
+        g_df = (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))  # Delacre et al. 2021
+    half = float(special.stdtrit(df, 0.975)) * error
+    test.difference, test.low, test.high = difference, difference - half, difference + half
+    test.t, test.df = difference / error, df
+    test.p = 2 * float(special.stdtr(df, -abs(test.t)))
+    average = math.sqrt((v + w) / 2)
+    test.g = hedges_j(g_df) * difference / average
+    test.g_low = error / average * noncentrality(test.t, df, 0.975)
+    test.g_high = error / average * noncentrality(test.t, df, 0.025)
+    test.shapiro = [shapiro(a - b)] if paired else [shapiro(a), shapiro(b)]
+    test.rank = signed_rank(a, b) if paired else rank_sum(a, b)
+    # Two one-sided tests against both bounds (Schuirmann 1987).
+    above, below = special.stdtr(df, -(difference + bound) / error), special.stdtr(df, (difference - bound) / error)
+    test.equivalence = float(max(above, below))
+    test.needed = people_needed(bound / spread, paired=paired)
+
+
+def constant(values: Values, scale: Values) -> bool:
+    """Tell whether values spread by no more than rounding."""
+    return bool(np.ptp(values) <= 64 * np.finfo(float).eps * np.max(np.abs(scale)))
+
+
+def hedges_j(df: float) -> float:
+    """Return the correction of a standardised difference for small samples (Hedges 1981)."""
+    return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
+
+
+def noncentral_t(t: float, df: float, delta: float) -> float:
+    """Return P(T ≤ t) of the noncentral t distribution, T = (Z + δ) / U with U = √(χ² / df).
+
+    Formula: ∫ over u > 0 of Φ(t u − δ) · f(u) du, f the density of U; cut where Φ steps, so that no step is missed.
+    """
+    constant_term = math.log(2) + df / 2 * math.log(df / 2) - math.lgamma(df / 2)
+
+    def density(u: float) -> float:
+        return float(special.ndtr(t * u - delta)) * math.exp(constant_term + (df - 1) * math.log(u) - df * u * u / 2)
+
+    end = 1 + 14 / math.sqrt(df)
+    step, width = (delta / t, 10 / abs(t)) if t else (0.0, 0.0)
+    cuts = sorted({0.0, end, 1.0, *(min(max(step + way * width, 0.0), end) for way in (-1, 0, 1))})
+    return sum(integrate.quad(density, *cut, epsabs=1e-13, epsrel=1e-11)[0] for cut in itertools.pairwise(cuts))
+
+
+def noncentrality(t: float, df: float, probability: float) -> float:
+    """Return the δ with which P(T ≤ t) is ``probability``."""
+
+    def excess(delta: float) -> float:
+        return noncentral_t(t, df, delta) - probability
+
+    step = 1 + abs(t) / math.sqrt(2 * df)
+    low = high = t
+    while excess(low) < 0:
+        low -= step
+    while excess(high) > 0:
+        high += step
+    return float(optimize.brentq(excess, low, high, xtol=1e-11))
+
+
+def people_needed(effect: float, *, paired: bool) -> int | None:
+    """Return the fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect with power 0.8."""
+
+    def power(n: int) -> float:
+        df = n - 1 if paired else 2 * n - 2
+        shift, limit = effect * math.sqrt(n if paired else n / 2), float(special.stdtrit(df, 0.975))
+        return 1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
+
+    if power(MOST) < POWER:
+        return None
+    low, high = MINIMUM - 1, MINIMUM
+    while power(high) < POWER:
+        low, high = high, min(2 * high, MOST)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high
+
+
+def shapiro(values: Values) -> float:
+    """Return p of the Shapiro–Wilk test; NaN where the values do not vary."""
+    if constant(values, values):
+        return math.nan
+    return float(stats.shapiro(values / np.ptp(values)).pvalue)
+
+
+def signed_rank(a: Values, b: Values) -> float:
+    """Return p of Wilcoxon's test, exact up to 50 differences (ties or not); differences of 0 are dropped."""
+    differences = (a - b)[a != b]
+    if len(differences) > EXACT_RANKS:
+        return float(stats.wilcoxon(differences, correction=True).pvalue)
+    ranks = stats.rankdata(np.abs(differences))
+    return two_tails(count_sums(ranks).sum(axis=0), float(ranks[differences > 0].sum()))
+
+
+def rank_sum(a: Values, b: Values) -> float:
+    """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or not)."""
+    ranks = stats.rankdata(np.concatenate([a, b]))
+    if len(ranks) > EXACT_RANKS:
+        return float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
+    return two_tails(count_sums(ranks)[len(a)], float(ranks[: len(a)].sum()))
+
+
+def count_sums(ranks: Iterable[float]) -> Values:
+    """Count the subsets of ranks by size (rows) and by twice their sum (columns)."""
+    doubled = [round(2 * rank) for rank in ranks]
+    counts = np.zeros((len(doubled) + 1, sum(doubled) + 1))
+    counts[0, 0] = 1.0
+    for rank in doubled:
+        counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank].copy()
+    return counts
+
+
+def two_tails(counts: Values, total: float) -> float:
+    """Return twice the smaller tail of a counted distribution."""
+    place = round(2 * total)
+    return min(1.0, 2 * float(min(counts[: place + 1].sum(), counts[place:].sum()) / counts.sum()))
+
+
+def adjust(tests: Sequence[Test]) -> None:
+    """Adjust the p values of the family by Holm's method, and by that of Benjamini and Hochberg."""
+    order = sorted((test for test in tests if not math.isnan(test.p)), key=lambda test: test.p)
+    running = 0.0
+    for place, test in enumerate(order):
+        running = max(running, min(1.0, (len(order) - place) * test.p))
+        test.holm_p = running
+    running = 1.0
+    for place, test in reversed(list(enumerate(order, start=1))):
+        running = min(running, len(order) * test.p / place)
+        test.bh_p = running
+
+
+@dataclass
+class AllStates:
+    """One vital over all three states: repeated measures, corrected by Greenhouse and Geisser."""
+
+    vital: str
+    n: int
+    f: float = math.nan
+    epsilon: float = math.nan
+    df_states: float = math.nan
+    df_error: float = math.nan
+    p: float = math.nan
+    partial_eta_squared: float = math.nan
+    generalized_eta_squared: float = math.nan
+
+
+def all_states(vital: str, means: Means) -> AllStates:
+    """Compare all states of the people who have all of them."""
+    columns = [means.get((vital, state), {}) for state in STATES]
+    people = sorted(set.intersection(*(set(column) for column in columns)))
+    found = AllStates(vital, len(people))
+    if len(people) < MINIMUM:
+        return found
+    values = np.array([[column[code] for column in columns] for code in people])
+    n, k = values.shape
+    centred = values - values.mean()
+    of_people, of_states = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
+    rest = centred - of_people - of_states
+    if constant(rest, values):
+        return found
+    ss_states, ss_people, ss_error = n * np.sum(of_states**2), k * np.sum(of_people**2), np.sum(rest**2)
+    products = (rest / np.max(np.abs(rest))).T @ (rest / np.max(np.abs(rest)))
+    found.epsilon = min(1.0, float(np.trace(products) ** 2 / ((k - 1) * np.sum(products**2))))
+    found.f = float((ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1))))
+    found.df_states, found.df_error = settled(found.epsilon * (k - 1)), settled(found.epsilon * (k - 1) * (n - 1))
+    found.p = float(special.fdtrc(found.df_states, found.df_error, found.f))
+    found.partial_eta_squared = float(ss_states / (ss_states + ss_error))
+    found.generalized_eta_squared = float(ss_states / (ss_states + ss_people + ss_error))
+    return found
+
+
+# --- Writing -----------------------------------------------------------------------------------------------------
+
+
+def settled(value: float) -> float:
+    """Round to 12 digits, so that the last bit of a sum does not decide how a half is rounded."""
+    return float(f"{value:.12g}")
+
+
+def number(value: float, digits: int) -> str:
+    """Write a number as the dashboard does; small ones with up to two more decimals, or in powers of ten."""
+    value = settled(value)
+    places = next((p for p in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-p), digits)
+    if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
+        return f"{value:.1e}".replace("-", MINUS)
+    return f"{value:.{places}f}".replace("-", MINUS) if value else f"{0:.{places}f}"
+
+
+def p_text(p: float) -> str:
+    """Write a p value as the dashboard does."""
+    p = settled(p)
+    if p < 0.001:
+        return f"{p:.1e}".replace("e-0", "e-").replace("-", MINUS)
+    text = f"{p:.3f}"
+    return text if float(text) != ALPHA else f"{p:.6f}".rstrip("0")
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Write an interval."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+HEADS = (
+    *("comparison", "test", "n", "left out", "difference", "95 % CI", "t", "df", "p", "adj. p", "g", "95 % CI of g"),
+    *("Shapiro p", "rank p", "equiv. p", "needed"),
+)
+
+
+def cells(test: Test, correction: str) -> tuple[str, ...]:
+    """Return a test as the cells of the page's table; empty where there is no number."""
+    n = f"{test.n_first} + {test.n_second}" if test.method == "Welch" else str(test.n_first or test.n_both)
+    start = (f"{test.first} {MINUS} {test.second}", test.method or "none", n, str(test.left_out or ""))
+    difference = "" if test.difference is None else number(test.difference, 1)
+    if math.isnan(test.p):
+        return (*start, difference, *[""] * 11)
+    df = settled(test.df)
+    needed = "" if test.needed is None else f"{test.needed:,}"
+    return (
+        *start,
+        difference,
+        interval(test.low, test.high, 1),
+        number(test.t, 2),
+        f"{df:.0f}" if df == round(df) else f"{df:.1f}",
+        p_text(test.p),
+        p_text(test.holm_p if correction == "holm" else test.bh_p),
+        number(test.g, 2),
+        interval(test.g_low, test.g_high, 2),
+        ", ".join(p_text(p) for p in test.shapiro if not math.isnan(p)),
+        p_text(test.rank),
+        p_text(test.equivalence),
+        f"{needed} + {needed}" if needed and test.method == "Welch" else needed,
+    )
+
+
+def report(sample: str, tests: Sequence[Test], states: Sequence[AllStates], asked: argparse.Namespace) -> Iterator[str]:
+    """Yield the lines for people."""
+    adjusted = sum(not math.isnan(test.p) for test in tests)
+    yield f"States by {asked.state}; sessions: {sample}; p adjusted for {adjusted} tests ({asked.correction})"
+    table = {vital: [cells(test, asked.correction) for test in tests if test.vital == vital] for vital in asked.vital}
+    widths = [
+        max(map(len, column)) for column in zip(HEADS, *(row for rows in table.values() for row in rows), strict=True)
+    ]
+
+    def aligned(row: Sequence[str]) -> str:
+        return " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+    yield aligned(HEADS)
+    for vital, found in zip(asked.vital, states, strict=True):
+        yield from ("", TITLES[vital], *map(aligned, table[vital]))
+        if not math.isnan(found.p):
+            df = " and ".join(f"{d:.0f}" if d == round(d) else f"{d:.2f}" for d in (found.df_states, found.df_error))
+            yield (
+                f"all three states: {found.n} people, F = {number(found.f, 2)} with {df} degrees of freedom after "
+                f"Greenhouse and Geisser, p {'< 0.001' if found.p < 0.001 else f'= {p_text(found.p)}'}, "
+                f"generalized \u03b7\u00b2 = {number(found.generalized_eta_squared, 2)}"
+            )
+
+
+def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield every number with all its digits, for programs: vital, comparison, name, value."""
+    skipped = ("vital", "first", "second", "shapiro")
+    for test in tests:
+        shown = {name: value for name, value in vars(test).items() if name not in skipped}
+        for name, value in (shown | {f"shapiro_{i}": p for i, p in enumerate(test.shapiro, 1)}).items():
+            missing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+            yield test.vital, f"{test.first}-{test.second}", name, "" if missing else str(value)
+    for found in states:
+        for name, value in vars(found).items():
+            if name != "vital":
+                missing = isinstance(value, float) and math.isnan(value)
+                yield found.vital, "all", name, "" if missing else str(value)
+
+
+def options() -> argparse.ArgumentParser:
+    """Return what can be asked; the defaults are those of the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent, help="where the CSV files lie")
+    parser.add_argument("--state", choices=("condition", "observed", "reported"), default="condition")
+    parser.add_argument("--sample", choices=("auto", "measured", "example"), default="auto")
+    parser.add_argument("--session", type=int, action="append", default=[], help="only this one; may be repeated")
+    parser.add_argument("--vital", choices=VITALS, action="append", help="default: heart_rate, systolic, diastolic")
+    parser.add_argument("--design", choices=("auto", "paired", "independent"), default="auto")
+    parser.add_argument("--correction", choices=("holm", "benjamini_hochberg"), default="holm")
+    parser.add_argument("--bound-heart-rate", type=float, default=5.0, help="differences up to this count as none")
+    parser.add_argument("--bound-pressure", type=float, default=5.0, help="the same of pressures")
+    parser.add_argument(
+        "--leave-out-flagged", action="store_true", help="without readings that are flagged as doubtful"
+    )
+    parser.add_argument("--csv", action="store_true", help="every number with all its digits, for programs")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> None:
+    """Compute and print."""
+    asked = options().parse_args(arguments)
+    asked.vital = [vital for vital in VITALS if vital in (asked.vital or VITALS[:3])]
+    sample, means = choose(asked.folder, asked)
+    tests = [compare(vital, *pair, means, asked) for vital in asked.vital for pair in PAIRS]
+    adjust(tests)
+    states = [all_states(vital, means) for vital in asked.vital]
+    if asked.csv:
+        lines = [("vital", "comparison", "name", "value"), *full(tests, states)]
+        write("".join(",".join(values) + "\n" for values in lines))
+    else:
+        write("".join(line + "\n" for line in report(sample, tests, states, asked)))
+
+
+if __name__ == "__main__":
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
+    main()
