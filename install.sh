@@ -1,185 +1,496 @@
 #!/usr/bin/env bash
-# Installs Affect Edge as two systemd services on a Raspberry Pi or another Debian-like machine.
+# Installs Affect Edge as systemd services on a Raspberry Pi or another Debian-like machine.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./install.sh [--yes] [--dry-run] [--local] [--no-broker]
-       ./install.sh --uninstall [--purge] [--yes]
+Usage: sudo ./install.sh [--yes] [--dry-run] [--local] [--port N] [--camera WHAT] [--no-broker] [--offline WHEELS]
+       sudo ./install.sh --uninstall [--purge] [--yes] [--dry-run]
 
-Installs the agent and the dashboard from this folder as systemd services. Running it again updates the program and
+Installs the agent and the dashboard from this folder as systemd services. Running it again installs what changed and
 keeps configuration and data.
 
-  --yes         ask nothing
-  --dry-run     check and print the plan, change nothing
-  --local       the dashboard answers on this machine only (default: on the whole network, by HTTPS)
-  --no-broker   do not install an MQTT broker
-  --uninstall   remove services and program; configuration and data stay
-  --purge       with --uninstall: remove configuration and data, too
+  --yes              ask nothing
+  --dry-run          check and print the plan, change nothing
+  --local            the dashboard answers on this machine only (default: on the whole network, by HTTPS)
+  --port N           port of the dashboard (default: 8080)
+  --camera WHAT      auto (default), picamera2, a device such as /dev/video0, an rtsp:// address, a folder of pictures
+  --no-broker        install no MQTT broker
+  --offline WHEELS   take Python packages from this folder instead of the network
+  --uninstall        remove services and program; configuration and data stay
+  --purge            with --uninstall: remove configuration, data, the user and the packages that came with it, too
+
+Parts of an installation, which `affect-edge update` and `rollback` use:
+  --build            only build the release below /opt/affect-edge/releases, and print its folder
+  --activate         run inside such a folder: make it the one that runs
 
 Program in /opt/affect-edge, configuration in /etc/affect-edge, data in /var/lib/affect-edge.
 TEXT
 }
 
-yes=no dry=no network=yes broker=yes uninstall=no purge=no
-for argument in "$@"; do
-  case "$argument" in
-    --yes) yes=yes ;;
-    --dry-run) dry=yes ;;
-    --local) network=no ;;
-    --no-broker) broker=no ;;
-    --uninstall) uninstall=yes ;;
-    --purge) purge=yes ;;
-    -h | --help) usage; exit 0 ;;
-    *) echo "install.sh: unknown option $argument; see --help" >&2; exit 2 ;;
-  esac
-done
-
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge
-units=(affect-edge-agent.service affect-edge-dashboard.service)
+program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge
+config=$settings/affect-edge.toml
+services=(affect-edge-agent.service affect-edge-dashboard.service)
+units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
+broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
+needed_mb=1500 memory_mb=700
+
+yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels=""
+[ ! -d "$here/wheels" ] || wheels=$here/wheels
 step=checking
+undo=() # what takes back the steps done so far, newest last
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
+wrong() { echo "install.sh: $*; see --help" >&2; exit 2; }
 say() { echo "• $*"; }
-left() {
-  [ "$1" = 0 ] || [ "$step" = checking ] || echo "install.sh: stopped while $step; mend what is said above and run it again." >&2
+
+# ---------------------------------------------------------------- what was asked
+
+parse() {
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --yes) yes=yes ;;
+      --dry-run) dry=yes ;;
+      --local) network=no ;;
+      --no-broker) broker=no ;;
+      --port | --camera | --offline)
+        [ $# -ge 2 ] || wrong "$1 needs a value"
+        case "$1" in --port) port=$2 ;; --camera) camera=$2 ;; *) wheels=$2 ;; esac
+        shift
+        ;;
+      --uninstall) action=uninstall ;;
+      --purge) purge=yes ;;
+      --build) action=build ;;
+      --activate) action=activate ;;
+      -h | --help) usage; exit 0 ;;
+      *) wrong "unknown option $1" ;;
+    esac
+    shift
+  done
+  [ -z "$port" ] || [[ $port =~ ^[0-9]{1,5}$ && $port -ge 1024 && $port -le 65535 ]] || wrong "--port $port: give a number from 1024 to 65535"
+  [ "$purge" = no ] || [ "$action" = uninstall ] || wrong "--purge goes with --uninstall"
+  if [ -n "$wheels" ]; then
+    compgen -G "$wheels/*.whl" >/dev/null || wrong "--offline $wheels: there are no wheels (*.whl) in this folder"
+    wheels=$(cd "$wheels" && pwd)
+  fi
+  case "$camera" in
+    "" | auto | picamera2 | /dev/* | rtsp://* | http://* | https://*) ;;
+    *) [ -d "$camera" ] || wrong "--camera $camera: give auto, picamera2, a device, an rtsp:// address or a folder" ;;
+  esac
 }
-trap 'left $?' EXIT
+
+need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo $0 ${*:-}"; }
 
 confirm() {
   [ "$yes" = no ] || return 0
   [ -t 0 ] || fail "nobody is there to answer; give --yes"
   local answer
-  read -r -p "$1 [y/N] " answer
+  read -r -p "Go on? [y/N] " answer
   [ "$answer" = y ] || [ "$answer" = Y ] || { echo "Nothing was changed."; exit 0; }
 }
 
-need_root() { [ "$(id -u)" = 0 ] || fail "must run as root: sudo ./install.sh $*"; }
+# ---------------------------------------------------------------- looking, before anything is changed
 
-remove() {
-  echo "This removes the services and $program.$([ "$purge" = yes ] && echo " Configuration ($settings) and data ($data) go, too.")"
-  [ "$dry" = no ] || exit 0
-  need_root --uninstall
-  confirm "Go on?"
-  step=uninstalling
-  systemctl disable --now "${units[@]}" 2>/dev/null || true
-  for unit in "${units[@]}"; do rm -f "/etc/systemd/system/$unit"; done
-  systemctl daemon-reload
-  rm -rf "$program"
-  if [ "$purge" = yes ]; then
-    rm -rf "$settings" "$data"
-    userdel affect-edge 2>/dev/null || true
-  else
-    say "configuration stays in $settings, data in $data"
-  fi
-  say "removed"
+version_here() {
+  if [ -e "$here/VERSION" ]; then cat "$here/VERSION"; else sed -n 's/^__version__ = "\(.*\)"/\1/p' "$here/edge_agent/__init__.py"; fi
 }
+
+# Everything that ends up in the release, by content: the same content is not built twice.
+fingerprint_here() {
+  (
+    cd "$here"
+    find install.sh pyproject.toml VERSION README.md edge_agent dashboard training config systemd requirements wheels -type f \
+      ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum
+    python3 -V 2>&1
+    ls -d /usr/lib/python3/dist-packages/picamera2 2>/dev/null || true
+  ) | sha256sum | cut -c1-8
+}
+
+is_installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
 check() {
   [ "$(getconf LONG_BIT)" = 64 ] || fail "a 64-bit system is needed (LiteRT has no 32-bit wheels); install the 64-bit Raspberry Pi OS"
-  command -v apt-get >/dev/null || fail "needs a Debian-like system with apt-get"
-  command -v systemctl >/dev/null || fail "needs systemd"
-  local free
-  free=$(df --output=avail -m /opt 2>/dev/null | tail -n 1 || df --output=avail -m / | tail -n 1)
-  [ "$free" -ge 1500 ] || fail "needs 1500 MB free below /opt, there are $free MB"
-  packages=(python3 python3-venv ca-certificates openssl bluez)
+  command -v apt-get >/dev/null || fail "needs a Debian-like system with apt-get, such as Raspberry Pi OS 12 or 13"
+  [ -d /run/systemd/system ] || [ "$dry" = yes ] || fail "needs a system that was started by systemd"
+  if command -v python3 >/dev/null; then
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+      fail "Python 3.11 or newer is needed, this system has $(python3 -V | cut -d' ' -f2); install Raspberry Pi OS 12 or newer"
+  fi
+  local free memory folder=/opt
+  [ -d "$folder" ] || folder=/
+  free=$(df --output=avail -m "$folder" | tail -n 1)
+  [ "$free" -ge "$needed_mb" ] || fail "needs $needed_mb MB free in $folder, there are $((free)) MB"
+  memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024))
+  [ "$memory" -ge "$memory_mb" ] || fail "needs $memory_mb MB of memory, there are $memory MB"
+  if port_taken; then fail "port ${port:-8080} is taken by another program; choose another, such as --port $((${port:-8080} + 1))"; fi
+  packages=(python3 python3-venv ca-certificates openssl openssh-client bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
+  # A broker that somebody else set up is not ours to change.
+  if [ "$broker" = yes ] && is_installed mosquitto && [ ! -e "${broker_files[0]}" ]; then broker=foreign; fi
   if [ "$broker" = yes ]; then packages+=(mosquitto); fi
+  missing=()
+  for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
+}
+
+port_taken() {
+  [ ! -e "$config" ] || [ -n "$port" ] || return 1
+  if systemctl is-active --quiet affect-edge-dashboard.service 2>/dev/null; then return 1; fi
+  (exec 3<>"/dev/tcp/127.0.0.1/${port:-8080}") 2>/dev/null
+}
+
+camera_found() {
+  if compgen -G "/dev/video*" >/dev/null || compgen -G "/dev/media*" >/dev/null; then echo "found"; else echo "none found yet; the agent waits for one"; fi
 }
 
 plan() {
   echo "This will"
-  say "install the packages ${packages[*]}"
-  say "install Affect Edge $(sed -n 's/^__version__ = "\(.*\)"/\1/p' "$here/edge_agent/__init__.py") into $program, run by the new user affect-edge"
-  say "write the configuration to $settings (an existing one is kept)"
+  if [ ${#missing[@]} -gt 0 ]; then say "install the packages ${missing[*]}"; else say "install no packages: all are there"; fi
+  say "install Affect Edge $(version_here) below $program, run by the user affect-edge, with the command affect-edge"
+  if [ -e "$config" ]; then say "keep the configuration $config"; else say "write the configuration $config"; fi
   say "keep data in $data"
-  if [ "$network" = yes ]; then say "let the dashboard answer on the whole network by HTTPS, port 8080"; else say "let the dashboard answer on this machine only, port 8080"; fi
-  say "start both services now and at every boot"
+  case "$broker" in
+    yes) say "let mosquitto answer programs on this machine that have the password, for topics below affect-edge/" ;;
+    foreign) say "leave the MQTT broker of this machine as it is (docs/install.md: how the two meet)" ;;
+    no) say "install no MQTT broker" ;;
+  esac
+  if [ "$network" = yes ]; then
+    say "let the dashboard answer on the whole network by HTTPS, port ${port:-8080}, with a certificate of its own"
+  else
+    say "let the dashboard answer on this machine only, port ${port:-8080}"
+  fi
+  say "start the services now and at every boot, with daily maintenance at night"
+  echo "Camera: ${camera:-auto}, $(camera_found)."
+}
+
+# ---------------------------------------------------------------- the steps
+
+# What the steps left is taken back, newest first; what was there before stays.
+finish_badly() {
+  local code=$1 i
+  trap - EXIT
+  [ "$code" != 0 ] || exit 0
+  if [ "$step" != checking ]; then
+    echo "install.sh: stopped while $step." >&2
+    for ((i = ${#undo[@]} - 1; i >= 0; i--)); do eval "${undo[i]}" >/dev/null 2>&1 || echo "install.sh: this could not be taken back: ${undo[i]}" >&2; done
+    [ -e "$program/previous/.complete" ] || rm -f "$program/previous"
+    if [ -e "$program/current/venv" ]; then
+      echo "install.sh: the release of before runs: $(readlink "$program/current")" >&2
+    elif [ ${#undo[@]} -gt 0 ]; then
+      echo "install.sh: what it had done was taken back; system packages stay. Mend what is said above and run it again." >&2
+    fi
+  fi
+  exit "$code"
 }
 
 install_packages() {
   step="installing packages"
-  say "$step"
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "$step: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed, this system has $(python3 --version)"
+  local before
+  before=$(dpkg-query -W -f '${Package}\n' | sort)
+  dpkg --configure -a >/dev/null # an earlier run may have been cut short
+  apt-get update -qq || echo "install.sh: the package lists could not be renewed; going on with those of before" >&2
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || fail "these packages could not be installed: ${missing[*]}"
+  install -d -m 755 "$program"
+  comm -13 <(echo "$before") <(dpkg-query -W -f '${Package}\n' | sort) >>"$program/packages"
 }
 
-install_program() {
-  step="installing the program"
-  say "$step (some minutes)"
-  id affect-edge >/dev/null 2>&1 || useradd --system --home-dir "$data" --shell /usr/sbin/nologin affect-edge
+make_user() {
+  step="making the user"
+  if ! id affect-edge >/dev/null 2>&1; then
+    useradd --system --home-dir "$data" --shell /usr/sbin/nologin affect-edge
+    undo+=("userdel affect-edge")
+  fi
   # Who may talk to Bluetooth sensors; the group comes with bluez.
   if getent group bluetooth >/dev/null; then usermod --append --groups bluetooth affect-edge; fi
-  install -d -m 755 "$program"
-  # System packages are visible because libcamera and picamera2 exist only there.
-  [ -x "$program/venv/bin/python" ] || python3 -m venv --system-site-packages "$program/venv"
-  local extra=""
-  # The system's simplejpeg of Raspberry Pi OS 12 was built for an older NumPy than ours.
-  if [ -d /usr/lib/python3/dist-packages/picamera2 ]; then extra=simplejpeg; fi
-  # shellcheck disable=SC2086
-  "$program/venv/bin/pip" install -q --disable-pip-version-check --upgrade "${here}[ble]" $extra
-  install -m 644 "$here/README.md" "$here/LICENSE" "$here/CHANGELOG.md" "$program/"
-  "$program/venv/bin/python" -m compileall -q "$program/venv/lib" >/dev/null || true
 }
 
-certificate() {
-  [ -e "$settings/tls/cert.pem" ] && return
-  install -d -m 750 -g affect-edge "$settings/tls"
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj "/CN=$(hostname)" \
-    -addext "subjectAltName=DNS:$(hostname),DNS:$(hostname).local,DNS:localhost,IP:127.0.0.1" \
-    -keyout "$settings/tls/key.pem" -out "$settings/tls/cert.pem" 2>/dev/null
-  chown root:affect-edge "$settings/tls/key.pem" "$settings/tls/cert.pem"
-  chmod 640 "$settings/tls/key.pem"
+# Prints the folder of the release; builds it unless it is there with the same content.
+build() {
+  step="building the release"
+  local version print folder
+  version=$(version_here) print=$(fingerprint_here)
+  folder=$program/releases/$version
+  if [ -e "$folder/.complete" ] && [ "$(cat "$folder/.complete")" != "$print" ]; then folder="$folder+$print"; fi
+  release=$folder
+  if [ "$(cat "$folder/.complete" 2>/dev/null)" = "$print" ]; then say "Affect Edge $version is built already"; return 0; fi
+  say "$step $(basename "$folder") (some minutes)"
+  rm -rf "$folder"
+  install -d -m 755 "$program" "$program/releases" "$folder"
+  undo+=("rm -rf '$folder'")
+  fill_venv "$folder"
+  cp -r "$here/systemd" "$here/config" "$folder/"
+  install -m 755 "$here/install.sh" "$folder/install.sh"
+  install -m 644 "$here/README.md" "$here/LICENSE" "$here/CHANGELOG.md" "$here/config/release-signers" "$folder/"
+  echo "$version" >"$folder/VERSION"
+  chmod -R u=rwX,go=rX "$folder/systemd" "$folder/config"
+  "$folder/venv/bin/affect-edge" --version >/dev/null
+  echo "$print" >"$folder/.complete"
+}
+
+fill_venv() {
+  local venv=$1/venv options=(-q --disable-pip-version-check --no-warn-script-location --no-compile) see=()
+  # libcamera and picamera2 exist only as system packages.
+  if [ -d /usr/lib/python3/dist-packages/picamera2 ]; then see=(--system-site-packages); fi
+  python3 -m venv "${see[@]}" "$venv"
+  [ -z "$wheels" ] || options+=(--no-index --find-links "$wheels")
+  [ -n "${PIP_CACHE_DIR:-}" ] || options+=(--no-cache-dir)
+  local pins
+  pins=$here/requirements/linux-$(uname -m)-py$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+  if [ -e "$pins" ]; then
+    "$venv/bin/pip" install "${options[@]}" --require-hashes --no-deps --only-binary=:all: -r "$pins"
+    options+=(--no-deps --no-index --no-build-isolation)
+  else
+    say "no pinned packages for $(uname -m) and $(python3 -V): taking the newest that fit"
+  fi
+  local own
+  own=$(compgen -G "$here/wheels/affect_edge-*.whl" | head -n 1 || true)
+  if [ -n "$own" ]; then
+    "$venv/bin/pip" install "${options[@]}" "$own"
+  else # built from a copy, so that nothing is left in the checkout
+    local copy
+    copy=$(mktemp -d)
+    cp -r "$here/edge_agent" "$here/dashboard" "$here/training" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
+    "$venv/bin/pip" install "${options[@]}" "$copy$([ -e "$pins" ] || echo '[ble]')"
+    rm -rf "$copy"
+  fi
+  slim "$venv"
+}
+
+# Half of the size is tests of libraries, their installers and compiled files of modules that nobody imports.
+slim() {
+  local packages
+  packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
+  rm -rf "$packages/plotly/labextension" "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors"
+  find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
+  # What is imported now is compiled now: the services may not write here.
+  "$1/bin/python" -W ignore - <<'PYTHON'
+import importlib, pkgutil
+import ai_edge_litert.interpreter, bleak, cv2, plotly.graph_objects, scipy.stats
+for name in ("edge_agent", "dashboard"):
+    for module in pkgutil.walk_packages(importlib.import_module(name).__path__, name + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+PYTHON
+}
+
+# set_key SECTION KEY VALUE: changes one line of the configuration, or brings its commented default to life.
+set_key() {
+  local changed
+  changed=$(mktemp "$settings/.config.XXXXXX")
+  awk -v section="[$1]" -v key="$2" -v value="$3" '
+    /^\[/ { inside = ($0 == section) }
+    inside && !done && $0 ~ "^(# )?" key " = " {
+      comment = match($0, / +#[^"]*$/) && RSTART > 3 ? substr($0, RSTART) : ""
+      $0 = key " = " value comment; done = 1
+    }
+    { print }
+    END { exit !done }' "$config" >"$changed" || { rm -f "$changed"; fail "$config: there is no $2 in [$1] to set"; }
+  install -m 640 -g affect-edge "$changed" "$config"
+  rm -f "$changed"
 }
 
 configure() {
   step="writing the configuration"
-  say "$step"
-  install -d -m 750 -g affect-edge "$settings"
+  local fresh=no
+  [ -d "$data" ] || undo+=("rm -rf '$data'")
   install -d -m 750 -o affect-edge -g affect-edge "$data"
-  if [ "$network" = yes ]; then certificate; fi
-  if [ ! -e "$settings/affect-edge.toml" ]; then
-    install -m 640 -g affect-edge "$here/config/affect-edge.toml" "$settings/affect-edge.toml"
+  if [ ! -e "$config" ]; then
+    fresh=yes
+    [ -d "$settings" ] || undo+=("rmdir '$settings'")
+    install -d -m 750 -g affect-edge "$settings"
+    undo+=("rm -f '$config'")
+    install -m 640 -g affect-edge "$release/config/affect-edge.toml" "$config"
+    set_key data folder "\"$data\""
     if [ "$network" = yes ]; then
-      sed -i -e '/^\[dashboard\]/,$ { s/^host = "127.0.0.1" /host = "0.0.0.0"   /; s/^# certificate = /certificate = /; s/^# key = /key = / }' \
-        "$settings/affect-edge.toml"
+      set_key dashboard host '"0.0.0.0"'
+      set_key dashboard certificate "\"$data/tls/cert.pem\""
+      set_key dashboard key "\"$data/tls/key.pem\""
     fi
   fi
-  "$program/venv/bin/affect-edge" config check "$settings/affect-edge.toml"
+  [ -z "$port" ] || set_key dashboard port "$port"
+  [ -z "$camera" ] || set_camera
+  if [ "$broker" = yes ]; then set_up_broker "$fresh"; fi
+  as_user certificate >/dev/null
+  as_user config check "$config" >/dev/null
 }
 
-start() {
+set_camera() {
+  case "$camera" in
+    auto | picamera2) set_key camera source "\"$camera\"" ;;
+    /dev/* | *://*) set_key camera source '"opencv"'; set_key camera device "\"$camera\"" ;;
+    *) set_key camera source '"pictures"'; set_key camera folder "\"$camera\""; set_key camera loop true; set_key vision confirm_frames 1 ;;
+  esac
+}
+
+as_user() { runuser -u affect-edge -- env HOME="$data" PYTHONDONTWRITEBYTECODE=1 "$release/venv/bin/affect-edge" "$@" --config "$config" --data "$data"; }
+
+# mosquitto answers on this machine only, to the one account, for the one prefix.
+set_up_broker() {
+  step="setting up the broker"
+  local password
+  if [ -e "${broker_files[2]}" ] && [ -e "$settings/mqtt-password" ]; then return 0; fi
+  undo+=("rm -f ${broker_files[*]} '$settings/mqtt-password'; systemctl try-restart mosquitto.service")
+  password=$(openssl rand -hex 16)
+  install -m 640 -g affect-edge /dev/stdin "$settings/mqtt-password" <<<"$password"
+  install -m 600 -o mosquitto -g mosquitto /dev/stdin "${broker_files[1]}" <<<$'user affect-edge\ntopic readwrite affect-edge/#'
+  install -m 600 /dev/null "${broker_files[2]}"
+  mosquitto_passwd -b "${broker_files[2]}" affect-edge "$password" 2>/dev/null
+  chown mosquitto:mosquitto "${broker_files[2]}"
+  cat >"${broker_files[0]}" <<TEXT
+# Written by the installer of Affect Edge: this machine only, one account, one prefix. docs/install.md tells how to open it.
+listener 1883 127.0.0.1
+allow_anonymous false
+password_file ${broker_files[2]}
+acl_file ${broker_files[1]}
+TEXT
+  if [ "$1" = yes ]; then
+    set_key mqtt username '"affect-edge"'
+    set_key mqtt password_file "\"$settings/mqtt-password\""
+  fi
+  systemctl enable --quiet mosquitto.service
+  systemctl restart mosquitto.service || fail "mosquitto did not start; see: journalctl -u mosquitto -n 30"
+}
+
+# Makes $release the one that runs. The link changes at once, and the one of before is remembered.
+activate() {
   step="starting the services"
+  local before
+  before=$(readlink "$program/current" || true)
+  if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && systemctl is-active --quiet "${services[@]}"; then
+    [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
+    say "the services run"
+    return 0
+  fi
   say "$step"
-  for unit in "${units[@]}"; do install -m 644 "$here/systemd/$unit" "/etc/systemd/system/$unit"; done
+  if [ -n "$before" ] && [ -x "$before/install.sh" ] && [ "$before" != "$release" ]; then
+    undo+=("'$before/install.sh' --activate --yes")
+    ln -sfn "$before" "$program/previous"
+  elif [ -z "$before" ]; then
+    undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; systemctl daemon-reload")
+  fi
+  ln -sfn "$release" "$program/current.new"
+  mv -T "$program/current.new" "$program/current"
+  ln -sfn "$program/current/venv/bin/affect-edge" "$command"
+  for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
-  systemctl enable --quiet "${units[@]}"
-  systemctl restart affect-edge-dashboard.service
+  systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
+  systemctl restart affect-edge-maintenance.timer
+  systemctl restart affect-edge-dashboard.service || fail "the dashboard did not start; see: journalctl -u affect-edge-dashboard -n 30"
   systemctl restart affect-edge-agent.service || fail "the agent did not start; see: journalctl -u affect-edge-agent -n 30"
 }
 
-finish() {
-  step="saying what comes next"
-  local scheme=http host=localhost
-  if [ "$network" = yes ]; then scheme=https host=$(hostname); fi
-  echo
-  echo "Affect Edge runs. Open $scheme://$host:8080 and set it up with the code that this prints:"
-  echo "  sudo journalctl -u affect-edge-dashboard -g 'setup code'"
-  if [ "$network" = yes ]; then echo "The browser warns once: the certificate was made by this machine itself."; fi
-  echo "Something wrong? sudo -u affect-edge $program/venv/bin/affect-edge doctor --config $settings/affect-edge.toml --data $data"
+units_differ() {
+  for unit in "${units[@]}"; do cmp -s "$release/systemd/$unit" "/etc/systemd/system/$unit" || { echo yes; return; }; done
+  echo no
 }
 
-if [ "$uninstall" = yes ]; then remove; exit 0; fi
-check
-plan
-[ "$dry" = no ] || exit 0
-need_root "$@"
-confirm "Go on?"
-install_packages
-install_program
-configure
-start
-finish
+# Releases that neither run nor ran before.
+tidy() {
+  step="tidying up"
+  local folder
+  for folder in "$program"/releases/*; do
+    [ "$folder" = "$(readlink "$program/current")" ] || [ "$folder" = "$(readlink "$program/previous" || true)" ] || rm -rf "$folder"
+  done
+}
+
+say_next() {
+  step="saying what comes next"
+  local scheme=http host=localhost at code
+  at=$(sed -n '/^\[dashboard\]/,$ s/^port = \([0-9]*\).*/\1/p' "$config")
+  if grep -q '^certificate = ' "$config"; then scheme=https host=$(hostname).local; fi
+  code=$(journalctl -b -o cat -u affect-edge-dashboard.service 2>/dev/null | sed -n 's/^Setup code: \([A-Z0-9-]*\).*/\1/p' | tail -n 1)
+  echo
+  echo "Affect Edge $(cat "$release/VERSION") runs."
+  echo "  1. Open $scheme://$host:$at in a browser$([ "$host" = localhost ] || echo " of this network; or $scheme://$(own_address):$at")."
+  if [ "$scheme" = https ]; then
+    echo "     It warns once, for the certificate was made by this machine itself. Its SHA-256 fingerprint:"
+    echo "     $(openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
+  fi
+  if [ -n "$code" ]; then echo "  2. Make the first account with the setup code $code (asked for once)."; else echo "  2. Log in with your account."; fi
+  echo "  3. Something does not work? sudo -u affect-edge affect-edge doctor"
+}
+
+own_address() { hostname -I 2>/dev/null | cut -d' ' -f1; }
+
+# ---------------------------------------------------------------- away with it
+
+uninstall() {
+  echo "This removes the services and $program.$([ "$purge" = no ] || echo " Configuration ($settings), data ($data) and packages that came with it go, too.")"
+  [ "$dry" = no ] || exit 0
+  need_root --uninstall
+  confirm
+  step=uninstalling
+  systemctl disable --now "${units[@]}" 2>/dev/null || true
+  rm -f "${units[@]/#//etc/systemd/system/}" "$command" /var/lib/systemd/timers/stamp-affect-edge-maintenance.timer
+  systemctl daemon-reload
+  systemctl reset-failed "${units[@]}" 2>/dev/null || true
+  if [ -e "${broker_files[0]}" ]; then
+    rm -f "${broker_files[@]}"
+    systemctl try-restart mosquitto.service 2>/dev/null || true
+  fi
+  if [ "$purge" = yes ]; then purge_packages; fi
+  rm -rf "$program"
+  if [ "$purge" = yes ]; then
+    rm -rf "$settings" "$data"
+    if id affect-edge >/dev/null 2>&1; then userdel affect-edge; fi
+  else
+    rm -f "$settings/mqtt-password"
+    say "configuration stays in $settings, data in $data, both of the user affect-edge"
+  fi
+  say "removed"
+}
+
+# Packages that came with the installation go, unless something that came later needs one of them.
+purge_packages() {
+  local ours=() away
+  [ -s "$program/packages" ] || return 0
+  while read -r package; do if is_installed "$package"; then ours+=("$package"); fi; done < <(sort -u "$program/packages")
+  [ ${#ours[@]} -gt 0 ] || return 0
+  away=$(apt-get purge --simulate "${ours[@]}" 2>/dev/null | sed -n 's/^\(Purg\|Remv\) \([^ ]*\) .*/\2/p' | sort -u)
+  if [ -n "$(comm -23 <(echo "$away") <(printf '%s\n' "${ours[@]}" | sort))" ]; then
+    say "packages stay, for others need them now: ${ours[*]}"
+    return 0
+  fi
+  say "removing the packages that came with it: ${ours[*]}"
+  DEBIAN_FRONTEND=noninteractive apt-get purge -y -qq "${ours[@]}" >/dev/null
+}
+
+# ---------------------------------------------------------------- what is run
+
+main() {
+  parse "$@"
+  if [ "$action" = uninstall ]; then uninstall; return; fi
+  if [ "$action" = activate ]; then
+    [ -e "$here/.complete" ] || fail "$here: is no complete release; give --activate to the install.sh inside one"
+    need_root --activate
+    release=$here
+    activate
+    return
+  fi
+  check
+  if [ "$action" = install ]; then plan; fi
+  [ "$dry" = no ] || return 0
+  need_root "$@"
+  exec 9>/run/lock/affect-edge-install
+  flock -n 9 || fail "another installation runs; wait for its end"
+  if [ "$action" = install ]; then confirm; fi
+  trap 'finish_badly $?' EXIT
+  trap 'exit 130' INT TERM HUP
+  install_packages
+  make_user
+  build
+  if [ "$action" = build ]; then echo "$release"; return; fi
+  local config_before
+  config_before=$(sha256sum "$config" 2>/dev/null || true)
+  configure
+  if [ "$(sha256sum "$config")" != "$config_before" ]; then changed_config=yes; fi
+  activate
+  tidy
+  say_next
+}
+
+main "$@"

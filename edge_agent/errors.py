@@ -133,6 +133,14 @@ class ServerError(AffectEdgeError):
     """The dashboard or the live feed cannot listen: port taken, no permission."""
 
 
+class CertificateError(AffectEdgeError):
+    """The appliance's own certificate cannot be made or read."""
+
+
+class UpdateError(AffectEdgeError):
+    """A release cannot be fetched, trusted, unpacked, installed or taken back; the text says how things stand."""
+
+
 class StatisticsError(AffectEdgeError):
     """A test cannot be computed from the data given; the text says how many participants are needed."""
 

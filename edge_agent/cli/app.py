@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from edge_agent import __version__
+from edge_agent.cli.appliance import backup, certificate, maintenance
 from edge_agent.cli.export import export
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
@@ -160,7 +161,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     click.echo(f"{file or config or 'the configuration'} is right")
 
 
-for _command in (classify, export, import_vitals, vitals, participant, session):
+for _command in (classify, export, import_vitals, vitals, participant, session, maintenance, backup, certificate):
     cli.add_command(_command)
 
 

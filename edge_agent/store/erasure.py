@@ -14,7 +14,7 @@ from edge_agent import clock
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.outbox import OutboxMessage, enqueue
-from edge_agent.store.schema import connect, connect_any, store_error, transaction, translating
+from edge_agent.store.schema import connect, connect_any, copies_of, store_error, transaction, translating
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +157,7 @@ def _holds(path: Path, texts: Iterable[str]) -> bool:
 def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Erase the participant from the copies beside the database too; delete those that cannot be read."""
     rewritten, deleted = [], []
-    for copy in sorted(path.parent.glob(f"{path.name}.before-v*")):
-        if copy.name.endswith(("-wal", "-shm")):
-            continue
+    for copy in copies_of(path):
         try:
             found = _erase_copy(copy, code)
         except sqlite3.Error as error:

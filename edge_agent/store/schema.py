@@ -117,11 +117,33 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
             if version == len(migrations):
                 return
             if version:
-                _copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
+                copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             connection.execute("PRAGMA journal_mode=WAL")
             with transaction(connection):
                 # Read again inside the transaction: another process may have upgraded meanwhile.
                 _apply(connection, migrations, _versions(connection)[1])
+
+
+def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy the whole database, its write-ahead log included; ``target`` is there wholly or not at all."""
+    unfinished = target.with_name(target.name + ".part")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+    try:
+        with closing(sqlite3.connect(unfinished)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
+        unfinished.replace(target)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    log.info("copied the database to %s", target)
+
+
+def copies_of(path: Path) -> list[Path]:
+    """Return the copies that lie beside a database: those of before upgrades, and the daily ones."""
+    found = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.name}.backup-*")]
+    return sorted(copy for copy in found if not copy.name.endswith(("-wal", "-shm", "-journal")))
 
 
 @contextmanager
@@ -287,17 +309,6 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], vers
         log.info("database schema %d: %s", number, migration.name)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={len(migrations)}")
-
-
-def _copy_aside(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, what is still in the write-ahead log included, before it is upgraded."""
-    unfinished = target.with_name(target.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
-    with closing(sqlite3.connect(unfinished)) as copy:
-        connection.backup(copy)
-    unfinished.replace(target)
-    log.info("copied the database to %s before upgrading it", target)
 
 
 def _describe_os_error(path: Path, error: OSError) -> str:

@@ -1,0 +1,123 @@
+"""The certificate that the appliance makes for itself, so that the dashboard answers by HTTPS from the first day."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from edge_agent.errors import CertificateError
+
+log = logging.getLogger(__name__)
+
+CERTIFICATE, KEY = "cert.pem", "key.pem"
+VALID_DAYS = 800
+"""Apple's systems refuse certificates that are valid for longer than 825 days (support.apple.com/103769)."""
+RENEW_DAYS = 30
+_DAY_SECONDS = 86_400
+_TIMEOUT_S = 60.0
+
+
+def keep_certificate(folder: Path, name: str | None = None) -> bool:
+    """Make the certificate where there is none, and make it anew when it ends soon or the machine was renamed.
+
+    Args:
+        folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner only.
+        name: of the machine; ``None`` asks the system.
+
+    Returns:
+        Whether a new one was made.
+
+    Raises:
+        CertificateError: openssl is missing or fails, or the folder cannot be written. Nothing has changed then.
+    """
+    name = host_name() if name is None else name
+    certificate, key = folder / CERTIFICATE, folder / KEY
+    if certificate.exists() and key.exists() and _is_good(certificate, name):
+        return False
+    _make(folder, name)
+    log.info("made a certificate for %s, valid for %d days: %s", name, VALID_DAYS, certificate)
+    return True
+
+
+def host_name() -> str:
+    """Return the machine's name as far as a certificate can carry it."""
+    name = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().split(".")[0]).strip("-")
+    return name or "affect-edge"
+
+
+def fingerprint(certificate: Path) -> str:
+    """Return the SHA-256 fingerprint, as browsers show it.
+
+    Raises:
+        CertificateError: the file is missing or is no certificate.
+    """
+    said = _openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256")
+    return said.strip().partition("=")[2]
+
+
+def _is_good(certificate: Path, name: str) -> bool:
+    """Tell whether a certificate is valid for some time and carries the name."""
+    try:
+        _openssl("x509", "-in", str(certificate), "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS))
+        names = _openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
+    except CertificateError:
+        return False
+    return f"DNS:{name}," in names.replace(" ", "").replace("\n", ",")
+
+
+def _make(folder: Path, name: str) -> None:
+    fresh_certificate, fresh_key = folder / f"{CERTIFICATE}.new", folder / f"{KEY}.new"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        fresh_key.unlink(missing_ok=True)
+        fresh_key.touch(mode=0o600)
+        words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        words += ["-days", str(VALID_DAYS), "-subj", f"/O=Affect Edge/CN={name}"]
+        words += ["-addext", f"subjectAltName={','.join(_names(name))}", "-addext", "extendedKeyUsage=serverAuth"]
+        words += ["-addext", "basicConstraints=critical,CA:FALSE"]
+        _openssl(*words, "-keyout", str(fresh_key), "-out", str(fresh_certificate))
+        # The dashboard looks at the certificate's time: the key is there when it does.
+        fresh_key.replace(folder / KEY)
+        fresh_certificate.replace(folder / CERTIFICATE)
+    except OSError as error:
+        raise CertificateError(
+            f"{folder}: the certificate cannot be written ({error.strerror}). Run as the user that owns the folder."
+        ) from error
+
+
+def _names(name: str) -> list[str]:
+    """Return what a browser may have typed: names, and the addresses of today."""
+    found = {"127.0.0.1"}
+    for addresses in psutil.net_if_addrs().values():
+        for address in addresses:
+            if address.family in {socket.AF_INET, socket.AF_INET6} and _is_typed(address.address):
+                found.add(address.address)
+    return [f"DNS:{name}", f"DNS:{name}.local", "DNS:localhost", *(f"IP:{address}" for address in sorted(found))]
+
+
+def _is_typed(address: str) -> bool:
+    """Tell whether a person may type this address into a browser."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:  # with a zone: link-local
+        return False
+    return not (parsed.is_loopback or parsed.is_link_local)
+
+
+def _openssl(*words: str) -> str:
+    try:
+        done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    except FileNotFoundError as error:
+        raise CertificateError("openssl is not installed. On Debian: sudo apt install openssl") from error
+    except subprocess.TimeoutExpired as error:
+        raise CertificateError(f"openssl did not end within {_TIMEOUT_S:g} s. Try again.") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise CertificateError(f"openssl {words[0]}: {last}")
+    return done.stdout

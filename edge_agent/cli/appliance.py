@@ -1,0 +1,90 @@
+"""The commands that look after an installed appliance."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.errors import AffectEdgeError
+
+TLS_FOLDER = "tls"
+"""Below the data folder: what the appliance makes itself is data, what a person writes is configuration."""
+
+
+@click.command()
+@common_options
+def maintenance(config: Path | None, data: Path | None) -> None:
+    """Do what is due every day: certificate, retention, a copy of the database, a check of it.
+
+    Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
+    """
+    log_to_stderr(logging.INFO)
+    settings, folder = load(config, data)
+    from edge_agent.store.retention import prune
+    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.upkeep import back_up, check_integrity
+
+    database = folder / DATABASE_NAME
+
+    def certificate_step() -> str:
+        from edge_agent.certificate import CERTIFICATE, keep_certificate
+
+        own = folder / TLS_FOLDER
+        if settings.dashboard.certificate != own / CERTIFICATE:
+            return "none of its own is used"
+        return "renewed" if keep_certificate(own) else "good"
+
+    def copy_step() -> str:
+        copy = back_up(database)
+        check_integrity(copy)
+        return f"{copy.name}, sound"
+
+    steps: list[tuple[str, Callable[[], str]]] = [("certificate", certificate_step)]
+    if database.exists():
+        days = settings.record.keep_days
+        steps.append(("retention", lambda: f"{prune(database, days)} rows older than {days} days deleted"))
+        steps.append(("copy", copy_step))
+    failed = [name for name, step in steps if not attempt(name, step)]
+    sys.exit(int(bool(failed)))
+
+
+def attempt(name: str, step: Callable[[], str]) -> bool:
+    """Do one step and say what became of it; return whether it was done."""
+    try:
+        click.echo(f"{name}: {step()}")
+    except AffectEdgeError as error:
+        click.echo(f"{name}: {error}", err=True)
+        return False
+    return True
+
+
+@click.command()
+@common_options
+def backup(config: Path | None, data: Path | None) -> None:
+    """Copy the database aside now, beside a running agent, and check the copy."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.upkeep import back_up, check_integrity
+
+    copy = back_up(folder / DATABASE_NAME)
+    check_integrity(copy)
+    click.echo(copy)
+
+
+@click.command()
+@common_options
+def certificate(config: Path | None, data: Path | None) -> None:
+    """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.certificate import CERTIFICATE, fingerprint, keep_certificate
+
+    made = keep_certificate(folder / TLS_FOLDER)
+    click.echo(f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint")
+    click.echo(f"  {fingerprint(folder / TLS_FOLDER / CERTIFICATE)}")

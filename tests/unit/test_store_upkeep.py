@@ -1,0 +1,118 @@
+"""Daily copies of the database, the look at its soundness, and putting a copy back."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import namedtuple
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.errors import StoreError
+from edge_agent.store.erasure import erase_participant
+from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.upkeep import back_up, check_integrity, restore
+
+DAY_MS = 86_400_000
+NOW_MS = 1_795_162_320_250  # 2026-11-20
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / DATABASE_NAME
+    migrate(path)
+    return path
+
+
+def note(path: Path, text: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', ?)", (text,))
+        connection.commit()
+
+
+def notes(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute("SELECT detail FROM audit ORDER BY id")]
+
+
+def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as writer:
+        writer.execute("INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', 'in the log only')")
+        writer.commit()
+        copy = back_up(database, now_ms=NOW_MS)
+    assert copy.name == "affect-edge.db.backup-2026-11-20"
+    assert notes(copy) == ["in the log only"]
+    assert sorted(file.name for file in copy.parent.glob("*.backup-*")) == [copy.name], "a copy is one file"
+
+
+def test_only_the_newest_copies_stay_and_one_of_a_day(database: Path) -> None:
+    for day in (0, 1, 2, 3, 3):
+        back_up(database, keep=3, now_ms=NOW_MS + day * DAY_MS)
+    names = sorted(copy.name for copy in database.parent.glob("*.backup-*"))
+    assert names == [f"affect-edge.db.backup-2026-11-{day}" for day in (21, 22, 23)]
+
+
+def test_a_copy_that_would_fill_the_disk_is_not_made_and_older_ones_stay(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = back_up(database, now_ms=NOW_MS)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 6 * 10**8, 4 * 10**8))
+    with pytest.raises(StoreError, match=r"was not copied aside, .* 400 MB that are free"):
+        back_up(database, keep=1, now_ms=NOW_MS + DAY_MS)
+    assert list(database.parent.glob("*.backup-*")) == [first]
+
+
+def test_a_sound_database_passes_and_a_damaged_one_is_named_with_its_copies(database: Path) -> None:
+    check_integrity(database)
+    copy = back_up(database, now_ms=NOW_MS)
+    check_integrity(copy)
+    damaged = bytearray(copy.read_bytes())
+    damaged[5 * 4096 : 9 * 4096] = b"\x5a" * 4 * 4096
+    copy.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"backup-2026-11-20: is damaged"):
+        check_integrity(copy)
+
+
+def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("INSERT INTO login (token_hash, account, created, expires) VALUES ('x', 99, 1, 2)")
+        connection.commit()
+    with pytest.raises(StoreError, match=r"a row of login refers to none of account.*there is none"):
+        check_integrity(database)
+
+
+def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(database: Path) -> None:
+    note(database, "before")
+    copy = back_up(database, now_ms=NOW_MS)
+    note(database, "after")
+    restore(database, copy)
+    assert notes(database) == ["before"]
+    note(database, "again")
+    assert notes(database) == ["before", "again"]
+
+
+def test_erasing_a_participant_finds_them_in_the_daily_copies(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('QZX-17', 1)")
+        connection.commit()
+    copy = back_up(database, now_ms=NOW_MS)
+    assert b"QZX-17" in copy.read_bytes()
+    assert erase_participant(database, "QZX-17", actor="ada").copies == (copy.name,)
+    assert b"QZX-17" not in copy.read_bytes()
+    check_integrity(copy)
+
+
+def test_something_else_is_not_put_back(database: Path, tmp_path: Path) -> None:
+    note(database, "kept")
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE thing (name TEXT)")
+        connection.commit()
+    with pytest.raises(StoreError, match="not one of Affect Edge"):
+        restore(database, other)
+    other.write_text("no database at all, but a long enough text " * 30)
+    with pytest.raises(StoreError, match="is not a database"):
+        restore(database, other)
+    assert notes(database) == ["kept"]
