@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 
 CALIBRATION_PICTURES = 400
 HELD_BACK = "held-back"
-PUBLISHED = Path(__file__).parent / "weights"
-"""Recipes and weights of the published models, for those who learn on from them."""
 
 
 def plan_expression(request: FitRequest) -> Plan:
@@ -81,7 +79,7 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
     how = recipe.distillation
     if how is None:
         return None
-    teachers = [_beside(request, name) for name in how.teachers]
+    teachers = [request.run_folder(name) for name in how.teachers]
     count = 1 if request.small else how.views
     return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
 
@@ -90,7 +88,7 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
     """The network of the run that the recipe wants to learn on; that run lies beside this one."""
     if recipe.start is None:
         return None
-    network, other = load_run(_beside(request, recipe.start))
+    network, other = load_run(request.run_folder(recipe.start))
     if other.network.shape() != recipe.network.shape():
         raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
     return network
@@ -164,7 +162,7 @@ def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, reque
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
             "hours": round(fitted.seconds / 3600, 2),
-            "teacher_hours": round(sum(seconds_spent(_beside(request, name)) for name in teachers) / 3600, 2) or None,
+            "teacher_hours": round(sum(seconds_spent(request.run_folder(name)) for name in teachers) / 3600, 2) or None,
             "watts": request.watts,
         },
         "metrics": {},
@@ -186,12 +184,6 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
     public = splits.get("PublicTest")
     half = public.take(in_half_a(public.pictures)) if public is not None else None
     return half if half is not None and len(half) > 0 else splits[HELD_BACK]
-
-
-def _beside(request: FitRequest, name: str) -> Path:
-    """Another run's folder: it lies beside this run's, or is that of a published model."""
-    beside, published = request.out.parent / name, PUBLISHED / name
-    return published if published.is_dir() and not beside.is_dir() else beside
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:

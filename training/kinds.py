@@ -25,6 +25,9 @@ PLANNERS = {
 }
 """``kind`` of a recipe → ``module:function``."""
 
+PUBLISHED = Path(__file__).parent / "weights"
+"""Recipes and weights of the published models, for those who learn on from them."""
+
 SMALL_EPOCHS = 2
 """Epochs of a run with ``--limit small``: enough to pass through every line of the code, not to learn."""
 SMALL_PICTURES = 64
@@ -56,6 +59,11 @@ class FitRequest:
     resume: bool = False
     device: str = "cpu"
     watts: float | None = None
+
+    def run_folder(self, name: str) -> Path:
+        """Another run's folder: it lies beside this run's, or is that of a published model."""
+        beside, published = self.out.parent / name, PUBLISHED / name
+        return published if published.is_dir() and not beside.is_dir() else beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, 
 
 
 def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
-    answers, targets = perfect(faces((10, 10, 20, 30), (100, 40, 70, 90), (30, 100, 60, 60), ignored=1))
+    answers, targets = perfect(faces((10, 10, 20, 30), (100, 40, 120, 110), (30, 100, 60, 60), ignored=1))
     loss = DetectorLoss(256, 192, Weights())
     assert float(loss(answers, *targets)[0]) < 1e-3
     for changed in range(9):

@@ -11,8 +11,9 @@ import pytest
 
 from edge_agent.domain import Box
 from training.errors import DataError
-from training.faces.compose import Composer, Composition
+from training.faces.compose import Composer, Composition, change_light
 from training.faces.labels import LabelledFace, LabelledPicture
+from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, join
 from training.faces.targets import BACKGROUND, FACE, IGNORED, assign
 
@@ -146,6 +147,27 @@ def test_a_part_without_pictures_and_weights_that_leave_none_are_refused(tmp_pat
         Photographs.load(tmp_path, [], {})
     with pytest.raises(DataError, match=r"data\.weights"):
         Photographs.load(tmp_path, [LabelledPicture("p/a.png", "train", ())], {"p": 0.0})
+
+
+def test_the_mirror_image_of_a_picture_has_its_faces_at_the_other_side() -> None:
+    faces = Faces.of([face(18, 20, 24, 28)]).mirrored(100)
+    assert faces.boxes[0].tolist() == [58, 20, 82, 48]
+    assert faces.points[0, :2].tolist() == [[100 - 36, 28], [100 - 24, 28]]
+
+
+def test_patterns_have_two_sides_and_more_than_one_brightness() -> None:
+    random = np.random.default_rng(3)
+    drawn = [draw_pattern(64, 48, random) for _ in range(40)]
+    assert all(picture.shape == (48, 64, 3) and picture.dtype == np.uint8 for picture in drawn)
+    assert np.median([picture.std() for picture in drawn]) > 10
+
+
+def test_some_scenes_are_as_dark_as_the_recipe_allows() -> None:
+    how = QUIET.model_copy(update={"dark": 1.0, "least_light": 0.1})
+    white = np.full((8, 8, 3), 255, dtype=np.uint8)
+    seen = [int(change_light(white, how, np.random.default_rng(seed)).max()) for seed in range(50)]
+    assert 25 <= min(seen) < 50
+    assert max(seen) > 150
 
 
 def test_parts_are_joined_in_order() -> None:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from training.faces.labels import Picture
-from training.faces.photographs import Faces, Photographs, join
+from training.faces.patterns import draw_pattern
+from training.faces.photographs import Faces, Photographs, determinant, join
 from training.recipe import Section
 
 GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
@@ -31,9 +32,12 @@ class Composition(Section):
     grid: Annotated[float, Field(ge=0, le=1, description="share of scenes that are grids")] = 0.45
     over_photograph: Annotated[float, Field(ge=0, le=1, description="share of the others with one behind")] = 0.75
     faceless: Annotated[float, Field(ge=0, le=1, description="share of photographs cut to a part without faces")] = 0.12
+    pattern: Annotated[float, Field(ge=0, le=1, description="share of the others with a drawn pattern behind")] = 0.5
     turn: Annotated[float, Field(ge=0, le=180, description="largest usual turn, degrees")] = 35.0
     gray: Annotated[float, Field(ge=0, le=1, description="share of gray scenes")] = 0.2
     light: Annotated[float, Field(ge=0, le=1, description="largest change of contrast and brightness")] = 0.45
+    dark: Annotated[float, Field(ge=0, le=1, description="share of scenes with little light")] = 0.2
+    least_light: Annotated[float, Field(gt=0, le=1, description="share left in the darkest of them")] = 0.12
     blur: Annotated[float, Field(ge=0, le=1, description="share of blurred scenes")] = 0.25
     noise: Annotated[float, Field(ge=0, le=1, description="share of noisy scenes")] = 0.3
     jpeg: Annotated[float, Field(ge=0, le=1, description="share of scenes compressed once more")] = 0.15
@@ -69,9 +73,11 @@ class Composer:
         return min(int(np.searchsorted(self._reached, random.random(), side="right")), len(self._pictures) - 1)
 
     def _ground(self, random: np.random.Generator) -> tuple[Picture, Faces]:
-        """What lies behind: another photograph that covers the scene, or one colour."""
+        """What lies behind: another photograph that covers the scene, a drawn pattern or one colour."""
         if random.random() < self._how.over_photograph:
             return self._cover(self._any(random), self._width, self._height, random)
+        if random.random() < self._how.pattern:
+            return draw_pattern(self._width, self._height, random), Faces.of(())
         plain = np.empty((self._height, self._width, 3), dtype=np.uint8)
         plain[:] = random.integers(0, 256, 3) if random.random() < 0.5 else random.choice([0, 114, 255])
         return plain, Faces.of(())
@@ -117,9 +123,9 @@ class Composer:
         return np.column_stack([linear, target - linear @ center])
 
     def _turn(self, random: np.random.Generator) -> float:
-        """A turn in radians; none at all in three of ten cases."""
+        """A turn in radians: none at all in one of ten cases, up to twice the usual one in another."""
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
-        return math.radians(degrees) if random.random() < 0.7 else 0.0
+        return math.radians(degrees) if random.random() < 0.9 else 0.0
 
     def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
         """Photographs side by side, each covering its cell."""
@@ -171,7 +177,7 @@ def _shrink_first(
     picture: Picture, matrix: NDArray[np.float64], random: np.random.Generator
 ) -> tuple[Picture, NDArray[np.float64]]:
     """Average a picture that is to become much smaller, as a good camera does; sometimes not, as a poor one."""
-    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    scale = math.sqrt(abs(determinant(matrix)))
     if scale > 0.75 or random.random() < 0.15:
         return picture, matrix
     height, width = picture.shape[:2]
@@ -198,7 +204,8 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     gamma = math.exp(random.uniform(-1, 1) * how.light)
     contrast, brightness = 1 + random.uniform(-1, 0.6) * how.light, random.uniform(-1, 1) * how.light * 0.4
     curve = ((levels**gamma)[:, None] - 0.5) * contrast * (1 + tint) + 0.5 + brightness
-    table = np.asarray(np.clip(curve * 255, 0, 255), dtype=np.uint8)
+    left = math.exp(random.uniform(math.log(how.least_light), 0)) if random.random() < how.dark else 1.0
+    table = np.asarray(np.clip(curve * 255 * left, 0, 255), dtype=np.uint8)
     scene = np.asarray(cv2.LUT(scene, table[None]), dtype=np.uint8)
     if random.random() < how.blur:
         scene = _blurred(scene, random)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.model import TFLiteModel, load_model
+from training.checkpoint import averaged_weights, save_weights
 from training.faces.compose import Composer
 from training.faces.judge import judge
 from training.faces.labels import LabelledPicture, Picture, read_labels
@@ -33,7 +34,7 @@ def plan_detector(request: FitRequest) -> Plan:
     """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
 
     Raises:
-        RecipeError: when the recipe cannot be used.
+        RecipeError: when the recipe cannot be used, or the run that it learns on from.
         DataError: when the labels or pictures cannot.
     """
     recipe = load_recipe(request.recipe, DetectorRecipe)
@@ -49,10 +50,12 @@ def plan_detector(request: FitRequest) -> Plan:
     cv2.setNumThreads(1)  # Scenes are small: more threads of OpenCV would only take cores from PyTorch.
 
     def publish(fitted: Fitted) -> Path:
+        save_weights(fitted.module, request.out)
         card = _write(fitted, recipe, request, parts["train"])
         return finish_card(card, fitted, recipe, {part: parts[part] for part in parts if part != "train"})
 
-    return Plan(DetectorTask(recipe, parts["train"], parts["valid"]), recipe.schedule, recipe.seed, publish)
+    start = None if recipe.start is None else averaged_weights(request.run_folder(recipe.start))
+    return Plan(DetectorTask(recipe, parts["train"], parts["valid"], start), recipe.schedule, recipe.seed, publish)
 
 
 def pixel_input(network: Network) -> PixelInput:

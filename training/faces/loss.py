@@ -26,10 +26,11 @@ class Weights(Section):
 class DetectorLoss(nn.Module):
     """Loss of the answers for scenes of ``width`` × ``height`` pixels.
 
-    Score: quality focal loss (Li et al. 2020, "Generalized focal loss") towards the intersection over union that the
-    cell's own box reaches, 0 for background. Box: generalised intersection over union (Rezatofighi et al. 2019) and a
-    smooth L1 of the sides. Landmarks: smooth L1. Distances are divided by the size of the face; all is averaged over
-    the cells that answer for a face.
+    Score: quality focal loss (Li et al. 2020, "Generalized focal loss") towards the mean of 1 and the intersection over
+    union that the cell's own box reaches, 0 for background: that overlap alone stays low for small faces, however sure
+    they are, so that no one threshold suited small and large. Box: generalised intersection over union (Rezatofighi et
+    al. 2019) and a smooth L1 of the sides. Landmarks: smooth L1. Distances are divided by the size of the face; all is
+    averaged over the cells that answer for a face.
     """
 
     middles: Tensor
@@ -77,7 +78,7 @@ class DetectorLoss(nn.Module):
     @staticmethod
     def _score(logits: Tensor, state: Tensor, overlap: Tensor) -> Tensor:
         quality = torch.zeros_like(logits)
-        quality[state == FACE] = overlap.clamp(min=0.0)
+        quality[state == FACE] = (1 + overlap.clamp(min=0.0)) / 2
         weight = (logits.sigmoid() - quality).abs().square() * (state != IGNORED)
         entropy = functional.binary_cross_entropy_with_logits(logits, quality, reduction="none")
         return (weight * entropy).sum()

@@ -62,14 +62,19 @@ class Faces:
 
     def moved(self, matrix: NDArray[np.float64]) -> Faces:
         """After a similarity (2 × 3), perhaps with mirroring; boxes stay upright and keep their proportions."""
-        scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+        area = determinant(matrix)
+        scale = math.sqrt(abs(area))
         centers = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
         half = (self.boxes[:, 2:] - self.boxes[:, :2]) / 2 * scale
         points = self.points @ matrix[:, :2].T + matrix[:, 2]
-        if np.linalg.det(matrix[:, :2]) < 0:
+        if area < 0:
             points = points[:, MIRROR]
         boxes = np.concatenate([centers - half, centers + half], axis=1)
         return Faces(boxes.astype(np.float32), points.astype(np.float32), self.ignore)
+
+    def mirrored(self, width: float) -> Faces:
+        """In the mirror image of a picture of ``width`` pixels."""
+        return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def within(self, left: float, top: float, right: float, bottom: float) -> Faces:
         """Those in sight in a rectangle: a face that is mostly outside is ignored, or left out when nearly all is.
@@ -98,6 +103,11 @@ class Faces:
         high = np.minimum(self.boxes[:, 2:], (right, bottom))
         area = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1)
         return np.asarray(np.clip(high - low, 0, None).prod(axis=1) / np.maximum(area, 1e-6), dtype=np.float32)
+
+
+def determinant(matrix: NDArray[np.float64]) -> float:
+    """Of the linear part of a 2 × 3 matrix: by how much it scales areas, negative when it mirrors."""
+    return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
 
 def join(parts: Sequence[Faces]) -> Faces:

@@ -13,7 +13,7 @@ from training.faces.photographs import Faces
 
 FACE, BACKGROUND, IGNORED = 1, 0, -1
 
-SIZES = {8: (0.0, 40.0), 16: (28.0, 92.0), 32: (64.0, float("inf"))}
+SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
 """Sizes of face (square root of the area, pixels of the scene) that each stride answers for; neighbours overlap."""
 NEARLY = 1.3
 """A size beyond the bounds by at most this factor is ignored rather than called background."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Literal
@@ -13,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from edge_agent.vision.detector import Candidates, decode, letterbox, merge
+from training.errors import RecipeError
 from training.faces.compose import Composer, Composition
 from training.faces.judge import judge
 from training.faces.labels import Picture
@@ -21,6 +23,8 @@ from training.faces.photographs import Photographs
 from training.faces.targets import Targets, assign
 from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
 from training.recipe import Recipe, Section
+
+log = logging.getLogger(__name__)
 
 SCALE, OFFSET = 2 / 255, -1.0
 """What the network sees of a pixel: pixel × scale + offset."""
@@ -46,11 +50,13 @@ class Network(Section):
 
 
 class Data(Section):
-    """How often which photographs are drawn."""
+    """How often which photographs are drawn, and how large the scenes are that are made of them."""
 
     names: Annotated[list[str], Field(min_length=1, description="what is learnt from, for the model card")]
     scenes: Annotated[int, Field(ge=1, description="scenes in an epoch")]
     weights: Annotated[dict[str, float], Field(description="folder → weight of each of its pictures, else 1")]
+    width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 256
+    height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 192
 
 
 class DetectorRecipe(Recipe):
@@ -58,6 +64,8 @@ class DetectorRecipe(Recipe):
 
     kind: Literal["face-detector"]
     teacher: Annotated[str, Field(min_length=1, description="whose answers the labels are")]
+    start: Annotated[str | None, Field(description="run folder beside this run's whose weights are learnt on")] = None
+    frozen: Annotated[tuple[str, ...], Field(description="parts of the network whose weights stay as they are")] = ()
     false_share: Annotated[float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")]
     network: Network
     data: Data
@@ -68,13 +76,23 @@ class DetectorRecipe(Recipe):
 class DetectorTask:
     """Learn to find faces in scenes made of photographs (:class:`training.fit.Task`)."""
 
-    def __init__(self, recipe: DetectorRecipe, learn: Photographs, held_back: Photographs) -> None:
-        network = recipe.network
+    def __init__(
+        self,
+        recipe: DetectorRecipe,
+        learn: Photographs,
+        held_back: Photographs,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        scene = recipe.data
         self._recipe = recipe
         self._learn, self._held_back = learn, held_back
-        self._composer = Composer(learn, network.width, network.height, recipe.composition)
-        self._loss = DetectorLoss(network.width, network.height, recipe.loss)
-        self._module = network.build()
+        self._composer = Composer(learn, scene.width, scene.height, recipe.composition)
+        self._loss = DetectorLoss(scene.width, scene.height, recipe.loss)
+        self._module = recipe.network.build()
+        if start is not None:
+            learn_on(self._module, start)
+        for name in recipe.frozen:
+            self._module.get_submodule(name).requires_grad_(False)
 
     @property
     def module(self) -> nn.Module:
@@ -89,7 +107,8 @@ class DetectorTask:
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Scenes (float32 N×3×H×W) and their targets: state N×cells, boxes N×cells×4, points N×cells×10.
 
-        A thread makes the next batch while the network learns from this one.
+        Half of a batch is the mirror image of the other: a scene takes half as long to make as to learn from. A thread
+        makes the next batch while the network learns from this one.
         """
         random = np.random.default_rng([int(torch.randint(2**31, (1,), generator=generator)), epoch])
         with ThreadPoolExecutor(1) as worker:
@@ -114,14 +133,30 @@ class DetectorTask:
         return judged.at(0.5).figures()
 
     def _next_batch(self, random: np.random.Generator) -> Sequence[Tensor]:
-        network = self._recipe.network
-        numbers = random.choice(len(self._learn), self._recipe.schedule.batch, p=self._learn.weights)
+        scene = self._recipe.data
+        batch = self._recipe.schedule.batch
+        numbers = random.choice(len(self._learn), (batch + 1) // 2, p=self._learn.weights)
         scenes = [self._composer.scene(int(number), random) for number in numbers]
-        targets = [assign(faces, network.width, network.height) for _, faces in scenes]
-        pictures = np.stack([scene[:, :, ::-1] for scene, _ in scenes])
+        scenes += [(picture[:, ::-1], faces.mirrored(scene.width)) for picture, faces in scenes[: batch // 2]]
+        targets = [assign(faces, scene.width, scene.height) for _, faces in scenes]
+        pictures = np.stack([picture[:, :, ::-1] for picture, _ in scenes])
         return as_input(pictures), *(
             torch.from_numpy(np.stack([getattr(t, name) for t in targets])) for name in Targets.__dataclass_fields__
         )
+
+
+def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
+    """Give ``module`` those weights of another network that have the name and shape of its own.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    own = module.state_dict()
+    fitting = {name: weight for name, weight in start.items() if name in own and own[name].shape == weight.shape}
+    if not fitting:
+        raise RecipeError("start names a run whose network has no weight in common with this recipe's; leave it out")
+    log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
+    module.load_state_dict(fitting, strict=False)
 
 
 def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) -> list[Candidates]:
@@ -144,4 +179,4 @@ def in_picture(found: Candidates, scale: float) -> Candidates:
 
 def as_input(pictures: NDArray[np.uint8]) -> Tensor:
     """uint8 N × height × width × 3 → what the network sees, float32 N × 3 × height × width."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() * SCALE + OFFSET
+    return torch.from_numpy(pictures).float().mul_(SCALE).add_(OFFSET).permute(0, 3, 1, 2)

@@ -8,8 +8,9 @@ marked to be ignored, so that neither the student nor its judge learns from the 
 
 Each archive is unpacked to a folder of its name in FOLDER, which gets a `labels.csv` (see `training.faces.labels`).
 An archive may bring its own `boxes.csv` (file, label, xmin, ymin, xmax, ymax): heads that the teacher does not
-confirm are ignored regions. Pictures are parted by a hash of their names, in the shares given behind the archive;
-those that look nearly like one of the part `test` are left out of the others.
+confirm are ignored regions. It may bring points that people marked (`training.faces.marked`): they take the place of
+the teacher's where the two agree. Pictures are parted by a hash of their names, in the shares given behind the
+archive; those that look nearly like one of the part `test` are left out of the others.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from edge_agent.domain import Box
 from training.errors import DataError
 from training.faces.copies import without_copies
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture, write_labels
+from training.faces.marked import MARKED, read_marked, with_marked
 from training.faces.measure_template import MIRROR
 
 log = logging.getLogger(__name__)
@@ -183,11 +185,11 @@ def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) ->
             packed.extractall(folder)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{archive}: is not a zip archive that can be read: {error}") from error
-    heads = _heads(folder / "boxes.csv")
+    heads, marked = _heads(folder / "boxes.csv"), read_marked(folder / MARKED)
     pictures = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         name = path.relative_to(folder).as_posix()
-        faces = teacher.label(read_picture(path))
+        faces = with_marked(teacher.label(read_picture(path)), marked.get(name))
         faces += [head for head in heads.get(name, []) if all(head.box.overlap(f.box) < SAME_FACE for f in faces)]
         pictures.append(LabelledPicture(f"{archive.stem}/{name}", shares.part(name), tuple(faces)))
         if len(pictures) % 500 == 0:
