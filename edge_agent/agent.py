@@ -1,6 +1,6 @@
 """The composition root: settings → objects → threads, and the loop that watches over them.
 
-This is the only module that knows every room. Each thread does one thing (see docs/architecture.md); the loop closes
+This is the module that knows every room. Each thread does one thing (see docs/architecture.md); the loop closes
 summary windows, gathers health and keeps systemd's watchdog content while everything is fresh.
 """
 
@@ -10,26 +10,26 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 import edge_agent
 from edge_agent import clock
-from edge_agent.camera import Camera, open_camera
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config import MqttSettings, Settings, at_home
-from edge_agent.domain import Frame, Recognition, VitalReading
+from edge_agent.distributor import Distributor
+from edge_agent.domain import Frame, VitalReading
 from edge_agent.errors import StoreError
 from edge_agent.health import Figures, HealthMonitor, is_fresh
 from edge_agent.live import LiveServer
 from edge_agent.mailbox import Mailbox
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
 from edge_agent.mqtt.commands import Commands
-from edge_agent.mqtt.topics import RejectedPayload, Topics, emotion_payload, rejected_payload, vital_payload
+from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
+from edge_agent.openers import camera_opener, recognizer_of
 from edge_agent.readings import Origin
-from edge_agent.store.outbox import Outbox, OutboxMessage
+from edge_agent.store.outbox import Outbox
 from edge_agent.store.recorder import Recorder
 from edge_agent.store.recording import recorded_vitals
 from edge_agent.store.retention import prune
@@ -37,7 +37,10 @@ from edge_agent.store.schema import DATABASE_NAME, lock, migrate
 from edge_agent.store.study import Study
 from edge_agent.summary import SummaryWindow
 from edge_agent.systemd import SystemdNotifier
-from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.timers import Every, Rate
+from edge_agent.vision.governor import Governor
+from edge_agent.vision.recognizer import Recognizer
+from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
 from edge_agent.vitals.csv import read_readings
@@ -56,30 +59,6 @@ LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 24 * 3600.0
 DRAIN_S = 2.0
-RATE_S = 2.0
-LATE_S = 60.0
-
-
-def camera_opener(settings: Settings) -> Callable[[], Camera]:
-    """Return what opens the configured camera; each call opens it anew and may raise ``CameraError``."""
-    camera = settings.camera
-    return partial(
-        open_camera,
-        camera.source,
-        device=camera.device,
-        folder=camera.folder,
-        width=camera.width,
-        height=camera.height,
-        fps=camera.fps,
-        loop=camera.loop,
-        rotate=camera.rotate,
-        stall_seconds=camera.stall_seconds,
-    )
-
-
-def recognizer_of(settings: Settings) -> Recognizer:
-    """Build the configured vision chain; raises ``ModelError``."""
-    return open_recognizer(**settings.vision.model_dump())
 
 
 def broker_of(mqtt: MqttSettings) -> Broker:
@@ -121,111 +100,6 @@ class StopSignals:
         self._asked = True
         if self._agent is not None:
             self._agent.stop()
-
-
-class Every:
-    """Tells, when asked, whether an interval has passed since it last said yes; by the boot clock."""
-
-    def __init__(self, seconds: float, at_once: bool = False) -> None:
-        self._seconds = seconds
-        self._next = clock.boot_seconds() + (0.0 if at_once else seconds)
-
-    def due(self) -> bool:
-        """Return whether it is time, and begin the next interval if so."""
-        present = clock.boot_seconds()
-        if present < self._next:
-            return False
-        late = present - self._next > self._seconds
-        self._next = present + self._seconds if late else self._next + self._seconds
-        return True
-
-
-class Rate:
-    """Turns a counter into a rate over at least the last two seconds."""
-
-    def __init__(self) -> None:
-        self._since = (clock.boot_seconds(), 0)
-        self._rate = 0.0
-
-    def per_second(self, count: int) -> float:
-        """Return how fast ``count`` has risen."""
-        present = clock.boot_seconds()
-        then, before = self._since
-        if present - then >= RATE_S:
-            self._rate = (count - before) / (present - then)
-            self._since = (present, count)
-        return self._rate
-
-
-class VisionWorker(Worker):
-    """Takes the newest frame, recognizes, and hands on what was seen."""
-
-    def __init__(
-        self, mailbox: Mailbox[Frame], recognizer: Recognizer, on_recognition: Callable[[Recognition], None]
-    ) -> None:
-        super().__init__("vision")
-        self._mailbox = mailbox
-        self._recognizer = recognizer
-        self._on_recognition = on_recognition
-        self.frames = 0
-        self.last_sign_s = clock.boot_seconds()
-
-    def work(self) -> None:
-        """Recognize until stopped, the frame that still waits included."""
-        while (frame := self._mailbox.take(TICK_S)) is not None or not self.stopping.is_set():
-            if frame is not None:
-                self._on_recognition(self._recognizer.recognize(frame))
-                self.frames += 1
-                self.last_sign_s = clock.boot_seconds()
-
-
-class Distributor:
-    """Hands each recognition and each reading to recorder, summary, live feed and broker.
-
-    Called from the vision thread and from those of the vitals; the summary window is guarded by a lock.
-    """
-
-    def __init__(
-        self, recorder: Recorder, window: SummaryWindow, live: LiveServer, client: MqttClient | None, simulated: bool
-    ) -> None:
-        self._recorder = recorder
-        self._window = window
-        self._live = live
-        self._client = client
-        self._simulated = simulated
-        self._lock = threading.Lock()
-        self._last_label: str | None = None
-
-    def recognition(self, seen: Recognition) -> None:
-        """Hand on what was seen in one frame."""
-        self._recorder.submit(seen)
-        self._live.publish_recognition(seen)
-        with self._lock:
-            self._window.add_recognition(seen)
-        if self._client is None:
-            return
-        payload = emotion_payload(seen, simulated=self._simulated)
-        if payload.emotion != self._last_label:
-            self._last_label = payload.emotion
-            self._client.publish_emotion(payload)
-
-    def vital(self, reading: VitalReading) -> None:
-        """Hand on one reading; one that comes late, or ahead of its time, goes to the timeline only."""
-        self._recorder.submit(reading)
-        if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
-            return
-        self._live.publish_vital(reading)
-        with self._lock:
-            self._window.add_vital(reading)
-        if self._client is not None:
-            self._client.publish_vital(vital_payload(reading))
-
-    def close_window(self, at: clock.Instant) -> None:
-        """Close the summary window; what it says goes to the outbox with the rows that it speaks of."""
-        with self._lock:
-            payload = self._window.close(at)
-        if self._client is not None:
-            self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, sequenced=True))
 
 
 class Agent:
@@ -286,7 +160,10 @@ class Agent:
         self._capture = CaptureWorker(
             camera_opener(settings), mailbox, self._recorder.submit, self._end_of_file, self._may_capture
         )
-        self._vision = VisionWorker(mailbox, recognizer, self._distributor.recognition)
+        self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
+        self._vision = VisionWorker(
+            mailbox, recognizer, self._governor, self._distributor.recognition, threads=settings.vision.threads
+        )
         self._vitals = self._make_vitals()
         self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
         self._notifier = SystemdNotifier.from_environment(environment)
@@ -424,6 +301,7 @@ class Agent:
     def _report(self, figures: Figures) -> None:
         """Publish the health: to the live feed always, to the broker every minute and when an alarm changes."""
         report = self._monitor.report(figures, clock.now())
+        self._governor.feel(report["temperature_celsius"])
         self._live.publish({"type": "health", **report})
         alarms = [alarm["name"] for alarm in report["alarms"]]
         if self._client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
@@ -440,12 +318,15 @@ class Agent:
         """Read the counters of every thread."""
         present = clock.boot_seconds()
         capture, recorder, client = self._capture, self._recorder, self._client
+        plan = self._governor.plan
         committed, error = recorder.last_commit_boot_s, recorder.last_error
         return Figures(
             fps=None if capture.is_idle else self._rate.per_second(self._vision.frames),
             # The age of what was recognized, not of what was read: a vision thread that hangs shall be noticed, too.
             frame_age_s=None if capture.is_idle else present - max(self._vision.last_sign_s, capture.begun_s),
             frames_dropped=self._mailbox.dropped,
+            fps_limit=1 / plan.frame_s if plan.frame_s else None,
+            limited_by=plan.limit.value if plan.limit else None,
             camera_error=str(capture.failure) if capture.failure else None,
             queue_depth=recorder.queue_depth,
             waiting_s=recorder.waiting_s,

@@ -59,6 +59,11 @@ def boot_seconds() -> float:
     return boot_ns() / 1e9
 
 
+def thread_cpu_seconds() -> float:
+    """Return the processor time that the calling thread has used, seconds."""
+    return time.thread_time()
+
+
 def boot_id() -> str:
     """Return the kernel's identifier of this start of the machine (a UUID), or ``unknown`` where there is none."""
     try:

@@ -106,6 +106,9 @@ class VisionSettings(Section):
     expression_model: HomeText = Field("expression-accurate", description="Name of a shipped model, or path of a card")
     detector_model: HomeText = Field("face-detector", description="Name of a shipped model, or path of a card")
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
+    cpu_budget: float = Field(
+        0.4, ge=0.01, le=8, description="Cores that reading may use; above, fewer frames are read"
+    )
     face_score: float | None = Field(None, gt=0, lt=1, description="Least detector score; left out: the model card's")
     min_face: int = Field(24, ge=8, le=1000, description="Smallest face read, height in pixels of the frame")
     max_faces: int = Field(8, ge=1, le=50, description="Most faces read in a frame")

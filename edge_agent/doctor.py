@@ -130,7 +130,7 @@ def _model(name: str, kind: ModelKind) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    from edge_agent.agent import camera_opener
+    from edge_agent.openers import camera_opener
 
     with camera_opener(settings)() as camera:
         frame = camera.read()

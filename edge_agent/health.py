@@ -30,6 +30,8 @@ class Figures:
         fps: frames read each second; ``None``: the camera is not meant to run.
         frame_age_s: age of the newest frame; ``None``: none is expected, or none came yet.
         frames_dropped: frames passed over because a newer one was there.
+        fps_limit: frames read each second at the most, to keep to the budget; ``None``: all are read.
+        limited_by: ``budget`` or ``heat``, with ``fps_limit``.
         camera_error: why the camera gives nothing, with its cure.
         queue_depth: items that wait to be written.
         waiting_s: how long the oldest of them has waited.
@@ -48,6 +50,8 @@ class Figures:
     fps: float | None = None
     frame_age_s: float | None = None
     frames_dropped: int = 0
+    fps_limit: float | None = None
+    limited_by: str | None = None
     camera_error: str | None = None
     queue_depth: int = 0
     waiting_s: float = 0.0
@@ -256,6 +260,8 @@ def _thread_tables(figures: Figures) -> dict[str, Any]:
             "fps": _rounded(figures.fps),
             "frame_age_seconds": _rounded(figures.frame_age_s),
             "frames_dropped": figures.frames_dropped,
+            "fps_limit": _rounded(figures.fps_limit),
+            "limited_by": figures.limited_by,
         },
         "recorder": {
             "queue_depth": figures.queue_depth,

@@ -164,7 +164,13 @@ CHANNELS: tuple[Channel, ...] = (
             "load_1_minute": 0.7,
             "disk": {"free_bytes": 21474836480, "free_percent": 71.5},
             "memory": {"process_bytes": 121634816, "available_bytes": 3221225472},
-            "camera": {"fps": 14.9, "frame_age_seconds": 0.06, "frames_dropped": 12},
+            "camera": {
+                "fps": 14.9,
+                "frame_age_seconds": 0.06,
+                "frames_dropped": 12,
+                "fps_limit": None,
+                "limited_by": None,
+            },
             "recorder": {"queue_depth": 4, "rows_dropped": 0, "last_commit_age_seconds": 3.2, "duplicates": 0},
             "mqtt": {"state": "connected", "outbox": 0, "readings_taken": 0, "readings_refused": 0},
             "sensors": [

@@ -274,6 +274,10 @@ class CameraHealth(Part):
     fps: float | None = Field(description="Frames read each second; null: the camera is not meant to run")
     frame_age_seconds: float | None = Field(description="Age of the newest frame; null: none expected or none yet")
     frames_dropped: int = Field(ge=0, description="Frames passed over because a newer one was there")
+    fps_limit: float | None = Field(ge=0, description="Frames read each second at the most; null: all are read")
+    limited_by: Literal["budget", "heat"] | None = Field(
+        description="Why: vision.cpu_budget, or the temperature of the processor; null: not limited"
+    )
 
 
 class RecorderHealth(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -109,6 +110,15 @@ class Recognizer:
         self._holder = StateHolder()
         self._uncertain_below = classifier.uncertain_below if uncertain_below is None else uncertain_below
 
+    @property
+    def whole_s(self) -> float:
+        """Seconds from one search of the whole frame to the next while `recognize` follows faces; may be set."""
+        return self._follower.whole_s
+
+    @whole_s.setter
+    def whole_s(self, seconds: float) -> None:
+        self._follower.whole_s = seconds
+
     def recognize(self, frame: Frame) -> Recognition:
         """Read the faces of the next frame of a camera.
 
@@ -209,7 +219,7 @@ def open_recognizer(
     Args:
         expression_model: name of a shipped model, or path of a card.
         detector_model: likewise.
-        threads: of one inference.
+        threads: of one inference; OpenCV is told to use as many, in the whole process.
         face_score: least score of a face; ``None``: what the detector's card says.
         min_face: smallest face read, pixels.
         max_faces: most faces read in a picture.
@@ -224,6 +234,7 @@ def open_recognizer(
     Raises:
         ModelError: a model is missing, damaged or does not fit.
     """
+    cv2.setNumThreads(threads)  # its work is of microseconds, which waking other threads only makes longer
     finder = open_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face, max_faces=max_faces)
     near = open_near_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face)
     expression = load_model(find_model(expression_model), kind="expression", threads=threads)

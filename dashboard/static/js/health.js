@@ -6,10 +6,13 @@ import { localTime } from "./page.js";
 const byId = (id) => document.getElementById(id);
 const known = (value, write) => (value === null || value === undefined ? null : write(value));
 
+const REASONS = { budget: "processor budget", heat: "heat" };
+
 /** What is shown, one line a tile: name, and how to read it from the message; null leaves the tile out. */
 const TILES = [
   ["Running for", (h) => known(h.uptime_seconds, duration)],
   ["Pictures a second", (h) => known(h.camera?.fps, (v) => v.toFixed(1))],
+  ["Read at most", (h) => known(h.camera?.fps_limit, (v) => `${v.toFixed(1)} a second (${REASONS[h.camera.limited_by]})`)],
   ["Age of the last picture", (h) => known(h.camera?.frame_age_seconds, (v) => `${v.toFixed(1)} s`)],
   ["Pictures dropped", (h) => known(h.camera?.frames_dropped, (v) => v.toLocaleString())],
   ["Processor", (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`)],

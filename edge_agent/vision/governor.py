@@ -1,0 +1,160 @@
+"""Decides how much the vision chain may do, from what it costs, what it may cost, and how warm the processor is."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+log = logging.getLogger(__name__)
+
+WHOLE_S = 0.5
+"""Seconds from one search of the whole frame to the next while every frame is read: a new face waits half of it."""
+WHOLE_FRAMES = 8
+"""Frames for one of which the whole is searched when frames are passed over."""
+SLOWEST_S = 0.5
+"""Most seconds from one frame to the next, whatever that costs: what a face shows is lost track of with fewer."""
+COST_S = 2.0
+"""Time constant with which the cost of a frame follows what is measured."""
+HEAT = ((70.0, 0.75), (74.0, 0.5), (78.0, 0.25))
+"""From so many degrees Celsius on, so much of the budget may be used. At 80 a Raspberry Pi slows itself down, and all
+that it does; it is better to read fewer frames before."""
+COOLED = 2.0
+"""A step is left again when the processor is cooler than it by so many degrees."""
+TELL_S = 5.0
+"""What is decided is told when it has held for so long: a limit is looked for, and moments are of no interest."""
+_SLACK = 1.1
+
+
+class Limit(Enum):
+    """What keeps frames from being read."""
+
+    BUDGET = "budget"
+    HEAT = "heat"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the vision chain may do.
+
+    Attributes:
+        frame_s: least time from one frame that is read to the next; 0 reads every frame.
+        whole_s: time from one search of the whole frame to the next.
+        limit: why frames are passed over; ``None``: none are.
+    """
+
+    frame_s: float = 0.0
+    whole_s: float = WHOLE_S
+    limit: Limit | None = None
+
+
+class Governor:
+    """Keeps the vision chain within its share of the processor, and within less of it when that is warm.
+
+    Frames come at the camera's rate. While all of them can be read within the budget, they are; else as many as can,
+    evenly, and the whole frame is searched as rarely in proportion. Belongs to one thread, but for `feel`.
+
+    Args:
+        budget: share of one core that may be used, above 0; 0.4 is 40 %.
+        fps: frames per second that the camera is asked for.
+
+    Attributes:
+        plan: what may be done from now on.
+    """
+
+    def __init__(self, budget: float, fps: float) -> None:
+        if not budget > 0 or not fps > 0:
+            raise ValueError(f"budget {budget} and frames per second {fps} must be above 0")
+        self.plan = self._told = Plan()
+        self._budget = budget
+        self._period_s = 1.0 / fps
+        self._heat = 0
+        self._celsius: float | None = None
+        self._cost_s = 0.0
+        self._spent_at_s: float | None = None
+        self._untold_since_s: float | None = None
+
+    @property
+    def cost_s(self) -> float:
+        """Seconds of processor time that a frame takes, smoothed."""
+        return self._cost_s
+
+    def feel(self, celsius: float | None) -> None:
+        """Take in the temperature of the processor; ``None`` where it is not known. May be called from any thread."""
+        self._celsius = celsius
+
+    def spend(self, cpu_s: float, at_s: float) -> Plan:
+        """Take in what one frame cost, and return what may be done from now on.
+
+        Args:
+            cpu_s: processor time of the frame, seconds.
+            at_s: when it was done, boot clock.
+        """
+        if self._spent_at_s is not None:  # the first frame is not counted: libraries load
+            share = -math.expm1(-max(at_s - self._spent_at_s, 0.0) / COST_S)
+            self._cost_s += share * (cpu_s - self._cost_s)
+        self._spent_at_s = at_s
+        self._heat = self._heat_step()
+        self.plan = self._planned()
+        self._tell_what_lasts(at_s)
+        return self.plan
+
+    def _heat_step(self) -> int:
+        """Return how many steps of `HEAT` are taken; a step is held until the processor has cooled below it."""
+        celsius = self._celsius
+        if celsius is None:
+            return 0
+        reached = sum(celsius >= limit for limit, _ in HEAT)
+        held = sum(celsius > limit - COOLED for limit, _ in HEAT)
+        return max(reached, min(held, self._heat))
+
+    def _planned(self) -> Plan:
+        allowed = self._budget * (HEAT[self._heat - 1][1] if self._heat else 1.0)
+        frame_s = self._cost_s / allowed
+        # Once limited, stays so until the frames fit with room to spare: no flutter around the limit.
+        threshold = self._period_s / _SLACK if self.plan.limit else self._period_s
+        if frame_s <= threshold:
+            return Plan()
+        frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
+        is_heat = self._heat > 0 and self._cost_s / self._budget <= self._period_s
+        return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), Limit.HEAT if is_heat else Limit.BUDGET)
+
+    def _tell_what_lasts(self, at_s: float) -> None:
+        if not _differ(self.plan, self._told):
+            self._untold_since_s = None
+        elif self._untold_since_s is None:
+            self._untold_since_s = at_s
+        elif at_s - self._untold_since_s >= TELL_S:
+            self._told, self._untold_since_s = self.plan, None
+            self._tell()
+
+    def _tell(self) -> None:
+        plan, percent = self.plan, 100 * self._budget
+        if plan.limit is None:
+            log.info("every frame is read again")
+        elif plan.limit is Limit.HEAT:
+            log.info(
+                "at most %.1f frames are read each second: the processor has %.0f °C", 1 / plan.frame_s, self._celsius
+            )
+        elif plan.frame_s * self._budget < 0.9 * self._cost_s:
+            log.warning(
+                "a frame takes %.0f ms of the processor: even %.1f a second are more than %.0f %% of one core "
+                "(vision.cpu_budget). Choose the model expression-fast, or allow more.",
+                1000 * self._cost_s,
+                1 / plan.frame_s,
+                percent,
+            )
+        else:
+            log.info(
+                "at most %.1f frames are read each second, to keep to %.0f %% of one core (vision.cpu_budget)",
+                1 / plan.frame_s,
+                percent,
+            )
+
+
+def _differ(plan: Plan, told: Plan) -> bool:
+    """Tell whether people want to know of it: another reason, or a rate that changed by half."""
+    if plan.limit is not told.limit:
+        return True
+    return plan.limit is not None and not 2 / 3 <= plan.frame_s / told.frame_s <= 3 / 2

@@ -1,0 +1,71 @@
+"""The thread that reads faces in the newest frame, no more often than the governor allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_agent import clock
+from edge_agent.domain import Frame, Recognition
+from edge_agent.mailbox import Mailbox
+from edge_agent.vision.governor import Governor
+from edge_agent.vision.recognizer import Recognizer
+from edge_agent.worker import Worker
+
+TAKE_S = 0.25
+
+
+class VisionWorker(Worker):
+    """Takes the newest frame, recognizes, and hands on what was seen.
+
+    Args:
+        mailbox: where the newest frame lies.
+        recognizer: reads it.
+        governor: says how often.
+        on_recognition: gets what was seen.
+        on_frame: gets the frame, too; it must not keep it.
+        threads: of one inference, for what a frame costs.
+
+    Attributes:
+        frames: how many were read.
+        last_sign_s: boot clock when the last of them was, seconds.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox[Frame],
+        recognizer: Recognizer,
+        governor: Governor,
+        on_recognition: Callable[[Recognition], None],
+        on_frame: Callable[[Frame, Recognition], None] | None = None,
+        threads: int = 1,
+    ) -> None:
+        super().__init__("vision")
+        self._mailbox = mailbox
+        self._recognizer = recognizer
+        self._governor = governor
+        self._on_recognition = on_recognition
+        self._on_frame = on_frame
+        self._threads = threads
+        self.frames = 0
+        self.last_sign_s = clock.boot_seconds()
+
+    def work(self) -> None:
+        """Recognize until stopped, the frame that still waits included."""
+        while (frame := self._mailbox.take(TAKE_S)) is not None or not self.stopping.is_set():
+            if frame is not None:
+                self._read(frame)
+
+    def _read(self, frame: Frame) -> None:
+        begun_s, spent_s = clock.boot_seconds(), clock.thread_cpu_seconds()
+        seen = self._recognizer.recognize(frame)
+        self._on_recognition(seen)
+        if self._on_frame is not None:
+            self._on_frame(frame, seen)
+        self.frames += 1
+        self.last_sign_s = clock.boot_seconds()
+        cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
+        plan = self._governor.spend(cpu_s, self.last_sign_s)
+        self._recognizer.whole_s = plan.whole_s
+        pause_s = begun_s + plan.frame_s - clock.boot_seconds()
+        if pause_s > 0:
+            self.stopping.wait(pause_s)  # the newest frame waits meanwhile, and older ones are dropped
