@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.analysis_readings import (
@@ -11,11 +11,12 @@ from dashboard.analysis_readings import (
     StateMean,
     beats_by_state,
     count_states,
+    find_observed,
     find_readings,
     means_of,
 )
 from dashboard.analysis_schema import AnalysisQuery, Correction, Sample, StateBy
-from dashboard.comparison import Comparison, StatesComparison, compare_family, compare_states
+from dashboard.comparison import Comparison, Decision, StatesComparison, compare_family, compare_states, decide_family
 from dashboard.heart_variability import StateVariability, variability_by_state
 from dashboard.sensitivity import Sensitivity, Setting, sensitivity, settings_around
 from dashboard.source_agreement import SourceAgreement, compare_sources
@@ -29,8 +30,9 @@ from dashboard.statistics import (
     still_needed,
     summarize,
 )
-from edge_agent.domain import Emotion, Session, VitalFlag, VitalKind
+from edge_agent.domain import Emotion, Session, VitalKind
 from edge_agent.errors import StatisticsError
+from edge_agent.store.observed import shown_in
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts
 from edge_agent.store.stimuli import Stimulus
@@ -103,6 +105,7 @@ class Analysis:
         readings: how many readings went into the means.
         simulated_readings: how many of those are simulated.
         estimated_readings: how many of those are estimated and not measured.
+        estimated_left_out: how many estimated ones did not, because nobody asked for them.
         flagged: readings in the three states that are flagged out of range or without contact.
         other_states: readings in states that no test uses, by their label.
         matching: with observed emotions, how the readings were matched.
@@ -123,6 +126,7 @@ class Analysis:
     readings: int
     simulated_readings: int
     estimated_readings: int
+    estimated_left_out: int
     flagged: int
     other_states: Mapping[str, int]
     matching: MatchCounts | None
@@ -177,8 +181,12 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
 def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
     """Test the readings of the given sessions."""
     ids = [session.id for session in sessions]
-    stimuli = reader.stimuli(ids)
-    found = find_readings(reader, query, ids, stimuli)
+    stimuli, shown = reader.stimuli(ids), reader.shown(sessions)
+    settings = _settings(query)
+    if query.state is StateBy.OBSERVED:
+        found, *others = find_observed(reader, query, sessions, shown, settings)
+    else:
+        found, others = find_readings(reader, query, sessions, stimuli), []
     means = _means(found, query)
     in_states = [group for group in found.groups if state_of(group.state) is not None]
     used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
@@ -195,15 +203,16 @@ def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions:
         ),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
-        estimated_readings=sum(group.n for group in used if VitalFlag.ESTIMATED in group.flags),
+        estimated_readings=sum(group.n for group in used if group.estimated),
+        estimated_left_out=found.estimated_left_out,
         flagged=sum(group.n for group in in_states if group.doubtful),
         other_states=count_states(found.groups),
         matching=found.matching,
         unreported=found.unreported,
         orders=_orders(stimuli),
-        agreements=compare_sources(stimuli, reader.shown_emotions(stimuli, query.share)),
+        agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
         variability=variability_by_state(beats_by_state(reader, query, ids, stimuli)),
-        sensitivity=_sensitivity(reader, query, ids) if query.sensitivity else (),
+        sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True))) if others else (),
     )
 
 
@@ -226,23 +235,20 @@ def _by_state(means: Iterable[StateMean]) -> defaultdict[tuple[VitalKind, Emotio
     return by_state
 
 
-def _compared(
+def _sides(
     by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
-) -> tuple[Comparison, ...]:
-    """Compare the three pairs of states for every vital, as one family."""
-    sides = (
-        (by_state.get((kind, first), {}), by_state.get((kind, second), {}))
-        for kind in query.vital
-        for first, second in PAIRS
-    )
-    return compare_family(sides, query.design)
+) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
+    """Return for every vital the three pairs of states that are compared."""
+    for kind in query.vital:
+        for first, second in PAIRS:
+            yield by_state.get((kind, first), {}), by_state.get((kind, second), {})
 
 
 def _family(
     by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
 ) -> tuple[VitalComparison, ...]:
     asked = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
-    pairs = zip(asked, _compared(by_state, query), strict=True)
+    pairs = zip(asked, compare_family(_sides(by_state, query), query.design), strict=True)
     return tuple(_judged(kind, first, second, found, query) for (kind, first, second), found in pairs)
 
 
@@ -280,20 +286,19 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
     return dict(Counter(first.values()).most_common())
 
 
-def _sensitivity(reader: Reader, query: AnalysisQuery, ids: Sequence[int]) -> tuple[Sensitivity, ...]:
-    """Repeat the family with other windows and lags; only observed emotions have any."""
-    if query.state is not StateBy.OBSERVED:
-        return ()
-
-    def family(setting: Setting) -> tuple[Comparison, ...]:
-        other = query.model_copy(
-            update={
-                "window": setting.window_s,
-                "lag_heart_rate": setting.lag_heart_rate_s,
-                "lag_pressure": setting.lag_pressure_s,
-            }
-        )
-        return _compared(_by_state(_means(find_readings(reader, other, ids, ()), other)), other)
-
+def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
+    """Return the setting that was declared and, where asked for, those around it; only observed emotions have any."""
     chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    if not query.sensitivity or query.state is not StateBy.OBSERVED:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, *settings_around(chosen))))
+
+
+def _sensitivity(query: AnalysisQuery, found: Mapping[Setting, Found]) -> tuple[Sensitivity, ...]:
+    """Repeat the family under other windows and lags."""
+    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+
+    def family(setting: Setting) -> tuple[Decision, ...]:
+        return decide_family(_sides(_by_state(_means(found[setting], query)), query), query.design)
+
     return sensitivity(chosen, settings_around(chosen), family)

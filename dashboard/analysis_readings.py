@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dashboard.analysis_schema import AnalysisQuery, StateBy
+from dashboard.sensitivity import Setting
 from dashboard.states import STATES, state_of
-from edge_agent.domain import UNUSABLE, Emotion, VitalFlag, VitalKind
+from edge_agent.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
 from edge_agent.errors import StatisticsError
+from edge_agent.store.matching import Matching, Shown
 from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts, StateReading
-from edge_agent.store.stimuli import Stimulus
+from edge_agent.store.results import MatchCounts, StateReading, flags_of
+from edge_agent.store.stimuli import ReadingSum, Stimulus
 
 _LARGEST = 1e60
+_KINDS = tuple(VitalKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,12 @@ class ReadingGroup:
     @property
     def doubtful(self) -> bool:
         """Whether the readings are flagged as out of range, without contact, or of doubtful time."""
-        return bool(self.flags & UNUSABLE)
+        return bool(self.flags & DOUBTFUL)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the readings are no measurement."""
+        return VitalFlag.ESTIMATED in self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,49 +88,70 @@ class Found:
         groups: those with a state, tested or not.
         matching: with observed emotions, how the readings were matched.
         unreported: with self-report, the stimuli of which nothing was reported.
+        estimated_left_out: estimated readings in the three states that are not among the groups.
     """
 
     groups: tuple[ReadingGroup, ...]
     matching: MatchCounts | None = None
     unreported: int = 0
+    estimated_left_out: int = 0
+
+    def measured(self) -> Found:
+        """Return the same without the estimated readings."""
+        left_out = sum(group.n for group in self.groups if group.estimated and state_of(group.state) is not None)
+        return replace(
+            self, groups=tuple(group for group in self.groups if not group.estimated), estimated_left_out=left_out
+        )
 
 
-def find_readings(reader: Reader, query: AnalysisQuery, ids: Collection[int], stimuli: Sequence[Stimulus]) -> Found:
-    """Read the vital signs of sessions with their states.
+def find_readings(
+    reader: Reader, query: AnalysisQuery, sessions: Sequence[Session], stimuli: Sequence[Stimulus]
+) -> Found:
+    """Read the vital signs in stimuli, by condition or by what was reported; estimated ones only where asked for.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    if query.state is StateBy.OBSERVED:
-        readings, matching = reader.vitals_by_observed_emotion(
-            ids, query.vital, window_s=query.window, lag_s=lags_of(query), share=query.share
-        )
-        return Found(tuple(group_readings(readings)), matching)
+    by_id = {session.id: session for session in sessions}
     labels = [_label(stimulus, query.state) for stimulus in stimuli]
     named = {stimulus: label for stimulus, label in zip(stimuli, labels, strict=True) if label}
-    return Found(
-        tuple(
-            ReadingGroup(
-                participant=stimulus.participant,
-                session=stimulus.session,
-                state=named[stimulus],
-                kind=sums.kind,
-                flags=(flags := frozenset(VitalFlag(flag) for flag in sums.flags.split())),
-                simulated=stimulus.simulated or VitalFlag.SIMULATED in flags,
-                n=sums.n,
-                total=sums.total,
-                largest=sums.largest,
-            )
-            for stimulus, sums in reader.vital_sums(tuple(named), query.vital)
-        ),
-        unreported=labels.count("") if query.state is StateBy.REPORTED else 0,
+    groups = tuple(
+        _group(by_id[stimulus.session], named[stimulus], sums)
+        for stimulus, sums in reader.vital_sums(tuple(named), query.vital)
     )
+    found = Found(groups, unreported=labels.count("") if query.state is StateBy.REPORTED else 0)
+    return found if query.estimated else found.measured()
+
+
+def find_observed(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    shown: Mapping[int, Shown],
+    settings: Sequence[Setting],
+) -> list[Found]:
+    """Read the vital signs of sessions by the emotion observed before them, under each setting of window and lags.
+
+    However many settings there are, every reading is read once. Estimated readings count only where asked for.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    by_id = {session.id: session for session in sessions}
+    matchings = [Matching(setting.window_s, lags_of(query, setting), query.share) for setting in settings]
+    every = [
+        Found(tuple(_group(by_id[number], state, sums) for number, state, sums in one.found), one.counts)
+        for one in reader.observed_sums(sessions, shown, query.vital, matchings)
+    ]
+    return every if query.estimated else [found.measured() for found in every]
 
 
 def beats_by_state(
     reader: Reader, query: AnalysisQuery, ids: Collection[int], stimuli: Sequence[Stimulus]
 ) -> list[StateReading]:
     """Return the intervals between beats with their states, in order of session and time."""
+    if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
+        return []
     kinds = (VitalKind.RR_INTERVAL,)
     if query.state is StateBy.OBSERVED:
         lags = {VitalKind.RR_INTERVAL: query.lag_heart_rate}
@@ -131,22 +160,12 @@ def beats_by_state(
     return readings if query.state is StateBy.CONDITION else _relabelled(readings, stimuli)
 
 
-def lags_of(query: AnalysisQuery) -> Mapping[VitalKind, float]:
+def lags_of(query: AnalysisQuery, setting: Setting) -> Mapping[VitalKind, float]:
     """Return by how many seconds each vital follows the face."""
-    return {kind: query.lag_heart_rate if kind is VitalKind.HEART_RATE else query.lag_pressure for kind in query.vital}
-
-
-def group_readings(readings: Iterable[StateReading]) -> list[ReadingGroup]:
-    """Sum single readings, so that readings from any source are averaged the same way."""
-    values: defaultdict[tuple[str, int, str, VitalKind, frozenset[VitalFlag], bool], list[float]] = defaultdict(list)
-    for one in readings:
-        values[one.participant, one.session, one.state, one.kind, one.flags, one.simulated].append(one.value)
-    return [ReadingGroup(*key, len(group), _sum(group), _largest(group)) for key, group in values.items()]
-
-
-def state_means(readings: Iterable[StateReading]) -> tuple[StateMean, ...]:
-    """Average single readings of each participant in each of the three states; as ``means_of``."""
-    return means_of(group_readings(readings))
+    return {
+        kind: setting.lag_heart_rate_s if kind is VitalKind.HEART_RATE else setting.lag_pressure_s
+        for kind in query.vital
+    }
 
 
 def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:
@@ -188,14 +207,19 @@ def _relabelled(readings: Iterable[StateReading], stimuli: Sequence[Stimulus]) -
     return [replace(one, state=stimulus.reported) for one, stimulus in placed if stimulus.reported]
 
 
-def _sum(values: Sequence[float]) -> float:
-    """Return the sum with one rounding; NaN where a value cannot be computed with, which the mean refuses."""
-    return math.fsum(values) if all(abs(value) <= _LARGEST for value in values) else math.nan
-
-
-def _largest(values: Sequence[float]) -> float:
-    """Return the largest absolute value, or the first that is not finite."""
-    return next((value for value in values if not math.isfinite(value)), max(map(abs, values)))
+def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
+    flags = flags_of(sums.flags)
+    return ReadingGroup(
+        participant=session.participant,
+        session=session.id,
+        state=state,
+        kind=sums.kind,
+        flags=flags,
+        simulated=session.simulated or VitalFlag.SIMULATED in flags,
+        n=sums.n,
+        total=sums.total,
+        largest=sums.largest,
+    )
 
 
 def _mean(parts: Sequence[ReadingGroup]) -> float:
@@ -212,4 +236,4 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
 
 def _place(kind: VitalKind, state: Emotion, code: str) -> tuple[int, int, str]:
     """Sort as the tables do: vitals and states in their order, then codes."""
-    return tuple(VitalKind).index(kind), STATES.index(state), code
+    return _KINDS.index(kind), STATES.index(state), code

@@ -10,6 +10,7 @@ from dashboard.states import Design
 from dashboard.statistics import (
     MINIMUM,
     EffectSize,
+    Interval,
     Method,
     Normality,
     NoVariationError,
@@ -89,6 +90,30 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What decides a comparison, without all that stands beside it; numbers are ``None`` where there is no test.
+
+    Attributes:
+        method: which test the participants' numbers allow; ``None`` if none.
+        n_first: participants that the test uses on the first side; with pairs the pairs, without a test those who have
+            only the first state.
+        n_second: the same on the second side.
+        difference: mean difference over those, in the unit of the vital.
+        interval: its 95 % interval.
+        p: of the t-test, unadjusted.
+        holm_p: adjusted by Holm's method for the family that was decided together.
+    """
+
+    method: Method | None
+    n_first: int
+    n_second: int
+    difference: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    holm_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatesComparison:
     """All states of one vital at once.
 
@@ -127,6 +152,19 @@ def compare_family(
     return tuple(c if c.tests is None else replace(c, tests=next(adjusted)) for c in compared)
 
 
+def decide_family(
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+) -> tuple[Decision, ...]:
+    """Decide each pair of states by the tests of ``compare_family`` alone: for families that are asked many times.
+
+    Raises:
+        StatisticsError: as ``compare_family``.
+    """
+    decided = [_decided(_chosen(first, second, design)) for first, second in sides]
+    adjusted = iter(holm([one.p for one in decided if one.p is not None]))
+    return tuple(one if one.p is None else replace(one, holm_p=next(adjusted)) for one in decided)
+
+
 def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
     """Compare all states at once, over the participants who have all of them.
 
@@ -163,28 +201,55 @@ def compare(first: Mapping[str, float], second: Mapping[str, float], design: Des
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
     """
+    return _filled(_chosen(first, second, design))
+
+
+def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Design) -> Comparison:
+    """Return which test the participants allow, with the values that it uses, and no numbers yet."""
     both = sorted(first.keys() & second.keys())
     first_only = sorted(first.keys() - second.keys())
     second_only = sorted(second.keys() - first.keys())
     blank = Comparison(len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW)
     if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
-        used = replace(blank, method=Method.PAIRED, left_out=len(first_only) + len(second_only))
-        return _filled(used, [first[code] for code in both], [second[code] for code in both])
-    if design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:
-        used = replace(blank, method=Method.WELCH, left_out=len(both))
-        return _filled(used, [first[code] for code in first_only], [second[code] for code in second_only])
-    return blank
+        method, left_out, one, other = Method.PAIRED, len(first_only) + len(second_only), both, both
+    elif design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:
+        method, left_out, one, other = Method.WELCH, len(both), first_only, second_only
+    else:
+        return blank
+    a, b = tuple(first[code] for code in one), tuple(second[code] for code in other)
+    return replace(blank, method=method, left_out=left_out, first=a, second=b)
 
 
-def _filled(blank: Comparison, a: Sequence[float], b: Sequence[float]) -> Comparison:
-    """Return the comparison with its numbers, or with the obstacle that the values do not vary."""
-    paired = blank.method is Method.PAIRED
-    blank = replace(blank, first=tuple(a), second=tuple(b))
+def _t_test(chosen: Comparison) -> TTest:
+    test = paired_t if chosen.method is Method.PAIRED else welch_t
+    return test(chosen.first, chosen.second)
+
+
+def _flat_difference(chosen: Comparison) -> float:
+    """Return the difference of the means where the values do not vary."""
+    return sum(chosen.first) / len(chosen.first) - sum(chosen.second) / len(chosen.second)
+
+
+def _decided(chosen: Comparison) -> Decision:
+    if chosen.method is None:
+        return Decision(None, chosen.n_first_only, chosen.n_second_only)
+    blank = Decision(chosen.method, len(chosen.first), len(chosen.second))
     try:
-        test = paired_t(a, b) if paired else welch_t(a, b)
+        test = _t_test(chosen)
     except NoVariationError:
-        difference = sum(a) / len(a) - sum(b) / len(b)
-        return replace(blank, difference=difference, obstacle=Obstacle.NO_VARIATION)
+        return replace(blank, difference=_flat_difference(chosen))
+    return replace(blank, difference=test.difference, interval=test.interval, p=test.p)
+
+
+def _filled(chosen: Comparison) -> Comparison:
+    """Return the comparison with its numbers, or with the obstacle that there is to them."""
+    if chosen.method is None:
+        return chosen
+    a, b, paired = chosen.first, chosen.second, chosen.method is Method.PAIRED
+    try:
+        test = _t_test(chosen)
+    except NoVariationError:
+        return replace(chosen, difference=_flat_difference(chosen), obstacle=Obstacle.NO_VARIATION)
     tests = Tests(
         t=test,
         holm_p=test.p,
@@ -195,7 +260,7 @@ def _filled(blank: Comparison, a: Sequence[float], b: Sequence[float]) -> Compar
         else (_normality(a), _normality(b)),
         rank=signed_rank(a, b) if paired else rank_sum(a, b),
     )
-    return replace(blank, difference=test.difference, tests=tests, obstacle=None)
+    return replace(chosen, difference=test.difference, tests=tests, obstacle=None)
 
 
 def _normality(values: Sequence[float]) -> Normality | None:

@@ -2,54 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy import integrate, optimize, special
+from scipy import optimize, special
 
 Values = npt.NDArray[np.float64]
 
 _FAR_NORMAL = 9.5  # the normal density is 1e-20 there
 _FAR_RATIO = 6.5  # for df ≥ 2, P(√(χ²_df / df) > 6.5) is below 1e-18
+_NEAR_ZERO = np.array([0.01, 0.1])  # ratios: with a fractional df the integrand is not smooth at 0
+_AROUND_ONE = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])  # standard deviations of √(χ²_df / df), which lies about 1
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     """Return P(T ≤ t) for T = (Z + δ) / √(χ²_df / df), the noncentral t distribution.
 
-    Formula for t > 0: Φ(−δ) + ∫ over z > −δ of φ(z) · P(χ²_df > df · ((z + δ) / t)²) dz, by adaptive quadrature;
-    for t < 0: 1 − P(T ≤ −t; −δ). Absolute error below 1e-12. Own, because ``scipy.stats.nct.cdf`` gives NaN or does
-    not return for |t| in the thousands, which three nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz &
-    Balakrishnan 1995, Continuous Univariate Distributions 2, ch. 31.
+    Formula for t > 0: Φ(−δ) + ∫ over z > −δ of φ(z) · P(χ²_df > df · ((z + δ) / t)²) dz; for t < 0: 1 − P(T ≤ −t; −δ).
+    The integral is taken by Gauss and Legendre's rule of 24 points between the places where either factor bends.
+    Absolute error below 1e-12. Own, because ``scipy.stats.nct.cdf`` gives NaN or does not return for |t| in the
+    thousands, which three nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz & Balakrishnan 1995,
+    Continuous Univariate Distributions 2, ch. 31.
     """
     if t < 0:
         return 1.0 - noncentral_t_cdf(-t, df, -noncentrality)
     below = float(special.ndtr(-noncentrality))
-    if t <= 1:  # a narrow bump in z; integrated over u = (z + δ) / t it is wide
-
-        def bump(u: float) -> float:
-            return t * _normal_density(t * u - noncentrality) * float(special.chdtrc(df, df * u * u))
-
-        return below + _integral(bump, (0.0, 1.0, _FAR_RATIO))
-
-    def density(z: float) -> float:
-        ratio = (z + noncentrality) / t
-        return _normal_density(z) * float(special.chdtrc(df, df * ratio * ratio))
-
-    edges = [min(max(x - noncentrality, -_FAR_NORMAL), _FAR_NORMAL) for x in (0.0, t, 4 * t)]
-    return below + _integral(density, (*edges, _FAR_NORMAL))
-
-
-def _normal_density(z: float) -> float:
-    return math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-
-
-def _integral(function: Callable[[float], float], edges: Sequence[float]) -> float:
-    """Return the integral over the intervals between rising edges."""
-    parts = [(start, end) for start, end in itertools.pairwise(edges) if end > start]
-    return sum(integrate.quad(function, start, end, epsabs=1e-14, epsrel=1e-12)[0] for start, end in parts)
+    low, high = max(-noncentrality, -_FAR_NORMAL), min(_FAR_RATIO * t - noncentrality, _FAR_NORMAL)
+    if high <= low:
+        return below
+    ratios = np.concatenate([_NEAR_ZERO, 1 + _AROUND_ONE / math.sqrt(2 * df)])
+    bends = np.append(ratios * t - noncentrality, 0.0)
+    edges = np.concatenate([[low], np.sort(bends[(bends > low) & (bends < high)]), [high]])
+    half = np.diff(edges)[:, np.newaxis] / 2
+    z = edges[:-1, np.newaxis] + half * (1 + _NODES)
+    ratio = (z + noncentrality) / t
+    density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * special.chdtrc(df, df * ratio * ratio)
+    return below + float(np.sum(half * _WEIGHTS * density))
 
 
 def noncentrality(t: float, df: float, probability: float) -> float:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
 
-from dashboard.comparison import Comparison
-from dashboard.statistics import Interval, Method
+from dashboard.comparison import Decision
 from edge_agent.errors import StatisticsError
 
 ALPHA = 0.05
@@ -35,29 +34,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One comparison under one setting; numbers are ``None`` where no test could be computed.
+    """One comparison under one setting.
 
     Attributes:
         setting: window and lags.
-        method: paired or Welch.
-        n_first: participants that the test used on the first side; with pairs the pairs.
-        n_second: participants that the test used on the second side; with pairs the same pairs.
-        difference: mean difference, in the unit of the vital.
-        interval: its 95 % interval.
-        p: unadjusted.
-        holm_p: adjusted for the family under this setting.
+        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this setting.
         conclusion: what it comes to.
         changes: whether that differs from the conclusion under the chosen setting.
     """
 
     setting: Setting
-    method: Method | None
-    n_first: int
-    n_second: int
-    difference: float | None
-    interval: Interval | None
-    p: float | None
-    holm_p: float | None
+    decision: Decision
     conclusion: Conclusion
     changes: bool
 
@@ -88,7 +75,7 @@ def settings_around(chosen: Setting) -> tuple[Setting, ...]:
 
 
 def sensitivity(
-    chosen: Setting, settings: Iterable[Setting], family: Callable[[Setting], Sequence[Comparison]]
+    chosen: Setting, settings: Iterable[Setting], family: Callable[[Setting], Sequence[Decision]]
 ) -> tuple[Sensitivity, ...]:
     """Repeat a family of comparisons under other settings.
 
@@ -122,27 +109,14 @@ def sensitivity(
     )
 
 
-def _variant(setting: Setting, comparison: Comparison, chosen: Conclusion) -> Variant:
-    tests = comparison.tests
-    conclusion = _conclusion(comparison)
-    paired = comparison.method is Method.PAIRED
-    return Variant(
-        setting=setting,
-        method=comparison.method,
-        n_first=comparison.n_both if paired else comparison.n_first_only,
-        n_second=comparison.n_both if paired else comparison.n_second_only,
-        difference=comparison.difference,
-        interval=None if tests is None else tests.t.interval,
-        p=None if tests is None else tests.t.p,
-        holm_p=None if tests is None else tests.holm_p,
-        conclusion=conclusion,
-        changes=conclusion is not chosen,
-    )
+def _variant(setting: Setting, decision: Decision, chosen: Conclusion) -> Variant:
+    conclusion = _conclusion(decision)
+    return Variant(setting, decision, conclusion, changes=conclusion is not chosen)
 
 
-def _conclusion(comparison: Comparison) -> Conclusion:
-    if comparison.tests is None:
+def _conclusion(decision: Decision) -> Conclusion:
+    if decision.holm_p is None or decision.difference is None:
         return Conclusion.NO_TEST
-    if comparison.tests.holm_p >= ALPHA:
+    if decision.holm_p >= ALPHA:
         return Conclusion.NOT_SHOWN
-    return Conclusion.HIGHER if comparison.tests.t.difference > 0 else Conclusion.LOWER
+    return Conclusion.HIGHER if decision.difference > 0 else Conclusion.LOWER

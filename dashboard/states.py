@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 from edge_agent.domain import Emotion, VitalKind
 
@@ -24,6 +25,7 @@ class Design(StrEnum):
     INDEPENDENT = "independent"
 
 
+@lru_cache(maxsize=256)
 def state_of(label: str) -> Emotion | None:
     """Return which of the three states a label names, whatever its case, or ``None``."""
     name = label.strip().casefold()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-from edge_agent.domain import Emotion, VitalKind
-from edge_agent.store.results import MatchCounts, StateReading
+import numpy as np
+import numpy.typing as npt
+
+from edge_agent.domain import EMOTIONS, Emotion, VitalKind
+
+Integers = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
 
 # Heart rate follows an expression by seconds; a cuff has inflated for most of a minute before it gives its value.
 DEFAULT_LAG_S: Mapping[VitalKind, float] = {
@@ -22,6 +26,124 @@ DEFAULT_WINDOW_S = 10.0
 DEFAULT_SHARE = 0.6
 UNMATCHED = "unmatched"
 AMBIGUOUS = "ambiguous"
+OBSERVED = (*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED)
+"""What can have been observed before a reading: an emotion; none that held the share; no face."""
+
+UNCERTAIN_CATEGORY = len(EMOTIONS)
+"""The category of a row whose label was uncertain; the others are places in ``EMOTIONS``."""
+
+_AMBIGUOUS, _UNMATCHED = OBSERVED.index(AMBIGUOUS), OBSERVED.index(UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How readings are matched to what was observed before them.
+
+    Attributes:
+        window_s: length of the window in seconds, above 0.
+        lag_s: for each kind how many seconds the body follows the face; kinds left out have the default.
+        share: the least share of the window's rows that one emotion must hold, above 0 and at most 1.
+
+    Raises:
+        ValueError: a window or share that is not allowed.
+    """
+
+    window_s: float = DEFAULT_WINDOW_S
+    lag_s: Mapping[VitalKind, float] = field(default_factory=lambda: DEFAULT_LAG_S)
+    share: float = DEFAULT_SHARE
+
+    def __post_init__(self) -> None:
+        if self.window_s <= 0 or not 0 < self.share <= 1:
+            raise ValueError(f"window_s {self.window_s} must be above 0, and share {self.share} above 0 and at most 1")
+
+    @property
+    def window_ms(self) -> int:
+        """Length of the window in milliseconds."""
+        return round(1000 * self.window_s)
+
+    def lag_ms(self, kind: VitalKind) -> int:
+        """Return by how many milliseconds a kind follows the face."""
+        return round(1000 * self.lag_s.get(kind, DEFAULT_LAG_S[kind]))
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What was observed in the window that ends at an instant, for every instant: it changes in steps.
+
+    Attributes:
+        starts_ms: when each step begins, rising; it lasts to the next one, the last for ever.
+        states: what was observed then, a place in ``OBSERVED``. Before the first step nothing was.
+    """
+
+    starts_ms: Integers
+    states: Integers
+
+    def at(self, instants_ms: Integers) -> Integers:
+        """Return what was observed in the windows that end at these instants, as places in ``OBSERVED``."""
+        if not len(self.starts_ms):
+            return np.full(len(instants_ms), _UNMATCHED)
+        places = np.searchsorted(self.starts_ms, instants_ms, side="right") - 1
+        return np.where(places < 0, _UNMATCHED, self.states[places])
+
+    def later(self, by_ms: int) -> Steps:
+        """Return the same steps, each that much later: what counts for a reading that follows the face by a lag."""
+        return Steps(self.starts_ms + by_ms, self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the participant's face showed in one session, row by row.
+
+    Attributes:
+        at_ms: times of the rows, rising.
+        categories: what each showed: a place in ``EMOTIONS``, or ``UNCERTAIN_CATEGORY``.
+    """
+
+    at_ms: Integers
+    categories: Integers
+
+    def steps(self, window_ms: int, share: float) -> Steps:
+        """Return what was observed in the window that ends at each instant t: in its rows in (t − window, t].
+
+        The emotion that holds at least ``share`` of them, uncertain ones counted, was observed; see ``dominant``.
+        """
+        # Rows enter the window when they come and leave it a window later: in between nothing changes.
+        changes = np.sort(np.concatenate([self.at_ms, self.at_ms + window_ms]), kind="stable")
+        states = dominant(self._held(changes - window_ms, changes), share)
+        new = np.diff(states, prepend=-1) != 0
+        return Steps(changes[new], states[new])
+
+    def held_in(self, start_ms: int, end_ms: int) -> Integers:
+        """Count the rows of each category in [start, end), the uncertain ones last."""
+        first, last = np.searchsorted(self.at_ms, (start_ms, end_ms))
+        return np.bincount(self.categories[first:last], minlength=UNCERTAIN_CATEGORY + 1)
+
+    def _held(self, after_ms: Integers, until_ms: Integers) -> Counts:
+        """Count for each span (after, until] the rows of each category."""
+        counts = np.zeros((UNCERTAIN_CATEGORY + 1, len(self.at_ms) + 1), dtype=np.int32)
+        counts[self.categories, np.arange(1, len(self.at_ms) + 1)] = 1
+        np.cumsum(counts, axis=1, out=counts)
+        first, last = (np.searchsorted(self.at_ms, edge, side="right") for edge in (after_ms, until_ms))
+        return counts.take(last, axis=1) - counts.take(first, axis=1)
+
+
+def dominant(held: Counts | Integers, share: float) -> Integers:
+    """Tell which emotion was observed, from how many rows each category holds. The one place that decides.
+
+    Args:
+        held: a line for each category, the uncertain rows last; a column for each span of time.
+        share: the least share of all rows of a span, uncertain ones counted, that one emotion must hold.
+
+    Returns:
+        For each span a place in ``OBSERVED``: the emotion; ambiguous where none holds the share, or two hold it
+        equally; unmatched where there is no row.
+    """
+    rows, certain = held.sum(axis=0), held[:UNCERTAIN_CATEGORY]
+    most = certain.max(axis=0)
+    leaders = np.count_nonzero(certain == most, axis=0)
+    # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
+    holds = (most / np.maximum(rows, 1) >= share) & (leaders == 1)
+    return np.where(rows == 0, _UNMATCHED, np.where(holds, certain.argmax(axis=0), _AMBIGUOUS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,44 +152,6 @@ class Labels:
 
     at_ms: Sequence[int]
     emotions: Sequence[Emotion | None]
-
-
-def match_observed(
-    readings: Sequence[StateReading],
-    labels: Mapping[int, Labels],
-    *,
-    window_s: float,
-    lag_s: Mapping[VitalKind, float],
-    share: float,
-) -> tuple[list[StateReading], MatchCounts]:
-    """Give each reading the emotion that was observed before it.
-
-    The rows of the reading's own session in (t − lag − window, t − lag] are looked at; the emotion that holds at least
-    ``share`` of them, uncertain ones counted, becomes the state. Two emotions that hold it equally are ambiguous.
-
-    Args:
-        readings: readings whose state is not known yet.
-        labels: for each session its labels.
-        window_s: length of the window in seconds.
-        lag_s: for each kind how many seconds the body follows the face.
-        share: the least share of rows, above 0 and at most 1.
-
-    Returns:
-        The matched readings in the order given, and how many were matched and not.
-    """
-    matched: list[StateReading] = []
-    unmatched = ambiguous = 0
-    for reading in readings:
-        found = observed_before(
-            labels.get(reading.session), reading.at_ms, reading.kind, window_s=window_s, lag_s=lag_s, share=share
-        )
-        if found == UNMATCHED:
-            unmatched += 1
-        elif found == AMBIGUOUS:
-            ambiguous += 1
-        else:
-            matched.append(replace(reading, state=found))
-    return matched, MatchCounts(len(matched), unmatched, ambiguous)
 
 
 def observed_before(
@@ -81,33 +165,17 @@ def observed_before(
 ) -> str:
     """Return the name of the emotion that was observed before one reading, ``unmatched`` or ``ambiguous``.
 
-    Unmatched: no face was read in the window. Ambiguous: faces were there, but no category holds the share needed, or
-    two hold it equally. The one place that decides; arguments as in ``match_observed``.
+    For single readings as they come; many of a session are matched by ``Shown.steps``. Arguments as in ``Matching``.
     """
     until = at_ms - round(lag_s.get(kind, DEFAULT_LAG_S[kind]) * 1000)
-    in_window = _between(labels, until - round(window_s * 1000), until)
-    if not in_window:
-        return UNMATCHED
-    state = _dominant(in_window, share)
-    return AMBIGUOUS if state is None else state.value
-
-
-def _between(labels: Labels | None, after: int, until: int) -> Sequence[Emotion | None]:
-    """Return the labels at times in (after, until]."""
     if labels is None:
-        return ()
-    return labels.emotions[bisect_right(labels.at_ms, after) : bisect_right(labels.at_ms, until)]
-
-
-def _dominant(emotions: Sequence[Emotion | None], share: float) -> Emotion | None:
-    """Return the one emotion that holds at least ``share`` of the rows."""
-    first = emotions[0]
-    if first is not None and emotions.count(first) == len(emotions):  # most windows hold one emotion; this is quick
-        return first
-    counted = Counter(e for e in emotions if e is not None).most_common(2)
-    # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
-    if not counted or counted[0][1] / len(emotions) < share:
-        return None
-    if len(counted) == 2 and counted[0][1] == counted[1][1]:
-        return None
-    return counted[0][0]
+        return UNMATCHED
+    after = until - round(window_s * 1000)
+    window = labels.emotions[bisect_right(labels.at_ms, after) : bisect_right(labels.at_ms, until)]
+    if not window:
+        return UNMATCHED
+    first = window[0]
+    if first is not None and window.count(first) == len(window):  # most windows hold one emotion; this is quick
+        return first.value
+    held = np.array([[window.count(emotion)] for emotion in (*EMOTIONS, None)])
+    return OBSERVED[int(dominant(held, share)[0])]

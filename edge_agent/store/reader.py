@@ -4,21 +4,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edge_agent import clock
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalFlag, VitalKind, VitalReading
+from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalKind, VitalReading
 from edge_agent.errors import StudyError
 from edge_agent.store.baseline import Baseline, CorrectedRow
 from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
 from edge_agent.store.course import SessionCourse, course_of, find_resting
 from edge_agent.store.course_rows import last_baseline_marker, read_face
-from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Labels, match_observed
+from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Matching, Shown
+from edge_agent.store.observed import ObservedSums, match, read_shown, sum_observed
 from edge_agent.store.quality import Recorded, SessionQuality, Thresholds
 from edge_agent.store.quality_checks import judge
 from edge_agent.store.quality_rows import read_clock, read_face_spans, read_frame_counts, read_lost_seconds
@@ -32,9 +32,10 @@ from edge_agent.store.results import (
     StateReading,
     Trend,
     VitalTrend,
+    flags_of,
 )
 from edge_agent.store.schema import BUSY_SECONDS, reading
-from edge_agent.store.stimuli import FOREVER_MS, ReadingSum, Stimulus, dominant_emotion, select_stimuli, sum_readings
+from edge_agent.store.stimuli import ReadingSum, Stimulus, select_stimuli, sum_readings
 from edge_agent.store.study_rows import marker_of, select_sessions
 from edge_agent.store.tables import HOUR_MS
 from edge_agent.store.trends import read_trend, read_vital_trend
@@ -262,6 +263,12 @@ class Reader:
                 table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in small
             }
 
+    def recorded_kinds(self) -> frozenset[VitalKind]:
+        """Return the kinds of reading of which there is any; from the rollup, whose index begins with the kind."""
+        query = "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = ?)"
+        with reading(self._path, self._busy_seconds) as connection:
+            return frozenset(kind for kind in VitalKind if connection.execute(query, (kind.value,)).fetchone()[0])
+
     def vitals_by_condition(
         self, session_ids: Collection[int] | None = None, kinds: Collection[VitalKind] = tuple(VitalKind)
     ) -> list[StateReading]:
@@ -297,11 +304,30 @@ class Reader:
         Raises:
             ValueError: a window or share that is not allowed.
         """
-        if window_s <= 0 or not 0 < share <= 1:
-            raise ValueError(f"window_s {window_s} must be above 0, and share {share} above 0 and at most 1")
+        by = Matching(window_s, lag_s, share)
         readings = self._session_readings(session_ids, kinds)
-        labels = self._labels({found.session for found in readings})
-        return match_observed(readings, labels, window_s=window_s, lag_s=lag_s, share=share)
+        ids = {found.session for found in readings}
+        shown = self.shown([session for session in self.session_list() if session.id in ids])
+        return match(readings, shown, by)
+
+    def shown(self, sessions: Iterable[Session]) -> dict[int, Shown]:
+        """Return for each session, by its id, what the participant's face showed in it, row by row."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return {session.id: read_shown(connection, session) for session in sessions}
+
+    def observed_sums(
+        self,
+        sessions: Collection[Session],
+        shown: Mapping[int, Shown],
+        kinds: Collection[VitalKind],
+        matchings: Sequence[Matching],
+    ) -> list[ObservedSums]:
+        """Return the sums of the readings by the emotion observed before them, for each way of matching.
+
+        What means are made of, as ``vital_sums`` is for stimuli; arguments as in ``observed.sum_observed``.
+        """
+        with reading(self._path, self._busy_seconds) as connection:
+            return sum_observed(connection, sessions, shown, kinds, matchings)
 
     def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
         """Return the stimuli of sessions, with what was reported of each, in order of session and time."""
@@ -314,11 +340,6 @@ class Reader:
         """Return the sums of the readings in each stimulus by kind and flags: what means are made of."""
         with reading(self._path, self._busy_seconds) as connection:
             return sum_readings(connection, stimuli, kinds)
-
-    def shown_emotions(self, stimuli: Collection[Stimulus], share: float = DEFAULT_SHARE) -> list[str | None]:
-        """Return for each stimulus the emotion that the face showed; see ``dominant_emotion``."""
-        with reading(self._path, self._busy_seconds) as connection:
-            return [dominant_emotion(connection, stimulus, share) for stimulus in stimuli]
 
     def _session_readings(
         self, session_ids: Collection[int] | None, kinds: Collection[VitalKind]
@@ -342,33 +363,16 @@ class Reader:
                     kind=VitalKind(row["kind"]),
                     value=row["value"],
                     at_ms=row["at_ms"],
-                    flags=_flags(row["flags"]),
+                    flags=flags_of(row["flags"]),
                     simulated=bool(row["simulated"]),
                 )
                 for row in rows
             ]
 
-    def _labels(self, sessions: Collection[int]) -> dict[int, Labels]:
-        """Return the smoothed labels of the primary face within each session; one connection for all of them."""
-        with reading(self._path, self._busy_seconds) as connection:
-            return {session: session_labels(connection, session) for session in sessions}
-
     def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
         with reading(self._path, self._busy_seconds) as connection:
             for row in connection.execute(sql, parameters):
                 yield dict(row)
-
-
-def session_labels(connection: sqlite3.Connection, session: int) -> Labels:
-    """Return the smoothed labels of the primary face within a session, in order of time."""
-    # An end that does not depend on the row lets the index stop there, instead of reading on to the present.
-    rows = connection.execute(
-        "SELECT at, emotion FROM expression WHERE is_primary = 1 "
-        "AND at >= (SELECT started FROM session WHERE id = :session) "
-        "AND at <= coalesce((SELECT ended FROM session WHERE id = :session), :forever) ORDER BY at",
-        {"session": session, "forever": FOREVER_MS},
-    ).fetchall()
-    return Labels([row[0] for row in rows], [_emotion(row[1]) for row in rows])
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
@@ -382,13 +386,12 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
     if row is None:
         return None
     return VitalReading(
-        Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]), kind, row["value"], row["source"], _flags(row["flags"])
+        Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]),
+        kind,
+        row["value"],
+        row["source"],
+        flags_of(row["flags"]),
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _flags(text: str) -> frozenset[VitalFlag]:
-    return frozenset(VitalFlag(flag) for flag in text.split())
 
 
 def _emotion(text: str | None) -> Emotion | None:

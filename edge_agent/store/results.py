@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from edge_agent.domain import Emotion, Flaw, VitalFlag, VitalKind
@@ -166,3 +167,9 @@ class MatchCounts:
     matched: int
     unmatched: int
     ambiguous: int
+
+
+@functools.lru_cache(maxsize=256)
+def flags_of(text: str) -> frozenset[VitalFlag]:
+    """Return the flags that a recorded text names, separated by blanks."""
+    return frozenset(VitalFlag(flag) for flag in text.split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -96,30 +95,6 @@ def sum_readings(
             (stimulus.start_ms, stimulus.end_ms, asked),
         )
     ]
-
-
-def dominant_emotion(connection: sqlite3.Connection, stimulus: Stimulus, share: float) -> str | None:
-    """Return the emotion that the participant's face showed during a stimulus.
-
-    Args:
-        connection: to read from.
-        stimulus: when.
-        share: the least share of the recorded rows, uncertain ones counted, that one emotion must hold.
-
-    Returns:
-        Its name; empty where no emotion holds the share, or two hold it; ``None`` where no face was recorded.
-    """
-    rows = connection.execute(
-        "SELECT emotion, count(*) AS n FROM expression WHERE at >= ? AND at < ? AND is_primary = 1 GROUP BY emotion",
-        (stimulus.start_ms, stimulus.end_ms),
-    )
-    counts = Counter({row["emotion"]: row["n"] for row in rows})
-    if not counts:
-        return None
-    certain = Counter({emotion: n for emotion, n in counts.items() if emotion}).most_common(2)
-    if not certain or certain[0][1] / counts.total() < share:  # a quotient, as where readings are matched
-        return ""
-    return "" if len(certain) == 2 and certain[1][1] == certain[0][1] else str(certain[0][0])
 
 
 def _reported(connection: sqlite3.Connection, session: int, after_ms: int, before_ms: int) -> str | None:

@@ -10,7 +10,7 @@ from edge_agent.store.schema import DATABASE_NAME
 
 def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(tmp_path: Path) -> None:
     write_plan(tmp_path / DATABASE_NAME)
-    found = repeat(tmp_path / DATABASE_NAME, 0)  # the first one refuses to go on where the page gives another p
+    found = repeat(tmp_path / DATABASE_NAME, 0)
     assert PEOPLE * len(TIMES) * 0.75 < found.readings < PEOPLE * len(TIMES)
     assert 0 <= found.positives <= found.naive_positives <= 3
     assert found == repeat(tmp_path / DATABASE_NAME, 0)

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.analysis import Analysis, analyse
 from dashboard.analysis_answer import answer_of
-from dashboard.analysis_readings import state_means
+from dashboard.analysis_readings import ReadingGroup, means_of
 from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Obstacle
 from dashboard.states import PAIRS, STATES, VITALS
@@ -16,7 +16,8 @@ from dashboard.statistics import Method, paired_t
 from edge_agent.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
 from edge_agent.errors import StatisticsError
 from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts, StateReading
+from edge_agent.store.results import MatchCounts
+from edge_agent.store.schema import writing
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
@@ -138,15 +139,17 @@ def test_flagged_readings_are_kept_and_counted_and_left_out_when_asked(tmp_path:
 
 
 def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
-    bad = StateReading("P-7", 3, "anger", HEART, float("inf"), 0, frozenset(), simulated=False)
+    bad = ReadingGroup("P-7", 3, "anger", HEART, frozenset(), False, 2, float("inf"), float("inf"))
     with pytest.raises(StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"):
-        state_means([bad])
+        means_of([bad])
 
 
-def test_an_absurd_reading_is_an_error_that_names_the_participant() -> None:
-    bad = StateReading("P-7", 3, "anger", HEART, 1.7e308, 0, frozenset(), simulated=False)
+def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {"P-7": heart(anger=70.0)})
+    with writing(path) as connection:
+        connection.execute("UPDATE vital SET value = 1.7e308")
     with pytest.raises(StatisticsError, match="Participant P-7 has a heart_rate reading beyond 1e60"):
-        state_means([bad, bad])
+        analysed(path)
 
 
 def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_path: Path) -> None:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import csv
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge_agent.domain import EMOTIONS, Emotion, Purpose, VitalKind
+from edge_agent.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
 from edge_agent.store.export import export_csv
-from edge_agent.store.matching import AMBIGUOUS, UNMATCHED, Labels, observed_before
+from edge_agent.store.matching import (
+    AMBIGUOUS,
+    OBSERVED,
+    UNCERTAIN_CATEGORY,
+    UNMATCHED,
+    Labels,
+    Matching,
+    Shown,
+    observed_before,
+)
 from edge_agent.store.reader import Reader
+from edge_agent.store.results import MatchCounts
 from edge_agent.store.study import Study
 from tests.support.timeline import database, instant, reading, row
 
@@ -105,3 +119,90 @@ def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path)
     assert (counts.ambiguous, counts.unmatched) == tuple(
         sum(state == word for state in exported.values()) for word in (AMBIGUOUS, UNMATCHED)
     )
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([ANGER, NEUTRAL, None])), max_size=40),
+    window=st.integers(1, 90),
+    share=st.sampled_from([0.5, 0.6, 2 / 3, 1.0]),
+)
+def test_the_steps_of_a_session_say_at_every_instant_what_the_rows_of_its_window_say(
+    rows: list[tuple[int, Emotion | None]], window: int, share: float
+) -> None:
+    rows.sort(key=lambda row: row[0])
+    at, emotions = [time for time, _ in rows], [emotion for _, emotion in rows]
+    places = [UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions]
+    shown = Shown(np.array(at, dtype=np.int64), np.array(places, dtype=np.int64))
+    steps = shown.steps(window, share).later(7)
+    instants = np.arange(-5, 520)
+    single = [
+        observed_before(
+            Labels(at, emotions),
+            int(instant),
+            VitalKind.HEART_RATE,
+            window_s=window / 1000,
+            lag_s={VitalKind.HEART_RATE: 0.007},
+            share=share,
+        )
+        for instant in instants
+    ]
+    assert [OBSERVED[state] for state in steps.at(instants)] == single
+    assert np.all(np.diff(steps.starts_ms) > 0) and np.all(np.diff(steps.states) != 0)
+
+
+def flickering(tmp_path: Path) -> Reader:
+    """Two sessions, the second still open, in which the face changes often and readings of three kinds come."""
+    shown = random.Random(4)
+    faces = [row(second, shown.choice([ANGER, ANGER, NEUTRAL, None])) for second in range(20, 400)]
+    kinds = [VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC]
+    readings = [
+        reading(second + 0.5, 60 + second % 37 / 7, kind, flags=[VitalFlag.OUT_OF_RANGE] if second % 11 == 0 else [])
+        for second in range(0, 450, 2)
+        for kind in kinds
+    ]
+    path = database(tmp_path, faces, readings)
+    study = Study(path)
+    for code, start, end in (("P-01", 10, 200), ("P-02", 210, None)):
+        study.create_participant(code)
+        study.give_consent(code, "1")
+        study.start_session(code, Purpose.RESEARCH, "films", instant(start))
+        if end is not None:
+            study.end_session(instant(end))
+    return Reader(path)
+
+
+def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_setting(tmp_path: Path) -> None:
+    reader = flickering(tmp_path)
+    sessions, kinds = reader.session_list(), (VitalKind.HEART_RATE, VitalKind.DIASTOLIC)
+    settings = [Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)]
+    every = reader.observed_sums(sessions, reader.shown(sessions), kinds, settings)
+    for by, sums in zip(settings, every, strict=True):
+        found, counts = reader.vitals_by_observed_emotion(None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5)
+        values: dict[tuple[int, str, VitalKind, str], list[float]] = {}
+        for one in found:
+            values.setdefault((one.session, one.state, one.kind, " ".join(one.flags)), []).append(one.value)
+        assert sums.counts == counts
+        assert {(number, state, each.kind, each.flags): each.n for number, state, each in sums.found} == {
+            key: len(own) for key, own in values.items()
+        }
+        for number, state, each in sums.found:
+            own = values[number, state, each.kind, each.flags]
+            assert each.total == pytest.approx(sum(own), rel=1e-12)
+            assert each.largest == max(own)
+    assert min(every[0].counts.matched, every[0].counts.ambiguous) > 20
+
+
+def test_a_session_without_a_face_or_without_readings_has_no_sums(tmp_path: Path) -> None:
+    path = database(tmp_path, [], [reading(50)])
+    study = Study(path)
+    study.create_participant("P-01")
+    study.give_consent("P-01", "1")
+    study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
+    reader = Reader(path)
+    sessions = reader.session_list()
+    shown = reader.shown(sessions)
+    (found,) = reader.observed_sums(sessions, shown, [VitalKind.HEART_RATE], [Matching()])
+    assert (found.found, found.counts) == ((), MatchCounts(0, 1, 0))
+    (found,) = reader.observed_sums(sessions, shown, [VitalKind.SYSTOLIC], [Matching()])
+    assert (found.found, found.counts) == ((), MatchCounts(0, 0, 0))
+    assert reader.observed_sums([], {}, [VitalKind.SYSTOLIC], [Matching()])[0].found == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.comparison import Comparison, compare_family
+from dashboard.comparison import Decision, compare_family, decide_family
 from dashboard.sensitivity import Conclusion, Setting, sensitivity, settings_around
 from edge_agent.errors import StatisticsError
 
@@ -16,8 +16,8 @@ RISEN = {"a": 76.0, "b": 70.5, "c": 86.5, "d": 78.0}
 UNSTEADY = {"a": 60.0, "b": 78.0, "c": 79.0, "d": 77.0}
 
 
-def family(*firsts: dict[str, float]) -> tuple[Comparison, ...]:
-    return compare_family((first, NEUTRAL) for first in firsts)
+def family(*firsts: dict[str, float]) -> tuple[Decision, ...]:
+    return decide_family((first, NEUTRAL) for first in firsts)
 
 
 VARIANTS = {CHOSEN: family(RISEN, UNSTEADY), LONG: family(UNSTEADY, UNSTEADY), SHORT: family({"a": 71.0}, UNSTEADY)}
@@ -35,19 +35,22 @@ def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> Non
     assert (risen.changed, unsteady.changed) == (2, 0)
 
 
-def test_a_row_has_the_numbers_of_its_setting() -> None:
+def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_comparison() -> None:
     risen, _ = sensitivity(CHOSEN, [LONG, SHORT], VARIANTS.__getitem__)
-    tests = VARIANTS[LONG][0].tests
-    assert tests is not None
+    whole, _ = compare_family([(UNSTEADY, NEUTRAL), (UNSTEADY, NEUTRAL)])
+    assert whole.tests is not None and whole.method is not None
     row, empty = risen.variants
-    assert (row.setting, row.n_first, row.n_second, row.method) == (LONG, 4, 4, tests.t.method)
-    assert (row.difference, row.interval, row.p, row.holm_p) == (
-        tests.t.difference,
-        tests.t.interval,
-        tests.t.p,
-        tests.holm_p,
-    )
-    assert (empty.difference, empty.interval, empty.p, empty.holm_p) == (None, None, None, None)
+    t = whole.tests.t
+    assert row.setting == LONG
+    assert row.decision == Decision(whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p)
+    assert empty.decision == Decision(None, 0, 3)
+
+
+def test_values_that_do_not_vary_have_a_difference_and_no_test() -> None:
+    flat = {code: value + 1 for code, value in NEUTRAL.items()}
+    (found,) = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: decide_family([(flat, NEUTRAL)])}.__getitem__)
+    assert found.variants[0].decision.difference == pytest.approx(1)
+    assert (found.variants[0].conclusion, found.variants[0].decision.p) == (Conclusion.NO_TEST, None)
 
 
 def test_a_fall_is_called_lower() -> None:
@@ -60,7 +63,7 @@ def test_a_fall_is_called_lower() -> None:
 def test_the_chosen_setting_is_computed_once() -> None:
     asked: list[Setting] = []
 
-    def compute(setting: Setting) -> tuple[Comparison, ...]:
+    def compute(setting: Setting) -> tuple[Decision, ...]:
         asked.append(setting)
         return VARIANTS[setting]
 

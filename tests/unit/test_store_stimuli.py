@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.domain import Emotion, ExpressionRow, VitalFlag
+from edge_agent.store.observed import shown_in
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import writing
@@ -31,6 +32,11 @@ def show(path: Path, start: float, emotions: list[Emotion | None]) -> None:
         for second, emotion in enumerate(emotions)
     ]
     add(path, rows, [])
+
+
+def shown_in_stimuli(path: Path, share: float) -> list[str | None]:
+    reader = Reader(path)
+    return shown_in(reader.stimuli([1]), reader.shown(reader.session_list()), share)
 
 
 def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_path: Path) -> None:
@@ -72,12 +78,10 @@ def test_the_face_shows_what_holds_the_share_of_a_stimulus(
 ) -> None:
     path = make_study(tmp_path, {"P-1": heart(anger=70.0)})
     show(path, 20, shown)
-    reader = Reader(path)
-    assert reader.shown_emotions(reader.stimuli([1]), 0.6) == [dominant]
+    assert shown_in_stimuli(path, 0.6) == [dominant]
 
 
 def test_two_emotions_that_share_a_stimulus_are_none(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-1": heart(anger=70.0)})
     show(path, 20, [Emotion.ANGER, Emotion.NEUTRAL])
-    reader = Reader(path)
-    assert reader.shown_emotions(reader.stimuli([1]), 0.5) == [""]
+    assert shown_in_stimuli(path, 0.5) == [""]
