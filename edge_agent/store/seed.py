@@ -19,6 +19,7 @@ from edge_agent.domain import (
     Purpose,
     VitalReading,
 )
+from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.schema import writing
 from edge_agent.store.study_rows import (
     close_session,
@@ -35,6 +36,8 @@ SESSION_NAME = "Example study (simulated)"
 
 _HOURS_APART = 12
 _BASELINE_S, _STIMULUS_S, _PAUSE_S = 60, 120, 30
+_REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause after a stimulus
+_FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}  # pleasant, excited
 _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
@@ -55,7 +58,8 @@ def seed_example_study(
     """Write twelve simulated sessions of the last days: anger, happiness and neutral, in balanced order.
 
     Each session has a baseline of a minute and three stimuli of two minutes; heart rate and expression come once a
-    second, a cuff's readings twice in a stimulus. Nothing is queued for the broker.
+    second, a cuff's readings twice in a stimulus, and after each the participant says how it was. Nothing is queued
+    for the broker.
 
     Args:
         path: the database, already migrated.
@@ -85,6 +89,7 @@ def seed_example_study(
             session = insert_session(connection, code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
             for second, kind, condition in _markers(plan):
                 insert_marker(connection, session, kind, condition, start.shifted(second))
+            insert_reports(connection, session.id, _reports(random.Random(f"{seed}/{number}/said"), plan, start))  # noqa: S311
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, ((reading, None) for reading in readings))
@@ -109,6 +114,23 @@ def _markers(plan: list[Emotion | None]) -> list[tuple[int, MarkerKind, str]]:
         elif before is not None and after is None:
             markers.append((second, MarkerKind.STIMULUS_END, before.value))
     return markers
+
+
+def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[SelfReport]:
+    """Return what a participant says after each stimulus: most feel what it should bring about, but not all."""
+    reports: list[SelfReport] = []
+    for second, kind, label in _markers(plan):
+        if kind is not MarkerKind.STIMULUS_END:
+            continue
+        felt = Emotion(label) if rng.random() < 0.85 else rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
+        said: dict[str, int | str] = {"emotion": felt.value}
+        for scale, usual in zip(("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True):
+            said[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
+        reports += (
+            SelfReport(start.shifted(second + after), label, scale, said[scale])
+            for scale, after in _REPORT_AFTER_S.items()
+        )
+    return reports
 
 
 def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list[VitalReading]:

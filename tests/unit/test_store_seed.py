@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import MarkerKind, VitalFlag, VitalKind
+from edge_agent.domain import Emotion, MarkerKind, VitalFlag, VitalKind
 from edge_agent.store.reader import Reader
 from edge_agent.store.retention import prune
 from edge_agent.store.seed import CONDITIONS, PARTICIPANTS, seed_example_study
@@ -60,6 +60,21 @@ def test_everybody_has_readings_of_each_kind_in_each_condition_and_anger_moves_t
     assert 2 < statistics.mean(statistics.mean(anger[p]) - statistics.mean(neutral[p]) for p in anger) < 10
 
 
+def test_everybody_says_after_each_stimulus_how_it_was_and_most_felt_what_it_should_bring_about(seeded: Path) -> None:
+    said = query(seeded, "SELECT session, condition, scale, value FROM self_report")
+    assert sorted({scale for _, _, scale, _ in said}) == ["arousal", "emotion", "valence"]
+    assert len(said) == 3 * len(CONDITIONS) * PARTICIPANTS
+    felt = [(condition, value) for _, condition, scale, value in said if scale == "emotion"]
+    assert 0.6 < statistics.mean(condition == value for condition, value in felt) < 1
+    pleasant = {
+        c: statistics.mean(v for _, one, scale, v in said if (one, scale) == (c, "valence")) for c in CONDITIONS
+    }
+    assert pleasant[Emotion.ANGER] + 1 < pleasant[Emotion.HAPPINESS]
+    reader = Reader(seeded)
+    stimuli = reader.stimuli([session.id for session in reader.session_list()])
+    assert [stimulus.reported for stimulus in stimuli] == [value for _, value in felt]
+
+
 def test_most_readings_of_the_example_match_an_observed_emotion(seeded: Path) -> None:
     _, counts = Reader(seeded).vitals_by_observed_emotion()
     assert counts.matched > 4 * (counts.unmatched + counts.ambiguous)
@@ -68,7 +83,7 @@ def test_most_readings_of_the_example_match_an_observed_emotion(seeded: Path) ->
 def test_the_same_seed_gives_the_same_example(tmp_path: Path, seeded: Path) -> None:
     path = database(tmp_path)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
-    for table in ("vital", "expression", "marker"):
+    for table in ("vital", "expression", "marker", "self_report"):
         assert query(path, f"SELECT * FROM {table}") == query(seeded, f"SELECT * FROM {table}")
 
 
