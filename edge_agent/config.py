@@ -104,7 +104,10 @@ class VisionSettings(Section):
     """How faces are found and read."""
 
     expression_model: HomeText = Field("expression-accurate", description="Name of a shipped model, or path of a card")
-    detector_model: HomeText = Field("face-detector", description="Name of a shipped model, or path of a card")
+    detector: Literal["tflite", "yunet"] = Field("tflite", description="Kind of face detector; yunet runs in OpenCV")
+    detector_model: HomeText = Field(
+        "face-detector", description="Name of a shipped model, or path of a card; yunet: path of its ONNX file"
+    )
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
     cpu_budget: float = Field(
         0.4, ge=0.01, le=8, description="Cores that reading may use; above, fewer frames are read"
@@ -121,6 +124,18 @@ class VisionSettings(Section):
     confirm_frames: int = Field(3, ge=1, le=30, description="Frames in a row that a new face needs before it counts")
     memory_seconds: float = Field(1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long")
     gate: bool = Field(True, description="Only count faces too small, turned away, badly lit or blurred to be read")
+
+    @model_validator(mode="after")
+    def _file_of_its_kind(self) -> VisionSettings:
+        onnx = self.detector_model.lower().endswith(".onnx")
+        if self.detector == "yunet" and not onnx:
+            raise ValueError(
+                'detector = "yunet" needs the path of YuNet\'s ONNX file in detector_model, '
+                f"not {self.detector_model!r}"
+            )
+        if self.detector == "tflite" and onnx:
+            raise ValueError(f'detector_model {self.detector_model!r} is an ONNX file; say detector = "yunet" with it')
+        return self
 
 
 class RecordSettings(Section):

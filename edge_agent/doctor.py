@@ -14,16 +14,11 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edge_agent import clock
 from edge_agent.config import Settings
 from edge_agent.errors import AffectEdgeError, CameraError, VitalsError
-
-if TYPE_CHECKING:
-    from edge_agent.vision.card import ModelKind
 
 FREE_WANTED_MB = 500
 BROKER_TIMEOUT_S = 3.0
@@ -58,12 +53,9 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _clock()
     yield from _data_folder(data)
     yield _guarded("database", lambda: _database(data))
-    models: list[tuple[str, ModelKind]] = [
-        (settings.vision.detector_model, "face-detector"),
-        (settings.vision.expression_model, "expression"),
-    ]
-    for name, kind in models:
-        yield _guarded(f"model {name}", partial(_model, name, kind))
+    vision = settings.vision
+    yield _guarded(f"model {vision.detector_model}", lambda: _detector(settings))
+    yield _guarded(f"model {vision.expression_model}", lambda: _expression_model(vision.expression_model))
     yield _guarded("camera", lambda: _camera(settings))
     if settings.vitals.bluetooth.devices:
         yield _guarded("bluetooth", lambda: _bluetooth(settings))
@@ -121,11 +113,19 @@ def _database(data: Path) -> Finding:
     return Finding("database", Verdict.OK, ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())))
 
 
-def _model(name: str, kind: ModelKind) -> Finding:
+def _detector(settings: Settings) -> Finding:
+    from edge_agent.vision.finder import open_finder
+
+    name = settings.vision.detector_model
+    card = open_finder(name, detector=settings.vision.detector).card
+    return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
+
+
+def _expression_model(name: str) -> Finding:
     from edge_agent.vision.card import find_model
     from edge_agent.vision.model import load_model
 
-    card = load_model(find_model(name), kind=kind).card
+    card = load_model(find_model(name), kind="expression").card
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 

@@ -140,7 +140,14 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
     from edge_agent.vision.card import find_model, read_card
     from edge_agent.vision.model import load_model
 
-    names: list[str | Path] = [card] if card else [settings.vision.detector_model, settings.vision.expression_model]
+    vision = settings.vision
+    names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
+    if card is None and vision.detector == "yunet":
+        from edge_agent.vision.finder import open_finder
+
+        used = open_finder(vision.detector_model, detector="yunet").card
+        click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
+        names = [vision.expression_model]
     for name in names:
         path = find_model(name)
         loaded = load_model(path, kind=read_card(path).kind)

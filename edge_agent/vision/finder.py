@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,16 @@ from edge_agent.errors import ModelError
 from edge_agent.vision.card import find_model
 from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import load_model
+from edge_agent.vision.yunet import SCORE, YuNet
 
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
 """Pixels in which a followed face and what surrounds it are searched: a face of half the side has 48, as many as the
 classifier sees."""
+
+DetectorKind = Literal["tflite", "yunet"]
+"""What runs the detector: LiteRT, with a card beside the file, or OpenCV, with YuNet's ONNX file."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -67,6 +72,7 @@ class FaceFinder(Protocol):
 def open_finder(
     detector_model: str = "face-detector",
     *,
+    detector: DetectorKind = "tflite",
     threads: int = 1,
     face_score: float | None = None,
     min_face: float = 24,
@@ -77,18 +83,27 @@ def open_finder(
     Raises:
         ModelError: its model is missing, damaged or does not fit.
     """
+    if detector == "yunet":
+        return YuNet(Path(detector_model).expanduser(), face_score or SCORE, min_face, max_faces)
     model = load_model(find_model(detector_model), kind="face-detector", threads=threads)
     return FaceDetector(model, face_score, min_face, max_faces)
 
 
 def open_near_finder(
-    detector_model: str = "face-detector", *, threads: int = 1, face_score: float | None = None, min_face: float = 24
+    detector_model: str = "face-detector",
+    *,
+    detector: DetectorKind = "tflite",
+    threads: int = 1,
+    face_score: float | None = None,
+    min_face: float = 24,
 ) -> FaceFinder | None:
     """Make the configured detector for small pieces of frames; ``None`` if its model takes one size only.
 
     Raises:
         ModelError: its model is missing or damaged.
     """
+    if detector == "yunet":
+        return YuNet(Path(detector_model).expanduser(), face_score or SCORE, min_face, size=NEAR_SIZE)
     path = find_model(detector_model)
     try:
         model = load_model(path, kind="face-detector", threads=threads, size=NEAR_SIZE)

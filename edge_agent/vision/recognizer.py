@@ -13,7 +13,7 @@ from edge_agent.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
 from edge_agent.vision.card import find_model
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder, open_near_finder
+from edge_agent.vision.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
 from edge_agent.vision.follower import FaceFollower
 from edge_agent.vision.model import load_model
 from edge_agent.vision.quality import face_quality
@@ -218,11 +218,13 @@ def open_recognizer(
 
     Args:
         expression_model: name of a shipped model, or path of a card.
-        detector_model: likewise.
+        detector_model: likewise; for ``yunet`` the path of its ONNX file.
+        detector: what runs the detector.
         threads: of one inference; OpenCV is told to use as many, in the whole process.
         face_score: least score of a face; ``None``: what the detector's card says.
         min_face: smallest face read, pixels.
         max_faces: most faces read in a picture.
+    detector: DetectorKind = "tflite",
         uncertain_below: least probability of a label; ``None``: what the classifier's card says.
         smoothing_seconds: time constant of the smoothing.
         hysteresis: lead that a new label needs.
@@ -235,8 +237,17 @@ def open_recognizer(
         ModelError: a model is missing, damaged or does not fit.
     """
     cv2.setNumThreads(threads)  # its work is of microseconds, which waking other threads only makes longer
-    finder = open_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face, max_faces=max_faces)
-    near = open_near_finder(detector_model, threads=threads, face_score=face_score, min_face=min_face)
+    finder = open_finder(
+        detector_model,
+        detector=detector,
+        threads=threads,
+        face_score=face_score,
+        min_face=min_face,
+        max_faces=max_faces,
+    )
+    near = open_near_finder(
+        detector_model, detector=detector, threads=threads, face_score=face_score, min_face=min_face
+    )
     expression = load_model(find_model(expression_model), kind="expression", threads=threads)
     classifier = ExpressionClassifier(expression)
     threshold = classifier.uncertain_below if uncertain_below is None else uncertain_below
