@@ -59,6 +59,11 @@ def boot_seconds() -> float:
     return boot_ns() / 1e9
 
 
+def process_cpu_seconds() -> float:
+    """Return the processor time that this process has used, seconds."""
+    return time.process_time()
+
+
 def thread_cpu_seconds() -> float:
     """Return the processor time that the calling thread has used, seconds."""
     return time.thread_time()

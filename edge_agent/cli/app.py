@@ -14,6 +14,7 @@ import click
 
 from edge_agent import __version__
 from edge_agent.cli.appliance import backup, certificate, maintenance
+from edge_agent.cli.bench import bench
 from edge_agent.cli.export import export
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
@@ -168,7 +169,18 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     click.echo(f"{file or config or 'the configuration'} is right")
 
 
-for _command in (classify, export, import_vitals, vitals, participant, session, maintenance, backup, certificate):
+for _command in (
+    bench,
+    classify,
+    export,
+    import_vitals,
+    vitals,
+    participant,
+    session,
+    maintenance,
+    backup,
+    certificate,
+):
     cli.add_command(_command)
 
 

@@ -35,12 +35,16 @@ class FaceFollower:
         finder: finds faces in whole frames.
         near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a whole.
         whole_s: seconds from one search of the whole frame to the next; may be set at any time.
+
+    Attributes:
+        searches: how many whole frames were searched.
     """
 
     def __init__(self, finder: FaceFinder, near: FaceFinder | None, whole_s: float = 0.5) -> None:
         self._finder = finder
         self._near = near
         self._searched: Instant | None = None
+        self.searches = 0
         self.whole_s = whole_s
 
     def find(self, frame: Frame, expected: Sequence[Box]) -> list[Face]:
@@ -58,6 +62,7 @@ class FaceFollower:
             if found is not None:
                 return found
         self._searched = frame.at
+        self.searches += 1
         return self._finder.detect(frame.image)
 
     def _may_look_near(self, at: Instant, faces: int) -> bool:

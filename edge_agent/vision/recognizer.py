@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -77,6 +78,8 @@ class Recognizer:
 
     Attributes:
         models: which two models are used.
+        on_stage: told the name of each stage of a frame once it is done, for measuring: ``find``, ``follow``, then for
+            each face ``cut``, ``read``, ``judge`` and ``steady``.
 
     Raises:
         ModelError: the classifier learned from another crop than the one cut here.
@@ -108,6 +111,7 @@ class Recognizer:
         self._smoother = smoother
         self._gate = gate
         self._holder = StateHolder()
+        self.on_stage: Callable[[str], None] | None = None
         self._uncertain_below = classifier.uncertain_below if uncertain_below is None else uncertain_below
 
     @property
@@ -118,6 +122,11 @@ class Recognizer:
     @whole_s.setter
     def whole_s(self, seconds: float) -> None:
         self._follower.whole_s = seconds
+
+    @property
+    def searches(self) -> int:
+        """How many whole frames `recognize` has searched."""
+        return self._follower.searches
 
     def recognize(self, frame: Frame) -> Recognition:
         """Read the faces of the next frame of a camera.
@@ -130,8 +139,10 @@ class Recognizer:
         """
         height, width = frame.image.shape[:2]
         faces = self._follower.find(frame, self._tracker.steady(frame.at))
+        self._done("find")
         tracked = self._tracker.update(faces, frame.at)
         primary = self._chooser.choose(tracked, width, height, frame.at)
+        self._done("follow")
         observations = tuple(self._observe(frame, track, face, track == primary) for track, face in tracked)
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
@@ -161,13 +172,23 @@ class Recognizer:
         flaw = reading.flaw if self._gate else None
         steady = self._smoother.hold if flaw else self._smoother.update
         smoothed = steady(track, reading.expression, frame.at)
+        self._done("steady")
         return Observation(
             track, face, reading.expression, smoothed.expression, smoothed.emotion, primary, reading.quality, flaw
         )
 
     def _read(self, image: Picture, face: Face) -> Reading:
         crop = crop_face(image, face, self._classifier.size)
-        return self._reading(face, crop, self._classifier.classify(crop))
+        self._done("cut")
+        expression = self._classifier.classify(crop)
+        self._done("read")
+        reading = self._reading(face, crop, expression)
+        self._done("judge")
+        return reading
+
+    def _done(self, stage: str) -> None:
+        if self.on_stage is not None:
+            self.on_stage(stage)
 
     def _explain(self, image: Picture, face: Face) -> Explanation:
         crop = crop_face(image, face, self._classifier.size)

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 CORE = {"edge_agent.domain", "edge_agent.errors", "edge_agent.clock"}
 ROOMS = {"camera", "vision", "vitals", "store", "mqtt"}
-COMPOSERS = {"agent", "openers", "distributor", "doctor", "cli", "demo", "__main__"}
+COMPOSERS = {"agent", "openers", "bench", "distributor", "doctor", "cli", "demo", "update", "__main__"}
 BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.readings", "edge_agent.worker", "edge_agent.mailbox"}
 HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}

@@ -1,0 +1,188 @@
+"""How fast the vision chain is on this machine: each of its stages, on a picture, a video or the demonstration."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from edge_agent import __version__, clock
+from edge_agent.camera.unpaced import demo_frames, file_frames
+from edge_agent.domain import Frame
+from edge_agent.openers import recognizer_of
+
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+    from edge_agent.domain import Image
+    from edge_agent.vision.recognizer import Recognizer
+
+WARM_UP = 10
+"""Frames at the beginning that are not counted: libraries load, and the first face is confirmed."""
+STAGES = {
+    "decode": "get the frame",
+    "find": "find faces",
+    "follow": "follow them",
+    "cut": "cut the face out",
+    "read": "read its expression",
+    "judge": "judge its quality",
+    "steady": "steady the label",
+    "frame": "one frame, from picture to label",
+}
+"""Stages in the order of the chain, and what they are called; ``frame`` is all of them but ``decode``."""
+
+
+class Laps:
+    """Sums the times of the stages of one frame after the other, milliseconds."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, float]] = []
+        self._last_ns = 0
+
+    def begin(self) -> None:
+        """Begin a frame."""
+        self.frames.append({})
+        self._last_ns = clock.boot_ns()
+
+    def lap(self, stage: str) -> None:
+        """Add the time since the last lap to a stage of the frame."""
+        present = clock.boot_ns()
+        times = self.frames[-1]
+        times[stage] = times.get(stage, 0.0) + (present - self._last_ns) / 1e6
+        self._last_ns = clock.boot_ns()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        laps: milliseconds of each stage of each frame.
+        cpu_ms: processor time of each frame, decoding aside.
+        faces: how many faces were read.
+        searches: how many whole frames were searched for faces.
+        size: width and height of the frames, pixels.
+    """
+
+    laps: list[dict[str, float]]
+    cpu_ms: list[float]
+    faces: int
+    searches: int
+    size: tuple[int, int]
+
+
+def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, Any]:
+    """Run the configured chain over frames as fast as it goes, and return the figures as JSON values.
+
+    The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in the agent.
+
+    Args:
+        settings: the configuration: models, rate, size of the demonstration's frames.
+        source: a picture or a video; ``None``: the demonstration.
+        frames: how many are measured at the most.
+
+    Raises:
+        CameraError: the source cannot be read.
+        ModelError: a model is missing or damaged.
+    """
+    recognizer, fps = recognizer_of(settings), settings.camera.fps
+    images = demo_frames(settings.camera.width, settings.camera.height, fps) if source is None else file_frames(source)
+    done = run(recognizer, islice(images, WARM_UP + frames), fps)
+    times = {stage: [lap[stage] for lap in done.laps if stage in lap] for stage in STAGES}
+    cpu_ms, memory = percentile(done.cpu_ms, 50), psutil.Process().memory_info().rss
+    return {
+        "version": __version__,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "source": "demo" if source is None else str(source),
+        "frames": len(done.laps),
+        "width": done.size[0],
+        "height": done.size[1],
+        "faces": done.faces,
+        "whole_searches": done.searches,
+        "models": [f"{model.name} {model.version}" for model in recognizer.models],
+        "stages": {
+            stage: {"median_ms": round(percentile(values, 50), 3), "p95_ms": round(percentile(values, 95), 3)}
+            for stage, values in times.items()
+            if values
+        },
+        "frames_per_second": round(1000 / percentile(times["frame"], 50), 1),
+        "processor_ms": round(cpu_ms, 3),
+        "fps": fps,
+        "cpu_percent": round(cpu_ms * fps / 10, 2),
+        "cpu_budget_percent": round(100 * settings.vision.cpu_budget, 1),
+        "memory_mb": round(memory / 1e6, 1),
+        "memory_peak_mb": round(max(memory, _peak_bytes()) / 1e6, 1),
+    }
+
+
+def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured:
+    """Recognize frames as if they came at ``fps``, taking the time of each stage."""
+    laps, cpu_ms, faces, start, searches = Laps(), [], 0, clock.now(), 0
+    recognizer.on_stage = laps.lap
+    laps.begin()
+    for number, image in enumerate(images):
+        laps.lap("decode")
+        frame, begun_s, cpu_s = (
+            Frame(image, start.shifted(number / fps), number),
+            clock.boot_ns(),
+            clock.process_cpu_seconds(),
+        )
+        seen = recognizer.recognize(frame)
+        cpu_ms.append(1000 * (clock.process_cpu_seconds() - cpu_s))
+        laps.frames[-1]["frame"] = (clock.boot_ns() - begun_s) / 1e6
+        if number < WARM_UP:
+            searches = recognizer.searches
+        else:
+            faces += len(seen.observations)
+        laps.begin()
+    laps.frames.pop()
+    first = min(WARM_UP, len(cpu_ms) - 1)  # of a very short video, the last frame is better than none
+    height, width = image.shape[:2]
+    return Measured(laps.frames[first:], cpu_ms[first:], faces, recognizer.searches - searches, (width, height))
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Return a percentile by linear interpolation."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process has had; Linux counts in kilobytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Write the figures for people."""
+    each = figures["faces"] / figures["frames"]
+    lines = [
+        f"{figures['source']}: {figures['frames']} frames of {figures['width']} × {figures['height']}",
+        f"{each:.2g} faces in each; {', '.join(figures['models'])}; {figures['machine']}",
+        "",
+        f"{'':34}{'median':>10}{'95 %':>10}",
+    ]
+    for stage, name in STAGES.items():
+        if stage in figures["stages"]:
+            times = figures["stages"][stage]
+            lines.append(f"{name:34}{times['median_ms']:7.2f} ms{times['p95_ms']:7.2f} ms")
+    at_pace = f"processor at {figures['fps']:g} frames/s"
+    lines += [
+        "",
+        f"{'frames a second at the most':34}{figures['frames_per_second']:7.0f}",
+        f"{at_pace:34}{figures['cpu_percent']:7.1f} % of one core; {figures['cpu_budget_percent']:.0f} % are allowed",
+        f"{'memory':34}{figures['memory_mb']:7.0f} MB, {figures['memory_peak_mb']:.0f} MB at the most",
+        f"{'whole frames searched':34}{figures['whole_searches']:7d}",
+    ]
+    return "\n".join(lines)
