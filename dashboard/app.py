@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from dashboard.auth import Accounts
 from dashboard.desk import Desk
+from dashboard.exports import Exports
 from dashboard.pages import HERE, make_templates, render
 from dashboard.protocols.conductor import Conductor
 from dashboard.routes import (
@@ -94,6 +95,7 @@ def create_app(options: DashboardOptions) -> FastAPI:
         desk=Desk(options.database),
         study=study,
         conductor=conductor,
+        exports=Exports(options.database, options.device, options.told, options.models),
     )
     app.state.templates = make_templates()
     for router in ROUTERS:

@@ -100,6 +100,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
             server.run(sockets=[listener])
         finally:
             server.services.conductor.close()
+            server.services.exports.close()
 
 
 def make_server(options: DashboardOptions) -> DashboardServer:

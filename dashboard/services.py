@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from dashboard.auth import Account, Accounts
 from dashboard.desk import Desk
+from dashboard.exports import Exports
 from dashboard.protocols.conductor import Conductor
 from dashboard.security import AttemptLimiter
 from dashboard.settings import DashboardOptions
@@ -34,6 +35,7 @@ class Services:
         study: writes participants, sessions and markers.
         desk: where readings are handed in.
         conductor: runs the protocol of the open session.
+        exports: prepares what can be downloaded.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -44,6 +46,7 @@ class Services:
     study: Study
     desk: Desk
     conductor: Conductor
+    exports: Exports
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.config import Settings, at_home
 from edge_agent.domain import Purpose
 from edge_agent.errors import ConfigError
 from edge_agent.live import SOCKET_NAME
+from edge_agent.store.export.appliance import public_settings
 from edge_agent.store.schema import DATABASE_NAME
 
 
@@ -30,6 +33,8 @@ class DashboardOptions:
         only_in_sessions: whether readings that programs hand in are taken only while a session is open.
         outbox_rows: messages about sessions that wait for the broker at the most.
         protocols: folder of the protocol files.
+        told: the settings that an export tells of.
+        models: names or paths of the configured models, whose cards an export holds.
     """
 
     data: Path
@@ -43,6 +48,8 @@ class DashboardOptions:
     only_in_sessions: bool = False
     outbox_rows: int = 50_000
     protocols: Path = EXAMPLES
+    told: Mapping[str, Any] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
     @property
     def database(self) -> Path:
@@ -82,6 +89,8 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         only_in_sessions=settings.capture.mode == "sessions",
         outbox_rows=settings.mqtt.outbox_rows,
         protocols=at_home(section.protocols) if section.protocols else EXAMPLES,
+        told=public_settings(settings),
+        models=(settings.vision.expression_model, settings.vision.detector_model),
     )
 
 

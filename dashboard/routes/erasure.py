@@ -34,6 +34,7 @@ def erase(
     if typed.strip().casefold() != code.casefold():
         problem = f"{typed.strip() or 'Nothing'} was typed, which is not {code}. Nothing was erased."
         return _page(request, services, code, problem)
+    services.exports.forget_all()  # they may hold the participant, and one that is being written reads the old rows
     try:
         done = erase_participant(
             services.options.database, code, actor=account.name, outbox_rows=services.options.outbox_rows

@@ -13,6 +13,7 @@ from typing import ClassVar
 from edge_agent import clock
 from edge_agent.errors import StoreError, StudyError
 from edge_agent.store.erasure_rows import ErasedRows, erase_rows
+from edge_agent.store.export.prepared import forget_prepared
 from edge_agent.store.outbox import OutboxMessage, enqueue
 from edge_agent.store.schema import connect, connect_any, copies_of, store_error, transaction, translating
 
@@ -77,7 +78,7 @@ class Erasure:
 def erase_participant(
     path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
 ) -> Erasure:
-    """Erase a participant: rows, rollups, waiting messages, retained topics, and copies of the database.
+    """Erase a participant: rows, rollups, messages, retained topics, prepared exports, and copies of the database.
 
     Safe beside a running agent: what it still holds in memory of the erased time is not written any more.
 
@@ -99,6 +100,7 @@ def erase_participant(
                 _record(connection, actor, rows)
                 for topic in RETAINED:
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
+        forget_prepared(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(path, code)
         if rows is None:  # an earlier attempt may have come this far

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -331,42 +328,6 @@ def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> N
         assert "<option>medical</option>" in page and "<option>research</option>" not in page
         refused = client.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
         assert "Allowed: medical" in refused.text
-
-
-def test_an_export_is_a_zip_of_csv_files_and_is_put_on_record(ada: TestClient, database: Path) -> None:
-    fill(database, minutes=5)
-    number = add_session(database)
-    assert "films" in ada.get("/export").text
-    answer = ada.get(f"/export/download?session={number}")
-    assert answer.headers["content-type"] == "application/zip"
-    assert "attachment" in answer.headers["content-disposition"]
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        names = set(archive.namelist())
-        assert {"expression.csv", "vital.csv", "marker.csv", "session.csv", "datapackage.json"} <= names
-        assert b"P-01" in archive.read("session.csv")
-    assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
-        (NAME, f"sessions=[{number}] start=None end=None")
-    ]
-
-
-def test_an_export_onto_a_full_disk_is_explained_and_leaves_nothing_behind(
-    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr(zipfile.ZipFile, "open", full)
-    answer = ada.get("/export/download")
-    assert answer.status_code == 503 and "the disk is full. Free space" in answer.text
-    assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_an_export_of_nothing_sensible_is_refused(ada: TestClient) -> None:
-    assert ada.get("/export/download?session=99").status_code == 404
-    answer = ada.get("/api/v1/export?start=5&end=5")
-    assert answer.status_code == 422 and "the range is empty" in answer.json()["detail"]
 
 
 def test_health_tells_the_size_of_the_timeline_and_that_no_agent_runs(ada: TestClient, database: Path) -> None:

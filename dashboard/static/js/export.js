@@ -1,4 +1,4 @@
-// Empty fields are left out of the address, and sessions must be chosen before they can be downloaded.
+// Empty fields are not sent, sessions must be chosen before they can be exported, and the page follows a preparation.
 
 for (const form of document.querySelectorAll("form")) {
   for (const hidden of form.querySelectorAll("input[type=hidden]")) {
@@ -21,4 +21,23 @@ if (boxes.length) {
     update();
   });
   update();
+}
+
+const preparing = document.querySelector("[data-export][data-state=preparing]");
+if (preparing) {
+  const bar = preparing.querySelector("[data-share]");
+  const text = preparing.querySelector("[data-share-text]");
+  const follow = async () => {
+    const answer = await fetch(`/api/v1/exports/${preparing.dataset.export}`).catch(() => null);
+    const found = answer?.ok ? await answer.json() : null;
+    if (found?.state === "preparing") {
+      bar.value = found.share;
+      text.textContent = `${Math.floor(100 * found.share)} % done. This page shows when it is ready; you may leave it meanwhile.`;
+    } else if (found || answer?.status === 404) {
+      location.replace("/export");
+      return;
+    }
+    setTimeout(follow, 1000);
+  };
+  setTimeout(follow, 300);
 }

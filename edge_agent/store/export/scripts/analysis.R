@@ -42,14 +42,14 @@ own_folder <- function() {
 asked_for <- function(words) {
   asked <- list(
     folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
-    session = NULL, bound_heart_rate = 5, bound_pressure = 5, leave_out_flagged = FALSE, csv = FALSE
+    session = NULL, bound_heart_rate = 5, bound_pressure = 5, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE
   )
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
     if (!startsWith(words[1], "--")) {
       asked$folder <- words[1]
       words <- words[-1]
-    } else if (name %in% c("leave_out_flagged", "csv")) {
+    } else if (name %in% c("leave_out_flagged", "estimated", "csv")) {
       asked[[name]] <- TRUE
       words <- words[-1]
     } else if (name %in% c(names(CHOICES), "session", "bound_heart_rate", "bound_pressure")) {
@@ -66,7 +66,7 @@ asked_for <- function(words) {
     } else {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
-              "--bound-pressure X --leave-out-flagged --csv; see the head of this file and README.md.")
+              "--bound-pressure X --leave-out-flagged --estimated --csv; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
@@ -130,8 +130,9 @@ read_means <- function(folder, asked, ids, stimuli) {
     part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
     if (nrow(part)) {
       part$state <- state_of(part, stimuli, asked$state)
-      flagged <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% DOUBTFUL), TRUE)
-      part <- part[part$state != "" & !(asked$leave_out_flagged & flagged), c("kind", "state", "participant", "value")]
+      left_out <- c(if (asked$leave_out_flagged) DOUBTFUL, if (!asked$estimated) "estimated")
+      out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
+      part <- part[part$state != "" & !out, c("kind", "state", "participant", "value")]
       part$value <- as.numeric(part$value)
       part$n <- rep(1, nrow(part))
       values <- rbind(values, part)

@@ -100,8 +100,9 @@ def read_means(folder: Path, asked: argparse.Namespace, ids: set[int], sessions:
     values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
         if row["session"] and row["kind"] in asked.vital and int(row["session"]) in ids:
-            state = state_of(row, sessions, asked.state)
-            if state and not (asked.leave_out_flagged and DOUBTFUL & set(row["flags"].split())):
+            state, flags = state_of(row, sessions, asked.state), set(row["flags"].split())
+            doubtful = asked.leave_out_flagged and flags & DOUBTFUL
+            if state and not doubtful and (asked.estimated or "estimated" not in flags):
                 values[row["kind"], state, row["participant"]].append(float(row["value"]))
     means: Means = defaultdict(dict)
     for (vital, state, participant), found in sorted(values.items()):
@@ -481,6 +482,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--leave-out-flagged", action="store_true", help="without readings that are flagged as doubtful"
     )
+    parser.add_argument("--estimated", action="store_true", help="count estimated readings as if measured")
     parser.add_argument("--csv", action="store_true", help="every number with all its digits, for programs")
     return parser
 

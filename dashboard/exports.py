@@ -1,0 +1,242 @@
+"""Exports that are prepared in the data folder, so that a download can be taken up where it broke off.
+
+A prepared file holds health data: it lies under a random name, readable for this user alone and found by the account
+that asked for it, and is deleted ten minutes after it was sent to its end, an hour after it was made, when the account
+asks for another, when anybody is erased, and whenever the dashboard starts or ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import threading
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edge_agent import clock
+from edge_agent.errors import AffectEdgeError, StoreError
+from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.choice import Choice
+from edge_agent.store.export.formats import Format, export
+from edge_agent.store.export.prepared import forget_prepared, prepared_folder
+from edge_agent.vision.known_cards import known_cards
+
+log = logging.getLogger(__name__)
+
+FORMS = (Format.BUNDLE, Format.JSON, Format.FHIR, Format.PARQUET)
+"""Forms that can be downloaded; the tables of ``csv`` are in the bundle."""
+KEPT_S = 3600.0
+SENT_S = 600.0
+SPARE_BYTES = 500_000_000
+"""Space that an export must leave: the recording on the same disk needs it."""
+_ENDINGS = {Format.BUNDLE: ".zip", Format.JSON: ".json", Format.FHIR: ".fhir.json", Format.PARQUET: ".parquet.zip"}
+
+
+class _StoppedError(Exception):
+    """Nobody wants the export any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: a form, and a part of the timeline."""
+
+    form: Format
+    choice: Choice
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """One export.
+
+    Attributes:
+        id: its random name.
+        account: who asked for it.
+        request: what for.
+        file: where it lies when it is ready.
+        share: how much is done, 0…1.
+        size: bytes; ``None`` until it is ready.
+        problem: why there is none; empty otherwise.
+        stopped: nobody wants it any more.
+        done: ends when it is ready or has failed.
+    """
+
+    id: str
+    account: int
+    request: Request
+    file: Path
+    share: float = 0.0
+    size: int | None = None
+    problem: str = ""
+    stopped: bool = False
+    done: Future[None] = field(default_factory=Future)
+
+    @property
+    def state(self) -> str:
+        """``preparing``, ``ready`` or ``failed``."""
+        if self.problem:
+            return "failed"
+        return "preparing" if self.size is None else "ready"
+
+
+class Exports:
+    """Prepares exports, one after the other, and keeps one for each account.
+
+    Args:
+        database: the database; exports lie in a folder beside it.
+        device: name of the appliance.
+        settings: what is told of its settings.
+        models: names or paths of the configured models.
+    """
+
+    def __init__(self, database: Path, device: str, settings: Mapping[str, Any], models: tuple[str, ...]) -> None:
+        self._database = database
+        self._data = database.parent
+        self._about = (device, settings, models)
+        self._by_account: dict[int, Prepared] = {}
+        self._timers: dict[str, threading.Timer] = {}
+        self._lock = threading.Lock()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="export")
+        self.forget_all()
+
+    def prepare(self, account: int, request: Request) -> Prepared:
+        """Begin to prepare an export; an earlier one of this account is deleted."""
+        name = f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
+        token = secrets.token_urlsafe(16)
+        file = prepared_folder(self._data) / token / (name + _ENDINGS[request.form])
+        made = Prepared(token, account, request, file)
+        with self._lock:
+            self._forget(self._by_account.get(account))
+            self._by_account[account] = made
+        self._worker.submit(self._make, made)
+        return made
+
+    def of_account(self, account: int) -> Prepared | None:
+        """Return the export of an account, ``None`` when there is none any more."""
+        with self._lock:
+            found = self._by_account.get(account)
+            if found is not None and found.state == "ready" and not found.file.exists():
+                self._forget(found)  # erased from outside
+                return None
+            return found
+
+    def find(self, account: int, token: str) -> Prepared | None:
+        """Return the export of that id, if it is this account's."""
+        found = self.of_account(account)
+        return found if found is not None and secrets.compare_digest(found.id.encode(), token.encode()) else None
+
+    def drop(self, prepared: Prepared) -> None:
+        """Delete an export, or end its preparation."""
+        with self._lock:
+            self._forget(prepared)
+
+    def sent(self, prepared: Prepared) -> None:
+        """Note that an export was sent to its end: it stays for a short while, for whoever lost the last part."""
+        self._delete_in(prepared, SENT_S)
+
+    def forget_all(self) -> None:
+        """Delete all exports and end all preparations; returns when nothing of them is left.
+
+        Raises:
+            StoreError: a file cannot be deleted.
+        """
+        with self._lock:
+            running = [one for one in self._by_account.values() if one.state == "preparing"]
+            for one in list(self._by_account.values()):
+                self._forget(one)
+        for one in running:
+            one.done.result()
+        try:
+            forget_prepared(self._data)
+        except OSError as error:
+            raise StoreError(
+                f"{prepared_folder(self._data)}: an earlier export cannot be deleted ({error.strerror}). Delete it."
+            ) from error
+
+    def close(self) -> None:
+        """Delete all exports, at the end of the dashboard."""
+        self.forget_all()
+        self._worker.shutdown()
+
+    def _make(self, made: Prepared) -> None:
+        """Write the file, in the worker's thread."""
+        try:
+            if not made.stopped:
+                self._write(made)
+                made.size = made.file.stat().st_size
+                made.share = 1.0
+                self._delete_in(made, KEPT_S)
+        except _StoppedError:
+            made.problem = "The export was stopped."
+        except AffectEdgeError as error:
+            made.problem = str(error)
+        except Exception:
+            log.exception("an export failed")
+            made.problem = "The export failed; the dashboard's log says more."
+        finally:
+            if made.stopped or made.problem:
+                shutil.rmtree(made.file.parent, ignore_errors=True)
+            made.done.set_result(None)
+
+    def _write(self, made: Prepared) -> None:
+        device, settings, models = self._about
+        prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
+        made.file.parent.mkdir(mode=0o700)
+
+        def tell(share: float) -> None:
+            if made.stopped:
+                raise _StoppedError
+            if share - made.share >= 0.01 or share == 1.0:
+                made.share = share
+                self._check_space()
+
+        self._check_space()
+        about = Appliance(device, settings, known_cards(models))
+        form, choice = made.request.form, made.request.choice
+        if form is not Format.PARQUET:
+            export(self._database, made.file, form, choice, about, tell)
+            return
+        folder = made.file.parent / "parquet"
+        files = export(self._database, folder, form, choice, about, tell)
+        with zipfile.ZipFile(made.file, "w", zipfile.ZIP_STORED) as archive:
+            for file in files:
+                archive.write(file, file.name)
+                file.unlink()
+
+    def _check_space(self) -> None:
+        free = shutil.disk_usage(self._data).free
+        if free < SPARE_BYTES:
+            raise StoreError(
+                f"Only {free / 1e6:.0f} MB are free, which the recording needs. Free space, or export a shorter "
+                "range or single sessions. Nothing was exported."
+            )
+
+    def _delete_in(self, prepared: Prepared, seconds: float) -> None:
+        timer = threading.Timer(seconds, self.drop, (prepared,))
+        timer.daemon = True
+        with self._lock:
+            if self._by_account.get(prepared.account) is not prepared:
+                return
+            earlier = self._timers.pop(prepared.id, None)
+            if earlier is not None:
+                earlier.cancel()
+            self._timers[prepared.id] = timer
+            timer.start()
+
+    def _forget(self, prepared: Prepared | None) -> None:
+        """Delete an export; the lock is held."""
+        if prepared is None:
+            return
+        prepared.stopped = True
+        timer = self._timers.pop(prepared.id, None)
+        if timer is not None:
+            timer.cancel()
+        if self._by_account.get(prepared.account) is prepared:
+            del self._by_account[prepared.account]
+        if prepared.state != "preparing":  # else its own thread cleans up
+            shutil.rmtree(prepared.file.parent, ignore_errors=True)

@@ -1,0 +1,258 @@
+"""Exports from the dashboard: prepared for one account, sent in parts, deleted in time."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard import exports
+from dashboard.exports import Exports, Request
+from dashboard.services import Services
+from dashboard.settings import DashboardOptions, options_from
+from edge_agent.config import load_settings
+from edge_agent.errors import StoreError
+from edge_agent.store.erasure import erase_participant
+from edge_agent.store.export import Choice
+from edge_agent.store.export.formats import Format
+from tests.support.dashboard import NAME, add_session, client_of, fill, set_up
+from tests.support.timeline import query, wait_for
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where the dashboard's database lies."""
+    return DashboardOptions(data=tmp_path).database
+
+
+@pytest.fixture
+def ada(tmp_path: Path, database: Path) -> Iterator[TestClient]:
+    """Somebody who is logged in to a dashboard with five minutes of recording and one session."""
+    with client_of(tmp_path) as client:
+        set_up(client, tmp_path)
+        fill(database, minutes=4)
+        add_session(database, minutes_ago=3)
+        yield client
+        services_of(client).exports.close()
+
+
+def services_of(client: TestClient) -> Services:
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    return services
+
+
+def prepare(client: TestClient, **asked: object) -> str:
+    """Prepare an export over the API and wait until it is ready; return its address."""
+    made = client.post("/api/v1/exports", json=asked)
+    assert made.status_code == 202, made.text
+    address = f"/api/v1/exports/{made.json()['id']}"
+    wait_for(lambda: client.get(address).json()["state"] != "preparing")
+    assert client.get(address).json()["problem"] == ""
+    return address
+
+
+def waiting(folder: Path) -> list[Path]:
+    """Every file that waits in the data folder."""
+    return [path for path in (folder / "exports").rglob("*") if path.is_file()]
+
+
+def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, database: Path) -> None:
+    address = prepare(ada, sessions=[1])
+    answer = ada.get(f"{address}/file")
+    assert answer.headers["content-type"] == "application/zip"
+    assert 'attachment; filename="affect-edge-' in answer.headers["content-disposition"]
+    assert answer.headers["cache-control"] == "no-store"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {"expression.csv", "analysis.py", "analysis.R", "datapackage.json"} <= set(archive.namelist())
+        assert b"P-01" in archive.read("session.csv")
+    assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
+        (NAME, "sessions=[1] start=None end=None format=bundle")
+    ]
+
+
+def test_a_broken_download_is_taken_up_where_it_ended(ada: TestClient) -> None:
+    address = prepare(ada)
+    whole = ada.get(f"{address}/file")
+    part = ada.get(f"{address}/file", headers={"range": "bytes=0-999"})
+    rest = ada.get(f"{address}/file", headers={"range": "bytes=1000-", "if-range": whole.headers["etag"]})
+    assert (part.status_code, rest.status_code) == (206, 206)
+    assert part.content + rest.content == whole.content
+    assert ada.get(f"{address}/file", headers={"range": "bytes=99999999-"}).status_code == 416
+
+
+def test_one_request_prepares_and_sends_and_the_same_request_goes_on(ada: TestClient) -> None:
+    whole = ada.get("/api/v1/export?session=1")
+    assert whole.status_code == 200 and zipfile.is_zipfile(io.BytesIO(whole.content))
+    rest = ada.get("/api/v1/export?session=1", headers={"range": "bytes=500-"})
+    assert rest.status_code == 206 and rest.content == whole.content[500:]
+
+
+def test_another_request_never_goes_on_in_the_file_of_the_first(ada: TestClient) -> None:
+    first = ada.get("/api/v1/export?session=1")
+    other = ada.get("/api/v1/export", headers={"range": "bytes=500-"})
+    assert other.status_code == 200 and len(other.content) > len(first.content)
+    assert zipfile.is_zipfile(io.BytesIO(other.content)), "the whole of a new file, not the rest of another"
+
+
+def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path: Path) -> None:
+    page = ada.get("/export").text
+    assert "films" in page and "Prepare the sessions" in page and "is ready" not in page
+    assert ada.post("/export", data={"session": "1", "format": "fhir"}).headers["location"] == "/export"
+    wait_for(lambda: "Your export is ready" in ada.get("/export").text)
+    page = ada.get("/export").text
+    (file,) = waiting(tmp_path)
+    assert file.name in page and file.stat().st_mode & 0o077 == 0
+    address = page.split('action="/export/prepared/')[1].split('"')[0]
+    assert ada.post(f"/export/prepared/{address}").status_code == 303
+    assert waiting(tmp_path) == [] and "is ready" not in ada.get("/export").text
+    assert ada.post(f"/export/prepared/{address}").status_code == 303, "twice is no error"
+
+
+@pytest.mark.parametrize(("form", "kind"), [("json", "application/json"), ("fhir", "application/fhir+json")])
+def test_other_forms_are_sent_as_what_they_are(ada: TestClient, form: str, kind: str) -> None:
+    answer = ada.get(f"/api/v1/export?format={form}&session=1")
+    assert answer.headers["content-type"] == kind and json.loads(answer.content)
+
+
+def test_parquet_is_sent_as_a_zip(ada: TestClient) -> None:
+    answer = ada.get("/api/v1/export?format=parquet&session=1")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert {"vital.parquet", "datapackage.json"} <= set(archive.namelist())
+
+
+def test_an_export_belongs_to_the_account_that_asked_for_it(ada: TestClient) -> None:
+    token = prepare(ada).rpartition("/")[2]
+    prepared = services_of(ada).exports
+    assert prepared.find(1, token) is not None
+    assert prepared.find(2, token) is None and prepared.of_account(2) is None
+    for address in ("/api/v1/exports/guess", "/api/v1/exports/guess/file"):
+        assert ada.get(address).status_code == 404
+    ada.cookies.clear()
+    assert ada.get(f"/api/v1/exports/{token}/file").status_code == 401
+
+
+def test_a_new_export_takes_the_place_of_the_one_before(ada: TestClient, tmp_path: Path) -> None:
+    first, second = prepare(ada), prepare(ada, sessions=[1])
+    assert ada.get(f"{first}/file").status_code == 404
+    assert len(waiting(tmp_path)) == 1 and ada.delete(second).status_code == 204
+    assert waiting(tmp_path) == []
+
+
+def test_an_export_is_deleted_some_time_after_it_was_sent(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "SENT_S", 0.05)
+    address = prepare(ada)
+    ada.get(f"{address}/file", headers={"range": "bytes=0-9"})
+    assert len(waiting(tmp_path)) == 1, "the first part is not the end"
+    ada.get(f"{address}/file", headers={"range": "bytes=10-"})
+    wait_for(lambda: not waiting(tmp_path))
+    assert ada.get(f"{address}/file").status_code == 404
+
+
+def test_an_export_that_nobody_fetches_is_deleted(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "KEPT_S", 0.05)
+    token = ada.post("/api/v1/exports", json={}).json()["id"]
+    wait_for(lambda: ada.get(f"/api/v1/exports/{token}").status_code == 404)
+    assert waiting(tmp_path) == []
+
+
+def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, database: Path) -> None:
+    (tmp_path / "exports" / "old").mkdir(parents=True)
+    (tmp_path / "exports" / "old" / "export.zip").write_bytes(b"health data")
+    prepared = Exports(database, "pi", {}, ())
+    assert not (tmp_path / "exports").exists()
+    fill(database, minutes=1)
+    prepared.prepare(1, Request(Format.BUNDLE, Choice())).done.result()
+    assert len(waiting(tmp_path)) == 1
+    prepared.close()
+    assert not (tmp_path / "exports").exists()
+
+
+def test_an_erased_participant_is_in_no_export_that_waits(ada: TestClient, tmp_path: Path, database: Path) -> None:
+    address = prepare(ada)
+    assert ada.post("/study/participants/P-01/erase", data={"typed": "P-01"}).status_code == 200
+    assert waiting(tmp_path) == [] and ada.get(f"{address}/file").status_code == 404
+    content = ada.get("/api/v1/export").content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert all(b"P-01" not in archive.read(name) for name in archive.namelist())
+
+
+def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
+    ada: TestClient, tmp_path: Path, database: Path
+) -> None:
+    address = prepare(ada)
+    erase_participant(database, "P-01", actor="command line")
+    assert waiting(tmp_path) == []
+    assert ada.get(f"{address}/file").status_code == 404 and "is ready" not in ada.get("/export").text
+
+
+def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
+    fill(database, minutes=1)
+    prepared = Exports(database, "pi", {}, ())
+    first = prepared.prepare(1, Request(Format.BUNDLE, Choice()))
+    second = prepared.prepare(1, Request(Format.JSON, Choice()))  # the first is not wanted any more
+    prepared.drop(second)
+    first.done.result(10)
+    second.done.result(10)
+    assert waiting(tmp_path) == [] and prepared.of_account(1) is None
+    prepared.close()
+
+
+def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
+    ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=120_000_000))
+    answer = ada.get("/api/v1/export")
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("Only 120 MB are free, which the recording needs. Free space, or export")
+    assert waiting(tmp_path) == []
+    assert "The export failed" in ada.get("/export").text and "Only 120 MB" in ada.get("/export").text
+    assert ada.get(f"/api/v1/exports/{services_of(ada).exports.of_account(1).id}/file").status_code == 409  # type: ignore[union-attr]
+
+
+def test_an_export_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(exports, "forget_prepared", refuse)
+    with pytest.raises(StoreError, match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)"):
+        Exports(tmp_path / "affect-edge.db", "pi", {}, ())
+
+
+def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_path: Path) -> None:
+    refused = {
+        "start=5&end=5": (422, "start = 5, end = 5: the range is empty"),
+        "session=99": (404, "session = 99: there is no such session"),
+        "format=csv": (422, "choose one of bundle, json, fhir, parquet"),
+        "format=fhir": (422, "format = fhir: tells of sessions"),
+        "format=doc": (422, "format"),
+    }
+    for asked, (status, said) in refused.items():
+        answer = ada.get(f"/api/v1/export?{asked}")
+        assert (answer.status_code, said in answer.json()["detail"] or status == 404) == (status, True), answer.text
+    assert ada.post("/api/v1/exports", json={"formt": "json"}).status_code == 422
+    assert waiting(tmp_path) == []
+
+
+def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "affect-edge.toml"
+    file.write_text(
+        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n[camera]\nsource = "opencv"\n'
+        'device = "rtsp://alice:hunter2@camera.example/1"\n[data]\nfolder = "/home/alice/affect"\n[record]\ninterval = 2\n',
+        encoding="utf-8",
+    )
+    options = options_from(load_settings(file))
+    told = json.dumps(options.told)
+    for secret in ("alice", "s3cret", "hunter2", "example", "/home"):
+        assert secret not in told
+    assert options.told["record"] == {"interval": 2.0, "keep_days": 90} and "expression-accurate" in told
