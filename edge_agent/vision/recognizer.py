@@ -223,6 +223,7 @@ def open_recognizer(
     expression_model: str = "expression-accurate",
     detector_model: str = "face-detector",
     *,
+    detector: DetectorKind = "tflite",
     threads: int = 1,
     face_score: float | None = None,
     min_face: float = 24,
@@ -245,7 +246,6 @@ def open_recognizer(
         face_score: least score of a face; ``None``: what the detector's card says.
         min_face: smallest face read, pixels.
         max_faces: most faces read in a picture.
-    detector: DetectorKind = "tflite",
         uncertain_below: least probability of a label; ``None``: what the classifier's card says.
         smoothing_seconds: time constant of the smoothing.
         hysteresis: lead that a new label needs.
