@@ -10,6 +10,8 @@ help:
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
+	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
+	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
@@ -29,6 +31,18 @@ test-unit: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
 	tests/integration/test_ingest_fuzz.py tests/unit/test_vitals_gatt.py tests/unit/test_vitals_sensor.py $(ARGS)
+
+SUITE ?= trixie
+test-appliance: $(VENV)/.dev
+	@./tools/system-packages systemd-container debootstrap slirp4netns openssl
+	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -v -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+
+release: $(VENV)/.dev
+	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(ARGS)
+
+release-key: $(VENV)/.dev
+	@[ -n "$(KEY)" ] || { echo "Say where the private part goes, outside of this folder: make release-key KEY=FILE" >&2; exit 1; }
+	@$(BIN)/python -m tools.build_release --make-key '$(KEY)'
 
 lint: $(VENV)/.dev
 	@./tools/system-packages shellcheck

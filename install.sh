@@ -360,7 +360,7 @@ activate() {
   step="starting the services"
   local before
   before=$(readlink "$program/current" || true)
-  if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && systemctl is-active --quiet "${services[@]}"; then
+  if [ "$before" = "$release" ] && [ "$(units_differ)" = no ] && all_run; then
     [ "${changed_config:-no}" = no ] || systemctl restart "${services[@]}"
     say "the services run"
     return 0
@@ -381,6 +381,10 @@ activate() {
   systemctl restart affect-edge-maintenance.timer
   systemctl restart affect-edge-dashboard.service || fail "the dashboard did not start; see: journalctl -u affect-edge-dashboard -n 30"
   systemctl restart affect-edge-agent.service || fail "the agent did not start; see: journalctl -u affect-edge-agent -n 30"
+}
+
+all_run() {
+  for unit in "${services[@]}"; do systemctl is-active --quiet "$unit" || return 1; done
 }
 
 units_differ() {

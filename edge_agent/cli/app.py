@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from edge_agent import __version__
-from edge_agent.cli.appliance import backup, certificate, maintenance
+from edge_agent.cli.appliance import backup, certificate, maintenance, rollback, update
 from edge_agent.cli.bench import bench
 from edge_agent.cli.export import export
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
@@ -180,6 +180,8 @@ for _command in (
     maintenance,
     backup,
     certificate,
+    update,
+    rollback,
 ):
     cli.add_command(_command)
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
-from edge_agent.errors import AffectEdgeError
+from edge_agent.errors import AffectEdgeError, UpdateError
+
+if TYPE_CHECKING:
+    from edge_agent.update import Place
 
 TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is configuration."""
@@ -75,6 +80,52 @@ def backup(config: Path | None, data: Path | None) -> None:
     copy = back_up(folder / DATABASE_NAME)
     check_integrity(copy)
     click.echo(copy)
+
+
+@click.command()
+@click.argument("source", metavar="FILE|URL")
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def update(source: str, yes: bool) -> None:
+    """Install a newer, signed release; the present one comes back by itself if it is not well."""
+    log_to_stderr(logging.WARNING)
+    from edge_agent import update as room
+    from edge_agent.release import version_of
+
+    place = installed_place()
+    click.echo(f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds.")
+    if not yes:
+        click.confirm("Update now?", abort=True)
+    version = room.update(place, source, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs. `affect-edge rollback` goes back to the one before.")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def rollback(yes: bool) -> None:
+    """Go back to the release that ran before the last update."""
+    log_to_stderr(logging.WARNING)
+    from edge_agent import update as room
+    from edge_agent.release import version_of
+
+    place = installed_place()
+    old = place.previous()
+    lost = " What was recorded since the update goes, for the older program cannot read it." * room.loses_rows(
+        place, old
+    )
+    click.echo(f"{version_of(place.current())} makes room for {version_of(old)}.{lost}")
+    if not yes:
+        click.confirm("Go back now?", abort=True)
+    version = room.roll_back(place, lambda sentence: click.echo(f"• {sentence}"))
+    click.echo(f"Affect Edge {version} runs.")
+
+
+def installed_place() -> Place:
+    """Return where the appliance is installed, for root, who alone may change it."""
+    from edge_agent.update import Place
+
+    if os.geteuid() != 0:
+        raise UpdateError("Only root can change the installed program; put sudo before the command.")
+    return Place()
 
 
 @click.command()

@@ -1,0 +1,285 @@
+"""Taking a signed release, and taking it back.
+
+A release is built beside the one that runs, and has to stay well for a minute; else the one of before comes back, with
+the database of before where the new one had changed its schema.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.config import load_settings
+from edge_agent.errors import StoreError, UpdateError
+from edge_agent.release import check_signature, fetch, order_of, unpack, version_of
+from edge_agent.store.schema import DATABASE_NAME, connect_any, copy_aside, translating
+from edge_agent.store.upkeep import restore
+
+log = logging.getLogger(__name__)
+
+SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
+WELL_SECONDS = 60.0
+LOOK_SECONDS = 2.0
+_BUILD_TIMEOUT_S = 3600.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an appliance is installed.
+
+    Attributes:
+        program: folder of the releases, with the links ``current`` and ``previous``.
+        data: folder of the database.
+        config: the configuration.
+    """
+
+    program: Path = Path("/opt/affect-edge")
+    data: Path = Path("/var/lib/affect-edge")
+    config: Path = Path("/etc/affect-edge/affect-edge.toml")
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.data / DATABASE_NAME
+
+    def copy_for(self, version: str) -> Path:
+        """The database as the release ``version`` left it when it was updated."""
+        return self.data / f"{DATABASE_NAME}.before-update-of-{version}"
+
+    def current(self) -> Path:
+        """Return the release that runs.
+
+        Raises:
+            UpdateError: nothing is installed.
+        """
+        release = (self.program / "current").resolve()
+        if not (release / "VERSION").exists():
+            raise UpdateError(f"{self.program}: no Affect Edge is installed there. Install it with install.sh.")
+        return release
+
+    def previous(self) -> Path:
+        """Return the release that ran before.
+
+        Raises:
+            UpdateError: there is none.
+        """
+        present, link = self.current(), self.program / "previous"
+        release = link.resolve()
+        if not link.is_symlink() or not (release / ".complete").exists() or release == present:
+            raise UpdateError("There is no release of before to go back to.")
+        return release
+
+
+def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SECONDS) -> str:
+    """Install a newer release and watch over it; the release of before comes back by itself if it is not well.
+
+    Args:
+        place: the appliance.
+        source: path or https address of the archive; its signature is the same with ``.sig``.
+        say: takes a sentence about each step.
+        well_seconds: how long the new release has to stay well.
+
+    Returns:
+        The version that runs now.
+
+    Raises:
+        UpdateError: not fetched, not trusted, no release, not newer, not built, not well. The release of before runs.
+        StoreError: the database cannot be copied; the release of before runs.
+    """
+    old = place.current()
+    (place.program / "incoming").mkdir(mode=0o700, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=place.program / "incoming") as folder:
+            archive, signature = fetch(source, Path(folder))
+            check_signature(archive, signature, old / "release-signers")
+            say("the signature is good")
+            unpacked = unpack(archive, Path(folder) / "unpacked")
+            _check_newer(version_of(unpacked), version_of(old))
+            say(f"building {version_of(unpacked)} beside {version_of(old)} (some minutes)")
+            new = _build(unpacked)
+    finally:
+        shutil.rmtree(place.program / "incoming", ignore_errors=True)
+    _check_config(place, new)
+    _switch(place, old, new, say, well_seconds)
+    return version_of(new)
+
+
+def roll_back(place: Place, say: Say) -> str:
+    """Let the release of before run again, with its database where the newer one had changed the schema.
+
+    Returns:
+        The version that runs now.
+
+    Raises:
+        UpdateError: there is none, or it does not start.
+        StoreError: the database cannot be put back.
+    """
+    old, new = place.previous(), place.current()
+    try:
+        _take_back(place, old, say)
+    except UpdateError:
+        say(f"{version_of(old)} does not start; {version_of(new)} comes back")
+        _activate(new)
+        raise
+    return version_of(old)
+
+
+def loses_rows(place: Place, old: Path) -> bool:
+    """Tell whether going back gives up what was recorded since the update, for its schema is a newer one."""
+    copy = place.copy_for(version_of(old))
+    return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
+
+
+# ---------------------------------------------------------------- before anything is changed
+
+
+def _check_newer(new: str, old: str) -> None:
+    """A signed archive of long ago, with holes that are known since, must not come back this way."""
+    if order_of(new) <= order_of(old):
+        raise UpdateError(
+            f"The archive holds {new}, and {old} is installed. Only newer releases are taken; "
+            "`affect-edge rollback` goes back to the one before."
+        )
+
+
+def _build(unpacked: Path) -> Path:
+    done = _run([str(unpacked / "install.sh"), "--build"], _BUILD_TIMEOUT_S)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        raise UpdateError(f"The release could not be built; the one of before runs on. {_last(done)}")
+    return Path(lines[-1])
+
+
+def _check_config(place: Place, new: Path) -> None:
+    done = _run([str(new / "venv/bin/affect-edge"), "config", "check", str(place.config)], 120.0)
+    if done.returncode:
+        raise UpdateError(
+            f"The release does not understand the configuration; the one of before runs on. {_last(done)}"
+        )
+
+
+# ---------------------------------------------------------------- the switch
+
+
+def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -> None:
+    before = place.program / "previous"
+    older = before.readlink() if before.is_symlink() else None
+    say("stopping, copying the database, switching")
+    try:
+        _systemctl("stop", *SERVICES)
+        _copy_database(place, version_of(old))
+        _activate(new)
+        say(f"watching it for {well_seconds:g} s")
+        _stay_well(place, well_seconds)
+    except (UpdateError, StoreError) as error:
+        version = version_of(new)
+        say(f"{error} Going back to {version_of(old)}.")
+        _take_back(place, old, say)
+        _forget(before, older, new)
+        raise UpdateError(f"{version} was not well, {version_of(old)} runs again. {error}") from error
+    if older is not None and older not in {old, new}:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def _copy_database(place: Place, version: str) -> None:
+    for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
+        copy.unlink()
+    if place.database.exists():
+        with translating(place.database), closing(connect_any(place.database)) as connection:
+            copy_aside(connection, place.copy_for(version))
+
+
+def _forget(before: Path, older: Path | None, new: Path) -> None:
+    """Make it as if the release that was not well had never been there."""
+    before.unlink(missing_ok=True)
+    if older is not None:
+        before.symlink_to(older)
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def _take_back(place: Place, old: Path, say: Say) -> None:
+    _systemctl("stop", *SERVICES)
+    if loses_rows(place, old):
+        restore(place.database, place.copy_for(version_of(old)))
+        say("the database of before the update is back; what was recorded since is gone")
+    _activate(old)
+
+
+def _activate(release: Path) -> None:
+    done = _run([str(release / "install.sh"), "--activate", "--yes"], 300.0)
+    if done.returncode:
+        raise UpdateError(f"{version_of(release)} does not start. {_last(done)}")
+
+
+def _stay_well(place: Place, seconds: float) -> None:
+    """Return once both services ran for so long without a restart, and the dashboard answers.
+
+    Raises:
+        UpdateError: one of them ended, or the dashboard does not answer.
+    """
+    pids = _systemctl("show", "-P", "MainPID", *SERVICES)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(min(LOOK_SECONDS, seconds))
+        if _systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
+            raise UpdateError("A service ended within a minute of its start; see: journalctl -u 'affect-edge-*' -n 50.")
+    dashboard = load_settings(place.config).dashboard
+    address = f"{'https' if dashboard.certificate else 'http'}://127.0.0.1:{dashboard.port}/healthz"
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this machine asks itself, for a sign of life
+    try:
+        with urllib.request.urlopen(address, timeout=10, context=context if dashboard.certificate else None):  # noqa: S310
+            return
+    except (urllib.error.URLError, OSError) as error:
+        raise UpdateError(f"The dashboard does not answer at {address} ({error}).") from error
+
+
+def _schema(database: Path) -> int:
+    with translating(database), closing(connect_any(database)) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+
+def _systemctl(*words: str) -> str:
+    done = _run(["systemctl", *words], 120.0)
+    if done.returncode:
+        raise UpdateError(f"systemctl {' '.join(words)} failed. {_last(done)}")
+    return done.stdout
+
+
+def _run(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+            env=_plain(),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UpdateError(f"{words[0]} could not be run to its end ({error}).") from error
+
+
+def _plain() -> dict[str, str]:
+    """The environment without our own variables, which would be laid over the configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AFFECT_EDGE_")}
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return "It said: " + " ".join(lines[-3:])[-600:] if lines else ""

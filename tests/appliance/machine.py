@@ -1,0 +1,204 @@
+"""A real Debian, booted with its systemd in a container with a network of its own; what `make test-appliance` works on.
+
+Needs root, systemd-nspawn, debootstrap and slirp4netns. Downloads are kept in `.appliance/` of the checkout. The bare
+root is made once; each machine writes into an overlay over it that goes with the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".appliance"
+PACKAGES = "systemd,systemd-sysv,dbus,udev,libpam-systemd,python3,ca-certificates,iproute2,adduser"
+BOOT_SECONDS = 120.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended on the machine."""
+
+    code: int
+    output: str
+
+
+class Machine:
+    """One machine: files that last over reboots, and a power switch.
+
+    Args:
+        suite: trixie (Debian 13, Python 3.13) or bookworm (Debian 12, Python 3.11).
+    """
+
+    def __init__(self, suite: str) -> None:
+        self._suite = suite
+        self._folder = Path(tempfile.mkdtemp(prefix="appliance-", dir="/var/tmp"))
+        self.root = self._folder / "root"
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._network: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+
+    def __enter__(self) -> Self:
+        base = self._base()
+        for name in ("upper", "work", "root"):
+            (self._folder / name).mkdir()
+        layers = f"lowerdir={base},upperdir={self._folder}/upper,workdir={self._folder}/work"
+        _host("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        for file in (Path("/etc/hosts"), CERTIFICATES):  # what this machine needs to reach its package mirror
+            target = self.root / file.relative_to("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        (self.root / "etc/resolv.conf").unlink(missing_ok=True)
+        (self.root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")  # slirp4netns answers there
+        (self.root / "etc/hostname").write_text("pi-test\n")
+        self.boot()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.power_off()
+        subprocess.run(["umount", str(self.root)], check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def boot(self, *, network: bool = True) -> None:
+        """Switch it on; returns once systemd says that all has started."""
+        pip, apt = CACHE / "pip", CACHE / f"apt-{self._suite}"
+        for folder in (pip, apt / "partial"):
+            folder.mkdir(parents=True, exist_ok=True)
+        words = ["systemd-nspawn", "-q", "-D", str(self.root), "--boot", "--register=no", "--keep-unit"]
+        words += ["--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
+        words += [f"--bind={pip}:/var/cache/pip", f"--bind={apt}:/var/cache/apt/archives", *_shared_with_pip()]
+        with (self._folder / "boot.log").open("wb") as log:
+            self._nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not self._is_up():
+            if self._nspawn.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"it did not boot:\n{(self._folder / 'boot.log').read_text(errors='replace')[-2000:]}"
+                )
+            time.sleep(0.5)
+        if network:
+            self.connect()
+
+    def connect(self) -> None:
+        """Give it a way into the network; its own address is 10.0.2.100, and nobody can call it from outside."""
+        words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(self._leader), "tap0"]
+        with (self._folder / "network.log").open("wb") as log:
+            self._network = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+
+    def _is_up(self) -> bool:
+        assert self._nspawn is not None
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
+        if not children:
+            return False
+        self._leader = int(children[0])
+        return self.run("systemctl", "is-system-running").output.strip() in {"running", "degraded"}
+
+    def power_off(self) -> None:
+        """Shut it down in order."""
+        if self._network is not None:
+            self._network.terminate()
+            self._network.wait()
+            self._network = None
+        if self._nspawn is None:
+            return
+        subprocess.run(["kill", "-s", "RTMIN+4", str(self._leader)], check=False)
+        try:
+            self._nspawn.wait(60)
+        except subprocess.TimeoutExpired:
+            self.pull_the_plug()
+        self._nspawn = None
+
+    def pull_the_plug(self) -> None:
+        """Stop it at once, as a power cut does."""
+        if self._nspawn is not None:
+            os.kill(self._leader, 9)
+            self._nspawn.wait(30)
+            self._nspawn = None
+        if self._network is not None:
+            self._network.terminate()
+            self._network.wait()
+            self._network = None
+
+    def run(self, *words: str, within_s: float = 60.0) -> Done:
+        """Run a command as root inside; its output is standard output and error together."""
+        inside = ["nsenter", "-t", str(self._leader), "-a", "env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
+        inside += ["TERM=dumb", "PIP_CACHE_DIR=/var/cache/pip", f"PIP_CERT={CERTIFICATES}", *_pip_environment()]
+        done = subprocess.run(
+            [*inside, *words], capture_output=True, check=False, timeout=within_s, stdin=subprocess.DEVNULL
+        )
+        return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+
+    def shell(self, script: str, within_s: float = 60.0) -> str:
+        """Run a line of bash as root inside and return what it prints; it must succeed."""
+        done = self.run("bash", "-c", script, within_s=within_s)
+        assert done.code == 0, f"{script}\n{done.output[-4000:]}"
+        return done.output.strip()
+
+    def beside(self, *words: str, within_s: float = 60.0) -> Done:
+        """Run a command of this machine in the network of that one: how a stranger in its network sees it."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._leader), "-n", *words],
+            capture_output=True,
+            check=False,
+            timeout=within_s,
+            stdin=subprocess.DEVNULL,
+        )
+        return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+
+    def wait_for(self, script: str, within_s: float) -> float:
+        """Ask until a line of bash succeeds inside; return the seconds that it took."""
+        start = time.monotonic()
+        while self.run("bash", "-c", script).code != 0:
+            assert time.monotonic() - start < within_s, f"not within {within_s:g} s: {script}\n{self.journal()}"
+            time.sleep(0.3)
+        return time.monotonic() - start
+
+    def journal(self) -> str:
+        """Return the end of the log of our units."""
+        return self.run("journalctl", "--no-pager", "-n", "40", "-u", "affect-edge-*").output
+
+    def _base(self) -> Path:
+        """Return the bare root of the suite; made when it is not there."""
+        base = CACHE / self._suite
+        if not (base / ".complete").exists():
+            shutil.rmtree(base, ignore_errors=True)
+            CACHE.mkdir(exist_ok=True)
+            _host("debootstrap", "--variant=minbase", f"--include={PACKAGES}", self._suite, str(base))
+            (base / ".complete").touch()
+        return base
+
+
+def _host(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {(done.stdout + done.stderr)[-2000:]}")
+
+
+def _pip_environment() -> Sequence[str]:
+    """Return this machine's settings of pip, so that the other one finds packages where this one does."""
+    return [f"{name}={value}" for name, value in os.environ.items() if name in {"PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"}]
+
+
+def _shared_with_pip() -> Sequence[str]:
+    """Bind pip's configuration and the folders that it names."""
+    said = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    words = [word.strip("'\"").removeprefix("file://") for word in said.replace("=", " ").split()]
+    named = [Path(word) for word in words if word.startswith("/") and Path(word).is_dir()]
+    # The folder above, too: an index refers to files that lie beside it.
+    shared = {Path(*folder.parts[:3]) for folder in named}
+    options = [f"--bind-ro={folder}" for folder in sorted(shared)]
+    for file, inside in (
+        (Path("/etc/pip.conf"), ""),
+        (Path.home() / ".config/pip/pip.conf", ":/root/.config/pip/pip.conf"),
+    ):
+        options += [f"--bind-ro={file}{inside}"] if file.exists() else []
+    return options

@@ -1,0 +1,297 @@
+"""The appliance on a booted Debian, from the first command to the last: `make test-appliance`.
+
+The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm` takes Debian 12.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+import skimage
+
+from tests.appliance.machine import ROOT, Done, Machine
+
+SUITE = os.environ.get("SUITE", "trixie")
+CHECKOUT = "/root/affect-edge"
+AGENT, DASHBOARD = "affect-edge-agent.service", "affect-edge-dashboard.service"
+DATABASE = "/var/lib/affect-edge/affect-edge.db"
+INSTALL_SECONDS = 240.0
+FIRST_ROW_SECONDS = 10.0
+FOOTPRINT_MB = 450
+RESIDENT_MB = 350
+PLENTY_S = 1200.0
+
+CHANGING = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/root", "/var/lib/apt"]
+"""What every Debian writes by itself, and where the checkout lies."""
+PACKAGES_OF_DEBIAN = ["/var/lib/dpkg", "/var/lib/systemd", "/etc/ld.so.cache", "/etc/.pwd.lock", "/var/lib/pam"]
+figures: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """A Debian that has never seen the project, with a checkout and a folder of portraits for a camera."""
+    with Machine(SUITE) as booted:
+        give_checkout(booted)
+        yield booted
+    print("\n" + "\n".join(f"  {name}: {value}" for name, value in figures.items()))
+
+
+@pytest.fixture(scope="module")
+def before(machine: Machine) -> str:
+    """All files of the machine before the first command."""
+    return listing(machine)
+
+
+def give_checkout(machine: Machine) -> None:
+    """Put the files of this checkout, and pictures, onto the machine."""
+    words = "git ls-files -co --exclude-standard -z | tar --null -T - --ignore-failed-read -cf - "
+    subprocess.run(
+        ["bash", "-c", f"{words} | tar -xf - -C {machine.root}/root --one-top-level=affect-edge"], check=True, cwd=ROOT
+    )
+    pictures = machine.root / "var/cache/pictures"
+    pictures.mkdir()
+    portraits = (
+        Path(skimage.__file__).parent / "data/astronaut.png",
+        Path(mpl.get_data_path(), "sample_data/grace_hopper.jpg"),
+    )
+    for portrait in portraits:
+        shutil.copy(portrait, pictures)
+
+
+def listing(machine: Machine, *more: str) -> str:
+    """Return all files with their owners, rights, times and sizes; folders without times."""
+    pruned = " -o ".join(f"-path {path}" for path in [*CHANGING, *more])
+    form = r"%p %y %m %u %g %s %T@ %l\n"
+    return machine.shell(
+        rf"find / \( {pruned} \) -prune -o -type d -printf '%p d %m %u %g\n' -o -printf '{form}' | sort", within_s=120
+    )
+
+
+def install(machine: Machine, *options: str) -> Done:
+    """Run the installer from the checkout."""
+    return machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S)
+
+
+def ask(machine: Machine, statement: str) -> str:
+    """Ask the database."""
+    look = f"sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute('{statement}').fetchone()[0]"
+    return machine.shell(f'python3 -c "import sqlite3; print({look})"')
+
+
+def pid_of(machine: Machine, unit: str) -> str:
+    """Return the process of a unit."""
+    return machine.shell(f"systemctl show -P MainPID {unit}")
+
+
+def stranger(machine: Machine, *words: str) -> str:
+    """Let somebody in the network try something."""
+    return machine.beside(
+        "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.appliance.stranger", *words
+    ).output.strip()
+
+
+def seconds_to_first_row(machine: Machine) -> float:
+    """Wait for the first row that the present agent recorded; return how long after its start that lies in time."""
+    started_ms = int(machine.shell(f"systemctl show -P ExecMainStartTimestampMonotonic {AGENT}")) / 1000
+    statement = f"SELECT coalesce(min(boot_ms), 0) FROM expression WHERE boot_ms >= {started_ms:.0f}"
+    deadline = time.monotonic() + 60
+    while (at := int(ask(machine, statement))) == 0:
+        assert time.monotonic() < deadline, f"no row was recorded\n{machine.journal()}"
+        time.sleep(0.5)
+    return (at - started_ms) / 1000
+
+
+def test_a_look_at_the_plan_changes_nothing(machine: Machine, before: str) -> None:
+    done = install(machine, "--dry-run")
+    assert done.code == 0, done.output
+    assert "install the packages" in done.output and "HTTPS, port 8080" in done.output
+    assert listing(machine) == before
+
+
+def test_wrong_use_is_refused_before_anything_is_changed(machine: Machine, before: str) -> None:
+    for options, said in (("--port 80", "from 1024"), ("--camera nowhere", "give auto"), ("--purge", "--uninstall")):
+        done = install(machine, "--yes", options)
+        assert done.code == 2 and said in done.output
+    done = machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh < /dev/null")
+    assert done.code == 1 and "nobody is there to answer" in done.output
+    assert listing(machine) == before
+
+
+def test_one_command_installs_it_without_a_question(machine: Machine, before: str) -> None:
+    machine.shell("apt-get update -qq", within_s=120)
+    start = time.monotonic()
+    done = install(machine, "--yes", "--camera /var/cache/pictures")
+    seconds = time.monotonic() - start
+    assert done.code == 0, done.output[-4000:]
+    figures["install"] = f"{seconds:.0f} s (bar {INSTALL_SECONDS:.0f} s with packages cached)"
+    assert re.search(r"Open https://pi-test.local:8080", done.output)
+    assert re.search(r"setup code [A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4} ", done.output)
+
+
+def test_the_services_and_the_timer_are_active_and_nothing_failed(machine: Machine) -> None:
+    machine.shell(f"systemctl is-active {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto")
+    machine.shell(f"systemctl is-enabled {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto")
+    assert machine.shell("systemctl --failed --no-legend") == ""
+
+
+def test_each_unit_is_locked_down(machine: Machine) -> None:
+    for unit in (AGENT, DASHBOARD, "affect-edge-maintenance.service"):
+        said = machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
+        exposure = float(re.findall(r"\d+\.\d", said)[0])
+        figures[f"exposure of {unit}"] = f"{exposure} (bar 1.5)"
+        assert exposure <= 1.5, said
+
+
+def test_faces_before_the_camera_become_rows(machine: Machine) -> None:
+    assert seconds_to_first_row(machine) < 60
+
+
+def test_the_dashboard_answers_by_https_and_the_setup_code_works_once(machine: Machine) -> None:
+    code = machine.shell(
+        f"journalctl -b -o cat -u {DASHBOARD} | sed -n 's/^Setup code: \\([A-Z0-9-]*\\).*/\\1/p' | tail -n 1"
+    )
+    certificate = f"{machine.root}/var/lib/affect-edge/tls/cert.pem"
+    statuses = stranger(machine, "setup", "https://localhost:8080", certificate, code)
+    # alive; to the login; a wrong code; the right one; the same again; login; a wrong password
+    assert statuses == "200 303 400 303 400 303 401", f"{statuses}\n{machine.journal()}"
+
+
+def test_the_broker_refuses_strangers_foreign_topics_and_other_machines(machine: Machine) -> None:
+    password = machine.shell("head -n 1 /etc/affect-edge/mqtt-password")
+    topic, foreign = "affect-edge/affect-edge/test", "homeassistant/switch/door/set"
+    assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic) == "Not authorized"
+    assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", "guess") == "Not authorized"
+    assert "Success" in stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", password)
+    assert stranger(machine, "mqtt", "127.0.0.1", "1883", foreign, "affect-edge", password) == "Success, Not authorized"
+    assert stranger(machine, "mqtt", "10.0.2.100", "1883", topic, "affect-edge", password) == "closed"
+    machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 30)
+
+
+def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
+    lines = machine.shell("ss -Hltn; ss -Hlun").splitlines()
+    assert sorted(line.split()[3] for line in lines) == ["0.0.0.0:8080", "127.0.0.1:1883"]
+
+
+def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -> None:
+    for unit in (AGENT, DASHBOARD):
+        inside = f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge --regid=affect-edge --init-groups"
+        find = r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune -o ! -type l -writable -print 2>/dev/null"
+        found = machine.run("bash", "-c", f"{inside} {find}", within_s=120).output.split()
+        own = ("/var/lib/affect-edge", "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
+        assert [path for path in found if not path.startswith(own)] == []
+        assert "/var/lib/affect-edge" in found
+
+
+def test_it_is_small(machine: Machine) -> None:
+    size = int(machine.shell("du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"))
+    resident = sum(
+        int(machine.shell(f"sed -n 's/^VmRSS: *\\([0-9]*\\).*/\\1/p' /proc/{pid_of(machine, unit)}/status")) // 1024
+        for unit in (AGENT, DASHBOARD, "mosquitto.service")
+    )
+    figures["on disk"], figures["resident"] = f"{size} MB (bar {FOOTPRINT_MB})", f"{resident} MB (bar {RESIDENT_MB})"
+    assert size <= FOOTPRINT_MB and resident <= RESIDENT_MB
+
+
+def test_the_doctor_finds_no_problem(machine: Machine) -> None:
+    said = machine.shell("runuser -u affect-edge -- affect-edge doctor || true")
+    assert "problem" not in said, said
+
+
+def test_a_night_leaves_a_checked_copy(machine: Machine) -> None:
+    machine.shell("systemctl start affect-edge-maintenance.service")
+    said = machine.shell("journalctl -b -o cat -u affect-edge-maintenance.service")
+    assert "certificate: good" in said and re.search(r"copy: affect-edge.db.backup-[\d-]{10}, sound", said)
+    machine.shell("systemctl list-timers | grep -q affect-edge-maintenance")
+
+
+def test_installing_again_changes_nothing(machine: Machine) -> None:
+    data = "/var/lib/affect-edge"
+    earlier, agent = listing(machine, data), pid_of(machine, AGENT)
+    done = install(machine, "--yes")
+    assert done.code == 0, done.output
+    assert listing(machine, data) == earlier
+    assert pid_of(machine, AGENT) == agent, "the agent went on without a restart"
+
+
+def test_a_killed_service_returns(machine: Machine) -> None:
+    for unit in (AGENT, DASHBOARD):
+        old = pid_of(machine, unit)
+        machine.shell(f"kill -9 {old}")
+        waited = machine.wait_for(
+            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ] && systemctl is-active {unit}',
+            40,
+        )
+        figures[f"{unit} back after kill -9"] = f"{waited:.0f} s"
+    assert seconds_to_first_row(machine) < 60
+
+
+def test_a_frozen_service_is_killed_by_the_watchdog_and_returns(machine: Machine) -> None:
+    old = {unit: pid_of(machine, unit) for unit in (AGENT, DASHBOARD)}
+    machine.shell(f"kill -STOP {' '.join(old.values())}")
+    for unit, pid in old.items():
+        waited = machine.wait_for(
+            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {pid} ] && systemctl is-active {unit}',
+            150,
+        )
+        figures[f"{unit} back after freezing"] = f"{waited:.0f} s"
+    assert "watchdog timeout" in machine.shell("journalctl -b --no-pager | grep -i 'watchdog timeout'").lower()
+
+
+def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine: Machine) -> None:
+    rows = int(ask(machine, "SELECT count(*) FROM expression"))
+    assert rows > 0
+    machine.pull_the_plug()
+    machine.boot(network=False)
+    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD} mosquitto", 60)
+    seconds = seconds_to_first_row(machine)
+    figures["first row after the start, without network"] = f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
+    assert seconds <= FIRST_ROW_SECONDS
+    assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
+    assert "Setup code" not in machine.shell(f"journalctl -b -o cat -u {DASHBOARD}"), "the account is still there"
+    machine.connect()
+
+
+def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
+    done = install(machine, "--uninstall", "--yes")
+    assert done.code == 0, done.output
+    assert machine.shell(f"ls {DATABASE}") == DATABASE
+    gone = machine.run(
+        "bash", "-c", "ls -d /opt/affect-edge /usr/local/bin/affect-edge /etc/systemd/system/affect-edge*"
+    )
+    assert gone.output.count("No such file") == 3
+    assert machine.shell("ss -Hltn | grep -c 8080 || true") == "0"
+
+
+def test_an_installation_cut_short_is_completed_by_the_next(machine: Machine) -> None:
+    words = ["bash", "-c", f"cd {CHECKOUT} && timeout -s KILL 12 ./install.sh --yes; true"]
+    machine.run(*words, within_s=PLENTY_S)
+    done = install(machine, "--yes", "--camera /var/cache/pictures")
+    assert done.code == 0, done.output[-4000:]
+    machine.shell(f"systemctl is-active {AGENT} {DASHBOARD}")
+    assert int(ask(machine, "SELECT count(*) FROM expression")) > 0, "what was recorded before is there"
+
+
+def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, before: str) -> None:
+    done = install(machine, "--uninstall", "--purge", "--yes")
+    assert done.code == 0, done.output
+    kept = tuple(PACKAGES_OF_DEBIAN)
+
+    def names(text: str) -> set[str]:
+        # Sizes and times of Debian's own registers differ; what is there and whose it is must not.
+        return {" ".join(line.split()[:5]) for line in text.splitlines() if not line.startswith(kept)}
+
+    after = names(listing(machine))
+    was = names(before)
+    assert sorted(after - was) == []
+    assert sorted(was - after) == []
+    assert machine.run("id", "affect-edge").code != 0
+    assert machine.shell("systemctl list-units --all --no-legend 'affect-edge*'") == ""

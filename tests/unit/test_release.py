@@ -1,0 +1,167 @@
+"""Signed releases: what is fetched, trusted and unpacked, and what is not."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from edge_agent.errors import UpdateError
+from edge_agent.release import NAMESPACE, check_signature, fetch, order_of, unpack, version_of
+
+TOP = "affect-edge-1.2.3"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A throw-away key."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return key
+
+
+@pytest.fixture
+def signers(tmp_path: Path, key: Path) -> Path:
+    """The file that trusts it."""
+    file = tmp_path / "release-signers"
+    public = key.with_suffix(".pub").read_text()
+    file.write_text(f'# a comment\nrelease namespaces="{NAMESPACE}" {public}')
+    return file
+
+
+def archive_of(folder: Path, *members: tuple[str, bytes]) -> Path:
+    archive = folder / f"{TOP}.tar"
+    with tarfile.open(archive, "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o755 if name.endswith(".sh") else 0o644
+            tar.addfile(info, io.BytesIO(content))
+    return archive
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return archive_of(tmp_path, (f"{TOP}/install.sh", b"#!/bin/sh\n"), (f"{TOP}/VERSION", b"1.2.3\n"))
+
+
+def sign(archive: Path, key: Path, namespace: str = NAMESPACE) -> Path:
+    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(archive)], check=True)
+    return archive.with_name(f"{archive.name}.sig")
+
+
+def test_a_signed_archive_is_trusted_and_unpacked(tmp_path: Path, archive: Path, key: Path, signers: Path) -> None:
+    sign(archive, key)
+    (tmp_path / "in").mkdir()
+    fetched, signature = fetch(str(archive), tmp_path / "in")
+    check_signature(fetched, signature, signers)
+    release = unpack(fetched, tmp_path / "out")
+    assert version_of(release) == "1.2.3"
+    assert (release / "install.sh").stat().st_mode & 0o777 == 0o755
+    assert (release / "VERSION").stat().st_mode & 0o777 == 0o644
+
+
+def test_one_changed_byte_is_noticed(archive: Path, key: Path, signers: Path) -> None:
+    signature = sign(archive, key)
+    content = bytearray(archive.read_bytes())
+    content[600] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(UpdateError, match="not trusted, and nothing of it was used"):
+        check_signature(archive, signature, signers)
+
+
+@pytest.mark.parametrize("who", ["a stranger", "another purpose", "nonsense"])
+def test_only_those_who_release_are_believed(tmp_path: Path, archive: Path, key: Path, signers: Path, who: str) -> None:
+    if who == "a stranger":
+        other = tmp_path / "other"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+        signature = sign(archive, other)
+    else:
+        signature = sign(archive, key, "git" if who == "another purpose" else NAMESPACE)
+    if who == "nonsense":
+        signature.write_text("signed, believe me")
+    with pytest.raises(UpdateError, match="not trusted"):
+        check_signature(archive, signature, signers)
+
+
+def test_where_nobody_is_trusted_nothing_is(tmp_path: Path, archive: Path, key: Path) -> None:
+    signature = sign(archive, key)
+    (tmp_path / "empty").write_text("# nobody yet\n\n")
+    with pytest.raises(UpdateError, match="names no key"):
+        check_signature(archive, signature, tmp_path / "empty")
+    with pytest.raises(UpdateError, match="cannot be read"):
+        check_signature(archive, signature, tmp_path / "missing")
+
+
+def test_without_ssh_keygen_the_package_is_named(
+    tmp_path: Path, archive: Path, key: Path, signers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = sign(archive, key)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UpdateError, match="openssh-client"):
+        check_signature(archive, signature, signers)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("http://example.org/release.tar", "only https"),
+        ("ftp://example.org/release.tar", "only https"),
+        ("no/such.tar", "no/such.tar: cannot be read"),
+        ("https://127.0.0.1:9/release.tar", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_fetched_is_named(tmp_path: Path, source: str, said: str) -> None:
+    with pytest.raises(UpdateError, match=said):
+        fetch(source, tmp_path)
+
+
+def test_a_missing_signature_is_named(tmp_path: Path, archive: Path) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(UpdateError, match=r"\.tar\.sig: cannot be read .* lies beside"):
+        fetch(str(archive), tmp_path / "in")
+
+
+def test_what_is_too_large_is_not_taken(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.release.LARGEST_BYTES", 1000)
+    (tmp_path / "in").mkdir()
+    with pytest.raises(UpdateError, match="is larger than"):
+        fetch(str(archive), tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/etc/passwd", f"{TOP}/../../escaped"])
+def test_nothing_is_unpacked_outside(tmp_path: Path, name: str) -> None:
+    archive = archive_of(tmp_path, (name, b"x"))
+    with pytest.raises(UpdateError, match="no plain file below its folder"):
+        unpack(archive, tmp_path / "a" / "b")
+    assert not (tmp_path / "escaped").exists() and not (tmp_path / "a" / "escaped").exists()
+
+
+def test_links_and_other_things_are_not_unpacked(tmp_path: Path) -> None:
+    archive = tmp_path / "links.tar"
+    with tarfile.open(archive, "w") as tar:
+        link = tarfile.TarInfo(f"{TOP}/link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
+        tar.addfile(link)
+    with pytest.raises(UpdateError, match="no plain file"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_what_is_no_release_is_refused(tmp_path: Path) -> None:
+    other = archive_of(tmp_path, ("holiday/picture.jpg", b"x"))
+    with pytest.raises(UpdateError, match="no folder with an install.sh"):
+        unpack(other, tmp_path / "one")
+    other.write_bytes(b"not a tar at all" * 100)
+    with pytest.raises(UpdateError, match="cannot be unpacked"):
+        unpack(other, tmp_path / "two")
+    with pytest.raises(UpdateError, match="holds no file VERSION"):
+        version_of(tmp_path)
+    (tmp_path / "VERSION").write_text("newest\n")
+    with pytest.raises(UpdateError, match="'newest' is not of the form"):
+        version_of(tmp_path)
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    assert order_of("0.10.0") > order_of("0.9.9")

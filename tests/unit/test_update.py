@@ -1,0 +1,247 @@
+"""Taking a release and taking it back: the steps and their order, over small releases that only move links.
+
+The real thing, with systemd, wheels and services, is in tests/appliance.
+"""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import sqlite3
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edge_agent.errors import UpdateError
+from edge_agent.release import NAMESPACE
+from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.update import Place, loses_rows, roll_back, update
+from tests.support.broker import free_port
+
+INSTALL = """#!/usr/bin/env bash
+# The two verbs that updates use of the real install.sh, on links alone.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+case "$1" in
+  --build)
+    [ ! -e "$here/unbuildable" ] || { echo "no space left" >&2; exit 1; }
+    folder=PROGRAM/releases/$(cat "$here/VERSION")
+    cp -r "$here" "$folder"; touch "$folder/.complete"
+    echo "building"; echo "$folder" ;;
+  --activate)
+    before=$(readlink PROGRAM/current)
+    [ "$before" = "$here" ] || ln -sfn "$before" PROGRAM/previous
+    ln -sfn "$here" PROGRAM/current
+    [ ! -e "$here/migrates" ] || \
+      python3 -c 'import sqlite3 as s; s.connect("DATABASE").execute("PRAGMA user_version = 999")'
+    [ ! -e "$here/unstartable" ] || { echo "the agent did not start" >&2; exit 1; } ;;
+esac
+"""
+SYSTEMCTL = """#!/usr/bin/env bash
+# Two services that run as long as the current release is well; one that restarts has another process each time.
+echo "$*" >> CALLS
+[ "$1" = show ] || exit 0
+if [ -e PROGRAM/current/restarts ]; then echo "$RANDOM"; else echo 41; fi
+echo; echo 42
+"""
+
+
+@dataclass
+class Appliance:
+    """A small appliance in a folder."""
+
+    place: Place
+    folder: Path
+    key: Path
+    said: list[str]
+
+    def release(self, version: str, *traits: str) -> Path:
+        """Make the archive of a release, signed."""
+        top = self.folder / "made" / f"affect-edge-{version}"
+        shutil.rmtree(top, ignore_errors=True)
+        fill(top, self, version, *traits)
+        archive = self.folder / f"{version}.tar"
+        with tarfile.open(archive, "w") as tar:
+            tar.add(top, top.name)
+        archive.with_name(f"{archive.name}.sig").unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", NAMESPACE, archive], check=True)
+        return archive
+
+    def update(self, archive: Path) -> str:
+        """Install a release."""
+        return update(self.place, str(archive), self.said.append, well_seconds=0.3)
+
+    def runs(self) -> str:
+        """Return the version that runs."""
+        return (self.place.current() / "VERSION").read_text().strip()
+
+    def releases(self) -> list[str]:
+        """Return the releases that are there."""
+        return sorted(folder.name for folder in (self.place.program / "releases").iterdir())
+
+
+def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
+    """Make the folder of a release."""
+    (top / "venv/bin").mkdir(parents=True)
+    (top / "VERSION").write_text(f"{version}\n")
+    script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace("DATABASE", str(appliance.place.database))
+    public = appliance.key.with_suffix(".pub").read_text()
+    (top / "release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
+    check = "exit 1" if "picky" in traits else "exit 0"
+    for file, text in ((top / "install.sh", script), (top / "venv/bin/affect-edge", f"#!/bin/sh\n{check}\n")):
+        file.write_text(text)
+        file.chmod(0o755)
+    for trait in traits:
+        (top / trait).touch()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where something answers as the dashboard does."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Appliance:
+    """An appliance with release 1.0.0 and a database."""
+    place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    made = Appliance(place, tmp_path, key, [])
+    place.config.write_text(f"[dashboard]\nport = {port}\n")
+    fill(place.program / "releases/1.0.0", made, "1.0.0", ".complete")
+    (place.program / "current").symlink_to(place.program / "releases/1.0.0")
+    migrate(place.database)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    text = SYSTEMCTL.replace("PROGRAM", str(place.program)).replace("CALLS", str(tmp_path / "calls"))
+    (tools / "systemctl").write_text(text)
+    (tools / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return made
+
+
+def schema(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_newer_release_runs_after_a_copy_of_the_database(appliance: Appliance) -> None:
+    assert appliance.update(appliance.release("1.1.0")) == "1.1.0"
+    assert appliance.runs() == "1.1.0"
+    assert appliance.place.copy_for("1.0.0").exists()
+    assert appliance.place.previous().name == "1.0.0"
+    assert not (appliance.place.program / "incoming").exists()
+    assert (appliance.folder / "calls").read_text().startswith("stop affect-edge-agent.service")
+
+
+def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:
+    for version in ("1.1.0", "1.2.0", "1.10.0"):
+        appliance.update(appliance.release(version))
+    assert appliance.releases() == ["1.10.0", "1.2.0"]
+    assert [file.name for file in appliance.place.data.glob("*.before-*")] == [
+        f"{DATABASE_NAME}.before-update-of-1.2.0"
+    ]
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])
+def test_what_is_not_newer_is_refused_though_it_is_signed(appliance: Appliance, version: str) -> None:
+    with pytest.raises(UpdateError, match=f"holds {version}, and 1.0.0 is installed"):
+        appliance.update(appliance.release(version))
+    assert not (appliance.folder / "calls").exists(), "no service was touched"
+
+
+def test_a_tampered_archive_touches_nothing(appliance: Appliance) -> None:
+    archive = appliance.release("1.1.0")
+    archive.write_bytes(archive.read_bytes().replace(b"#!/usr/bin/env bash", b"#!/usr/bin/env dash"))
+    with pytest.raises(UpdateError, match="not trusted"):
+        appliance.update(archive)
+    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("trait", "said"),
+    [("unbuildable", "could not be built.*no space left"), ("picky", "does not understand the config")],
+)
+def test_what_fails_before_the_switch_leaves_the_services_alone(appliance: Appliance, trait: str, said: str) -> None:
+    with pytest.raises(UpdateError, match=said):
+        appliance.update(appliance.release("1.1.0", trait))
+    assert appliance.runs() == "1.0.0" and not (appliance.folder / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("traits", "said"),
+    [
+        (["unstartable"], "does not start.*agent did not start"),
+        (["restarts"], "ended within a minute"),
+        (["unstartable", "migrates"], "does not"),
+    ],
+)
+def test_a_release_that_is_not_well_is_taken_back(appliance: Appliance, traits: list[str], said: str) -> None:
+    before = schema(appliance.place.database)
+    with pytest.raises(UpdateError, match=rf"1.1.0 was not well, 1.0.0 runs again\. .*{said}"):
+        appliance.update(appliance.release("1.1.0", *traits))
+    assert appliance.runs() == "1.0.0" and appliance.releases() == ["1.0.0"]
+    assert schema(appliance.place.database) == before
+    with pytest.raises(UpdateError, match="no release of before"):
+        appliance.place.previous()
+
+
+def test_a_dashboard_that_does_not_answer_is_not_well(appliance: Appliance) -> None:
+    appliance.place.config.write_text(f"[dashboard]\nport = {free_port()}\n")
+    with pytest.raises(UpdateError, match="The dashboard does not answer"):
+        appliance.update(appliance.release("1.1.0"))
+    assert appliance.runs() == "1.0.0"
+
+
+def test_going_back_keeps_the_database_where_its_schema_stayed(appliance: Appliance) -> None:
+    appliance.update(appliance.release("1.1.0"))
+    assert not loses_rows(appliance.place, appliance.place.previous())
+    assert roll_back(appliance.place, appliance.said.append) == "1.0.0"
+    assert appliance.runs() == "1.0.0" and appliance.place.previous().name == "1.1.0"
+
+
+def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(appliance: Appliance) -> None:
+    before = schema(appliance.place.database)
+    appliance.update(appliance.release("1.1.0", "migrates"))
+    assert schema(appliance.place.database) == 999
+    assert loses_rows(appliance.place, appliance.place.previous())
+    roll_back(appliance.place, appliance.said.append)
+    assert schema(appliance.place.database) == before
+    assert "the database of before the update is back" in " ".join(appliance.said)
+
+
+def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(appliance: Appliance) -> None:
+    appliance.update(appliance.release("1.1.0"))
+    (appliance.place.previous() / "unstartable").touch()
+    with pytest.raises(UpdateError, match="1.0.0 does not start"):
+        roll_back(appliance.place, appliance.said.append)
+    assert appliance.runs() == "1.1.0"
+
+
+def test_without_an_installation_or_a_release_of_before_that_is_said(appliance: Appliance, tmp_path: Path) -> None:
+    with pytest.raises(UpdateError, match="no release of before"):
+        roll_back(appliance.place, appliance.said.append)
+    with pytest.raises(UpdateError, match="no Affect Edge is installed"):
+        update(Place(tmp_path / "nowhere"), "x.tar", appliance.said.append)
