@@ -45,6 +45,12 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
     )
 
 
+@router.get("/analysis/statistics", include_in_schema=False)
+def statistics_page(request: Request) -> Response:
+    """Show what is computed and why, with sources: the documentation, for a dashboard without a network."""
+    return render(request, "statistics.html")
+
+
 @router.get("/api/v1/analysis")
 def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in words."""

@@ -1,0 +1,45 @@
+"""Turn ``docs/statistics.md`` into the page that the dashboard shows: ``python tools/render_statistics.py``.
+
+The dashboard may run where there is no network and no documentation, and needs no Markdown library for one page. A test
+fails when the page is not that of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+HERE = Path(__file__).resolve().parent.parent
+SOURCE = HERE / "docs" / "statistics.md"
+PAGE = HERE / "dashboard" / "templates" / "_statistics.html"
+
+
+def render(markdown: str) -> str:
+    """Return the text as HTML without its title: sections with addresses, a list of them, tables that scroll."""
+    tokens = MarkdownIt("commonmark").enable("table")
+    body = tokens.render(markdown.partition("\n")[2])
+    titles: list[tuple[str, str]] = []
+
+    def section(found: re.Match[str]) -> str:
+        anchor = re.sub(r"[^a-z0-9]+", "-", found[1].lower()).strip("-")
+        titles.append((anchor, found[1]))
+        return f'<h2 id="{anchor}">{found[1]}</h2>'
+
+    body = re.sub(r"<h2>(.*?)</h2>", section, body)
+    body = re.sub(
+        r"<table>(.*?)</table>",
+        r'<div class="table-scroll" tabindex="0"><table class="table">\1</table></div>',
+        body,
+        flags=re.DOTALL,
+    )
+    contents = "".join(f'<li><a href="#{anchor}">{title}</a></li>\n' for anchor, title in titles)
+    return (
+        "{# Made by tools/render_statistics.py from docs/statistics.md. #}\n{% raw %}\n"
+        f'<nav aria-label="Sections"><ul>\n{contents}</ul></nav>\n{body}{{% endraw %}}\n'
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(SOURCE.read_text(encoding="utf-8")), encoding="utf-8")
