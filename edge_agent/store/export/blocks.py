@@ -9,21 +9,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from edge_agent.domain import Emotion, VitalFlag, VitalKind
+import numpy as np
+
+from edge_agent.domain import EMOTIONS, VitalFlag, VitalKind
 from edge_agent.store.columns import FILES
 from edge_agent.store.export.cells import cell, line
 from edge_agent.store.export.choice import Chosen
 from edge_agent.store.export.episodes import FaceRow, episodes_of
 from edge_agent.store.export.pieces import InSession, Piece, Pieces
-from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_WINDOW_S, Labels, observed_before
+from edge_agent.store.matching import DEFAULT_LAG_S, OBSERVED, UNCERTAIN_CATEGORY, Matching, Shown
 from edge_agent.store.tables import NAMES, SMOOTHED
 from edge_agent.store.views import iso
 
 ROWS = 4_000
 """Rows in a block at the most."""
 
-_REACH_MS = round(1000 * (max(DEFAULT_LAG_S.values()) + DEFAULT_WINDOW_S))
-_LABELS = {emotion.value: emotion for emotion in Emotion}
+_MATCHING = Matching()
+_REACH_MS = round(1000 * max(DEFAULT_LAG_S.values())) + _MATCHING.window_ms
+_CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
 # One printf is several times as fast as strftime, joined columns, or Python for every row: within a piece the hour and
 # the shared cells are constants. Real numbers have the 15 digits that SQLite gives them in text.
@@ -144,20 +147,24 @@ def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
         if piece.session is None:
             lines = [f"{row[0]}{row[1]!r},{_about(*row[3:])},,{_simulated(row[5])}" for row in rows]
         else:
-            labels = _labels_before(connection, piece.session, rows[0][2], rows[-1][2])
+            observed = _observed(connection, piece.session, [row[2] for row in rows], [row[3] for row in rows])
             lines = [
-                f"{row[0]}{row[1]!r},{_about(*row[3:])},{observed_before(labels, row[2], VitalKind(row[3]))},"
-                f"{_simulated(row[5])}"
-                for row in rows
+                f"{row[0]}{row[1]!r},{_about(*row[3:])},{state},{_simulated(row[5])}"
+                for row, state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
 
 
-def _labels_before(connection: sqlite3.Connection, session: InSession, first_ms: int, last_ms: int) -> Labels:
-    """Return the labels that decide what was observed before readings between two instants of a session."""
-    span = {"after": first_ms - _REACH_MS, "first": session.start_ms, "last": min(last_ms, session.end_ms)}
-    found = _run(connection, _FACES, span).fetchall()
-    return Labels([at for at, _ in found], [_LABELS.get(emotion) for _, emotion in found])
+def _observed(connection: sqlite3.Connection, session: InSession, at_ms: list[int], kinds: list[str]) -> Iterable[str]:
+    """Return the emotion that was observed before each of some readings of a session, which come in order of time."""
+    span = {"after": at_ms[0] - _REACH_MS, "first": session.start_ms, "last": min(at_ms[-1], session.end_ms)}
+    faces = _run(connection, _FACES, span).fetchall()
+    categories = [_CATEGORIES.get(emotion, UNCERTAIN_CATEGORY) for _, emotion in faces]
+    shown = Shown(np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64))
+    steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
+    instants = np.array(at_ms, dtype=np.int64)
+    states = {kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist() for kind in set(kinds)}
+    return (OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
 
 @lru_cache(maxsize=1024)

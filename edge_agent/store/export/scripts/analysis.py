@@ -51,7 +51,10 @@ MINUS = "\u2212"
 
 def rows_of(folder: Path, name: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a file."""
-    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        raise SystemExit(f"{path}: no such file. Unpack the whole zip, then run the script in its folder.")
+    with path.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 
 
