@@ -40,9 +40,11 @@ from edge_agent.systemd import SystemdNotifier
 from edge_agent.timers import Every, Rate
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
+from edge_agent.vision.skin import watch_skin
 from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
+from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.replay import ReplayVitals
@@ -160,9 +162,11 @@ class Agent:
         self._capture = CaptureWorker(
             camera_opener(settings), mailbox, self._recorder.submit, self._end_of_file, self._may_capture
         )
+        self._pulse = self._make_pulse(simulated)
+        watch = watch_skin(self._pulse.see) if self._pulse else None
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
         self._vision = VisionWorker(
-            mailbox, recognizer, self._governor, self._distributor.recognition, threads=settings.vision.threads
+            mailbox, recognizer, self._governor, self._distributor.recognition, watch, settings.vision.threads
         )
         self._vitals = self._make_vitals()
         self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
@@ -238,6 +242,11 @@ class Agent:
                 condition=self._study.open_condition,
             )
         ]
+
+    def _make_pulse(self, simulated: bool) -> CameraPulse | None:
+        if not self._settings.vitals.camera_pulse.enabled:
+            return None
+        return CameraPulse(self._distributor.vital, self._recorder.submit, simulated=simulated)
 
     def _make_replay(self) -> list[VitalSource]:
         replay = self._settings.vitals.replay
@@ -362,6 +371,8 @@ class Agent:
         for worker in sources:
             if not worker.join(DRAIN_S / 2):
                 log.warning("%s does not end and is left behind", worker.name)
+        if self._pulse is not None:
+            self._pulse.close()
         self._distributor.close_window(clock.now())
         self._recorder.stop()
         if not self._recorder.join(DRAIN_S):

@@ -200,6 +200,12 @@ class ReplaySettings(Section):
     loop: bool = Field(False, description="Begin again at its end")
 
 
+class CameraPulseSettings(Section):
+    """Heart rate estimated from the colour of the participant's face; experimental, every reading says `estimated`."""
+
+    enabled: bool = Field(False, description="Whether it is estimated; silent where the signal is not clear")
+
+
 class VitalsSettings(Section):
     """Where heart rate and blood pressure come from."""
 
@@ -207,6 +213,7 @@ class VitalsSettings(Section):
     bluetooth: BluetoothSettings = BluetoothSettings()
     mqtt: MqttVitalsSettings = MqttVitalsSettings()
     replay: ReplaySettings = ReplaySettings()
+    camera_pulse: CameraPulseSettings = CameraPulseSettings()
 
 
 class MqttSettings(Section):
