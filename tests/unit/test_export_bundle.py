@@ -1,0 +1,221 @@
+"""The bundle: complete, described, valid, private, and written wholly or not at all."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import frictionless
+import pytest
+
+from edge_agent.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, Setting, UnfitRow, VitalFlag, VitalKind
+from edge_agent.errors import StoreError, StudyError
+from edge_agent.store.columns import FILES
+from edge_agent.store.erasure import erase_participant
+from edge_agent.store.export import Choice
+from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.bundle import export_bundle
+from edge_agent.store.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.schema import writing
+from edge_agent.store.study import Study
+from edge_agent.store.timeline import write_gap, write_unfit
+from edge_agent.vision.known_cards import known_cards
+from tests.support.timeline import START_MS, add, database, instant, reading, row
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Two participants with a session each, every kind of row, and texts that would like to be formulas."""
+    rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
+    readings = [reading(s + 0.5, 60 + s / 7) for s in range(0, 500, 10)]
+    readings.append(
+        reading(150, 300, VitalKind.SYSTOLIC, '=HYPERLINK("http://x.example","cuff")', [VitalFlag.OUT_OF_RANGE])
+    )
+    made = database(tmp_path / "data", rows, readings)
+    study = Study(made)
+    for code, start in (("P01", 100), ("P02", 300)):
+        study.create_participant(code)
+        study.give_consent(code, "v1")
+        study.start_session(code, Purpose.RESEARCH, f"=1+1 of {code}", at=instant(start), setting=Setting.LABORATORY)
+        study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
+        study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
+        study.end_session(at=instant(start + 100))
+    study.withdraw_consent("P02")
+    with writing(made) as connection:
+        write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
+        write_unfit(connection, [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)], 1000, False)
+        insert_reports(connection, 1, [SelfReport(instant(150), "anger", "emotion", "none")])
+        for sha256, card in known_cards().items():
+            model = json.loads(card)
+            connection.execute(
+                "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
+                (model["kind"], model["name"], model["version"], sha256, START_MS),
+            )
+    return made
+
+
+def unpacked(file: Path) -> Path:
+    """The folder of an unpacked bundle."""
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        archive.extractall(file.parent / "unpacked")
+    return file.parent / "unpacked"
+
+
+def package_of(folder: Path) -> dict[str, Any]:
+    package: dict[str, Any] = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
+    return package
+
+
+def test_frictionless_finds_every_file_valid(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+    report = frictionless.Package(str(folder / "datapackage.json")).validate()
+    assert report.valid, report.flatten(["name", "type", "rowNumber", "fieldName", "note"])
+    assert {task.name for task in report.tasks} >= set(FILES)
+    assert all(task.stats["rows"] > 0 for task in report.tasks if task.name in FILES)
+
+
+def test_frictionless_would_find_a_changed_file(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    file = folder / "session.csv"
+    file.write_text(file.read_text(encoding="utf-8").replace("research", "fun"), encoding="utf-8")
+    assert not frictionless.Package(str(folder / "datapackage.json")).validate().valid
+
+
+def test_every_file_is_described_with_size_and_hash_and_no_other(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+    resources = package_of(folder)["resources"]
+    there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    assert there == {one["path"] for one in resources} | {"datapackage.json"}
+    for one in resources:
+        data = (folder / one["path"]).read_bytes()
+        assert one["bytes"] == len(data) and one["hash"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{one['path']}`" in readme for one in resources if one["path"] != "README.md")
+    assert "2 sessions of 2 participants, all times" in readme and "{" not in readme
+
+
+def test_every_column_has_type_meaning_and_unit_where_it_has_one(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    for one in package_of(folder)["resources"]:
+        for field in one.get("schema", {"fields": []})["fields"]:
+            assert field["type"] and field["description"], field
+            if field["name"].endswith("_ms"):
+                assert field["unit"] == "ms"
+
+
+def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+    cards = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / "models").iterdir()]
+    told = (folder / "model.csv").read_text(encoding="utf-8")
+    assert cards and all(card["sha256"] in told and card["limits"] for card in cards)
+
+
+def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    for file in folder.glob("*.csv"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            assert not any(cell.lstrip('"').startswith(("=", "@", "+", "\t")) for cell in line.split(",")), line
+    assert "'=1+1 of P01" in (folder / "session.csv").read_text(encoding="utf-8")
+    assert '"\'@SUM(1), said Ägypten"' in (folder / "marker.csv").read_text(encoding="utf-8")
+
+
+def test_every_time_names_its_zone(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    package = frictionless.Package(str(folder / "datapackage.json"))
+    for table in package.resources:
+        times = [field.name for field in table.schema.fields if field.type == "datetime"] if table.name in FILES else []
+        with (folder / str(table.path)).open(encoding="utf-8") as file:
+            for one in csv.DictReader(file) if times else ():
+                assert all(one[name].endswith("Z") for name in times if one[name]), one
+
+
+def test_values_have_all_their_digits(path: Path, tmp_path: Path) -> None:
+    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    lines = (folder / "vital.csv").read_text(encoding="utf-8").splitlines()
+    assert {f",{60 + s / 7!r}," in "\n".join(lines) for s in range(0, 500, 10)} == {True}
+
+
+def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> None:
+    with writing(path) as connection:
+        connection.execute("INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)")
+        connection.execute("INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')")
+    file = export_bundle(path, tmp_path / "all.zip", Choice())
+    with zipfile.ZipFile(file) as archive:
+        assert all(b"ada.lovelace" not in archive.read(name) for name in archive.namelist())
+        people = archive.read("participant.csv").decode().splitlines()
+    assert people[1].startswith("P01,") and people[2].split(",")[4].endswith("Z"), "withdrawn when"
+
+
+def test_an_erased_participant_is_nowhere_in_it(path: Path, tmp_path: Path) -> None:
+    erase_participant(path, "P01", actor="test")
+    with zipfile.ZipFile(export_bundle(path, tmp_path / "all.zip", Choice())) as archive:
+        for name in archive.namelist():
+            assert b"P01" not in archive.read(name), name
+        times = [int(line.split(",")[1]) for line in archive.read("vital.csv").decode().splitlines()[1:]]
+    assert not any(START_MS + 100_000 <= at < START_MS + 200_000 for at in times)
+
+
+def test_a_chosen_session_brings_nothing_of_the_others(path: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(export_bundle(path, tmp_path / "one.zip", Choice((2,)))) as archive:
+        text = "".join(archive.read(f"{name}.csv").decode() for name in FILES)
+    assert "P02" in text and "P01" not in text
+
+
+def test_the_share_that_is_done_rises_to_all(path: Path, tmp_path: Path) -> None:
+    told: list[float] = []
+    export_bundle(path, tmp_path / "all.zip", Choice(), tell=told.append)
+    assert told == sorted(told) and told[-1] > 0.95 and all(0 <= share <= 1 for share in told)
+
+
+def test_a_file_that_is_there_already_stays(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "all.zip").write_text("mine", encoding="ascii")
+    with pytest.raises(StoreError, match="all.zip: is there already. Name a new file"):
+        export_bundle(path, tmp_path / "all.zip", Choice())
+    with pytest.raises(StoreError, match="is a folder"):
+        export_bundle(path, tmp_path / "data", Choice())
+    assert (tmp_path / "all.zip").read_text(encoding="ascii") == "mine"
+
+
+def test_a_session_that_is_not_there_leaves_no_file(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="There is no session 9"):
+        export_bundle(path, tmp_path / "out" / "all.zip", Choice((9,)))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_export_that_is_ended_midway_leaves_no_file(path: Path, tmp_path: Path) -> None:
+    def enough(share: float) -> None:
+        if share > 0.3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_bundle(path, tmp_path / "out" / "all.zip", Choice(), tell=enough)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+LIMITED = """
+import resource, sys
+from edge_agent.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # SQLite itself needs 32 KiB
+sys.argv = ["affect-edge", "export", "--data", sys.argv[1], "--out", sys.argv[2]]
+main()
+"""
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(path: Path, tmp_path: Path) -> None:
+    rng = random.Random(1)
+    add(path, readings=[reading(600 + second, rng.gauss(70, 9)) for second in range(3000)])
+    out = tmp_path / "out"
+    for name in ("all.zip", "folder"):
+        command = [sys.executable, "-c", LIMITED, str(path.parent), str(out / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"{out / name}: the disk is full. Free space, or name a folder on another disk." in done.stderr
+        assert list(out.iterdir()) == []
