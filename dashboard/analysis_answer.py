@@ -36,6 +36,7 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
         readings=analysis.readings,
         simulated_readings=analysis.simulated_readings,
         estimated_readings=analysis.estimated_readings,
+        estimated_left_out=analysis.estimated_left_out,
         flagged=analysis.flagged,
         other_states=dict(analysis.other_states),
         matching=None

@@ -30,6 +30,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
 def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     found = (
+        _about_left_out_estimates(analysis),
         _about_flags(analysis),
         _about_repeats(analysis),
         _about_left_out(analysis),
@@ -107,6 +108,15 @@ def _about_estimates(analysis: Analysis) -> str:
             "measurement. Select sessions of one kind."
         )
     return "All of these readings are estimated and not measured. The tests are about the estimates."
+
+
+def _about_left_out_estimates(analysis: Analysis) -> str:
+    left_out = analysis.estimated_left_out
+    if not left_out:
+        return ""
+    readings = f"{left_out:,} estimated reading{'s are' if left_out > 1 else ' is'}"
+    why = "an estimate, such as the camera’s pulse, is no measurement and counts only if asked for."
+    return f"{readings} left out: {why}"
 
 
 def _about_one_person(analysis: Analysis) -> str:

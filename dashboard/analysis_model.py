@@ -204,6 +204,7 @@ class AnalysisModel(Model):
     readings: int = Field(description="Readings in the three states that went into the means")
     simulated_readings: int = Field(description="How many of them are simulated")
     estimated_readings: int = Field(description="How many of them are estimated and not measured")
+    estimated_left_out: int = Field(description="Estimated readings in the three states that nobody asked to count")
     flagged: int = Field(description="Readings in the three states flagged out_of_range or contact_lost")
     other_states: dict[str, int] = Field(description="Readings in states that no test uses, by state")
     matching: MatchModel | None = Field(description="With state=observed: how the readings were matched")

@@ -48,11 +48,17 @@ def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
 def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
     add_session(path, "P-5", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
-    assert warnings_of(analysed(path))[0] == (
+    left_out = analysed(path)
+    assert (left_out.readings, left_out.estimated_readings, left_out.estimated_left_out) == (12, 0, 2)
+    assert cautions_of(left_out)[0] == (
+        "2 estimated readings are left out: an estimate, such as the camera’s pulse, is no measurement and counts only "
+        "if asked for."
+    )
+    assert warnings_of(analysed(path, estimated=True))[0] == (
         "Estimated and measured readings are mixed: 2 of 14 are estimated, which is no measurement. Select sessions of "
         "one kind."
     )
-    assert warnings_of(analysed(path, sample="selected", session=[5]))[0] == (
+    assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
         "All of these readings are estimated and not measured. The tests are about the estimates."
     )
 
