@@ -1,0 +1,172 @@
+"""Writes docs/troubleshooting.md from the sentences in the source: what doctor, log and pages say.
+
+    python -m tools.write_troubleshooting
+
+The problems and their cures stand where they are found, in the code; this reads them there, so that the page cannot say
+anything else. Parts that are filled in at run time appear as "…".
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/troubleshooting.md"
+HEAD = """# Troubleshooting
+
+    sudo -u affect-edge affect-edge doctor      # on an installed appliance
+    affect-edge doctor                          # anywhere else
+    journalctl -u affect-edge-agent -n 50       # what the agent said last
+
+Look for the sentence that you see; "…" stands for what belongs to your machine. This page is written from the program's
+own sentences by `python -m tools.write_troubleshooting`.
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Trouble:
+    """A problem and its cure, as the program says them."""
+
+    topic: str
+    problem: str
+    cure: str
+
+
+class Sentences:
+    """Reads the text of expressions: literals, f-strings, and names that stand for such in a function or its module."""
+
+    def __init__(self, function: ast.AST, module: ast.Module) -> None:
+        self._scopes = [assigned(ast.walk(function)), assigned(module.body)]
+
+    def of(self, expression: ast.expr) -> list[str]:
+        """Return every text that an expression may have; none where it cannot be told from the source."""
+        match expression:
+            case ast.Constant(value=str(text)):
+                return [text]
+            case ast.JoinedStr(values=values):
+                return ["".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in values)]
+            case ast.Name(id=name):
+                values = next((scope[name] for scope in self._scopes if name in scope), [])
+                return [text for value in values if not isinstance(value, ast.Name) for text in self.of(value)]
+            case ast.IfExp(body=body, orelse=orelse):
+                return self.of(body) + self.of(orelse)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return [a + b for a in self.of(left) for b in self.of(right)]
+            case _:
+                return []
+
+
+def assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """Return what is assigned to each name."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                found.setdefault(name, []).append(value)
+    return found
+
+
+def functions(*places: str) -> Iterator[tuple[ast.AST, Sentences]]:
+    """Yield every function of modules, and each module; a folder stands for all in it."""
+    for place in places:
+        path = ROOT / place
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            module = ast.parse(file.read_text(encoding="utf-8"))
+            for node in ast.walk(module):
+                if isinstance(node, ast.FunctionDef):
+                    yield node, Sentences(node, module)
+
+
+def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
+    """Yield the calls of a class with so many positional arguments."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=ast.Name(id=called), args=given) if called == name and len(given) == arguments:
+                yield node
+
+
+def findings() -> set[Trouble]:
+    """Return what the doctor says itself."""
+    found = set()
+    for function, sentences in functions("edge_agent/doctor.py"):
+        for call in calls(function, "Finding", 4):
+            for check in sentences.of(call.args[0]):
+                found |= pairs(check, sentences, call.args[2], call.args[3])
+    return found
+
+
+def errors(name: str, *places: str) -> set[Trouble]:
+    """Return what an error class with reason, problem and cure says in some rooms."""
+    found = set()
+    for function, sentences in functions(*places):
+        for call in calls(function, name, 3):
+            found |= pairs(reason_of(call.args[0]), sentences, call.args[1], call.args[2])
+    return found
+
+
+def tables_of_cures(place: str) -> set[Trouble]:
+    """Return what a table `reason: (problem, cure)` says."""
+    module = ast.parse((ROOT / place).read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(module):
+        match node:
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    match key, value:
+                        case ast.Attribute(), ast.Tuple(elts=[problem, cure]):
+                            found |= pairs(reason_of(key), Sentences(module, module), problem, cure)
+    return found
+
+
+def reason_of(expression: ast.expr) -> str:
+    """Return the member of an enumeration, as people see it."""
+    named = isinstance(expression, ast.Attribute) and expression.attr.isupper()
+    return expression.attr.lower() if named and isinstance(expression, ast.Attribute) else "…"
+
+
+def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -> set[Trouble]:
+    """Return problem and cure in every combination that the source allows."""
+    problems = [text.strip().replace("{address}", "…") for text in sentences.of(problem)] or ["…"]
+    cures = [text.strip().replace("{address}", "…") for text in sentences.of(cure)]
+    return {Trouble(topic, told, mended) for told in problems for mended in cures if mended}
+
+
+def alarms() -> set[Trouble]:
+    """Return the alarms of the health page; problem and cure are one text there."""
+    found = set()
+    for function, sentences in functions("edge_agent/health.py"):
+        for node in ast.walk(function):
+            match node:
+                case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):
+                    found |= {Trouble(name, text, "") for text in sentences.of(value)}
+    return {trouble for trouble in found if trouble.problem.count(" ") > 3}
+
+
+def table(troubles: set[Trouble], heads: tuple[str, str, str]) -> str:
+    """Return a table of Markdown."""
+    lines = [f"| {' | '.join(head for head in heads if head)} |", "|" + "---|" * sum(map(bool, heads))]
+    for trouble in sorted(troubles):
+        cells = [f"`{trouble.topic}`", trouble.problem, trouble.cure][: sum(map(bool, heads))]
+        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """Return the whole page."""
+    sections: Mapping[str, str] = {
+        "What the doctor looks at": table(findings(), ("check", "it says", "cure")),
+        "Camera": table(errors("CameraError", "edge_agent/camera"), ("reason", "it says", "cure")),
+        "Bluetooth sensors": table(
+            errors("VitalsError", "edge_agent/vitals") | tables_of_cures("edge_agent/vitals/ble.py"),
+            ("reason", "it says", "cure"),
+        ),
+        "Alarms of the health page": table(alarms(), ("alarm", "it says, with the cure", "")),
+    }
+    return HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
