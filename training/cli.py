@@ -11,6 +11,7 @@ import click
 
 from edge_agent.errors import AffectEdgeError
 from training.cli_chain import chain
+from training.cli_faces import faces_evaluate
 from training.cli_measure import compare, evaluate, report
 from training.cli_pictures import crop_faces, explain
 from training.errors import RecipeError
@@ -114,7 +115,7 @@ def quantize(request: FitRequest) -> None:
     click.echo(train(replace(request, resume=True)))
 
 
-for _command in (evaluate, compare, report, chain, explain, crop_faces):
+for _command in (evaluate, compare, report, chain, explain, crop_faces, faces_evaluate):
     app.add_command(_command)
 
 

@@ -96,13 +96,13 @@ class YuNet:
             ValueError: the picture has another type or shape, or no pixel.
         """
         pixels, scale = letterbox(image, *self._size)
-        rows = self._ask(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        rows = self._ask(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8))
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
         rows[:, :14] /= scale
         large = rows[rows[:, 2:4].max(axis=1, initial=0.0) >= self._min_face_px]
         return [_face(row) for row in large[: self._max_faces]]
 
-    def _ask(self, picture: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    def _ask(self, picture: Picture) -> npt.NDArray[np.float64]:
         with self._lock:
             _, found = self._network.detect(picture)
         return np.zeros((0, _NUMBERS)) if found is None else np.asarray(found, dtype=np.float64)

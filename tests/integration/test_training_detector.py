@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("litert_torch", reason="the training extra is not installed")
 pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
@@ -19,7 +20,13 @@ from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import load_model
 from tests.support.portraits import smiling
+from training.errors import DataError, RecipeError
+from training.faces.detector_fit import plan_detector
 from training.faces.labels import LabelledFace, LabelledPicture, write_labels
+from training.faces.split import read_shares
+from training.faces.task import learn_on
+from training.kinds import FitRequest
+from training.models.face_detector import FaceDetectorNet
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
 
@@ -107,3 +114,30 @@ def test_a_folder_without_labels_is_an_error_that_names_the_file(tmp_path: Path)
     assert str(tmp_path / "labels.csv") in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def held_out_name() -> str:
+    """A picture that the recipe keeps to judge the model."""
+    shares = read_shares(RECIPE)["portraits"]
+    return next(name for number in range(100) if shares.part(name := f"{number}.png") == "test")
+
+
+def test_labels_that_would_learn_from_held_out_pictures_are_refused(tmp_path: Path) -> None:
+    write_labels(tmp_path, [LabelledPicture(f"portraits/{held_out_name()}", "train", ())])
+    with pytest.raises(DataError, match=r"portraits/\d+\.png is labelled for train, but .* holds it out"):
+        plan_detector(FitRequest(RECIPE, tmp_path, None, tmp_path / "run", tmp_path / "cache"))
+
+
+def test_a_start_that_has_nothing_in_common_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no weight in common"):
+        learn_on(FaceDetectorNet(), {"other": torch.zeros(3)})
+
+
+def test_weights_that_fit_are_taken_over_and_the_others_stay() -> None:
+    network = FaceDetectorNet()
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    first, other = "stem.0.weight", "heads.0.score.bias"
+    learn_on(network, {first: torch.ones_like(before[first]), other: torch.zeros(7)})
+    after = network.state_dict()
+    assert torch.equal(after[first], torch.ones_like(before[first]))
+    assert torch.equal(after[other], before[other])

@@ -13,7 +13,8 @@ import pytest
 from training.errors import DataError
 from training.faces.copies import without_copies
 from training.faces.labels import LabelledPicture
-from training.faces.teacher import Shares, Teacher, agree, mirrored, parse_archive
+from training.faces.split import Shares
+from training.faces.teacher import Teacher, agree, mirrored, parse_archive
 
 POINTS = (14.0, 18.0, 26.0, 18.0, 20.0, 25.0, 15.0, 32.0, 25.0, 32.0)
 
@@ -66,7 +67,7 @@ def test_parts_follow_from_the_name_alone_in_the_shares_asked_for() -> None:
 
 def test_an_archive_is_given_with_or_without_shares() -> None:
     assert parse_archive("a/b.zip") == (Path("a/b.zip"), Shares())
-    assert parse_archive("a/b.zip:test=0.2,valid=0.1") == (Path("a/b.zip"), Shares(0.2, 0.1))
+    assert parse_archive("a/b.zip:test=0.2,valid=0.1") == (Path("a/b.zip"), Shares(test=0.2, valid=0.1))
 
 
 @pytest.mark.parametrize("text", ["b.zip:tests=0.2", "b.zip:test", "b.zip:test=many", "b.zip:test=0.9,valid=0.2"])

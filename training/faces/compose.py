@@ -89,7 +89,7 @@ class Composer:
         shrunk, matrix_shrunk = _shrink_first(picture, matrix, random)
         cv2.warpAffine(
             shrunk,
-            _for_opencv(matrix_shrunk),
+            for_opencv(matrix_shrunk),
             (self._width, self._height),
             dst=scene,
             borderMode=cv2.BORDER_TRANSPARENT,
@@ -157,17 +157,17 @@ class Composer:
             mirror = random.random() < 0.5
             linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
             shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
-            matrix = _turned(np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2))
+            matrix = turned(np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2))
             placed = faces.moved(matrix)
             if faceless and not (placed.share_in(0, 0, width, height) > 0).any():
                 break
         shrunk, matrix = _shrink_first(picture, matrix, random)
-        cell = cv2.warpAffine(shrunk, _for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE)
+        cell = cv2.warpAffine(shrunk, for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(cell, dtype=np.uint8), placed.within(0, 0, width, height)
 
 
-def _turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, float]) -> NDArray[np.float64]:
-    """``matrix``, then a turn about a point."""
+def turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, float]) -> NDArray[np.float64]:
+    """``matrix`` (2 × 3), then a clockwise turn about a point."""
     cosine, sine = math.cos(radians), math.sin(radians)
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([turn @ matrix[:, :2], turn @ (matrix[:, 2] - about) + about])
@@ -187,7 +187,7 @@ def _shrink_first(
     return np.asarray(shrunk, dtype=np.uint8), np.column_stack([matrix[:, :2] * back, matrix[:, 2]])
 
 
-def _for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """From coordinates in which a pixel covers i…i + 1 to OpenCV's, in which it is centred on i."""
     shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
     return np.column_stack([matrix[:, :2], shift])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_agent.vision.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.model import TFLiteModel, load_model
 from training.checkpoint import averaged_weights, save_weights
+from training.errors import DataError
 from training.faces.compose import Composer
 from training.faces.judge import judge
 from training.faces.labels import LabelledPicture, Picture, read_labels
@@ -39,6 +40,7 @@ def plan_detector(request: FitRequest) -> Plan:
     """
     recipe = load_recipe(request.recipe, DetectorRecipe)
     labelled = read_labels(request.data)
+    _refuse_held_out(labelled, recipe, request)
     if request.small:
         recipe, labelled = _small(recipe, labelled)
     parts = {
@@ -127,6 +129,22 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
         card=card,
         folder=request.out,
     )
+
+
+def _refuse_held_out(labelled: Sequence[LabelledPicture], recipe: DetectorRecipe, request: FitRequest) -> None:
+    """Make sure that nothing is learnt from what the recipe keeps to judge the model.
+
+    Raises:
+        DataError: a picture that is held out is labelled for another part.
+    """
+    for picture in labelled:
+        folder, _, name = picture.file.partition("/")
+        shares = recipe.data.shares.get(folder)
+        if shares is not None and shares.part(name) == "test" != picture.part:
+            raise DataError(
+                f"{request.data}: {picture.file} is labelled for {picture.part}, but {request.recipe} holds it out "
+                "(data.shares); label the photographs again with the shares of the recipe"
+            )
 
 
 def _small(recipe: DetectorRecipe, labelled: Sequence[LabelledPicture]) -> tuple[DetectorRecipe, list[LabelledPicture]]:

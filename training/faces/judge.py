@@ -102,7 +102,7 @@ def judge(detections: Sequence[Candidates], faces: Sequence[Faces], smallest: fl
     scores: list[float] = []
     false: list[bool] = []
     for seen, there in zip(detections, faces, strict=True):
-        large = (there.boxes[:, 2:] - there.boxes[:, :2]).max(axis=1, initial=0.0) >= smallest
+        large = there.sides >= smallest
         for i in np.flatnonzero(~there.ignore & large):
             score, error = _best(seen, there, int(i))
             found.append(score)

@@ -6,10 +6,11 @@ On small photographs the teacher's five points deviate from people's by about a 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from importlib.resources.abc import Traversable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,21 +28,23 @@ hold points that slipped by more than a whole one."""
 Points = NDArray[np.float64]
 
 
-def read_marked(path: Path) -> dict[str, Points]:
+def read_marked(path: Traversable) -> dict[str, Points]:
     """Five points (5 × 2, in the order of ``domain.Face.landmarks``) by name of the picture; empty without a file.
+
+    Args:
+        path: a ``Path``, or a place in an archive.
 
     Raises:
         DataError: a column is missing, or a value is no finite number (row and column are named).
     """
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            missing = {"file", *(f"{name}_{axis}" for name in NAMES for axis in "xy")} - set(table.fieldnames or ())
-            if missing:
-                raise DataError(f"{path}: columns are missing: {', '.join(sorted(missing))}")
-            return {row["file"]: _points(row, f"{path}, row {table.line_num}") for row in table}
+        table = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        missing = {"file", *(f"{name}_{axis}" for name in NAMES for axis in "xy")} - set(table.fieldnames or ())
+        if missing:
+            raise DataError(f"{path}: columns are missing: {', '.join(sorted(missing))}")
+        return {row["file"]: _points(row, f"{path}, row {table.line_num}") for row in table}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as a CSV file in UTF-8: {error}") from error
 

@@ -56,6 +56,11 @@ class Faces:
         """Square roots of the areas of the boxes."""
         return np.asarray(np.sqrt(np.clip(self.boxes[:, 2:] - self.boxes[:, :2], 0, None).prod(axis=1)))
 
+    @property
+    def sides(self) -> Floats:
+        """Longer sides of the boxes."""
+        return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0))
+
     def take(self, chosen: NDArray[np.bool_]) -> Faces:
         """Those faces that are chosen."""
         return Faces(self.boxes[chosen], self.points[chosen], self.ignore[chosen])

@@ -20,6 +20,7 @@ from training.faces.judge import judge
 from training.faces.labels import Picture
 from training.faces.loss import DetectorLoss, Weights
 from training.faces.photographs import Photographs
+from training.faces.split import Shares
 from training.faces.targets import Targets, assign
 from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
 from training.recipe import Recipe, Section
@@ -55,6 +56,9 @@ class Data(Section):
     names: Annotated[list[str], Field(min_length=1, description="what is learnt from, for the model card")]
     scenes: Annotated[int, Field(ge=1, description="scenes in an epoch")]
     weights: Annotated[dict[str, float], Field(description="folder → weight of each of its pictures, else 1")]
+    shares: Annotated[
+        dict[str, Shares], Field(default_factory=dict, description="folder → shares of its pictures that are held out")
+    ]
     width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 256
     height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 192
 

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import io
 import logging
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from edge_agent.domain import Box
 from training.errors import DataError
@@ -35,6 +34,7 @@ from training.faces.copies import without_copies
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture, write_labels
 from training.faces.marked import MARKED, read_marked, with_marked
 from training.faces.measure_template import MIRROR
+from training.faces.split import Shares
 
 log = logging.getLogger(__name__)
 
@@ -142,21 +142,6 @@ def _box(values: NDArray[np.float64]) -> Box:
     return Box(x, y, width, height)
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """Which share of an archive's pictures is kept from training: ``test`` to judge, ``valid`` to choose."""
-
-    test: float = 0.0
-    valid: float = 0.05
-
-    def part(self, name: str) -> str:
-        """The part of a picture by the hash of its name, the same on every machine."""
-        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
-        if place < self.test:
-            return "test"
-        return "valid" if place < self.test + self.valid else "train"
-
-
 def parse_archive(text: str) -> tuple[Path, Shares]:
     """``ARCHIVE.zip:test=0.18,valid=0.07``; a share that is not named keeps its default.
 
@@ -168,13 +153,13 @@ def parse_archive(text: str) -> tuple[Path, Shares]:
         return Path(text), Shares()
     pairs = [part.partition("=") for part in rest.split(",")]
     try:
-        given = {name: float(share) for name, _, share in pairs}
-        shares = Shares(**given)
-    except (TypeError, ValueError) as error:
+        return Path(f"{path}.zip"), Shares.model_validate({name: float(share) for name, _, share in pairs})
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(
+            f"{rest!r}: {error.errors()[0]['msg']}; say such as test=0.18,valid=0.07"
+        ) from error
+    except ValueError as error:
         raise argparse.ArgumentTypeError(f"{rest!r} is not such as test=0.18,valid=0.07") from error
-    if min(shares.test, shares.valid) < 0 or shares.test + shares.valid >= 1:
-        raise argparse.ArgumentTypeError(f"{rest!r} leaves nothing to learn from; the shares must sum to less than 1")
-    return Path(f"{path}.zip"), shares
 
 
 def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) -> list[LabelledPicture]:
