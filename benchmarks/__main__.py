@@ -14,15 +14,18 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study", "analysis"})
+LONG = frozenset({"study", "analysis", "soak", "camera_pulse"})
 
 
 def run(name: str) -> dict[str, float]:
     """Run one benchmark in a process of its own and return its figures."""
-    command = [sys.executable, str(HERE / f"{name}.py"), "--json"]
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE.parent)
     if done.returncode != 0:
         raise SystemExit(f"benchmark {name} failed:\n{done.stderr.strip()}")
+    for line in done.stderr.splitlines():
+        if line.startswith(f"benchmarks.{name}:"):  # what could not be measured, and why
+            print(line, file=sys.stderr)
     figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
 

@@ -19,8 +19,7 @@ from edge_agent.vision.yunet import SCORE, YuNet
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
-"""Pixels in which a followed face and what surrounds it are searched: a face of half the side has 48, as many as the
-classifier sees."""
+"""Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 
 DetectorKind = Literal["tflite", "yunet"]
 """What runs the detector: LiteRT, with a card beside the file, or OpenCV, with YuNet's ONNX file."""

@@ -11,7 +11,7 @@ from edge_agent.clock import Instant
 from edge_agent.domain import Box, Face, Frame
 from edge_agent.vision.align import Picture
 from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder, open_near_finder
-from edge_agent.vision.follower import FaceFollower
+from edge_agent.vision.follower import MARGIN, FaceFollower
 from tests.support.portraits import serious, smiling
 
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
@@ -71,7 +71,7 @@ def test_a_face_that_is_expected_is_found_in_a_piece_around_it(
     (first,) = follower.find(frame(smiling()), [])
     (again,) = follower.find(frame(smiling(), 0.1), [first.box])
     assert len(whole.shapes) == 1
-    assert near.shapes[0] == pytest.approx((2 * first.box.height, 2 * first.box.height), abs=2)
+    assert near.shapes[0] == pytest.approx((MARGIN * first.box.height,) * 2, abs=2)
     assert again.box.overlap(first.box) > 0.8
     assert eyes_apart(again, first) < 0.2
 

@@ -1,0 +1,98 @@
+"""A running agent, and what can be seen of it from outside: memory, processor time of its threads, its messages."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import psutil
+
+from edge_agent.camera.demo import DemoCamera
+from edge_agent.live import SOCKET_NAME, live_messages
+
+FPS = 15
+ROUND_S = 28
+"""Seconds in which the demonstration shows each of its portraits near and far."""
+SIZE = 640, 480
+
+
+def write_demo_video(path: Path, seconds: int = ROUND_S) -> None:
+    """Write what the demonstration camera sees as a video file (Motion JPEG)."""
+    camera = DemoCamera(width=SIZE[0], height=SIZE[1], fps=FPS)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), FPS, SIZE)
+    if not writer.isOpened():
+        raise SystemExit(f"{path}: this OpenCV cannot write a video")
+    for number in range(seconds * FPS):
+        writer.write(camera.picture_at(number / FPS))
+    writer.release()
+    camera.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An agent that runs in a process of its own.
+
+    Attributes:
+        process: the process.
+        data: its data folder.
+        began_s: when it was started, monotonic clock.
+    """
+
+    process: psutil.Process
+    data: Path
+    began_s: float
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident memory, 10⁶ bytes."""
+        return float(self.process.memory_info().rss) / 1e6
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time so far, seconds."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextmanager
+def agent_on(video: Path, data: Path, command: list[str] | None = None) -> Iterator[Running]:
+    """Run the agent on a video without end, until the block ends; it must then end in order."""
+    settings = {
+        "CAMERA__SOURCE": "opencv",
+        "CAMERA__DEVICE": str(video),
+        "CAMERA__FPS": str(FPS),
+        "CAMERA__LOOP": "true",
+        "MQTT__HOST": "127.0.0.1",
+        "MQTT__PORT": "1",  # nobody listens: the outbox fills as on a day without a broker
+    }
+    environment = os.environ | {f"AFFECT_EDGE_{name}": value for name, value in settings.items()}
+    words = command or [sys.executable, "-m", "edge_agent", "run"]
+    log = (data / "log.txt").open("w", encoding="utf-8")
+    with log, subprocess.Popen([*words, "--data", str(data)], env=environment, stderr=log) as process:
+        try:
+            yield Running(psutil.Process(process.pid), data, time.monotonic())
+            if process.poll() is not None:
+                raise SystemExit(f"the agent ended early:\n{(data / 'log.txt').read_text(encoding='utf-8')[-2000:]}")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+async def first_message(agent: Running, kind: str, seconds: float = 60.0) -> dict[str, Any]:
+    """Return the next message of a kind that the agent sends to its live feed."""
+    async with asyncio.timeout(seconds):
+        async with aclosing(live_messages(agent.data / SOCKET_NAME)) as messages:
+            async for message in messages:
+                if message["type"] == kind:
+                    return message
+    raise SystemExit(f"the agent sent no message of kind {kind}")
