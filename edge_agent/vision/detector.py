@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -112,8 +112,9 @@ class FaceDetector:
         """
         with self._lock:
             scale = letterbox_into(image, self._pixels)
-            answers = self._model.run_raw(self._pixels)
-        found = merge(decode_raw(answers, self._threshold))
+            with self._model.answering(self._pixels) as answer:
+                candidates = decode_raw(answer, self._threshold)
+        found = merge(candidates)
         faces = (_face(*values, scale) for values in zip(found.scores, found.boxes, found.points, strict=True))
         large = [face for face in faces if max(face.box.width, face.box.height) >= self._min_face_px]
         return large[: self._max_faces]
@@ -166,19 +167,25 @@ def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
         outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, as real numbers.
         threshold: cells with a lower score are left out.
     """
-    return decode_raw({name: RawOutput(values) for name, values in outputs.items()}, threshold)
+    return decode_raw(lambda name: RawOutput(outputs[name]), threshold)
 
 
-def decode_raw(outputs: Mapping[str, RawOutput], threshold: float) -> Candidates:
-    """Do what `decode` does with the numbers as the model gives them: only those of cells that fire become real."""
+def decode_raw(answer: Callable[[str], RawOutput], threshold: float) -> Candidates:
+    """Do what `decode` does with numbers as the model gives them: only those of cells that fire become real.
+
+    Args:
+        answer: gives an output by its name.
+        threshold: cells with a lower score are left out.
+    """
     logit = math.log(threshold / (1 - threshold))
     scores: list[float] = []
     places: list[Values] = []
     for stride in STRIDES:
-        score, box, marks = (outputs[f"{answer}_{stride}"] for answer in ANSWERS)
+        score = answer(f"score_{stride}")
         (cells,) = (score.values.ravel() >= score.level(logit)).nonzero()
         if not len(cells):
             continue
+        box, marks = answer(f"box_{stride}"), answer(f"landmarks_{stride}")
         sides, offsets = (raw.real(raw.values.reshape(-1, raw.values.shape[3])[cells]) for raw in (box, marks))
         place = np.concatenate([sides * _OUTWARDS, offsets], axis=1)
         place *= stride

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -119,7 +120,7 @@ class TFLiteModel:
         self._mask = _mask_of(self._table)
         self._buffer = np.empty(card.input.shape, dtype=self._table.dtype)
         found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
-        self._outputs = [_Output.of(output, found, path) for output in card.outputs]
+        self._outputs = {output.name: _Output.of(output, found, path) for output in card.outputs}
 
     def run(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, Values]:
         """Run the model on one picture.
@@ -134,10 +135,23 @@ class TFLiteModel:
         Raises:
             ValueError: the pixels have another type or shape.
         """
-        return {name: raw.real(raw.values) for name, raw in self.run_raw(pixels, names).items()}
+        with self.answering(pixels) as answer:
+            raw = {name: answer(name) for name in self._outputs if names is None or name in names}
+        return {name: output.real(output.values) for name, output in raw.items()}
 
-    def run_raw(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, RawOutput]:
-        """Run the model on one picture, for those who need few of its numbers: as `run`, but not dequantized."""
+    @contextmanager
+    def answering(self, pixels: Pixels) -> Iterator[Callable[[str], RawOutput]]:
+        """Run the model on one picture, for those who need few of its numbers.
+
+        Args:
+            pixels: as for `run`.
+
+        Yields:
+            What reads an output by its name in the card, not dequantized; other threads wait until the block ends.
+
+        Raises:
+            ValueError: the pixels have another type or shape.
+        """
         expected = self.card.input.shape[1:]
         if pixels.dtype != np.uint8 or pixels.shape not in {expected, expected[: 2 if expected[2] == 1 else 3]}:
             raise ValueError(
@@ -147,8 +161,12 @@ class TFLiteModel:
             self._fill(pixels.reshape(self._buffer.shape))
             self._interpreter.set_tensor(self._input_index, self._buffer)
             self._interpreter.invoke()
-            wanted = (output for output in self._outputs if names is None or output.name in names)
-            return {output.name: output.read(self._interpreter) for output in wanted}
+            yield self._read
+
+    def _read(self, name: str) -> RawOutput:
+        """Return a copy of an output."""
+        output = self._outputs[name]
+        return RawOutput(self._interpreter.get_tensor(output.index), output.scale, output.zero)
 
     def _fill(self, pixels: Pixels) -> None:
         """Write pixels into the buffer as the input's type."""
@@ -178,10 +196,6 @@ class _Output:
             )
         _check_shape(detail, card.shape, f"output {card.name!r}", path)
         return cls(card.name, int(detail["index"]), *_quantization(detail, path))
-
-    def read(self, interpreter: Interpreter) -> RawOutput:
-        """Return a copy of the tensor."""
-        return RawOutput(interpreter.get_tensor(self.index), self.scale, self.zero)
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:

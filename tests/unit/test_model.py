@@ -72,7 +72,8 @@ def test_raw_outputs_hold_the_same_numbers_before_they_become_real(tmp_path: Pat
     for dtype in ("int8", "uint8", "float32"):
         model = load_model(save(tmp_path, tiny_tflite(dtype)), kind="expression")
         pixels = np.full((SIDE, SIDE), 200, np.uint8)
-        (raw,) = model.run_raw(pixels).values()
+        with model.answering(pixels) as answer:
+            raw = answer("expression")
         real = model.run(pixels)["expression"]
         assert raw.values.dtype == dtype
         assert np.array_equal(raw.real(raw.values), real)
