@@ -127,7 +127,8 @@ check() {
   packages=(python3 python3-venv ca-certificates openssl openssh-client bluez)
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then packages+=(python3-picamera2); fi
   # A broker that somebody else set up is not ours to change.
-  if [ "$broker" = yes ] && is_installed mosquitto && [ ! -e "${broker_files[0]}" ]; then broker=foreign; fi
+  if [ "$broker" = yes ] && is_installed mosquitto && [ ! -e "${broker_files[0]}" ] &&
+    ! grep -qsx mosquitto "$settings/packages"; then broker=foreign; fi
   if [ "$broker" = yes ]; then packages+=(mosquitto); fi
   missing=()
   for package in "${packages[@]}"; do is_installed "$package" || missing+=("$package"); done
@@ -160,7 +161,10 @@ plan() {
     say "let the dashboard answer on this machine only, port ${port:-8080}"
   fi
   say "start the services now and at every boot, with daily maintenance at night"
-  echo "Camera: ${camera:-auto}, $(camera_found)."
+  case "$camera" in
+    "" | auto | picamera2 | /dev/*) echo "Camera: ${camera:-auto}, $(camera_found)." ;;
+    *) echo "Camera: $camera." ;;
+  esac
 }
 
 # ---------------------------------------------------------------- the steps
@@ -193,8 +197,8 @@ install_packages() {
   dpkg --configure -a >/dev/null # an earlier run may have been cut short
   apt-get update -qq || echo "install.sh: the package lists could not be renewed; going on with those of before" >&2
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || fail "these packages could not be installed: ${missing[*]}"
-  install -d -m 755 "$program"
-  comm -13 <(echo "$before") <(dpkg-query -W -f '${Package}\n' | sort) >>"$program/packages"
+  [ -d "$settings" ] || install -d -m 750 "$settings"
+  comm -13 <(echo "$before") <(dpkg-query -W -f '${Package}\n' | sort) >>"$settings/packages"
 }
 
 make_user() {
@@ -379,8 +383,10 @@ activate() {
   systemctl daemon-reload
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  systemctl restart affect-edge-dashboard.service || fail "the dashboard did not start; see: journalctl -u affect-edge-dashboard -n 30"
-  systemctl restart affect-edge-agent.service || fail "the agent did not start; see: journalctl -u affect-edge-agent -n 30"
+  for unit in affect-edge-dashboard affect-edge-agent; do
+    systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
+$(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
+  done
 }
 
 all_run() {
@@ -451,8 +457,8 @@ uninstall() {
 # Packages that came with the installation go, unless something that came later needs one of them.
 purge_packages() {
   local ours=() away
-  [ -s "$program/packages" ] || return 0
-  while read -r package; do if is_installed "$package"; then ours+=("$package"); fi; done < <(sort -u "$program/packages")
+  [ -s "$settings/packages" ] || return 0
+  while read -r package; do if is_installed "$package"; then ours+=("$package"); fi; done < <(sort -u "$settings/packages")
   [ ${#ours[@]} -gt 0 ] || return 0
   away=$(apt-get purge --simulate "${ours[@]}" 2>/dev/null | sed -n 's/^\(Purg\|Remv\) \([^ ]*\) .*/\2/p' | sort -u)
   if [ -n "$(comm -23 <(echo "$away") <(printf '%s\n' "${ours[@]}" | sort))" ]; then

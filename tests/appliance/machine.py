@@ -94,6 +94,13 @@ class Machine:
         with (self._folder / "network.log").open("wb") as log:
             self._network = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
+    def disconnect(self) -> None:
+        """Take the way into the network away."""
+        if self._network is not None:
+            self._network.terminate()
+            self._network.wait()
+            self._network = None
+
     def _is_up(self) -> bool:
         assert self._nspawn is not None
         children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
@@ -104,10 +111,7 @@ class Machine:
 
     def power_off(self) -> None:
         """Shut it down in order."""
-        if self._network is not None:
-            self._network.terminate()
-            self._network.wait()
-            self._network = None
+        self.disconnect()
         if self._nspawn is None:
             return
         subprocess.run(["kill", "-s", "RTMIN+4", str(self._leader)], check=False)
@@ -123,10 +127,7 @@ class Machine:
             os.kill(self._leader, 9)
             self._nspawn.wait(30)
             self._nspawn = None
-        if self._network is not None:
-            self._network.terminate()
-            self._network.wait()
-            self._network = None
+        self.disconnect()
 
     def run(self, *words: str, within_s: float = 60.0) -> Done:
         """Run a command as root inside; its output is standard output and error together."""

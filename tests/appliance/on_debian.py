@@ -6,6 +6,7 @@ The tests are the life of one machine and run in the order in which they stand. 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,9 +20,11 @@ import pytest
 import skimage
 
 from tests.appliance.machine import ROOT, Done, Machine
+from tools.build_release import build_release, make_key, sign
 
 SUITE = os.environ.get("SUITE", "trixie")
 CHECKOUT = "/root/affect-edge"
+GOOD, BAD = "affect-edge-99.0.0.tar", "affect-edge-99.0.1.tar"
 AGENT, DASHBOARD = "affect-edge-agent.service", "affect-edge-dashboard.service"
 DATABASE = "/var/lib/affect-edge/affect-edge.db"
 INSTALL_SECONDS = 240.0
@@ -51,12 +54,44 @@ def before(machine: Machine) -> str:
     return listing(machine)
 
 
+@pytest.fixture(scope="module")
+def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two signed archives for this machine: a newer release, and one whose agent dies half a minute after its start."""
+    out = tmp_path_factory.mktemp("releases")
+    tree = out / "tree"
+    shutil.copytree(machine.root / "root/affect-edge", tree)
+    python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/agent.py"
+    for name, dies in ((GOOD, False), (BAD, True)):
+        version = name.removeprefix("affect-edge-").removesuffix(".tar")
+        about.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', about.read_text()))
+        if dies:
+            ready = "self._notifier.ready()"
+            assert ready in agent.read_text()
+            agent.write_text(agent.read_text().replace(ready, f"{ready}; threading.Timer(25, os._exit, [1]).start()"))
+        archive = build_release(tree, out, [f"linux-{platform.machine()}-py{python}"])
+        assert archive.name == name
+        sign(archive, key_of(machine))
+    return out
+
+
+def key_of(machine: Machine) -> Path:
+    """Return the throw-away key that this machine's release trusts."""
+    return machine.root.parent / "release-key"
+
+
+def versions(machine: Machine) -> list[str]:
+    """Return the first numbers of the releases that are there."""
+    return [name.split(".")[0] for name in machine.shell("ls /opt/affect-edge/releases").split()]
+
+
 def give_checkout(machine: Machine) -> None:
     """Put the files of this checkout, and pictures, onto the machine."""
     words = "git ls-files -co --exclude-standard -z | tar --null -T - --ignore-failed-read -cf - "
     subprocess.run(
         ["bash", "-c", f"{words} | tar -xf - -C {machine.root}/root --one-top-level=affect-edge"], check=True, cwd=ROOT
     )
+    make_key(key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase="")
     pictures = machine.root / "var/cache/pictures"
     pictures.mkdir()
     portraits = (
@@ -138,7 +173,8 @@ def test_one_command_installs_it_without_a_question(machine: Machine, before: st
 
 
 def test_the_services_and_the_timer_are_active_and_nothing_failed(machine: Machine) -> None:
-    machine.shell(f"systemctl is-active {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto")
+    for unit in (AGENT, DASHBOARD, "affect-edge-maintenance.timer", "mosquitto"):
+        assert machine.shell(f"systemctl is-active {unit}") == "active"
     machine.shell(f"systemctl is-enabled {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto")
     assert machine.shell("systemctl --failed --no-legend") == ""
 
@@ -194,7 +230,7 @@ def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -
 def test_it_is_small(machine: Machine) -> None:
     size = int(machine.shell("du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"))
     resident = sum(
-        int(machine.shell(f"sed -n 's/^VmRSS: *\\([0-9]*\\).*/\\1/p' /proc/{pid_of(machine, unit)}/status")) // 1024
+        int(machine.shell(f"awk '/^VmRSS/ {{print $2}}' /proc/{pid_of(machine, unit)}/status")) // 1024
         for unit in (AGENT, DASHBOARD, "mosquitto.service")
     )
     figures["on disk"], figures["resident"] = f"{size} MB (bar {FOOTPRINT_MB})", f"{resident} MB (bar {RESIDENT_MB})"
@@ -251,12 +287,57 @@ def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine
     assert rows > 0
     machine.pull_the_plug()
     machine.boot(network=False)
-    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD} mosquitto", 60)
+    machine.wait_for(" && ".join(f"systemctl is-active {unit}" for unit in (AGENT, DASHBOARD, "mosquitto")), 60)
     seconds = seconds_to_first_row(machine)
     figures["first row after the start, without network"] = f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
     assert seconds <= FIRST_ROW_SECONDS
     assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
     assert "Setup code" not in machine.shell(f"journalctl -b -o cat -u {DASHBOARD}"), "the account is still there"
+    machine.connect()
+
+
+def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None:
+    shutil.copy(releases / GOOD, machine.root / "var/cache")
+    shutil.copy(releases / f"{GOOD}.sig", machine.root / "var/cache")
+    with (machine.root / "var/cache" / GOOD).open("r+b") as archive:
+        archive.seek(100_000)
+        byte = archive.read(1)
+        archive.seek(100_000)
+        archive.write(bytes([byte[0] ^ 1]))
+    agent = pid_of(machine, AGENT)
+    done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{GOOD}", within_s=PLENTY_S)
+    assert done.code == 1 and "not trusted, and nothing of it was used" in done.output
+    assert pid_of(machine, AGENT) == agent and versions(machine) == ["0"]
+
+
+def test_a_newer_release_is_taken_without_a_network(machine: Machine, releases: Path) -> None:
+    machine.disconnect()
+    for name in (GOOD, f"{GOOD}.sig", BAD, f"{BAD}.sig"):
+        shutil.copy(releases / name, machine.root / "var/cache")
+    rows = int(ask(machine, "SELECT count(*) FROM expression"))
+    start = time.monotonic()
+    done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{GOOD}", within_s=PLENTY_S)
+    figures["update"] = f"{time.monotonic() - start:.0f} s, a minute of watching included"
+    assert done.code == 0, done.output[-4000:]
+    assert machine.shell("affect-edge --version").endswith("99.0.0")
+    assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
+
+
+def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:
+    done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{BAD}", within_s=PLENTY_S)
+    assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in done.output, done.output[-4000:]
+    assert machine.shell("affect-edge --version").endswith("99.0.0")
+    machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
+    assert versions(machine) == ["0", "99"]
+
+
+def test_going_back_by_hand_keeps_what_was_recorded(machine: Machine) -> None:
+    rows = int(ask(machine, "SELECT count(*) FROM expression"))
+    done = machine.run("affect-edge", "rollback", "--yes", within_s=PLENTY_S)
+    assert done.code == 0, done.output
+    assert machine.shell("affect-edge --version").split()[-1].startswith("0.")
+    assert int(ask(machine, "SELECT count(*) FROM expression")) >= rows
+    assert seconds_to_first_row(machine) < 60
     machine.connect()
 
 
@@ -276,7 +357,7 @@ def test_an_installation_cut_short_is_completed_by_the_next(machine: Machine) ->
     machine.run(*words, within_s=PLENTY_S)
     done = install(machine, "--yes", "--camera /var/cache/pictures")
     assert done.code == 0, done.output[-4000:]
-    machine.shell(f"systemctl is-active {AGENT} {DASHBOARD}")
+    machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
     assert int(ask(machine, "SELECT count(*) FROM expression")) > 0, "what was recorded before is there"
 
 
