@@ -7,7 +7,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from edge_agent.store.views import iso
 ROWS = 4_000
 """Rows in a block at the most."""
 
+_REMEMBERED = 1000
 _MATCHING = Matching()
 _REACH_MS = round(1000 * max(DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
@@ -43,9 +43,13 @@ _LINES = {
         "simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, id"
     ),
 }
+# A value is written by Python, which finds the shortest text with all its digits; what hardly changes from one reading
+# to the next comes as one text, and its cells are found in a dictionary.
+_APART = "\x1f"
 _VITALS = (
-    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, at, kind, source, flags, device_time FROM vital "
-    "WHERE at >= :start AND at < :end ORDER BY at, kind, source"
+    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, kind || char(31) || flags || char(31) || "
+    "coalesce(device_time, '') || char(31) || source, at FROM vital WHERE at >= :start AND at < :end "
+    "ORDER BY at, kind, source"
 )
 _FACES = (
     "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND at <= :last "
@@ -142,20 +146,32 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
     """Yield readings, with all the digits of their values and with the emotion that was observed before them."""
-    cursor = _run(connection, _VITALS, _values(piece))
+    cursor, about = _run(connection, _VITALS, _values(piece)), _About()
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
-            lines = [f"{row[0]}{row[1]!r},{_about(*row[3:])},,{_simulated(row[5])}" for row in rows]
+            lines = [f"{head}{value!r}{about[key][0]}{about[key][1]}" for head, value, key, _ in rows]
         else:
-            observed = _observed(connection, piece.session, [row[2] for row in rows], [row[3] for row in rows])
+            observed = _observed(connection, piece.session, [row[3] for row in rows], [row[2] for row in rows])
             lines = [
-                f"{row[0]}{row[1]!r},{_about(*row[3:])},{state},{_simulated(row[5])}"
-                for row, state in zip(rows, observed, strict=True)
+                f"{head}{value!r}{about[key][0]}{state}{about[key][1]}"
+                for (head, value, key, _), state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
 
 
-def _observed(connection: sqlite3.Connection, session: InSession, at_ms: list[int], kinds: list[str]) -> Iterable[str]:
+class _About(dict[str, tuple[str, str]]):
+    """The cells of a reading behind its value, before and behind the observed emotion, by what the query gives."""
+
+    def __missing__(self, key: str) -> tuple[str, str]:
+        kind, flags, device_time, source = key.split(_APART, 3)
+        before = f",{VitalKind(kind).unit},{cell(source)},{cell(flags)},{cell(device_time)},"
+        found = before, f",{int(VitalFlag.SIMULATED in flags.split())}"
+        if len(self) < _REMEMBERED:
+            self[key] = found
+        return found
+
+
+def _observed(connection: sqlite3.Connection, session: InSession, at_ms: list[int], keys: list[str]) -> Iterable[str]:
     """Return the emotion that was observed before each of some readings of a session, which come in order of time."""
     span = {"after": at_ms[0] - _REACH_MS, "first": session.start_ms, "last": min(at_ms[-1], session.end_ms)}
     faces = _run(connection, _FACES, span).fetchall()
@@ -163,19 +179,9 @@ def _observed(connection: sqlite3.Connection, session: InSession, at_ms: list[in
     shown = Shown(np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64))
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
     instants = np.array(at_ms, dtype=np.int64)
+    kinds = [key.partition(_APART)[0] for key in keys]
     states = {kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist() for kind in set(kinds)}
     return (OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
-
-
-@lru_cache(maxsize=1024)
-def _about(kind: str, source: str, flags: str, device_time: str | None) -> str:
-    """Return the cells of a reading that hardly change from one to the next."""
-    return f"{VitalKind(kind).unit},{cell(source)},{cell(flags)},{cell(device_time)}"
-
-
-@lru_cache(maxsize=256)
-def _simulated(flags: str) -> int:
-    return int(VitalFlag.SIMULATED in flags.split())
 
 
 def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> Iterator[Block]:

@@ -45,7 +45,7 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
     ended: list[Run] = []
     for at, interval, emotion, simulated, frames in rows:
         run = running.get(simulated)
-        if run is not None and run.emotion == emotion and at - interval - run.end_ms <= EPISODE_GAP_MS:
+        if run and run.emotion == emotion and at - interval - run.end_ms <= EPISODE_GAP_MS:
             run.end_ms = at
             run.rows += 1
             run.frames += frames
