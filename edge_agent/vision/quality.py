@@ -126,7 +126,7 @@ def face_quality(crop: Crop, face: Face) -> Quality:
     mean, deviation = cv2.meanStdDev(crop)
     brightness, contrast = float(mean[0, 0]), float(deviation[0, 0])
     black, white = _clipped(crop)
-    edges = sharpness(crop)
+    edges = _sharpness(crop, contrast)
     height = face.box.height
     flaw = _flaw(height, edges, brightness, contrast, black, white, pose)
     light = _share(contrast, ENOUGH_CONTRAST) * (1 - black - white)
@@ -157,8 +157,12 @@ def pose_of(face: Face) -> Pose | None:
 def sharpness(crop: Crop) -> float:
     """Return the variance of the Laplacian over the variance of the crop; 0 for a plain surface."""
     _, deviation = cv2.meanStdDev(crop)
+    return _sharpness(crop, float(deviation[0, 0]))
+
+
+def _sharpness(crop: Crop, deviation: float) -> float:
     _, edges = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S))
-    return float((edges[0, 0] / deviation[0, 0]) ** 2) if deviation[0, 0] else 0.0
+    return (float(edges[0, 0]) / deviation) ** 2 if deviation else 0.0
 
 
 def _clipped(crop: Crop) -> tuple[float, float]:

@@ -145,6 +145,8 @@ class Tracker:
         for confirmed in (True, False):
             tracks = [track for track in self._tracks if (track.number is not None) == confirmed]
             left = [index for index, track in enumerate(matched) if track is None]
+            if not tracks or not left:
+                continue
             costs = [[track.cost(faces[index].box, at) for track in tracks] for index in left]
             for index, column in zip(left, assign(costs, _UNASSIGNED), strict=True):
                 matched[index] = None if column is None else tracks[column]
