@@ -68,9 +68,15 @@ def test_a_face_is_found_where_the_boxes_share_half_and_counted_by_its_size() ->
 
 
 def test_a_detection_that_nothing_confirms_is_false() -> None:
-    result = found(always(face(100, 100), face(400, 300)), always(face(100, 100)), always(face(120, 100)))
-    assert result.detections == {OURS: 2, YUNET: 1}
+    ours = always(face(100, 100), face(200, 100), face(400, 300))
+    result = found(ours, always(face(100, 100), face(500, 50)), always(face(210, 100), face(510, 50)))
+    assert result.detections == {OURS: 3, YUNET: 2}
     assert result.false == {OURS: 1, YUNET: 0}
+
+
+def test_what_yunet_does_not_confirm_itself_is_counted_as_its_own() -> None:
+    result = found(always(face(100, 100)), always(face(100, 100)), always())
+    assert result.false == {OURS: 0, YUNET: 1}
 
 
 def test_what_is_lost_in_the_dark_is_lost() -> None:
