@@ -299,11 +299,12 @@ set_key() {
 
 configure() {
   step="writing the configuration"
-  local fresh=no
   [ -d "$data" ] || undo+=("rm -rf '$data'")
   install -d -m 750 -o affect-edge -g affect-edge "$data"
-  if [ ! -e "$config" ]; then
-    fresh=yes
+  if [ -e "$config" ]; then
+    cp -p "$config" "$config.before"
+    undo+=("mv '$config.before' '$config'")
+  else
     [ -d "$settings" ] || undo+=("rmdir '$settings'")
     install -d -m 750 -g affect-edge "$settings"
     undo+=("rm -f '$config'")
@@ -317,7 +318,7 @@ configure() {
   fi
   [ -z "$port" ] || set_key dashboard port "$port"
   [ -z "$camera" ] || set_camera
-  if [ "$broker" = yes ]; then set_up_broker "$fresh"; fi
+  if [ "$broker" = yes ]; then set_up_broker; fi
   as_user certificate >/dev/null
   as_user config check "$config" >/dev/null
 }
@@ -351,7 +352,7 @@ allow_anonymous false
 password_file ${broker_files[2]}
 acl_file ${broker_files[1]}
 TEXT
-  if [ "$1" = yes ]; then
+  if ! grep -q '^username = ' "$config"; then # an account that somebody chose stays
     set_key mqtt username '"affect-edge"'
     set_key mqtt password_file "\"$settings/mqtt-password\""
   fi
@@ -402,6 +403,7 @@ units_differ() {
 tidy() {
   step="tidying up"
   local folder
+  rm -f "$config.before"
   for folder in "$program"/releases/*; do
     [ "$folder" = "$(readlink "$program/current")" ] || [ "$folder" = "$(readlink "$program/previous" || true)" ] || rm -rf "$folder"
   done

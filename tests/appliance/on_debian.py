@@ -1,12 +1,14 @@
 """The appliance on a booted Debian, from the first command to the last: `make test-appliance`.
 
-The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm` takes Debian 12.
+The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm` takes Debian 12;
+`INTERRUPTIONS=20` kills the installer at so many random moments (2 by itself).
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import random
 import re
 import shutil
 import subprocess
@@ -32,6 +34,8 @@ FIRST_ROW_SECONDS = 10.0
 FOOTPRINT_MB = 450
 RESIDENT_MB = 350
 PLENTY_S = 1200.0
+INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "2"))
+CUT_WITHIN_S = 120.0
 
 CHANGING = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/root", "/var/lib/apt"]
 """What every Debian writes by itself, and where the checkout lies."""
@@ -353,8 +357,12 @@ def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
 
 
 def test_an_installation_cut_short_is_completed_by_the_next(machine: Machine) -> None:
-    words = ["bash", "-c", f"cd {CHECKOUT} && timeout -s KILL 12 ./install.sh --yes; true"]
-    machine.run(*words, within_s=PLENTY_S)
+    chance = random.Random(7)
+    for _ in range(INTERRUPTIONS):
+        seconds = chance.uniform(1, CUT_WITHIN_S)
+        machine.run(
+            "bash", "-c", f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes", within_s=PLENTY_S
+        )
     done = install(machine, "--yes", "--camera /var/cache/pictures")
     assert done.code == 0, done.output[-4000:]
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
