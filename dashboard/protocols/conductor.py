@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from dashboard.protocols.file import Protocol
 from dashboard.protocols.performance import BY_HAND, Performance
 from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
+from dashboard.protocols.texts import Texts
 from edge_agent import clock
 from edge_agent.clock import Instant
 from edge_agent.domain import Marker, MarkerKind, Purpose, Session, Setting
@@ -48,6 +49,7 @@ class View:
         problem: why nothing can be written down at the moment; empty when all is well.
         turn: counts the screens that were shown; a screen that is shown again has another number.
         start_ms: how long the present screen had run before this turn.
+        texts: what the participant's page says by itself.
     """
 
     session: Session
@@ -66,6 +68,7 @@ class View:
     problem: str
     turn: int
     start_ms: int
+    texts: Texts
 
     @property
     def screen(self) -> Screen | None:
@@ -84,7 +87,8 @@ class _Running:
     def __init__(self, saved: SavedRun, at: Instant) -> None:
         self.saved = saved
         ran = saved.state is RunState.RUNNING
-        self.performance = Performance(from_json(saved.plan), at, saved.step, saved.spent_ms / 1000, begun=ran)
+        screens, self.texts = from_json(saved.plan)
+        self.performance = Performance(screens, at, saved.step, saved.spent_ms / 1000, begun=ran)
         self.pages = 0
         self.version = 0  # of what has happened
         self.recorded = 0  # of what was written down
@@ -118,7 +122,7 @@ class Conductor:
         saved = self._runs.open()
         if saved is None:
             return
-        screens = from_json(saved.plan)
+        screens, _ = from_json(saved.plan)
         if saved.state is RunState.RUNNING:
             markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
             if saved.step < len(screens) and screens[saved.step].condition is not None:
@@ -144,7 +148,7 @@ class Conductor:
             title=protocol.title,
             sha256=protocol.sha256,
             rows=order_rows(protocol),
-            plan=lambda row: to_json(screens_of(protocol, row)),
+            plan=lambda row: to_json(screens_of(protocol, row), protocol.texts),
         )
         at = clock.now()
         session = self._study.start_session(
@@ -376,6 +380,7 @@ class Conductor:
             problem=running.problem,
             turn=performance.turns,
             start_ms=round(performance.position.spent * 1000),
+            texts=running.texts,
         )
 
     def _tell(self) -> None:

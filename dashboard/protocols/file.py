@@ -11,10 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dashboard.protocols.media import MediaKind, check_media
+from dashboard.protocols.scales import Scale
+from dashboard.protocols.texts import Label, Part, Text, Texts
 from edge_agent.errors import AffectEdgeError
 
 FILE_BYTES = 64 * 1024
@@ -36,40 +38,8 @@ class Order(StrEnum):
     COUNTERBALANCED = "counterbalanced"
 
 
-class Scale(StrEnum):
-    """What a participant is asked about themselves.
-
-    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994, Journal of Behavior
-    Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight categories and "none of these".
-    """
-
-    VALENCE = "valence"
-    AROUSAL = "arousal"
-    EMOTION = "emotion"
-
-
-def _on_screen(text: str) -> str:
-    if not all(character.isprintable() or character == "\n" for character in text):
-        raise ValueError("a text may hold printable characters and line breaks only")
-    return text.strip()
-
-
-def _on_one_line(text: str) -> str:
-    if not text.isprintable() or not text.strip():
-        raise ValueError("a label is 1 to 80 printable characters on one line")
-    return text.strip()
-
-
-Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_on_screen)]
-Label = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_on_one_line)]
 Seconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
 FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-
-
-class Part(BaseModel):
-    """A table of the file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Baseline(Part):
@@ -78,7 +48,7 @@ class Baseline(Part):
     kind: Literal["baseline"]
     seconds: Seconds = Field(60, description="1 to 3600")
     label: Label = Field("baseline", description="Condition that it opens")
-    text: Text = Field("Please look at the screen with a relaxed face.", description="1 to 2000 characters")
+    text: Text | None = Field(None, description="1 to 2000 characters; left out: that of [texts]")
 
 
 class Stimulus(Part):
@@ -112,7 +82,7 @@ class Rest(Part):
 
     kind: Literal["rest"]
     seconds: Seconds = Field(30, description="1 to 3600")
-    text: Text = Field("Please rest.", description="1 to 2000 characters")
+    text: Text | None = Field(None, description="1 to 2000 characters; left out: that of [texts]")
 
 
 class Pressure(Part):
@@ -120,7 +90,7 @@ class Pressure(Part):
 
     kind: Literal["pressure"]
     seconds: Seconds = Field(60, description="1 to 3600")
-    text: Text = Field("Please sit still. Your blood pressure is taken now.", description="What the participant reads")
+    text: Text | None = Field(None, description="What the participant reads; left out: that of [texts]")
 
 
 class Report(Part):
@@ -144,6 +114,7 @@ class _File(Part):
 
     title: Label = Field(description="What people call it")
     order: Order = Field(Order.GIVEN, description="given, or counterbalanced over the participants")
+    texts: Texts = Field(Texts(), description="what the page says by itself")
     step: tuple[Annotated[Step, Field(discriminator="kind")], ...] = Field(
         min_length=1, max_length=MOST_STEPS, description="[[step]] tables in order"
     )
@@ -158,6 +129,7 @@ class Protocol:
         title: what people call it.
         order: in which order the stimuli come.
         steps: as the file gives them.
+        texts: what the participant's page says by itself.
         folder: that media are named from.
         sha256: of the file's bytes, so that a record can say which version was run.
     """
@@ -166,6 +138,7 @@ class Protocol:
     title: str
     order: Order
     steps: tuple[Step, ...]
+    texts: Texts
     folder: Path
     sha256: str
 
@@ -197,7 +170,7 @@ def load_protocol(path: Path) -> Protocol:
     problems = list(_media_problems(found, path, text))
     if problems:
         raise ProtocolError("\n".join(problems))
-    return Protocol(path.stem, found.title, found.order, found.step, path.parent, digest)
+    return Protocol(path.stem, found.title, found.order, found.step, found.texts, path.parent, digest)
 
 
 def find_protocol(folder: Path, name: str) -> Protocol:
@@ -263,14 +236,14 @@ def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
 def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     """Say where an error lies, which key and value it is about, and what is allowed."""
     parts = [part for part in detail["loc"] if part != "function-after"]
-    number = next((part for part in parts if isinstance(part, int)), None)
+    table = parts[0] if parts[:1] == ["texts"] else next((part for part in parts if isinstance(part, int)), None)
     model = _model_of(parts)
-    inside = parts[1:] if number is not None else parts
+    inside = parts if table is None else parts[1:]
     names = [part for part in inside if isinstance(part, str) and part not in _MODELS]
     key = names[0] if names else None
-    step = "" if number is None else f"step {number + 1}"
-    name = ", ".join(part for part in (step, key or "") if part) or "protocol"
-    where = _where(path, text, number, key)
+    called = "" if table is None else f"step {table + 1}" if isinstance(table, int) else table
+    name = ", ".join(part for part in (called, key or "") if part) or "protocol"
+    where = _where(path, text, table, key)
     if detail["type"] == "extra_forbidden":
         return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
     field = model.model_fields.get(key or "")
@@ -285,6 +258,8 @@ _MODELS: dict[str, type[Part]] = {get_args(m.model_fields["kind"].annotation)[0]
 
 def _model_of(parts: list[Any]) -> type[Part]:
     """Return the table that an error lies in."""
+    if parts[:1] == ["texts"]:
+        return Texts
     return next((_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), _File)
 
 
@@ -293,24 +268,29 @@ def _short(value: object) -> str:
     return shown if len(shown) <= 80 else shown[:79] + "…"
 
 
-def _where(path: Path, text: str, number: int | None, key: str | None) -> str:
-    line = line_of(text, number, key)
+def _where(path: Path, text: str, table: int | str | None, key: str | None) -> str:
+    line = line_of(text, table, key)
     return f"{path}, line {line}: " if line else f"{path}: "
 
 
-def line_of(text: str, number: int | None, key: str | None) -> int | None:
-    """Return the 1-based line of a key: of the ``number``-th ``[[step]]`` from 0, or (``None``) above all tables.
+def line_of(text: str, wanted: int | str | None, key: str | None) -> int | None:
+    """Return the 1-based line of a key in a table; the table's own line stands for a key that is not there.
 
-    The table's own line stands for a key that is not there; ``None`` where neither is found.
+    Args:
+        text: of the file.
+        wanted: the table: number of a ``[[step]]`` from 0, name of another one, or ``None``: above all tables.
+        key: the key.
+
+    Returns:
+        ``None`` where neither is found.
     """
-    table, steps, best = None, -1, None
+    table: int | str | None = None
+    steps, best = -1, None
     for at, line in enumerate(text.splitlines(), start=1):
-        if re.match(r"\s*\[\[\s*step\s*\]\]", line):
-            steps += 1
-            table = steps
-            best = at if table == number else best
-        elif re.match(r"\s*\[", line):
-            table = -1 if table is None else table
-        elif table == number and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+        if header := re.match(r"\s*\[\[?\s*(\w+)\s*\]", line):
+            steps += header[1] == "step"
+            table = steps if header[1] == "step" else header[1]
+            best = at if table == wanted else best
+        elif table == wanted and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
             return at
     return best

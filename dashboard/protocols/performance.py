@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dashboard.protocols.course import Course, Position
-from dashboard.protocols.file import Scale
 from dashboard.protocols.plan import Screen, ScreenKind
+from dashboard.protocols.scales import FELT, Scale
 from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Marker, MarkerKind
+from edge_agent.domain import Marker, MarkerKind
 from edge_agent.errors import StudyError
 from edge_agent.store.protocol_runs import RunState, SelfReport
-from edge_agent.store.protocol_tables import NONE_OF_THESE, POINTS
+from edge_agent.store.protocol_tables import POINTS
 from edge_agent.store.study_rows import LABEL_LENGTH
 
 LATE_S = 5.0
-FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 STOOD_STILL = "this machine stood still"
 PAGE_CLOSED = "the participant's page was closed"
 BY_HAND = "paused by hand"

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from dashboard.protocols.file import Baseline, Order, Pressure, Protocol, Report, Rest, Scale, Step, Stimulus
+from dashboard.protocols.file import Baseline, Order, Pressure, Protocol, Report, Rest, Step, Stimulus
 from dashboard.protocols.media import MediaKind
+from dashboard.protocols.scales import Scale
+from dashboard.protocols.texts import Texts
 
 
 class ScreenKind(StrEnum):
@@ -95,18 +97,22 @@ def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
     screens: list[Screen] = []
     for step in protocol.steps:
         condition = screens[-1].condition if screens else None
-        screens.extend(_screens(next(coming) if isinstance(step, Stimulus) else step, condition))
+        screens.extend(_screens(next(coming) if isinstance(step, Stimulus) else step, condition, protocol.texts))
     return tuple(screens)
 
 
-def to_json(screens: tuple[Screen, ...]) -> str:
-    """Write screens as JSON, as they are kept with a session."""
-    return json.dumps([asdict(screen) for screen in screens], ensure_ascii=False)
+def to_json(screens: tuple[Screen, ...], texts: Texts) -> str:
+    """Write screens and what the page says by itself as JSON, as they are kept with a session."""
+    plan = {"screens": [asdict(screen) for screen in screens], "texts": texts.model_dump(exclude_defaults=True)}
+    return json.dumps(plan, ensure_ascii=False)
 
 
-def from_json(text: str) -> tuple[Screen, ...]:
-    """Read what ``to_json`` wrote."""
-    return tuple(_screen_of(values) for values in json.loads(text))
+def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
+    """Read what ``to_json`` wrote, or the list of screens that versions before it wrote."""
+    plan = json.loads(text)
+    if isinstance(plan, list):
+        plan = {"screens": plan, "texts": {}}
+    return tuple(_screen_of(values) for values in plan["screens"]), Texts.model_validate(plan["texts"])
 
 
 def _screen_of(values: dict[str, Any]) -> Screen:
@@ -119,17 +125,17 @@ def _stimuli(protocol: Protocol) -> list[Stimulus]:
     return [step for step in protocol.steps if isinstance(step, Stimulus)]
 
 
-def _screens(step: Step, before: str | None) -> list[Screen]:
+def _screens(step: Step, before: str | None, texts: Texts) -> list[Screen]:
     """Return the screens of one step; ``before`` is the condition that is open when it comes."""
     match step:
         case Baseline():
-            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=step.text)]
+            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=step.text or texts.baseline)]
         case Stimulus():
             media, file = step.media or (None, "")
             return [Screen(ScreenKind.STIMULUS, step.seconds, step.label, True, step.text or "", media, file)]
         case Rest():
-            return [Screen(ScreenKind.REST, step.seconds, text=step.text)]
+            return [Screen(ScreenKind.REST, step.seconds, text=step.text or texts.rest)]
         case Pressure():
-            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text)]
+            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text or texts.pressure)]
         case Report():
             return [Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales]

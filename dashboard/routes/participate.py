@@ -14,7 +14,6 @@ from dashboard.api import Answer
 from dashboard.pages import render
 from dashboard.protocols.conductor import View
 from dashboard.protocols.media import find_media, media_type
-from dashboard.protocols.performance import FELT
 from dashboard.routes.protocol import event_stream, follow
 from dashboard.services import ConductorDep, OptionsDep, Services, ServicesDep
 
@@ -35,9 +34,10 @@ ViewDep = Annotated[View, Depends(_view)]
 @router.get("/{token}")
 def participant_page(request: Request, conductor: ConductorDep, token: str) -> Response:
     """Show the page of the protocol that the token belongs to."""
-    if conductor.view_of(token) is None:
+    view = conductor.view_of(token)
+    if view is None:
         return render(request, "participate_gone.html", 404)
-    return render(request, "participate.html", token=token, felt=FELT)
+    return render(request, "participate.html", token=token, texts=view.texts)
 
 
 @router.get("/{token}/events", dependencies=[Depends(_view)])

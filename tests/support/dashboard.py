@@ -137,6 +137,6 @@ class DashboardProcess:
                 with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:
                     assert answer.status == 200
                 return
-            except (urllib.error.URLError, ConnectionError):
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
                 assert time.monotonic() < end, self.output
                 time.sleep(0.05)

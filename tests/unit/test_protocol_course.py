@@ -56,7 +56,7 @@ def test_the_stimuli_change_places_and_all_else_stays() -> None:
         assert screens[2].condition == screens[1].condition
         assert not screens[2].opens
         assert screens[3].condition is None
-        assert from_json(to_json(screens)) == screens
+        assert from_json(to_json(screens, protocol.texts)) == (screens, protocol.texts)
     assert orders[0] == ["neutral", "happiness", "anger"]
     assert len({tuple(order) for order in orders}) == 6
 

@@ -16,7 +16,6 @@ from dashboard.protocols.file import (
     Order,
     ProtocolError,
     Report,
-    Scale,
     Stimulus,
     find_protocol,
     line_of,
@@ -24,6 +23,7 @@ from dashboard.protocols.file import (
     load_protocol,
 )
 from dashboard.protocols.media import MediaKind, find_media, media_type
+from dashboard.protocols.scales import Scale
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -199,3 +199,4 @@ def test_lines_of_keys_are_found_by_their_step() -> None:
     text = 'title = "A"\n[[step]]\nkind = "rest"\n[other]\n[[step]]\nkind = "rest"\nseconds = 3\n'
     assert [line_of(text, None, "title"), line_of(text, 0, "kind"), line_of(text, 1, "seconds")] == [1, 3, 7]
     assert [line_of(text, 1, "nothing"), line_of(text, 5, "kind"), line_of(text, None, "nothing")] == [5, None, None]
+    assert [line_of(text, "other", "kind"), line_of(text, "texts", "rest")] == [4, None]

@@ -3,10 +3,7 @@
 const stage = document.getElementById("stage");
 const address = stage.dataset.address;
 const byId = (id) => document.getElementById(id);
-const SCALES = {
-  valence: { title: "How pleasant or unpleasant did you feel?", low: "very unpleasant", middle: "neither", high: "very pleasant" },
-  arousal: { title: "How calm or excited did you feel?", low: "very calm", middle: "in between", high: "very excited" },
-};
+const SCALES = JSON.parse(stage.dataset.scales);
 let armed = false; // the participant has pressed or touched something: they are there, and sound may be played
 let present = null;
 
