@@ -21,7 +21,7 @@ demo: $(VENV)/.demo
 	@exec $(BIN)/affect-edge demo $(ARGS)
 
 test: lint
-	@./tools/system-packages mosquitto openssl chromium chromium-driver libatomic1 dbus-daemon
+	@./tools/system-packages mosquitto openssl chromium chromium-driver libatomic1 dbus-daemon r-base-core
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
+import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -254,19 +256,39 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()
 
 
-def test_an_export_is_downloaded_as_a_zip(browser: Browser, dashboard: DashboardProcess, login: StorageState) -> None:
+def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_page(
+    browser: Browser, dashboard: DashboardProcess, login: StorageState, tmp_path: Path
+) -> None:
     with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/analysis?sample=example")
+        rows = page.locator("table.tests tbody tr:not(.group)")
+        shown = [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
+        assert len(shown) == 9
         page.goto(f"{dashboard.address}/export")
-        button = page.get_by_role("button", name="Download the sessions")
-        expect(button).to_be_disabled()
+        prepare = page.get_by_role("button", name="Prepare the sessions")
+        expect(prepare).to_be_disabled()
         page.get_by_role("button", name="Choose all").click()
+        prepare.click()
+        expect(page.get_by_role("heading", name="Your export is ready")).to_be_visible()
         with page.expect_download() as download:
-            button.click()
-        with zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())) as archive:
-            assert {"session.csv", "vital.csv", "expression.csv"} <= set(archive.namelist())
-        with page.expect_download() as everything:
-            page.get_by_role("button", name="Download the range").click()
-        assert everything.value.url.endswith("/export/download?")
+            page.get_by_role("link", name="Download", exact=True).click()
+        download.value.save_as(tmp_path / "bundle.zip")
+        page.get_by_role("button", name="Delete it from this device").click()
+        expect(page.get_by_role("heading", name="Your export is ready")).to_have_count(0)
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        archive.extractall(tmp_path)
+    programs = [[sys.executable, "-I", "analysis.py"]]
+    programs += [[program, "--vanilla", "analysis.R"] for program in [shutil.which("Rscript")] if program]
+    for program in programs:
+        text = subprocess.run(program, cwd=tmp_path, capture_output=True, check=True, timeout=60).stdout.decode("utf-8")
+        lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if " | " in line]
+        assert [as_on_the_page(line) for line in lines[1:]] == shown, program
+
+
+def as_on_the_page(cells: list[str]) -> list[str]:
+    """The cells of a script's line as the page shows them: intervals behind their numbers, dashes where nothing is."""
+    pairs = {4: f"{cells[4]} ({cells[5]})", 10: f"{cells[10]} ({cells[11]})"}
+    return [pairs.get(place, cell or "–") for place, cell in enumerate(cells) if place not in {5, 11}]
 
 
 def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_described(
