@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study", "analysis", "export", "soak", "camera_pulse", "marker_delay"})
+LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay"})
 
 
 def run(name: str) -> dict[str, float]:

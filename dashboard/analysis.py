@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from dashboard.analysis_readings import (
     Found,
     StateMean,
-    beats_by_state,
     count_states,
+    find_beats,
     find_observed,
     find_readings,
     means_of,
@@ -211,7 +211,7 @@ def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions:
         unreported=found.unreported,
         orders=_orders(stimuli),
         agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
-        variability=variability_by_state(beats_by_state(reader, query, ids, stimuli)),
+        variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
         sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True))) if others else (),
     )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dashboard.analysis_schema import AnalysisQuery, StateBy
@@ -13,9 +12,10 @@ from dashboard.sensitivity import Setting
 from dashboard.states import STATES, state_of
 from edge_agent.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
 from edge_agent.errors import StatisticsError
+from edge_agent.store.beats import Beats, StateSpan, spans_observed
 from edge_agent.store.matching import Matching, Shown
 from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts, StateReading, flags_of
+from edge_agent.store.results import MatchCounts, flags_of
 from edge_agent.store.stimuli import ReadingSum, Stimulus
 
 _LARGEST = 1e60
@@ -146,18 +146,27 @@ def find_observed(
     return every if query.estimated else [found.measured() for found in every]
 
 
-def beats_by_state(
-    reader: Reader, query: AnalysisQuery, ids: Collection[int], stimuli: Sequence[Stimulus]
-) -> list[StateReading]:
-    """Return the intervals between beats with their states, in order of session and time."""
+def find_beats(
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    shown: Mapping[int, Shown],
+) -> list[Beats]:
+    """Read the intervals between beats in anger, happiness and neutral, one entry for each time of one state.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
     if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
         return []
-    kinds = (VitalKind.RR_INTERVAL,)
     if query.state is StateBy.OBSERVED:
-        lags = {VitalKind.RR_INTERVAL: query.lag_heart_rate}
-        return reader.vitals_by_observed_emotion(ids, kinds, window_s=query.window, lag_s=lags, share=query.share)[0]
-    readings = reader.vitals_by_condition(ids, kinds)
-    return readings if query.state is StateBy.CONDITION else _relabelled(readings, stimuli)
+        by = Matching(query.window, {VitalKind.RR_INTERVAL: query.lag_heart_rate}, query.share)
+        spans = (span for session in sessions for span in spans_observed(session, shown[session.id], by))
+    else:
+        by_id = {session.id: session for session in sessions}
+        spans = (StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms) for one in stimuli)
+    return reader.beats(span for span in spans if state_of(span.state) is not None)
 
 
 def lags_of(query: AnalysisQuery, setting: Setting) -> Mapping[VitalKind, float]:
@@ -198,13 +207,6 @@ def count_states(groups: Iterable[ReadingGroup]) -> dict[str, int]:
 
 def _label(stimulus: Stimulus, by: StateBy) -> str:
     return stimulus.condition if by is StateBy.CONDITION else stimulus.reported or ""
-
-
-def _relabelled(readings: Iterable[StateReading], stimuli: Sequence[Stimulus]) -> list[StateReading]:
-    """Give readings taken during stimuli the emotion that was reported of the stimulus; others are left out."""
-    starts = [(stimulus.session, stimulus.start_ms) for stimulus in stimuli]
-    placed = ((one, stimuli[bisect_right(starts, (one.session, one.at_ms)) - 1]) for one in readings)
-    return [replace(one, state=stimulus.reported) for one, stimulus in placed if stimulus.reported]
 
 
 def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
+from dashboard.distributions import Values
 from dashboard.states import STATES, state_of
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
-from edge_agent.domain import Emotion, VitalFlag, VitalKind
-from edge_agent.store.results import StateReading
+from edge_agent.domain import Emotion, VitalFlag
+from edge_agent.store.beats import Beats
 
 BREAK_S = 3.0
 """Seconds without an interval after which a beat counts as missing.
@@ -40,52 +43,42 @@ class StateVariability:
     simulated: bool
 
 
-def variability_by_state(readings: Iterable[StateReading]) -> tuple[StateVariability, ...]:
+def variability_by_state(parts: Iterable[Beats]) -> tuple[StateVariability, ...]:
     """Compute the variability of every participant in every state, sessions taken together.
 
-    Readings of other kinds and of states that no test uses are passed over. The intervals of one participant and state
-    are cut into runs where the session changes, contact was lost, or more than three seconds pass.
+    States that no test uses are passed over. The intervals of one participant and state are cut into runs where a part
+    ends, contact was lost, or more than three seconds pass.
 
     Args:
-        readings: in order of session and time, as the reader gives them.
+        parts: intervals between beats, each an unbroken time of one state.
 
     Raises:
         StatisticsError: a value is not finite.
     """
-    grouped: defaultdict[tuple[str, Emotion], list[StateReading]] = defaultdict(list)
-    for reading in readings:
-        state = state_of(reading.state)
-        if reading.kind is VitalKind.RR_INTERVAL and state is not None:
-            grouped[reading.participant, state].append(reading)
+    grouped: defaultdict[tuple[str, Emotion], list[Beats]] = defaultdict(list)
+    for part in parts:
+        state = state_of(part.state)
+        if state is not None and len(part.at_ms):
+            grouped[part.participant, state].append(part)
     ordered = sorted(grouped.items(), key=lambda item: (item[0][0], STATES.index(item[0][1])))
     return tuple(_variability(code, state, group) for (code, state), group in ordered)
 
 
-def _variability(code: str, state: Emotion, group: Sequence[StateReading]) -> StateVariability:
-    lost = sum(VitalFlag.CONTACT_LOST in reading.flags for reading in group)
-    simulated = any(reading.simulated for reading in group)
+def _variability(code: str, state: Emotion, group: Sequence[Beats]) -> StateVariability:
+    lost = np.concatenate([part.flagged(VitalFlag.CONTACT_LOST) for part in group])
+    simulated = any(part.simulated for part in group)
     try:
-        found = heart_variability(_runs(group))
+        found = heart_variability(_runs(group, lost))
     except (TooShortError, ArtefactError) as error:
-        return StateVariability(code, state, None, str(error), lost, simulated)
-    return StateVariability(code, state, found, "", lost, simulated)
+        return StateVariability(code, state, None, str(error), int(lost.sum()), simulated)
+    return StateVariability(code, state, found, "", int(lost.sum()), simulated)
 
 
-def _runs(group: Sequence[StateReading]) -> list[list[float]]:
+def _runs(group: Sequence[Beats], lost: npt.NDArray[np.bool_]) -> list[Values]:
     """Cut the intervals of one participant and state where a beat may be missing."""
-    runs: list[list[float]] = [[]]
-    for before, reading in pairwise([None, *group]):
-        assert reading is not None, "only the place before the first is empty"
-        if before is None or _is_break(before, reading):
-            runs.append([])
-        if VitalFlag.CONTACT_LOST not in reading.flags:
-            runs[-1].append(reading.value)
-    return [run for run in runs if run]
-
-
-def _is_break(before: StateReading, reading: StateReading) -> bool:
-    return (
-        before.session != reading.session
-        or VitalFlag.CONTACT_LOST in before.flags
-        or reading.at_ms - before.at_ms > 1000 * BREAK_S
-    )
+    values, at = np.concatenate([part.values for part in group]), np.concatenate([part.at_ms for part in group])
+    part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
+    breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | lost[:-1] | lost[1:]
+    cuts = np.flatnonzero(breaks) + 1
+    first = [0, *cuts.tolist()]  # an interval without contact is a run of its own
+    return [run for run, start in zip(np.split(values, cuts), first, strict=True) if not lost[start]]

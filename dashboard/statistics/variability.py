@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.distributions import Values
 from dashboard.statistics.samples import NoVariationError, checked
 from edge_agent.errors import StatisticsError
+
+Integers = npt.NDArray[np.int64]
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 SHORTEST_S, LONGEST_S = 0.3, 2.0
 """Intervals outside are no beats of a sitting person: 200 and 30 /min."""
@@ -82,7 +87,7 @@ class HeartVariability:
         return math.log(self.rmssd_ms)
 
 
-def accepted(intervals: Sequence[float]) -> npt.NDArray[np.bool_]:
+def accepted(intervals: Sequence[float] | Values) -> npt.NDArray[np.bool_]:
     """Tell which intervals of an unbroken run are taken for beats.
 
     Rule: an interval is rejected when it lies outside 0.3…2.0 s, and when it differs by more than 20 % from the median
@@ -98,19 +103,36 @@ def accepted(intervals: Sequence[float]) -> npt.NDArray[np.bool_]:
     Raises:
         StatisticsError: a value is not finite.
     """
-    run = checked(intervals)
-    kept = (run >= SHORTEST_S) & (run <= LONGEST_S)
-    possible = np.flatnonzero(kept)
-    for place, index in enumerate(possible):
-        around = np.concatenate(
-            [possible[max(0, place - NEIGHBOURS) : place], possible[place + 1 : place + 1 + NEIGHBOURS]]
-        )
-        usual = float(np.median(run[around])) if len(around) else 0.0
-        kept[index] = abs(run[index] - usual) <= DEVIATION * usual
+    return _accepted(checked(intervals), np.zeros(len(intervals), dtype=np.int64))
+
+
+def _accepted(intervals: Values, run: Integers) -> npt.NDArray[np.bool_]:
+    """Tell which intervals are taken for beats; ``run`` numbers the unbroken run of each, rising."""
+    kept = (intervals >= SHORTEST_S) & (intervals <= LONGEST_S)
+    possible = intervals[kept]
+    usual = _medians_around(possible, run[kept])
+    kept[kept] = np.abs(possible - usual) <= DEVIATION * usual
     return kept
 
 
-def heart_variability(runs: Iterable[Sequence[float]]) -> HeartVariability:
+def _medians_around(values: Values, run: Integers) -> Values:
+    """Return for each value the median of up to five neighbours on each side in its run; 0 where there is none."""
+    if not len(values):
+        return values
+    own = _around(run, -1) == run[:, np.newaxis]
+    around = np.sort(np.where(own, _around(values, np.inf), np.inf), axis=1)  # those of other runs go to the end
+    n, places = np.count_nonzero(own, axis=1), np.arange(len(values))
+    medians: Values = (around[places, np.maximum(n - 1, 0) // 2] + around[places, n // 2]) / 2
+    return np.where(n == 0, 0.0, medians)
+
+
+def _around(row: npt.NDArray[_Number], beyond: float) -> npt.NDArray[_Number]:
+    """Return for each value its neighbours, five on each side; ``beyond`` where the row has ended."""
+    padded = np.pad(row, NEIGHBOURS, constant_values=beyond)
+    return np.delete(sliding_window_view(padded, 2 * NEIGHBOURS + 1), NEIGHBOURS, axis=1)
+
+
+def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariability:
     """Compute RMSSD and SDNN of a recording.
 
     Formula, over accepted intervals x in ms: RMSSD = √(mean of (xᵢ₊₁ − xᵢ)²) over neighbours that were both accepted
@@ -129,16 +151,12 @@ def heart_variability(runs: Iterable[Sequence[float]]) -> HeartVariability:
         TooShortError: fewer than 60 s of intervals were accepted.
         StatisticsError: a value is not finite.
     """
-    beats: list[Values] = []
-    steps: list[Values] = []
-    rejected = 0
-    for run in runs:
-        kept = accepted(run)
-        in_ms = 1000 * np.asarray(run, dtype=np.float64)
-        beats.append(in_ms[kept])
-        steps.append(np.diff(in_ms)[kept[1:] & kept[:-1]])
-        rejected += int(np.sum(~kept))
-    x, d = np.concatenate([np.empty(0), *beats]), np.concatenate([np.empty(0), *steps])
+    every = [checked(run) for run in runs]
+    intervals = np.concatenate([np.empty(0), *every])
+    run = np.repeat(np.arange(len(every)), [len(one) for one in every])
+    kept = _accepted(intervals, run)
+    in_ms, rejected = 1000 * intervals, int(np.sum(~kept))
+    x, d = in_ms[kept], np.diff(in_ms)[kept[1:] & kept[:-1] & (run[1:] == run[:-1])]
     _require(len(x), rejected, float(x.sum()) / 1000)
     return HeartVariability(
         n=len(x),

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.domain import EMOTIONS, Session, VitalKind
 from edge_agent.store.matching import (
@@ -16,6 +17,7 @@ from edge_agent.store.matching import (
     OBSERVED,
     UNCERTAIN_CATEGORY,
     UNMATCHED,
+    Integers,
     Matching,
     Shown,
     Steps,
@@ -36,6 +38,10 @@ _SUMS = """
     SELECT number, kind, flags, count(*), sum(value), max(abs(value)) FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""
+
+
+_Groups = Sequence[tuple[int, str, str]]
+_PART = np.dtype([("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,8 @@ def sum_observed(
     together: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for kind in kinds:
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
-    parts: list[tuple[int, str, str, int, float, float]] = []
+    groups: dict[tuple[int, str, str], int] = {}
+    parts: list[tuple[int, int, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
     for session in sessions:
         made = {key: shown[session.id].steps(*key) for key in {(by.window_ms, by.share) for by in matchings}}
@@ -110,10 +117,11 @@ def sum_observed(
             late = [made[by.window_ms, by.share].later(lag) for by, lag in zip(matchings, lags, strict=True)]
             spans, observed = _spans(session, late)
             query = _SUMS.format(kinds=", ".join("?" * len(alike)))
-            for row in connection.execute(query, (json.dumps(spans), *alike)):
-                parts.append((session.id, *row[1:]))
-                states.append(observed[row[0]])
-    return [_gathered(parts, [state[place] for state in states]) for place in range(len(matchings))]
+            for number, kind, flags, *sums in connection.execute(query, (json.dumps(spans), *alike)):
+                parts.append((groups.setdefault((session.id, kind, flags), len(groups)), *sums))
+                states.append(observed[number])
+    table = np.array(states, dtype=np.int64).reshape(-1, len(matchings))
+    return [_gathered(list(groups), np.array(parts, dtype=_PART), column) for column in table.T]
 
 
 def match(
@@ -160,25 +168,27 @@ def _spans(session: Session, steps: Sequence[Steps]) -> tuple[list[tuple[int, in
     return spans, list(numbers)
 
 
-def _gathered(parts: Sequence[tuple[int, str, str, int, float, float]], states: Sequence[int]) -> ObservedSums:
-    """Put the parts together that share session, state, kind and flags.
+def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) -> ObservedSums:
+    """Put the parts together that share session, kind, flags and state.
 
     Args:
-        parts: session, kind, flags, number of readings, their sum and the largest absolute value.
-        states: what was observed before those readings, a place in ``OBSERVED``.
+        groups: session, kind and flags by number.
+        parts: of each its group, number of readings, their sum and the largest absolute value.
+        states: of each what was observed before, a place in ``OBSERVED``.
     """
-    counts = [0] * len(OBSERVED)
-    alike: dict[tuple[int, int, str, str], tuple[int, float, float]] = {}
-    for (session, kind, flags, n, total, largest), state in zip(parts, states, strict=True):
-        counts[state] += n
+    cells = len(groups) * len(OBSERVED)
+    cell = parts["group"] * len(OBSERVED) + states
+    n = np.bincount(cell, parts["n"], cells).astype(np.int64)
+    total = np.bincount(cell, parts["total"], cells)
+    largest = np.zeros(cells)
+    np.maximum.at(largest, cell, parts["largest"])
+    counts = n.reshape(-1, len(OBSERVED)).sum(axis=0)
+    found = []
+    for place in np.flatnonzero(n).tolist():
+        number, state = divmod(place, len(OBSERVED))
         if state < len(EMOTIONS):
-            key = session, state, kind, flags
-            before = alike.get(key)
-            more = (n, total, largest)
-            alike[key] = more if before is None else (n + before[0], total + before[1], max(largest, before[2]))
-    found = (
-        (session, OBSERVED[state], ReadingSum(VitalKind(kind), flags, *sums))
-        for (session, state, kind, flags), sums in alike.items()
-    )
-    unmatched, ambiguous = counts[OBSERVED.index(UNMATCHED)], counts[OBSERVED.index(AMBIGUOUS)]
-    return ObservedSums(tuple(found), MatchCounts(sum(counts) - unmatched - ambiguous, unmatched, ambiguous))
+            session, kind, flags = groups[number]
+            sums = ReadingSum(VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place]))
+            found.append((session, OBSERVED[state], sums))
+    ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
+    return ObservedSums(tuple(found), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous))

@@ -15,6 +15,7 @@ from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalKin
 from edge_agent.errors import StudyError
 from edge_agent.store.baseline import Baseline, CorrectedRow
 from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
+from edge_agent.store.beats import Beats, StateSpan, read_beats
 from edge_agent.store.course import SessionCourse, course_of, find_resting
 from edge_agent.store.course_rows import last_baseline_marker, read_face
 from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S, Matching, Shown
@@ -228,6 +229,7 @@ class Reader:
             counts = read_frame_counts(connection, start, end)
             lost = read_lost_seconds(connection, start, end)
             events, synchronised = read_clock(connection, start, end)
+        shown = self.shown([found])
         recorded = Recorded(
             session=found,
             end_ms=end,
@@ -237,7 +239,7 @@ class Reader:
             lost_s=lost,
             counts=counts,
             readings=self._session_readings([session], tuple(VitalKind)),
-            matches={kind: self.vitals_by_observed_emotion([session], [kind])[1] for kind in VitalKind},
+            matches={k: self.observed_sums([found], shown, [k], [Matching()])[0].counts for k in VitalKind},
             gaps=self.gaps(start, end),
             clock=events,
             synchronised=synchronised,
@@ -340,6 +342,11 @@ class Reader:
         """Return the sums of the readings in each stimulus by kind and flags: what means are made of."""
         with reading(self._path, self._busy_seconds) as connection:
             return sum_readings(connection, stimuli, kinds)
+
+    def beats(self, spans: Iterable[StateSpan]) -> list[Beats]:
+        """Return the intervals between beats in the given times of one state; a time without any is left out."""
+        with reading(self._path, self._busy_seconds) as connection:
+            return list(read_beats(connection, spans))
 
     def _session_readings(
         self, session_ids: Collection[int] | None, kinds: Collection[VitalKind]

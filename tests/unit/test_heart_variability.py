@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.heart_variability import variability_by_state
 from dashboard.statistics import ArtefactError, NoVariationError, TooShortError, heart_variability
 from dashboard.statistics.variability import accepted
-from edge_agent.domain import Emotion, VitalFlag, VitalKind
+from edge_agent.domain import Emotion
 from edge_agent.errors import StatisticsError
-from edge_agent.store.results import StateReading
+from edge_agent.store.beats import Beats
 
 # One missed beat (1520), one extra beat (400 and 410): milliseconds.
 BEATS = (
@@ -22,17 +27,13 @@ SECONDS = [beat / 1000 for beat in BEATS]
 STEADY = [0.8, 0.85, 0.8, 0.75] * 25  # 80 s
 
 
-def readings(
-    values: Sequence[float], *, start_s: float = 0.0, session: int = 1, state: str = "anger", code: str = "a"
-) -> list[StateReading]:
-    """Readings of one participant, each at the end of its interval."""
-    found, at = [], start_s
-    for value in values:
-        at += value
-        found.append(
-            StateReading(code, session, state, VitalKind.RR_INTERVAL, value, round(1000 * at), frozenset(), False)
-        )
-    return found
+def beats(
+    values: Sequence[float], *, start_s: float = 0.0, state: str = "anger", code: str = "a", lost: int | None = None
+) -> Beats:
+    """Intervals of one participant, each measured at its end; the one at place ``lost`` without contact."""
+    at = np.round(1000 * (start_s + np.cumsum(values))).astype(np.int64)
+    flags = tuple("simulated contact_lost" if place == lost else "" for place in range(len(values)))
+    return Beats(code, state, at, np.array(values), flags, simulated=False)
 
 
 def test_missed_and_extra_beats_are_rejected_and_nothing_else() -> None:
@@ -96,9 +97,9 @@ def test_beats_like_a_clock_have_no_logarithm() -> None:
 
 
 def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not() -> None:
-    calm, brief = readings(STEADY), readings(SECONDS, state="neutral", start_s=100)
-    other = readings(STEADY, state="Neutral", code="b", session=2)
-    found = variability_by_state([*calm, *brief, *other])
+    calm, brief = beats(STEADY), beats(SECONDS, state="neutral", start_s=100)
+    other = beats(STEADY, state="Neutral", code="b")
+    found = variability_by_state([calm, brief, other])
     assert [(one.participant, one.state) for one in found] == [
         ("a", Emotion.NEUTRAL),
         ("a", Emotion.ANGER),
@@ -108,26 +109,38 @@ def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not()
     assert found[1].variability == heart_variability([STEADY]) and found[1].reason == ""
 
 
-def test_other_kinds_and_states_are_passed_over() -> None:
-    heart = StateReading("a", 1, "anger", VitalKind.HEART_RATE, 70.0, 1000, frozenset(), False)
-    assert variability_by_state([heart, *readings(STEADY, state="surprise")]) == ()
+def test_other_states_are_passed_over() -> None:
+    assert variability_by_state([beats(STEADY, state="surprise")]) == ()
 
 
-@pytest.mark.parametrize("later", [{"start_s": 90.0}, {"start_s": 80.0, "session": 2}])
-def test_a_pause_or_another_session_ends_a_run(later: dict[str, float]) -> None:
-    session = int(later.get("session", 1))
-    again = readings(STEADY, start_s=later["start_s"], session=session)
-    (found,) = variability_by_state([*readings(STEADY), *again])
+def test_a_pause_ends_a_run() -> None:
+    values = np.array(STEADY * 2)
+    pause = np.repeat([0, 10_000], 100)
+    (found,) = variability_by_state([replace(beats(values.tolist()), at_ms=beats(values.tolist()).at_ms + pause)])
+    assert found.variability is not None
+    assert (found.variability.n, found.variability.successive) == (200, 198)
+
+
+def test_runs_end_with_their_time_of_one_state_and_are_taken_together() -> None:
+    (found,) = variability_by_state([beats(STEADY), beats(STEADY, start_s=80.0)])
     assert found.variability is not None
     assert (found.variability.n, found.variability.successive) == (200, 198)
 
 
 def test_lost_contact_ends_a_run_and_is_counted() -> None:
-    beats = readings(STEADY * 2)
-    lost = StateReading(
-        "a", 1, "anger", VitalKind.RR_INTERVAL, 0.8, beats[99].at_ms, frozenset({VitalFlag.CONTACT_LOST}), False
-    )
-    (found,) = variability_by_state([*beats[:99], lost, *beats[100:]])
+    (found,) = variability_by_state([beats(STEADY * 2, lost=99)])
     assert found.contact_lost == 1
     assert found.variability is not None
     assert (found.variability.n, found.variability.successive) == (199, 197)
+
+
+@given(st.lists(st.floats(0.2, 2.2), max_size=40))
+def test_an_interval_is_held_against_the_median_of_its_neighbours(values: list[float]) -> None:
+    possible = [value for value in values if 0.3 <= value <= 2.0]
+    expected = []
+    for place, value in enumerate(possible):
+        around = possible[max(0, place - 5) : place] + possible[place + 1 : place + 6]
+        usual = statistics.median(around) if around else 0.0
+        expected.append(abs(value - usual) <= 0.2 * usual)
+    kept = iter(expected)
+    assert list(accepted(values)) == [0.3 <= value <= 2.0 and next(kept) for value in values]
