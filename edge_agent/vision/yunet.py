@@ -84,17 +84,7 @@ class YuNet:
             ) from error
 
     def detect(self, image: Picture) -> list[Face]:
-        """Find the faces in a picture.
-
-        Args:
-            image: uint8, height × width × 3 (BGR) or height × width (gray).
-
-        Returns:
-            Faces in pixels of ``image``, surest first. Boxes may reach beyond the picture.
-
-        Raises:
-            ValueError: the picture has another type or shape, or no pixel.
-        """
+        """Find the faces in a picture, as `edge_agent.vision.finder.FaceFinder` promises."""
         pixels, scale = letterbox(image, *self._size)
         rows = self._ask(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8))
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
