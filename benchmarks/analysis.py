@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sqlite3
 import statistics
 import tempfile
 import time
@@ -67,28 +68,34 @@ def write_year(path: Path, pause: int) -> None:
     """Write the timeline, with a row every ``pause`` seconds outside the sessions."""
     migrate(path)
     rng = random.Random(1)
-    apart = YEAR_S // SESSIONS
-    with closing(connect(path, readonly=False)) as connection, transaction(connection):
+    with closing(connect(path, readonly=False)) as connection:
         for number in range(SESSIONS):
-            start = START.shifted(number * apart)
-            code, order = f"P-{number % PEOPLE:03d}", rng.sample(STATES, 3)
-            if number < PEOPLE:
-                insert_participant(connection, code, start)
-                insert_consent(connection, code, "1", start)
-            session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
-            for place, state in enumerate(order):
-                begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
-                end = begin.shifted(STIMULUS_S)
-                insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
-                insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, end)
-                said = state if rng.random() < 0.8 else rng.choice(STATES)
-                insert_reports(connection, session.id, [SelfReport(end.shifted(5), state.value, "emotion", said.value)])
-            close_session(connection, start.shifted(SESSION_S))
-            connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))
-            connection.executemany(VITAL, _readings(rng, start.wall_ms, order, rng.gauss(0, 7)))
-            rest = (start.wall_ms + 1000 * SESSION_S, start.wall_ms + 1000 * apart)
-            for query in BETWEEN_SESSIONS:
-                connection.execute(query, {"first": rest[0], "last": rest[1], "step": 1000 * pause})
+            with transaction(connection):
+                _write_session(connection, rng, number, pause)
+
+
+def _write_session(connection: sqlite3.Connection, rng: random.Random, number: int, pause: int) -> None:
+    """Write a session, and what is recorded from its end to the next one."""
+    apart = YEAR_S // SESSIONS
+    start = START.shifted(number * apart)
+    code, order = f"P-{number % PEOPLE:03d}", rng.sample(STATES, 3)
+    if number < PEOPLE:
+        insert_participant(connection, code, start)
+        insert_consent(connection, code, "1", start)
+    session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
+    for place, state in enumerate(order):
+        begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
+        end = begin.shifted(STIMULUS_S)
+        insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
+        insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, end)
+        said = state if rng.random() < 0.8 else rng.choice(STATES)
+        insert_reports(connection, session.id, [SelfReport(end.shifted(5), state.value, "emotion", said.value)])
+    close_session(connection, start.shifted(SESSION_S))
+    connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))
+    connection.executemany(VITAL, _readings(rng, start.wall_ms, order, rng.gauss(0, 7)))
+    rest = (start.wall_ms + 1000 * SESSION_S, start.wall_ms + 1000 * apart)
+    for query in BETWEEN_SESSIONS:
+        connection.execute(query, {"first": rest[0], "last": rest[1], "step": 1000 * pause})
 
 
 def add_beats(path: Path) -> None:

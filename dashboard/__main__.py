@@ -9,10 +9,8 @@ from typing import Any
 
 import click
 
+from dashboard.commands import DONE, run_command
 from edge_agent.config import load_settings
-from edge_agent.errors import AffectEdgeError, ConfigError
-
-DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: python -m dashboard analyse")
@@ -45,17 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         from dashboard.protocols.command import main as protocol
 
         return protocol(words[1:])
-    try:
-        serve_command.main(words, prog_name="python -m dashboard", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USE
-    except AffectEdgeError as error:
-        click.echo(f"Error: {error}", err=True)
-        return WRONG_USE if isinstance(error, ConfigError) else FAILED
-    except (KeyboardInterrupt, click.Abort):  # before the server listened; afterwards it ends in order
-        return DONE
-    return DONE
+    # Ctrl-C before the server listened; afterwards it ends in order by itself.
+    return run_command(serve_command, words, "python -m dashboard", interrupted=DONE)
 
 
 if __name__ == "__main__":

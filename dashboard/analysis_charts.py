@@ -121,7 +121,11 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
                 *(_person(code, states, kind) for code, states in people_means.items()),
                 _overall(summaries, kind),
             ],
-            "layout": _layout(),
+            "layout": layout_of(
+                tickvals=list(range(len(STATES))),
+                ticktext=[state.value for state in STATES],
+                range=[-0.35, len(STATES) - 0.6],
+            ),
         },
         columns=("participant", *(state.value for state in STATES), "readings"),
         rows=tuple(_row(code, states) for code, states in people_means.items()),
@@ -164,18 +168,17 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
     }
 
 
-def _layout() -> dict[str, Any]:
+def layout_of(**of_states: Any) -> dict[str, Any]:
+    """Return the layout of a chart with the states below and the values of a vital at the side."""
     return {
         "hovermode": "closest",
         "margin": {"l": 44, "r": 8, "t": 8, "b": 30},
         "xaxis": {
-            "tickvals": list(range(len(STATES))),
-            "ticktext": [state.value for state in STATES],
-            "range": [-0.35, len(STATES) - 0.6],
             "zeroline": False,
             "showgrid": False,
             "linecolor": "var(--chart-line)",
             "fixedrange": True,
+            **of_states,
         },
         "yaxis": {
             "gridcolor": "var(--chart-grid)",

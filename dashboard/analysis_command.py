@@ -12,14 +12,13 @@ from pydantic import ValidationError
 from dashboard.analysis_model import AnalysisModel
 from dashboard.analysis_query import describe
 from dashboard.analysis_schema import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.commands import run_command
 from dashboard.states import Design
 from edge_agent.domain import VitalKind
-from edge_agent.errors import AffectEdgeError, ConfigError
 
 if TYPE_CHECKING:
     from dashboard.analysis_table import TestRow
 
-FAILED, WRONG_USE = 1, 2
 _WIDTH = 100
 _COLUMNS = (
     ("comparison", "comparison"),
@@ -114,19 +113,7 @@ def analyse_command(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
-    try:
-        analyse_command.main(arguments, prog_name="python -m dashboard analyse", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USE
-    except click.exceptions.Exit as stop:  # --help
-        return stop.exit_code
-    except AffectEdgeError as error:
-        click.echo(f"Error: {error}", err=True)
-        return WRONG_USE if isinstance(error, ConfigError) else FAILED
-    except (KeyboardInterrupt, click.Abort):
-        return FAILED
-    return 0
+    return run_command(analyse_command, arguments, "python -m dashboard analyse")
 
 
 def report(answer: AnalysisModel) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.analysis import Analysis
-from dashboard.analysis_charts import COLOURS
+from dashboard.analysis_charts import COLOURS, layout_of
 from dashboard.analysis_text import number, people, unit_of, vital_name
 from dashboard.charts import Chart
 from dashboard.states import STATES
@@ -30,7 +30,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
         id=f"spread-{kind.value.replace('_', '-')}",
         title=f"{vital_name(kind)} by state, {unit_of(kind)}{' · simulated' if simulated else ''}",
         sentence=f"How the participants’ means are distributed: {'; '.join(map(_words, values.items()))}.",
-        figure={"data": [_box(state, own, kind) for state, own in values.items() if own], "layout": _layout()},
+        figure={"data": [_box(state, own, kind) for state, own in values.items() if own], "layout": layout_of()},
         columns=("state", "people", "least", "lower quarter", "median", "upper quarter", "most"),
         rows=tuple((state.value, str(len(own)), *map(number, _five(own))) for state, own in values.items() if own),
         height="medium",
@@ -67,19 +67,4 @@ def _box(state: Emotion, own: Sequence[float], kind: VitalKind) -> dict[str, Any
         "marker": {"color": f"var({COLOURS[kind]})", "size": 6, "opacity": 0.6},
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}<extra></extra>",
         "showlegend": False,
-    }
-
-
-def _layout() -> dict[str, Any]:
-    return {
-        "hovermode": "closest",
-        "margin": {"l": 44, "r": 8, "t": 8, "b": 30},
-        "xaxis": {"showgrid": False, "zeroline": False, "linecolor": "var(--chart-line)", "fixedrange": True},
-        "yaxis": {
-            "gridcolor": "var(--chart-grid)",
-            "zeroline": False,
-            "automargin": True,
-            "nticks": 6,
-            "fixedrange": True,
-        },
     }

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from dashboard.commands import run_command
 from dashboard.protocols.file import ProtocolError, load_protocol
 from dashboard.protocols.plan import order_rows, screens_of
-
-DONE, FAILED, WRONG_USE = 0, 1, 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,14 +34,4 @@ def check(files: tuple[Path, ...]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command; return the exit code: 0 done, 2 wrong use, or a file that cannot be used."""
-    try:
-        protocol.main(arguments, prog_name="affect-edge protocol", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return WRONG_USE
-    except ProtocolError as error:
-        click.echo(f"Error: {error}", err=True)
-        return WRONG_USE
-    except (KeyboardInterrupt, click.Abort):
-        return FAILED
-    return DONE
+    return run_command(protocol, arguments, "affect-edge protocol", wrong=(ProtocolError,))

@@ -1,0 +1,41 @@
+"""How a command of the dashboard ends: our errors and wrong use as one sentence and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from edge_agent.errors import AffectEdgeError, ConfigError
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+
+def run_command(
+    command: click.Command,
+    arguments: Sequence[str] | None,
+    name: str,
+    *,
+    wrong: tuple[type[AffectEdgeError], ...] = (ConfigError,),
+    interrupted: int = FAILED,
+) -> int:
+    """Run a command and return its exit code: 0 done, 1 failed while running, 2 wrong use or configuration.
+
+    Args:
+        command: what to run.
+        arguments: its words; ``None`` takes those of the program.
+        name: how help and errors call it.
+        wrong: errors that mean wrong use rather than failure.
+        interrupted: the exit code after Ctrl-C.
+    """
+    try:
+        ended = command.main(None if arguments is None else list(arguments), prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USE
+    except AffectEdgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG_USE if isinstance(error, wrong) else FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return interrupted
+    return ended if isinstance(ended, int) else DONE  # click hands back the code of an early end, such as --help
