@@ -1,12 +1,14 @@
-"""Take the pictures of the README from the running demonstration: ``make screenshots``.
+"""Take the pictures of the README and of the study guide from the running demonstration: ``make screenshots``.
 
 Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and writes PNG files to
-``docs/images``. With ``--all DIR`` every page is taken in each combination of phone and desktop, light and dark.
+``docs/images``; for the study guide it runs a session with the shipped protocol. With ``--study`` only those are taken.
+With ``--all DIR`` every page is taken in each combination of phone and desktop, light and dark.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -15,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -31,6 +33,9 @@ PAGES = {
 }
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
 README_PAGES = ("live", "trends", "analysis")
+IMAGES = ROOT / "docs" / "images"
+PARTICIPANT = "P-7K2M"
+UNTIL_A_QUESTION = 3  # baseline, stimulus and cuff of the shipped protocol
 SETTLE_MS = 2500
 MARGIN_MS = 60_000
 
@@ -39,17 +44,19 @@ def main() -> int:
     """Run the demonstration, take the pictures, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--all", type=Path, help="take every page in every form into this folder instead")
+    parser.add_argument("--study", action="store_true", help="take only the pictures of the study guide")
     parser.add_argument("--wait", type=float, default=75, help="seconds to let the demonstration run first")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
             command = [sys.executable, "-m", "edge_agent", "demo", "--data", f"{folder}/data"]
-            demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            quiet = {**os.environ, "AFFECT_EDGE_MQTT__ENABLED": "false"}  # no alarm about a broker that nobody started
+            demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=quiet)
         try:
             link = wait_for_link(log)
             time.sleep(options.wait)
-            take_all(link, options.all)
+            take_all(link, options.all, readme=not options.study)
         finally:
             demo.terminate()
             demo.wait(20)
@@ -67,7 +74,7 @@ def wait_for_link(log: Path) -> str:
     raise SystemExit(f"the demonstration did not start:\n{log.read_text(encoding='utf-8')}")
 
 
-def take_all(link: str, folder: Path | None) -> None:
+def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
     """Log in once, and take the pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
@@ -75,16 +82,16 @@ def take_all(link: str, folder: Path | None) -> None:
         first.new_page().goto(link)
         state = first.storage_state()
         address = link.split("/login", maxsplit=1)[0]
-        if folder is None:
+        newest = first.request.get(address + "/api/v1/sessions").json()[0]
+        if folder is None and readme:
             # The minutes around a session of the example study says more than the demonstration's first minute.
-            newest = first.request.get(address + "/api/v1/sessions").json()[0]
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
             pages = PAGES | {"trends": around}
             for name in README_PAGES:
-                take(
-                    browser, state, address + pages[name], ROOT / "docs" / "images" / f"{name}.png", "desktop", "light"
-                )
-            take(browser, state, address + PAGES["live"], ROOT / "docs" / "images" / "phone.png", "phone", "dark")
+                take(browser, state, address + pages[name], IMAGES / f"{name}.png", "desktop", "light")
+            take(browser, state, address + PAGES["live"], IMAGES / "phone.png", "phone", "dark")
+        if folder is None:
+            take_study(browser, state, address, newest["id"])
         else:
             for name, path in PAGES.items():
                 for size in SIZES:
@@ -93,15 +100,64 @@ def take_all(link: str, folder: Path | None) -> None:
         browser.close()
 
 
-def take(browser: Browser, state: object, address: str, file: Path, size: str, scheme: str) -> None:
-    """Take one page; full height when every page is wanted, as first seen for the README."""
+def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:
+    """Take what a researcher sees from the first look at the hardware to the report of a session."""
+    take(browser, state, address + PAGES["health"], IMAGES / "hardware.png", "desktop", "light")
+    context = open_context(browser, state, "desktop", "light")
+    post(context, f"{address}/study/participants", {"code": PARTICIPANT})
+    consent = f"/study/participants/{PARTICIPANT}/consent"
+    take(browser, state, address + consent, IMAGES / "consent.png", "desktop", "light")
+    post(context, address + consent, {"agreed": "yes", "text_version": "2"})
+    asked = {"participant": PARTICIPANT, "purpose": "research", "setting": "laboratory", "name": "three conditions"}
+    post(context, f"{address}/study/sessions", {**asked, "protocol": "three-conditions"})
+    participant, operator = context.new_page(), context.new_page()
+    participant.goto(address + context.request.get(f"{address}/api/v1/protocol").json()["participant_path"])
+    participant.locator("#ready").click()
+    operator.goto(f"{address}/protocol")
+    post(context, f"{address}/api/v1/protocol/go")
+    shoot(operator, "protocol")
+    for _ in range(UNTIL_A_QUESTION):
+        post(context, f"{address}/api/v1/protocol/skip")
+    participant.get_by_role("heading", name="How pleasant").wait_for()
+    participant.keyboard.press("7")
+    shoot(participant, "participant")
+    post(context, f"{address}/api/v1/protocol/end")
+    # The report of a session that was skipped through says what to do about it; of an example all is good.
+    skipped = context.request.get(f"{address}/api/v1/sessions").json()[0]["id"]
+    context.close()
+    for number, page, name in ((session, "course", "session"), (skipped, "quality", "quality")):
+        where = f"{address}/study/sessions/{number}/{page}"
+        take(browser, state, where, IMAGES / f"{name}.png", "desktop", "light")
+
+
+def post(context: BrowserContext, address: str, form: dict[str, str | float | bool] | None = None) -> None:
+    """Send what a form or a button of the dashboard sends."""
+    answer = context.request.post(address, form=form)
+    if not answer.ok:
+        raise SystemExit(f"{address}: {answer.status} {answer.text()[:300]}")
+
+
+def shoot(page: Page, name: str) -> None:
+    """Take a page that is open as a picture of the study guide."""
+    page.wait_for_timeout(SETTLE_MS)
+    page.screenshot(path=IMAGES / f"{name}.png")
+    print(IMAGES / f"{name}.png")
+
+
+def open_context(browser: Browser, state: StorageState, size: str, scheme: str) -> BrowserContext:
+    """Return a logged-in browser of a size and colour scheme."""
     width, height = SIZES[size]
-    context = browser.new_context(
-        storage_state=state,  # type: ignore[arg-type]
+    return browser.new_context(
+        storage_state=state,
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         timezone_id="UTC",
     )
+
+
+def take(browser: Browser, state: StorageState, address: str, file: Path, size: str, scheme: str) -> None:
+    """Take one page; full height when every page is wanted, as first seen for the README."""
+    context = open_context(browser, state, size, scheme)
     page = context.new_page()
     page.goto(address)
     page.wait_for_timeout(SETTLE_MS)
