@@ -6,8 +6,8 @@ All run in turns in one process, a few times each, so that they meet the same ma
 in milliseconds, median and 95th percentile, of the runs in which the system did not give the processor to somebody else
 (of all where these are few): who comes back finds the caches empty. Frames are 640 × 480, for the whole chain also
 320 × 240 and 1280 × 720, and count as taken 15 times a second, so that the chain searches one in eight as a whole, and
-the others near the face. YuNet is given 320 × 240 pixels. Its model is looked for in the shared data beside the project;
-where it is missing, nothing is compared.
+the others near the face. YuNet is given 320 × 240 pixels. Its model is looked for in the shared data beside the
+project; where it is missing, nothing is compared.
 """
 
 from __future__ import annotations
