@@ -63,7 +63,7 @@ def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Two signed archives for this machine: a newer release, and one whose agent dies half a minute after its start."""
     out = tmp_path_factory.mktemp("releases")
     tree = out / "tree"
-    shutil.copytree(machine.root / "root/affect-edge", tree)
+    shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
     python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
     about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/agent.py"
     for name, dies in ((GOOD, False), (BAD, True)):
