@@ -111,7 +111,7 @@ def measure(folder: Path, days: int) -> dict[str, float]:
     file = folder / "bundle.zip"
     file.unlink(missing_ok=True)
     command = [sys.executable, __file__, "--export", str(database), str(file)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 

@@ -47,9 +47,8 @@ _LINES = {
 # to the next comes as one text, and its cells are found in a dictionary.
 _APART = "\x1f"
 _VITALS = (
-    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, kind || char(31) || flags || char(31) || "
-    "coalesce(device_time, '') || char(31) || source, at FROM vital WHERE at >= :start AND at < :end "
-    "ORDER BY at, kind, source"
+    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, :apart, flags, :apart, "
+    "device_time, :apart, source), at FROM vital WHERE at >= :start AND at < :end ORDER BY at, kind, source"
 )
 _FACES = (
     "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND at <= :last "
@@ -134,7 +133,8 @@ def _plain(connection: sqlite3.Connection, query: str, parameters: Mapping[str, 
 
 
 def _values(piece: Piece) -> dict[str, str | int]:
-    return {"hour": piece.hour, "shared": piece.shared, "start": piece.start_ms, "end": piece.end_ms}
+    span = {"start": piece.start_ms, "end": piece.end_ms}
+    return {"hour": piece.hour, "shared": piece.shared, "apart": _APART, **span}
 
 
 def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[Block]:
@@ -149,23 +149,23 @@ def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
     cursor, about = _run(connection, _VITALS, _values(piece)), _About()
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
-            lines = [f"{head}{value!r}{about[key][0]}{about[key][1]}" for head, value, key, _ in rows]
+            lines = [f"{head}{value!r}{about[key, '']}" for head, value, key, _ in rows]
         else:
             observed = _observed(connection, piece.session, [row[3] for row in rows], [row[2] for row in rows])
             lines = [
-                f"{head}{value!r}{about[key][0]}{state}{about[key][1]}"
+                f"{head}{value!r}{about[key, state]}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
             ]
         yield _block(lines, piece.end_ms)
 
 
-class _About(dict[str, tuple[str, str]]):
-    """The cells of a reading behind its value, before and behind the observed emotion, by what the query gives."""
+class _About(dict[tuple[str, str], str]):
+    """The cells of a reading behind its value, by what the query gives and, in a session, what was observed."""
 
-    def __missing__(self, key: str) -> tuple[str, str]:
-        kind, flags, device_time, source = key.split(_APART, 3)
-        before = f",{VitalKind(kind).unit},{cell(source)},{cell(flags)},{cell(device_time)},"
-        found = before, f",{int(VitalFlag.SIMULATED in flags.split())}"
+    def __missing__(self, key: tuple[str, str]) -> str:
+        kind, flags, device_time, source = key[0].split(_APART, 3)
+        cells = (cell(source), cell(flags), cell(device_time), key[1])
+        found = f",{VitalKind(kind).unit},{','.join(cells)},{int(VitalFlag.SIMULATED in flags.split())}"
         if len(self) < _REMEMBERED:
             self[key] = found
         return found
