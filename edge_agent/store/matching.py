@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import EMOTIONS, Emotion, VitalKind
+from edge_agent.domain import EMOTIONS, VitalKind
 
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
@@ -144,38 +143,3 @@ def dominant(held: Counts | Integers, share: float) -> Integers:
     # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
     holds = (most / np.maximum(rows, 1) >= share) & (leaders == 1)
     return np.where(rows == 0, _UNMATCHED, np.where(holds, certain.argmax(axis=0), _AMBIGUOUS))
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The smoothed labels of the primary face in one session: times in rising order, and the label at each."""
-
-    at_ms: Sequence[int]
-    emotions: Sequence[Emotion | None]
-
-
-def observed_before(
-    labels: Labels | None,
-    at_ms: int,
-    kind: VitalKind,
-    *,
-    window_s: float = DEFAULT_WINDOW_S,
-    lag_s: Mapping[VitalKind, float] = DEFAULT_LAG_S,
-    share: float = DEFAULT_SHARE,
-) -> str:
-    """Return the name of the emotion that was observed before one reading, ``unmatched`` or ``ambiguous``.
-
-    For single readings as they come; many of a session are matched by ``Shown.steps``. Arguments as in ``Matching``.
-    """
-    until = at_ms - round(lag_s.get(kind, DEFAULT_LAG_S[kind]) * 1000)
-    if labels is None:
-        return UNMATCHED
-    after = until - round(window_s * 1000)
-    window = labels.emotions[bisect_right(labels.at_ms, after) : bisect_right(labels.at_ms, until)]
-    if not window:
-        return UNMATCHED
-    first = window[0]
-    if first is not None and window.count(first) == len(window):  # most windows hold one emotion; this is quick
-        return first.value
-    held = np.array([[window.count(emotion)] for emotion in (*EMOTIONS, None)])
-    return OBSERVED[int(dominant(held, share)[0])]

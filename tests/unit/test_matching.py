@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,10 +20,8 @@ from edge_agent.store.matching import (
     OBSERVED,
     UNCERTAIN_CATEGORY,
     UNMATCHED,
-    Labels,
     Matching,
     Shown,
-    observed_before,
 )
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts
@@ -33,13 +32,26 @@ ANGER, NEUTRAL = Emotion.ANGER, Emotion.NEUTRAL
 T = 100_000  # a reading at 100 s: by default the rows at 86 to 95 s count
 
 
-def labels(**shown: Emotion | None) -> Labels:
+def rows(at_ms: Sequence[int], emotions: Sequence[Emotion | None]) -> Shown:
+    """What a face showed at given times; ``None`` is uncertain."""
+    places = [UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions]
+    return Shown(np.array(at_ms, dtype=np.int64), np.array(places, dtype=np.int64))
+
+
+def labels(**shown: Emotion | None) -> Shown:
     """Labels at given seconds, such as ``s86=ANGER``."""
-    return Labels([1000 * int(name[1:]) for name in shown], list(shown.values()))
+    return rows([1000 * int(name[1:]) for name in shown], list(shown.values()))
 
 
-def each_second(first: int, emotions: Sequence[Emotion | None]) -> Labels:
-    return Labels([1000 * (first + n) for n in range(len(emotions))], emotions)
+def each_second(first: int, emotions: Sequence[Emotion | None]) -> Shown:
+    return rows([1000 * (first + n) for n in range(len(emotions))], emotions)
+
+
+def before(shown: Shown, at_ms: int, kind: VitalKind = VitalKind.HEART_RATE, by: Matching | None = None) -> str:
+    """What was observed before one reading."""
+    how = by or Matching()
+    steps = shown.steps(how.window_ms, how.share).later(how.lag_ms(kind))
+    return OBSERVED[int(steps.at(np.array([at_ms]))[0])]
 
 
 @pytest.mark.parametrize(
@@ -50,18 +62,15 @@ def each_second(first: int, emotions: Sequence[Emotion | None]) -> Labels:
         (labels(s85=ANGER), UNMATCHED),
         (labels(s96=ANGER), UNMATCHED),
         (labels(s85=NEUTRAL, s90=ANGER, s96=NEUTRAL), "anger"),
-        (None, UNMATCHED),
-        (Labels([], []), UNMATCHED),
+        (labels(), UNMATCHED),
         (each_second(86, [ANGER] * 6 + [NEUTRAL] * 4), "anger"),
         (each_second(86, [ANGER] * 5 + [NEUTRAL] * 5), AMBIGUOUS),
         (each_second(86, [ANGER] * 5 + [None] * 5), AMBIGUOUS),
         (each_second(86, [None] * 10), AMBIGUOUS),
     ],
 )
-def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(
-    shown: Labels | None, found: str
-) -> None:
-    assert observed_before(shown, T, VitalKind.HEART_RATE) == found
+def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(shown: Shown, found: str) -> None:
+    assert before(shown, T) == found
 
 
 @pytest.mark.parametrize(
@@ -75,17 +84,17 @@ def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_
     ],
 )
 def test_each_kind_has_its_lag(kind: VitalKind, lag: int) -> None:
-    assert observed_before(Labels([T - 1000 * lag], [ANGER]), T, kind) == "anger"
-    assert observed_before(Labels([T - 1000 * lag + 1], [ANGER]), T, kind) == UNMATCHED
-    assert observed_before(Labels([T], [ANGER]), T, kind, lag_s={kind: 0}) == "anger"
+    assert before(rows([T - 1000 * lag], [ANGER]), T, kind) == "anger"
+    assert before(rows([T - 1000 * lag + 1], [ANGER]), T, kind) == UNMATCHED
+    assert before(rows([T], [ANGER]), T, kind, Matching(lag_s={kind: 0})) == "anger"
 
 
 @pytest.mark.parametrize("of", range(3, 41))
 def test_a_share_that_is_just_reached_is_reached_whatever_the_number_of_rows(of: int) -> None:
     for held in range(of // 2 + 1, of):  # a share above 1 is not allowed
-        shown = Labels(list(range(of)), [ANGER] * held + [None] * (of - held))
+        shown = rows(list(range(of)), [ANGER] * held + [None] * (of - held))
         answer = {
-            share: observed_before(shown, of, VitalKind.HEART_RATE, lag_s={VitalKind.HEART_RATE: 0}, share=share)
+            share: before(shown, of, by=Matching(lag_s={VitalKind.HEART_RATE: 0}, share=share))
             for share in (held / of, held / of + 1e-9)
         }
         assert list(answer.values()) == ["anger", AMBIGUOUS], (held, of)
@@ -93,7 +102,7 @@ def test_a_share_that_is_just_reached_is_reached_whatever_the_number_of_rows(of:
 
 def test_two_emotions_that_hold_a_small_share_equally_are_ambiguous() -> None:
     shown = each_second(86, [ANGER] * 4 + [NEUTRAL] * 4 + [None] * 2)
-    assert observed_before(shown, T, VitalKind.HEART_RATE, share=0.4) == AMBIGUOUS
+    assert before(shown, T, by=Matching(share=0.4)) == AMBIGUOUS
 
 
 def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path) -> None:
@@ -121,32 +130,31 @@ def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path)
     )
 
 
+def single(seen: Sequence[tuple[int, Emotion | None]], after: int, until: int, share: float) -> str:
+    """The rule, spelled out for one window (after, until]."""
+    window = [emotion for time, emotion in seen if after < time <= until]
+    held = Counter(emotion for emotion in window if emotion is not None).most_common(2)
+    if not window:
+        return UNMATCHED
+    if not held or held[0][1] / len(window) < share or len({n for _, n in held}) < len(held):
+        return AMBIGUOUS
+    return held[0][0].value
+
+
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([ANGER, NEUTRAL, None])), max_size=40),
+    seen=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([ANGER, NEUTRAL, None])), max_size=40),
     window=st.integers(1, 90),
     share=st.sampled_from([0.5, 0.6, 2 / 3, 1.0]),
 )
 def test_the_steps_of_a_session_say_at_every_instant_what_the_rows_of_its_window_say(
-    rows: list[tuple[int, Emotion | None]], window: int, share: float
+    seen: list[tuple[int, Emotion | None]], window: int, share: float
 ) -> None:
-    rows.sort(key=lambda row: row[0])
-    at, emotions = [time for time, _ in rows], [emotion for _, emotion in rows]
-    places = [UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions]
-    shown = Shown(np.array(at, dtype=np.int64), np.array(places, dtype=np.int64))
-    steps = shown.steps(window, share).later(7)
-    instants = np.arange(-5, 520)
-    single = [
-        observed_before(
-            Labels(at, emotions),
-            int(instant),
-            VitalKind.HEART_RATE,
-            window_s=window / 1000,
-            lag_s={VitalKind.HEART_RATE: 0.007},
-            share=share,
-        )
-        for instant in instants
+    seen.sort(key=lambda row: row[0])
+    steps = rows([time for time, _ in seen], [emotion for _, emotion in seen]).steps(window, share).later(7)
+    instants = range(-5, 520, 3)
+    assert [OBSERVED[state] for state in steps.at(np.array(instants))] == [
+        single(seen, instant - 7 - window, instant - 7, share) for instant in instants
     ]
-    assert [OBSERVED[state] for state in steps.at(instants)] == single
     assert np.all(np.diff(steps.starts_ms) > 0) and np.all(np.diff(steps.states) != 0)
 
 
