@@ -207,6 +207,8 @@ def test_a_session_is_run_from_consent_to_its_end_by_keyboard_alone(
         answered(participant, "How pleasant or unpleasant did you feel?", "8")
         expect(participant.page.locator("#screen-end h1")).to_be_visible()
         expect(operator.page.get_by_role("link", name="Show the session")).to_be_focused()
+        finished = "SELECT count(*) FROM marker WHERE label = 'protocol: finished'"
+        wait_until(lambda: rows(demo.database, finished) == [(1,)], "the last marker on disk", 30)
         operator.press("Enter")
         expect(operator.page.get_by_role("row")).to_have_count(15)
         shown: list[str] = participant.page.evaluate("[...window.shown]")

@@ -12,6 +12,8 @@ const STATES = {
   ended: ["ended", "badge-bad"],
 };
 const said = { systolic: null, diastolic: null };
+const JUMP_MS = 60000;
+let newestHeart = 0;
 let state = JSON.parse(byId("protocol-start").textContent);
 let since = performance.now();
 
@@ -117,8 +119,12 @@ window.addEventListener("pagehide", () => source.close());
 byId("participant-address").textContent = new URL(state.participant_path, window.location.href).href;
 
 function onVital(message) {
-  const made = message.flags.includes("simulated") ? ", simulated" : "";
-  if (message.kind === "heart_rate") setText("heart", `${Math.round(message.value)} /min${made}`);
+  const made = ["simulated", "estimated"].map((flag) => (message.flags.includes(flag) ? `, ${flag}` : "")).join("");
+  const late = newestHeart - message.at; // after a jump of the clock, nothing is late
+  if (message.kind === "heart_rate" && (late <= 0 || late > JUMP_MS)) {
+    newestHeart = message.at; // an estimate speaks of ten seconds ago: it does not take the place of a measurement
+    setText("heart", `${Math.round(message.value)} /min${made}`);
+  }
   if (message.kind in said) said[message.kind] = Math.round(message.value);
   if (said.systolic !== null && said.diastolic !== null) setText("pressure", `${said.systolic}/${said.diastolic} mmHg${made}`);
 }
