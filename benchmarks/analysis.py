@@ -5,7 +5,7 @@
 A year of recording: 200 sessions of a quarter of an hour, two for each of 100 participants, with three stimuli of four
 minutes and what each participant reported after it; within the sessions an expression and a heart rate a second and a
 cuff's reading a minute, outside them a row a minute, or with ``--every-second`` a row a second as well: 31 million of
-each, 5 GB (what is read is found by time in an index, so that what lies between only makes the index deeper). Times
+each, 4.5 GB (what is read is found by time in an index, so that what lies between only makes the index deeper). Times
 are medians of five calls, in milliseconds of this process's CPU and on the clock, without the pictures of the page.
 ``sensitivity`` is the question by observed emotion with eight other windows and lags; ``beats`` the one by condition
 after a strap's 200,000 intervals between beats have been added.
@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--keep", type=Path, help="folder of the database; one that is there is used again")
-    parser.add_argument("--every-second", action="store_true", help="rows every second outside the sessions, too: 5 GB")
+    parser.add_argument("--every-second", action="store_true", help="rows every second outside the sessions, too: 4.5 GB")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = (asked.keep or Path(name)) / DATABASE_NAME
