@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--keep", type=Path, help="folder of the database; one that is there is used again")
-    parser.add_argument("--every-second", action="store_true", help="rows every second outside the sessions, too: 4.5 GB")
+    parser.add_argument("--every-second", action="store_true", help="a row a second outside the sessions, too: 4.5 GB")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = (asked.keep or Path(name)) / DATABASE_NAME
