@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -101,6 +102,11 @@ class _Bundle:
     def _open(self, path: str) -> IO[bytes]:
         member = zipfile.ZipInfo(path, datetime.fromtimestamp(self._at / 1000, UTC).timetuple()[:6])
         member.compress_type, member.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        # A member that brings its own date does not take the archive's level.
+        if sys.version_info >= (3, 13):
+            member.compress_level = _LEVEL
+        else:
+            member._compresslevel = _LEVEL  # type: ignore[attr-defined]  # its name before 3.13
         return self._archive.open(member, "w", force_zip64=True)
 
     def _table(self, name: str, blocks: Iterator[Block]) -> None:

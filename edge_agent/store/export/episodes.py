@@ -43,9 +43,11 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
     """
     running: dict[int, Run] = {}
     ended: list[Run] = []
+    run: Run | None = None
     for at, interval, emotion, simulated, frames in rows:
-        run = running.get(simulated)
-        if run and run.emotion == emotion and at - interval - run.end_ms <= EPISODE_GAP_MS:
+        if run is None or run.simulated != simulated:
+            run = running.get(simulated)
+        if run is not None and run.emotion == emotion and at - interval - run.end_ms <= EPISODE_GAP_MS:
             run.end_ms = at
             run.rows += 1
             run.frames += frames
@@ -53,7 +55,7 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
         for kind, one in list(running.items()):
             if kind == simulated or at - one.end_ms > EPISODE_GAP_MS + _LONGEST_ROW_MS:
                 ended.append(running.pop(kind))
-        running[simulated] = Run(at - interval, at, emotion, 1, frames, simulated)
+        run = running[simulated] = Run(at - interval, at, emotion, 1, frames, simulated)
         if len(running) == 1:  # nothing that began earlier still goes on
             yield from sorted(ended, key=lambda one: one.start_ms)
             ended = []
