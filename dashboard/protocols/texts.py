@@ -8,6 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dashboard.protocols.scales import FELT
 
+_SHAPING = "\u00ad\u200c\u200d"
+"""Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone, Persian or Hindi."""
+_RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+
 
 class Part(BaseModel):
     """A table of the file: unknown keys are refused."""
@@ -17,14 +21,14 @@ class Part(BaseModel):
 
 def on_screen(text: str) -> str:
     """Return a text without blanks around it; refuse what cannot be shown."""
-    if not all(character.isprintable() or character == "\n" for character in text):
+    if not all(character.isprintable() or character in "\n" + _SHAPING for character in text):
         raise ValueError("a text may hold printable characters and line breaks only")
     return text.strip()
 
 
 def on_one_line(text: str) -> str:
     """Return a label without blanks around it; refuse what does not stand on one line."""
-    if not text.isprintable() or not text.strip():
+    if not all(character.isprintable() or character in _SHAPING for character in text) or not text.strip():
         raise ValueError("a label is 1 to 80 printable characters on one line")
     return text.strip()
 
@@ -96,6 +100,11 @@ class Texts(Part):
         "This page needs scripts, and they are off in this browser. Please tell the person who looks after you.",
         description="Where the browser runs no scripts, 1 to 2000 characters",
     )
+
+    @property
+    def direction(self) -> str:
+        """``ltr``, or ``rtl`` for a language that is written from right to left."""
+        return "rtl" if self.language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
     @property
     def feelings(self) -> dict[str, str]:

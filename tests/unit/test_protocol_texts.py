@@ -60,6 +60,18 @@ def test_what_is_left_out_is_said_in_english_and_a_step_keeps_its_own_words(tmp_
     assert load_protocol(protocol_file(tmp_path, "")).texts == Texts()
 
 
+@pytest.mark.parametrize(("language", "direction"), [("fa-IR", "rtl"), ("AR", "rtl"), ("de", "ltr"), ("arn", "ltr")])
+def test_a_language_is_written_in_its_own_direction(language: str, direction: str) -> None:
+    assert Texts(language=language).direction == direction
+
+
+def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> None:
+    texts = '[texts]\nvalence_low = "außerordent\u00adlich unangenehm"\nwelcome = "می\u200cخواهم"'
+    found = load_protocol(protocol_file(tmp_path, texts)).texts
+    assert "\u00ad" in found.valence_low
+    assert "\u200c" in found.welcome
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -117,7 +129,7 @@ def test_no_word_of_english_is_left_where_every_text_was_given(tmp_path: Path, c
     form = {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "words"}
     assert client.post("/study/sessions", data=form).status_code == 303
     page = client.get(client.get("/api/v1/protocol").json()["participant_path"]).text
-    assert '<html lang="pt-BR">' in page
+    assert '<html lang="pt-BR" dir="ltr">' in page
     shown = Shown(page).texts
     assert [text for text in shown if not (text.startswith("«") and text.endswith("»"))] == []
     in_scales = {f"{scale}{part}" for scale in ("valence", "arousal") for part in ("", "_low", "_middle", "_high")}
