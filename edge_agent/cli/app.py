@@ -16,6 +16,7 @@ from edge_agent import __version__
 from edge_agent.cli.appliance import backup, certificate, maintenance, rollback, update
 from edge_agent.cli.bench import bench
 from edge_agent.cli.export import export
+from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.study import participant, session
@@ -176,6 +177,7 @@ for _command in (
     bench,
     classify,
     export,
+    lsl,
     import_vitals,
     vitals,
     participant,

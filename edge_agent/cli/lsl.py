@@ -1,0 +1,39 @@
+"""The command that offers the live feed to the Lab Streaming Layer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import click
+
+from edge_agent.cli.options import common_options, load, log_to_stderr
+
+
+@click.command()
+@common_options
+def lsl(config: Path | None, data: Path | None) -> None:
+    """Offer what the running agent sees and measures as Lab Streaming Layer streams, until Ctrl-C.
+
+    The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same network can read the
+    streams. Use it in a laboratory's own network only.
+    """
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.live import SOCKET_NAME, live_messages
+    from edge_agent.lsl import Streams
+
+    streams = Streams(settings.device.name)
+    click.echo("Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True)
+
+    async def pass_on() -> None:
+        async with aclosing(live_messages(folder / SOCKET_NAME)) as messages:
+            async for message in messages:
+                if message["type"] == "agent":
+                    click.echo(f"The agent is {message['state']}.", err=True)
+                streams.take(message)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(pass_on())

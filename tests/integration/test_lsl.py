@@ -1,0 +1,99 @@
+"""The live feed as Lab Streaming Layer streams: a real agent's side, the real command, a real reader of streams."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent import clock
+from edge_agent.domain import EMOTIONS, Emotion, Recognition, VitalKind, VitalReading
+from edge_agent.errors import ServerError
+from edge_agent.live import SOCKET_NAME, LiveServer
+from edge_agent.lsl import Streams
+from tests.support.timeline import observation, wait_for
+
+pylsl: Any = pytest.importorskip(
+    "pylsl", reason="pylsl is not installed (pip install 'affect-edge[lsl]')", exc_type=ImportError
+)
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Iterator[LiveServer]:
+    """The agent's side of the live feed."""
+    server = LiveServer(tmp_path / SOCKET_NAME)
+    server.start()
+    yield server
+    server.stop()
+    assert server.join(5)
+
+
+@pytest.fixture
+def offered(tmp_path: Path, feed: LiveServer) -> Iterator[str]:
+    """The command over that feed; gives the name of the device, which no other machine in the network has."""
+    device = f"test-{tmp_path.stat().st_ino}"
+    config = tmp_path / "affect-edge.toml"
+    config.write_text(f'[device]\nname = "{device}"\n', encoding="utf-8")
+    command = [sys.executable, "-m", "edge_agent", "lsl", "--data", str(tmp_path), "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        try:
+            while "The agent is online" not in said:
+                said = process.stderr.readline()
+                assert said, "the command ended"
+            yield device
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
+def inlet_of(device: str, name: str) -> Any:
+    """A reader of one stream, once it is found."""
+    found = pylsl.resolve_byprop("source_id", f"affect-edge/{device}/{name}", timeout=30)
+    assert found, f"no stream {name} in 30 s"
+    inlet = pylsl.StreamInlet(found[0])
+    inlet.open_stream(timeout=30)
+    return inlet
+
+
+def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveServer) -> None:
+    inlet = inlet_of(offered, "expression")
+    at = clock.now().shifted(-2)
+    seen = observation(Emotion.ANGER)
+    feed.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
+    sample, stamp = inlet.pull_sample(timeout=30)
+    assert sample[:8] == pytest.approx([seen.smoothed.as_dict()[e.value] for e in EMOTIONS], abs=1e-3)
+    assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), "when it was seen, not when it came"
+    labels, channel = [], inlet.info(timeout=30).desc().child("channels").child("channel")
+    while not channel.empty():
+        labels.append(channel.child_value("label"))
+        channel = channel.next_sibling()
+    assert labels == [*(e.value for e in EMOTIONS), "valence"]
+    feed.publish_recognition(Recognition(clock.now(), 2, 640, 480, ()))
+    sample, _ = inlet.pull_sample(timeout=30)
+    assert all(math.isnan(value) for value in sample), "nobody was seen"
+    feed.publish_vital(VitalReading(clock.now(), VitalKind.HEART_RATE, 71.5, "strap"))
+    heart = inlet_of(offered, "heart_rate")
+    values: list[float] = []
+
+    def came() -> bool:  # what was sent before the reader came is not sent again
+        feed.publish_vital(VitalReading(clock.now(), VitalKind.HEART_RATE, 72.5, "strap"))
+        sample, _ = heart.pull_sample(timeout=0.5)
+        values.extend(sample or ())
+        return bool(values)
+
+    wait_for(came, 30)
+    assert set(values) <= {71.5, 72.5}
+
+
+def test_without_the_library_the_cure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pylsl", None)
+    with pytest.raises(ServerError, match=r"pip install 'affect-edge\[lsl\]'"):
+        Streams("pi")
