@@ -71,6 +71,11 @@ class RawOutput:
             found *= np.float32(self.scale)
         return found
 
+    def rows(self, places: npt.NDArray[np.intp]) -> list[list[float]]:
+        """Return the numbers at some places, counted over all axes but the last, as lists of real numbers."""
+        some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
+        return [[(value - self.zero) * self.scale for value in row] for row in some]
+
 
 def load_model(
     card_path: Path, *, kind: ModelKind, threads: int = 1, size: tuple[int, int] | None = None
