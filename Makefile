@@ -35,7 +35,7 @@ fuzz: $(VENV)/.dev
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap slirp4netns openssl
-	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -v -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 release: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(ARGS)

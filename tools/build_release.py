@@ -86,7 +86,7 @@ def download(pins: Path, wheels: Path) -> None:
 
 def pip(*words: str) -> None:
     """Run pip."""
-    subprocess.run([sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *words], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *words], check=True)
 
 
 def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
