@@ -59,7 +59,7 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
     context.new_page().goto(dashboard.login_link)
     for path, form in (
         ("participants", {"code": "P-1"}),
-        ("participants/P-1/consent", {"agreed": "yes", "text_version": "2"}),
+        ("participants/P-1/consent", {"agreed": "yes", "text_version": "3"}),
         ("sessions", {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "delay"}),
     ):
         answer = context.request.post(f"{dashboard.address}/study/{path}", form=dict(form))

@@ -107,7 +107,7 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png", "desktop", "light")
-    post(context, address + consent, {"agreed": "yes", "text_version": "2"})
+    post(context, address + consent, {"agreed": "yes", "text_version": "3"})
     asked = {"participant": PARTICIPANT, "purpose": "research", "setting": "laboratory", "name": "three conditions"}
     post(context, f"{address}/study/sessions", {**asked, "protocol": "three-conditions"})
     participant, operator = context.new_page(), context.new_page()

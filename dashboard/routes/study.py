@@ -24,7 +24,7 @@ router.include_router(quality_router)
 router.include_router(erasure_router)
 router.include_router(course_router)
 _STUDY = "/study"
-CONSENT_VERSION = "2"  # of templates/_consent_text.html; records name the version that was agreed to
+CONSENT_VERSION = "3"  # of templates/_consent_text.html; records name the version that was agreed to
 
 CodeField = Annotated[str, Form(max_length=100)]
 

@@ -125,7 +125,7 @@ def test_no_word_of_english_is_left_where_every_text_was_given(tmp_path: Path, c
     client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
     conductors.append(client.app.state.services.conductor)  # type: ignore[attr-defined]
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "2"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
     form = {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "words"}
     assert client.post("/study/sessions", data=form).status_code == 303
     page = client.get(client.get("/api/v1/protocol").json()["participant_path"]).text
