@@ -1,0 +1,39 @@
+"""What an appliance installs is pinned, hashed, and names no place to fetch it from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.pin_requirements import MACHINES, PYTHONS, ROOT, wanted
+
+FILES = sorted((ROOT / "requirements").glob("*.txt"))
+LINE = re.compile(r"[a-z0-9._-]+==[A-Za-z0-9.]+ --hash=sha256:[0-9a-f]{64}")
+
+
+def name_of(requirement: str) -> str:
+    """Return a package's name as indexes write it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[=<>~ \[]", requirement)[0]).lower()
+
+
+def test_there_is_a_file_for_each_platform() -> None:
+    wished = {f"linux-{machine}-py{python}.txt" for machine in MACHINES for python in PYTHONS}
+    assert {file.name for file in FILES} == wished
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_every_package_has_one_version_and_a_hash(file: Path) -> None:
+    lines = [line for line in file.read_text(encoding="ascii").splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    names = [name_of(line) for line in lines]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_what_the_project_depends_on_is_there(file: Path) -> None:
+    names = {name_of(line) for line in file.read_text(encoding="ascii").splitlines()}
+    machine = file.stem.split("-")[1]
+    missing = {name_of(requirement) for requirement in wanted(machine)} - names
+    assert not missing, f"run: python tools/pin_requirements.py ({', '.join(sorted(missing))})"
