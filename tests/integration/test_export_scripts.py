@@ -35,6 +35,8 @@ from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_sessio
 from tests.support.timeline import instant
 
 DIGITS = 1e-9
+Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
+"""Gives database and unpacked bundle of a study, from what makes it."""
 STATES = ("anger", "happiness", "neutral")
 
 
@@ -135,7 +137,7 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[Path], None]], tuple[Path, Path]]:
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     """Makes each study once: its database, and the folder of its unpacked bundle."""
     made: dict[Callable[[Path], None], tuple[Path, Path]] = {}
 
@@ -194,7 +196,7 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
 def test_a_script_prints_the_table_of_the_page(
     run: Callable[[Path, Sequence[str]], str],
     name: str,
-    bundles: Callable[[Callable[[Path], None]], tuple[Path, Path]],
+    bundles: Bundles,
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -230,7 +232,7 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
     run: Callable[[Path, Sequence[str]], str],
     name: str,
-    bundles: Callable[[Callable[[Path], None]], tuple[Path, Path]],
+    bundles: Bundles,
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -250,7 +252,7 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
 
 
 def test_the_script_runs_where_the_bundle_was_unpacked(
-    bundles: Callable[[Callable[[Path], None]], tuple[Path, Path]],
+    bundles: Bundles,
 ) -> None:
     _, folder = bundles(example)
     command = [sys.executable, "-I", str(folder / "analysis.py")]
@@ -258,9 +260,7 @@ def test_the_script_runs_where_the_bundle_was_unpacked(
     assert done.stdout.decode("utf-8") == in_python(folder, ())
 
 
-def test_what_a_script_cannot_do_is_said(
-    tmp_path: Path, bundles: Callable[[Callable[[Path], None]], tuple[Path, Path]]
-) -> None:
+def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> None:
     _, folder = bundles(few)
     with pytest.raises(SystemExit, match="There is no session 99. Sessions: 1, 2, 3"):
         in_python(folder, ["--session", "99"])

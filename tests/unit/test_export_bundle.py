@@ -203,9 +203,13 @@ def test_an_export_that_is_ended_midway_leaves_no_file(path: Path, tmp_path: Pat
 LIMITED = """
 import resource, sys
 from edge_agent.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # SQLite itself needs 32 KiB
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, most))  # SQLite itself needs 32 KiB
 sys.argv = ["affect-edge", "export", "--data", sys.argv[1], "--out", sys.argv[2]]
-main()
+try:
+    main()
+finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # whoever measures this process writes at its end
 """
 
 
