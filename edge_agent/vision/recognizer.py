@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edge_agent.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
-from edge_agent.vision.card import find_model
+from edge_agent.vision.card import ModelCard, find_model
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
 from edge_agent.vision.follower import FaceFollower
@@ -102,7 +102,7 @@ class Recognizer:
                 f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this program cuts "
                 f"{CROP_NAME!r}. Install a model of this version."
             )
-        self.models: tuple[UsedModel, UsedModel] = (detector.card, classifier.card)
+        self.models: tuple[UsedModel, ModelCard] = (detector.card, classifier.card)
         self._detector = detector
         self._follower = follower
         self._classifier = classifier
