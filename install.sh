@@ -263,12 +263,14 @@ fill_venv() {
   slim "$venv"
 }
 
-# Half of the size is tests of libraries, their installers and compiled files of modules that nobody imports.
+# A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, and compiled files of
+# modules that nobody imports.
 slim() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
-  rm -rf "$packages/plotly/labextension" "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors"
+  rm -rf "$packages/plotly/labextension" "$packages/plotly/package_data/widgetbundle.js" "$1/share" \
+    "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
   # What is imported now is compiled now: the services may not write here.
   "$1/bin/python" -W ignore - <<'PYTHON'
