@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.protocols.file import Scale
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.performance import Performance
 from dashboard.protocols.plan import Screen, ScreenKind
+from dashboard.protocols.scales import Scale
 from edge_agent.domain import MarkerKind
 from edge_agent.errors import StudyError
 from edge_agent.store.protocol_runs import RunState

@@ -14,10 +14,17 @@ from training.muon import Muon, orthogonal
 pytestmark = pytest.mark.training
 
 
-def network() -> nn.Sequential:
-    torch.manual_seed(1)
-    filters = nn.Conv2d(3, 5, 3, bias=False)
-    return nn.Sequential(filters, nn.BatchNorm2d(5), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 2 * 2, 2))
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.filters = nn.Conv2d(3, 5, 3, bias=False)
+        self.norm = nn.BatchNorm2d(5)
+        self.head = nn.Linear(5 * 2 * 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.head(self.norm(self.filters(x)).relu().flatten(1))
+        return answers
 
 
 def learn(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[Tensor]:
@@ -49,8 +56,8 @@ def test_a_made_orthogonal_filter_keeps_its_directions_and_loses_their_sizes(sha
 def test_filters_are_turned_by_the_rate_whatever_their_scale() -> None:
     changes = []
     for scale in (1.0, 100.0):
-        module = network()
-        filters = module[0].weight
+        module = Network()
+        filters = module.filters.weight
         with torch.no_grad():
             filters.mul_(scale)
         learn(module, Muon(module, parameter_groups(module, 0.0), lr=0.01, momentum=0.9), 1)
@@ -60,15 +67,15 @@ def test_filters_are_turned_by_the_rate_whatever_their_scale() -> None:
 
 
 def test_all_but_the_filters_takes_the_step_of_sgd() -> None:
-    one, other = network(), network()
+    one, other = Network(), Network()
     groups = parameter_groups(other, 0.1)
 
     learn(one, Muon(one, parameter_groups(one, 0.1), lr=0.01, momentum=0.9), 1)
     learn(other, SGD(groups, lr=0.01, momentum=0.9, nesterov=True), 1)
 
-    assert torch.allclose(one[4].weight, other[4].weight, atol=1e-7)
-    assert torch.allclose(one[1].weight, other[1].weight, atol=1e-7)
-    assert not torch.allclose(one[0].weight, other[0].weight, atol=1e-3)
+    assert torch.allclose(one.head.weight, other.head.weight, atol=1e-7)
+    assert torch.allclose(one.norm.weight, other.norm.weight, atol=1e-7)
+    assert not torch.allclose(one.filters.weight, other.filters.weight, atol=1e-3)
 
 
 def test_a_filter_that_keeps_its_scale_is_left_to_sgd() -> None:
@@ -80,7 +87,7 @@ def test_a_filter_that_keeps_its_scale_is_left_to_sgd() -> None:
 
 
 def test_it_learns() -> None:
-    module = network()
+    module = Network()
 
     losses = learn(module, Muon(module, parameter_groups(module, 1e-4), lr=0.05, momentum=0.9), 40)
 
