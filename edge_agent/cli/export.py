@@ -101,3 +101,4 @@ def _progress_bar() -> Iterator[Tell | None]:
                 bar.update(step)
 
         yield tell
+        tell(1.0)
