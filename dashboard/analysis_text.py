@@ -34,8 +34,10 @@ def unit_of(kind: VitalKind) -> str:
 def number(value: float, digits: int = 1) -> str:
     """Write a number with a true minus sign and no negative zero.
 
-    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large, powers of ten.
+    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large, powers of ten. Twelve
+    digits count: the last bits differ between programs that compute the same, and must not decide how a tie is rounded.
     """
+    value = _without_last_bits(value)
     places = next((places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places), digits)
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
         return f"{value:.1e}".replace("-", _MINUS)
@@ -44,10 +46,15 @@ def number(value: float, digits: int = 1) -> str:
 
 def p_text(p: float) -> str:
     """Write a p value to three decimals, to more where rounding would carry it across 0.05, small ones by powers."""
+    p = _without_last_bits(p)
     if p < 0.001:
         return f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS)
     text = f"{p:.3f}"
     return text if float(text) != ALPHA else f"{p:.6f}".rstrip("0")
+
+
+def _without_last_bits(value: float) -> float:
+    return float(f"{value:.12g}")
 
 
 def p_equals(p: float) -> str:

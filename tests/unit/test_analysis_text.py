@@ -47,6 +47,12 @@ def test_numbers_are_written_for_people(value: float, digits: int, text: str) ->
     assert number(value, digits) == text
 
 
+def test_the_last_bits_of_a_number_do_not_decide_how_it_is_rounded() -> None:
+    assert 0.1 + 0.2 + 0.05 != 0.35
+    assert number(0.1 + 0.2 + 0.05) == number(0.35)
+    assert p_text(0.0125) == p_text(0.0125 + 1e-17)
+
+
 @pytest.mark.parametrize(
     ("p", "text"),
     [(0.0213, "0.021"), (0.04997, "0.04997"), (0.0502, "0.0502"), (0.05, "0.05"), (1.0, "1.000"), (0.00012, "1.2e−4")],
