@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -29,11 +30,15 @@ def lsl(config: Path | None, data: Path | None) -> None:
     click.echo("Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True)
 
     async def pass_on() -> None:
+        this = asyncio.current_task()
+        assert this is not None
+        for each in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores Ctrl-C unless it is asked for
+            asyncio.get_running_loop().add_signal_handler(each, this.cancel)
         async with aclosing(live_messages(folder / SOCKET_NAME)) as messages:
             async for message in messages:
                 if message["type"] == "agent":
                     click.echo(f"The agent is {message['state']}.", err=True)
                 streams.take(message)
 
-    with suppress(KeyboardInterrupt):
+    with suppress(asyncio.CancelledError):
         asyncio.run(pass_on())

@@ -78,8 +78,9 @@ def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tm
     text = (
         RECIPE.read_text("utf-8")
         .replace("seed = 1", 'seed = 1\nstart = "teacher"')
-        .replace("peak_lr = 0.1", "peak_lr = 1e-9")
+        .replace('optimizer = "muon"\npeak_lr = 0.015', 'optimizer = "sgd"\npeak_lr = 1e-9')
     )
+    assert "peak_lr = 1e-9" in text
     recipe.write_text(text, encoding="utf-8")
 
     done = training("fit", *small(folder, recipe, folder / "second"))
