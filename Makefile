@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test test-unit fuzz lint format bench screenshots clean
+.PHONY: help demo test test-unit fuzz test-appliance release release-key lint format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
