@@ -258,7 +258,7 @@ def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """By how much the line of least squares rises when ``x`` rises by 1; 0 where ``x`` is the same everywhere."""
     away = x - x.mean()
-    return float(away @ y / max(away @ away, 1e-12))
+    return float(away @ y) / max(float(away @ away), 1e-12)
 
 
 def _single(points: Points) -> NDArray[np.float32]:
