@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -38,7 +39,7 @@ class View:
     ``pictures``
         uint8, N × 48 × 48.
     ``expression``, ``fer2013``
-        float16, N × 8 and N × 7: logarithms of the teachers' mean probabilities.
+        float16, N × 8 and N × 7: logarithms of the teachers' mean probabilities for the picture and its mirror image.
     """
 
     pictures: NDArray[np.uint8]
@@ -69,7 +70,7 @@ class Views:
         self._how = how
         self._seed = seed
         self._teachers = [load_run(teacher) for teacher in teachers]
-        key = hashlib.sha256(learn.pictures.tobytes() + f"{how.model_dump()}|{seed}".encode())
+        key = hashlib.sha256(learn.pictures.tobytes() + f"{how.model_dump()}|{seed}|mirrored, too".encode())
         for network, _ in self._teachers:
             key.update(_fingerprint(network))
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
@@ -112,9 +113,9 @@ class Views:
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         said: list[list[Tensor]] = [[], []]
-        for network, recipe in self._teachers:
+        for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                answers = network(recipe.as_input(pictures).contiguous(memory_format=torch.channels_last))
+                answers = network(recipe.as_input(seen).contiguous(memory_format=torch.channels_last))
             for head, logits in zip(said, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said)

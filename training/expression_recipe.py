@@ -63,8 +63,9 @@ class Distillation(Section):
     """Learning from the answers of finished runs (Hinton et al. 2015, "Distilling the knowledge in a neural network").
 
     The teachers answer for the very pictures that the student sees, changed alike (Beyer et al. 2022, "Knowledge
-    distillation: a good teacher is patient and consistent"). Asking them costs more than learning from them, so they
-    are asked for ``views`` versions of each picture, which are kept and used in turn, mirrored or not.
+    distillation: a good teacher is patient and consistent"), and for their mirror images: the mean of both answers is
+    better than one of them. Asking costs more than learning, so they are asked for ``views`` versions of each picture,
+    which are kept and used in turn, mirrored or not.
     """
 
     teachers: Annotated[tuple[str, ...], Field(min_length=1, description="run folders beside this run's folder")]
