@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -266,3 +267,30 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
         in_python(folder, ["--session", "99"])
     with pytest.raises(SystemExit, match=r"session.csv: no such file. Unpack the whole zip"):
         in_python(tmp_path, [])
+
+
+DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
+    "a word for a number": (lambda text: re.sub(r",(\d+\.\d+),", ",abc,", text, count=1), "value is 'abc'"),
+    "infinity": (lambda text: re.sub(r",(\d+\.\d+),", ",inf,", text, count=1), "value is 'inf'"),
+    "semicolons": (lambda text: text.replace(",", ";"), "there is no column session, at_ms, value"),
+    "cut off in a row": (lambda text: text[: text.rindex(",")].rpartition(",")[0], "vital.csv"),
+    "no heads": (lambda text: text.split("\n", 1)[1], "there is no column session"),
+    "an open quote": (lambda text: text.replace("\n", '\n"', 1), "vital.csv"),
+    "nothing": (lambda _: "", "there is no column session"),
+}
+"""Damaged forms of ``vital.csv``, and what is said of each."""
+
+
+@pytest.mark.parametrize("fault", DAMAGES)
+def test_a_damaged_file_gives_no_numbers(fault: str, tmp_path: Path, bundles: Bundles) -> None:
+    _, whole = bundles(few)
+    folder = Path(shutil.copytree(whole, tmp_path / "bundle"))
+    damage, said = DAMAGES[fault]
+    text = (whole / "vital.csv").read_text("utf-8")
+    assert damage(text) != text
+    (folder / "vital.csv").write_text(damage(text), encoding="utf-8")
+    for command in ([sys.executable, "analysis.py"], ["Rscript", "analysis.R"]):
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60, cwd=folder, text=True)
+        assert done.returncode != 0 and done.stdout == "", command
+        assert said in done.stderr and "vital.csv" in done.stderr and "Unpack the whole zip again" in done.stderr
+        assert "Traceback" not in done.stderr and "Execution halted" not in done.stderr

@@ -82,8 +82,42 @@ file_of <- function(folder, name) {
   path
 }
 
+COLUMNS <- list(
+  session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
+  self_report = c("session", "at_ms", "scale", "value"),
+  vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags")
+)
+CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
+
+damaged <- function(path, ...) refuse(path, ": ", ..., CURE)
+
+# Every row has all cells: a file that was cut off is no shorter file.
+read_text <- function(path, source, ...) {
+  stopped <- function(condition) damaged(path, conditionMessage(condition))
+  tryCatch(
+    read.csv(source, colClasses = "character", na.strings = character(), fill = FALSE, ...),
+    error = stopped, warning = stopped
+  )
+}
+
+check_heads <- function(path, name, heads) {
+  missing <- setdiff(COLUMNS[[name]], heads)
+  if (length(missing)) damaged(path, "there is no column ", paste(missing, collapse = ", "))
+}
+
+numbers <- function(path, column, texts) {
+  values <- suppressWarnings(as.numeric(texts))
+  wrong <- which(!is.finite(values) & !(column == "session" & texts == ""))
+  if (length(wrong)) damaged(path, column, " is '", texts[wrong[1]], "', which is no number")
+  values
+}
+
 read_table <- function(folder, name) {
-  read.csv(file_of(folder, name), colClasses = "character", na.strings = character(), encoding = "UTF-8")
+  path <- file_of(folder, name)
+  table <- read_text(path, path, encoding = "UTF-8")
+  check_heads(path, name, names(table))
+  for (column in intersect(c("session", "at_ms"), COLUMNS[[name]])) numbers(path, column, table[[column]])
+  table
 }
 
 # Stimuli in order of time, with the emotion that was reported of each: the last report before the next stimulus.
@@ -106,7 +140,7 @@ state_of <- function(part, stimuli, by) {
   label <- if (by == "observed") part$observed else part$condition
   if (by == "reported") {
     for (i in which(label != "")) {
-      before <- which(stimuli$session == part$session[i] & stimuli$at_ms <= as.numeric(part$at_ms[i]))
+      before <- which(stimuli$session == part$session[i] & stimuli$at_ms <= part$at_ms[i])
       label[i] <- stimuli$reported[max(before)]
     }
   }
@@ -116,29 +150,27 @@ state_of <- function(part, stimuli, by) {
 
 # Sums and numbers of readings by vital, state, participant; then their means.
 read_means <- function(folder, asked, ids, stimuli) {
-  connection <- file(file_of(folder, "vital"), "r", encoding = "UTF-8")
+  path <- file_of(folder, "vital")
+  connection <- file(path, "r", encoding = "UTF-8")
   on.exit(close(connection))
-  heads <- strsplit(readLines(connection, 1), ",")[[1]]
+  heads <- unlist(strsplit(readLines(connection, 1), ","))
+  check_heads(path, "vital", heads)
   values <- NULL
-  repeat {
-    part <- tryCatch(
-      read.csv(connection, header = FALSE, nrows = PART, col.names = heads, colClasses = "character", na.strings = character()),
-      error = function(e) NULL
-    )
-    if (is.null(part)) break
-    full <- nrow(part) == PART
+  while (length(line <- readLines(connection, 1))) {
+    pushBack(line, connection)
+    part <- read_text(path, connection, header = FALSE, nrows = PART, col.names = heads)
+    numbers(path, "session", part$session)
+    for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
     part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
     if (nrow(part)) {
       part$state <- state_of(part, stimuli, asked$state)
       left_out <- c(if (asked$leave_out_flagged) DOUBTFUL, if (!asked$estimated) "estimated")
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
       part <- part[part$state != "" & !out, c("kind", "state", "participant", "value")]
-      part$value <- as.numeric(part$value)
       part$n <- rep(1, nrow(part))
       values <- rbind(values, part)
       if (nrow(values) > PART) values <- summed(values)
     }
-    if (!full) break
   }
   if (is.null(values) || !nrow(values)) return(NULL)
   values <- summed(values)

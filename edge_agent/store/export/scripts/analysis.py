@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,13 +50,65 @@ MINUS = "\u2212"
 # --- Reading -----------------------------------------------------------------------------------------------------
 
 
-def rows_of(folder: Path, name: str) -> Iterator[dict[str, str]]:
-    """Yield the rows of a file."""
-    path = folder / f"{name}.csv"
+def whole(text: str) -> int:
+    """Read a whole number; 0 where there is none, as in a reading outside of every session."""
+    return int(text or 0)
+
+
+def finite(text: str) -> float:
+    """Read a number."""
+    if not math.isfinite(found := float(text)):
+        raise ValueError(text)
+    return found
+
+
+COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
+    "session": {"session": whole, "participant": str, "simulated": str},
+    "marker": {"session": whole, "at_ms": whole, "kind": str},
+    "self_report": {"session": whole, "at_ms": whole, "scale": str, "value": str},
+    "vital": {
+        "session": whole,
+        "at_ms": whole,
+        "value": finite,
+        "kind": str,
+        "participant": str,
+        "condition": str,
+        "observed": str,
+        "flags": str,
+    },
+}
+CURE = "Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
+
+
+def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file, with their numbers read."""
+    path, numbers = folder / f"{name}.csv", {c: read for c, read in COLUMNS[name].items() if read is not str}
     if not path.exists():
         raise SystemExit(f"{path}: no such file. Unpack the whole zip, then run the script in its folder.")
     with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        reader = csv.DictReader(file, strict=True)
+        try:
+            if missing := [column for column in COLUMNS[name] if column not in (reader.fieldnames or ())]:
+                raise ValueError(f"there is no column {', '.join(missing)}")
+            row: dict[Any, Any]
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ValueError(f"there are not {len(reader.fieldnames or ())} cells")
+                for column, read in numbers.items():
+                    try:
+                        row[column] = read(row[column])
+                    except ValueError:
+                        raise ValueError(f"{column} is {row[column]!r}, which is no number") from None
+                yield row
+        except (ValueError, csv.Error) as error:
+            raise SystemExit(f"{path}, line {reader.line_num}: {error}. {CURE}") from error
+
+
+def session_of(row: Mapping[str, Any], sessions: Mapping[int, Session]) -> Session:
+    """Return the session of a row."""
+    if row["session"] not in sessions:
+        raise SystemExit(f"session.csv: there is no session {row['session']}, which other files name. {CURE}")
+    return sessions[row["session"]]
 
 
 @dataclass
@@ -70,30 +123,30 @@ class Session:
 def read_sessions(folder: Path) -> dict[int, Session]:
     """Return the sessions, with the emotion that was reported of each stimulus: the last report before the next one."""
     sessions = {
-        int(row["session"]): Session(row["participant"], row["simulated"] == "1") for row in rows_of(folder, "session")
+        row["session"]: Session(row["participant"], row["simulated"] == "1") for row in rows_of(folder, "session")
     }
     for row in rows_of(folder, "marker"):
         if row["kind"] == "stimulus_start":
-            sessions[int(row["session"])].stimuli.append((int(row["at_ms"]), ""))
+            session_of(row, sessions).stimuli.append((row["at_ms"], ""))
     for session in sessions.values():
         session.stimuli.sort()
     for row in rows_of(folder, "self_report"):
-        stimuli = sessions[int(row["session"])].stimuli
-        place = bisect_right(stimuli, (int(row["at_ms"]), "\uffff")) - 1
+        stimuli = session_of(row, sessions).stimuli
+        place = bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1
         if row["scale"] == "emotion" and place >= 0:
             stimuli[place] = (stimuli[place][0], row["value"])
     return sessions
 
 
-def state_of(row: Mapping[str, str], sessions: Mapping[int, Session], by: str) -> str:
+def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -> str:
     """Return the state that a reading belongs to; empty for none of the three."""
     if by == "observed":
         label = row["observed"]
     else:
         label = row["condition"]
         if by == "reported" and label:
-            stimuli = sessions[int(row["session"])].stimuli
-            label = stimuli[bisect_right(stimuli, (int(row["at_ms"]), "\uffff")) - 1][1]
+            stimuli = sessions[row["session"]].stimuli
+            label = stimuli[bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1][1]
     label = label.strip().casefold()
     return label if label in STATES else ""
 
@@ -102,11 +155,11 @@ def read_means(folder: Path, asked: argparse.Namespace, ids: set[int], sessions:
     """Return each participant's mean in each state, over all readings of the sessions."""
     values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
-        if row["session"] and row["kind"] in asked.vital and int(row["session"]) in ids:
+        if row["session"] in ids and row["kind"] in asked.vital:
             state, flags = state_of(row, sessions, asked.state), set(row["flags"].split())
             doubtful = asked.leave_out_flagged and flags & DOUBTFUL
             if state and not doubtful and (asked.estimated or "estimated" not in flags):
-                values[row["kind"], state, row["participant"]].append(float(row["value"]))
+                values[row["kind"], state, row["participant"]].append(row["value"])
     means: Means = defaultdict(dict)
     for (vital, state, participant), found in sorted(values.items()):
         means[vital, state][participant] = math.fsum(found) / len(found)
