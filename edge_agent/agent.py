@@ -29,6 +29,7 @@ from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
 from edge_agent.openers import camera_opener, recognizer_of
 from edge_agent.readings import Origin
+from edge_agent.store.budget import Space, keep_to_budget
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.recorder import Recorder
 from edge_agent.store.recording import recorded_vitals
@@ -59,7 +60,8 @@ TICK_S = 0.25
 SESSION_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
-PRUNE_S = 24 * 3600.0
+PRUNE_S = 3600.0
+PRUNE_WITHIN_S = 2.0  # in the loop; what it leaves is done an hour later, or at night by the maintenance
 DRAIN_S = 2.0
 
 
@@ -179,6 +181,7 @@ class Agent:
         self._live_timer = Every(LIVE_HEALTH_S)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
         self._prune_timer = Every(PRUNE_S, at_once=True)
+        self._space: Space | None = None
         self._watchdog_timer = Every(watchdog) if watchdog else None
         for card in recognizer.models:
             self._recorder.record_model(card.kind, card.name, card.version, card.sha256)
@@ -318,8 +321,10 @@ class Agent:
         self._alarms = alarms
 
     def _prune(self) -> None:
+        record, path = self._settings.record, self._database
         try:
-            prune(self._database, self._settings.record.keep_days)
+            prune(path, record.keep_days, within_s=PRUNE_WITHIN_S)
+            self._space = keep_to_budget(path, record.budget_mb, record.keep_days, within_s=PRUNE_WITHIN_S).space
         except StoreError as error:
             log.warning("old rows were not removed: %s", error)
 
@@ -342,6 +347,8 @@ class Agent:
             rows_dropped=recorder.dropped,
             commit_age_s=None if committed is None else present - committed,
             store_error=str(error) if error else None,
+            budget_cut_ms=self._space.cut_ms if self._space else None,
+            budget_over_bytes=self._space.over_bytes if self._space else 0,
             mqtt_state=client.state.value if client else "disabled",
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,

@@ -53,6 +53,7 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _clock()
     yield from _data_folder(data)
     yield _guarded("database", lambda: _database(data))
+    yield _guarded("disk budget", lambda: _disk_budget(settings, data))
     vision = settings.vision
     yield _guarded(f"model {vision.detector_model}", lambda: _detector(settings))
     yield _guarded(f"model {vision.expression_model}", lambda: _expression_model(vision.expression_model))
@@ -111,6 +112,34 @@ def _database(data: Path) -> Finding:
         return Finding("database", Verdict.OK, f"{path} is not there yet; the agent makes it")
     counts = Reader(path).counts()
     return Finding("database", Verdict.OK, ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())))
+
+
+def _disk_budget(settings: Settings, data: Path) -> Finding:
+    from edge_agent.store.budget import SHARES, space_of
+    from edge_agent.store.schema import DATABASE_NAME, copies_of
+
+    path, record = data / DATABASE_NAME, settings.record
+    if not path.exists():
+        return Finding("disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies")
+    space = space_of(path, record.budget_mb, record.keep_days)
+    taken = sum(file.stat().st_size for file in (path, *copies_of(path)))
+    free = shutil.disk_usage(data).free
+    size = f"the database has {space.used_bytes / 1e6:.0f} MB"
+    told = f"{size}, its share of record.budget_mb is {record.budget_mb // SHARES} MB"
+    if space.over_bytes:
+        cure = (
+            "Export and erase participants who are done, or raise record.budget_mb; sessions are not deleted for space."
+        )
+        return Finding("disk budget", Verdict.WARNING, told, cure)
+    if space.cut_ms is not None:
+        early = f"rows of before {clock.iso_utc(space.cut_ms)[:10]} were deleted early; {told}"
+        longer = "Raise record.budget_mb, or lower record.keep_days to what fits."
+        return Finding("disk budget", Verdict.WARNING, early, longer)
+    if record.budget_mb > (taken + free) / 1e6:
+        small = f"record.budget_mb is {record.budget_mb} MB, but there is room for {(taken + free) / 1e6:.0f} MB"
+        fitting = "Lower record.budget_mb to what fits, or use a larger disk."
+        return Finding("disk budget", Verdict.WARNING, small, fitting)
+    return Finding("disk budget", Verdict.OK, told)
 
 
 def _detector(settings: Settings) -> Finding:

@@ -38,6 +38,8 @@ class Figures:
         rows_dropped: rows lost because they could not be written.
         commit_age_s: since the last commit; ``None``: none yet.
         store_error: why the last commit failed.
+        budget_cut_ms: rows of before this time went for the disk budget alone; ``None``: none did.
+        budget_over_bytes: by how much the database is larger than its share of the budget.
         mqtt_state: how things stand with the broker; ``disabled`` without one.
         mqtt_error: what is wrong with it and the cure.
         mqtt_state_s: how long the state has been so.
@@ -58,6 +60,8 @@ class Figures:
     rows_dropped: int = 0
     commit_age_s: float | None = None
     store_error: str | None = None
+    budget_cut_ms: int | None = None
+    budget_over_bytes: int = 0
     mqtt_state: str = "disabled"
     mqtt_error: str | None = None
     mqtt_state_s: float = 0.0
@@ -324,7 +328,7 @@ def _machine_alarms(machine: Machine, limits: Limits) -> dict[str, str]:
         found["disk_gone"] = "The data folder is gone. Check that its disk is attached, then restart."
     elif free < limits.disk_free_bytes:
         found["disk_low"] = (
-            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower record.keep_days."
+            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower record.budget_mb."
         )
     if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
         found["clock_not_synchronised"] = (
@@ -357,7 +361,23 @@ def _thread_alarms(figures: Figures, limits: Limits) -> dict[str, str]:
             f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
             f"{figures.mqtt_error or 'it does not answer.'}"
         )
-    return found | _sensor_alarms(figures, limits)
+    return found | _budget_alarms(figures) | _sensor_alarms(figures, limits)
+
+
+def _budget_alarms(figures: Figures) -> dict[str, str]:
+    found = {}
+    if figures.budget_cut_ms is not None:
+        found["disk_budget"] = (
+            f"Rows of before {iso_utc(figures.budget_cut_ms)[:10]} were deleted early to keep to the disk budget, none "
+            "of a session. Raise record.budget_mb, or lower record.keep_days to what fits."
+        )
+    if figures.budget_over_bytes:
+        found["disk_budget_exceeded"] = (
+            f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget allows; "
+            "sessions and the last day are not deleted for it. Export and erase participants who are done, or raise "
+            "record.budget_mb."
+        )
+    return found
 
 
 def _sensor_alarms(figures: Figures, limits: Limits) -> dict[str, str]:

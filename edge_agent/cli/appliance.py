@@ -24,12 +24,13 @@ TLS_FOLDER = "tls"
 @click.command()
 @common_options
 def maintenance(config: Path | None, data: Path | None) -> None:
-    """Do what is due every day: certificate, retention, a copy of the database, a check of it.
+    """Do what is due every day: certificate, retention, disk budget, a copy of the database, a check of it.
 
     Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
     settings, folder = load(config, data)
+    from edge_agent.store.budget import keep_to_budget
     from edge_agent.store.retention import prune
     from edge_agent.store.schema import DATABASE_NAME
     from edge_agent.store.upkeep import back_up, check_integrity
@@ -49,10 +50,18 @@ def maintenance(config: Path | None, data: Path | None) -> None:
         check_integrity(copy)
         return f"{copy.name}, sound"
 
+    record = settings.record
+
+    def budget_step() -> str:
+        kept = keep_to_budget(database, record.budget_mb, record.keep_days)
+        share = f"{kept.space.used_bytes / 1e6:.0f} of {kept.space.share_bytes / 1e6:.0f} MB"
+        return f"{kept.rows} rows deleted, {kept.given_back / 1e6:.0f} MB given back; the database has {share}"
+
     steps: list[tuple[str, Callable[[], str]]] = [("certificate", certificate_step)]
     if database.exists():
-        days = settings.record.keep_days
+        days = record.keep_days
         steps.append(("retention", lambda: f"{prune(database, days)} rows older than {days} days deleted"))
+        steps.append(("budget", budget_step))
         steps.append(("copy", copy_step))
     failed = [name for name, step in steps if not attempt(name, step)]
     sys.exit(int(bool(failed)))

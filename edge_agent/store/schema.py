@@ -118,6 +118,8 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
                 return
             if version:
                 copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
+            else:  # before the first table: the register of pages with which the file can shrink later
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
             with transaction(connection):
                 # Read again inside the transaction: another process may have upgraded meanwhile.

@@ -88,5 +88,5 @@ def _check_space(path: Path, connection: sqlite3.Connection) -> None:
     if free < pages * size + SPARE_BYTES:
         raise StoreError(
             f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would leave too little of the "
-            f"{free / 1e6:.0f} MB that are free. Free space, or lower record.keep_days."
+            f"{free / 1e6:.0f} MB that are free. Free space, or lower record.budget_mb."
         )

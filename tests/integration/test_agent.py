@@ -14,6 +14,7 @@ import pytest
 
 from edge_agent.domain import Purpose
 from edge_agent.store.reader import Reader
+from edge_agent.store.schema import migrate, writing
 from edge_agent.store.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Subscriber, free_port, wait_until
@@ -126,6 +127,21 @@ def test_no_summary_is_lost_when_the_broker_is_killed_for_a_while(tmp_path: Path
             reader.wait_for("status", lambda status: status["state"] == "offline")
             numbers = [message.payload["seq"] for message in reader.on("summary")]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1)), "a summary is missing"
+
+
+@pytest.mark.broker
+def test_rows_that_went_for_the_disk_budget_last_night_are_an_alarm_over_mqtt(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        agent = Appliance(tmp_path, demo_settings(mqtt={"port": broker.port}))
+        migrate(agent.database)
+        with writing(agent.database) as connection:  # as the maintenance leaves it
+            yesterday = time.time_ns() // 1_000_000 - 86_400_000
+            connection.execute("INSERT INTO setting VALUES ('disk_budget_cut', ?)", (str(yesterday),))
+        with agent, closing(Subscriber(broker.port)) as reader:
+            reader.wait_for(
+                "health", lambda health: [alarm["name"] for alarm in health["alarms"]].count("disk_budget") == 1
+            )
+            assert agent.stop() == 0
 
 
 def test_without_a_broker_summaries_wait(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_a_night_renews_deletes_copies_and_checks(tmp_path: Path, own_certificat
     assert done.exit_code == 0, done.output
     assert ("certificate: renewed" if own_certificate else "certificate: none of its own") in done.output
     assert "retention: 0 rows older than 90 days deleted" in done.output
+    assert re.search(r"budget: 0 rows deleted, 0 MB given back; the database has 0 of 1667 MB", done.output)
     assert "sound" in done.output and list(tmp_path.glob("*.backup-*"))
     assert (tmp_path / "tls" / "cert.pem").exists() == own_certificate
 

@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.config import Settings, load_settings
 from edge_agent.doctor import Finding, Verdict, diagnose, exit_code
+from edge_agent.store.budget import Space
 from edge_agent.store.schema import DATABASE_NAME, migrate
 
 
@@ -86,6 +87,29 @@ def test_a_taken_port_is_a_warning_that_names_it(tmp_path: Path) -> None:
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge_agent.doctor.FREE_WANTED_MB", 2**40)
     assert examine(tmp_path)["disk"].verdict is Verdict.PROBLEM
+
+
+def test_a_budget_that_the_disk_has_no_room_for_is_a_warning(tmp_path: Path) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    assert "its share of record.budget_mb is 50 MB" in examine(tmp_path, record={"budget_mb": 300})["disk budget"].found
+    finding = examine(tmp_path, record={"budget_mb": 100_000_000})["disk budget"]
+    assert finding.verdict is Verdict.WARNING and "Lower record.budget_mb" in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("space", "found"),
+    [
+        (Space(40_000_000, 50_000_000, 1_795_162_320_250), "rows of before 2026-11-20 were deleted early"),
+        (Space(60_000_000, 50_000_000, None), "the database has 60 MB, its share of record.budget_mb is 50 MB"),
+    ],
+)
+def test_a_budget_that_is_used_up_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Space, found: str
+) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    monkeypatch.setattr("edge_agent.store.budget.space_of", lambda *_: space)  # a real one needs 50 MB of rows
+    finding = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
+    assert finding.verdict is Verdict.WARNING and found in finding.found and "record.budget_mb" in finding.cure
 
 
 def test_a_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

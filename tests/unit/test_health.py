@@ -78,7 +78,7 @@ def test_a_healthy_appliance_has_no_alarm() -> None:
 def test_alarms_stand_in_the_report_with_name_and_cure(tmp_path: Path) -> None:
     monitor = HealthMonitor(tmp_path, "pi", "1", limits=Limits(disk_free_bytes=10**18))
     found = {alarm["name"]: alarm["text"] for alarm in monitor.report(WELL, AT)["alarms"]}
-    assert "record.keep_days" in found["disk_low"]
+    assert "record.budget_mb" in found["disk_low"]
 
 
 def test_a_data_folder_that_is_gone_is_an_alarm_and_no_crash(tmp_path: Path) -> None:
@@ -120,6 +120,8 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
         (replace(WELL, waiting_s=200.0, queue_depth=9), "commit_stale", "200 s"),
         (replace(WELL, waiting_s=200.0, store_error="disk full. Free some."), "store", "Free some"),
         (replace(WELL, rows_dropped=3), "rows_dropped", "3 rows"),
+        (replace(WELL, budget_cut_ms=AT.wall_ms), "disk_budget", "before 2026-11-20 were deleted early"),
+        (replace(WELL, budget_over_bytes=30_000_000), "disk_budget_exceeded", "30 MB larger"),
         (
             replace(WELL, mqtt_state="unreachable", mqtt_state_s=61, mqtt_error="pi:1883: refused.", outbox=12),
             "broker_away",

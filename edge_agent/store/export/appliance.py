@@ -15,7 +15,7 @@ _TOLD = {
     "device": {"name"},
     "camera": {"source", "width", "height", "fps", "loop", "rotate"},
     "capture": {"mode"},
-    "record": {"interval", "keep_days"},
+    "record": {"interval", "keep_days", "budget_mb"},
     "summary": {"window"},
     "vision": {
         "threads",

@@ -1,0 +1,170 @@
+"""The disk budget: what goes first, what never goes, and that the file really becomes smaller."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.domain import Purpose
+from edge_agent.store.budget import SHARES, Space, keep_to_budget, space_of
+from edge_agent.store.retention import prune
+from edge_agent.store.schema import MIGRATIONS, connect, transaction
+from edge_agent.store.study_rows import close_session, insert_consent, insert_participant, insert_session
+from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+
+DAY = 86_400
+NOW_MS = START_MS + 10 * DAY * 1000
+KEEP_DAYS = 90
+
+
+def a_session(path: Path, start_s: float, end_s: float | None, code: str = "P01") -> None:
+    """Write a session with consent; without an end it is open."""
+    with closing(connect(path, readonly=False)) as connection, transaction(connection):
+        insert_participant(connection, code, instant(start_s), simulated=False)
+        insert_consent(connection, code, "1", instant(start_s))
+        insert_session(connection, code, Purpose.RESEARCH, "study", instant(start_s), simulated=False)
+        if end_s is not None:
+            close_session(connection, instant(end_s))
+
+
+@pytest.fixture(scope="module")
+def four_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four days with 4000 rows and readings each, about 2.4 MB; to be copied."""
+    seconds = [day * DAY + second for day in range(4) for second in range(4000)]
+    folder = tmp_path_factory.mktemp("four-days")
+    path = database(folder, [row(s) for s in seconds], [reading(s) for s in seconds])
+    with closing(connect(path, readonly=False)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def path(four_days: Path, tmp_path: Path) -> Path:
+    """The four days, for one test."""
+    return Path(shutil.copy(four_days, tmp_path))
+
+
+def budget_for(share_bytes: float) -> int:
+    """The budget, in MB, whose share for the database is about so many bytes."""
+    return round(share_bytes * SHARES / 1e6)
+
+
+def kept_times(path: Path, table: str) -> list[int]:
+    """Seconds of the made timeline at which a table has rows."""
+    return [(at - START_MS) // 1000 for (at,) in query(path, f"SELECT at FROM {table} ORDER BY at")]
+
+
+def test_within_the_budget_nothing_goes(path: Path) -> None:
+    kept = keep_to_budget(path, 1000, KEEP_DAYS, now_ms=NOW_MS)
+    assert (kept.rows, kept.given_back, kept.space.cut_ms, kept.space.over_bytes) == (0, 0, None, 0)
+    assert len(kept_times(path, "expression")) == len(kept_times(path, "vital")) == 16_000
+
+
+def test_the_oldest_rows_and_readings_go_first_their_minutes_stay_and_the_file_shrinks(path: Path) -> None:
+    rollups = [f"{kind}_{span}" for kind in ("expression", "vital") for span in ("minute", "hour")]
+    before = [query(path, f"SELECT * FROM {table}") for table in rollups]
+    size = path.stat().st_size
+    budget = budget_for(size / 2)
+    kept = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS)
+    assert kept.space.over_bytes == 0 and kept.rows > 10_000
+    assert path.stat().st_size <= kept.space.share_bytes < size
+    assert kept.given_back == size - path.stat().st_size
+    for table in ("expression", "vital"):
+        times = kept_times(path, table)
+        assert times[0] > DAY and times[-1] == 3 * DAY + 3999, "the oldest are gone, the newest are there"
+        assert times == [s for s in range(times[0], 4 * DAY) if s % DAY < 4000], "and nothing between"
+    assert [query(path, f"SELECT * FROM {table}") for table in rollups] == before
+
+
+def test_it_is_written_down_and_known_until_these_rows_would_have_gone_anyway(path: Path) -> None:
+    budget = budget_for(path.stat().st_size / 2)
+    kept = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS)
+    ((actor, detail),) = query(path, "SELECT actor, detail FROM audit WHERE action = 'disk_budget'")
+    assert actor == "appliance" and f"{kept.rows} rows of before 2026-09-" in detail
+    oldest = min(kept_times(path, "expression")[0], kept_times(path, "vital")[0]) * 1000 + START_MS
+    assert kept.space.cut_ms is not None and kept.space.cut_ms <= oldest
+    assert keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS).rows == 0, "once is enough"
+    assert space_of(path, budget, KEEP_DAYS, NOW_MS) == kept.space
+    later = NOW_MS + KEEP_DAYS * DAY * 1000
+    assert space_of(path, budget, KEEP_DAYS, later).cut_ms is None
+    assert space_of(path, budget, 5, NOW_MS).cut_ms is None, "nor where fewer days are kept"
+
+
+def test_rows_of_sessions_stay_whatever_the_budget_and_younger_rows_of_nobody_go_before_them(path: Path) -> None:
+    a_session(path, -10, 3999)
+    a_session(path, 2 * DAY, 2 * DAY + 1999, "P02")
+    kept = keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
+    wanted = [*range(4000), *(2 * DAY + s for s in range(2000))]
+    assert kept_times(path, "expression") == kept_times(path, "vital") == wanted
+    assert kept.rows == 2 * 10_000
+    assert kept.space.over_bytes > 0, "and it is said that the budget is not kept"
+
+
+def test_an_open_session_and_the_last_day_stay(path: Path) -> None:
+    keep_to_budget(path, 1, KEEP_DAYS, now_ms=START_MS + (3 * DAY + DAY // 2) * 1000)
+    assert kept_times(path, "expression") == [3 * DAY + s for s in range(4000)]
+    a_session(path, 3 * DAY + 1000, None)
+    keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
+    assert kept_times(path, "vital") == [3 * DAY + s for s in range(1000, 4000)]
+
+
+def test_a_call_that_may_not_last_leaves_the_rest_to_the_next(path: Path) -> None:
+    kept = keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS, within_s=0.0)
+    assert kept.rows == 0 and kept.space.over_bytes > 0
+    assert keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS, within_s=60.0).rows == 32_000
+
+
+def test_others_may_read_meanwhile_and_write_afterwards(path: Path) -> None:
+    with closing(connect(path, readonly=True)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
+        # A reader (an export) goes on seeing what it saw; the file shrinks when it is done.
+        kept = keep_to_budget(path, budget_for(path.stat().st_size / 2), KEEP_DAYS, now_ms=NOW_MS, within_s=30.0)
+        assert kept.rows > 10_000
+        assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
+    add(path, [row(5 * DAY)])
+    assert kept_times(path, "expression")[-1] == 5 * DAY
+
+
+def test_fewer_days_to_keep_give_their_space_back(path: Path) -> None:
+    size = path.stat().st_size
+    prune(path, 8, now_ms=NOW_MS)
+    kept = keep_to_budget(path, 1000, 8, now_ms=NOW_MS)
+    assert kept.rows == 0 and kept.given_back > size / 5
+    assert kept.space.cut_ms is None
+
+
+def test_a_file_of_an_older_version_can_shrink_after_a_night(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum=NONE")
+        connection.execute("VACUUM")
+    size = path.stat().st_size
+    budget = budget_for(size / 2)
+    first = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS, within_s=30.0)
+    assert (first.given_back, first.space.over_bytes) == (0, 0), "the agent deletes, but does not make it anew"
+    assert keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS).given_back > size / 3
+    assert query(path, "PRAGMA auto_vacuum") == [(2,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_of_copies_of_before_upgrades_the_newest_stays(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    for version in (len(MIGRATIONS) - 1, len(MIGRATIONS)):
+        (tmp_path / f"{path.name}.before-v{version}").write_bytes(b"a copy")
+    (tmp_path / f"{path.name}.before-update-of-0.1.0").write_bytes(b"what a rollback needs")
+    keep_to_budget(path, 1000, KEEP_DAYS)
+    left = sorted(file.name for file in tmp_path.glob("*.before-*"))
+    assert left == [f"{path.name}.before-update-of-0.1.0", f"{path.name}.before-v{len(MIGRATIONS)}"]
+
+
+def test_a_clock_that_stands_at_its_beginning_deletes_nothing(path: Path) -> None:
+    assert keep_to_budget(path, 1, KEEP_DAYS, now_ms=1_000).rows == 0
+
+
+@pytest.mark.parametrize(("used", "over"), [(90, 0), (100, 0), (130, 30)])
+def test_what_is_above_the_share_is_told(used: int, over: int) -> None:
+    assert Space(used, 100, None).over_bytes == over
