@@ -24,7 +24,8 @@ class ExpressionTask:
         learn: what.
         held_back: what to check on after each epoch.
         views: what the teachers say, when the recipe has teachers.
-        start: a network of the recipe's shape to learn on (transfer learning); left out: random weights.
+        start: a network of the recipe's shape to learn on (transfer learning), with or without region attention;
+            left out: random weights.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ExpressionTask:
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
         self._module = recipe.network.build()
         if start is not None:
-            self._module.load_state_dict(start.state_dict())
+            self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
 
     @property
     def module(self) -> nn.Module:

@@ -89,7 +89,7 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
     if recipe.start is None:
         return None
     network, other = load_run(request.run_folder(recipe.start))
-    if other.network.shape() != recipe.network.shape():
+    if not recipe.network.can_learn_on(other.network):
         raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
     return network
 

@@ -31,6 +31,7 @@ class Network(Section):
     blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)]
     strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
     dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
+    region_attention: Annotated[bool, Field(description="weigh each region of the face before the mean")] = False
     edge: Annotated[Literal[48, 56, 64], Field(description="of the input, pixels; smaller pictures are enlarged")] = 48
 
     @model_validator(mode="after")
@@ -40,13 +41,17 @@ class Network(Section):
                 raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, one number a stage")
         return self
 
-    def shape(self) -> dict[str, object]:
-        """What decides the weights: two networks of one shape can take each other's."""
-        return self.model_dump(exclude={"dropout", "edge"})
+    def can_learn_on(self, other: "Network") -> bool:
+        """Whether it can take the other's weights: of one shape, and with its region attention, if that has one."""
+        free = {"dropout", "edge", "region_attention"}
+        attention = self.region_attention or not other.region_attention
+        return self.model_dump(exclude=free) == other.model_dump(exclude=free) and attention
 
     def build(self) -> SmallResNet:
         """The network with its two heads, untrained."""
-        return SmallResNet(self.widths, self.blocks, self.strides, HEADS, self.dropout)
+        return SmallResNet(
+            self.widths, self.blocks, self.strides, HEADS, self.dropout, region_attention=self.region_attention
+        )
 
 
 class Loss(Section):

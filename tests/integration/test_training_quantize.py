@@ -9,12 +9,13 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
 
 import torch
+from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.model import load_model
 from training.errors import DataError
 from training.models.evidence import EVIDENCE, WithEvidence
-from training.models.small_resnet import SmallResNet
+from training.models.small_resnet import RegionAttention, SmallResNet
 from training.quantize import PixelInput, check_conversion, convert, quantize, write_model
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
@@ -40,9 +41,13 @@ CARD = {
 }
 
 
-def network(seed: int = 1) -> SmallResNet:
+def network(seed: int = 1, *, attention: bool = False) -> SmallResNet:
     torch.manual_seed(seed)
-    return SmallResNet((8, 16), (1,), (2,), {"expression": 8, "fer2013": 7}).eval()
+    made = SmallResNet((8, 16), (1,), (2,), {"expression": 8, "fer2013": 7}, region_attention=attention).eval()
+    for part in made.modules():
+        if isinstance(part, RegionAttention):  # as if it had learnt
+            nn.init.normal_(part.gate.weight)
+    return made
 
 
 def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -53,7 +58,7 @@ def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 
 def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(tmp_path: Path) -> None:
-    module = network()
+    module = network(attention=True)
     convert_conv2d_weight_memory_format(module, torch.channels_last)
     seen = pictures(40)
 

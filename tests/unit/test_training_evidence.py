@@ -7,18 +7,43 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from training.models.evidence import WithEvidence
-from training.models.small_resnet import SmallResNet
+from training.models.small_resnet import RegionAttention, SmallResNet
 
 pytestmark = pytest.mark.training
 
 
-def network() -> SmallResNet:
+def network(*, attention: bool = False) -> SmallResNet:
     torch.manual_seed(3)
-    return SmallResNet((4, 8, 16), (1, 1), (2, 2), {"expression": 8, "fer2013": 7}, dropout=0.5).eval()
+    heads = {"expression": 8, "fer2013": 7}
+    return SmallResNet((4, 8, 16), (1, 1), (2, 2), heads, dropout=0.5, region_attention=attention).eval()
 
 
-def test_the_evidence_of_all_regions_sums_to_the_logit() -> None:
-    module, faces = network(), torch.randn(3, 1, 24, 24)
+def attentive() -> SmallResNet:
+    """Return a network that has learnt to look at some regions more than at others."""
+    made = network(attention=True)
+    (attention,) = (part for part in made.modules() if isinstance(part, RegionAttention))
+    with torch.no_grad():
+        attention.gate.weight.normal_()
+    return made
+
+
+def test_attention_begins_as_none_and_then_weighs_the_regions() -> None:
+    faces = torch.randn(3, 1, 24, 24)
+
+    with torch.no_grad():
+        plain, begun, learnt = (made.features(faces) for made in (network(), network(attention=True), attentive()))
+
+    assert torch.equal(begun, plain)
+    weights = learnt / plain.where(plain > 0, 1)
+    seen = (plain > 0).any(dim=1)
+    weight = weights.amax(dim=1)[seen]
+    assert weight.max() > 1.2 and weight.min() < 0.8 and weight.min() >= 0 and weight.max() <= 2
+    torch.testing.assert_close(learnt, plain * weights.amax(dim=1, keepdim=True))
+
+
+@pytest.mark.parametrize("module", [network(), attentive()], ids=["mean", "attention"])
+def test_the_evidence_of_all_regions_sums_to_the_logit(module: SmallResNet) -> None:
+    faces = torch.randn(3, 1, 24, 24)
 
     with torch.no_grad():
         expression, fer2013, evidence = WithEvidence(module)(faces)

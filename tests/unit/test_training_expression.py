@@ -69,6 +69,26 @@ def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_none() -> None:
+    plain = recipe()
+    attentive = plain.model_copy(update={"network": plain.network.model_copy(update={"region_attention": True})})
+    wider = plain.network.model_copy(update={"widths": (4, 9)})
+    assert attentive.network.can_learn_on(plain.network) and attentive.network.can_learn_on(attentive.network)
+    assert not plain.network.can_learn_on(attentive.network) and not wider.can_learn_on(plain.network)
+
+    start = plain.network.build()
+    learning = ExpressionTask(attentive, lessons(faces(16)), faces(8), start=start)
+
+    seen = torch.randn(4, 1, 48, 48)
+    with torch.no_grad():
+        for said, before in zip(learning.module.eval()(seen), start.eval()(seen), strict=True):
+            assert torch.equal(said, before)
+    batch = next(learning.batches(0, torch.Generator().manual_seed(1)))
+    learning.loss(learning.module.train(), batch)[0].backward()  # type: ignore[no-untyped-call]
+    gradients = [p.grad for name, p in learning.module.named_parameters() if ".gate." in name]
+    assert len(gradients) == 2 and all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+
+
 def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
     network = SmallResNet((4, 8), (1,), (2,), {"head": 3}).train()
 

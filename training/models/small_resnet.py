@@ -1,5 +1,5 @@
 """A small residual network for grey faces, made of the operations that run as int8 everywhere: convolution, addition,
-ReLU, mean, full connection."""
+ReLU, mean, full connection, and, where regions are weighed, the logistic function and a product."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,6 +23,26 @@ class Block(nn.Module):
         return activated
 
 
+class RegionAttention(nn.Module):
+    """Weigh each region of the face by what is seen there: x · 2σ(w · x + b).
+
+    As the self-attention of Wang et al. 2020, "Region attention networks for pose and occlusion robust facial
+    expression recognition", but over the cells of one map, and without the sum of the weights below the line, so that
+    the logits stay a sum over the regions. It begins as no attention at all: w = 0 and b = 0 weigh every region 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(channels, 1, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × C × h × w → the same."""
+        weighed: Tensor = x * (2 * self.gate(x).sigmoid())
+        return weighed
+
+
 class SmallResNet(nn.Module):
     """A 3×3 stem at full size, then one stage a width, a mean and one head a task.
 
@@ -32,6 +52,7 @@ class SmallResNet(nn.Module):
         strides: of the first block of each stage.
         heads: outputs by name, in order.
         dropout: share of the mean features dropped while training.
+        region_attention: weigh the regions before the mean.
     """
 
     def __init__(
@@ -41,12 +62,16 @@ class SmallResNet(nn.Module):
         strides: Sequence[int],
         heads: Mapping[str, int],
         dropout: float = 0.0,
+        *,
+        region_attention: bool = False,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(_conv(1, widths[0], 3, 1), nn.ReLU())
         stages: list[nn.Module] = []
         for before, width, count, stride in zip(widths[:-1], widths[1:], blocks, strides, strict=True):
             stages += [Block(before, width, stride), *(Block(width, width, 1) for _ in range(count - 1))]
+        if region_attention:
+            stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.ModuleDict({name: nn.Linear(widths[-1], size) for name, size in heads.items()})
@@ -56,7 +81,7 @@ class SmallResNet(nn.Module):
         return self.logits(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
+        """N × 1 × H × W → what the last stage makes of each region, weighed, N × C × h × w."""
         features: Tensor = self.stages(self.stem(x))
         return features
 
