@@ -1,4 +1,4 @@
-"""``python -m dashboard``: serve the dashboard, or ``analyse`` and ``protocol`` without a browser."""
+"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol`` and ``password`` without a browser."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ def main(arguments: list[str] | None = None) -> int:
         from dashboard.protocols.command import main as protocol
 
         return protocol(words[1:])
+    if words[:1] == ["password"]:
+        from dashboard.password_command import main as password
+
+        return password(words[1:])
     # Ctrl-C before the server listened; afterwards it ends in order by itself.
     return run_command(serve_command, words, "python -m dashboard", interrupted=DONE)
 

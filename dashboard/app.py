@@ -16,6 +16,7 @@ from dashboard.exports import Exports
 from dashboard.pages import HERE, make_templates, render
 from dashboard.protocols.conductor import Conductor
 from dashboard.routes import (
+    account,
     analysis,
     assets,
     export,
@@ -43,7 +44,7 @@ from edge_agent.store.study import Study
 log = logging.getLogger(__name__)
 
 PAGES = (
-    *(login, live, trends, study, protocol, participate),
+    *(login, account, live, trends, study, protocol, participate),
     *(readings, readings_import, ingest, analysis, export, health, assets),
 )
 ROUTERS = tuple(page.router for page in PAGES)

@@ -108,6 +108,73 @@ class Accounts:
             raise AccountError("Name or password is wrong.")
         return Account(row[0], row[1])
 
+    def names(self) -> list[str]:
+        """Return the names of the accounts that have a password."""
+        with reading(self._path) as connection:
+            return _names(connection)
+
+    def has_password(self, account: Account) -> bool:
+        """Tell whether an account is opened by a password, not by a link alone."""
+        return account.name in self.names()
+
+    def change_password(self, account: Account, old: str, new: str, token: str) -> None:
+        """Give an account another password and end all its logins but that of ``token``.
+
+        Raises:
+            AccountError: the old one is wrong, or the new one not allowed; nothing was changed.
+        """
+        try:
+            self.check_password(account.name, old)
+        except AccountError as error:
+            raise AccountError("The present password is wrong.") from error
+        if new == old:
+            raise AccountError("The new password is the present one. Choose another.")
+        self._set_password(account.name, new, keep=_sha256(token), actor=account.name, said=("password_change", ""))
+
+    def reset_password(self, name: str, new: str) -> None:
+        """Give an account another password without the old one, and end all its logins: for who may run commands here.
+
+        Raises:
+            AccountError: there is no such account, or the password is not allowed; nothing was changed.
+        """
+        known = self.require(name)
+        self._set_password(known, new, keep="", actor="command line", said=("password_reset", known))
+
+    def require(self, name: str) -> str:
+        """Return the name of an account as it was made.
+
+        Raises:
+            AccountError: there is no account of that name that has a password.
+        """
+        names = self.names()
+        known = next((known for known in names if known.casefold() == name.strip().casefold()), None)
+        if known is None:
+            there = (
+                f"There is: {', '.join(names)}." if names else "There is none yet; open the dashboard and set it up."
+            )
+            raise AccountError(f"There is no account {name!r} with a password. {there}")
+        return known
+
+    def _set_password(self, name: str, new: str, *, keep: str, actor: str, said: tuple[str, str]) -> None:
+        _check_password(new, name)
+        password_hash = self._hasher.hash(new)
+        with writing(self._path) as connection:
+            connection.execute("UPDATE account SET password_hash = ? WHERE name = ?", (password_hash, name))
+            connection.execute(
+                "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND token_hash <> ?",
+                (name, keep),
+            )
+            _audit(connection, actor, *said)
+
+    def other_logins(self, account: Account, token: str) -> int:
+        """Return how many logins of an account are open beside that of ``token``."""
+        with reading(self._path) as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND token_hash <> ?",
+                (account.id, now().wall_ms, _sha256(token)),
+            ).fetchone()
+        return int(row[0])
+
     def log_in(self, account: Account) -> str:
         """Open a login and return its token, which goes into the cookie; the database keeps only its hash."""
         token, at = secrets.token_urlsafe(32), now().wall_ms
@@ -183,8 +250,12 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
 
 
 def _needs_setup(connection: sqlite3.Connection) -> bool:
-    row = connection.execute("SELECT 1 FROM account WHERE password_hash <> ? LIMIT 1", (_NO_PASSWORD,)).fetchone()
-    return row is None
+    return not _names(connection)
+
+
+def _names(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (_NO_PASSWORD,))
+    return [row[0] for row in rows]
 
 
 def _insert_account(connection: sqlite3.Connection, name: str, password_hash: str) -> Account:

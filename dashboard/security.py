@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_agent.clock import boot_seconds
@@ -166,6 +167,24 @@ class AttemptLimiter:
         """Forget the attempts of an address, after a right one."""
         with self._lock:
             self._seen.pop(_group(address), None)
+
+
+def address_of(request: Request) -> str:
+    """Return the network address that a request comes from; its attempts are counted together."""
+    return request.client.host if request.client else "unknown"
+
+
+def too_many(wait: int) -> str:
+    """Say how many seconds to wait before the next attempt."""
+    shown = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
+    return f"Too many attempts from this address. Wait {shown}, then try again."
+
+
+def with_wait(response: Response, wait: int) -> Response:
+    """Tell programs, too, how many seconds to wait; 0 is not told."""
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
 
 
 def _group(address: str) -> str:

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.auth import PASSWORD_MAX, PASSWORD_MIN, Account, AccountError
 from dashboard.pages import render
-from dashboard.security import safe_next
+from dashboard.security import address_of, safe_next, too_many, with_wait
 from dashboard.services import LOGIN_COOKIE, Services, ServicesDep, account_of
 
 log = logging.getLogger(__name__)
@@ -43,15 +43,15 @@ def log_in(
     request: Request, services: ServicesDep, name: TextField = "", password: TextField = "", target: NextField = ""
 ) -> Response:
     """Check name and password and open a login."""
-    wait = services.attempts.attempt(_address(request))
+    wait = services.attempts.attempt(address_of(request))
     if wait:
-        return _form(request, target, name, _too_many(wait), 429, wait)
+        return _form(request, target, name, too_many(wait), 429, wait)
     try:
         account = services.accounts.check_password(name, password)
     except AccountError as error:
-        log.warning("login refused from %s", _address(request))
+        log.warning("login refused from %s", address_of(request))
         return _form(request, target, name, str(error), 401)
-    services.attempts.forgive(_address(request))
+    services.attempts.forgive(address_of(request))
     return _enter(services, account, safe_next(target, _HOME))
 
 
@@ -68,14 +68,14 @@ def set_up(
     request: Request, services: ServicesDep, code: TextField = "", name: TextField = "", password: TextField = ""
 ) -> Response:
     """Make the first account with the code that the terminal shows, and log it in."""
-    wait = services.attempts.attempt(_address(request))
+    wait = services.attempts.attempt(address_of(request))
     if wait:
-        return _setup_form(request, name, _too_many(wait), 429, wait)
+        return _setup_form(request, name, too_many(wait), 429, wait)
     try:
         account = services.accounts.set_up(code, name, password)
     except AccountError as error:
         return _setup_form(request, name, str(error), 400)
-    services.attempts.forgive(_address(request))
+    services.attempts.forgive(address_of(request))
     log.info("setup is done")
     return _enter(services, account, _HOME)
 
@@ -94,14 +94,14 @@ def log_out(request: Request, services: ServicesDep) -> Response:
 def _follow_link(request: Request, services: Services, link: str) -> Response:
     if account_of(request) is not None:  # coming back with the same link is no reason for an error
         return RedirectResponse(_HOME, 303)
-    wait = services.attempts.attempt(_address(request))
+    wait = services.attempts.attempt(address_of(request))
     if wait:
-        raise HTTPException(429, _too_many(wait), {"Retry-After": str(wait)})
+        raise HTTPException(429, too_many(wait), {"Retry-After": str(wait)})
     try:
         account = services.accounts.follow_link(link)
     except AccountError as error:
         raise HTTPException(403, str(error)) from error
-    services.attempts.forgive(_address(request))
+    services.attempts.forgive(address_of(request))
     return _enter(services, account, _HOME)
 
 
@@ -123,24 +123,9 @@ def _form(
     request: Request, target: str, name: str = "", problem: str = "", status: int = 200, wait: int = 0
 ) -> Response:
     response = render(request, "login.html", status, target=safe_next(target, ""), name=name, problem=problem)
-    return _with_wait(response, wait)
+    return with_wait(response, wait)
 
 
 def _setup_form(request: Request, name: str = "", problem: str = "", status: int = 200, wait: int = 0) -> Response:
     response = render(request, "setup.html", status, name=name, problem=problem, least=PASSWORD_MIN, most=PASSWORD_MAX)
-    return _with_wait(response, wait)
-
-
-def _with_wait(response: Response, wait: int) -> Response:
-    if wait:
-        response.headers["Retry-After"] = str(wait)
-    return response
-
-
-def _too_many(wait: int) -> str:
-    shown = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
-    return f"Too many attempts from this address. Wait {shown}, then try again."
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    return with_wait(response, wait)

@@ -104,6 +104,13 @@ def protocol(arguments: tuple[str, ...]) -> None:
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def password(arguments: tuple[str, ...]) -> None:
+    """Set another password for who has forgotten theirs (see ``password --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "password", *arguments])
+
+
+@cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def analyse(arguments: tuple[str, ...]) -> None:
     """Run the dashboard's t-tests in the terminal (see ``analyse --help``)."""
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])

@@ -37,7 +37,7 @@ from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
 from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
-PAGES = ("/live", "/trends?range=1h", "/study", "/readings", "/analysis", "/export", "/health")
+PAGES = ("/live", "/trends?range=1h", "/study", "/readings", "/analysis", "/export", "/health", "/account")
 TITLES = ("Live", "Trends", "Study", "Readings", "Analysis", "Export", "Health")
 
 

@@ -14,6 +14,7 @@ from edge_agent.store.schema import migrate
 from tests.support.timeline import query
 
 PASSWORD = "correct horse battery"
+NEW = "staple and another horse"
 
 
 @pytest.fixture
@@ -91,6 +92,66 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(path: Path) -> No
     for name, password in (("ada", "wrong password"), ("eve", PASSWORD), ("", ""), ("ada", "x" * 999)):
         with pytest.raises(AccountError, match=r"^Name or password is wrong.$"):
             accounts.check_password(name, password)
+
+
+def test_a_changed_password_opens_logins_and_ends_those_elsewhere(path: Path) -> None:
+    accounts = make(path)
+    here, elsewhere = (accounts.log_in(accounts.check_password("ada", PASSWORD)) for _ in range(2))
+    ada = accounts.of_token(here)
+    assert ada is not None and accounts.other_logins(ada, here) == 1
+    accounts.change_password(ada, PASSWORD, NEW, here)
+    assert accounts.of_token(here) == ada and accounts.of_token(elsewhere) is None
+    assert accounts.other_logins(ada, here) == 0
+    assert accounts.check_password("ada", NEW) == ada
+    with pytest.raises(AccountError):
+        accounts.check_password("ada", PASSWORD)
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_change'") == [("ada", "")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("a wrong password", NEW, "present password is wrong"),
+        ("", NEW, "present password is wrong"),
+        (PASSWORD, "ninechars", "10 to 200 characters; this one has 9"),
+        (PASSWORD, "ada ada ada", "too few characters"),
+        (PASSWORD, PASSWORD, "is the present one"),
+    ],
+)
+def test_a_change_that_is_refused_leaves_password_and_logins_as_they_are(
+    path: Path, old: str, new: str, why: str
+) -> None:
+    accounts = make(path)
+    here, elsewhere = (accounts.log_in(accounts.check_password("ada", PASSWORD)) for _ in range(2))
+    ada = accounts.of_token(here)
+    assert ada is not None
+    with pytest.raises(AccountError, match=why):
+        accounts.change_password(ada, old, new, here)
+    assert accounts.check_password("ada", PASSWORD) == accounts.of_token(elsewhere) == ada
+
+
+def test_the_demo_account_gets_no_password(path: Path) -> None:
+    accounts = Accounts(path)
+    demo = accounts.follow_link(link_token(path))
+    assert not accounts.has_password(demo)
+    with pytest.raises(AccountError, match="present password is wrong"):
+        accounts.change_password(demo, "!", NEW, accounts.log_in(demo))
+    with pytest.raises(AccountError, match="no account 'demo' with a password"):
+        accounts.reset_password("demo", NEW)
+
+
+def test_a_password_that_was_forgotten_is_set_anew_and_every_login_ends(path: Path) -> None:
+    accounts = make(path)
+    token = accounts.log_in(accounts.check_password("ada", PASSWORD))
+    assert accounts.names() == ["ada"]
+    accounts.reset_password("ADA", NEW)
+    assert accounts.of_token(token) is None
+    assert accounts.check_password("ada", NEW).name == "ada"
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_reset'") == [("command line", "ada")]
+    with pytest.raises(AccountError, match="no account 'eve' with a password. There is: ada"):
+        accounts.reset_password("eve", NEW)
+    with pytest.raises(AccountError, match="10 to 200"):
+        accounts.reset_password("ada", "short")
 
 
 def test_a_login_ends_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

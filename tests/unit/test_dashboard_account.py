@@ -1,0 +1,150 @@
+"""The account page, and the command for who has forgotten their password."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.__main__ import main
+from dashboard.auth import Accounts, create_login_link
+from dashboard.settings import DashboardOptions
+from edge_agent.store.schema import migrate
+from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
+from tests.support.timeline import query
+
+NEW = "staple and another horse"
+FORM = {"old": PASSWORD, "new": NEW, "again": NEW}
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    """Somebody who is logged in."""
+    with client_of(tmp_path) as client:
+        yield set_up(client, tmp_path)
+
+
+def login(client: TestClient, password: str) -> int:
+    return client.post("/login", data={"name": NAME, "password": password}).status_code
+
+
+def another_device(tmp_path: Path) -> TestClient:
+    client = client_of(tmp_path)
+    assert login(client, PASSWORD) == 303
+    return client
+
+
+def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(ada: TestClient, tmp_path: Path) -> None:
+    phone = another_device(tmp_path)
+    assert "and on 1 other device." in ada.get("/account").text
+    answer = ada.post("/account/password", data=FORM)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account?changed=1")
+    page = ada.get("/account?changed=1").text
+    assert "The password was changed. Every other device has to log in again." in page and "other device." not in page
+    assert phone.get("/live").headers["location"] == "/login?next=/live"
+    assert (login(phone, PASSWORD), login(phone, NEW)) == (401, 303)
+    audit = query(DashboardOptions(data=tmp_path).database, "SELECT actor, action FROM audit")
+    assert (NAME, "password_change") in audit
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"old": "not the password"}, "The present password is wrong."),
+        ({"again": "another one entirely"}, "not typed the same twice"),
+        ({"new": "short", "again": "short"}, "A password has 10 to 200 characters; this one has 5."),
+        ({"new": PASSWORD, "again": PASSWORD}, "The new password is the present one."),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_changed(
+    ada: TestClient, tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    phone = another_device(tmp_path)
+    answer = ada.post("/account/password", data=FORM | changes)
+    assert answer.status_code == 400 and said in answer.text
+    assert not any(word in answer.text for word in (PASSWORD, NEW)), "no password comes back"
+    assert phone.get("/live").status_code == 200
+    assert login(ada, PASSWORD) == 303
+
+
+def test_whoever_sits_at_an_open_screen_cannot_guess_the_password(ada: TestClient) -> None:
+    for _ in range(5):
+        assert ada.post("/account/password", data=FORM | {"old": "a guess, no more"}).status_code == 400
+    answer = ada.post("/account/password", data=FORM)
+    assert answer.status_code == 429 and "Wait 5 minutes" in answer.text
+    assert int(answer.headers["retry-after"]) > 290
+    assert login(ada, PASSWORD) == 429, "counted together with logins"
+
+
+def test_a_page_of_another_site_cannot_change_a_password(ada: TestClient) -> None:
+    answer = ada.post("/account/password", data=FORM, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+    assert login(ada, PASSWORD) == 303
+
+
+def test_the_demonstration_has_no_password_to_change(tmp_path: Path) -> None:
+    with client_of(tmp_path) as client:
+        client.get(create_login_link(DashboardOptions(data=tmp_path).database))
+        page = client.get("/account").text
+        assert "has no password" in page and "<input" not in page
+        assert client.post("/account/password", data=FORM).status_code == 400
+
+
+def test_every_page_leads_to_the_account(ada: TestClient) -> None:
+    assert 'href="/account"' in ada.get("/live").text
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """Type these words where a password is asked for."""
+    typed = iter(words)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _prompt: next(typed))
+
+
+@pytest.mark.parametrize("name", [[], [NAME], ["ADA"]])
+def test_a_forgotten_password_is_set_anew_in_the_terminal(
+    ada: TestClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: list[str],
+) -> None:
+    answering(monkeypatch, NEW, NEW)
+    assert main(["password", *name, "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "is logged out everywhere" in said and NEW not in said
+    assert ada.get("/live").status_code == 303
+    assert login(ada, NEW) == 303
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "said"),
+    [
+        (["eve"], [], "no account 'eve' with a password. There is: ada"),
+        ([NAME], ["short", "short"], "A password has 10 to 200 characters; this one has 5."),
+    ],
+)
+def test_a_command_that_cannot_be_done_changes_nothing(
+    ada: TestClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    typed: list[str],
+    said: str,
+) -> None:
+    answering(monkeypatch, *typed)
+    assert main(["password", *words, "--data", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+    assert login(ada, PASSWORD) == 303
+
+
+def test_before_the_setup_there_is_no_password_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["password", "--data", str(tmp_path)]) == 1
+    assert "there is no database" in capsys.readouterr().err
+    path = DashboardOptions(data=tmp_path).database
+    migrate(path)
+    assert Accounts(path).names() == []
+    assert main(["password", "--data", str(tmp_path)]) == 2
+    assert "There is none yet; open the dashboard and set it up." in capsys.readouterr().err
