@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: help demo test test-unit fuzz test-appliance release release-key lint format bench screenshots clean
+.PHONY: help demo test test-unit fuzz test-appliance release release-key image-layer lint format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
@@ -12,6 +12,7 @@ help:
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
+	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
@@ -44,6 +45,9 @@ release-key: $(VENV)/.dev
 	@[ -n "$(KEY)" ] || { echo "Say where the private part goes, outside of this folder: make release-key KEY=FILE" >&2; exit 1; }
 	@$(BIN)/python -m tools.build_release --make-key '$(KEY)'
 
+image-layer: $(VENV)/.dev
+	@$(BIN)/python -m tools.build_image_layer --suite $(SUITE) $(ARGS)
+
 lint: $(VENV)/.dev
 	@./tools/system-packages shellcheck
 	@$(BIN)/ruff check .
@@ -51,7 +55,7 @@ lint: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy; \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages
+	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m pytest -q --no-header tests/unit/test_layers.py
 
 format: $(VENV)/.dev

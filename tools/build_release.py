@@ -37,22 +37,34 @@ def build_release(source: Path, out: Path, platforms: Sequence[str]) -> Path:
     Returns:
         The archive, not yet signed.
     """
-    version = version_of(source)
     with tempfile.TemporaryDirectory() as folder:
-        top = Path(folder) / f"affect-edge-{version}"
-        wheels = top / "wheels"
-        wheels.mkdir(parents=True)
-        (top / "VERSION").write_text(f"{version}\n", encoding="ascii")
-        for name in FILES:
-            copy(source / name, top / name)
-        own_wheel(source, Path(folder) / "build", wheels)
-        for platform in platforms:
-            download(source / "requirements" / f"{platform}.txt", wheels)
+        top = release_tree(source, Path(folder), platforms)
         out.mkdir(parents=True, exist_ok=True)
         archive = out / f"{top.name}.tar"
         with tarfile.open(archive, "w") as tar:
             tar.add(top, top.name, filter=plain)
     return archive
+
+
+def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
+    """Make the folder ``affect-edge-VERSION``, in which `install.sh` needs no network, and return it.
+
+    Args:
+        source: the tree.
+        folder: where it goes; what is made on the way is left beside it.
+        platforms: names of files in ``requirements/`` whose wheels go along.
+    """
+    version = version_of(source)
+    top = folder / f"affect-edge-{version}"
+    wheels = top / "wheels"
+    wheels.mkdir(parents=True)
+    (top / "VERSION").write_text(f"{version}\n", encoding="ascii")
+    for name in FILES:
+        copy(source / name, top / name)
+    own_wheel(source, folder / "build", wheels)
+    for platform in platforms:
+        download(source / "requirements" / f"{platform}.txt", wheels)
+    return top
 
 
 def version_of(source: Path) -> str:
