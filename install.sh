@@ -109,6 +109,9 @@ fingerprint_here() {
 
 is_installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
 
+# Installed or not wholly so.
+is_there() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qvx not-installed; }
+
 check() {
   [ "$(getconf LONG_BIT)" = 64 ] || fail "a 64-bit system is needed (LiteRT has no 32-bit wheels); install the 64-bit Raspberry Pi OS"
   command -v apt-get >/dev/null || fail "needs a Debian-like system with apt-get, such as Raspberry Pi OS 12 or 13"
@@ -192,13 +195,15 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   say "$step: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  local before
-  before=$(dpkg-query -W -f '${Package}\n' | sort)
-  dpkg --configure -a >/dev/null # an earlier run may have been cut short
+  local options=(-y -qq --no-install-recommends) coming
   apt-get update -qq || echo "install.sh: the package lists could not be renewed; going on with those of before" >&2
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || fail "these packages could not be installed: ${missing[*]}"
+  # An earlier run may have been cut short, in the middle of a package.
+  dpkg --configure -a >/dev/null 2>&1 || apt-get install "${options[@]}" --fix-broken >/dev/null || true
+  # Written down before they come, so that after a power cut it is known which ones to take away.
+  coming=$(apt-get install --simulate "${options[@]}" "${missing[@]}" 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p' || true)
   [ -d "$settings" ] || install -d -m 750 "$settings"
-  comm -13 <(echo "$before") <(dpkg-query -W -f '${Package}\n' | sort) >>"$settings/packages"
+  for package in $coming; do is_installed "$package" || echo "$package" >>"$settings/packages"; done
+  apt-get install "${options[@]}" "${missing[@]}" >/dev/null || fail "these packages could not be installed: ${missing[*]}"
 }
 
 make_user() {
@@ -462,7 +467,9 @@ uninstall() {
 purge_packages() {
   local ours=() away
   [ -s "$settings/packages" ] || return 0
-  while read -r package; do if is_installed "$package"; then ours+=("$package"); fi; done < <(sort -u "$settings/packages")
+  export DEBIAN_FRONTEND=noninteractive
+  dpkg --configure -a >/dev/null 2>&1 || true # an installation may have been cut short
+  while read -r package; do if is_there "$package"; then ours+=("$package"); fi; done < <(sort -u "$settings/packages")
   [ ${#ours[@]} -gt 0 ] || return 0
   away=$(apt-get purge --simulate "${ours[@]}" 2>/dev/null | sed -n 's/^\(Purg\|Remv\) \([^ ]*\) .*/\2/p' | sort -u)
   if [ -n "$(comm -23 <(echo "$away") <(printf '%s\n' "${ours[@]}" | sort))" ]; then
@@ -470,7 +477,7 @@ purge_packages() {
     return 0
   fi
   say "removing the packages that came with it: ${ours[*]}"
-  DEBIAN_FRONTEND=noninteractive apt-get purge -y -qq "${ours[@]}" >/dev/null
+  apt-get purge -y -qq "${ours[@]}" >/dev/null
 }
 
 # ---------------------------------------------------------------- what is run
