@@ -113,6 +113,12 @@ def test_many_old_rows_are_deleted_in_portions(tmp_path: Path) -> None:
     assert query(path, "SELECT count(*) FROM expression") == [(0,)]
 
 
+def test_deleting_that_may_not_last_goes_on_at_the_next_call(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s / 10) for s in range(6_000)])
+    now_ms = START_MS + 2 * DAY
+    assert [prune(path, 1, now_ms=now_ms, within_s=0.0) for _ in range(3)] == [5_000, 1_000, 0]
+
+
 def test_rows_of_a_recent_agent_are_not_deleted_by_default(tmp_path: Path) -> None:
     path = database(tmp_path)
     assert prune(path, 90) == 0
