@@ -256,4 +256,7 @@ def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -
     told = json.dumps(options.told)
     for secret in ("alice", "s3cret", "hunter2", "example", "/home"):
         assert secret not in told
-    assert options.told["record"] == {"interval": 2.0, "keep_days": 90, "budget_mb": 10_000} and "expression-accurate" in told
+    assert (
+        options.told["record"] == {"interval": 2.0, "keep_days": 90, "budget_mb": 10_000}
+        and "expression-accurate" in told
+    )

@@ -213,3 +213,11 @@ def test_heads_stay_as_they_are_where_one_kind_of_label_is_missing() -> None:
     align_heads(network, faces(8, voted=False), recipe())
 
     assert all(torch.equal(now, then) for now, then in zip(network.heads.parameters(), before, strict=True))
+
+
+def test_the_recipe_for_faces_of_ones_own_can_learn_on_from_the_published_model() -> None:
+    own = load_recipe(RECIPE.with_name("own-faces.toml"), ExpressionRecipe)
+    assert own.start == "expression-fast"
+    published = load_recipe(RECIPE.parents[1] / "weights" / own.start / "recipe.toml", ExpressionRecipe)
+
+    assert own.network.can_learn_on(published.network)
