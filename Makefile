@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# A worker a processor core; the tests of a file stay together, for they share servers. PARALLEL= runs them in one.
+PARALLEL ?= -n auto --dist loadfile
 
 .PHONY: help demo test test-unit fuzz test-appliance release release-key image-layer lint format bench screenshots clean
 help:
@@ -23,11 +25,11 @@ demo: $(VENV)/.demo
 
 test: lint
 	@./tools/system-packages mosquitto openssl chromium chromium-driver libatomic1 dbus-daemon r-base-core
-	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
 
 test-unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit $(ARGS)
 
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \

@@ -8,7 +8,9 @@ import json
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -46,7 +48,7 @@ def run(config: Path | None, data: Path | None) -> None:
     signals = StopSignals()
     agent = Agent(settings, folder)
     signals.tie(agent)
-    sys.exit(agent.run())
+    leave(agent.run())
 
 
 @cli.command()
@@ -69,7 +71,7 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
     log_to_stderr()
     from edge_agent.demo import run_demo
 
-    sys.exit(run_demo(config, data, seconds, port))
+    leave(run_demo(config, data, seconds, port))
 
 
 @cli.command()
@@ -218,6 +220,19 @@ def main() -> None:
         what = "the output cannot be written" if error.errno == errno.ENOSPC else error.filename or "the system refuses"
         click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
         sys.exit(1)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, and do not wait for a thread that was left behind in a driver.
+
+    Were the interpreter taken down as usual, it would stop such a thread within C++, which aborts the process: a core
+    dump and a failed service instead of an orderly end.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def drop_output() -> None:

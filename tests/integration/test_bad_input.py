@@ -35,7 +35,7 @@ def affect_edge(*words: object, stdout: int = subprocess.PIPE, **environment: st
         check=False,
         cwd=ROOT,
         env=variables,
-        timeout=60,
+        timeout=110,
     )
 
 
@@ -114,7 +114,7 @@ def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, second
 
 @pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
 def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
-    done = affect_edge("demo", "--data", tmp_path, "--seconds", "20", AFFECT_EDGE_DASHBOARD__HOST=host)
+    done = affect_edge("demo", "--data", tmp_path, "--seconds", "110", AFFECT_EDGE_DASHBOARD__HOST=host)
     assert done.returncode == 1
     assert f"dashboard.host = '{host}'" in done.stderr
     assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ MISSING = [name for name in ("torch", "litert_torch", "ai_edge_quantizer", "skle
 
 NEEDS_TRAINING = [
     pytest.mark.training,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
 ]
 """Marks of a test that trains."""
@@ -25,7 +25,7 @@ NEEDS_TRAINING = [
 
 def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
 
 
 def write_data(folder: Path) -> tuple[Path, Path]:

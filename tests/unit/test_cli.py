@@ -155,3 +155,17 @@ def test_a_picture_is_described_in_words() -> None:
     assert said == "a.jpg: happiness (happiness 70%, neutral 20%) at 10,20 30×40"
     assert describe_picture({"file": "a.jpg", "faces": []}) == "a.jpg: no face"
     assert describe_picture({"file": "a.jpg", "error": "a.jpg: no such file."}) == "a.jpg: no such file."
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(left_behind: bool) -> None:
+    program = (
+        "import atexit, threading; from edge_agent.cli.app import leave\n"
+        f"if {left_behind}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "atexit.register(print, 'taken down'); print('written'); leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.split("\n")[0] == "written"
+    assert ("taken down" in done.stdout) is not left_behind
