@@ -268,13 +268,14 @@ fill_venv() {
   slim "$venv"
 }
 
-# A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, and compiled files of
-# modules that nobody imports.
+# A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, weights that
+# training learns on from, and compiled files of modules that nobody imports.
 slim() {
   local packages
   packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$1/bin/pip" uninstall -q -y setuptools pip 2>/dev/null
   rm -rf "$packages/plotly/labextension" "$packages/plotly/package_data/widgetbundle.js" "$1/share" \
+    "$packages/training/weights" \
     "$packages/ai_edge_litert/tools" "$packages/ai_edge_litert/vendors" "$packages/ai_edge_litert/libLiteRtWebGpuAccelerator.so"
   find "$packages" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
   # What is imported now is compiled now: the services may not write here.

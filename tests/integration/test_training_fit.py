@@ -28,7 +28,7 @@ class Run:
 
     @property
     def model(self) -> Path:
-        return self.folder / "expression-fast.tflite"
+        return self.folder / "fast-m.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_small_run_prints_the_card_and_leaves_checkpoint_and_curves(run: Run) -> None:
-    assert run.printed.strip() == str(run.folder / "expression-fast.json")
+    assert run.printed.strip() == str(run.folder / "fast-m.json")
     assert (run.folder / "checkpoint.pt").exists()
     assert len((run.folder / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
 
@@ -74,7 +74,7 @@ def test_the_model_is_int8_inside_and_at_its_ends(run: Run) -> None:
 def test_the_card_says_what_was_trained_on_what_and_how_well(run: Run) -> None:
     card = json.loads(run.model.with_suffix(".json").read_text(encoding="utf-8"))
 
-    assert card["training"]["recipe"] == "expression-fast.toml"
+    assert card["training"]["recipe"] == "fast-m.toml"
     assert card["training"]["epochs"] == 2
     assert card["training"]["data"] == ["FER2013 Training", "FER+ votes"]
     assert card["metrics"].keys() == {"held-back", "held-back, float", "PublicTest", "PublicTest, float"}
@@ -105,7 +105,7 @@ def test_evaluate_without_votes_prints_the_fer2013_figures_as_a_table(run: Run) 
     done = training("evaluate", run.model, "--data", run.data, "--cache", run.cache)
 
     assert done.returncode == 0, done.stderr
-    assert re.match(r"expression-fast \d+\.\d+\.\d+ on PublicTest\n", done.stdout)
+    assert re.match(r"fast-m \d+\.\d+\.\d+ on PublicTest\n", done.stdout)
     assert "FER2013" in done.stdout
     assert "FER+" not in done.stdout
 
@@ -132,6 +132,6 @@ def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_
     )
 
     assert done.returncode == 0, done.stderr
-    after = json.loads((tmp_path / "expression-fast.json").read_text(encoding="utf-8"))
+    after = json.loads((tmp_path / "fast-m.json").read_text(encoding="utf-8"))
     assert after["sha256"] == before["sha256"]
     assert after["metrics"] == before["metrics"]

@@ -54,7 +54,7 @@ def test_two_processes_learn_one_model(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(tmp_path / "run" / "expression-fast.json"), "the first process alone publishes"
+    assert done.stdout.strip() == str(tmp_path / "run" / "fast-m.json"), "the first process alone publishes"
     assert len((tmp_path / "run" / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
@@ -65,7 +65,7 @@ def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(fol
     done = training("fit", *small(folder, recipe, folder / "student"))
 
     assert done.returncode == 0, done.stderr
-    card = json.loads((folder / "student" / "expression-fast.json").read_text(encoding="utf-8"))
+    card = json.loads((folder / "student" / "fast-m.json").read_text(encoding="utf-8"))
     assert card["training"]["teacher"] == "teacher"
     (version,) = (folder / "cache").glob("views-*/*.npz")
     assert version.name == "00.npz"

@@ -6,7 +6,7 @@ import numpy as np
 
 from training.datasets import FER2013, NO_LABEL, VOTE_COLUMNS, Faces
 
-RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "expression-fast.toml"
+RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "steps" / "fast-m.toml"
 
 
 def faces(n: int, *, voted: bool = True, labelled: bool = True) -> Faces:

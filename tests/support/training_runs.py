@@ -11,7 +11,7 @@ import pytest
 from training.datasets import FER2013, VOTE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = ROOT / "training" / "recipes" / "expression-fast.toml"
+RECIPE = ROOT / "training" / "recipes" / "steps" / "fast-m.toml"
 
 MISSING = [name for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn") if find_spec(name) is None]
 

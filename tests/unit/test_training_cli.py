@@ -11,7 +11,7 @@ from training import cli, options
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS_EXTRA = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the training extra is not installed")
-RECIPE = str(ROOT / "training" / "recipes" / "expression-fast.toml")
+RECIPE = str(ROOT / "training" / "recipes" / "steps" / "fast-m.toml")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:

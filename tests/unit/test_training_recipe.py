@@ -75,7 +75,7 @@ def test_an_unknown_kind_cannot_be_planned(tmp_path: Path) -> None:
         plan(FitRequest(path, tmp_path, None, tmp_path, tmp_path))
 
 
-@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: path.stem)
 def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_becomes(path: Path) -> None:
     recipe_text = path.read_text(encoding="utf-8")
 
