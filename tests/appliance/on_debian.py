@@ -22,6 +22,7 @@ import pytest
 import skimage
 
 from tests.appliance.machine import ROOT, Done, Machine
+from tools.build_image_layer import INSIDE, UNIT, build_image_layer
 from tools.build_release import build_release, make_key, sign
 
 SUITE = os.environ.get("SUITE", "trixie")
@@ -35,12 +36,13 @@ FOOTPRINT_MB = 450
 RESIDENT_MB = 350
 PLENTY_S = 1200.0
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "2"))
-CUT_WITHIN_S = 120.0
+KILLED = 128 + 9
 
 CHANGING = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/root", "/var/lib/apt"]
 """What every Debian writes by itself, and where the checkout lies."""
 PACKAGES_OF_DEBIAN = ["/var/lib/dpkg", "/var/lib/systemd", "/etc/ld.so.cache", "/etc/.pwd.lock", "/var/lib/pam"]
 figures: dict[str, str] = {}
+measured: dict[str, float] = {}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,12 @@ def machine() -> Iterator[Machine]:
 def before(machine: Machine) -> str:
     """All files of the machine before the first command."""
     return listing(machine)
+
+
+@pytest.fixture(scope="module")
+def packages(machine: Machine) -> str:
+    """All packages of the machine before the first command."""
+    return registered(machine)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +123,11 @@ def listing(machine: Machine, *more: str) -> str:
     )
 
 
+def registered(machine: Machine) -> str:
+    """Return all packages that are there, wholly or not, and what is wrong with them."""
+    return machine.shell("dpkg --audit; dpkg-query -W -f '${Package} ${db:Status-Status}\\n'")
+
+
 def install(machine: Machine, *options: str) -> Done:
     """Run the installer from the checkout."""
     return machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S)
@@ -149,6 +162,7 @@ def seconds_to_first_row(machine: Machine) -> float:
     return (at - started_ms) / 1000
 
 
+@pytest.mark.usefixtures("packages")  # asked before the first change
 def test_a_look_at_the_plan_changes_nothing(machine: Machine, before: str) -> None:
     done = install(machine, "--dry-run")
     assert done.code == 0, done.output
@@ -171,6 +185,7 @@ def test_one_command_installs_it_without_a_question(machine: Machine, before: st
     done = install(machine, "--yes", "--camera /var/cache/pictures")
     seconds = time.monotonic() - start
     assert done.code == 0, done.output[-4000:]
+    measured["install"] = seconds
     figures["install"] = f"{seconds:.0f} s (bar {INSTALL_SECONDS:.0f} s with packages cached)"
     assert re.search(r"Open https://pi-test.local:8080", done.output)
     assert re.search(r"setup code [A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4} ", done.output)
@@ -356,20 +371,76 @@ def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
     assert machine.shell("ss -Hltn | grep -c 8080 || true") == "0"
 
 
-def test_an_installation_cut_short_is_completed_by_the_next(machine: Machine) -> None:
-    chance = random.Random(7)
-    for _ in range(INTERRUPTIONS):
-        seconds = chance.uniform(1, CUT_WITHIN_S)
-        machine.run(
-            "bash", "-c", f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes", within_s=PLENTY_S
-        )
+def test_installing_again_finds_what_was_recorded(machine: Machine) -> None:
     done = install(machine, "--yes", "--camera /var/cache/pictures")
     assert done.code == 0, done.output[-4000:]
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
-    assert int(ask(machine, "SELECT count(*) FROM expression")) > 0, "what was recorded before is there"
+    assert int(ask(machine, "SELECT count(*) FROM expression")) > 0
 
 
-def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, before: str) -> None:
+def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, before: str, packages: str) -> None:
+    purge(machine, before, packages)
+
+
+def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purging(
+    machine: Machine, before: str, packages: str
+) -> None:
+    chance = random.Random(7)
+    cuts = []
+    for turn in range(INTERRUPTIONS):
+        cuts.append(cut_an_installation_short(machine, chance))
+        if turn % 2 == 0:
+            done = install(machine, "--yes", "--camera /var/cache/pictures")
+            assert done.code == 0, f"after {cuts[-1]:.1f} s: {done.output[-4000:]}"
+            machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
+        purge(machine, before, packages)
+    figures["installations cut short, from nothing"] = f"{len(cuts)}, after {min(cuts):.1f} to {max(cuts):.1f} s"
+
+
+def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_network(
+    machine: Machine, tmp_path: Path
+) -> None:
+    python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
+    platform_here = f"linux-{platform.machine()}-py{python}"
+    layer = build_image_layer(machine.root / "root/affect-edge", tmp_path / "layer", platform_here)
+    stage = layer / "stage-affect-edge/00-affect-edge"
+    wanted = set((stage / "00-packages-nr").read_text().split()) - {"python3-picamera2"}  # Debian has no such package
+    machine.shell(f"apt-get install -y -qq --no-install-recommends {' '.join(wanted)}", within_s=PLENTY_S)
+    subprocess.run(["./01-run.sh"], cwd=stage, env={**os.environ, "ROOTFS_DIR": str(machine.root)}, check=True)
+    machine.power_off()
+    machine.boot(network=False)
+    start = time.monotonic()
+    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD} mosquitto && [ ! -e /{INSIDE} ]", PLENTY_S)
+    figures["first start of an image"] = f"{time.monotonic() - start:.0f} s until the services ran"
+    assert re.search(r"setup code [A-Z2-9]{4}-", machine.shell(f"journalctl -b -o cat -u {UNIT}"))
+    assert machine.run("systemctl", "cat", UNIT).code != 0, "the service has removed itself"
+    machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 60)
+    machine.connect()
+
+
+def cut_an_installation_short(machine: Machine, chance: random.Random) -> float:
+    """Kill an installation from nothing, and all it has started, at a random moment; return after how many seconds.
+
+    One that was done before its moment is no cut: it is purged, and the next is cut earlier.
+    """
+    within_s = measured["install"]
+    for _ in range(4):
+        seconds = chance.uniform(0.5, within_s)
+        script = (
+            f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera /var/cache/pictures || exit $?"
+        )
+        start = time.monotonic()
+        code = machine.run("bash", "-c", script, within_s=PLENTY_S).code
+        if code == KILLED:
+            return seconds
+        assert code == 0, "an installation ends well or is killed"
+        within_s = min(within_s, time.monotonic() - start)
+        assert install(machine, "--uninstall", "--purge", "--yes").code == 0
+    raise AssertionError(f"no installation could be cut within {within_s:.0f} s")
+
+
+def purge(machine: Machine, before: str, packages: str) -> None:
+    """Remove the appliance with all that is its own; nothing of it may be left."""
     done = install(machine, "--uninstall", "--purge", "--yes")
     assert done.code == 0, done.output
     kept = tuple(PACKAGES_OF_DEBIAN)
@@ -384,3 +455,4 @@ def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, be
     assert sorted(was - after) == []
     assert machine.run("id", "affect-edge").code != 0
     assert machine.shell("systemctl list-units --all --no-legend 'affect-edge*'") == ""
+    assert registered(machine) == packages
