@@ -48,11 +48,7 @@ class Machine:
         self._leader = 0
 
     def __enter__(self) -> Self:
-        base = self._base()
-        for name in ("upper", "work", "root"):
-            (self._folder / name).mkdir()
-        layers = f"lowerdir={base},upperdir={self._folder}/upper,workdir={self._folder}/work"
-        _host("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        lay_over(bare_root(self._suite, PACKAGES), self._folder)
         for file in (Path("/etc/hosts"), CERTIFICATES):  # what this machine needs to reach its package mirror
             target = self.root / file.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +61,7 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.power_off()
-        subprocess.run(["umount", str(self.root)], check=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        take_away(self._folder)
 
     def boot(self, *, network: bool = True) -> None:
         """Switch it on; returns once systemd says that all has started."""
@@ -167,18 +162,49 @@ class Machine:
         """Return the end of the log of our units."""
         return self.run("journalctl", "--no-pager", "-n", "40", "-u", "affect-edge-*").output
 
-    def _base(self) -> Path:
-        """Return the bare root of the suite; made when it is not there."""
-        base = CACHE / self._suite
-        if not (base / ".complete").exists():
-            shutil.rmtree(base, ignore_errors=True)
-            CACHE.mkdir(exist_ok=True)
-            _host("debootstrap", "--variant=minbase", f"--include={PACKAGES}", self._suite, str(base))
-            (base / ".complete").touch()
-        return base
+
+def bare_root(suite: str, packages: str, architecture: str = "") -> Path:
+    """Return the bare root of a Debian, which nobody may write to; made when it is not in the cache.
+
+    Args:
+        suite: trixie or bookworm.
+        packages: what it has beside the least that a Debian needs, with commas between.
+        architecture: by Debian's name, such as arm64; left out: this machine's.
+    """
+    base = CACHE / (f"{suite}-{architecture}" if architecture else suite)
+    if not (base / ".complete").exists():
+        shutil.rmtree(base, ignore_errors=True)
+        CACHE.mkdir(exist_ok=True)
+        options = ["--variant=minbase", f"--include={packages}"]
+        options += [f"--arch={architecture}"] if architecture else []
+        host("debootstrap", *options, suite, str(base))
+        (base / ".complete").touch()
+    return base
 
 
-def _host(*words: str) -> None:
+def lay_over(base: Path, folder: Path) -> None:
+    """Make ``root`` in a folder: what is written there goes with the folder, and the base stays as it is."""
+    for name in ("upper", "work", "root"):
+        (folder / name).mkdir()
+    layers = f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work"
+    host("mount", "-t", "overlay", "overlay", "-o", layers, f"{folder}/root")
+
+
+def take_away(folder: Path) -> None:
+    """Remove what `lay_over` made, and the folder."""
+    subprocess.run(["umount", f"{folder}/root"], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy the files of this checkout into a new folder, without those that git ignores."""
+    folder.mkdir()
+    words = "git ls-files -co --exclude-standard -z | tar --null -T - --ignore-failed-read -cf - "
+    subprocess.run(["bash", "-c", f'{words} | tar -xf - -C "$0"', str(folder)], check=True, cwd=ROOT)
+
+
+def host(*words: str) -> None:
+    """Run a command of this machine, which must succeed."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {(done.stdout + done.stderr)[-2000:]}")

@@ -17,11 +17,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib as mpl
 import pytest
-import skimage
 
-from tests.appliance.machine import ROOT, Done, Machine
+from tests.appliance.machine import ROOT, Done, Machine, copy_checkout
+from tests.support.portraits import SERIOUS_FILE, SMILING_FILE
 from tools.build_image_layer import INSIDE, UNIT, build_image_layer
 from tools.build_release import build_release, make_key, sign
 
@@ -99,18 +98,11 @@ def versions(machine: Machine) -> list[str]:
 
 def give_checkout(machine: Machine) -> None:
     """Put the files of this checkout, and pictures, onto the machine."""
-    words = "git ls-files -co --exclude-standard -z | tar --null -T - --ignore-failed-read -cf - "
-    subprocess.run(
-        ["bash", "-c", f"{words} | tar -xf - -C {machine.root}/root --one-top-level=affect-edge"], check=True, cwd=ROOT
-    )
+    copy_checkout(machine.root / "root/affect-edge")
     make_key(key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase="")
     pictures = machine.root / "var/cache/pictures"
     pictures.mkdir()
-    portraits = (
-        Path(skimage.__file__).parent / "data/astronaut.png",
-        Path(mpl.get_data_path(), "sample_data/grace_hopper.jpg"),
-    )
-    for portrait in portraits:
+    for portrait in (SMILING_FILE, SERIOUS_FILE):
         shutil.copy(portrait, pictures)
 
 

@@ -13,6 +13,7 @@ from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import find_model, load_model
 from edge_agent.vision.pictures import load_picture
 
+SMILING_FILE = Path(skimage.data.__file__).with_name("astronaut.png")
 SERIOUS_FILE = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
