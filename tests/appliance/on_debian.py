@@ -381,6 +381,9 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
     cuts = []
     for turn in range(INTERRUPTIONS):
         cuts.append(cut_an_installation_short(machine, chance))
+        print(
+            f"\n  cut {turn + 1} after {cuts[-1]:.1f} s, {'cleaned' if turn % 2 else 'completed'} …", end="", flush=True
+        )
         if turn % 2 == 0:
             done = install(machine, "--yes", "--camera /var/cache/pictures")
             assert done.code == 0, f"after {cuts[-1]:.1f} s: {done.output[-4000:]}"
@@ -415,9 +418,8 @@ def cut_an_installation_short(machine: Machine, chance: random.Random) -> float:
 
     One that was done before its moment is no cut: it is purged, and the next is cut earlier.
     """
-    within_s = measured["install"]
     for _ in range(4):
-        seconds = chance.uniform(0.5, within_s)
+        seconds = chance.uniform(0.5, measured["install"])
         script = (
             f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera /var/cache/pictures || exit $?"
         )
@@ -426,9 +428,9 @@ def cut_an_installation_short(machine: Machine, chance: random.Random) -> float:
         if code == KILLED:
             return seconds
         assert code == 0, "an installation ends well or is killed"
-        within_s = min(within_s, time.monotonic() - start)
+        measured["install"] = min(measured["install"], time.monotonic() - start)
         assert install(machine, "--uninstall", "--purge", "--yes").code == 0
-    raise AssertionError(f"no installation could be cut within {within_s:.0f} s")
+    raise AssertionError(f"no installation could be cut within {measured['install']:.0f} s")
 
 
 def purge(machine: Machine, before: str, packages: str) -> None:
