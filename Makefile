@@ -6,13 +6,14 @@ ARGS ?=
 # A worker a processor core; the tests of a file stay together, for they share servers. PARALLEL= runs them in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help demo test test-unit fuzz test-appliance release release-key image-layer lint format bench screenshots clean
+.PHONY: help demo test test-unit fuzz test-appliance test-appliance-arm release release-key image-layer lint format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
+	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
@@ -39,6 +40,10 @@ SUITE ?= trixie
 test-appliance: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap slirp4netns openssl
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+
+test-appliance-arm: $(VENV)/.dev
+	@./tools/system-packages systemd-container debootstrap qemu-user-static
+	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
 
 release: $(VENV)/.dev
 	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(ARGS)
