@@ -374,6 +374,7 @@ def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, be
     purge(machine, before, packages)
 
 
+@pytest.mark.timeout(INTERRUPTIONS * 600)
 def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purging(
     machine: Machine, before: str, packages: str
 ) -> None:
