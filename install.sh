@@ -466,11 +466,17 @@ uninstall() {
 
 # Packages that came with the installation go, unless something that came later needs one of them.
 purge_packages() {
-  local ours=() away
+  local ours=() broken=() left=() away
   [ -s "$settings/packages" ] || return 0
   export DEBIAN_FRONTEND=noninteractive
   dpkg --configure -a >/dev/null 2>&1 || true # an installation may have been cut short
   while read -r package; do if is_there "$package"; then ours+=("$package"); fi; done < <(sort -u "$settings/packages")
+  [ ${#ours[@]} -gt 0 ] || return 0
+  # One that was cut short while it was unpacked goes by force only, and nothing that works can need it.
+  mapfile -t broken < <(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "${ours[@]}" 2>/dev/null | sed -n 's/^..R *//p')
+  [ ${#broken[@]} = 0 ] || dpkg --purge --force-remove-reinstreq --force-depends "${broken[@]}" >/dev/null 2>&1 || true
+  for package in "${ours[@]}"; do if is_there "$package"; then left+=("$package"); fi; done
+  ours=("${left[@]}") left=()
   [ ${#ours[@]} -gt 0 ] || return 0
   away=$(apt-get purge --simulate "${ours[@]}" 2>/dev/null | sed -n 's/^\(Purg\|Remv\) \([^ ]*\) .*/\2/p' | sort -u)
   if [ -n "$(comm -23 <(echo "$away") <(printf '%s\n' "${ours[@]}" | sort))" ]; then
@@ -479,6 +485,8 @@ purge_packages() {
   fi
   say "removing the packages that came with it: ${ours[*]}"
   apt-get purge -y -qq "${ours[@]}" >/dev/null
+  for package in "${ours[@]}"; do if is_there "$package"; then left+=("$package"); fi; done # half of one leaves its settings
+  [ ${#left[@]} = 0 ] || dpkg --purge "${left[@]}" >/dev/null
 }
 
 # ---------------------------------------------------------------- what is run
