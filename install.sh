@@ -190,6 +190,17 @@ finish_badly() {
   exit "$code"
 }
 
+# Finishes what was begun with packages. The dpkg of an installer that was killed goes on without it for a while.
+finish_packages() {
+  local said i
+  for ((i = 0; i < 120; i++)); do
+    if said=$(LC_ALL=C dpkg --configure -a 2>&1); then return 0; fi
+    [[ $said == *"locked by another process"* ]] || return 1
+    sleep 1
+  done
+  return 1
+}
+
 install_packages() {
   step="installing packages"
   [ ${#missing[@]} -gt 0 ] || return 0
@@ -198,7 +209,7 @@ install_packages() {
   local options=(-y -qq --no-install-recommends) coming
   apt-get update -qq || echo "install.sh: the package lists could not be renewed; going on with those of before" >&2
   # An earlier run may have been cut short, in the middle of a package.
-  dpkg --configure -a >/dev/null 2>&1 || apt-get install "${options[@]}" --fix-broken >/dev/null || true
+  finish_packages || apt-get install "${options[@]}" --fix-broken >/dev/null || true
   # Written down before they come, so that after a power cut it is known which ones to take away.
   coming=$(apt-get install --simulate "${options[@]}" "${missing[@]}" 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p' || true)
   [ -d "$settings" ] || install -d -m 750 "$settings"
@@ -469,7 +480,7 @@ purge_packages() {
   local ours=() broken=() left=() away
   [ -s "$settings/packages" ] || return 0
   export DEBIAN_FRONTEND=noninteractive
-  dpkg --configure -a >/dev/null 2>&1 || true # an installation may have been cut short
+  finish_packages || true # an installation may have been cut short
   while read -r package; do if is_there "$package"; then ours+=("$package"); fi; done < <(sort -u "$settings/packages")
   [ ${#ours[@]} -gt 0 ] || return 0
   # One that was cut short while it was unpacked goes by force only, and nothing that works can need it.
