@@ -90,7 +90,7 @@ def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_pa
 def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> None:
     _, recipe = open_run(run_folder)
     assert [blocks_of_stage(recipe, stage) for stage in (None, 1, 2)] == [2, 2, 3]
-    with pytest.raises(RecipeError, match="--stage 3: the network of expression-fast has stages 1 to 2"):
+    with pytest.raises(RecipeError, match="--stage 3: the network of fast-m has stages 1 to 2"):
         blocks_of_stage(recipe, 3)
 
 
