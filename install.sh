@@ -472,6 +472,7 @@ uninstall() {
     rm -f "$settings/mqtt-password"
     say "configuration stays in $settings, data in $data, both of the user affect-edge"
   fi
+  systemctl daemon-reload # once more: an older systemd may still know the names of units that are gone
   say "removed"
 }
 
