@@ -37,7 +37,7 @@ from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.small_resnet import SmallResNet
 from training.quantize import PixelInput, write_model
 from training.recipe import load_recipe
-from training.temperature import best_temperature
+from training.temperature import best_temperature, bias_corrected_temperature
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +117,15 @@ def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits:
 
 
 def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
-    """Scale the second head so that the one temperature of the card, which is the first head's, calibrates it, too.
+    """Calibrate the second head, and scale it so that the one temperature of the card, the first head's, fits it, too.
 
-    softmax(logits · T₁ / T₂ / T₁) is softmax(logits / T₂): no answer changes.
+    The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too often: its biases are
+    corrected (:func:`training.temperature.bias_corrected_temperature`). softmax((logits / T₂ + bias) · T₁ / T₁) is then
+    what the card's temperature makes of it. The first head learns from people's votes, unweighed, and stays as it is.
 
     Args:
         network: changed in place.
-        faces: what to fit both temperatures on; nothing happens when they lack one kind of label.
+        faces: what to fit temperatures and biases on; nothing happens when they lack one kind of label.
         recipe: of the network.
     """
     first, second = predict(network, faces.pictures, recipe)
@@ -131,14 +133,15 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
     said, labelled = clear != NO_LABEL, known != NO_LABEL
     if not said.any() or not labelled.any():
         return
-    ratio = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
-    ratio /= best_temperature(second[labelled], np.eye(len(FER2013), dtype=np.float32)[known[labelled]])
+    shared = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
+    own, bias = bias_corrected_temperature(second[labelled], known[labelled])
     head = network.heads["fer2013"]
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
-        head.weight.mul_(ratio)
-        head.bias.mul_(ratio)
-    log.info("the FER2013 head's logits are scaled by %.3f", ratio)
+        head.weight.mul_(shared / own)
+        head.bias.mul_(shared / own).add_(torch.from_numpy(bias * shared))
+    shown = ", ".join(f"{name} {value:+.2f}" for name, value in zip(FER2013, bias, strict=True))
+    log.info("the FER2013 head: logits scaled by %.3f, biases corrected by %s", shared / own, shown)
 
 
 def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.errors import DataError
-from training.temperature import LEAST, MOST, best_temperature
+from training.temperature import LEAST, MOST, best_temperature, bias_corrected_temperature
 
 
 def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -39,3 +39,28 @@ def test_without_any_vote_there_is_an_error_and_no_number() -> None:
 
     with pytest.raises(DataError, match="no held-back face has a label"):
         best_temperature(logits, np.zeros_like(shares))
+
+
+def test_biases_and_temperature_that_made_the_labels_are_found_again() -> None:
+    random = np.random.default_rng(5)
+    logits = random.normal(0, 2, (20_000, 4)).astype(np.float32)
+    bias = np.array([0.6, -0.9, 0.1, 0.2])
+    noise = random.gumbel(size=logits.shape)  # its largest sum with z is drawn as softmax(z) says
+
+    temperature, found = bias_corrected_temperature(logits, (logits / 1.4 + bias + noise).argmax(axis=1))
+
+    assert temperature == pytest.approx(1.4, rel=0.05)
+    assert found == pytest.approx(bias, abs=0.08)
+
+
+def test_a_category_that_no_label_names_keeps_a_finite_bias() -> None:
+    logits = np.random.default_rng(6).normal(0, 1, (500, 3)).astype(np.float32)
+
+    _, bias = bias_corrected_temperature(logits, logits[:, :2].argmax(axis=1))
+
+    assert -10 < bias[2] < bias[:2].min()
+
+
+def test_without_any_label_there_is_an_error_and_no_bias() -> None:
+    with pytest.raises(DataError, match="no held-back face has a label"):
+        bias_corrected_temperature(np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.int64))
