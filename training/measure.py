@@ -35,12 +35,15 @@ class Half:
         accuracy: share right, 0…1.
         calibration_error: as for :class:`training.calibration.Calibration`.
         answered: at the threshold of the card.
+        fer2013_accuracy: share right of all its faces with a FER2013 class, 0…1: on half A the second head's biases
+            were fitted, too; None where none has one.
     """
 
     n: int
     accuracy: float
     calibration_error: float
     answered: Answered
+    fer2013_accuracy: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def measure(
         calibration={
             name: calibration(probabilities(one.logits, _temperature(card)), one.truth) for name, one in said.items()
         },
-        confidence=_confidence(card, logits["expression"], said["ferplus"], judged) if "ferplus" in said else None,
+        confidence=_confidence(card, logits["expression"], said, judged) if "ferplus" in said else None,
         without_copies=_without_copies(logits, judged, faces) if usage != "all" else None,
         file_bytes=model.path.stat().st_size,
         speed=speed_of(model, judged.pictures) if speed else None,
@@ -194,23 +197,33 @@ def _temperature(card: ModelCard) -> float:
     return 1.0 if card.temperature is None else card.temperature
 
 
-def _confidence(card: ModelCard, logits: NDArray[np.float32], said: Said, faces: Faces) -> Confidence:
+def _confidence(card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, Said], faces: Faces) -> Confidence:
     """The first head's probabilities against the FER+ majority, in halves and together."""
+    said, seven = each["ferplus"], each.get("fer2013")
     threshold = 0.0 if card.uncertain_below is None else card.uncertain_below
-    every = probabilities(logits, _temperature(card))
-    shares, first = every[said.chosen], in_half_a(faces.pictures)[said.chosen]
+    every, in_a = probabilities(logits, _temperature(card)), in_half_a(faces.pictures)
+    shares = every[said.chosen]
     halves = {}
-    for name, part in (("A", first), ("B", ~first)):
+    for name, half in (("A", in_a), ("B", ~in_a)):
+        part = half[said.chosen]
         if part.any():
             error = calibration(shares[part], said.truth[part]).error
             right = float((shares[part].argmax(axis=1) == said.truth[part]).mean())
-            halves[name] = Half(int(part.sum()), right, error, answered(shares[part], said.truth[part], threshold))
+            given = answered(shares[part], said.truth[part], threshold)
+            halves[name] = Half(int(part.sum()), right, error, given, _accuracy(seven, half))
     return Confidence(
         halves=halves,
         answered=answered(shares, said.truth, threshold),
         coverage_of_all=float((every.max(axis=1) >= threshold).mean()),
         curve=risk_coverage(shares, said.truth),
     )
+
+
+def _accuracy(said: Said | None, half: NDArray[np.bool_]) -> float | None:
+    """Share right of the faces of ``half`` (N) that a protocol counts; None where it counts none of them."""
+    if said is None or not (part := half[said.chosen]).any():
+        return None
+    return float((said.said[part] == said.truth[part]).mean())
 
 
 def _without_copies(logits: Mapping[str, NDArray[np.float32]], judged: Faces, faces: Faces) -> Evaluation | None:

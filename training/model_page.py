@@ -121,8 +121,10 @@ def _halves(card: ModelCard) -> str:
         half = _of(card, f"{USAGE}, half {name}")
         right, error = _share(half, "accuracy"), _number(half, "calibration_error")
         given, of_these = _share(half, "answered"), _share(half, "answered_accuracy")
-        rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these))
-    return _table(("", "pictures", "accuracy", "calibration error", "answered", "right of these"), rows)
+        seven = _share(half, "fer2013_accuracy")
+        rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these, seven))
+    columns = ("pictures", "accuracy", "calibration error", "answered", "right of these", "FER2013 accuracy")
+    return _table(("", *columns), rows)
 
 
 def _photographs(card: ModelCard) -> str:

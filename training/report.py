@@ -130,6 +130,8 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
             "answered": round(half.answered.coverage, 4),
             "answered_accuracy": round(half.answered.accuracy, 4),
         }
+        if half.fer2013_accuracy is not None:
+            found[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(half.fer2013_accuracy, 4)
     found[f"{measured.usage}, answered"] = {
         "coverage": round(confidence.answered.coverage, 4),
         "accuracy": round(confidence.answered.accuracy, 4),

@@ -39,7 +39,11 @@ def test_the_temperature_and_the_threshold_are_those_of_the_card(tmp_path: Path)
     assert sure.confidence is not None
     assert unsure.confidence is not None
     assert (sure.confidence.answered.coverage, unsure.confidence.answered.coverage) == (1, 0)
-    assert sum(half.n for half in sure.confidence.halves.values()) == 70
+    halves = sure.confidence.halves.values()
+    assert sum(half.n for half in halves) == 70
+    assert sum(half.n * half.fer2013_accuracy for half in halves if half.fer2013_accuracy is not None) == pytest.approx(
+        70 * sure.evaluation.headline()["fer2013_accuracy"], abs=0.01
+    )
 
 
 def test_pictures_that_lie_in_training_too_are_left_out_of_the_second_figures(tmp_path: Path) -> None:

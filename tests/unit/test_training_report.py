@@ -121,7 +121,7 @@ def test_a_place_where_nothing_can_be_written_is_named_and_the_card_stays_as_it_
 def test_a_card_without_figures_gives_a_page_with_dashes(tmp_path: Path) -> None:
     text = page_text(read_card(stripe_model(tmp_path).with_suffix(".json")))
 
-    assert "| half A | – | – | – | – | – |" in text
+    assert "| half A | – | – | – | – | – | – |" in text
     assert "Its time and energy were not recorded." in text
 
 
