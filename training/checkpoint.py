@@ -91,12 +91,14 @@ def epochs_left(checkpoint: Path) -> int:
     return int(held["schedule"]["epochs"]) - len(held["rows"])
 
 
-def seconds_spent(folder: Path) -> float:
-    """How long a run has learnt up to now.
+def seconds_spent(folder: Path) -> float | None:
+    """How long a run has learnt up to now; None for published weights, which do not say.
 
     Raises:
         RecipeError: when it holds no checkpoint that can be read.
     """
+    if _weights_alone(folder):
+        return None
     return float(sum(row["seconds"] for row in read_checkpoint(folder / CHECKPOINT)["rows"]))
 
 
@@ -108,11 +110,15 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         RecipeError: when there is neither, or it cannot be read.
     """
-    if not (folder / CHECKPOINT).exists() and (folder / WEIGHTS).exists():
+    if _weights_alone(folder):
         held = read_checkpoint(folder / WEIGHTS)
         return {name: weight.float() if weight.is_floating_point() else weight for name, weight in held.items()}
     held = read_checkpoint(folder / CHECKPOINT)["average"]
     return {name.removeprefix("module."): weight for name, weight in held.items() if name.startswith("module.")}
+
+
+def _weights_alone(folder: Path) -> bool:
+    return not (folder / CHECKPOINT).exists() and (folder / WEIGHTS).exists()
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:

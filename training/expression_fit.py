@@ -1,7 +1,7 @@
 """From a recipe and faces to a published expression model: train, quantize, calibrate its confidence, judge it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, reque
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
             "hours": round(fitted.seconds / 3600, 2),
-            "teacher_hours": round(sum(seconds_spent(request.run_folder(name)) for name in teachers) / 3600, 2) or None,
+            "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),
             "watts": request.watts,
         },
         "metrics": {},
@@ -180,6 +180,12 @@ def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, reque
         folder=request.out,
         labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
     )
+
+
+def _hours(seconds: Sequence[float | None]) -> float | None:
+    """The sum in hours; None where there is none, or one is not known."""
+    known = [one for one in seconds if one is not None]
+    return round(sum(known) / 3600, 2) if known and len(known) == len(seconds) else None
 
 
 def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:

@@ -86,13 +86,13 @@ def test_a_convolutional_model_takes_pictures_of_another_size() -> None:
     small = load_model(find_model("face-detector"), kind="face-detector", size=(96, 64))
     assert small.card.input.shape == (1, 64, 96, 3)
     assert small.card.sha256 == shipped.card.sha256
-    picture = np.random.default_rng(1).integers(0, 256, (192, 256, 3), np.uint8)
+    picture = np.random.default_rng(1).integers(0, 256, shipped.card.input.shape[1:], np.uint8)
     before = shipped.run(picture)
     found = small.run(np.full((64, 96, 3), 7, np.uint8))
     assert found["score_8"].shape == (1, 8, 12, 1)
     assert found["box_32"].shape == (1, 2, 3, 4)
     # A plain surface has no faces at any size, and away from the edges its features do not depend on the size.
-    plain = shipped.run(np.full((192, 256, 3), 7, np.uint8))
+    plain = shipped.run(np.full(shipped.card.input.shape[1:], 7, np.uint8))
     assert found["score_8"].max() < 0
     assert found["score_8"][0, 0, 0, 0] == pytest.approx(plain["score_8"][0, 0, 0, 0], abs=1.0)
     for name, values in shipped.run(picture).items():  # the other one is as it was

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tests.support.line_task import SCHEDULE, Line, line
-from training.checkpoint import CHECKPOINT, averaged_weights, save_weights
+from training.checkpoint import CHECKPOINT, averaged_weights, save_weights, seconds_spent
 from training.curves import CURVES, PICTURE
 from training.errors import DataError, RecipeError
 from training.fit import fit, moving_average, parameter_groups
@@ -38,6 +38,7 @@ def test_the_averaged_weights_of_a_run_can_be_taken_from_its_checkpoint(tmp_path
 
     assert weights.keys() == fitted.module.state_dict().keys()
     assert all(torch.equal(weights[name], wanted) for name, wanted in fitted.module.state_dict().items())
+    assert seconds_spent(tmp_path) == fitted.seconds > 0
 
 
 def test_published_weights_are_half_as_large_and_as_good_as_a_checkpoint(tmp_path: Path) -> None:
@@ -49,6 +50,7 @@ def test_published_weights_are_half_as_large_and_as_good_as_a_checkpoint(tmp_pat
     assert all(weight.dtype == torch.float32 for weight in weights.values())
     assert all(torch.allclose(weights[name], wanted, rtol=1e-3) for name, wanted in module.state_dict().items())
     assert not list(tmp_path.glob(CHECKPOINT))
+    assert seconds_spent(tmp_path) is None  # they do not say how long they learnt
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:

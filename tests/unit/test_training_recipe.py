@@ -94,7 +94,7 @@ def test_each_shipped_model_came_from_its_recipe_as_it_stands(path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "ferplus", "fer2013"), [("expression-accurate", 0.89, 0.7), ("expression-fast", 0.87, 0.69)]
+    ("name", "ferplus", "fer2013"), [("expression-accurate", 0.89, 0.715), ("expression-fast", 0.87, 0.695)]
 )
 def test_the_shipped_classifiers_are_as_good_as_was_promised(name: str, ferplus: float, fer2013: float) -> None:
     figures = read_card(shipped_models()[name]).metrics["PublicTest"]
