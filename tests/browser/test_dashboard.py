@@ -32,7 +32,7 @@ from edge_agent.store.seed import seed_example_study
 from edge_agent.store.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.broker import wait_until
-from tests.support.browser import DESKTOP, PHONE, chromium, watched_page
+from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
 from tests.support.timeline import mostly
 
@@ -118,12 +118,6 @@ def settle(page: Page) -> None:
     """Wait until every chart of the page is drawn."""
     for chart in page.locator("figure[data-chart]").all():
         expect(chart).to_have_attribute("data-drawn", "yes")
-
-
-def has_sideways_scroll(page: Page) -> bool:
-    """Tell whether the page is wider than the window."""
-    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    return wide
 
 
 def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_address(
@@ -311,7 +305,7 @@ def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_de
             figure.scroll_into_view_if_needed()
             expect(figure).to_have_attribute("data-drawn", "yes")
             expect(figure.locator(".chart-sentence")).to_contain_text(re.compile(r"\w{3,}"))
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not has_sideways_scroll(page)
 
 
 def test_the_keyboard_alone_reaches_navigation_content_and_logout(

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from dashboard.settings import DashboardOptions
 from edge_agent.store.study import Study
-from tests.support.browser import PHONE, chromium, watched_page
+from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, add_session, fill
 
 pytestmark = pytest.mark.browser
@@ -32,7 +32,7 @@ def test_a_participant_withdraws_and_is_erased_by_keyboard(tmp_path: Path) -> No
         page.wait_for_url("**/live")
         for name in ("quality", "course", "course?relative=true"):
             page.goto(f"{process.address}/study/sessions/{number}/{name}")
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), name
+            assert not has_sideways_scroll(page), name
 
         page.goto(f"{process.address}/study")
         page.on("dialog", lambda dialog: dialog.accept())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.support.browser import PHONE, chromium, watched_page
+from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
@@ -91,7 +91,7 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         page.get_by_label("How times are written").select_option("dmy")
         page.get_by_role("button", name="Look again").click()
         expect(page.get_by_text("All of these can be understood")).to_be_visible()
-        assert not page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert not has_sideways_scroll(page)
         page.get_by_role("button", name="Import the file").click()
         expect(page.get_by_role("status")).to_contain_text("4 readings were taken.")
     first = stored(tmp_path)[0]

@@ -92,3 +92,10 @@ def watched_page(
     yield page
     watch.check()
     context.close()
+
+
+def has_sideways_scroll(page: Page) -> bool:
+    """Tell whether the page is wider than the window, once its styles are there: text can be found before them."""
+    page.wait_for_load_state("load")
+    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wide

@@ -231,6 +231,6 @@ def test_a_model_that_lacks_an_answer_is_refused_by_its_name() -> None:
     wrong = copy(model())
     wrong.card = model().card.model_copy(update={"outputs": model().card.outputs[1:]})
     with pytest.raises(
-        ModelError, match=r"output score_8 of a face detector must have shape \(1, 32, 40, 1\); it is missing"
+        ModelError, match=r"output score_8 of a face detector must have shape \(1, 24, 32, 1\); it is missing"
     ):
         FaceDetector(wrong)
