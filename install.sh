@@ -496,7 +496,9 @@ purge_packages() {
     return 0
   fi
   say "removing the packages that came with it: ${ours[*]}"
-  apt-get purge -y -qq "${ours[@]}" >/dev/null
+  # What was cut short may only have come to its end, or to light, with the broken ones gone.
+  apt-get purge -y -qq "${ours[@]}" >/dev/null 2>&1 ||
+    { finish_packages || true; apt-get purge -y -qq "${ours[@]}" >/dev/null; }
   for package in "${ours[@]}"; do if is_there "$package"; then left+=("$package"); fi; done # half of one leaves its settings
   [ ${#left[@]} = 0 ] || dpkg --purge "${left[@]}" >/dev/null
 }
