@@ -35,6 +35,7 @@ services=(affect-edge-agent.service affect-edge-dashboard.service)
 units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
 needed_mb=1500 memory_mb=700
+apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
 
 yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels=""
 [ ! -d "$here/wheels" ] || wheels=$here/wheels
@@ -190,14 +191,16 @@ finish_badly() {
   exit "$code"
 }
 
-# Finishes what was begun with packages. The dpkg of an installer that was killed goes on without it for a while.
+# Finishes what was begun with packages. The dpkg of an installer that was killed goes on without it for a while; one
+# says then "locked by another process", another "locked by /usr/bin/dpkg process".
 finish_packages() {
   local said i
   for ((i = 0; i < 120; i++)); do
     if said=$(LC_ALL=C dpkg --configure -a 2>&1); then return 0; fi
-    [[ $said == *"locked by another process"* ]] || return 1
+    [[ $said == *"locked by "* ]] || break
     sleep 1
   done
+  echo "install.sh: dpkg could not finish what was begun, going on: $(tail -n 3 <<<"$said")" >&2
   return 1
 }
 
@@ -206,7 +209,7 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   say "$step: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  local options=(-y -qq --no-install-recommends) coming
+  local options=("${apt_waits[@]}" -y -qq --no-install-recommends) coming
   apt-get update -qq || echo "install.sh: the package lists could not be renewed; going on with those of before" >&2
   # An earlier run may have been cut short, in the middle of a package.
   finish_packages || apt-get install "${options[@]}" --fix-broken >/dev/null || true
@@ -496,9 +499,7 @@ purge_packages() {
     return 0
   fi
   say "removing the packages that came with it: ${ours[*]}"
-  # What was cut short may only have come to its end, or to light, with the broken ones gone.
-  apt-get purge -y -qq "${ours[@]}" >/dev/null 2>&1 ||
-    { finish_packages || true; apt-get purge -y -qq "${ours[@]}" >/dev/null; }
+  apt-get purge "${apt_waits[@]}" -y -qq "${ours[@]}" >/dev/null
   for package in "${ours[@]}"; do if is_there "$package"; then left+=("$package"); fi; done # half of one leaves its settings
   [ ${#left[@]} = 0 ] || dpkg --purge "${left[@]}" >/dev/null
 }
