@@ -13,7 +13,7 @@ from training.errors import DataError
 from training.faces.labels import COLUMNS, LabelledFace, LabelledPicture, read_labels, read_picture, write_labels
 
 POINTS = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.5, 4.0), (2.5, 4.0))
-GOOD = dict(zip(COLUMNS, ["a.png", "train", "0", "1", "2", "3", "4", *["5"] * 10], strict=True))
+GOOD = dict(zip(COLUMNS, ["a.png", "train", "0", "", "1", "2", "3", "4", *["5"] * 10], strict=True))
 
 
 def write_rows(folder: Path, *changes: dict[str, str]) -> Path:
@@ -28,7 +28,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
             "p/a.png", "train", (LabelledFace(Box(1, 2, 3, 4), POINTS), LabelledFace(Box(0, 0, 9, 9), None))
         ),
         LabelledPicture("p/b.png", "test", ()),
-        LabelledPicture("p/c.png", "valid", (LabelledFace(Box(-1.5, 0, 3, 4), None, ignore=True),)),
+        LabelledPicture("p/c.png", "valid", (LabelledFace(Box(-1.5, 0, 3, 4), None, ignore=True, ceiling=0.25),)),
     ]
     write_labels(tmp_path, pictures)
     assert read_labels(tmp_path) == pictures
@@ -43,6 +43,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         ({"left_eye_x": ""}, "row 3, column left_eye_x: '' is not a number"),
         ({"width": "0"}, "row 3, column width: a box needs a positive size"),
         ({"ignore": "yes"}, "row 3, column ignore: 'yes' is neither 0 nor 1"),
+        ({"ceiling": "1.5"}, "row 3, column ceiling: '1.5' is not between 0 and 1"),
+        ({"ceiling": "high"}, "row 3, column ceiling: 'high' is not a number"),
         ({"part": "valid"}, "row 3, column part: a.png is in train further up"),
     ],
 )
@@ -55,7 +57,7 @@ def test_a_bad_value_is_named_with_row_and_column(tmp_path: Path, change: dict[s
 def test_missing_columns_short_rows_and_no_rows_are_named(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("file,part\na.png,train\n", encoding="utf-8")
-    with pytest.raises(DataError, match="columns are missing: height, ignore"):
+    with pytest.raises(DataError, match="columns are missing: ceiling, height, ignore"):
         read_labels(tmp_path)
     path.write_text(",".join(COLUMNS) + "\na.png,train\n", encoding="utf-8")
     with pytest.raises(DataError, match="row 2: has fewer values"):

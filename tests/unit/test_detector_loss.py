@@ -13,8 +13,8 @@ from edge_agent.vision.detector import STRIDES
 from training.faces.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps
 from training.faces.photographs import Faces
-from training.faces.targets import assign
-from training.models.face_detector import KINDS, OUTPUTS, FaceDetectorNet, Widths
+from training.faces.targets import Targets, assign
+from training.models.face_detector import KINDS, OUTPUTS, FaceDetectorNet, Residual, Widths
 
 pytestmark = pytest.mark.training
 
@@ -30,7 +30,9 @@ def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
 def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
     """Outputs of a network for 256 × 192 that say just what they should, and the targets."""
     targets = assign(targets_of, 256, 192)
-    state, boxes, points = (torch.from_numpy(v)[None] for v in (targets.state, targets.boxes, targets.points))
+    answers, ceilings, boxes, points = (
+        torch.from_numpy(getattr(targets, name))[None] for name in Targets.__dataclass_fields__
+    )
     outputs: list[torch.Tensor] = []
     start = 0
     for stride in STRIDES:
@@ -41,9 +43,9 @@ def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, 
         box = boxes[:, part]
         sides = torch.cat([middle - box[..., :2], box[..., 2:] - middle], dim=2) / stride
         offsets = (points[:, part] - middle.repeat(1, 1, 5)).nan_to_num() / stride
-        logits = torch.where(state[:, part] == 1, 12.0, -12.0)[..., None]
+        logits = torch.where(answers[:, part], 12.0, -12.0)[..., None]
         outputs += [v.reshape(1, rows, columns, -1) for v in (logits, sides, offsets)]
-    return outputs, (state, boxes, points)
+    return outputs, (answers, ceilings, boxes, points)
 
 
 def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
@@ -68,6 +70,20 @@ def test_scenes_without_a_face_or_known_points_give_a_finite_loss() -> None:
     assert float(figures["landmarks"]) == 0.0
 
 
+def test_a_doubtful_region_costs_only_above_its_ceiling() -> None:
+    doubtful = LabelledFace(Box(64, 64, 32, 32), None, ignore=True, ceiling=0.25)
+    loss = DetectorLoss(256, 192, Weights())
+
+    def cost(logit: float) -> float:
+        answers, targets = perfect(Faces.of([doubtful]))
+        region = targets[1][:, : 24 * 32].reshape(1, 24, 32, 1) > 0
+        answers[0] = torch.where(region, logit, answers[0])
+        return float(loss(answers, *targets)[0])
+
+    assert cost(-12.0) == cost(-1.2) == pytest.approx(0, abs=1e-3)
+    assert 0.1 < cost(0.0) < cost(2.0)
+
+
 def test_generalised_overlap_falls_below_zero_for_boxes_far_apart() -> None:
     first = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 2, 2]])
     second = torch.tensor([[0.0, 0, 10, 5], [30, 0, 40, 10], [0, 0, 10, 10]])
@@ -88,3 +104,8 @@ def test_the_network_gives_nine_outputs_with_the_channels_last(size: tuple[int, 
         for kind, numbers in KINDS.items()
     }
     assert shapes == expected
+
+
+def test_a_residual_block_changes_nothing_before_it_has_learnt() -> None:
+    features = torch.rand(2, 6, 4, 5)
+    assert torch.equal(Residual(6)(features), features)

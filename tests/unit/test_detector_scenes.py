@@ -15,7 +15,7 @@ from training.faces.compose import Composer, Composition, change_light
 from training.faces.labels import LabelledFace, LabelledPicture
 from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, join
-from training.faces.targets import BACKGROUND, FACE, IGNORED, assign
+from training.faces.targets import assign
 
 POINTS = ((24.0, 28.0), (36.0, 28.0), (30.0, 35.0), (25.0, 42.0), (35.0, 42.0))
 QUIET = Composition(grid=0, over_photograph=0, faceless=0, gray=0, light=0, blur=0, noise=0, jpeg=0)
@@ -106,18 +106,18 @@ def test_the_same_random_numbers_make_the_same_scene() -> None:
 
 def test_cells_near_the_middle_of_a_face_answer_for_it_at_the_stride_of_its_size() -> None:
     targets = assign(Faces.of([face(100, 100, 20, 20)]), 256, 192)
-    cells = np.flatnonzero(targets.state == FACE)
+    cells = np.flatnonzero(targets.answers)
     assert cells.max() < 24 * 32
     assert 1 <= len(cells) <= 4
     assert targets.boxes[cells[0]].tolist() == [100, 100, 120, 120]
     assert targets.points[cells[0]].tolist() == [c for point in POINTS for c in point]
-    assert (targets.state == IGNORED).any()
+    assert (targets.ceilings[~targets.answers] == 1).any(), "cells beside it may say what they like"
 
 
 def test_a_large_face_is_answered_for_by_the_coarse_cells() -> None:
     targets = assign(Faces.of([face(20, 0, 180, 180)]), 256, 192)
-    assert (targets.state[: 24 * 32 + 12 * 16] != FACE).all()
-    assert (targets.state[24 * 32 + 12 * 16 :] == FACE).sum() >= 4
+    assert not targets.answers[: 24 * 32 + 12 * 16].any()
+    assert targets.answers[24 * 32 + 12 * 16 :].sum() >= 4
 
 
 def test_every_size_and_place_has_a_cell_that_answers() -> None:
@@ -126,20 +126,29 @@ def test_every_size_and_place_has_a_cell_that_answers() -> None:
         size = float(np.exp(random.uniform(np.log(9), np.log(180))))
         x, y = random.uniform((0, 0), (256 - size, 192 - size))
         targets = assign(Faces.of([face(float(x), float(y), size, size)]), 256, 192)
-        assert (targets.state == FACE).any(), (x, y, size)
+        assert targets.answers.any(), (x, y, size)
 
 
-def test_ignored_regions_are_neither_face_nor_background_and_an_empty_scene_is_background() -> None:
-    targets = assign(Faces.of([face(64, 64, 64, 64, ignore=True)]), 256, 192)
-    fine = targets.state[: 24 * 32].reshape(24, 32)
-    assert (fine[8:16, 8:16] == IGNORED).all()
-    assert (fine == IGNORED).sum() == 64
-    assert (assign(Faces.of([]), 256, 192).state == BACKGROUND).all()
+def test_doubtful_regions_have_a_ceiling_and_an_empty_scene_is_background() -> None:
+    doubtful = LabelledFace(Box(96, 96, 64, 64), None, ignore=True, ceiling=0.25)
+    targets = assign(Faces.of([face(64, 64, 64, 64, ignore=True), doubtful]), 256, 192)
+    assert not targets.answers.any()
+    fine = targets.ceilings[: 24 * 32].reshape(24, 32)
+    assert (fine[8:16, 8:16] == 1).all(), "the higher one where two overlap"
+    assert (fine == 1).sum() == 64
+    assert (fine == 0.25).sum() == 64 - 16
+    assert not assign(Faces.of([]), 256, 192).ceilings.any()
+
+
+def test_a_ceiling_goes_with_its_region_when_the_photograph_is_moved() -> None:
+    region = Faces.of([LabelledFace(Box(10, 10, 20, 20), None, ignore=True, ceiling=0.25), face(100, 100, 20, 20)])
+    moved = join([region.mirrored(256).within(0, 0, 256, 192), region])
+    assert moved.ceilings.tolist() == [0.25, 1, 0.25, 1]
 
 
 def test_points_that_are_not_known_are_not_learnt() -> None:
     targets = assign(Faces.of([LabelledFace(Box(100, 100, 20, 20), None)]), 256, 192)
-    assert np.isnan(targets.points[targets.state == FACE]).all()
+    assert np.isnan(targets.points[targets.answers]).all()
 
 
 def test_a_part_without_pictures_and_weights_that_leave_none_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from edge_agent.domain import Box
 from training.errors import DataError
 from training.faces.copies import without_copies
-from training.faces.labels import LabelledPicture
+from training.faces.labels import LabelledFace, LabelledPicture
 from training.faces.split import Shares
-from training.faces.teacher import Teacher, agree, mirrored, parse_archive
+from training.faces.teacher import Teacher, agree, mirrored, parse_archive, with_heads
 
 POINTS = (14.0, 18.0, 26.0, 18.0, 20.0, 25.0, 15.0, 32.0, 25.0, 32.0)
 
@@ -37,6 +39,21 @@ def test_a_face_that_only_one_asking_is_sure_of_is_a_doubt(scores: tuple[float, 
     (face,) = agree([answer(score) for score in scores])
     assert face.ignore
     assert face.points is None
+    assert face.ceiling == pytest.approx(sum(scores) / len(scores))
+
+
+def test_the_ceiling_of_a_doubt_is_the_mean_over_all_askings_even_those_that_said_nothing() -> None:
+    (face,) = agree([np.concatenate([answer(0.6), answer(0.4, 11)]), np.zeros((0, 15)), answer(0.3), np.zeros((0, 15))])
+    assert face.ignore
+    assert face.ceiling == pytest.approx((0.6 + 0.3) / 4)
+
+
+def test_heads_that_people_saw_take_the_place_of_doubts_but_not_of_faces() -> None:
+    face, doubt = agree([answer(0.9), answer(0.9)])[0], agree([answer(0.5, 60)])[0]
+    head = partial(LabelledFace, points=None, ignore=True, ceiling=0.5)
+    on_face, on_doubt, alone = (head(Box(x, 10, 20, 30)) for x in (11, 61, 120))
+    assert with_heads([face, doubt], [on_face, on_doubt, alone]) == [face, on_doubt, alone]
+    assert with_heads([face, doubt], [alone]) == [face, doubt, alone]
 
 
 def test_points_on_which_the_answers_disagree_are_not_told() -> None:

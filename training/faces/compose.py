@@ -66,8 +66,7 @@ class Composer:
         else:
             scene, faces = self._ground(random)
             scene, faces = self._paste(scene, faces, first, random)
-        faces = Faces(faces.boxes, faces.points, faces.ignore | (faces.sizes < how.smallest))
-        return change_light(scene, how, random), faces
+        return change_light(scene, how, random), faces.without_small(how.smallest)
 
     def _any(self, random: np.random.Generator) -> int:
         return min(int(np.searchsorted(self._reached, random.random(), side="right")), len(self._pictures) - 1)

@@ -2,13 +2,14 @@
 
 `labels.csv` lies in the folder beside the pictures and has one row for each face::
 
-    file,part,ignore,x,y,width,height,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,
+    file,part,ignore,ceiling,x,y,width,height,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,
     right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y
 
 `file` is relative to the folder; `part` is train, valid or test (the same in all rows of a picture). Coordinates are
 pixels of the picture with 0, 0 at the outer corner of its first pixel; eyes and mouth corners are the person's own
-right and left. Points may be left empty where they are not known. `ignore` 1 marks a region of which nothing is
-said: it is neither a face nor background. A picture without any face has one row whose box is empty.
+right and left. Points may be left empty where they are not known. `ignore` 1 marks a doubtful region: it need not be
+found, and it is no mistake to find it, but a detector should not be surer of it than `ceiling` (0 to 1; left empty, it
+may be as sure as it likes). A picture without any face has one row whose box is empty.
 """
 
 from __future__ import annotations
@@ -32,23 +33,25 @@ BOX_COLUMNS = ("x", "y", "width", "height")
 POINT_COLUMNS = tuple(
     f"{point}_{axis}" for point in ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth") for axis in "xy"
 )
-COLUMNS = ("file", "part", "ignore", *BOX_COLUMNS, *POINT_COLUMNS)
+COLUMNS = ("file", "part", "ignore", "ceiling", *BOX_COLUMNS, *POINT_COLUMNS)
 
 Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledFace:
-    """A face, or with ``ignore`` a region of which nothing is said.
+    """A face, or with ``ignore`` a doubtful region.
 
     Attributes:
         box: in pixels of the picture; it may reach beyond it.
         points: five points (x, y) in pixels in the order of ``domain.Face.landmarks``, or ``None`` if not known.
+        ceiling: the most that a detector should score where it is ignored, 0…1.
     """
 
     box: Box
     points: tuple[tuple[float, float], ...] | None
     ignore: bool = False
+    ceiling: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def write_labels(folder: Path, pictures: Iterable[LabelledPicture]) -> None:
         table.writerow(COLUMNS)
         for picture in pictures:
             for face in picture.faces:
-                table.writerow([picture.file, picture.part, int(face.ignore), *_numbers(face)])
+                table.writerow([picture.file, picture.part, int(face.ignore), _ceiling(face), *_numbers(face)])
             if not picture.faces:
                 table.writerow([picture.file, picture.part, 0, *[""] * (len(COLUMNS) - 3)])
 
@@ -140,7 +143,10 @@ def _face(row: Mapping[str, str], place: str) -> LabelledFace | None:
     if any(row[name] for name in POINT_COLUMNS):
         flat = [_number(row, name, place) for name in POINT_COLUMNS]
         points = tuple(zip(flat[::2], flat[1::2], strict=True))
-    return LabelledFace(Box(x, y, width, height), points, row["ignore"] == "1")
+    ceiling = _number(row, "ceiling", place) if row["ceiling"] else 1.0
+    if not 0 <= ceiling <= 1:
+        raise DataError(f"{place}, column ceiling: {row['ceiling']!r} is not between 0 and 1")
+    return LabelledFace(Box(x, y, width, height), points, row["ignore"] == "1", ceiling)
 
 
 def _number(row: Mapping[str, str], name: str, place: str) -> float:
@@ -151,6 +157,10 @@ def _number(row: Mapping[str, str], name: str, place: str) -> float:
     if not math.isfinite(value):
         raise DataError(f"{place}, column {name}: {row[name]!r} is not a finite number")
     return value
+
+
+def _ceiling(face: LabelledFace) -> str:
+    return f"{face.ceiling:.3f}" if face.ignore and face.ceiling < 1 else ""
 
 
 def _numbers(face: LabelledFace) -> list[str]:

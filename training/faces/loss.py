@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.faces.targets import FACE, IGNORED, cell_middles
+from training.faces.targets import cell_middles
 from training.recipe import Section
 
 
@@ -27,8 +27,9 @@ class DetectorLoss(nn.Module):
     """Loss of the answers for scenes of ``width`` × ``height`` pixels.
 
     Score: quality focal loss (Li et al. 2020, "Generalized focal loss") towards the mean of 1 and the intersection over
-    union that the cell's own box reaches, 0 for background: that overlap alone stays low for small faces, however sure
-    they are, so that no one threshold suited small and large. Box: generalised intersection over union (Rezatofighi et
+    union that the cell's own box reaches: that overlap alone stays low for small faces, however sure they are, so that
+    no one threshold suited small and large. A cell without a face is drawn down to its ceiling, 0 for background, and
+    left alone below it. Box: generalised intersection over union (Rezatofighi et
     al. 2019) and a smooth L1 of the sides. Landmarks: smooth L1. Distances are divided by the size of the face; all is
     averaged over the cells that answer for a face.
     """
@@ -44,19 +45,18 @@ class DetectorLoss(nn.Module):
         self._weights = weights
 
     def forward(
-        self, answers: Sequence[Tensor], state: Tensor, boxes: Tensor, points: Tensor
+        self, answers: Sequence[Tensor], faces: Tensor, ceilings: Tensor, boxes: Tensor, points: Tensor
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Loss and its parts.
 
         Args:
             answers: the network's outputs, score, box, landmarks of each stride in turn, N × rows × columns × numbers.
-            state, boxes, points: stacked `Targets`: N × cells (× 4, × 10).
+            faces, ceilings, boxes, points: stacked `Targets`: N × cells (× 4, × 10).
         """
         logits, sides, offsets = (flat(answers[kind::3]) for kind in range(3))
-        faces = state == FACE
         count = faces.sum().clamp(min=1)
-        strides = self.strides.expand(state.shape[0], -1, -1)[faces]
-        middles = self.middles.expand(state.shape[0], -1, -1)[faces]
+        strides = self.strides.expand(len(faces), -1, -1)[faces]
+        middles = self.middles.expand(len(faces), -1, -1)[faces]
         wanted = boxes[faces]
         size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1, keepdim=True).sqrt()
         reach = sides[faces] * strides
@@ -69,19 +69,25 @@ class DetectorLoss(nn.Module):
         landmarks = _smooth(torch.where(known, error, 0.0), self._weights.landmark_beta).sum() / known.sum().clamp(
             min=1
         )
-        score = self._score(logits.squeeze(2), state, overlap.detach()) / count
+        score = self._score(logits.squeeze(2), faces, ceilings, overlap.detach()).sum() / count
         weights = self._weights
         total = score + weights.box * box + weights.sides * side + weights.landmarks * landmarks
         figures = {"score": score, "box": box, "landmarks": landmarks, "overlap": overlap.sum() / count}
         return total, {name: value.detach() for name, value in figures.items()}
 
     @staticmethod
-    def _score(logits: Tensor, state: Tensor, overlap: Tensor) -> Tensor:
-        quality = torch.zeros_like(logits)
-        quality[state == FACE] = (1 + overlap.clamp(min=0.0)) / 2
-        weight = (logits.sigmoid() - quality).abs().square() * (state != IGNORED)
+    def _score(logits: Tensor, faces: Tensor, ceilings: Tensor, overlap: Tensor) -> Tensor:
+        quality = ceilings.clone()
+        quality[faces] = (1 + overlap.clamp(min=0.0)) / 2
+        score = logits.sigmoid()
+        weight = (score - quality).square() * (faces | (score > ceilings))
         entropy = functional.binary_cross_entropy_with_logits(logits, quality, reduction="none")
-        return (weight * entropy).sum()
+        return weight * entropy
+
+    def doubt(self, answers: Sequence[Tensor], faces: Tensor, ceilings: Tensor) -> Tensor:
+        """The part of the score, summed over each scene (N), as if every face were framed perfectly."""
+        logits = flat(answers[0::3]).squeeze(2)
+        return self._score(logits, faces, ceilings, torch.ones_like(logits)[faces]).sum(dim=1)
 
 
 def flat(levels: Sequence[Tensor]) -> Tensor:

@@ -31,11 +31,13 @@ class Faces:
         boxes: float32, n × 4: left, top, right, bottom.
         points: float32, n × 5 × 2, NaN where not known.
         ignore: bool, n.
+        ceilings: float32, n: the most that a detector should score where it is ignored.
     """
 
     boxes: Floats
     points: Floats
     ignore: NDArray[np.bool_]
+    ceilings: Floats
 
     @classmethod
     def of(cls, faces: Sequence[LabelledFace]) -> Faces:
@@ -46,6 +48,7 @@ class Faces:
             np.array(boxes, dtype=np.float32).reshape(-1, 4),
             np.array([f.points or unknown for f in faces], dtype=np.float32).reshape(-1, 5, 2),
             np.array([f.ignore for f in faces], dtype=np.bool_),
+            np.array([f.ceiling for f in faces], dtype=np.float32),
         )
 
     def __len__(self) -> int:
@@ -63,7 +66,7 @@ class Faces:
 
     def take(self, chosen: NDArray[np.bool_]) -> Faces:
         """Those faces that are chosen."""
-        return Faces(self.boxes[chosen], self.points[chosen], self.ignore[chosen])
+        return Faces(self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen])
 
     def moved(self, matrix: NDArray[np.float64]) -> Faces:
         """After a similarity (2 × 3), perhaps with mirroring; boxes stay upright and keep their proportions."""
@@ -75,7 +78,11 @@ class Faces:
         if area < 0:
             points = points[:, MIRROR]
         boxes = np.concatenate([centers - half, centers + half], axis=1)
-        return Faces(boxes.astype(np.float32), points.astype(np.float32), self.ignore)
+        return Faces(boxes.astype(np.float32), points.astype(np.float32), self.ignore, self.ceilings)
+
+    def without_small(self, smallest: float) -> Faces:
+        """Those below a size (square root of the area) are ignored."""
+        return Faces(self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings)
 
     def mirrored(self, width: float) -> Faces:
         """In the mirror image of a picture of ``width`` pixels."""
@@ -89,7 +96,8 @@ class Faces:
         seen = self.share_in(left, top, right, bottom)
         ignore = self.ignore | (seen < SEEN)
         cut = np.clip(self.boxes, (left, top, left, top), (right, bottom, right, bottom))
-        kept = Faces(np.where(ignore[:, None], cut, self.boxes).astype(np.float32), self.points, ignore)
+        boxes = np.where(ignore[:, None], cut, self.boxes).astype(np.float32)
+        kept = Faces(boxes, self.points, ignore, self.ceilings)
         return kept.take(seen >= HIDDEN)
 
     def behind(self, mask: NDArray[np.uint8]) -> Faces:
@@ -99,7 +107,7 @@ class Faces:
         for i, (left, top, right, bottom) in enumerate(np.clip(self.boxes, 0, limit).astype(int)):
             part = mask[top : bottom + 1, left : right + 1]
             covered[i] = np.count_nonzero(part) / max(part.size, 1)
-        kept = Faces(self.boxes, self.points, self.ignore | (covered > COVERED))
+        kept = Faces(self.boxes, self.points, self.ignore | (covered > COVERED), self.ceilings)
         return kept.take(covered <= 1 - HIDDEN)
 
     def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
@@ -121,6 +129,7 @@ def join(parts: Sequence[Faces]) -> Faces:
         np.concatenate([p.boxes for p in parts]),
         np.concatenate([p.points for p in parts]),
         np.concatenate([p.ignore for p in parts]),
+        np.concatenate([p.ceilings for p in parts]),
     )
 
 

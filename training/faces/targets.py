@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from edge_agent.vision.detector import STRIDES
 from training.faces.photographs import Faces
 
-FACE, BACKGROUND, IGNORED = 1, 0, -1
-
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
 """Sizes of face (square root of the area, pixels of the scene) that each stride answers for; neighbours overlap."""
 NEARLY = 1.3
-"""A size beyond the bounds by at most this factor is ignored rather than called background."""
+"""A size beyond the bounds by at most this factor is no background: the cell may say what it likes."""
 CORE = (0.75, 0.22)
 """A cell answers for a face when it is nearer to its middle, along both axes, than the larger of these two: in
 strides, and in sizes of the face."""
 RING = 1.7
-"""Cells farther away by at most this factor are ignored."""
+"""Cells farther away by at most this factor may say what they like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +27,14 @@ class Targets:
     """What each of the n cells (all strides in order, row by row) should say.
 
     Attributes:
-        state: int64, n: `FACE`, `BACKGROUND` or `IGNORED`.
+        answers: bool, n: whether the cell answers for a face.
+        ceilings: float32, n: the most that the score of another cell should be: 0 for background, 1 for any.
         boxes: float32, n × 4: left, top, right, bottom of the face, pixels of the scene.
         points: float32, n × 10: its points, NaN where not known.
     """
 
-    state: NDArray[np.int64]
+    answers: NDArray[np.bool_]
+    ceilings: NDArray[np.float32]
     boxes: NDArray[np.float32]
     points: NDArray[np.float32]
 
@@ -52,29 +52,31 @@ def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32
 def assign(faces: Faces, width: int, height: int) -> Targets:
     """Say for every cell of a scene of ``width`` × ``height`` pixels what it should answer."""
     sure = faces.take(~faces.ignore)
-    regions = faces.boxes[faces.ignore]
+    doubtful = faces.take(faces.ignore)
     parts = [
-        _assign_stride(sure, _ignored(regions, stride, width, height), stride, middles)
+        _assign_stride(sure, _ceilings(doubtful, stride, width, height), stride, middles)
         for stride, middles in cell_middles(width, height)
     ]
-    state, boxes, points = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Targets(state, boxes, points)
+    return Targets(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _ignored(regions: NDArray[np.float32], stride: int, width: int, height: int) -> NDArray[np.int64]:
-    """State of the cells of one stride when there are only ignored regions."""
-    state = np.full((height // stride, width // stride), BACKGROUND, dtype=np.int64)
-    for left, top, right, bottom in np.clip(regions / stride, 0, None).round().astype(int):
-        state[top : max(bottom, top + 1), left : max(right, left + 1)] = IGNORED
-    return state.ravel()
+def _ceilings(doubtful: Faces, stride: int, width: int, height: int) -> NDArray[np.float32]:
+    """Ceilings of the cells of one stride when there are only doubtful regions; where they overlap, the higher."""
+    ceilings = np.zeros((height // stride, width // stride), dtype=np.float32)
+    corners = np.clip(doubtful.boxes / stride, 0, None).round().astype(int)
+    for (left, top, right, bottom), ceiling in zip(corners, doubtful.ceilings, strict=True):
+        region = ceilings[top : max(bottom, top + 1), left : max(right, left + 1)]
+        np.maximum(region, ceiling, out=region)
+    return ceilings.ravel()
 
 
 def _assign_stride(
-    faces: Faces, state: NDArray[np.int64], stride: int, middles: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    faces: Faces, ceilings: NDArray[np.float32], stride: int, middles: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     n = len(middles)
     if len(faces) == 0:
-        return state, np.zeros((n, 4), dtype=np.float32), np.full((n, 10), np.nan, dtype=np.float32)
+        none = np.zeros((n, 4), dtype=np.float32), np.full((n, 10), np.nan, dtype=np.float32)
+        return np.zeros(n, dtype=np.bool_), ceilings, *none
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     sizes = faces.sizes
     distance = np.abs(middles[:, None] - centers[None]).max(axis=2)
@@ -82,8 +84,8 @@ def _assign_stride(
     low, high = SIZES[stride]
     fits = (sizes >= low) & (sizes < high)
     nearly = (sizes >= low / NEARLY) & (sizes < high * NEARLY)
-    state[((distance <= core * RING) & nearly).any(axis=1)] = IGNORED
+    ceilings[((distance <= core * RING) & nearly).any(axis=1)] = 1
     relative = np.where((distance <= core) & fits, distance / core, np.inf)
     nearest = relative.argmin(axis=1)
-    state[np.isfinite(relative.min(axis=1))] = FACE
-    return state, faces.boxes[nearest], faces.points[nearest].reshape(n, 10)
+    answers = np.isfinite(relative.min(axis=1))
+    return answers, ceilings, faces.boxes[nearest], faces.points[nearest].reshape(n, 10)

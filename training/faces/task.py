@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -59,6 +60,9 @@ class Data(Section):
     shares: Annotated[
         dict[str, Shares], Field(default_factory=dict, description="folder → shares of its pictures that are held out")
     ]
+    hardness: Annotated[
+        float, Field(ge=0, le=1, description="0: drawn by weight; 1: that times what they cost the start network")
+    ] = 0.0
     width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 256
     height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 192
 
@@ -89,12 +93,13 @@ class DetectorTask:
     ) -> None:
         scene = recipe.data
         self._recipe = recipe
-        self._learn, self._held_back = learn, held_back
-        self._composer = Composer(learn, scene.width, scene.height, recipe.composition)
         self._loss = DetectorLoss(scene.width, scene.height, recipe.loss)
         self._module = recipe.network.build()
         if start is not None:
             learn_on(self._module, start)
+            learn = drawn_by_cost(learn, costs(self._module, learn, recipe), scene.hardness)
+        self._learn, self._held_back = learn, held_back
+        self._composer = Composer(learn, scene.width, scene.height, recipe.composition)
         for name in recipe.frozen:
             self._module.get_submodule(name).requires_grad_(False)
 
@@ -109,7 +114,7 @@ class DetectorTask:
         return self._recipe.data.scenes // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Scenes (float32 N×3×H×W) and their targets: state N×cells, boxes N×cells×4, points N×cells×10.
+        """Scenes (float32 N×3×H×W) and their targets: answers and ceilings N×cells, boxes N×cells×4, points N×cells×10.
 
         Half of a batch is the mirror image of the other: a scene takes half as long to make as to learn from. A thread
         makes the next batch while the network learns from this one.
@@ -125,10 +130,8 @@ class DetectorTask:
 
     def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.loss.DetectorLoss`."""
-        pictures, state, boxes, points = batch
-        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(
-            module(pictures), state, boxes, points
-        )
+        pictures, *targets = batch
+        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(module(pictures), *targets)
         return result
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
@@ -161,6 +164,35 @@ def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
         raise RecipeError("start names a run whose network has no weight in common with this recipe's; leave it out")
     log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
     module.load_state_dict(fitting, strict=False)
+
+
+def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:
+    """What each photograph, shown as a whole, costs a network in its scores: missed faces, false ones, doubts."""
+    network, smallest = recipe.network, recipe.composition.smallest
+    loss = DetectorLoss(network.width, network.height, recipe.loss)
+    module.eval()
+    found: list[Tensor] = []
+    for start in range(0, len(learn), 32):
+        pixels, targets = [], []
+        for picture, faces in zip(learn.pictures[start : start + 32], learn.faces[start : start + 32], strict=True):
+            seen, scale = letterbox(picture, network.width, network.height)
+            pixels.append(seen)
+            shown = faces.moved(np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
+            targets.append(assign(shown.without_small(smallest), network.width, network.height))
+        answers, ceilings = (
+            torch.from_numpy(np.stack([getattr(t, name) for t in targets])) for name in ("answers", "ceilings")
+        )
+        with torch.no_grad():
+            found.append(loss.doubt(module(as_input(np.stack(pixels))), answers, ceilings))
+    module.train()
+    return torch.cat(found).double().numpy()
+
+
+def drawn_by_cost(learn: Photographs, cost: NDArray[np.float64], hardness: float) -> Photographs:
+    """Photographs drawn by weight and cost; none more than five times as often as by weight, or less than a fifth."""
+    share = np.clip(cost / max(float((cost * learn.weights).sum()), 1e-9), 0.2, 5.0) ** hardness
+    weights = learn.weights * share
+    return replace(learn, weights=weights / weights.sum())
 
 
 def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) -> list[Candidates]:

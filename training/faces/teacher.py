@@ -2,15 +2,16 @@
 
 YuNet is asked at three sizes of each picture and of its mirror image. Where the answers agree there is a face, with
 the mean box and points of the answers; where only one answer speaks of a face, or all are unsure, the region is
-marked to be ignored, so that neither the student nor its judge learns from the teacher's doubts.
+doubtful: neither a face nor background, but the student should not be surer of it than the teacher is on average.
 
     python -m training.faces.teacher --detector YUNET.onnx --out FOLDER ARCHIVE.zip:test=0.18,valid=0.07 …
 
 Each archive is unpacked to a folder of its name in FOLDER, which gets a `labels.csv` (see `training.faces.labels`).
 An archive may bring its own `boxes.csv` (file, label, xmin, ymin, xmax, ymax): heads that the teacher does not
-confirm are ignored regions. It may bring points that people marked (`training.faces.marked`): they take the place of
-the teacher's where the two agree. Pictures are parted by a hash of their names, in the shares given behind the
-archive; those that look nearly like one of the part `test` are left out of the others.
+confirm are doubtful regions, in which the student may be half sure of a face. It may bring points that people marked
+(`training.faces.marked`): they take the place of the teacher's where the two agree. Pictures are parted by a hash of
+their names, in the shares given behind the archive; those that look nearly like one of the part `test` are left out of
+the others.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ LISTEN = 0.3
 CONFIRM = 0.7
 SAME_FACE = 0.45
 POINTS_AGREE = 0.08
+HEAD_CEILING = 0.5
+"""How sure of a face the student may be where people saw a head and the teacher confirms none."""
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 Answers = NDArray[np.float64]
@@ -82,7 +85,7 @@ class Teacher:
         return mirrored(self.ask(np.ascontiguousarray(image[:, ::-1]), scale), image.shape[1])
 
     def label(self, image: Picture) -> list[LabelledFace]:
-        """Faces and ignored regions of ``image``."""
+        """Faces and doubtful regions of ``image``."""
         longest = max(image.shape[:2])
         scales = sorted({min(size / longest, LARGEST_ENLARGEMENT) for size in SIZES})
         answers = [ask(image, scale) for scale in scales for ask in (self.ask, self.ask_mirrored)]
@@ -100,10 +103,11 @@ def mirrored(answers: Answers, width: int) -> Answers:
 
 
 def agree(answers: Sequence[Answers]) -> list[LabelledFace]:
-    """Join the answers of several askings into faces and ignored regions.
+    """Join the answers of several askings into faces and doubtful regions.
 
     Answers that overlap are one group, the surest answer first. A group is a face when at least two askings name it
-    with a score of `CONFIRM` or more; otherwise it is an ignored region.
+    with a score of `CONFIRM` or more; otherwise it is a doubtful region, and its ceiling is the mean score over all
+    askings, 0 where it was not named.
     """
     rows = np.concatenate([np.column_stack([a, np.full(len(a), i)]) for i, a in enumerate(answers)])
     rows = rows[rows[:, 14].argsort()[::-1]]
@@ -111,7 +115,7 @@ def agree(answers: Sequence[Answers]) -> list[LabelledFace]:
     while len(rows):
         same = overlaps(rows[0], rows) > SAME_FACE
         same[0] = True
-        faces.append(_join(rows[same]))
+        faces.append(_join(rows[same], len(answers)))
         rows = rows[~same]
     return faces
 
@@ -125,10 +129,11 @@ def overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np
     return np.asarray(shared / np.maximum(union, 1e-9))
 
 
-def _join(group: NDArray[np.float64]) -> LabelledFace:
+def _join(group: NDArray[np.float64], askings: int) -> LabelledFace:
     sure = group[group[:, 14] >= CONFIRM]
     if len(set(sure[:, 15])) < 2:
-        return LabelledFace(_box(group[:, :4].mean(axis=0)), None, ignore=True)
+        best = sum(group[group[:, 15] == asking, 14].max() for asking in set(group[:, 15]))
+        return LabelledFace(_box(group[:, :4].mean(axis=0)), None, ignore=True, ceiling=float(best) / askings)
     weights = sure[:, 14]
     box = np.average(sure[:, :4], axis=0, weights=weights)
     points = np.average(sure[:, 4:14], axis=0, weights=weights)
@@ -175,15 +180,21 @@ def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) ->
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         name = path.relative_to(folder).as_posix()
         faces = with_marked(teacher.label(read_picture(path)), marked.get(name))
-        faces += [head for head in heads.get(name, []) if all(head.box.overlap(f.box) < SAME_FACE for f in faces)]
+        faces = with_heads(faces, heads.get(name, []))
         pictures.append(LabelledPicture(f"{archive.stem}/{name}", shares.part(name), tuple(faces)))
         if len(pictures) % 500 == 0:
             log.info("%s: %d pictures labelled", archive.name, len(pictures))
     return pictures
 
 
+def with_heads(faces: Sequence[LabelledFace], heads: Sequence[LabelledFace]) -> list[LabelledFace]:
+    """``faces``, and those heads that are none of the confirmed ones; they take the place of doubtful regions."""
+    new = [h for h in heads if all(f.ignore or h.box.overlap(f.box) < SAME_FACE for f in faces)]
+    return [f for f in faces if not f.ignore or all(h.box.overlap(f.box) < SAME_FACE for h in new)] + new
+
+
 def _heads(path: Path) -> dict[str, list[LabelledFace]]:
-    """Ignored regions from an archive's own boxes."""
+    """Doubtful regions from an archive's own boxes."""
     heads: dict[str, list[LabelledFace]] = {}
     if not path.exists():
         return heads
@@ -191,7 +202,8 @@ def _heads(path: Path) -> dict[str, list[LabelledFace]]:
         left, top, right, bottom = (float(row[name]) for name in ("xmin", "ymin", "xmax", "ymax"))
         if right > left and bottom > top:
             box = Box(left, top, right - left, bottom - top)
-            heads.setdefault(row["file"], []).append(LabelledFace(box, None, ignore=True))
+            head = LabelledFace(box, None, ignore=True, ceiling=HEAD_CEILING)
+            heads.setdefault(row["file"], []).append(head)
     return heads
 
 

@@ -184,7 +184,8 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 def _large_enough(yunet: Candidates) -> Faces:
     """The faces that are to be found."""
-    faces = Faces(yunet.boxes, yunet.points, np.zeros(len(yunet), dtype=np.bool_))
+    none, sure = np.zeros(len(yunet), dtype=np.bool_), np.ones(len(yunet), dtype=np.float32)
+    faces = Faces(yunet.boxes, yunet.points, none, sure)
     return faces.take(faces.sides >= SMALLEST)
 
 

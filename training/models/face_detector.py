@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
+POINT_BLOCKS = (1, 2, 2)
+"""Blocks for the landmarks at each stride: the small faces of the finest, which costs most, need few."""
 KINDS = {"score": 1, "box": 4, "landmarks": 10}
 OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in KINDS)
 """Names of the outputs in the order in which the network gives them."""
@@ -51,24 +53,39 @@ class Separable(nn.Sequential):
         super().__init__(ConvBlock(channels, channels, 3, groups=channels), ConvBlock(channels, channels))
 
 
-def stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
-    """Halve the resolution with one 2×2 convolution, then mix with separable blocks.
+class Residual(nn.Module):
+    """A separable block beside its own input, which it leaves as it is at first: a trained network can get one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = ConvBlock(channels, channels, 3, groups=channels)
+        self.mix = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm.weight)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.relu(features + self.norm(self.mix(self.depthwise(features))))
+
+
+def stage(inputs: int, outputs: int, blocks: int, residual: int = 0) -> nn.Sequential:
+    """Halve the resolution with one 2×2 convolution, then mix with separable blocks, the last ``residual`` ones added.
 
     A depthwise convolution with stride 2 has fewer multiply-adds, but its gradient took a quarter of the training.
     """
-    return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *(Separable(outputs) for _ in range(blocks)))
+    plain, added = (Separable(outputs) for _ in range(blocks)), (Residual(outputs) for _ in range(residual))
+    return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *plain, *added)
 
 
 class Head(nn.Module):
-    """One shared block for score (1) and box (4) of each cell, two of their own for its landmarks (10).
+    """One shared block for score (1) and box (4) of each cell, some of their own for its landmarks (10).
 
     With features that score and box also use, the landmarks stayed level whatever the roll of the head.
     """
 
-    def __init__(self, channels: int, prior: float = -4.6) -> None:
+    def __init__(self, channels: int, point_blocks: int, prior: float = -4.6) -> None:
         super().__init__()
         self.shared = Separable(channels)
-        self.points = nn.Sequential(Separable(channels), Separable(channels))
+        self.points = nn.Sequential(*(Separable(channels) for _ in range(point_blocks)))
         self.score = nn.Conv2d(channels, KINDS["score"], 1)
         self.box = nn.Conv2d(channels, KINDS["box"], 1)
         self.landmarks = nn.Conv2d(channels, KINDS["landmarks"], 1)
@@ -99,12 +116,12 @@ class FaceDetectorNet(nn.Module):
         w = widths or Widths()
         self.stem = ConvBlock(3, w.stem, 3, stride=2)
         self.stage4 = stage(w.stem, w.stage4, 1)
-        self.stage8 = stage(w.stage4, w.stage8, 2)
-        self.stage16 = stage(w.stage8, w.stage16, 2)
+        self.stage8 = stage(w.stage4, w.stage8, 2, residual=2)
+        self.stage16 = stage(w.stage8, w.stage16, 2, residual=1)
         self.stage32 = stage(w.stage16, w.stage32, 2)
         self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
         self.merge = nn.ModuleList(Separable(w.neck) for _ in range(2))
-        self.heads = nn.ModuleList(Head(w.neck) for _ in STRIDES)
+        self.heads = nn.ModuleList(Head(w.neck, blocks) for blocks in POINT_BLOCKS)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         levels: list[Tensor] = []
