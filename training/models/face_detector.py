@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDES = (8, 16, 32)
-POINT_BLOCKS = (1, 2, 2)
-"""Blocks for the landmarks at each stride: the small faces of the finest, which costs most, need few."""
 KINDS = {"score": 1, "box": 4, "landmarks": 10}
 OUTPUTS = tuple(f"{kind}_{stride}" for stride in STRIDES for kind in KINDS)
 """Names of the outputs in the order in which the network gives them."""
@@ -77,24 +75,24 @@ def stage(inputs: int, outputs: int, blocks: int, residual: int = 0) -> nn.Seque
 
 
 class Head(nn.Module):
-    """One shared block for score (1) and box (4) of each cell, some of their own for its landmarks (10).
+    """One shared block for score (1) and box (4) of each cell, ``point_blocks`` of their own for its landmarks (10).
 
     With features that score and box also use, the landmarks stayed level whatever the roll of the head.
     """
 
-    def __init__(self, channels: int, point_blocks: int, prior: float = -4.6) -> None:
+    def __init__(self, channels: int, point_channels: int, point_blocks: int, prior: float = -4.6) -> None:
         super().__init__()
         self.shared = Separable(channels)
-        self.points = nn.Sequential(*(Separable(channels) for _ in range(point_blocks)))
+        self.points = nn.Sequential(*(Separable(point_channels) for _ in range(point_blocks)))
         self.score = nn.Conv2d(channels, KINDS["score"], 1)
         self.box = nn.Conv2d(channels, KINDS["box"], 1)
-        self.landmarks = nn.Conv2d(channels, KINDS["landmarks"], 1)
+        self.landmarks = nn.Conv2d(point_channels, KINDS["landmarks"], 1)
         nn.init.constant_(self.score.bias, prior)  # type: ignore[arg-type]
         nn.init.constant_(self.box.bias, 2.0)  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, features: Tensor, point_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shared = self.shared(features)
-        answers = (self.score(shared), self.box(shared), self.landmarks(self.points(features)))
+        answers = (self.score(shared), self.box(shared), self.landmarks(self.points(point_features)))
         score, box, landmarks = (answer.permute(0, 2, 3, 1) for answer in answers)
         return score, box, landmarks
 
@@ -121,7 +119,9 @@ class FaceDetectorNet(nn.Module):
         self.stage32 = stage(w.stage16, w.stage32, 2)
         self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
         self.merge = nn.ModuleList(Separable(w.neck) for _ in range(2))
-        self.heads = nn.ModuleList(Head(w.neck, blocks) for blocks in POINT_BLOCKS)
+        # Small faces have points of the neck. Larger ones, whose points matter, have them of what the backbone gives.
+        points = ((w.neck, 1), (w.stage16, 2), (w.stage32, 2))
+        self.heads = nn.ModuleList(Head(w.neck, channels, blocks) for channels, blocks in points)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         levels: list[Tensor] = []
@@ -129,8 +129,12 @@ class FaceDetectorNet(nn.Module):
         for part in (self.stage8, self.stage16, self.stage32):
             features = part(features)
             levels.append(features)
+        necks = self._neck(levels)
+        points = (necks[0], *levels[1:])
         return tuple(
-            answer for level, head in zip(self._neck(levels), self.heads, strict=True) for answer in head(level)
+            answer
+            for neck, point_features, head in zip(necks, points, self.heads, strict=True)
+            for answer in head(neck, point_features)
         )
 
     def _neck(self, levels: Sequence[Tensor]) -> list[Tensor]:
