@@ -73,7 +73,7 @@ class DetectorRecipe(Recipe):
     kind: Literal["face-detector"]
     teacher: Annotated[str, Field(min_length=1, description="whose answers the labels are")]
     start: Annotated[str | None, Field(description="run folder beside this run's whose weights are learnt on")] = None
-    frozen: Annotated[tuple[str, ...], Field(description="parts of the network whose weights stay as they are")] = ()
+    frozen: Annotated[tuple[str, ...], Field(description="parts of the network that stay as they are")] = ()
     false_share: Annotated[float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")]
     network: Network
     data: Data
@@ -130,6 +130,8 @@ class DetectorTask:
 
     def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.loss.DetectorLoss`."""
+        for name in self._recipe.frozen:  # nor may its batch norm drift
+            self._module.get_submodule(name).eval()
         pictures, *targets = batch
         result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(module(pictures), *targets)
         return result
