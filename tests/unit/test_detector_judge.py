@@ -60,3 +60,9 @@ def test_landmark_error_is_told_in_distances_of_the_eyes() -> None:
     places = np.array(POINTS, dtype=np.float32)
     assert landmark_error(places + np.float32(1.2), places) == pytest.approx(1.2 * 2**0.5 / 12)
     assert np.isnan(landmark_error(places, np.full((5, 2), np.nan, dtype=np.float32)))
+
+
+def test_what_the_teacher_hardly_ever_took_for_a_face_is_no_excuse() -> None:
+    regions = [LabelledFace(Box(60, 60, 20, 30), None, ignore=True, ceiling=ceiling) for ceiling in (0.1, 0.5)]
+    judged = [judge([seen((60, 60, 80, 90, 0.9))], [Faces.of([region])]).at(0.5) for region in regions]
+    assert [(result.detections, result.false_share) for result in judged] == [(1, 1.0), (0, 0.0)]

@@ -16,6 +16,8 @@ FOUND = 0.5
 """A face is found by a detection with at least this intersection over union."""
 TOUCHED = 0.3
 """A detection is false when its intersection over union with every face and ignored region is below this."""
+DOUBTED = 0.25
+"""An ignored region with a lower ceiling is no excuse: the teacher hardly ever took it for a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def judge(detections: Sequence[Candidates], faces: Sequence[Faces], smallest: fl
             found.append(score)
             errors.append(error)
         for box, score in zip(seen.boxes, seen.scores, strict=True):
-            state = _is_false(box, there, there.ignore | ~large)
+            state = _is_false(box, there, large)
             if state is not None:
                 scores.append(float(score))
                 false.append(state)
@@ -132,12 +134,13 @@ def _best(seen: Candidates, there: Faces, i: int) -> tuple[float, float]:
     return float(seen.scores[best]), landmark_error(seen.points[best], there.points[i])
 
 
-def _is_false(box: NDArray[np.float32], there: Faces, excused: NDArray[np.bool_]) -> bool | None:
+def _is_false(box: NDArray[np.float32], there: Faces, large: NDArray[np.bool_]) -> bool | None:
     """Whether a detection is false; ``None`` when it concerns an ignored or too small face."""
-    overlap = overlaps(_sized(box[None])[0], _sized(there.boxes))
-    if (overlap[~excused] >= TOUCHED).any():
+    touched = overlaps(_sized(box[None])[0], _sized(there.boxes)) >= TOUCHED
+    if (touched & large & ~there.ignore).any():
         return False
-    return None if (overlap[excused] >= TOUCHED).any() else True
+    excused = ~large | (there.ignore & (there.ceilings >= DOUBTED))
+    return None if (touched & excused).any() else True
 
 
 def _sized(boxes: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,11 +1,12 @@
 """Measure where the eyes, nose and mouth lie in the FER2013 training faces.
 
 `edge_agent.vision.align` crops a face so that its landmarks fall where they fall in the pictures that the
-expression models learned from. This script finds that place: YuNet looks for the face in every FER2013 Training
-picture (enlarged four times), and the median of each point and of the box over all pictures in which it is sure
-is the template. It is averaged with its mirror image, because training mirrors half of the pictures.
+expression models learned from. This script finds that place: the agent's own detector looks for the face in every
+FER2013 Training picture (enlarged four times, its edge repeated around it), and the median of each point and of the box
+over all pictures in which it finds one is the template: each detector has habits of its own. It is averaged with its
+mirror image, because training mirrors half of the pictures.
 
-    python -m training.faces.measure_template --data fer2013.csv.xz --detector face_detection_yunet.onnx
+    python -m training.faces.measure_template --data fer2013.csv.xz [--detector face-detector]
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.finder import FaceFinder, open_finder
+
 SIDE = 48
 ENLARGE = 4
-SURE = 0.8
+BORDER = 48
+"""Pixels around the enlarged picture: a face that fills all of a picture is unlike those that detectors know."""
 MIRROR = [1, 0, 2, 4, 3]
 """Landmark i of a mirrored face is landmark MIRROR[i] of the face itself."""
 
@@ -48,15 +52,17 @@ def training_faces(path: Path) -> Iterator[NDArray[np.uint8]]:
                 yield np.array(row["pixels"].split(), dtype=np.uint8).reshape(SIDE, SIDE)
 
 
-def locate(detector: cv2.FaceDetectorYN, face: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     """Box (x, y, width, height) and five points as seven rows of two numbers in the unit square, or None if unsure."""
     side = SIDE * ENLARGE
     large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
-    _, found = detector.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
-    if found is None:
+    framed = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
+    found = detector.detect(np.asarray(framed, dtype=np.uint8))
+    if not found:
         return None
-    best = found[found[:, 14].argmax()]
-    return np.asarray(best[:14], dtype=np.float64).reshape(7, 2) / side
+    box, points = found[0].box, np.array(found[0].landmarks, dtype=np.float64)
+    corner = (box.x - BORDER, box.y - BORDER), (box.width, box.height)
+    return np.concatenate([np.array(corner), points - BORDER]) / side
 
 
 def symmetric(points: NDArray[np.float64], box: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -65,10 +71,8 @@ def symmetric(points: NDArray[np.float64], box: NDArray[np.float64]) -> tuple[ND
     return (points + mirrored) / 2.0, np.array([0.5 - box[2] / 2.0, box[1], box[2], box[3]])
 
 
-def measure(data: Path, detector_file: Path) -> dict[str, object]:
-    """Medians over the faces that YuNet finds with a score of at least `SURE`."""
-    side = SIDE * ENLARGE
-    detector = cv2.FaceDetectorYN.create(str(detector_file), "", (side, side), SURE)
+def measure(data: Path, detector: FaceFinder) -> dict[str, object]:
+    """Medians over the faces that the detector finds."""
     found: list[NDArray[np.float64]] = []
     pictures = 0
     for face in training_faces(data):
@@ -92,9 +96,9 @@ def measure(data: Path, detector_file: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="FER2013 CSV file, plain, .gz or .xz")
-    parser.add_argument("--detector", type=Path, required=True, help="YuNet ONNX file")
+    parser.add_argument("--detector", default="face-detector", help="shipped face detector, or its card")
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.data, arguments.detector), indent=2))
+    print(json.dumps(measure(arguments.data, open_finder(arguments.detector)), indent=2))
 
 
 if __name__ == "__main__":
