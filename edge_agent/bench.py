@@ -66,8 +66,8 @@ class Measured:
     Attributes:
         laps: milliseconds of each stage of each frame.
         cpu_ms: processor time of each frame, decoding aside.
-        faces: how many faces were read.
-        searches: how many whole frames were searched for faces.
+        faces: how many faces were read in them.
+        searches: how many of them were searched for faces as a whole.
         size: width and height of the frames, pixels.
     """
 
@@ -125,7 +125,7 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
 
 def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured:
     """Recognize frames as if they came at ``fps``, taking the time of each stage."""
-    laps, cpu_ms, faces, start, searches = Laps(), [], 0, clock.now(), 0
+    laps, cpu_ms, faces, searches, start = Laps(), [], [], [], clock.now()
     recognizer.on_stage = laps.lap
     laps.begin()
     for number, image in enumerate(images):
@@ -135,18 +135,16 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
             clock.boot_ns(),
             clock.process_cpu_seconds(),
         )
-        seen = recognizer.recognize(frame)
+        searched, seen = recognizer.searches, recognizer.recognize(frame)
         cpu_ms.append(1000 * (clock.process_cpu_seconds() - cpu_s))
         laps.frames[-1]["frame"] = (clock.boot_ns() - begun_s) / 1e6
-        if number < WARM_UP:
-            searches = recognizer.searches
-        else:
-            faces += len(seen.observations)
+        faces.append(len(seen.observations))
+        searches.append(recognizer.searches - searched)
         laps.begin()
     laps.frames.pop()
     first = min(WARM_UP, len(cpu_ms) - 1)  # of a very short video, the last frame is better than none
     height, width = image.shape[:2]
-    return Measured(laps.frames[first:], cpu_ms[first:], faces, recognizer.searches - searches, (width, height))
+    return Measured(laps.frames[first:], cpu_ms[first:], sum(faces[first:]), sum(searches[first:]), (width, height))
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -166,10 +164,12 @@ def _peak_bytes() -> int:
 
 def table(figures: dict[str, Any]) -> str:
     """Write the figures for people."""
-    each = figures["faces"] / figures["frames"]
+    each = f"{figures['faces'] / figures['frames']:.2g}"
+    frames = "frame" if figures["frames"] == 1 else "frames"
+    faces = "face" if each == "1" else "faces"
     lines = [
-        f"{figures['source']}: {figures['frames']} frames of {figures['width']} × {figures['height']}",
-        f"{each:.2g} faces in each; {', '.join(figures['models'])}; {figures['machine']}",
+        f"{figures['source']}: {figures['frames']} {frames} of {figures['width']} × {figures['height']}",
+        f"{each} {faces} in each; {', '.join(figures['models'])}; {figures['machine']}",
         "",
         f"{'':34}{'median':>10}{'95 %':>10}",
     ]

@@ -198,6 +198,8 @@ def _by_folder(photographs: Path) -> list[Cut]:
         parts = path.relative_to(photographs).parts
         if path == photographs:
             raise DataError(f"{photographs}: holds no photograph in a subfolder named {', '.join(EXPRESSIONS)}")
+        if path.is_dir():
+            raise DataError(f"{path}: this user may not read the folder; allow it: chmod a+rx '{path}'")
         if len(parts) == 1:
             raise DataError(
                 f"{path}: lies in no subfolder that says its category; put it into one named {', '.join(EXPRESSIONS)}, "

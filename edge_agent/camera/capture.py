@@ -33,7 +33,7 @@ class CaptureWorker(Worker):
     Attributes:
         frames: how many were read.
         begun_s: boot clock when the camera was last opened, seconds.
-        failure: why no frames come, until they come again.
+        failure: why no frames come, until they come again or none are expected.
         ended: whether a file or folder has come to its end.
     """
 
@@ -76,6 +76,7 @@ class CaptureWorker(Worker):
         """Open, read and reopen until stopped or until a file ends."""
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
+                self._forget_failure()
                 self.stopping.wait(CLOSED_POLL_S)
                 continue
             try:
@@ -94,15 +95,13 @@ class CaptureWorker(Worker):
     def _read(self, camera: Camera) -> None:
         while not self.stopping.is_set() and self._may_capture():
             frame = camera.read()
-            self._close_gap()
-            self._pause_s = FIRST_PAUSE_S
-            self.failure = None
+            self._forget_failure()
             self.frames += 1
             self._mailbox.put(frame)
 
     def _failed(self, error: CameraError) -> None:
         if error.reason is CameraReason.END_OF_FILE:
-            log.info("the camera's file has come to its end")
+            log.info("nothing more to show: %s", error)
             self.ended = True
             self._on_end()
             return
@@ -111,8 +110,21 @@ class CaptureWorker(Worker):
         self.failure = error
         if self._gap_start is None:
             self._gap_start, self._gap_reason = clock.now(), error.reason.value
-        self.stopping.wait(self._pause_s)
+        self._wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait, but no longer than something may be captured."""
+        until_s = clock.boot_seconds() + seconds
+        while self._may_capture() and (left := until_s - clock.boot_seconds()) > 0:
+            if self.stopping.wait(min(left, CLOSED_POLL_S)):
+                return
+
+    def _forget_failure(self) -> None:
+        """End the gap and its failure: frames come again, or none are expected."""
+        self._pause_s = FIRST_PAUSE_S
+        self.failure = None
+        self._close_gap()
 
     def _close_gap(self) -> None:
         if self._gap_start is None:

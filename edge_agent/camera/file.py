@@ -21,13 +21,58 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _SLOWEST_FPS, _FASTEST_FPS = 0.1, 1000.0
+_MAX_DAMAGED = 30
+"""Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the end."""
+
+
+class VideoFile:
+    """The frames of a video file one after the other; damaged ones are passed over, since whole ones may follow.
+
+    Attributes:
+        damaged: how many frames were passed over.
+
+    Raises:
+        CameraError: OpenCV does not take the file's name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
+        self.damaged = 0
+
+    @property
+    def fps(self) -> float:
+        """What the file says of its rate; senseless where it says nothing."""
+        return self._capture.get(cv2.CAP_PROP_FPS)
+
+    def grab(self) -> bool:
+        """Go on to the next frame; ``False`` when there is none, or when the file is no video."""
+        for failed in range(_MAX_DAMAGED + 1):
+            if self._capture.grab():
+                self.damaged += failed
+                return True
+        return False
+
+    def image(self) -> Image | None:
+        """Return the frame that was grabbed, or the next that can be decoded; ``None`` when there is none."""
+        ok, image = self._capture.retrieve()
+        while not ok:
+            self.damaged += 1
+            if not self.grab():
+                return None
+            ok, image = self._capture.retrieve()
+        return as_bgr(image)
+
+    def release(self) -> None:
+        """Let go of the file."""
+        self._capture.release()
 
 
 class FileCamera(CameraBase):
     """Plays a video file at its own pace, at most ``fps`` frames a second: frames beyond that are passed over.
 
     A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else ``read`` raises
-    ``end_of_file``. A file that says no rate is played at ``fps``.
+    ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames are passed over, and counted in the
+    log at the end.
 
     Raises:
         CameraError: the file is missing, may not be read, or is no video.
@@ -39,10 +84,11 @@ class FileCamera(CameraBase):
         self._path = path
         self._loop = loop
         self._lock = threading.Lock()  # OpenCV crashes when one thread releases what another reads
-        self._capture = _opened(path)
+        self._video = _opened(path)
         self._grabbed = 1
         self._due = 0.0
-        own = self._capture.get(cv2.CAP_PROP_FPS)
+        self._damaged_told = 0
+        own = self._video.fps
         own = own if _SLOWEST_FPS <= own <= _FASTEST_FPS else fps
         self._step = max(1.0, own / fps)
         self._pace = Pace(min(own, fps), self._closed)
@@ -53,16 +99,15 @@ class FileCamera(CameraBase):
             if self._closed.is_set():
                 raise closed_error(self.name)
             image = self._frame()
+            if image is None:
+                self._tell_damaged()
             if image is None and self._loop:
-                self._capture = _opened(self._path)
+                self._video.release()
+                self._video = _opened(self._path)
                 self._grabbed, self._due = 1, 0.0
                 image = self._frame()
         if image is None:
-            raise CameraError(
-                CameraReason.END_OF_FILE,
-                f"{self._path}: the video has ended.",
-                "Set camera.loop = true to start again at the end.",
-            )
+            raise self._ended()
         if not self._pace.wait():
             raise closed_error(self.name)
         return image, clock.now()
@@ -70,24 +115,66 @@ class FileCamera(CameraBase):
     def _frame(self) -> Image | None:
         """Return the frame that is due next, ``None`` when the file ends before it."""
         while self._grabbed <= int(self._due):
-            if not self._capture.grab():
+            if not self._video.grab():
                 return None
             self._grabbed += 1
         self._due += self._step
-        ok, image = self._capture.retrieve()
-        return as_bgr(image) if ok else None
+        return self._video.image()
+
+    def _tell_damaged(self) -> None:
+        """Log how many frames were damaged, once and not again in every round."""
+        if self._video.damaged > self._damaged_told:
+            self._damaged_told = self._video.damaged
+            log.warning("camera %s: damaged frames passed over in the video: %d", self.name, self._damaged_told)
+
+    def _ended(self) -> CameraError:
+        if self._count <= 1 and is_picture(self._path):
+            return CameraError(
+                CameraReason.END_OF_FILE,
+                f"{self._path}: is a picture, not a video, and was shown.",
+                'For a folder of pictures set camera.source = "pictures" and camera.folder.',
+            )
+        return CameraError(
+            CameraReason.END_OF_FILE,
+            f"{self._path}: the video has ended.",
+            "Set camera.loop = true to start again at the end.",
+        )
 
     def _release(self) -> None:
         with self._lock:
-            self._capture.release()
+            self._tell_damaged()
+            self._video.release()
 
 
-def _opened(path: Path) -> cv2.VideoCapture:
+def opencv_name(path: Path) -> str:
+    """Return a file's name as OpenCV takes it: absolute, since FFmpeg takes the start of ``clip:1.mp4`` for a protocol.
+
+    Raises:
+        CameraError: the name is not UTF-8, on which OpenCV crashes.
+    """
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise CameraError(CameraReason.UNREADABLE, f"{path}: its name is not UTF-8.", "Rename the file.") from error
+    return name
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file begins like a picture, whole or broken; only its first bytes are read.
+
+    Raises:
+        CameraError: OpenCV does not take the file's name.
+    """
+    return cv2.haveImageReader(opencv_name(path))
+
+
+def _opened(path: Path) -> VideoFile:
     """Return the file opened, its first frame grabbed."""
     _check_file(path)
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    if capture.isOpened() and capture.grab():
-        return capture
+    video = VideoFile(path)
+    if video.grab():
+        return video
     raise CameraError(
         CameraReason.UNREADABLE,
         f"{path}: is no video, or is broken.",

@@ -24,6 +24,10 @@ def open_opencv(
         CameraError: it cannot be opened, with the reason.
     """
     quiet_opencv()
+    if not device.strip():
+        raise CameraError(
+            CameraReason.NOT_FOUND, "camera.device is empty.", "Set it to a camera, a video file or an address."
+        )
     if "://" in device:
         return StreamCamera(device, rotate=rotate, stall_seconds=stall_seconds)
     path = Path(f"/dev/video{device}" if device.isdecimal() else device).expanduser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ import numpy as np
 if TYPE_CHECKING:
     from edge_agent.domain import Image
 
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_JPEG_START = b"\xff\xd8"
+_JPEG_END = 0xD9
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+"""A marker that ends the image or has a length behind it; within a scan, 00 is data and D0 to D7 are restarts."""
 
 
 def quiet_opencv() -> None:
@@ -32,7 +36,7 @@ def decoded(path: Path) -> Image | None:
         OSError: the file cannot be read.
     """
     data = path.read_bytes()
-    if data.startswith(_JPEG_START) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+    if data.startswith(_JPEG_START) and not _is_whole_jpeg(data):
         return None  # cut off: libjpeg would fill the rest with grey
     if not data:
         return None
@@ -41,6 +45,16 @@ def decoded(path: Path) -> Image | None:
     except cv2.error:  # more pixels than OpenCV takes
         return None
     return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Return whether the first image of a JPEG file has an end; phones put thumbnails into it and videos behind it."""
+    place = len(_JPEG_START)
+    while marker := _JPEG_MARKER.search(data, place):
+        if marker[1][0] == _JPEG_END:
+            return True
+        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return False
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:

@@ -74,7 +74,8 @@ def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool)
     line, drawn = explain_picture(picture, recognizer)
     click.echo(json.dumps(line) if as_json else describe_picture(line))
     if drawn is None:
-        click.echo(f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True)
+        if "error" not in line:
+            click.echo(f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True)
         sys.exit(1)
     save_png(drawn, drawing)
     click.echo(drawing, err=as_json)

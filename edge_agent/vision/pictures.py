@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ MAX_SIDE = 32_000
 """Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are tried; others that Pillow knows start other programs or read other files."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
@@ -49,6 +50,8 @@ def load_picture(path: Traversable) -> Picture:
         raise PictureError(f"{path}: no such file.") from error
     except IsADirectoryError as error:
         raise PictureError(f"{path}: is a folder without pictures ({', '.join(SUFFIXES)}).") from error
+    except PermissionError as error:
+        raise PictureError(_locked(path)) from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}.") from error
     except Image.DecompressionBombError as error:
@@ -61,7 +64,8 @@ def load_picture(path: Traversable) -> Picture:
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
     """Return the files to read: files as given, and the pictures in each folder and its subfolders, by name.
 
-    A folder without pictures stays in the list, so that reading it says so; hidden files and folders are left out.
+    A folder without pictures, or one that may not be read, stays in the list, so that reading it says so; hidden files
+    and folders are left out.
     """
     found: list[Path] = []
     for path in paths:
@@ -109,6 +113,8 @@ def describe(reading: Reading) -> dict[str, Any]:
 
 def _read(path: Traversable) -> Picture:
     with path.open("rb") as file:
+        if not file.seekable():
+            raise PictureError(f"{path}: is a pipe or a device, not a file. Give a file.")
         if not file.read(1):
             raise PictureError(f"{path}: the file is empty.")
         file.seek(0)
@@ -124,13 +130,19 @@ def _read(path: Traversable) -> Picture:
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """Return a 16-bit gray picture scaled to 8 bits, which Pillow would clip; any other as it is."""
+    """Return a gray picture of 16 or 32 bits scaled to 8 bits, where Pillow would clip; any other as it is.
+
+    Whether a file holds 8 or 16 bits is told by its brightest pixel: read as 16 bits, up to 255 would all be black.
+    """
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers; save it with 8 or 16 bits a channel")
     if not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 65535:
         raise ValueError("gray values beyond 16 bits; save it with 8 or 16")
-    eight = Image.fromarray((values // 257).astype(np.uint8))
+    scale = 1 if values.max() <= 255 else 257
+    eight = Image.fromarray((values // scale).astype(np.uint8))
     eight.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
     return eight
 
@@ -148,9 +160,18 @@ def _is(look: Callable[[], bool], unknown: bool) -> bool:
         return unknown
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    def is_hidden(path: Path) -> bool:
-        return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _locked(path: Traversable) -> str:
+    if _is(path.is_dir, False):
+        return f"{path}: is a folder that this user may not read. Allow it, for example: chmod a+rx '{path}'."
+    return f"{path}: this user may not read the file. Allow it, for example: chmod a+r '{path}'."
 
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _is(path.is_file, True))
-    return sorted(path for path in files if not is_hidden(path))
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders, and the subfolders that cannot be listed, by name."""
+    found: list[Path] = []
+    refused: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=refused.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in files if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)]
+    return sorted(found + [Path(error.filename) for error in refused])

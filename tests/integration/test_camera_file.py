@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge_agent import clock
 from edge_agent.camera.file import FileCamera
 from edge_agent.camera.opencv import open_opencv
 from edge_agent.errors import CameraError, CameraReason
-from tests.support.cameras import frame_number, open_folder, read_to_the_end, without_rights, write_video
+from tests.support.cameras import (
+    damage_frames,
+    frame_number,
+    open_folder,
+    read_to_the_end,
+    without_rights,
+    write_video,
+)
 
 
 def refusal(device: Path | str) -> CameraError:
@@ -66,6 +76,63 @@ def test_a_truncated_video_is_played_as_far_as_it_goes(tmp_path: Path, capfd: py
     assert 3 < len(frames) < 20
     assert [frame_number(frame.image) for frame in frames] == list(range(len(frames)))
     assert capfd.readouterr().err == ""  # FFmpeg and OpenCV are kept quiet
+
+
+@pytest.mark.parametrize("damaged", [[7], [0], [4, 5, 6, 11]])
+def test_damaged_frames_are_passed_over_and_counted_and_the_rest_is_shown(
+    tmp_path: Path, damaged: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    video = damage_frames(write_video(tmp_path / "clip.avi", frames=20, fps=200), *damaged)
+    with FileCamera(video, fps=200) as camera:
+        frames, error = read_to_the_end(camera)
+    assert error.reason is CameraReason.END_OF_FILE
+    assert [frame_number(frame.image) for frame in frames] == [n for n in range(20) if n not in damaged]
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned == [f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"]
+
+
+def test_a_looped_video_tells_of_its_damaged_frames_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    video = damage_frames(write_video(tmp_path / "clip.avi", frames=3, fps=200), 1)
+    with FileCamera(video, fps=200, loop=True) as camera:
+        assert [frame_number(camera.read().image) for _ in range(6)] == [0, 2, 0, 2, 0, 2]
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
+@pytest.mark.parametrize("name", ["clip:1.avi", "file:x.avi", "-clip.avi"])
+def test_a_relative_name_is_never_taken_for_a_protocol(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / name, frames=2, fps=200)
+    monkeypatch.chdir(tmp_path)
+    with open_opencv(name, width=64, height=48, fps=200, loop=False, rotate=0, stall_seconds=1) as camera:
+        assert frame_number(camera.read().image) == 0
+
+
+def test_a_name_that_is_no_utf_8_is_refused_before_opencv_crashes_on_it(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.avi")
+    write_video(tmp_path / "clip.avi", frames=2, fps=20).rename(path)
+    error = refusal(path)
+    assert error.reason is CameraReason.UNREADABLE
+    assert "its name is not UTF-8" in error.problem
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif"])
+def test_a_picture_in_the_place_of_a_video_is_named_as_such_at_its_end(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"still.{suffix}"
+    assert cv2.imwrite(str(path), np.full((48, 64, 3), 80, dtype=np.uint8))
+    with FileCamera(path, fps=200) as camera:
+        frames, error = read_to_the_end(camera)
+    assert len(frames) == 1
+    assert error.reason is CameraReason.END_OF_FILE
+    assert str(error).startswith(f"{path}: is a picture")
+    assert 'camera.source = "pictures"' in error.cure
+
+
+@pytest.mark.parametrize("device", ["", " "])
+def test_an_empty_device_is_called_empty_not_a_folder(device: str) -> None:
+    error = refusal(device)
+    assert error.reason is CameraReason.NOT_FOUND
+    assert str(error).startswith("camera.device is empty.")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -60,6 +61,18 @@ def write_video(path: Path, frames: int, fps: float, width: int = 64, height: in
         writer.write(np.full((height, width, 3), GREY_STEP * number, dtype=np.uint8))
     writer.release()
     return path
+
+
+def damage_frames(video: Path, *numbers: int) -> Path:
+    """Overwrite frames of a video of ``write_video`` with zeros."""
+    content = bytearray(video.read_bytes())
+    chunks = [match.start() for match in re.finditer(b"00dc", content)]
+    for number in numbers:
+        begin = chunks[number] + 8
+        size = int.from_bytes(content[begin - 4 : begin], "little")
+        content[begin : begin + size] = bytes(size)
+    video.write_bytes(content)
+    return video
 
 
 def frame_number(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.bench import STAGES, Laps, percentile
+from edge_agent.camera.unpaced import file_frames
 from edge_agent.cli.app import cli
+from tests.support.cameras import damage_frames, write_video
 from tests.support.portraits import smiling
 
 
@@ -60,6 +63,53 @@ def test_a_video_is_measured_to_its_end(bench: Any, tmp_path: Path) -> None:
 
 def test_a_video_shorter_than_the_warming_up_still_gives_a_figure(bench: Any, tmp_path: Path) -> None:
     assert figures(bench(str(video(tmp_path / "blink.avi", 3)), "--json"))["frames"] == 1
+
+
+def test_a_short_video_is_counted_in_the_frame_that_is_measured(bench: Any, tmp_path: Path) -> None:
+    path = str(video(tmp_path / "short.avi", 5))
+    done = bench(path, "--json")
+    found = figures(done)
+    assert (found["frames"], found["faces"]) == (1, 1)
+    assert "read" in found["stages"]
+    assert "no face was found" not in done.stderr
+    table = bench(path).stdout
+    assert "short.avi: 1 frame of 320 × 240" in table
+    assert "\n1 face in each; " in table
+
+
+def test_a_large_video_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = video(tmp_path / "long.avi", 3)
+    with path.open("ab") as file:
+        file.truncate(4_000_000_000)  # a hole behind the frames: no room on the disk
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    frames = file_frames(path)
+    assert next(frames).shape == (240, 320, 3)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kilobytes
+
+
+def test_damaged_frames_of_a_video_are_passed_over_and_told(bench: Any, tmp_path: Path) -> None:
+    path = damage_frames(write_video(tmp_path / "clip.avi", frames=20, fps=15), 3, 12)
+    done = bench(str(path), "--json")
+    assert figures(done)["frames"] == 8
+    assert f"{path}: damaged frames passed over in the video: 2" in done.stderr
+
+
+def test_a_video_with_a_colon_in_its_name_is_measured(
+    bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video(tmp_path / "clip:1.avi", 3)
+    monkeypatch.chdir(tmp_path)
+    assert figures(bench("clip:1.avi", "--json"))["source"] == "clip:1.avi"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "webp", "bmp", "tif"])
+def test_a_broken_picture_is_refused_not_guessed(bench: Any, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"face.{suffix}"
+    cv2.imwrite(str(path), smiling())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    done = bench(str(path))
+    assert done.exit_code == 1
+    assert f"{path}: the picture is broken or cannot be read." in str(done.exception)
 
 
 def test_without_a_source_the_demonstration_is_measured_and_shown_as_a_table(bench: Any) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from edge_agent.camera.pictures import PicturesCamera, natural_key, picture_files
 from edge_agent.camera.pixels import decoded, letterboxed
@@ -147,6 +150,40 @@ def test_a_picture_cut_off_anywhere_counts_as_broken(tmp_path: Path, cut: int) -
     image = decoded(path)
     assert image is not None
     assert image.shape == (64, 64, 3)
+
+
+def jpeg(**options: Any) -> bytes:
+    """A JPEG as Pillow writes it with these options."""
+    noise = np.random.default_rng(2).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    content = BytesIO()
+    Image.fromarray(noise).save(content, "JPEG", **options)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + jpeg()}, {"quality": 100}],
+    ids=["baseline", "progressive", "restarts", "thumbnail", "fine"],
+)
+def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    whole, path = jpeg(**options), tmp_path / "1.jpg"
+    for seed in range(8):  # as phones put a video there
+        path.write_bytes(whole + Random(seed).randbytes(200_000))
+        assert decoded(path) is not None
+    for cut in (2, 3, 500, len(whole) // 2):
+        path.write_bytes(whole[: len(whole) - cut])
+        assert decoded(path) is None
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jfif"])
+def test_every_suffix_that_the_decoder_reads_is_shown(tmp_path: Path, suffix: str) -> None:
+    assert cv2.imwrite(str(tmp_path / "1.jpg"), np.full((60, 80, 3), 10, dtype=np.uint8))
+    still = Image.new("RGB", (80, 60), (70, 70, 70))
+    still.save(tmp_path / f"2.{suffix}", "JPEG" if suffix == "jfif" else "GIF")
+    with camera(tmp_path) as shown:
+        assert middle_greys(shown, 2) == pytest.approx([10, 70], abs=1)
 
 
 @pytest.mark.parametrize(

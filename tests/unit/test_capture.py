@@ -131,6 +131,22 @@ def test_a_gap_that_is_open_when_the_agent_stops_is_recorded() -> None:
     assert [g.reason for g in scene.gaps] == ["not_found"]
 
 
+def test_a_gap_ends_where_nothing_may_be_captured_and_the_failure_with_it() -> None:
+    resumed = threading.Event()
+    scene = Scene([NOT_FOUND, None], may_capture=lambda: not scene.closed or resumed.is_set())
+    scene.worker.start()
+    deadline = clock.boot_seconds() + 5
+    while not scene.gaps and clock.boot_seconds() < deadline:
+        scene.ended.wait(0.01)
+    assert [gap.reason for gap in scene.gaps] == ["not_found"]
+    assert scene.worker.failure is None
+    resumed.set()
+    assert scene.ended.wait(10)
+    assert scene.worker.join(5)
+    assert len(scene.gaps) == 1
+    assert scene.worker.frames == 1
+
+
 def test_the_camera_stays_closed_while_nothing_may_be_captured() -> None:
     allowed = threading.Event()
     scene = Scene([None], may_capture=allowed.is_set)

@@ -176,6 +176,19 @@ def test_the_command_without_a_face_ends_with_1_and_writes_nothing(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [empty]
 
 
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_the_command_does_not_say_that_a_picture_that_it_could_not_read_has_no_face(
+    tmp_path: Path, explained_model: Path, content: bytes | None
+) -> None:
+    picture = tmp_path / "broken.jpg"
+    if content is not None:
+        picture.write_bytes(content)
+    done = classify(picture, "--explain", tmp_path / "out.png", model=explained_model)
+    assert done.returncode == 1
+    assert str(picture) in done.stdout
+    assert "no face" not in done.stderr
+
+
 def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(explained_model: Path) -> None:
     classifier = ExpressionClassifier(load_model(explained_model, kind="expression"))
     crop = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 16

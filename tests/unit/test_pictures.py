@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 
 from edge_agent.errors import PictureError
 from edge_agent.vision.pictures import MAX_PIXELS, MAX_SIDE, find_pictures, load_picture
+from tests.support.cameras import open_folder, without_rights
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR
 
@@ -82,6 +84,20 @@ def test_sixteen_bit_gray_is_scaled_not_clipped_and_its_orientation_honoured(tmp
 def test_gray_beyond_sixteen_bits_is_refused(tmp_path: Path) -> None:
     values = np.array([[0, 1_000_000]], dtype=np.int32)
     assert "beyond 16 bits" in refusal(save(tmp_path / "deep.tif", Image.fromarray(values)))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint16])
+def test_eight_bit_gray_in_a_deeper_file_is_not_taken_for_black(dtype: type[np.generic], tmp_path: Path) -> None:
+    values = np.tile(np.arange(256, dtype=dtype), (4, 1))
+    image = load_picture(save(tmp_path / "deep.tif", Image.fromarray(values)))
+    assert image[0, :, 0].tolist() == list(range(256))
+
+
+@pytest.mark.parametrize("brightest", [1.0, 255.0])
+def test_pixels_that_are_floating_point_numbers_are_refused_not_black(brightest: float, tmp_path: Path) -> None:
+    values = np.linspace(0, brightest, 12, dtype=np.float32).reshape(3, 4)
+    said = refusal(save(tmp_path / "float.tif", Image.fromarray(values)))
+    assert "floating-point numbers; save it with 8 or 16 bits a channel" in said
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
@@ -171,7 +187,7 @@ def test_random_damage_is_never_more_than_a_picture_error(tmp_path: Path) -> Non
 
 
 def test_folders_give_their_pictures_by_name_and_files_stay_as_given(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "sub/c.webp", "notes.txt", ".hidden.png", ".cache/d.png"):
+    for name in ("b.JPG", "a.png", "sub/c.webp", "sub/d.jfif", "notes.txt", ".hidden.png", ".cache/d.png"):
         path = tmp_path / "folder" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -182,8 +198,41 @@ def test_folders_give_their_pictures_by_name_and_files_stay_as_given(tmp_path: P
         folder / "a.png",
         folder / "b.JPG",
         folder / "sub" / "c.webp",
+        folder / "sub" / "d.jfif",
         tmp_path / "missing.jpg",
     ]
+
+
+def test_a_locked_subfolder_stays_in_the_list_and_says_what_to_do() -> None:
+    with open_folder() as folder:
+        for name in ("a/1.jpg", "b/2.jpg", ".c/3.jpg"):
+            (folder / name).parent.mkdir()
+            save(folder / name, half_red_half_blue())
+        (folder / "b").chmod(0o000)
+        (folder / ".c").chmod(0o000)
+        with without_rights():
+            assert find_pictures([folder]) == [folder / "a" / "1.jpg", folder / "b"]
+            assert find_pictures([folder / "b"]) == [folder / "b"]
+            said = refusal(folder / "b")
+    assert "is a folder that this user may not read. Allow it, for example: chmod a+rx" in said
+
+
+def test_a_locked_picture_says_what_to_do() -> None:
+    with open_folder() as folder:
+        path = save(folder / "1.jpg", half_red_half_blue())
+        path.chmod(0o000)
+        with without_rights():
+            assert "this user may not read the file. Allow it, for example: chmod a+r " in refusal(path)
+
+
+def test_a_pipe_is_called_a_pipe_not_a_broken_picture(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, save(tmp_path / "a.png", half_red_half_blue()).read_bytes())
+    os.close(writing)
+    try:
+        assert "is a pipe or a device, not a file. Give a file." in refusal(Path(f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
 
 
 def test_a_name_that_no_file_can_have_is_reported_when_it_is_read(tmp_path: Path) -> None:
