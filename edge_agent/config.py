@@ -113,7 +113,7 @@ class VisionSettings(Section):
         0.4, ge=0.01, le=8, description="Cores that reading may use; above, fewer frames are read"
     )
     face_score: float | None = Field(None, gt=0, lt=1, description="Least detector score; left out: the model card's")
-    min_face: int = Field(24, ge=8, le=1000, description="Smallest face read, height in pixels of the frame")
+    min_face: int = Field(24, ge=8, le=1000, description="Smallest face read, longer side in pixels of the frame")
     max_faces: int = Field(8, ge=1, le=50, description="Most faces read in a frame")
     uncertain_below: float | None = Field(
         None, ge=0, le=1, description="Below this probability a face is uncertain; left out: the model card's"
@@ -121,7 +121,9 @@ class VisionSettings(Section):
     smoothing_seconds: float = Field(0.6, ge=0, le=10, description="Time constant of the smoothing; 0 is none")
     hysteresis: float = Field(0.08, ge=0, le=0.5, description="Lead a new label needs over the present one")
     dwell_seconds: float = Field(0.5, ge=0, le=10, description="Least time between two changes of a label")
-    confirm_frames: int = Field(3, ge=1, le=30, description="Frames in a row that a new face needs before it counts")
+    confirm_frames: int = Field(
+        3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"
+    )
     memory_seconds: float = Field(1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long")
     gate: bool = Field(True, description="Only count faces too small, turned away, badly lit or blurred to be read")
 

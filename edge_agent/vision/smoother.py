@@ -36,7 +36,8 @@ class Smoother:
 
     After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way; after a long one the
     track starts anew from its next frame. A label, *uncertain* included, stays for at least ``dwell_s``; it comes when
-    its category leads by ``hysteresis``: over the present label, or, after *uncertain*, over the threshold.
+    its category leads by ``hysteresis``: over the present label, or, after *uncertain*, over the threshold (at most by
+    half of what is left to 1, so that every threshold can be reached).
 
     Args:
         time_constant_s: τ; 0 is no smoothing.
@@ -84,8 +85,10 @@ class Smoother:
         before = self._before(track, at)
         if before is None:
             return Smoothed(raw, None)
-        is_fresh = at.seconds_since(before.at) <= self._hold_s
-        return before.smoothed if is_fresh else replace(before.smoothed, emotion=None)
+        if at.seconds_since(before.at) > self._hold_s and before.smoothed.emotion is not None:
+            before = _State(before.at, replace(before.smoothed, emotion=None), at)
+            self._states[track] = before
+        return before.smoothed
 
     def _before(self, track: int, at: Instant) -> _State | None:
         """Forget what is too long ago, and return what is known of ``track``."""
@@ -104,7 +107,9 @@ class Smoother:
     def _labelled(self, expression: Expression, before: _State, at: Instant) -> tuple[Smoothed, Instant]:
         """Return the expression with its label, and since when it has it."""
         present = before.smoothed.emotion
-        threshold = self._uncertain_below + (self._hysteresis if present is None else 0.0)
+        threshold = self._uncertain_below
+        if present is None:
+            threshold += min(self._hysteresis, (1 - threshold) / 2)
         wanted = label_of(expression, threshold, present, self._hysteresis)
         if wanted is present or at.seconds_since(before.since) < self._dwell_s:
             return Smoothed(expression, present), before.since

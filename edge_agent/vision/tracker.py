@@ -7,7 +7,7 @@ leaves and comes back after the tracker's memory gets a new number.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from edge_agent.clock import Instant
@@ -22,6 +22,8 @@ the most."""
 MOST_GROWTH = 3.0
 """Ratio of the areas of a face in two sightings, above which they are not the same face; half of a face that comes out
 behind another is still the same."""
+MOST_GROWTH_IN_MOTION = 1.5
+"""The same, above which one of two sightings shows a part of the face, whose middle says nothing of how it moves."""
 CONFIRM_S = 0.3
 """Age from which a second sighting confirms a track, so that slow cameras need not wait for a third."""
 _STALE_PER_S, _STALE = 0.5, 0.2
@@ -48,7 +50,7 @@ class _Track:
     def see(self, box: Box, at: Instant) -> None:
         """Take in where the face is now."""
         seconds = at.seconds_since(self.seen)
-        if seconds > 0:
+        if seconds > 0 and _are_alike(box.area, self.box.area, MOST_GROWTH_IN_MOTION):
             share = -math.expm1(-seconds / VELOCITY_S)
             moved = ((new - old) / seconds for new, old in zip(box.center, self.box.center, strict=True))
             x, y = (v + share * (m - v) for v, m in zip(self.velocity, moved, strict=True))
@@ -63,7 +65,7 @@ class _Track:
         the nearer to where it is expected, the better.
         """
         expected = self.expected(at)
-        if not 1 / MOST_GROWTH <= face.area / expected.area <= MOST_GROWTH:
+        if not _are_alike(face.area, expected.area, MOST_GROWTH):
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
         reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(math.sqrt(face.area * expected.area))
@@ -74,11 +76,33 @@ class _Track:
         return 1 - face.overlap(expected) + off + min(_STALE_PER_S * hidden, _STALE)
 
 
+def _are_alike(one: float, other: float, most: float) -> bool:
+    """Return whether two areas differ by a factor of at most ``most``."""
+    return 1 / most <= one / other <= most
+
+
 def _distance_to_way(point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]) -> float:
     """Return the distance of a point from the straight way between two places."""
     way, to_point = complex(end[0] - start[0], end[1] - start[1]), complex(point[0] - start[0], point[1] - start[1])
     gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
     return abs(to_point - way * min(max(gone, 0.0), 1.0))
+
+
+class _Memory:
+    """How long a face that is not seen is waited for: ``seconds``, or two frames where they come more rarely."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: Instant | None = None
+        self._pause = 0.0
+
+    def at(self, at: Instant) -> float:
+        """Take in when a frame was taken; return seconds."""
+        pause = 0.0 if self._last is None else at.seconds_since(self._last)
+        # The shorter of the last two pauses: a camera that stalled once is not a slow one.
+        seconds = max(self._seconds, 2 * min(pause, self._pause))
+        self._last, self._pause = at, pause
+        return seconds
 
 
 class Tracker:
@@ -99,12 +123,11 @@ class Tracker:
     """
 
     def __init__(self, lost_after_s: float = 1.5, confirm_frames: int = 3) -> None:
-        self._lost_after_s = lost_after_s
+        self._memory = _Memory(lost_after_s)
         self._confirm_frames = confirm_frames
         self._tracks: list[_Track] = []
         self._numbers = 0
         self._last: Instant | None = None
-        self._pause = 0.0
 
     def update(self, faces: Sequence[Face], at: Instant) -> list[tuple[int, Face]]:
         """Match the faces of one frame.
@@ -116,7 +139,8 @@ class Tracker:
         Returns:
             Number of the track and face, in the order of ``faces``, for the confirmed ones; no number twice.
         """
-        self._forget(at)
+        memory, self._last = self._memory.at(at), at
+        self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
         seen: list[_Track] = []
         for face, known in zip(faces, self._matched(faces, at), strict=True):
             if known is not None:
@@ -130,14 +154,6 @@ class Tracker:
         """Return where the faces are expected, if each was confirmed and seen in the last frame; else nothing."""
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
         return [track.expected(at) for track in self._tracks] if known else []
-
-    def _forget(self, at: Instant) -> None:
-        """End the tracks that were not seen for too long."""
-        pause = 0.0 if self._last is None else at.seconds_since(self._last)
-        # The shorter of the last two pauses: a camera that stalled once is not a slow one.
-        memory = max(self._lost_after_s, 2 * min(pause, self._pause))
-        self._last, self._pause = at, pause
-        self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
 
     def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""
@@ -170,13 +186,13 @@ class PrimaryChooser:
         lead: how many times as prominent another face must be to take over from one that is still there.
         takeover_s: seconds for which it must be so without a break: who walks past the camera is not the participant.
         hold_s: seconds for which a face that is gone is waited for before another becomes primary; best the tracker's
-            memory, within which it comes back with its number.
+            memory, within which it comes back with its number. Lengthened as that is where frames come rarely.
     """
 
     def __init__(self, lead: float = 1.5, takeover_s: float = 1.0, hold_s: float = 1.5) -> None:
         self._lead = lead
         self._takeover_s = takeover_s
-        self._hold_s = hold_s
+        self._memory = _Memory(hold_s)
         self._track: int | None = None
         self._seen: Instant | None = None
         self._rival: tuple[int, Instant] | None = None
@@ -193,10 +209,11 @@ class PrimaryChooser:
         weights = {track: prominence(face.box, width, height) for track, face in faces}
         best = max(weights, key=weights.__getitem__, default=None)
         present = weights.get(self._track) if self._track is not None else None
+        memory = self._memory.at(at)
         if present is not None:
-            if best is not None and self._has_taken_over(best, weights[best] > present * self._lead, at):
-                self._track = best
-        elif self._seen is not None and at.seconds_since(self._seen) <= self._hold_s:
+            leading = {track for track, weight in weights.items() if weight > present * self._lead}
+            self._track = self._taken_over(leading, best, at) or self._track
+        elif self._seen is not None and at.seconds_since(self._seen) <= memory:
             self._rival = None
             return None
         else:
@@ -204,17 +221,19 @@ class PrimaryChooser:
         self._seen = at if self._track is not None else None
         return self._track
 
-    def _has_taken_over(self, best: int, leads: bool, at: Instant) -> bool:
-        """Follow which other face leads, and since when."""
-        if not leads:
+    def _taken_over(self, leading: Collection[int], best: int | None, at: Instant) -> int | None:
+        """Follow which other face leads, and since when; return it when it takes over.
+
+        As long as it does, it is the rival, whether or not another is now a little larger.
+        """
+        if self._rival is not None and self._rival[0] not in leading:
             self._rival = None
-            return False
-        if self._rival is None or self._rival[0] != best:
+        if self._rival is None and best is not None and best in leading:
             self._rival = best, at
-        if at.seconds_since(self._rival[1]) < self._takeover_s:
-            return False
-        self._rival = None
-        return True
+        if self._rival is None or at.seconds_since(self._rival[1]) < self._takeover_s:
+            return None
+        rival, self._rival = self._rival[0], None
+        return rival
 
 
 def prominence(box: Box, width: int, height: int) -> float:

@@ -68,6 +68,22 @@ def test_a_participant_who_is_gone_for_a_moment_is_waited_for_and_then_replaced(
     assert choice.at(2.9, {2: BYSTANDER}) == 2
 
 
+def test_two_larger_faces_that_change_places_do_not_keep_a_poor_participant() -> None:
+    choice = Choice()
+    assert choice.at(0, {1: face(0, 0, 60)}) == 1
+    sizes = [(200, 202), (202, 200)] * 10
+    rivals = [{1: face(0, 0, 60), 2: face(100, 190, a), 3: face(340, 190, b)} for a, b in sizes]
+    chosen = [choice.at(0.1 + i / 10, faces) for i, faces in enumerate(rivals)]
+    assert chosen[:10] == [1] * 10
+    assert chosen[11:] == [3] * 9
+
+
+def test_a_slow_camera_waits_for_a_participant_that_one_frame_does_not_show() -> None:
+    choice, both = Choice(), {1: PARTICIPANT, 2: BYSTANDER}
+    shown = [both, both, both, {2: BYSTANDER}, both]
+    assert [choice.at(2 * i, faces) for i, faces in enumerate(shown)] == [1, 1, 1, None, 1]
+
+
 def test_without_faces_there_is_no_participant_and_the_next_face_becomes_it_at_once() -> None:
     choice = Choice()
     assert choice.at(0.0, {}) is None

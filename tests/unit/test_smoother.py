@@ -113,6 +113,25 @@ def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(f
     assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
 
 
+@pytest.mark.parametrize(("uncertain_below", "hysteresis"), [(0.61, 0.5), (0.61, 0.4), (0.95, 0.08)])
+def test_a_sure_expression_gets_its_label_back_whatever_threshold_and_lead_are(
+    uncertain_below: float, hysteresis: float
+) -> None:
+    steady = smoother(0.6, hysteresis, uncertain_below)
+    shown = [expression(happiness=0.3)] + [expression(happiness=1.0)] * 100
+    assert labels(steady, 0.1, shown)[-1] is HAPPY
+
+
+def test_an_expression_that_can_rarely_be_read_does_not_flicker() -> None:
+    steady, found = smoother(dwell_s=0.5), list[tuple[float, Emotion | None]]()
+    for i in range(150):
+        take = steady.hold if i % 17 else steady.update
+        found.append((i / 15, take(1, expression(happiness=0.9), START.shifted(i / 15)).emotion))
+    changes = [later[0] for earlier, later in pairwise(found) if later[1] is not earlier[1]]
+    assert len(changes) > 2
+    assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
+
+
 expressions = st.lists(st.floats(0.001, 1), min_size=8, max_size=8).map(
     lambda weights: Expression(tuple(w / sum(weights) for w in weights))
 )

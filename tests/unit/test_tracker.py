@@ -106,6 +106,15 @@ def test_a_moving_face_that_is_hidden_comes_back_as_itself_whether_it_went_on_or
         assert list(played(Tracker(), scene, 5, fps))[-1] == [1]
 
 
+def test_half_of_a_face_at_the_edge_of_what_hides_it_does_not_slow_it_down() -> None:
+    def passing(t: float) -> list[Face]:
+        if 1.5 < t <= 2.2:
+            return []
+        return [face(50 + 250 * t)] if not 1.4 < t <= 1.5 else [face(30 + 250 * t, 110, 60)]
+
+    assert list(played(Tracker(), passing, 3, 15))[-1] == [1]
+
+
 def test_a_face_that_was_gone_for_longer_is_a_new_track_even_at_the_same_place() -> None:
     tracker = credulous(lost_after_s=1.0)
     numbers(tracker, [face(100)], 0)
