@@ -39,8 +39,12 @@ OVERLAP = 0.4
 AGREEMENT = 0.6
 """Boxes with at least this intersection over union with the surest box of a face have a say in its place."""
 
-SHRINK_AT_ONCE = 0.6
-"""Down to this scale a picture is resized in one step; below, it is halved first, so that no pixel is passed over."""
+SHRINK_AT_ONCE = 0.39
+"""Above this scale a picture is resized in one step; below, it is halved first, lest most of its pixels be passed over.
+
+A frame 640 pixels wide is the usual one, 0.4 of it are seen. Halving it would cost a fourteenth of a search, and the
+network is trained on what is not averaged.
+"""
 
 _MOST_CELLS = 400  # A picture full of faces has a few hundred; more only cost time.
 

@@ -51,7 +51,7 @@ def video() -> Iterator[Picture]:
         if t < LEAVES and not HIDDEN[0] <= t < HIDDEN[1]:
             paste(frame, smiling_head, 330 + 8 * math.sin(2 * t), 240 + 5 * math.cos(3 * t))
         if COMES <= t < GOES:
-            angle = min(max(t - TURNS, 0.0), 1.0) * 44
+            angle = min(max(t - TURNS, 0.0), 1.0) * -50
             paste(frame, turned(serious_head, angle) if angle else serious_head, 310)
         if QUARTER[0] <= t < SEVENTH[1]:
             light = 0.25 if t < QUARTER[1] else 0.14
@@ -135,7 +135,7 @@ def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(wa
     assert {o.track for o in turning} == {3}
     assert turning[0].flaw is None
     away = [o for o in turning if o.flaw is Flaw.TURNED_AWAY]
-    assert away, "turned by 44 degrees she is turned away"
+    assert away, "turned by 50 degrees she is turned away"
     assert {o.flaw for o in turning} == {None, Flaw.TURNED_AWAY}
     assert {o.smoothed for o in away} <= {o.smoothed for o in turning if o.flaw is None}
     assert states(walk, GOES, LENGTH)[-1] == "no_face"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from edge_agent.vision.detector import SHRINK_AT_ONCE
 from training.faces.labels import Picture
 from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, determinant, join
@@ -175,9 +176,9 @@ def turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, floa
 def _shrink_first(
     picture: Picture, matrix: NDArray[np.float64], random: np.random.Generator
 ) -> tuple[Picture, NDArray[np.float64]]:
-    """Average a picture that is to become much smaller, as a good camera does; sometimes not, as a poor one."""
-    scale = math.sqrt(abs(determinant(matrix)))
-    if scale > 0.75 or random.random() < 0.15:
+    """Average a picture that is to become much smaller down to a camera's frame, which the agent only samples."""
+    scale = math.sqrt(abs(determinant(matrix))) * random.uniform(1, 1 / SHRINK_AT_ONCE)
+    if scale > 0.75:
         return picture, matrix
     height, width = picture.shape[:2]
     size = (max(round(width * scale), 1), max(round(height * scale), 1))

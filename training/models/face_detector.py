@@ -65,25 +65,31 @@ class Residual(nn.Module):
         return F.relu(features + self.norm(self.mix(self.depthwise(features))))
 
 
-def stage(inputs: int, outputs: int, blocks: int, residual: int = 0) -> nn.Sequential:
-    """Halve the resolution with one 2×2 convolution, then mix with separable blocks, the last ``residual`` ones added.
+def blocks(channels: int, plain: int, residual: int = 0) -> list[nn.Module]:
+    """Separable blocks, then such beside their own inputs."""
+    return [*(Separable(channels) for _ in range(plain)), *(Residual(channels) for _ in range(residual))]
+
+
+def stage(inputs: int, outputs: int, plain: int, residual: int = 0) -> nn.Sequential:
+    """Halve the resolution with one 2×2 convolution, then mix with blocks.
 
     A depthwise convolution with stride 2 has fewer multiply-adds, but its gradient took a quarter of the training.
     """
-    plain, added = (Separable(outputs) for _ in range(blocks)), (Residual(outputs) for _ in range(residual))
-    return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *plain, *added)
+    return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *blocks(outputs, plain, residual))
 
 
 class Head(nn.Module):
-    """One shared block for score (1) and box (4) of each cell, ``point_blocks`` of their own for its landmarks (10).
+    """One shared block for score (1) and box (4) of each cell, blocks of their own for its landmarks (10).
 
     With features that score and box also use, the landmarks stayed level whatever the roll of the head.
     """
 
-    def __init__(self, channels: int, point_channels: int, point_blocks: int, prior: float = -4.6) -> None:
+    def __init__(
+        self, channels: int, point_channels: int, point_blocks: int, residual: int = 0, prior: float = -4.6
+    ) -> None:
         super().__init__()
         self.shared = Separable(channels)
-        self.points = nn.Sequential(*(Separable(point_channels) for _ in range(point_blocks)))
+        self.points = nn.Sequential(*blocks(point_channels, point_blocks, residual))
         self.score = nn.Conv2d(channels, KINDS["score"], 1)
         self.box = nn.Conv2d(channels, KINDS["box"], 1)
         self.landmarks = nn.Conv2d(point_channels, KINDS["landmarks"], 1)
@@ -115,13 +121,13 @@ class FaceDetectorNet(nn.Module):
         self.stem = ConvBlock(3, w.stem, 3, stride=2)
         self.stage4 = stage(w.stem, w.stage4, 1)
         self.stage8 = stage(w.stage4, w.stage8, 2, residual=2)
-        self.stage16 = stage(w.stage8, w.stage16, 2, residual=1)
-        self.stage32 = stage(w.stage16, w.stage32, 2)
+        self.stage16 = stage(w.stage8, w.stage16, 2, residual=2)
+        self.stage32 = stage(w.stage16, w.stage32, 2, residual=1)
         self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
         self.merge = nn.ModuleList(Separable(w.neck) for _ in range(2))
         # Small faces have points of the neck. Larger ones, whose points matter, have them of what the backbone gives.
-        points = ((w.neck, 1), (w.stage16, 2), (w.stage32, 2))
-        self.heads = nn.ModuleList(Head(w.neck, channels, blocks) for channels, blocks in points)
+        points = ((w.neck, 1), (w.stage16, 2, 1), (w.stage32, 2))
+        self.heads = nn.ModuleList(Head(w.neck, *widths) for widths in points)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         levels: list[Tensor] = []
