@@ -27,12 +27,12 @@ import skimage.data
 
 from edge_agent import clock
 from edge_agent.domain import Face, Frame, Recognition
-from edge_agent.vision.align import Picture
+from edge_agent.vision.align import Picture, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.finder import FaceFinder, open_finder, open_near_finder
 from edge_agent.vision.model import find_model, load_model
 from edge_agent.vision.quality import face_quality
-from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
+from edge_agent.vision.recognizer import Recognizer, crop_face, crop_matrix, open_recognizer
 
 Stages = dict[str, Callable[[], object]]
 SIZES = {"320x240": (320, 240), "640x480": (640, 480), "1280x720": (1280, 720)}
@@ -64,7 +64,7 @@ def stages_of(frame: Picture) -> Stages:
         "detect": lambda: detector.detect(frame),
         "align": lambda: crop_face(frame, face, classifier.size),
         "classify": lambda: classifier.classify(crop),
-        "quality": lambda: face_quality(crop, face),
+        "quality": lambda: face_quality(crop, face, share_outside(frame, crop_matrix(face))),
     }
     if near is not None:
         (x, y), reach = face.box.center, max(face.box.width, face.box.height)

@@ -125,7 +125,9 @@ class VisionSettings(Section):
         3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"
     )
     memory_seconds: float = Field(1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long")
-    gate: bool = Field(True, description="Only count faces too small, turned away, badly lit or blurred to be read")
+    gate: bool = Field(
+        True, description="Only count faces cut off, too small, turned away, badly lit or blurred to be read"
+    )
 
     @model_validator(mode="after")
     def _file_of_its_kind(self) -> VisionSettings:

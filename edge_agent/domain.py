@@ -140,6 +140,7 @@ STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
 class Flaw(StrEnum):
     """Why a face could not be read in a frame: such a frame is counted with its reason, never averaged."""
 
+    CUT_OFF = "cut_off"
     TOO_SMALL = "too_small"
     TURNED_AWAY = "turned_away"
     TOO_DARK = "too_dark"
@@ -158,7 +159,7 @@ class Observation:
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
         primary: whether this is the participant's face (largest and most central).
-        quality: 0…1, how fit the crop is for reading (size, sharpness, light, pose).
+        quality: 0…1, how fit the crop is for reading (wholeness, size, sharpness, light, pose).
         flaw: why this frame of it is not fit for reading; ``None`` when it is. ``smoothed`` and ``emotion`` are then
             held over from the last fit frame, and ``raw`` goes into no mean.
     """

@@ -70,7 +70,12 @@ EXPRESSION = (
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
     Column("emotion", "string", "Smoothed label at the end of the interval", allowed=_LABELS),
     Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
-    Column("quality", "number", "Mean fitness of the face for reading (size, sharpness, light, pose), 0 to 1", "1"),
+    Column(
+        "quality",
+        "number",
+        "Mean fitness of the face for reading (wholeness, size, sharpness, light, pose), 0 to 1",
+        "1",
+    ),
     Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
     _SIMULATED,
 )

@@ -30,6 +30,7 @@ _CURES_OF_FACE = {
     Flaw.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away from the face.",
     Flaw.BLURRED: "Most was lost to blur: clean and focus the camera, and give it more light.",
     Flaw.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the participant looks at.",
+    Flaw.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the participant.",
     Flaw.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
     "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the chair.",
     "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge doctor`.",

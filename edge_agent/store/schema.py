@@ -18,7 +18,7 @@ from urllib.parse import quote
 from edge_agent import clock
 from edge_agent.errors import StoreError
 from edge_agent.store.protocol_tables import PROTOCOLS
-from edge_agent.store.tables import BASELINE_MARKERS, DEVICE_TIME, TABLES, TOKENS, UNFIT
+from edge_agent.store.tables import BASELINE_MARKERS, CUT_OFF, DEVICE_TIME, TABLES, TOKENS, UNFIT
 from edge_agent.store.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,19 @@ class Migration:
     statements: tuple[str, ...]
 
 
+_WITHOUT_VIEWS = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
+
 # The newest step that touches the views makes all of them anew; the older ones leave them to it.
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("first version", TABLES),
     Migration("the time that a device stamps", DEVICE_TIME),
     Migration(
         "frames that could not be read, and baselines",
-        (*(f"DROP VIEW IF EXISTS {name}" for name in VIEWS), *UNFIT, *BASELINE_MARKERS, *VIEWS.values()),
+        (*_WITHOUT_VIEWS, *UNFIT, *BASELINE_MARKERS),
     ),
     Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
     Migration("tokens of programs", TOKENS),
+    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *CUT_OFF, *VIEWS.values())),
 )
 
 

@@ -30,9 +30,11 @@ _PER_MILLE = "INTEGER NOT NULL CHECK ({name} BETWEEN 0 AND 1000)"
 _COUNT = "INTEGER NOT NULL DEFAULT 0"
 _FLAG = "INTEGER NOT NULL DEFAULT 0 CHECK ({name} IN (0, 1))"
 _FIRST_MARKERS = ("stimulus_start", "stimulus_end", "note")  # those of the first version
+_FIRST_FLAWS = ("too_small", "turned_away", "too_dark", "too_bright", "blurred")  # those of the third
 _SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
 
 _MARKER_INDEX = "CREATE INDEX marker_session ON marker(session, at)"
+_UNFIT_INDEX = "CREATE INDEX unfit_at ON unfit(at)"
 
 
 def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
@@ -43,6 +45,21 @@ def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
         boot_ms INTEGER,
         kind TEXT NOT NULL CHECK (kind IN ({_one_of(kinds)})),
         label TEXT NOT NULL
+    ) STRICT"""
+
+
+def _unfit_table(name: str, flaws: type[Flaw] | tuple[str, ...]) -> str:
+    return f"""CREATE TABLE {name} (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        boot_ms INTEGER,
+        boot INTEGER REFERENCES boot(id),
+        interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
+        track INTEGER NOT NULL,
+        reason TEXT NOT NULL CHECK (reason IN ({_one_of(flaws)})),
+        frames INTEGER NOT NULL CHECK (frames >= 1),
+        is_primary {_FLAG.format(name="is_primary")},
+        {_SIMULATED}
     ) STRICT"""
 
 
@@ -194,21 +211,7 @@ _DASHBOARD = (
 
 TABLES = (*_TIMELINE, *_STUDY, *_OUTBOX, *_DASHBOARD)
 DEVICE_TIME = ("ALTER TABLE vital ADD COLUMN device_time TEXT",)
-UNFIT = (
-    f"""CREATE TABLE unfit (
-        id INTEGER PRIMARY KEY,
-        at INTEGER NOT NULL,
-        boot_ms INTEGER,
-        boot INTEGER REFERENCES boot(id),
-        interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
-        track INTEGER NOT NULL,
-        reason TEXT NOT NULL CHECK (reason IN ({_one_of(Flaw)})),
-        frames INTEGER NOT NULL CHECK (frames >= 1),
-        is_primary {_FLAG.format(name="is_primary")},
-        {_SIMULATED}
-    ) STRICT""",
-    "CREATE INDEX unfit_at ON unfit(at)",
-)
+UNFIT = (_unfit_table("unfit", _FIRST_FLAWS), _UNFIT_INDEX)
 # SQLite cannot change a CHECK: the table is made anew.
 BASELINE_MARKERS = (
     _marker_table("marker_with_baselines", MarkerKind),
@@ -216,6 +219,13 @@ BASELINE_MARKERS = (
     "DROP TABLE marker",
     "ALTER TABLE marker_with_baselines RENAME TO marker",
     _MARKER_INDEX,
+)
+CUT_OFF = (
+    _unfit_table("unfit_with_cut_off", Flaw),
+    "INSERT INTO unfit_with_cut_off SELECT * FROM unfit",
+    "DROP TABLE unfit",
+    "ALTER TABLE unfit_with_cut_off RENAME TO unfit",
+    _UNFIT_INDEX,
 )
 TOKENS = (
     """CREATE TABLE token (

@@ -171,6 +171,45 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     return np.asarray(crop, dtype=np.uint8)
 
 
+def share_outside(image: Picture, to_unit: Matrix) -> float:
+    """Return how much of a crop lies outside the picture, where `cut` repeats the edge: a share of its area, 0…1.
+
+    Args:
+        image: as for `align_face`.
+        to_unit: float64, 2 × 3, from pixels of ``image`` to the unit square of the crop.
+    """
+    height, width = image.shape[:2]
+    square = inside = _corners(to_unit)
+    # Not by cv2.intersectConvexConvex, which is wrong where edges of the two lie on each other.
+    inside = _clipped(inside, [z.real for z in inside])
+    inside = _clipped(inside, [width - z.real for z in inside])
+    inside = _clipped(inside, [z.imag for z in inside])
+    inside = _clipped(inside, [height - z.imag for z in inside])
+    return min(max(1.0 - _area(inside) / _area(square), 0.0), 1.0)
+
+
+def _corners(to_unit: Matrix) -> list[complex]:
+    """Return the corners of the unit square in pixels of the picture, one after the other around it."""
+    a, b = complex(to_unit[0, 0], to_unit[1, 0]), complex(to_unit[0, 2], to_unit[1, 2])
+    return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
+
+
+def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
+    """Return the part of a convex polygon on one side of a line, by each corner's depth on that side (< 0: beyond)."""
+    kept = []
+    for i, (start, before) in enumerate(zip(polygon, depths, strict=True)):
+        end, after = polygon[i - 1], depths[i - 1]
+        if (before < 0) != (after < 0):
+            kept.append(start + (end - start) * (before / (before - after)))
+        if before >= 0:
+            kept.append(start)
+    return kept
+
+
+def _area(polygon: list[complex]) -> float:
+    return abs(sum((z.conjugate() * polygon[i - 1]).imag for i, z in enumerate(polygon))) / 2
+
+
 def _halved(gray: Picture) -> Picture:
     """Return a picture of half the size, each pixel the mean of four; an odd last row or column is left out."""
     width, height = gray.shape[1] // 2, gray.shape[0] // 2
@@ -180,8 +219,7 @@ def _halved(gray: Picture) -> Picture:
 
 def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
     """Return the part of the picture that the unit square touches, at least a pixel of it, in gray: left, top, part."""
-    a, b = complex(to_unit[0, 0], to_unit[1, 0]), complex(to_unit[0, 2], to_unit[1, 2])
-    corners = [(corner - b) / a for corner in (0, 1, 1j, 1 + 1j)]
+    corners = _corners(to_unit)
     spans = []
     for values, length in (([z.real for z in corners], image.shape[1]), ([z.imag for z in corners], image.shape[0])):
         start = math.floor(min(max(min(values) - _EDGE, 0), length - 1))

@@ -1,4 +1,4 @@
-"""How fit a face is for reading: large enough, turned to the camera, well enough lit and sharp enough.
+"""How fit a face is for reading: whole, large enough, turned to the camera, well enough lit and sharp enough.
 
 Where one of these is so bad that a reading says little, the frame has a *flaw*, and is counted instead of averaged. The
 limits lie where the shipped classifier loses about ten points of its accuracy (83 % on 500 pictures of FER2013's
@@ -18,6 +18,14 @@ from edge_agent.domain import Face, Flaw
 
 Crop = npt.NDArray[np.uint8]
 
+MOST_OUTSIDE = 0.25
+"""Share of the crop that lies outside the picture, from which a face is cut off by the frame's edge.
+
+The whole chain on 300 labelled photographs, each cut from below, above, left and right by up to half of its face: right
+in 2 points fewer than uncut where 0.2 to 0.25 lies outside, 6 fewer up to 0.3, 13 up to 0.35, 21 up to 0.4. Cut from
+below, where the mouth goes first, it is sure of another emotion in 10 % at 0.2 to 0.25, in 20 % at 0.25 to 0.3. A
+smiling portrait is read as happy up to 0.23, is uncertain from 0.32, and is surely neutral from 0.4.
+"""
 LEAST_PIXELS = 24.0
 """Height of a face, pixels of the picture, below which it is too small.
 
@@ -92,6 +100,7 @@ class Quality:
     """How fit a face is for reading.
 
     Attributes:
+        outside: share of the crop that lies outside the picture.
         height: of the face, pixels of the picture.
         sharpness: variance of the Laplacian over variance of the crop (Pech-Pacheco et al. 2000, independent of
             contrast).
@@ -100,10 +109,12 @@ class Quality:
         black: share of its pixels below 4.
         white: share of its pixels above 251.
         pose: ``None`` where the landmarks coincide.
-        score: 0…1: the worst of size, sharpness, light and pose, since any one of them alone can spoil a reading.
+        score: 0…1: the worst of wholeness, size, sharpness, light and pose, since any one of them alone can spoil a
+            reading.
         flaw: why it is not fit; ``None`` when it is.
     """
 
+    outside: float
     height: float
     sharpness: float
     brightness: float
@@ -115,12 +126,13 @@ class Quality:
     flaw: Flaw | None
 
 
-def face_quality(crop: Crop, face: Face) -> Quality:
+def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
     """Judge a face.
 
     Args:
         crop: uint8, n × n, gray: the aligned face.
         face: where it is in the picture that it was cut from.
+        outside: share of the crop that lies outside that picture, 0…1 (see `align.share_outside`).
     """
     pose = pose_of(face)
     mean, deviation = cv2.meanStdDev(crop)
@@ -128,11 +140,12 @@ def face_quality(crop: Crop, face: Face) -> Quality:
     black, white = _clipped(crop)
     edges = _sharpness(crop, contrast)
     height = face.box.height
-    flaw = _flaw(height, edges, brightness, contrast, black, white, pose)
+    flaw = _flaw(outside, height, edges, brightness, contrast, black, white, pose)
     light = _share(contrast, ENOUGH_CONTRAST) * (1 - black - white)
     turn = 1.0 if pose is None else _share(1.5 * MOST_YAW - abs(pose.yaw), MOST_YAW)
-    score = min(_share(height, ENOUGH_PIXELS), _share(edges, ENOUGH_SHARPNESS), light, turn)
-    return Quality(height, edges, brightness, contrast, black, white, pose, score, flaw)
+    whole = _share(1.5 * MOST_OUTSIDE - outside, MOST_OUTSIDE)
+    score = min(whole, _share(height, ENOUGH_PIXELS), _share(edges, ENOUGH_SHARPNESS), light, turn)
+    return Quality(outside, height, edges, brightness, contrast, black, white, pose, score, flaw)
 
 
 def pose_of(face: Face) -> Pose | None:
@@ -172,9 +185,21 @@ def _clipped(crop: Crop) -> tuple[float, float]:
 
 
 def _flaw(
-    height: float, edges: float, brightness: float, contrast: float, black: float, white: float, pose: Pose | None
+    outside: float,
+    height: float,
+    edges: float,
+    brightness: float,
+    contrast: float,
+    black: float,
+    white: float,
+    pose: Pose | None,
 ) -> Flaw | None:
-    """Return the first flaw: those first that explain the later ones, for a small or dark face looks blurred, too."""
+    """Return the first flaw: those first that explain the later ones.
+
+    What is left of a cut face looks small or turned, and a small or dark face looks blurred, too.
+    """
+    if outside > MOST_OUTSIDE:
+        return Flaw.CUT_OFF
     if height < LEAST_PIXELS:
         return Flaw.TOO_SMALL
     if pose is not None and pose.is_turned_away:

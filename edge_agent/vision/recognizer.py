@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_agent.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.errors import ModelError
-from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix
+from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix, share_outside
 from edge_agent.vision.card import ModelCard, find_model
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
@@ -178,11 +178,12 @@ class Recognizer:
         )
 
     def _read(self, image: Picture, face: Face) -> Reading:
-        crop = crop_face(image, face, self._classifier.size)
+        to_crop = crop_matrix(face)
+        crop = cut(image, to_crop, self._classifier.size)
         self._done("cut")
         expression = self._classifier.classify(crop)
         self._done("read")
-        reading = self._reading(face, crop, expression)
+        reading = self._reading(face, crop, expression, share_outside(image, to_crop))
         self._done("judge")
         return reading
 
@@ -191,12 +192,13 @@ class Recognizer:
             self.on_stage(stage)
 
     def _explain(self, image: Picture, face: Face) -> Explanation:
-        crop = crop_face(image, face, self._classifier.size)
+        to_crop = crop_matrix(face)
+        crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
-        return Explanation(self._reading(face, crop, expression), crop, crop_matrix(face), parts)
+        return Explanation(self._reading(face, crop, expression, share_outside(image, to_crop)), crop, to_crop, parts)
 
-    def _reading(self, face: Face, crop: Picture, expression: Expression) -> Reading:
-        quality = face_quality(crop, face)
+    def _reading(self, face: Face, crop: Picture, expression: Expression, outside: float) -> Reading:
+        quality = face_quality(crop, face, outside)
         return Reading(face, expression, label_of(expression, self._uncertain_below), quality.score, quality.flaw)
 
 

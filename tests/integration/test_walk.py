@@ -148,6 +148,7 @@ def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(walk: l
     unfit = [row for row in rows if isinstance(row, UnfitRow)]
     assert {(row.track, row.flaw, row.primary) for row in unfit} == {
         (1, Flaw.TOO_DARK, True),
+        (2, Flaw.CUT_OFF, False),  # who comes in and leaves at the edge of the frame
         (3, Flaw.TURNED_AWAY, True),
     }
     assert sum(row.frames for row in read + unfit) == sum(len(seen.observations) for seen in walk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import cv2
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.domain import Box
-from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX, align_box, align_face, similarity
+from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX, align_box, align_face, share_outside, similarity
 
 
 def placed(scale: float, degrees: float, x: float, y: float) -> npt.NDArray[np.float64]:
@@ -99,6 +100,45 @@ def test_a_large_face_is_averaged_rather_than_subsampled() -> None:
 def test_a_face_at_the_edge_of_the_picture_repeats_the_edge() -> None:
     picture = np.full((50, 50), 90, dtype=np.uint8)
     assert (align_face(picture, placed(60, 0, -30, -30), 48) == 90).all()
+
+
+@given(st.floats(10, 300), st.floats(-180, 180), st.floats(-150, 450), st.floats(-150, 350))
+def test_the_share_outside_is_that_of_the_crops_points_that_fall_outside(
+    side: float, degrees: float, x: float, y: float
+) -> None:
+    """The crop is a square of ``side`` pixels that is turned about (x, y), in a picture of 300 × 200."""
+    a = cmath.rect(1 / side, math.radians(degrees))
+    b = 0.5 + 0.5j - a * complex(x, y)
+    to_unit = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    steps = (np.arange(100) + 0.5) / 100
+    across, down = np.meshgrid(steps, steps)
+    points = (across + 1j * down - b) / a
+    outside = (points.real < 0) | (points.real > 300) | (points.imag < 0) | (points.imag > 200)
+    assert share_outside(np.zeros((200, 300), np.uint8), to_unit) == pytest.approx(outside.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "share"),
+    [
+        (0, 0, 0.0),
+        (30, 20, 0.0),
+        (50, 24, 0.0),
+        (64, 0, 0.0),
+        (-24, 0, 0.5),
+        (70, 0, 0.125),
+        (0, 40, 1 / 3),
+        (-12, -12, 7 / 16),
+        (-48, 0, 1.0),
+        (200, 9, 1.0),
+    ],
+)
+@pytest.mark.parametrize("quarters", range(4))
+def test_the_share_outside_is_exact(x: float, y: float, share: float, quarters: int) -> None:
+    """A crop of 48 × 48 pixels, upright or not, whose corner lies at (x, y) of a picture of 112 × 72 pixels."""
+    a = 1j**quarters / 48
+    b = 0.5 + 0.5j - a * complex(x + 24, y + 24)
+    to_unit = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    assert share_outside(np.zeros((72, 112, 3), np.uint8), to_unit) == pytest.approx(share, abs=1e-5)
 
 
 def test_align_box_puts_the_box_where_the_template_has_it() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.domain import Box, Face, Flaw
 from edge_agent.vision.align import TEMPLATE, Picture, align_face
-from edge_agent.vision.quality import MOST_YAW, face_quality, pose_of, sharpness
+from edge_agent.vision.quality import MOST_OUTSIDE, MOST_YAW, face_quality, pose_of, sharpness
 from tests.support.portraits import smiling
 
 MARKS = ((200.0, 102.0), (247.0, 103.0), (223.0, 127.0), (204.0, 146.0), (243.0, 147.0))
@@ -54,6 +54,13 @@ def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -
     assert face_quality(crop, face(36)).score == pytest.approx(0.75)
     assert face_quality(crop, face(24)).flaw is None
     assert face_quality(crop, face(23.9)).flaw is Flaw.TOO_SMALL
+
+
+def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it_is_cut_off(crop: Picture) -> None:
+    qualities = [face_quality(crop, face(), outside) for outside in (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)]
+    assert [quality.score for quality in qualities][2:] == pytest.approx([0.74, 0.5, 0.46, 0], abs=0.001)
+    assert qualities[0].score == qualities[1].score
+    assert [quality.flaw for quality in qualities] == [None, None, None, None, Flaw.CUT_OFF, Flaw.CUT_OFF]
 
 
 def test_the_more_a_face_is_blurred_the_less_sharp_it_is_until_it_is_blurred(crop: Picture) -> None:
@@ -100,6 +107,7 @@ def test_of_several_flaws_the_one_that_explains_the_others_is_named(crop: Pictur
     assert face_quality(dark_and_blurred, face()).flaw is Flaw.TOO_DARK
     assert face_quality(dark_and_blurred, head(yaw=70)).flaw is Flaw.TURNED_AWAY
     assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks)).flaw is Flaw.TOO_SMALL
+    assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).flaw is Flaw.CUT_OFF
 
 
 def test_the_template_of_the_crop_looks_at_the_camera() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -190,6 +191,34 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
             PrimaryChooser(),
             Smoother(0.6, 0.08, 0.45),
         )
+
+
+@pytest.mark.parametrize(
+    ("person", "part", "flaw"),
+    [
+        (smiling, np.s_[:160], None),
+        (smiling, np.s_[:133], Flaw.CUT_OFF),
+        (smiling, np.s_[:120], Flaw.CUT_OFF),
+        (smiling, np.s_[70:], None),
+        (smiling, np.s_[100:], Flaw.CUT_OFF),
+        (smiling, np.s_[:, 225:], Flaw.CUT_OFF),
+        (smiling, np.s_[:, :240], Flaw.CUT_OFF),
+        (serious, np.s_[:300], None),
+        (serious, np.s_[:230], Flaw.CUT_OFF),
+        (serious, np.s_[190:], Flaw.CUT_OFF),
+        (serious, np.s_[:, 180:], None),
+        (serious, np.s_[:, 250:], Flaw.CUT_OFF),
+        (serious, np.s_[:, :290], Flaw.CUT_OFF),
+    ],
+)
+def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
+    recognizer: Recognizer, person: Callable[[], Picture], part: tuple[slice, ...], flaw: Flaw | None
+) -> None:
+    (reading,) = recognizer.read_picture(np.ascontiguousarray(person()[part]))
+    assert reading.flaw is flaw
+    assert (reading.quality < 0.5) == (flaw is Flaw.CUT_OFF)
+    (explained,) = recognizer.explain_picture(np.ascontiguousarray(person()[part]))
+    assert explained.reading.flaw is flaw
 
 
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:

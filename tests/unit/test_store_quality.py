@@ -113,7 +113,12 @@ def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(path: Path, 
 
 @pytest.mark.parametrize(
     ("flaw", "advice"),
-    [(Flaw.TOO_DARK, "a lamp in front"), (Flaw.TURNED_AWAY, "a turned head"), (Flaw.BLURRED, "focus the camera")],
+    [
+        (Flaw.TOO_DARK, "a lamp in front"),
+        (Flaw.TURNED_AWAY, "a turned head"),
+        (Flaw.BLURRED, "focus the camera"),
+        (Flaw.CUT_OFF, "turn the camera towards"),
+    ],
 )
 def test_the_advice_for_a_lost_face_names_what_took_most_of_it(path: Path, flaw: Flaw, advice: str) -> None:
     session = well_recorded(path, range(1, 61))

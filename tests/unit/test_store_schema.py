@@ -156,6 +156,27 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
     assert query(path, "SELECT count(*) FROM marker") == [(0,)], "markers still go with their session"
 
 
+def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    migrate(path, (*MIGRATIONS[:5], Migration("as it had them", tuple(VIEWS.values()))))
+    dark, cut = ((n, 1000 * n, n, None, 1000, 2, flaw, 9, 1, 0) for n, flaw in ((7, "too_dark"), (8, "cut_off")))
+    row = f"INSERT INTO unfit VALUES ({', '.join('?' * 10)})"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("DELETE FROM migration WHERE version = 6")
+        old.execute("PRAGMA user_version = 5")
+        old.execute(row, dark)
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            old.execute(row, cut)
+        old.commit()
+    migrate(path)
+    with writing(path) as connection:
+        connection.execute(row, cut)
+    assert query(path, "SELECT * FROM unfit") == [dark, cut]
+    assert query(path, "SELECT at_ms, reason FROM unfit_view") == [(7000, "too_dark"), (8000, "cut_off")]
+    assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'unfit_at'") == [("unfit",)]
+    assert {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")} == set(VIEWS)
+
+
 def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
     path = database(tmp_path)
     at = Instant(boot_ms=0, wall_ms=1_790_000_000_000)
