@@ -196,6 +196,8 @@ def _corners(to_unit: Matrix) -> list[complex]:
 
 def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
     """Return the part of a convex polygon on one side of a line, by each corner's depth on that side (< 0: beyond)."""
+    if min(depths, default=0.0) >= 0:
+        return polygon
     kept = []
     for i, (start, before) in enumerate(zip(polygon, depths, strict=True)):
         end, after = polygon[i - 1], depths[i - 1]

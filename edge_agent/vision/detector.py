@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import mul
 from typing import Any
 
 import cv2
@@ -244,7 +245,7 @@ def merged(cells: Sequence[Cell]) -> Iterator[Cell]:
         total = math.fsum(weight * weight for weight, _ in agreeing)
         weights = [weight * weight / total for weight, _ in agreeing]
         columns = zip(*(place for _, place in agreeing), strict=True)
-        yield score, [sum(w * v for w, v in zip(weights, values, strict=True)) for values in columns]
+        yield score, [sum(map(mul, weights, values)) for values in columns]
         cells = left
 
 
