@@ -212,7 +212,8 @@ class PrimaryChooser:
         memory = self._memory.at(at)
         if present is not None:
             leading = {track for track, weight in weights.items() if weight > present * self._lead}
-            self._track = self._taken_over(leading, best, at) or self._track
+            rival = self._taken_over(leading, best, at)
+            self._track = self._track if rival is None else rival
         elif self._seen is not None and at.seconds_since(self._seen) <= memory:
             self._rival = None
             return None
