@@ -29,8 +29,8 @@ from dashboard.analysis import analyse
 from dashboard.analysis_answer import answer_of
 from dashboard.analysis_model import AnalysisModel
 from dashboard.analysis_schema import AnalysisQuery, StateBy
-from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalKind, VitalReading
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalKind, VitalReading
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction

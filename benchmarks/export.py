@@ -23,8 +23,8 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Emotion, MarkerKind, Purpose
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Emotion, MarkerKind, Purpose
 from edge_agent.store.export import Choice
 from edge_agent.store.export.bundle import export_bundle
 from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction

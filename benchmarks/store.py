@@ -17,8 +17,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Emotion, Expression, Face, Observation, Recognition, VitalKind
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Emotion, Expression, Face, Observation, Recognition, VitalKind
 from edge_agent.store.reader import Reader
 from edge_agent.store.recorder import Recorder
 from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction

@@ -45,8 +45,8 @@ from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Comparison
 from dashboard.states import PAIRS, STATES
 from dashboard.statistics import Method, power_of, welch_t
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     Box,
     Emotion,

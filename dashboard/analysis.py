@@ -30,8 +30,8 @@ from dashboard.statistics import (
     still_needed,
     summarize,
 )
-from edge_agent.domain import Emotion, Session, VitalKind
-from edge_agent.errors import StatisticsError
+from edge_agent.core.domain import Emotion, Session, VitalKind
+from edge_agent.core.errors import StatisticsError
 from edge_agent.store.observed import shown_in
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts

@@ -7,7 +7,7 @@ from dashboard.analysis_schema import Correction, Sample, StateBy
 from dashboard.analysis_text import ALPHA, people, percent, vital_name
 from dashboard.states import Design
 from dashboard.statistics import MINIMUM
-from edge_agent.domain import Emotion, VitalKind
+from edge_agent.core.domain import Emotion, VitalKind
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE, _UNEVEN_READINGS = 2, 3

@@ -12,7 +12,7 @@ from dashboard.analysis_text import interval_text, number, people, unit_of, vita
 from dashboard.charts import Chart
 from dashboard.states import STATES
 from dashboard.statistics import EffectSize
-from edge_agent.domain import Emotion, VitalKind
+from edge_agent.core.domain import Emotion, VitalKind
 
 COLOURS = {
     VitalKind.HEART_RATE: "--vital-heart-rate",

@@ -14,7 +14,7 @@ from dashboard.analysis_query import describe
 from dashboard.analysis_schema import AnalysisQuery, Correction, Sample, StateBy
 from dashboard.commands import run_command
 from dashboard.states import Design
-from edge_agent.domain import VitalKind
+from edge_agent.core.domain import VitalKind
 
 if TYPE_CHECKING:
     from dashboard.analysis_table import TestRow

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dashboard.analysis_schema import AnalysisQuery, Model, Sample
-from edge_agent.domain import VitalKind
+from edge_agent.core.domain import VitalKind
 
 
 class IntervalModel(Model):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from dashboard.analysis_schema import AnalysisQuery, StateBy
 from dashboard.sensitivity import Setting
 from dashboard.states import STATES, state_of
-from edge_agent.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
-from edge_agent.errors import StatisticsError
+from edge_agent.core.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
+from edge_agent.core.errors import StatisticsError
 from edge_agent.store.beats import Beats, StateSpan, spans_observed
 from edge_agent.store.matching import Matching, Shown
 from edge_agent.store.reader import Reader

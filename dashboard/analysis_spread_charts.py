@@ -11,7 +11,7 @@ from dashboard.analysis_charts import COLOURS, layout_of
 from dashboard.analysis_text import number, people, unit_of, vital_name
 from dashboard.charts import Chart
 from dashboard.states import STATES
-from edge_agent.domain import Emotion, VitalKind
+from edge_agent.core.domain import Emotion, VitalKind
 
 
 def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:

@@ -7,7 +7,7 @@ from dashboard.analysis_schema import Correction
 from dashboard.comparison import Obstacle, Tests
 from dashboard.states import Design
 from dashboard.statistics import MINIMUM, Method
-from edge_agent.domain import VitalKind
+from edge_agent.core.domain import VitalKind
 
 ALPHA = 0.05
 _NAMES = {

@@ -35,7 +35,7 @@ from dashboard.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeade
 from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
 from edge_agent import __version__
-from edge_agent.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
+from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
 from edge_agent.store.protocol_runs import ProtocolRuns
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import migrate

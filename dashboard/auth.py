@@ -16,8 +16,8 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from edge_agent.clock import now
-from edge_agent.errors import AffectEdgeError
+from edge_agent.core.clock import now
+from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.schema import reading, writing
 
 PASSWORD_MIN = 10

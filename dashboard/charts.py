@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_agent.domain import EMOTIONS, VitalKind
+from edge_agent.core.domain import EMOTIONS, VitalKind
 from edge_agent.store.results import ConditionInterval, Trend, VitalTrend
 
 Height = Literal["small", "medium", "large", "tall"]

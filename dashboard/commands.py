@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from edge_agent.errors import AffectEdgeError, ConfigError
+from edge_agent.core.errors import AffectEdgeError, ConfigError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dashboard.security import AttemptLimiter
 from dashboard.tokens import Tokens
-from edge_agent.clock import boot_seconds
-from edge_agent.readings import ArrivalTimes
+from edge_agent.core.clock import boot_seconds
+from edge_agent.core.readings import ArrivalTimes
 from edge_agent.vitals.csv import CsvFile
 
 FILES_KEPT = 2

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge_agent import clock
-from edge_agent.errors import AffectEdgeError, StoreError
+from edge_agent.core import clock
+from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.choice import Choice
 from edge_agent.store.export.formats import Format, export

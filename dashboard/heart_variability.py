@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dashboard.distributions import Values
 from dashboard.states import STATES, state_of
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
-from edge_agent.domain import Emotion, VitalFlag
+from edge_agent.core.domain import Emotion, VitalFlag
 from edge_agent.store.beats import Beats
 
 BREAK_S = 3.0

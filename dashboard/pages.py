@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse
 from dashboard.charts import plotly_address, plotly_style_ids
 from dashboard.services import account_of, services
 from edge_agent import __version__
-from edge_agent.clock import iso_utc
-from edge_agent.domain import EMOTIONS
-from edge_agent.errors import StoreError
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import EMOTIONS
+from edge_agent.core.errors import StoreError
 
 HERE = Path(__file__).parent
 

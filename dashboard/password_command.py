@@ -10,7 +10,7 @@ from dashboard.auth import AccountError, Accounts
 from dashboard.commands import run_command
 from dashboard.settings import options_from
 from edge_agent.config import load_settings
-from edge_agent.errors import ConfigError
+from edge_agent.core.errors import ConfigError
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

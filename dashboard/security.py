@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_agent.clock import boot_seconds
+from edge_agent.core.clock import boot_seconds
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import product
 
 from dashboard.comparison import Decision
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)

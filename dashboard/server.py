@@ -17,7 +17,7 @@ from dashboard.app import create_app
 from dashboard.auth import create_login_link, ensure_setup_code
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions, check_exposure
-from edge_agent.errors import ConfigError, ServerError
+from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.systemd import SystemdNotifier
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any
 
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.config import Settings, at_home
-from edge_agent.domain import Purpose
-from edge_agent.errors import ConfigError
+from edge_agent.core.domain import Purpose
+from edge_agent.core.errors import ConfigError
 from edge_agent.live import SOCKET_NAME
 from edge_agent.store.export.appliance import public_settings
 from edge_agent.store.schema import DATABASE_NAME

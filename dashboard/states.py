@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
-from edge_agent.domain import Emotion, VitalKind
+from edge_agent.core.domain import Emotion, VitalKind
 
 STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
 PAIRS = (

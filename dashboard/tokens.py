@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.auth import AccountError
-from edge_agent.clock import now
+from edge_agent.core.clock import now
 from edge_agent.store.schema import reading, writing
 
 PREFIX = "affect-edge-"

@@ -15,20 +15,22 @@ from pathlib import Path
 from types import FrameType
 
 import edge_agent
-from edge_agent import clock
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config import MqttSettings, Settings, at_home
+from edge_agent.core import clock
+from edge_agent.core.domain import Frame, VitalReading
+from edge_agent.core.errors import StoreError
+from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.readings import Origin
+from edge_agent.core.timers import Every, Rate
+from edge_agent.core.worker import Worker
 from edge_agent.distributor import Distributor
-from edge_agent.domain import Frame, VitalReading
-from edge_agent.errors import StoreError
 from edge_agent.health import Figures, HealthMonitor, is_fresh
 from edge_agent.live import LiveServer
-from edge_agent.mailbox import Mailbox
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
 from edge_agent.openers import camera_opener, recognizer_of
-from edge_agent.readings import Origin
 from edge_agent.store.budget import Space, keep_to_budget
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.recorder import Recorder
@@ -38,7 +40,6 @@ from edge_agent.store.schema import DATABASE_NAME, lock, migrate
 from edge_agent.store.study import Study
 from edge_agent.summary import SummaryWindow
 from edge_agent.systemd import SystemdNotifier
-from edge_agent.timers import Every, Rate
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin
@@ -51,7 +52,6 @@ from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import Sensor
 from edge_agent.vitals.simulated import SimulatedVitals
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from edge_agent import __version__, clock
+from edge_agent import __version__
 from edge_agent.camera.unpaced import demo_frames, file_frames
-from edge_agent.domain import Frame
+from edge_agent.core import clock
+from edge_agent.core.domain import Frame
 from edge_agent.openers import recognizer_of
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
     from edge_agent.vision.recognizer import Recognizer
 
 WARM_UP = 10

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from edge_agent.errors import CertificateError
+from edge_agent.core.errors import CertificateError
 
 log = logging.getLogger(__name__)
 

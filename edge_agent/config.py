@@ -27,8 +27,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from edge_agent.domain import Purpose, SensorKind
-from edge_agent.errors import ConfigError
+from edge_agent.core.domain import Purpose, SensorKind
+from edge_agent.core.errors import ConfigError
 
 ENV_PREFIX = "AFFECT_EDGE_"
 ENV_DELIMITER = "__"

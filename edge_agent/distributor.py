@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from edge_agent import clock
-from edge_agent.domain import Recognition, VitalReading
+from edge_agent.core import clock
+from edge_agent.core.domain import Recognition, VitalReading
 from edge_agent.live import LiveServer
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload

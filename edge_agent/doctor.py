@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent import clock
 from edge_agent.config import Settings
-from edge_agent.errors import AffectEdgeError, CameraError, VitalsError
+from edge_agent.core import clock
+from edge_agent.core.errors import AffectEdgeError, CameraError, VitalsError
 
 FREE_WANTED_MB = 500
 BROKER_TIMEOUT_S = 3.0

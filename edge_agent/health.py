@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import psutil
 
-from edge_agent import clock
-from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import SensorState
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.domain import SensorState
 
 THROTTLING_SECONDS = 30.0
 THROTTLING_GIVE_UP_SECONDS = 5.0

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.domain import Box, Observation, Recognition, VitalReading
-from edge_agent.errors import ServerError
-from edge_agent.worker import Worker
+from edge_agent.core.domain import Box, Observation, Recognition, VitalReading
+from edge_agent.core.errors import ServerError
+from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge_agent import clock
-from edge_agent.domain import EMOTIONS, VitalKind
-from edge_agent.errors import ServerError
+from edge_agent.core import clock
+from edge_agent.core.domain import EMOTIONS, VitalKind
+from edge_agent.core.errors import ServerError
 
 EXPRESSION_CHANNELS = (*(emotion.value for emotion in EMOTIONS), "valence")
 _PREFIX = "AffectEdge"

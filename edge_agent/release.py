@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from edge_agent.errors import UpdateError
+from edge_agent.core.errors import UpdateError
 
 SIGNER, NAMESPACE = "release", "affect-edge-release"
 LARGEST_BYTES = 2 * 10**9

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.domain import (
     EMOTIONS,
     NO_FACE,
     STATES,

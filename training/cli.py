@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge_agent.errors import AffectEdgeError
+from edge_agent.core.errors import AffectEdgeError
 from training.cli_chain import chain
 from training.cli_faces import faces_evaluate
 from training.cli_measure import compare, evaluate, report

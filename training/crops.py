@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_agent.domain import Face
-from edge_agent.errors import PictureError
+from edge_agent.core.domain import Face
+from edge_agent.core.errors import PictureError
 from edge_agent.vision.align import Picture
 from edge_agent.vision.card import find_model
 from edge_agent.vision.detector import FaceDetector

@@ -1,6 +1,6 @@
 """What can go wrong while training, as sentences that name the value and the cure."""
 
-from edge_agent.errors import TrainingError
+from edge_agent.core.errors import TrainingError
 
 
 class DataError(TrainingError):

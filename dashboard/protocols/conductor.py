@@ -13,10 +13,10 @@ from dashboard.protocols.file import Protocol
 from dashboard.protocols.performance import BY_HAND, Performance
 from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
 from dashboard.protocols.texts import Texts
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Marker, MarkerKind, Purpose, Session, Setting
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Marker, MarkerKind, Purpose, Session, Setting
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.protocol_runs import SESSION_ENDED, NewRun, Progress, ProtocolRuns, RunState, SavedRun, insert_run
 from edge_agent.store.study import Study
 

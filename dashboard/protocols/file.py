@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from dashboard.protocols.media import MediaKind, check_media
 from dashboard.protocols.scales import Scale
 from dashboard.protocols.texts import Label, Part, Text, Texts
-from edge_agent.errors import AffectEdgeError
+from edge_agent.core.errors import AffectEdgeError
 
 FILE_BYTES = 64 * 1024
 MOST_STEPS = 200

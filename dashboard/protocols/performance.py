@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from dashboard.protocols.course import Course, Position
 from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import FELT, Scale
-from edge_agent.clock import Instant
-from edge_agent.domain import Marker, MarkerKind
-from edge_agent.errors import StudyError
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Marker, MarkerKind
+from edge_agent.core.errors import StudyError
 from edge_agent.store.protocol_runs import RunState, SelfReport
 from edge_agent.store.protocol_tables import POINTS
 from edge_agent.store.study_rows import LABEL_LENGTH

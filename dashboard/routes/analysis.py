@@ -13,7 +13,7 @@ from dashboard.analysis_query import describe, query_of
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.pages import render
 from dashboard.services import ReaderDep
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 from edge_agent.store.reader import Reader
 
 if TYPE_CHECKING:

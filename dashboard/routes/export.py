@@ -14,7 +14,7 @@ from dashboard.exports import FORMS, Exports, Prepared
 from dashboard.exports import Request as Asked
 from dashboard.pages import render
 from dashboard.services import AccountDep, ServicesDep
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.export import Choice
 from edge_agent.store.export.formats import Format
 

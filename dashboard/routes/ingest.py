@@ -13,10 +13,18 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.api import ApiModel, Problem
 from dashboard.services import Services, ServicesDep
 from dashboard.tokens import SCOPE_VITALS, Token
-from edge_agent import clock
-from edge_agent.domain import VitalFlag, VitalReading
-from edge_agent.errors import ReadingError
-from edge_agent.readings import MAX_BYTES, MAX_READINGS, GivenReading, Origin, id_of, parse_payload, read_given
+from edge_agent.core import clock
+from edge_agent.core.domain import VitalFlag, VitalReading
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import (
+    MAX_BYTES,
+    MAX_READINGS,
+    GivenReading,
+    Origin,
+    id_of,
+    parse_payload,
+    read_given,
+)
 from edge_agent.store.allowed import rows_in_sessions
 from edge_agent.store.imports import import_each
 from edge_agent.store.schema import reading

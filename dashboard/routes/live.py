@@ -16,9 +16,9 @@ from dashboard.api import MarkerModel, NewMarker, NewSession, Problem, SessionMo
 from dashboard.pages import render
 from dashboard.protocols.file import find_protocol
 from dashboard.services import LOGIN_COOKIE, AccountDep, ReaderDep, Services, ServicesDep, StudyDep
-from edge_agent import clock
-from edge_agent.domain import Purpose, Session, Setting, VitalReading
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
+from edge_agent.core.errors import StoreError
 from edge_agent.live import live_messages
 from edge_agent.store.results import Trend
 from edge_agent.store.study import Study

@@ -15,8 +15,8 @@ from dashboard.protocols.conductor import Conductor, View
 from dashboard.protocols.file import list_protocols
 from dashboard.routes.live import CHECK_SECONDS, is_logged_in
 from dashboard.services import LOGIN_COOKIE, AccountDep, ConductorDep, OptionsDep, Services, ServicesDep
-from edge_agent import clock
-from edge_agent.errors import StudyError
+from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
 
 router = APIRouter(tags=["protocol"])
 

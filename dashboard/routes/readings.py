@@ -11,10 +11,10 @@ from fastapi.responses import RedirectResponse, Response
 from dashboard.auth import AccountError
 from dashboard.pages import render
 from dashboard.services import AccountDep, Services, ServicesDep
-from edge_agent import clock
-from edge_agent.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import ReadingError
-from edge_agent.readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core import clock
+from edge_agent.core.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
 from edge_agent.store.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 

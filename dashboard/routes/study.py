@@ -15,8 +15,8 @@ from dashboard.routes.erasure import router as erasure_router
 from dashboard.routes.live import open_session
 from dashboard.routes.quality import router as quality_router
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
-from edge_agent.domain import Purpose, Session, Setting
-from edge_agent.errors import StudyError
+from edge_agent.core.domain import Purpose, Session, Setting
+from edge_agent.core.errors import StudyError
 from edge_agent.store.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])

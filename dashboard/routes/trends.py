@@ -12,8 +12,8 @@ from dashboard.api import ChartModel, EpochMs, ExpressionTrend, TrendsModel, Vit
 from dashboard.charts import TREND_VITALS, TrendData, trend_chart
 from dashboard.pages import render
 from dashboard.services import ReaderDep
-from edge_agent import clock
-from edge_agent.domain import VitalKind
+from edge_agent.core import clock
+from edge_agent.core.domain import VitalKind
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import Trend, VitalTrend
 

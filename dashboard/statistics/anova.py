@@ -10,7 +10,7 @@ from scipy import special
 
 from dashboard.distributions import Values
 from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, is_constant
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 
 @dataclass(frozen=True, slots=True)

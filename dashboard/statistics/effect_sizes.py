@@ -11,7 +11,7 @@ import numpy as np
 from dashboard.distributions import Values, noncentrality
 from dashboard.statistics.samples import LEVEL, Interval, groups, pairs
 from dashboard.statistics.t_tests import Method, paired_t, standard_error, welch_t
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from scipy import special
 from dashboard.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import LEVEL, MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 POWER = 0.8
 """How often a study should find the difference that it was planned for."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dashboard.distributions import Values
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 LEVEL = 0.95
 """Level of every interval."""

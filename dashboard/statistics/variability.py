@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.distributions import Values
 from dashboard.statistics.samples import NoVariationError, checked
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 Integers = npt.NDArray[np.int64]
 _Number = TypeVar("_Number", np.int64, np.float64)

@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Frame
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Frame
+from edge_agent.core.errors import CameraError, CameraReason
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
 
 log = logging.getLogger(__name__)
 

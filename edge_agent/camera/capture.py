@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from edge_agent import clock
 from edge_agent.camera.base import Camera, DriverStuckError
-from edge_agent.domain import Frame, Gap
-from edge_agent.errors import CameraError, CameraReason
-from edge_agent.mailbox import Mailbox
-from edge_agent.worker import Worker
+from edge_agent.core import clock
+from edge_agent.core.domain import Frame, Gap
+from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge_agent import clock
 from edge_agent.camera.base import CameraBase, Pace, Rotation, closed_error
 from edge_agent.camera.pixels import decoded
-from edge_agent.clock import Instant
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError, CameraReason
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from edge_agent.camera import v4l2
 from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
 from edge_agent.camera.pixels import quiet_opencv
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 
 
 class DeviceCamera(LiveCamera):

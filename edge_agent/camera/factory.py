@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from edge_agent.camera.base import Camera, Rotation
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 
-from edge_agent import clock
 from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, Rotation, closed_error, stuck_error
 from edge_agent.camera.pixels import as_bgr
-from edge_agent.clock import Instant
-from edge_agent.errors import CameraError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
 
 log = logging.getLogger(__name__)
 

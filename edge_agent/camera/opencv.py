@@ -10,7 +10,7 @@ from edge_agent.camera.device import DeviceCamera, no_camera
 from edge_agent.camera.file import FileCamera, file_error
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.camera.stream import StreamCamera
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 
 
 def open_opencv(

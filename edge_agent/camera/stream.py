@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from edge_agent import clock
 from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
 from edge_agent.camera.pixels import quiet_opencv
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 
 log = logging.getLogger(__name__)
 

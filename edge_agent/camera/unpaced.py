@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.file import VideoFile, file_error, is_picture
 from edge_agent.camera.pixels import decoded, quiet_opencv
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.study import participant, session
 from edge_agent.cli.vitals import import_vitals, vitals
-from edge_agent.errors import AffectEdgeError, ConfigError
+from edge_agent.core.errors import AffectEdgeError, ConfigError
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

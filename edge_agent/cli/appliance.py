@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
-from edge_agent.errors import AffectEdgeError, UpdateError
+from edge_agent.core.errors import AffectEdgeError, UpdateError
 
 if TYPE_CHECKING:
     from edge_agent.update import Place

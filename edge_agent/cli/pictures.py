@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
-from edge_agent.errors import PictureError
+from edge_agent.core.errors import PictureError
 
 if TYPE_CHECKING:
     from edge_agent.vision.recognizer import Recognizer

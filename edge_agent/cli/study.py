@@ -15,7 +15,7 @@ import click
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Session
+    from edge_agent.core.domain import Session
     from edge_agent.store.study import Study
 
 E = TypeVar("E", bound=StrEnum)
@@ -33,7 +33,7 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
     """List the participants' codes."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
-    from edge_agent.clock import iso_utc
+    from edge_agent.core.clock import iso_utc
     from edge_agent.store.schema import DATABASE_NAME
     from edge_agent.store.study import Study
 
@@ -106,7 +106,7 @@ def session_start(
 ) -> None:
     """Open a session of participant CODE, who has consented, now."""
     study = study_of(config, data)
-    from edge_agent.domain import Purpose, Setting
+    from edge_agent.core.domain import Purpose, Setting
 
     opened = study.start_session(
         participant_code, named(Purpose, "--purpose", purpose), name, setting=named(Setting, "--setting", setting)
@@ -125,8 +125,8 @@ def session_mark(kind: str, label: str, config: Path | None, data: Path | None, 
     KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note.
     """
     study = study_of(config, data)
-    from edge_agent.clock import iso_utc
-    from edge_agent.domain import MarkerKind
+    from edge_agent.core.clock import iso_utc
+    from edge_agent.core.domain import MarkerKind
 
     marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
     said = {"at": iso_utc(marker.at.wall_ms), "kind": marker.kind, "label": marker.label, "session": marker.session}
@@ -174,7 +174,7 @@ def named(kind: type[E], option: str, text: str) -> E:
 
 def say_session(session: Session, as_json: bool) -> None:
     """Print a session."""
-    from edge_agent.clock import iso_utc
+    from edge_agent.core.clock import iso_utc
 
     start, end = iso_utc(session.start_ms), None if session.end_ms is None else iso_utc(session.end_ms)
     if as_json:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
-from edge_agent.errors import DataFileError
+from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.vitals.bluetooth import FoundSensor

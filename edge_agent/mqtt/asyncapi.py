@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from edge_agent.core.readings import MAX_READINGS, GivenReading
 from edge_agent.mqtt.topics import (
     CommandRejectedPayload,
     EmotionPayload,
@@ -26,7 +27,6 @@ from edge_agent.mqtt.topics import (
     Topics,
     VitalPayload,
 )
-from edge_agent.readings import MAX_READINGS, GivenReading
 
 API_VERSION = "1.0.0"
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent import clock
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+from edge_agent.core.worker import Worker
 from edge_agent.mqtt.connection import Broker, Connection, ConnectionEndedError, MqttState, read_password, tls_context
 from edge_agent.mqtt.outbox import OutboxQueue, WaitingMessage
 from edge_agent.mqtt.topics import EmotionPayload, HealthPayload, Payload, Topics, VitalPayload, status_payload
-from edge_agent.worker import Worker
 
 __all__ = ["Backoff", "Broker", "MqttClient", "MqttState", "read_password"]
 

@@ -21,8 +21,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.clock import boot_seconds
-from edge_agent.errors import MqttError
+from edge_agent.core.clock import boot_seconds
+from edge_agent.core.errors import MqttError
 
 CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 10.0

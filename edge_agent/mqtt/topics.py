@@ -10,8 +10,8 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.clock import iso_utc
-from edge_agent.domain import (
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import (
     Emotion,
     Flaw,
     MarkerKind,
@@ -24,7 +24,7 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.errors import ReadingError
+from edge_agent.core.errors import ReadingError
 
 Time = Annotated[
     str,

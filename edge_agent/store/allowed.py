@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from edge_agent.domain import ExpressionRow, UnfitRow, VitalReading
+from edge_agent.core.domain import ExpressionRow, UnfitRow, VitalReading
 from edge_agent.store.erased import ErasedTimes
 from edge_agent.store.outbox import OutboxMessage
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from edge_agent.clock import Instant, iso_utc
-from edge_agent.domain import Marker, Session
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.domain import Marker, Session
 from edge_agent.store.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"

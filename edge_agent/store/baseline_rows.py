@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from edge_agent.clock import iso_utc
-from edge_agent.domain import Expression
-from edge_agent.errors import StudyError
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import Expression
+from edge_agent.core.errors import StudyError
 from edge_agent.store.baseline import BASELINE_S, LEAST_ROWS, Baseline, CorrectedRow, neutral_shift
 from edge_agent.store.tables import NAMES, SMOOTHED
 

@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import EMOTIONS, Session, VitalFlag, VitalKind
+from edge_agent.core.domain import EMOTIONS, Session, VitalFlag, VitalKind
 from edge_agent.store.matching import OBSERVED, Integers, Matching, Shown
 from edge_agent.store.results import flags_of
 from edge_agent.store.stimuli import FOREVER_MS

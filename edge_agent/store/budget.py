@@ -16,8 +16,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.clock import iso_utc
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
 from edge_agent.store.erased import Span
 from edge_agent.store.retention import DAY_MS, delete_between
 from edge_agent.store.schema import connect, copies_of, reading, transaction, translating

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, Setting, VitalFlag, VitalKind
+from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, Setting, VitalFlag, VitalKind
 from edge_agent.store.matching import AMBIGUOUS, UNMATCHED
 
 

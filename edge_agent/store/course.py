@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from edge_agent.domain import EMOTIONS, UNUSABLE, Emotion, Expression, VitalKind
+from edge_agent.core.domain import EMOTIONS, UNUSABLE, Emotion, Expression, VitalKind
 from edge_agent.store.baseline import BASELINE_S, Baseline
 from edge_agent.store.results import ConditionInterval, StateReading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from edge_agent.domain import Expression
+from edge_agent.core.domain import Expression
 from edge_agent.store.tables import NAMES
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from edge_agent import clock
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.export.prepared import forget_prepared
 from edge_agent.store.outbox import OutboxMessage, enqueue

@@ -8,8 +8,8 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
-from edge_agent.clock import iso_utc
-from edge_agent.errors import StudyError
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
 from edge_agent.store.erased import Span, note_erased
 from edge_agent.store.rollups import make_anew, pruned_minutes
 

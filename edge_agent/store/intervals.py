@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Expression, ExpressionRow, Flaw, Gap, Observation, Recognition, UnfitRow
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Expression,
+    ExpressionRow,
+    Flaw,
+    Gap,
+    Observation,
+    Recognition,
+    UnfitRow,
+)
 
 NO_FACE_SECONDS = 3.0
 Row = ExpressionRow | UnfitRow

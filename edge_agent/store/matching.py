@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import EMOTIONS, VitalKind
+from edge_agent.core.domain import EMOTIONS, VitalKind
 
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import EMOTIONS, Session, VitalKind
+from edge_agent.core.domain import EMOTIONS, Session, VitalKind
 from edge_agent.store.matching import (
     AMBIGUOUS,
     OBSERVED,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent import clock
+from edge_agent.core import clock
 from edge_agent.store.schema import BUSY_SECONDS, connect, transaction, translating
 
 DROPPED_KEY = "outbox_dropped"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Marker, MarkerKind, Session
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Marker, MarkerKind, Session
 from edge_agent.store.announcements import announce
 from edge_agent.store.schema import reading, writing
 from edge_agent.store.study_rows import close_session, find_open_condition, find_open_session, insert_marker

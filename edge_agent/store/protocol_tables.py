@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent.domain import EMOTIONS, Setting
+from edge_agent.core.domain import EMOTIONS, Setting
 
 NONE_OF_THESE = "none"
 POINTS = 9

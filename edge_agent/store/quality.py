@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from edge_agent.domain import UNUSABLE, Flaw, Session, VitalFlag, VitalKind
+from edge_agent.core.domain import UNUSABLE, Flaw, Session, VitalFlag, VitalKind
 from edge_agent.store.results import ConditionInterval, FaceFrames, MatchCounts, RecordedGap, StateReading
 
 Span = tuple[int, int]

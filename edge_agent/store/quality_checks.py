@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from edge_agent.domain import Flaw, VitalKind
+from edge_agent.core.domain import Flaw, VitalKind
 from edge_agent.store.quality import (
     Check,
     Level,

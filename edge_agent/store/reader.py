@@ -9,10 +9,10 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalKind, VitalReading
-from edge_agent.errors import StudyError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalKind, VitalReading
+from edge_agent.core.errors import StudyError
 from edge_agent.store.baseline import Baseline, CorrectedRow
 from edge_agent.store.baseline_rows import read_baseline, read_corrected_rows
 from edge_agent.store.beats import Beats, StateSpan, read_beats

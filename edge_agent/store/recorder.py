@@ -11,10 +11,11 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import ExpressionRow, Gap, Recognition, UnfitRow, VitalReading
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import ExpressionRow, Gap, Recognition, UnfitRow, VitalReading
+from edge_agent.core.errors import StoreError
+from edge_agent.core.worker import Worker
 from edge_agent.store.allowed import rows_in_sessions, speaks_of_erased
 from edge_agent.store.erased import ErasedTimes
 from edge_agent.store.intervals import Intervals
@@ -29,7 +30,6 @@ from edge_agent.store.timeline import (
     write_unfit,
     write_vitals,
 )
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

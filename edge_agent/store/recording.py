@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.clock import Instant
-from edge_agent.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.schema import reading
 
 

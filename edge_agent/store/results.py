@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from edge_agent.domain import Emotion, Flaw, VitalFlag, VitalKind
+from edge_agent.core.domain import Emotion, Flaw, VitalFlag, VitalKind
 
 Row = dict[str, str | int | float | None]
 

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from edge_agent import clock
+from edge_agent.core import clock
 from edge_agent.store.schema import connect, transaction, translating
 
 DAY_MS = 24 * 3600 * 1000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from edge_agent.domain import UNUSABLE, VitalFlag
+from edge_agent.core.domain import UNUSABLE, VitalFlag
 from edge_agent.store.erased import Span
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
 

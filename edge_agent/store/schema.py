@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-from edge_agent import clock
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
 from edge_agent.store.protocol_tables import PROTOCOLS
 from edge_agent.store.tables import BASELINE_MARKERS, CUT_OFF, DEVICE_TIME, TABLES, TOKENS, UNFIT
 from edge_agent.store.views import VIEWS

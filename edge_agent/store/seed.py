@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     Emotion,
     Expression,

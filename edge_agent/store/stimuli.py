@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from edge_agent.domain import VitalKind
+from edge_agent.core.domain import VitalKind
 
 FOREVER_MS = 2**62
 """The end of what still goes on."""

@@ -6,10 +6,18 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Marker, MarkerKind, Participant, Purpose, Session, Setting, forbidden_because
-from edge_agent.errors import StudyError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    Marker,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    Setting,
+    forbidden_because,
+)
+from edge_agent.core.errors import StudyError
 from edge_agent.store.announcements import announce
 from edge_agent.store.schema import reading, writing
 from edge_agent.store.study_rows import (

@@ -6,7 +6,7 @@ the clock that never jumps. Names avoid SQL keywords, so that nobody with a SQLi
 
 from __future__ import annotations
 
-from edge_agent.domain import EMOTIONS, Flaw, MarkerKind, Purpose, VitalKind
+from edge_agent.core.domain import EMOTIONS, Flaw, MarkerKind, Purpose, VitalKind
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
 SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)

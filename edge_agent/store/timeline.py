@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     UNUSABLE,
     Expression,

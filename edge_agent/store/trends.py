@@ -8,7 +8,7 @@ import math
 import sqlite3
 from dataclasses import dataclass
 
-from edge_agent.domain import EMOTIONS, UNUSABLE, VitalKind
+from edge_agent.core.domain import EMOTIONS, UNUSABLE, VitalKind
 from edge_agent.store.results import Trend, VitalTrend
 from edge_agent.store.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
 

@@ -8,8 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
 from edge_agent.store.schema import connect, connect_any, copies_of, copy_aside, store_error, translating
 
 KEEP_COPIES = 3

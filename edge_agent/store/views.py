@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from edge_agent.domain import VitalKind
+from edge_agent.core.domain import VitalKind
 from edge_agent.store.tables import NAMES, SMOOTHED
 
 EPISODE_GAP_MS = 3_000

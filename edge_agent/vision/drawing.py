@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from edge_agent.domain import Expression
-from edge_agent.errors import PictureError
+from edge_agent.core.domain import Expression
+from edge_agent.core.errors import PictureError
 from edge_agent.vision.align import Picture
 from edge_agent.vision.evidence import cells_of, corners, over_crop, over_picture, scaled, tint
 from edge_agent.vision.pictures import describe_error, describe_picture, load_picture

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import EMOTIONS, Emotion
+from edge_agent.core.domain import EMOTIONS, Emotion
 from edge_agent.vision.align import Matrix, Picture
 
 Map = npt.NDArray[np.float32]

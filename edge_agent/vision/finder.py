@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import Face
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import Face
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.card import find_model
 from edge_agent.vision.detector import FaceDetector
 from edge_agent.vision.model import load_model

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Face, Frame
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Face, Frame
 from edge_agent.vision.detector import OVERLAP
 from edge_agent.vision.finder import FaceFinder
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_agent.errors import ModelError
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.card import ModelCard, find_model, read_card, shipped_models
 
 

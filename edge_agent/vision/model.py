@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.errors import ModelError
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.card import InputCard, ModelCard, ModelKind, OutputCard, find_model, read_card, shipped_models
 
 __all__ = ["ModelCard", "TFLiteModel", "find_model", "load_model", "read_card", "shipped_models"]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edge_agent.errors import PictureError
+from edge_agent.core.errors import PictureError
 from edge_agent.vision.recognizer import Reading, Recognizer
 
 MAX_PIXELS = 50_000_000

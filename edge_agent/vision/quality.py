@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import Face, Flaw
+from edge_agent.core.domain import Face, Flaw
 
 Crop = npt.NDArray[np.uint8]
 

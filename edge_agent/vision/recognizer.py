@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix, share_outside
 from edge_agent.vision.card import ModelCard, find_model
 from edge_agent.vision.classifier import ExpressionClassifier

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Face, Frame, Recognition
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Face, Frame, Recognition
 from edge_agent.vision.align import Picture, box_matrix, landmark_matrix
 
 Colour = tuple[float, float, float]

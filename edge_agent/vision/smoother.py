@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, NO_FACE, Emotion, Expression, Observation, state_of
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import EMOTIONS, NO_FACE, Emotion, Expression, Observation, state_of
 
 
 @dataclass(frozen=True, slots=True)

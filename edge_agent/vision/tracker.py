@@ -10,8 +10,8 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Face
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Face
 from edge_agent.vision.assignment import assign
 
 VELOCITY_S = 0.25

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_agent import clock
-from edge_agent.domain import Frame, Recognition
-from edge_agent.mailbox import Mailbox
+from edge_agent.core import clock
+from edge_agent.core.domain import Frame, Recognition
+from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.worker import Worker
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
-from edge_agent.worker import Worker
 
 TAKE_S = 0.25
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.domain import Box, Face
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import Box, Face
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.detector import letterbox
 
 SIZE = (320, 240)

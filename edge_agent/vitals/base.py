@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_agent.domain import VitalReading
-from edge_agent.worker import Worker
+from edge_agent.core.domain import VitalReading
+from edge_agent.core.worker import Worker
 
 Sink = Callable[[VitalReading], None]
 

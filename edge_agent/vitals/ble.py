@@ -27,8 +27,8 @@ from bleak.exc import (
 )
 from dbus_fast.errors import DBusError
 
-from edge_agent.domain import SensorKind
-from edge_agent.errors import GattError, VitalsError, VitalsReason
+from edge_agent.core.domain import SensorKind
+from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.vitals import gatt
 from edge_agent.vitals.bluetooth import FoundSensor
 from edge_agent.vitals.sensor import Link

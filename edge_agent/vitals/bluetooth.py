@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from edge_agent.domain import Gap, SensorKind, SensorState
-from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.core.domain import Gap, SensorKind, SensorState
+from edge_agent.core.errors import VitalsError, VitalsReason
+from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
 from edge_agent.vitals.sensor import Radio, Sensor, SensorSession
-from edge_agent.worker import Worker
 
 log = logging.getLogger(__name__)
 

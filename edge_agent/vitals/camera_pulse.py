@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Gap, VitalFlag, VitalKind, VitalReading
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.pulse_signal import WINDOW_S, find_pulse
 

@@ -10,11 +10,11 @@ from datetime import tzinfo
 from itertools import groupby
 from pathlib import Path
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import VitalFlag, VitalReading
-from edge_agent.errors import DataFileError, ReadingError
-from edge_agent.readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import VitalFlag, VitalReading
+from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
 
 PROBLEMS_SHOWN = 10

@@ -9,8 +9,8 @@ from datetime import tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from edge_agent.domain import VitalKind
-from edge_agent.errors import DataFileError, ReadingError
+from edge_agent.core.domain import VitalKind
+from edge_agent.core.errors import DataFileError, ReadingError
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")

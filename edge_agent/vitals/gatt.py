@@ -16,9 +16,9 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from edge_agent.domain import VitalFlag
-from edge_agent.errors import GattError
-from edge_agent.readings import MMHG_IN_KPA
+from edge_agent.core.domain import VitalFlag
+from edge_agent.core.errors import GattError
+from edge_agent.core.readings import MMHG_IN_KPA
 
 
 def _uuid(number: int) -> str:

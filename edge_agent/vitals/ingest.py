@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import VitalReading
-from edge_agent.errors import ReadingError
-from edge_agent.readings import ArrivalTimes, Origin, has_time, id_of, parse_payload, read_given
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import VitalReading
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import ArrivalTimes, Origin, has_time, id_of, parse_payload, read_given
 from edge_agent.vitals.base import Sink
 
 log = logging.getLogger(__name__)

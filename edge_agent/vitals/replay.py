@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edge_agent import clock
-from edge_agent.domain import VitalFlag, VitalReading
-from edge_agent.errors import DataFileError
-from edge_agent.readings import ArrivalTimes
+from edge_agent.core import clock
+from edge_agent.core.domain import VitalFlag, VitalReading
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.readings import ArrivalTimes
+from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
-from edge_agent.worker import Worker
 
 MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
 """Simulated, too: nobody who was there now had this heart rate, and no test may take it for that."""

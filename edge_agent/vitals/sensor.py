@@ -12,10 +12,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Gap, SensorKind, SensorState, VitalReading
-from edge_agent.errors import GattError, VitalsError, VitalsReason
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Gap, SensorKind, SensorState, VitalReading
+from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.vitals import gatt
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.sensor_readings import SensorReadings

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Emotion, VitalFlag, VitalKind, VitalReading
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Emotion, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
-from edge_agent.worker import Worker
 
 SOURCE = "simulated"
 _HEART_SECONDS = 6.0  # time constant with which heart rate follows a condition

@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.settings import DashboardOptions
-from edge_agent import clock
-from edge_agent.domain import (
+from edge_agent.core import clock
+from edge_agent.core.domain import (
     Box,
     Emotion,
     Face,

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera.file import FileCamera
 from edge_agent.camera.opencv import open_opencv
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import (
     damage_frames,
     frame_number,

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera import live
 from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
 from edge_agent.camera.opencv import open_opencv
 from edge_agent.camera.stream import StreamCamera, without_password
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import VideoServer, read_to_the_end
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.domain import Purpose
+from edge_agent.core.domain import Purpose
 from edge_agent.store.erasure import erase_participant
 from edge_agent.store.study import Study
 from tests.support.appliance import Appliance

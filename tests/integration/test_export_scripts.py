@@ -23,7 +23,7 @@ from dashboard.analysis_beside_text import all_states_sentence
 from dashboard.analysis_model import AnalysisModel, ComparisonModel
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.analysis_table import groups_of
-from edge_agent.domain import VitalFlag
+from edge_agent.core.domain import VitalFlag
 from edge_agent.store.export import Choice
 from edge_agent.store.export.bundle import export_bundle
 from edge_agent.store.export.scripts import analysis as script

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.tokens import Tokens
-from edge_agent.clock import Instant, now
-from edge_agent.domain import VitalReading
-from edge_agent.readings import Origin
+from edge_agent.core.clock import Instant, now
+from edge_agent.core.domain import VitalReading
+from edge_agent.core.readings import Origin
 from edge_agent.store.recorder import Recorder
 from edge_agent.vitals.gatt import HeartRate
 from edge_agent.vitals.ingest import VitalIngest

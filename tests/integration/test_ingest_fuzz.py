@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard.tokens import Tokens
-from edge_agent.domain import VitalReading
+from edge_agent.core.domain import VitalReading
+from edge_agent.core.readings import Origin
 from edge_agent.mqtt.topics import rejected_payload
-from edge_agent.readings import Origin
 from edge_agent.store.imports import import_readings
 from edge_agent.store.schema import connect
 from edge_agent.vitals.ingest import VitalIngest

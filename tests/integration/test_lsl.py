@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from edge_agent import clock
-from edge_agent.domain import EMOTIONS, Emotion, Recognition, VitalKind, VitalReading
-from edge_agent.errors import ServerError
+from edge_agent.core import clock
+from edge_agent.core.domain import EMOTIONS, Emotion, Recognition, VitalKind, VitalReading
+from edge_agent.core.errors import ServerError
 from edge_agent.live import SOCKET_NAME, LiveServer
 from edge_agent.lsl import Streams
 from tests.support.timeline import observation, wait_for

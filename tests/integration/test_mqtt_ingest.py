@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from edge_agent.clock import now
+from edge_agent.core.clock import now
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, subscribed, wait_until
 

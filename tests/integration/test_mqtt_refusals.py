@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import MqttError
+from edge_agent.core.errors import MqttError
 from edge_agent.mqtt import connection
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState, read_password
 from tests.support.broker import Certificates, Mosquitto, wait_until

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.clock import now
-from edge_agent.domain import MarkerKind, Purpose
+from edge_agent.core.clock import now
+from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import SessionPayload, SummaryPayload
 from edge_agent.store.outbox import Outbox, OutboxMessage

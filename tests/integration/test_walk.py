@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import ExpressionRow, Flaw, Frame, Recognition, UnfitRow
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import ExpressionRow, Flaw, Frame, Recognition, UnfitRow
 from edge_agent.store.intervals import Intervals
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer

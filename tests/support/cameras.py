@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.base import Camera
-from edge_agent.domain import Frame
-from edge_agent.errors import CameraError
+from edge_agent.core.domain import Frame
+from edge_agent.core.errors import CameraError
 
 NOBODY = 65534
 GREY_STEP = 8

@@ -18,8 +18,16 @@ from starlette.testclient import TestClient
 from dashboard.app import create_app
 from dashboard.auth import ensure_setup_code
 from dashboard.settings import DashboardOptions
-from edge_agent.clock import now
-from edge_agent.domain import Emotion, ExpressionRow, MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.clock import now
+from edge_agent.core.domain import (
+    Emotion,
+    ExpressionRow,
+    MarkerKind,
+    Purpose,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
 from edge_agent.store.schema import migrate, writing
 from edge_agent.store.study import Study
 from edge_agent.store.timeline import write_expressions, write_vitals

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.clock import now
-from edge_agent.errors import StoreError
+from edge_agent.core.clock import now
+from edge_agent.core.errors import StoreError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from edge_agent.clock import Instant
+from edge_agent.core.clock import Instant
 
 T = TypeVar("T")
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_000_000)

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from edge_agent.clock import Instant
-from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.gatt import BATTERY_LEVEL
 from edge_agent.vitals.sensor import Link
 from tests.support.simulated_time import simulated_now

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from edge_agent.clock import Instant
-from edge_agent.domain import MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.schema import migrate, writing
 from edge_agent.store.study_rows import (
     close_session,

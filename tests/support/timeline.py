@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     Box,
     Emotion,

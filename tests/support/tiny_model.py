@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_agent.domain import EMOTIONS
+from edge_agent.core.domain import EMOTIONS
 
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128
 OUTPUT_SCALE, OUTPUT_ZERO = 0.25, 3

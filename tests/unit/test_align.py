@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX, align_box, align_face, share_outside, similarity
 
 

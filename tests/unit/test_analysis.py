@@ -13,8 +13,8 @@ from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
 from dashboard.comparison import Obstacle
 from dashboard.states import PAIRS, STATES, VITALS
 from dashboard.statistics import Method, paired_t
-from edge_agent.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
-from edge_agent.errors import StatisticsError
+from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
+from edge_agent.core.errors import StatisticsError
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts
 from edge_agent.store.schema import writing

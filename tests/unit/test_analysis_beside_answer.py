@@ -2,7 +2,7 @@
 
 from dashboard.analysis_beside_answer import variability_model
 from dashboard.heart_variability import StateVariability
-from edge_agent.domain import Emotion
+from edge_agent.core.domain import Emotion
 
 
 def test_variability_that_could_not_be_computed_is_given_with_its_reason_and_no_number() -> None:

@@ -9,7 +9,7 @@ from dashboard.analysis_beside_text import all_states_sentence, sensitivity_sent
 from dashboard.analysis_cautions import cautions_of, method_of, warnings_of
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.sensitivity import Conclusion
-from edge_agent.domain import Emotion, ExpressionRow, Purpose, VitalFlag, VitalKind
+from edge_agent.core.domain import Emotion, ExpressionRow, Purpose, VitalFlag, VitalKind
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import writing

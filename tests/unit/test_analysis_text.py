@@ -11,7 +11,7 @@ from dashboard.analysis_cautions import assumptions_of, cautions_of, method_of, 
 from dashboard.analysis_charts import analysis_charts
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.analysis_text import df_text, interval_text, number, p_text, people, sentence
-from edge_agent.domain import Emotion, ExpressionRow, VitalFlag
+from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
 from edge_agent.store.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading

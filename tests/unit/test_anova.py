@@ -7,7 +7,7 @@ import math
 import pytest
 
 from dashboard.statistics import NoVariationError, TooFewError, paired_t, repeated_anova
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 from tests.support.known_designs import STATES, VARIANCES, KnownVariance
 from tests.support.known_statistics import HEART
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera.base import CameraBase, Helper, Pace, Rotation, turned
-from edge_agent.clock import Instant
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import CameraError, CameraReason
 
 if TYPE_CHECKING:
-    from edge_agent.domain import Image
+    from edge_agent.core.domain import Image
 
 
 class OneColour(CameraBase):

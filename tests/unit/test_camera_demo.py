@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera.demo import PORTRAITS, SERIOUS, SMILING, DemoCamera, load_portrait, shown_at
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from edge_agent.camera import live, v4l2
 from edge_agent.camera.base import DriverStuckError
 from edge_agent.camera.device import DeviceCamera, device_error
 from edge_agent.camera.opencv import open_opencv
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import NOBODY, read_to_the_end, without_rights
 
 VIDEO_CAPTURE, VIDEO_M2M, STREAMING, DEVICE_CAPS = 0x1, 0x8000, 0x0400_0000, 0x8000_0000

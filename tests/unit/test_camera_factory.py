@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.camera import Camera, open_camera, v4l2
 from edge_agent.camera.factory import Source, _open_auto
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import write_video
 
 

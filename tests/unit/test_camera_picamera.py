@@ -12,11 +12,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera import picamera
 from edge_agent.camera.base import DriverStuckError
 from edge_agent.camera.picamera import PicameraCamera, picamera_error, taken_at
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import open_folder, without_rights
 
 IMX708 = {"Model": "imx708", "Id": "/base/axi/pcie@120000/rp1/i2c@88000/imx708@1a", "Num": 0}

@@ -17,7 +17,7 @@ from PIL import Image
 
 from edge_agent.camera.pictures import PicturesCamera, natural_key, picture_files
 from edge_agent.camera.pixels import decoded, letterboxed
-from edge_agent.errors import CameraError, CameraReason
+from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.cameras import open_folder, without_rights
 
 

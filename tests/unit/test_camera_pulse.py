@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Gap, VitalFlag, VitalKind, VitalReading
 from edge_agent.vitals.camera_pulse import CameraPulse, Colour
 
 FPS = 20

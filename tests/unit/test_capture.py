@@ -11,12 +11,12 @@ from typing import Self
 import numpy as np
 import pytest
 
-from edge_agent import clock
 from edge_agent.camera import capture
 from edge_agent.camera.capture import CaptureWorker
-from edge_agent.domain import Frame, Gap
-from edge_agent.errors import CameraError, CameraReason
-from edge_agent.mailbox import Mailbox
+from edge_agent.core import clock
+from edge_agent.core.domain import Frame, Gap
+from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.latest_value import Mailbox
 
 STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")
 NOT_FOUND = CameraError(CameraReason.NOT_FOUND, "There is no camera.", "Plug one in.")

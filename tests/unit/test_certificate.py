@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent import certificate as room
 from edge_agent.certificate import fingerprint, host_name, keep_certificate
-from edge_agent.errors import CertificateError
+from edge_agent.core.errors import CertificateError
 
 
 def text_of(file: Path) -> str:

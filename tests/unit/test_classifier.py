@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.domain import Emotion
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import Emotion
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.model import load_model
 from tests.support.tiny_model import SIDE, expression_card, tiny_tflite, write_model

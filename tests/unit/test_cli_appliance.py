@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
-from edge_agent.errors import UpdateError
+from edge_agent.core.errors import UpdateError
 from edge_agent.store.schema import DATABASE_NAME, migrate
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.cli import cli
-from edge_agent.errors import StudyError
+from edge_agent.core.errors import StudyError
 from edge_agent.store.study import Study
 from tests.support.timeline import database, query
 

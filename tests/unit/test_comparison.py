@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.comparison import Obstacle, compare, compare_family, compare_states
 from dashboard.statistics import Method, benjamini_hochberg, holm, paired_t, repeated_anova, welch_t
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 from tests.support.known_statistics import HEART
 
 ANGER = {"a": 75.0, "b": 80.0, "c": 71.0, "d": 90.0}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Section, Settings, line_of_key, load_settings
-from edge_agent.domain import SensorKind
-from edge_agent.errors import ConfigError
+from edge_agent.core.domain import SensorKind
+from edge_agent.core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "config" / "affect-edge.toml"

@@ -11,11 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Purpose, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import CameraError, CameraReason, StoreError
-from edge_agent.worker import Worker
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Box,
+    Emotion,
+    Expression,
+    Purpose,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.core.errors import CameraError, CameraReason, StoreError
+from edge_agent.core.worker import Worker
 
 boxes = st.builds(Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200))
 
@@ -97,7 +106,7 @@ def test_the_clock_counts_as_synchronised_when_the_time_service_says_so(tmp_path
 
 def test_the_boot_id_is_the_kernels_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert clock.boot_id()
-    monkeypatch.setattr("edge_agent.clock._BOOT_ID", tmp_path / "absent")
+    monkeypatch.setattr("edge_agent.core.clock._BOOT_ID", tmp_path / "absent")
     assert clock.boot_id() == "unknown"
 
 

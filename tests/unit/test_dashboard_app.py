@@ -15,8 +15,8 @@ from dashboard.auth import create_login_link, ensure_setup_code
 from dashboard.security import BODY_BYTES
 from dashboard.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.settings import DashboardOptions
-from edge_agent.domain import Purpose
-from edge_agent.errors import StoreError
+from edge_agent.core.domain import Purpose
+from edge_agent.core.errors import StoreError
 from edge_agent.store.study import Study
 from tests.support.dashboard import NAME, PASSWORD, add_session, client_of, fill, set_up
 from tests.support.timeline import query

@@ -17,7 +17,7 @@ from dashboard.exports import Exports, Request
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.erasure import erase_participant
 from edge_agent.store.export import Choice
 from edge_agent.store.export.formats import Format

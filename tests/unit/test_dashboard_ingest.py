@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 from dashboard.auth import AccountError
 from dashboard.desk import REQUESTS_A_MINUTE, WRONG_TOKENS
 from dashboard.tokens import TOKENS_MAX, Tokens
-from edge_agent.clock import now
-from edge_agent.domain import Purpose
-from edge_agent.readings import MAX_BYTES
+from edge_agent.core.clock import now
+from edge_agent.core.domain import Purpose
+from edge_agent.core.readings import MAX_BYTES
 from edge_agent.store.study import Study
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query

@@ -15,8 +15,8 @@ from dashboard.protocols.file import Protocol, load_protocol
 from dashboard.routes import participate
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions
-from edge_agent.domain import Purpose, Setting
-from edge_agent.errors import StudyError
+from edge_agent.core.domain import Purpose, Setting
+from edge_agent.core.errors import StudyError
 from edge_agent.store.protocol_runs import ProtocolRuns, RunState
 from edge_agent.store.study import Study
 from tests.support.broker import wait_until

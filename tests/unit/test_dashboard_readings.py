@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.desk import FILES_KEPT, KEPT_SECONDS, UploadedFiles
-from edge_agent.clock import now
-from edge_agent.domain import Purpose
+from edge_agent.core.clock import now
+from edge_agent.core.domain import Purpose
 from edge_agent.store.study import Study
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
 from tests.support.dashboard import client_of, set_up

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.domain import Box, Face
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import Box, Face
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, merge
 from edge_agent.vision.model import TFLiteModel, find_model, load_model
 from tests.support import tiny_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from edge_agent.vision.detector import Candidates
 from training.faces.judge import judge, landmark_error
 from training.faces.labels import LabelledFace

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.labels import COLUMNS, LabelledFace, LabelledPicture, read_labels, read_picture, write_labels
 

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from edge_agent.vision.detector import STRIDES
 from training.faces.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps

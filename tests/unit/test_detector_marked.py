@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.labels import LabelledFace
 from training.faces.marked import MARKED, NAMES, deviation, read_marked, with_marked

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.compose import Composer, Composition, change_light
 from training.faces.labels import LabelledFace, LabelledPicture

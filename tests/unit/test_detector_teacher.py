@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.copies import without_copies
 from training.faces.labels import LabelledFace, LabelledPicture

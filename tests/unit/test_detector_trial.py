@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.domain import Box, Face
+from edge_agent.core.domain import Box, Face
 from edge_agent.vision.card import MODELS_FOLDER, read_card
 from edge_agent.vision.yunet import YuNetFile
 from tests.support.portraits import detector, serious, smiling

@@ -120,7 +120,7 @@ def test_a_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.Monke
 
 
 def test_a_clock_that_nobody_has_set_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge_agent.clock.is_synchronised", lambda: True)
+    monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: True)
     assert examine(tmp_path)["clock"].verdict is Verdict.OK
-    monkeypatch.setattr("edge_agent.clock.is_synchronised", lambda: False)
+    monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: False)
     assert examine(tmp_path)["clock"].verdict is Verdict.WARNING

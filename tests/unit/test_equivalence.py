@@ -7,8 +7,8 @@ import math
 import pytest
 
 from dashboard.statistics import DEFAULT_BOUNDS, Bounds, Method, NoVariationError, TooFewError, equivalence, paired_t
-from edge_agent.domain import VitalKind
-from edge_agent.errors import StatisticsError
+from edge_agent.core.domain import VitalKind
+from edge_agent.core.errors import StatisticsError
 from tests.support.known_designs import EQUIVALENCES, KnownEquivalence
 from tests.support.known_statistics import HEART, TIED
 

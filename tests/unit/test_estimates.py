@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import VitalFlag, VitalKind
+from edge_agent.core.domain import VitalFlag, VitalKind
 from edge_agent.store.quality import Level
 from edge_agent.store.reader import Reader
 from edge_agent.store.rollups import make_anew

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from edge_agent.domain import EMOTIONS, Box, Emotion, Expression, Face
-from edge_agent.errors import ModelError, PictureError
+from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face
+from edge_agent.core.errors import ModelError, PictureError
 from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.card import ModelCard
 from edge_agent.vision.classifier import ExpressionClassifier

@@ -15,8 +15,18 @@ from typing import Any
 import frictionless
 import pytest
 
-from edge_agent.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, Setting, UnfitRow, VitalFlag, VitalKind
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core.domain import (
+    Emotion,
+    Flaw,
+    Gap,
+    MarkerKind,
+    Purpose,
+    Setting,
+    UnfitRow,
+    VitalFlag,
+    VitalKind,
+)
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.columns import FILES
 from edge_agent.store.erasure import erase_participant
 from edge_agent.store.export import Choice

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from fhir.resources.R4B.bundle import Bundle
 
 from edge_agent.cli.app import cli
-from edge_agent.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.columns import FILES
 from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.export.appliance import Appliance

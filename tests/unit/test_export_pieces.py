@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.domain import Emotion, MarkerKind, Purpose, VitalKind
+from edge_agent.core.domain import Emotion, MarkerKind, Purpose, VitalKind
 from edge_agent.store.columns import FILES
 from edge_agent.store.export import export_csv
 from edge_agent.store.export.cells import cell, recorded

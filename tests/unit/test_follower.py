@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Face, Frame
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Face, Frame
 from edge_agent.vision.align import Picture
 from edge_agent.vision.finder import FaceFinder, UsedModel, open_finder, open_near_finder
 from edge_agent.vision.follower import MARGIN, FaceFollower

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from edge_agent import health
-from edge_agent.clock import Instant
-from edge_agent.domain import SensorKind, SensorState
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import SensorKind, SensorState
 from edge_agent.health import (
     Figures,
     HealthMonitor,

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CORE = {"edge_agent.domain", "edge_agent.errors", "edge_agent.clock"}
+CORE = {"edge_agent.core"}
 ROOMS = {"camera", "vision", "vitals", "store", "mqtt"}
-COMPOSERS = {"agent", "openers", "bench", "distributor", "doctor", "cli", "demo", "update", "__main__"}
-BELOW_ROOMS = CORE | {"edge_agent.config", "edge_agent.readings", "edge_agent.worker", "edge_agent.mailbox"}
+COMPOSERS = {"agent", "openers", "bench", "distributor", "doctor", "cli", "demo", "update", "__main__", "runtime"}
+COMPOSERS |= {"appliance"}
+BELOW_ROOMS = CORE | {"edge_agent.config"}
 HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}
 DASHBOARD_MAY = CORE | {"edge_agent.config", "edge_agent.store", "edge_agent.live", "edge_agent.vision", "edge_agent"}
-DASHBOARD_MAY |= {"edge_agent.readings", "edge_agent.systemd", "edge_agent.vitals.csv", "edge_agent.vitals.csv_columns"}
-TRAINING_MAY = {"edge_agent.domain", "edge_agent.errors", "edge_agent.vision", "edge_agent"}
+DASHBOARD_MAY |= {"edge_agent.systemd", "edge_agent.vitals.csv", "edge_agent.vitals.csv_columns"}
+TRAINING_MAY = {"edge_agent.core.domain", "edge_agent.core.errors", "edge_agent.vision", "edge_agent"}
 
 
 def sources(package: str) -> list[Path]:
@@ -59,9 +60,7 @@ def allowed(module: str, permitted: set[str]) -> bool:
 
 def may_import(module: str) -> set[str]:
     """The modules of ours that ``module`` of edge_agent may import."""
-    if module in CORE:
-        return CORE
-    if module in {"edge_agent.config", "edge_agent.readings"}:
+    if module.startswith("edge_agent.core") or module == "edge_agent.config":
         return CORE
     parts = module.split(".")
     room = parts[1] if len(parts) > 1 else ""

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from edge_agent import live
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     Box,
     Emotion,
@@ -31,7 +31,7 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.errors import ServerError
+from edge_agent.core.errors import ServerError
 from edge_agent.live import LiveServer, live_messages
 
 DEADLINE_S = 10.0

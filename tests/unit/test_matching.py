@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
+from edge_agent.core.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
 from edge_agent.store.export import export_csv
 from edge_agent.store.matching import (
     AMBIGUOUS,

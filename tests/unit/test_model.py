@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.domain import EMOTIONS
-from edge_agent.errors import ModelError
+from edge_agent.core.domain import EMOTIONS
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.card import MODELS_FOLDER
 from edge_agent.vision.model import find_model, load_model, read_card, shipped_models
 from tests.support.tiny_model import OUTPUT_SCALE, SIDE, brightness_weights, expression_card, tiny_tflite, write_model

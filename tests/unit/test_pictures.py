@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_agent.errors import PictureError
+from edge_agent.core.errors import PictureError
 from edge_agent.vision.pictures import MAX_PIXELS, MAX_SIDE, find_pictures, load_picture
 from tests.support.cameras import open_folder, without_rights
 

@@ -10,8 +10,8 @@ from dashboard.protocols.media import MediaKind
 from dashboard.protocols.performance import Performance
 from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import Scale
-from edge_agent.domain import MarkerKind
-from edge_agent.errors import StudyError
+from edge_agent.core.domain import MarkerKind
+from edge_agent.core.errors import StudyError
 from edge_agent.store.protocol_runs import RunState
 from tests.support.timeline import instant
 

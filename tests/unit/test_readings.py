@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.clock import Instant
-from edge_agent.domain import UNUSABLE, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import ReadingError
-from edge_agent.readings import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import UNUSABLE, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import (
     FIELDS,
     MAX_BYTES,
     MAX_READINGS,

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Emotion, Face, Flaw, Frame, Recognition
-from edge_agent.errors import ModelError
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Emotion, Face, Flaw, Frame, Recognition
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.follower import FaceFollower

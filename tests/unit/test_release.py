@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import UpdateError
+from edge_agent.core.errors import UpdateError
 from edge_agent.release import NAMESPACE, check_signature, fetch, order_of, unpack, version_of
 
 TOP = "affect-edge-1.2.3"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.statistics import Method, NoVariationError, TooFewError, power_of, sample_size, still_needed
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 from tests.support.known_statistics import HEART, UNEQUAL
 
 PAIRED, WELCH = Method.PAIRED, Method.WELCH

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.comparison import Decision, compare_family, decide_family
 from dashboard.sensitivity import Conclusion, Setting, sensitivity, settings_around
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 
 CHOSEN = Setting(10.0, 5.0, 45.0)
 LONG = Setting(20.0, 5.0, 45.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.domain import Box, Face
+from edge_agent.core.domain import Box, Face
 from edge_agent.vision.skin import WEIGHTS, skin_colour
 from tests.support.portraits import detector, serious, smiling
 

@@ -22,7 +22,7 @@ from dashboard.statistics import (
     summarize,
     welch_t,
 )
-from edge_agent.errors import StatisticsError
+from edge_agent.core.errors import StatisticsError
 from tests.support.known_statistics import HEART, KNOWN, MANY, Known
 
 every_known = pytest.mark.parametrize("known", KNOWN, ids=str)

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.domain import EMOTIONS, Emotion, Expression, ExpressionRow, Flaw, MarkerKind, Purpose, UnfitRow
-from edge_agent.errors import StudyError
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Emotion,
+    Expression,
+    ExpressionRow,
+    Flaw,
+    MarkerKind,
+    Purpose,
+    UnfitRow,
+)
+from edge_agent.core.errors import StudyError
 from edge_agent.store.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import FaceFrames

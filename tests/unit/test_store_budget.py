@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import Purpose
+from edge_agent.core.domain import Purpose
 from edge_agent.store.budget import SHARES, Space, keep_to_budget, space_of
 from edge_agent.store.retention import prune
 from edge_agent.store.schema import MIGRATIONS, connect, transaction

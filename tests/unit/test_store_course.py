@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from dashboard.settings import DashboardOptions
-from edge_agent.domain import EMOTIONS, Emotion, Expression, ExpressionRow, MarkerKind, Purpose, VitalFlag, VitalKind
-from edge_agent.errors import StudyError
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Emotion,
+    Expression,
+    ExpressionRow,
+    MarkerKind,
+    Purpose,
+    VitalFlag,
+    VitalKind,
+)
+from edge_agent.core.errors import StudyError
 from edge_agent.store.reader import Reader
 from edge_agent.store.study import Study
 from tests.support.dashboard import client_of, set_up

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.clock import iso_utc
-from edge_agent.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.erased import erased_spans
 from edge_agent.store.erasure import erase_participant
 from edge_agent.store.outbox import Outbox, OutboxMessage, enqueue

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from edge_agent.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store import columns
 from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.protocol_runs import SelfReport, insert_reports

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.schema import connect, writing
 from tests.support.timeline import database, query

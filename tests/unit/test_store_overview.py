@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.domain import MarkerKind, Purpose
+from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.store.overview import Consent, SessionCounts, consents, models_in_use, session_counts
 from edge_agent.store.schema import writing
 from edge_agent.store.study import Study

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import Marker, MarkerKind, Purpose, Setting
-from edge_agent.errors import StoreError, StudyError
+from edge_agent.core.domain import Marker, MarkerKind, Purpose, Setting
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.export import export_csv
 from edge_agent.store.protocol_runs import (
     NewRun,

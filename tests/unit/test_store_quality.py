@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import StudyError
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    Flaw,
+    Gap,
+    MarkerKind,
+    Purpose,
+    UnfitRow,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.core.errors import StudyError
 from edge_agent.store.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import writing

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import clock
-from edge_agent.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalFlag, VitalKind
+from edge_agent.core import clock
+from edge_agent.core.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalFlag, VitalKind
 from edge_agent.store.reader import Reader
 from edge_agent.store.results import MatchCounts
 from edge_agent.store.retention import prune

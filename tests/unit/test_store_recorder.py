@@ -15,10 +15,19 @@ from typing import Any
 
 import pytest
 
-from edge_agent import clock
-from edge_agent.clock import Instant
-from edge_agent.domain import Emotion, Expression, Flaw, Gap, Recognition, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import StoreError
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    Emotion,
+    Expression,
+    Flaw,
+    Gap,
+    Recognition,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.core.errors import StoreError
 from edge_agent.store.outbox import Outbox, OutboxMessage
 from edge_agent.store.reader import Reader
 from edge_agent.store.recorder import Recorder

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from edge_agent.clock import Instant
-from edge_agent.domain import MarkerKind, VitalKind, VitalReading
-from edge_agent.errors import StoreError
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import MarkerKind, VitalKind, VitalReading
+from edge_agent.core.errors import StoreError
 from edge_agent.store.imports import import_readings
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
@@ -30,7 +30,7 @@ NEXT = (*MIGRATIONS, Migration("test column", ("ALTER TABLE gap ADD COLUMN note 
 TRY_EVERYTHING = """
 import json, os, sys
 from pathlib import Path
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.reader import Reader
 from edge_agent.store.schema import lock, migrate
 from edge_agent.store.study import Study

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import Emotion, MarkerKind, VitalFlag, VitalKind
+from edge_agent.core.domain import Emotion, MarkerKind, VitalFlag, VitalKind
 from edge_agent.store.reader import Reader
 from edge_agent.store.retention import prune
 from edge_agent.store.seed import CONDITIONS, PARTICIPANTS, seed_example_study

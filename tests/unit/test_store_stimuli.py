@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.domain import Emotion, ExpressionRow, VitalFlag
+from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
 from edge_agent.store.observed import shown_in
 from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.reader import Reader

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import clock
-from edge_agent.domain import MarkerKind, Purpose
-from edge_agent.errors import StudyError
+from edge_agent.core import clock
+from edge_agent.core.domain import MarkerKind, Purpose
+from edge_agent.core.errors import StudyError
 from edge_agent.store.study import Study
 from tests.support.timeline import START_MS, database, instant, query
 

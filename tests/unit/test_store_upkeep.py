@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.erasure import erase_participant
 from edge_agent.store.schema import DATABASE_NAME, migrate
 from edge_agent.store.upkeep import back_up, check_integrity, restore

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     STATES,
     Box,

@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from edge_agent.clock import Instant
-from edge_agent.domain import (
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
     EMOTIONS,
     STATES,
     Box,
@@ -25,10 +25,10 @@ from edge_agent.domain import (
     VitalKind,
     VitalReading,
 )
+from edge_agent.core.readings import Origin, parse_payload, reading_of
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
-from edge_agent.readings import Origin, parse_payload, reading_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)

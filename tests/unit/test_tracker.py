@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.clock import Instant
-from edge_agent.domain import Box, Face
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Face
 from edge_agent.vision.tracker import Tracker
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.errors import ModelError
+from edge_agent.core.errors import ModelError
 from tests.support.stripes import stripe_faces, stripe_model
 from training.compare import compare_files, comparison_text, mcnemar
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.errors import PictureError
+from edge_agent.core.errors import PictureError
 from training.datasets import EXPRESSIONS
 from training.errors import DataError
 from training.labelled_photographs import LabelledPhotographs

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.errors import UpdateError
+from edge_agent.core.errors import UpdateError
 from edge_agent.release import NAMESPACE
 from edge_agent.store.schema import DATABASE_NAME, migrate
 from edge_agent.update import Place, loses_rows, roll_back, update

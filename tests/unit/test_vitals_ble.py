@@ -15,7 +15,7 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
-from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.ble import translated
 from edge_agent.vitals.bluetooth import check_bluetooth, radio_opener, scan_sensors
 from edge_agent.vitals.gatt import HEART_RATE_MEASUREMENT

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.domain import Gap, SensorKind, VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import VitalsError, VitalsReason
+from edge_agent.core.domain import Gap, SensorKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.store.schema import writing
 from edge_agent.store.timeline import write_gap, write_vitals
 from edge_agent.vitals.bluetooth import BluetoothVitals

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.config import load_settings
-from edge_agent.errors import ConfigError, ModelError
+from edge_agent.core.errors import ConfigError, ModelError
 from edge_agent.vision.finder import NEAR_SIZE, open_finder, open_near_finder
 from edge_agent.vision.yunet import SIZE, YuNet
 

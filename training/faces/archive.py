@@ -11,7 +11,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
 
-from edge_agent.errors import PictureError
+from edge_agent.core.errors import PictureError
 from edge_agent.vision.pictures import SUFFIXES, load_picture
 from training.errors import DataError
 from training.faces.labels import Picture

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.compose import for_opencv
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_labels, read_picture, write_labels

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edge_agent.domain import Box
+from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.copies import without_copies
 from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture, write_labels

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent.domain import EMOTIONS, VitalFlag, VitalKind
+from edge_agent.core.domain import EMOTIONS, VitalFlag, VitalKind
 from edge_agent.store.columns import FILES
 from edge_agent.store.export.cells import cell, line
 from edge_agent.store.export.choice import Chosen

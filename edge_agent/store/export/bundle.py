@@ -14,7 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from edge_agent import __version__, clock
+from edge_agent import __version__
+from edge_agent.core import clock
 from edge_agent.store.columns import FILES, TITLES
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.blocks import Block, blocks_of

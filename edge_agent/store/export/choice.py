@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from edge_agent.errors import StudyError
+from edge_agent.core.errors import StudyError
 
 Span = tuple[int, int]
 ALWAYS: Span = (0, 2**62)

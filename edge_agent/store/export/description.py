@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, clock
+from edge_agent import __version__
+from edge_agent.core import clock
 from edge_agent.store.columns import FILES
 
 DESCRIPTION = "datapackage.json"

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent import __version__, clock
+from edge_agent import __version__
+from edge_agent.core import clock
 from edge_agent.store.columns import FILES
 from edge_agent.store.export.blocks import blocks_of
 from edge_agent.store.export.choice import Choice, choose

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from edge_agent.clock import iso_utc
+from edge_agent.core.clock import iso_utc
 from edge_agent.store.views import EPISODE_GAP_MS
 
 FaceRow = tuple[int, int, str | None, int, int]

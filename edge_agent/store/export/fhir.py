@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from edge_agent import clock
-from edge_agent.errors import StudyError
+from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.blocks import blocks_of
 from edge_agent.store.export.choice import Choice, Chosen, choose

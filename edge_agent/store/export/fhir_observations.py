@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edge_agent.clock import iso_utc
-from edge_agent.domain import EMOTIONS, VitalFlag, VitalKind
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import EMOTIONS, VitalFlag, VitalKind
 from edge_agent.store.export.fhir_resources import EXPRESSIONS, OBSERVATIONS, OWN_CODES, identity, marked, reference
 from edge_agent.store.export.typed import Row, Value
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 
 
 @contextmanager

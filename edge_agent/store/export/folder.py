@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.columns import FILES, TITLES
 from edge_agent.store.export.blocks import Block, blocks_of
 from edge_agent.store.export.choice import Choice, Chosen, choose

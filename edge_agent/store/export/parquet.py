@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_agent.errors import StoreError
+from edge_agent.core.errors import StoreError
 from edge_agent.store.columns import FILES, TITLES, Column
 from edge_agent.store.export.blocks import Block
 from edge_agent.store.export.choice import Choice

@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from edge_agent.clock import iso_utc
-from edge_agent.domain import MarkerKind
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import MarkerKind
 from edge_agent.store.export.cells import cell
 from edge_agent.store.stimuli import FOREVER_MS
 from edge_agent.store.tables import HOUR_MS

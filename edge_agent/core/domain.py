@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from edge_agent.clock import Instant
+from edge_agent.core.clock import Instant
 
 if TYPE_CHECKING:
     import numpy as np

@@ -21,9 +21,9 @@ from typing import Annotated, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.clock import Instant
-from edge_agent.domain import VitalFlag, VitalKind, VitalReading
-from edge_agent.errors import ReadingError
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import ReadingError
 
 MMHG_IN_KPA = 7.500_617
 CLOCK_TOLERANCE_S = 300.0

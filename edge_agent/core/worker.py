@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from edge_agent.errors import AffectEdgeError
+from edge_agent.core.errors import AffectEdgeError
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_agent import clock
+from edge_agent.core import clock
 
 RATE_S = 2.0
 
