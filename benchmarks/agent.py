@@ -29,7 +29,7 @@ import cv2
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.file import FileCamera
-from edge_agent.vision.pictures import load_picture
+from edge_agent.vision.stills.pictures import load_picture
 
 SETTLE_S = 10.0
 DECODE_S = 6.0

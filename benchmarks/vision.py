@@ -29,8 +29,8 @@ from edge_agent.core import clock
 from edge_agent.core.domain import Face, Frame, Recognition
 from edge_agent.vision.align import Picture, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.finder import FaceFinder, open_finder, open_near_finder
-from edge_agent.vision.model import find_model, load_model
+from edge_agent.vision.faces.finder import FaceFinder, open_finder, open_near_finder
+from edge_agent.vision.models.model import find_model, load_model
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.recognizer import Recognizer, crop_face, crop_matrix, open_recognizer
 

@@ -25,7 +25,7 @@ from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.choice import Choice
 from edge_agent.store.export.formats import Format, export
 from edge_agent.store.export.prepared import forget_prepared, prepared_folder
-from edge_agent.vision.known_cards import known_cards
+from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)
 

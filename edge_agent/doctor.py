@@ -143,7 +143,7 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 
 
 def _detector(settings: Settings) -> Finding:
-    from edge_agent.vision.finder import open_finder
+    from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model
     card = open_finder(name, detector=settings.vision.detector).card
@@ -151,8 +151,8 @@ def _detector(settings: Settings) -> Finding:
 
 
 def _expression_model(name: str) -> Finding:
-    from edge_agent.vision.card import find_model
-    from edge_agent.vision.model import load_model
+    from edge_agent.vision.models.card import find_model
+    from edge_agent.vision.models.model import load_model
 
     card = load_model(find_model(name), kind="expression").card
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.align import TEMPLATE, align_box, align_face, similarity
-from edge_agent.vision.card import find_model
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.model import load_model
-from edge_agent.vision.pictures import Picture
+from edge_agent.vision.faces.tracker import prominence
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Reading, Recognizer, open_recognizer
-from edge_agent.vision.tracker import prominence
+from edge_agent.vision.stills.pictures import Picture
 from training.compare import McNemar, mcnemar
 from training.datasets import EXPRESSIONS
 from training.faces.judge import landmark_error

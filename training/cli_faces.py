@@ -34,7 +34,7 @@ def faces_evaluate(
 
     MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model (face-detector if not given).
     """
-    from edge_agent.vision.card import find_model
+    from edge_agent.vision.models.card import find_model
     from training.faces.trial_report import note, report_json, report_text
     from training.faces.trial_run import run_trial
 

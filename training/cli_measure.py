@@ -56,7 +56,7 @@ def evaluate(
     if model is None or data is None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
     require(_NEEDED if out is None else _NEEDED_TO_DRAW)
-    from edge_agent.vision.model import load_model
+    from edge_agent.vision.models.model import load_model
     from training.measure import measure
     from training.tables import measured_text
 

@@ -62,7 +62,7 @@ def explain(
     PICTURES are photographs, of which the agent's detector cuts out the largest face, or folders of them.
     """
     require(_NEEDED_TO_EXPLAIN)
-    from edge_agent.vision.pictures import find_pictures
+    from edge_agent.vision.stills.pictures import find_pictures
     from training.crops import aligned_faces
     from training.explain import explain_faces, open_run
     from training.explain_report import artefacts, summary

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from edge_agent.vision.card import ModelCard
-from edge_agent.vision.model import TFLiteModel, load_model
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.calibration import calibration, probabilities
 from training.datasets import Faces
 from training.evaluate import PROTOCOLS, judge, protocols, run_model

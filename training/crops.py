@@ -15,11 +15,11 @@ import numpy as np
 from edge_agent.core.domain import Face
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.align import Picture
-from edge_agent.vision.card import find_model
-from edge_agent.vision.detector import FaceDetector
-from edge_agent.vision.model import load_model
-from edge_agent.vision.pictures import find_pictures, load_picture
+from edge_agent.vision.faces.detector import FaceDetector
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import crop_face
+from edge_agent.vision.stills.pictures import find_pictures, load_picture
 from training.datasets import EDGE, EXPRESSIONS, folder_category
 from training.errors import DataError
 from training.files import write_whole

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.model import TFLiteModel, load_model
+from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces, majority
 from training.errors import DataError
 from training.metrics import Figures, classification_figures

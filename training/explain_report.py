@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from edge_agent.vision.evidence import over_crop, scaled, tint
+from edge_agent.vision.stills.evidence import over_crop, scaled, tint
 from training.datasets import EXPRESSIONS
 from training.explain import Explained, Map, peak, upper_share
 

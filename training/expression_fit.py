@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 from training.calibration import in_half_a
 from training.checkpoint import save_weights, seconds_spent
 from training.datasets import (

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from edge_agent.vision.pictures import Picture, load_picture
+from edge_agent.vision.stills.pictures import Picture, load_picture
 from training.datasets import EXPRESSIONS
 from training.errors import DataError
 from training.faces.labels import LABELS

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.card import ModelCard
-from edge_agent.vision.model import TFLiteModel
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import TFLiteModel
 from training.calibration import (
     Answered,
     Calibration,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
 
-from edge_agent.vision.card import ModelCard
+from edge_agent.vision.models.card import ModelCard
 from training.calibration import BINS, LEAST_COVERAGE, WANTED_ACCURACY
 from training.datasets import EXPRESSIONS, FER2013
 from training.evaluate import PROTOCOLS

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from edge_agent.vision.card import ModelCard
+from edge_agent.vision.models.card import ModelCard
 from training.errors import DataError
 from training.models.cost import multiply_adds, parameters
 

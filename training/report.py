@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.vision.card import ModelCard
-from edge_agent.vision.model import TFLiteModel, load_model
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.calibration import choose_threshold, in_half_a, probabilities, risk_coverage
 from training.chain import CHAIN, Answers, measure_chain
 from training.datasets import Faces

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.model import TFLiteModel
+from edge_agent.vision.models.model import TFLiteModel
 from training.datasets import Faces
 from training.evaluate import protocols, run_model
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.model import TFLiteModel
+from edge_agent.vision.models.model import TFLiteModel
 from training.evaluate import enlarged
 
 RUNS = 300

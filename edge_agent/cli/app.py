@@ -130,7 +130,7 @@ def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
     """List the shipped models; the configured ones are marked."""
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
-    from edge_agent.vision.card import read_card, shipped_models
+    from edge_agent.vision.models.card import read_card, shipped_models
 
     used = {settings.vision.expression_model, settings.vision.detector_model}
     rows = []
@@ -151,13 +151,13 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
     """Check model files against their cards: CARD, or the configured ones."""
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
-    from edge_agent.vision.card import find_model, read_card
-    from edge_agent.vision.model import load_model
+    from edge_agent.vision.models.card import find_model, read_card
+    from edge_agent.vision.models.model import load_model
 
     vision = settings.vision
     names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
     if card is None and vision.detector == "yunet":
-        from edge_agent.vision.finder import open_finder
+        from edge_agent.vision.faces.finder import open_finder
 
         used = open_finder(vision.detector_model, detector="yunet").card
         click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")

@@ -81,7 +81,7 @@ def epoch_ms(local: datetime | None) -> int | None:
 def _appliance(settings: Settings) -> Appliance:
     """Return what an export tells of this appliance."""
     from edge_agent.store.export.appliance import Appliance, public_settings
-    from edge_agent.vision.known_cards import known_cards
+    from edge_agent.vision.models.known_cards import known_cards
 
     models = (settings.vision.expression_model, settings.vision.detector_model)
     return Appliance(settings.device.name, public_settings(settings), known_cards(models))

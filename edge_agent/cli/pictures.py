@@ -36,7 +36,7 @@ def classify(
     settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
     from edge_agent.openers import recognizer_of
-    from edge_agent.vision.pictures import classify_pictures
+    from edge_agent.vision.stills.pictures import classify_pictures
 
     recognizer = recognizer_of(settings)
     if drawing is not None and picture is not None:
@@ -51,8 +51,8 @@ def classify(
 
 def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
     """Return the one picture that a drawing is asked of, after making sure that the drawing has a place of its own."""
-    from edge_agent.vision.drawing import check_place
-    from edge_agent.vision.pictures import find_pictures
+    from edge_agent.vision.stills.drawing import check_place
+    from edge_agent.vision.stills.pictures import find_pictures
 
     pictures = find_pictures(paths)
     if len(pictures) != 1:
@@ -69,7 +69,7 @@ def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
 
 def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool) -> None:
     """Read one picture as `classify` does, and draw the evidence for what is said of its faces."""
-    from edge_agent.vision.drawing import explain_picture, save_png
+    from edge_agent.vision.stills.drawing import explain_picture, save_png
 
     line, drawn = explain_picture(picture, recognizer)
     click.echo(json.dumps(line) if as_json else describe_picture(line))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from edge_agent.core.domain import Expression
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.model import TFLiteModel
+from edge_agent.vision.models.model import TFLiteModel
 
 
 class ExpressionClassifier:

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from edge_agent.core.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix, share_outside
-from edge_agent.vision.card import ModelCard, find_model
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
-from edge_agent.vision.follower import FaceFollower
-from edge_agent.vision.model import load_model
+from edge_agent.vision.faces.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
+from edge_agent.vision.faces.follower import FaceFollower
+from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.models.card import ModelCard, find_model
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
-from edge_agent.vision.tracker import PrimaryChooser, Tracker
 
 Picture = npt.NDArray[np.uint8]
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.vision.card import read_card, shipped_models
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.card import read_card, shipped_models
+from edge_agent.vision.models.model import load_model
 
 
 def answers_of(card: Path, pictures: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:

@@ -28,8 +28,8 @@ import pytest
 
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.store.schema import DATABASE_NAME
-from edge_agent.vision.card import read_card, shipped_models
-from edge_agent.vision.detector import letterbox
+from edge_agent.vision.faces.detector import letterbox
+from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.recognizer import crop_face
 from tests.appliance.arm import EXCHANGE, NEEDED, PI_4, PI_5, ArmRoot, Processor, what_is_missing
 from tests.appliance.machine import CACHE, copy_checkout

@@ -15,8 +15,8 @@ from scipy.stats import binomtest
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.vision.card import read_card, shipped_models
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.card import read_card, shipped_models
+from edge_agent.vision.models.model import load_model
 from training.calibration import probabilities
 from training.datasets import Faces, load_faces, lot
 from training.evaluate import evaluate_file, protocols, run_model

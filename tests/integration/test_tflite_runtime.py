@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.model import find_model, load_model
+from edge_agent.vision.models.model import find_model, load_model
 from edge_agent.vision.recognizer import crop_face
 from tests.support.portraits import detector, serious, smiling
 
@@ -31,7 +31,7 @@ import json, sys
 from pathlib import Path
 import numpy
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 classifier = ExpressionClassifier(load_model(Path(sys.argv[1]), kind="expression"))
 expressions = [classifier.classify(crop) for crop in numpy.load(sys.argv[2])]
 print(json.dumps({

@@ -17,8 +17,8 @@ pytest.importorskip("ai_edge_quantizer", reason="the training extra is not insta
 
 from edge_agent.core.domain import Box
 from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
-from edge_agent.vision.detector import FaceDetector
-from edge_agent.vision.model import load_model
+from edge_agent.vision.faces.detector import FaceDetector
+from edge_agent.vision.models.model import load_model
 from tests.support.portraits import smiling
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector

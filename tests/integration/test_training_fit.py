@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 from tests.support.training_runs import NEEDS_TRAINING, RECIPE, training, write_data
 from training.datasets import EXPRESSIONS, FER2013
 

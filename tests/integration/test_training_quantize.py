@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 from training.errors import DataError
 from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.small_resnet import RegionAttention, SmallResNet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.vision.card import shipped_models
+from edge_agent.vision.models.card import shipped_models
 from tests.appliance.arm import MAGIC, MASK, NEEDED, what_is_missing
 
 

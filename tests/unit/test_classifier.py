@@ -12,7 +12,7 @@ import pytest
 from edge_agent.core.domain import Emotion
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 from tests.support.tiny_model import SIDE, expression_card, tiny_tflite, write_model
 
 WHITE = np.full((SIDE, SIDE), 255, np.uint8)

@@ -9,8 +9,8 @@ import cv2
 import pytest
 
 from edge_agent.core.domain import EMOTIONS
-from edge_agent.vision.pictures import classify_pictures, load_picture
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
+from edge_agent.vision.stills.pictures import classify_pictures, load_picture
 from tests.support.portraits import SERIOUS_FILE, smiling
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, merge
-from edge_agent.vision.model import TFLiteModel, find_model, load_model
+from edge_agent.vision.faces.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, merge
+from edge_agent.vision.models.model import TFLiteModel, find_model, load_model
 from tests.support import tiny_model
 from tests.support.portraits import serious, smiling
 

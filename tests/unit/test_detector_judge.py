@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_agent.core.domain import Box
-from edge_agent.vision.detector import Candidates
+from edge_agent.vision.faces.detector import Candidates
 from training.faces.judge import judge, landmark_error
 from training.faces.labels import LabelledFace
 from training.faces.photographs import Faces

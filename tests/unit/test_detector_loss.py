@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from edge_agent.core.domain import Box
-from edge_agent.vision.detector import STRIDES
+from edge_agent.vision.faces.detector import STRIDES
 from training.faces.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps
 from training.faces.photographs import Faces

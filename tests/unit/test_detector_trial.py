@@ -16,8 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_agent.core.domain import Box, Face
-from edge_agent.vision.card import MODELS_FOLDER, read_card
-from edge_agent.vision.yunet import YuNetFile
+from edge_agent.vision.faces.yunet import YuNetFile
+from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from tests.support.portraits import detector, serious, smiling
 from training import cli
 from training.errors import DataError, RecipeError

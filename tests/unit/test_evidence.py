@@ -19,13 +19,29 @@ from pydantic import ValidationError
 from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face
 from edge_agent.core.errors import ModelError, PictureError
 from edge_agent.vision.align import TEMPLATE
-from edge_agent.vision.card import ModelCard
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.drawing import check_place, draw_explanations, explain_picture, headline, percent, save_png
-from edge_agent.vision.evidence import AGAINST, SUPPORTS, cells_of, corners, over_crop, over_picture, scaled, tint
-from edge_agent.vision.model import load_model
-from edge_agent.vision.pictures import classify_pictures
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Explanation, Recognizer, crop_matrix, open_recognizer
+from edge_agent.vision.stills.drawing import (
+    check_place,
+    draw_explanations,
+    explain_picture,
+    headline,
+    percent,
+    save_png,
+)
+from edge_agent.vision.stills.evidence import (
+    AGAINST,
+    SUPPORTS,
+    cells_of,
+    corners,
+    over_crop,
+    over_picture,
+    scaled,
+    tint,
+)
+from edge_agent.vision.stills.pictures import classify_pictures
 from tests.support.portraits import SERIOUS_FILE, smiling
 from tests.support.tiny_model import SIDE, explained_card, explained_tflite, expression_card, tiny_tflite, write_model
 

@@ -36,7 +36,7 @@ from edge_agent.store.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.schema import writing
 from edge_agent.store.study import Study
 from edge_agent.store.timeline import write_gap, write_unfit
-from edge_agent.vision.known_cards import known_cards
+from edge_agent.vision.models.known_cards import known_cards
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from edge_agent.core.domain import EMOTIONS
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.card import MODELS_FOLDER
-from edge_agent.vision.model import find_model, load_model, read_card, shipped_models
+from edge_agent.vision.models.card import MODELS_FOLDER
+from edge_agent.vision.models.model import find_model, load_model, read_card, shipped_models
 from tests.support.tiny_model import OUTPUT_SCALE, SIDE, brightness_weights, expression_card, tiny_tflite, write_model
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Box, Face
-from edge_agent.vision.tracker import PrimaryChooser, prominence
+from edge_agent.vision.faces.tracker import PrimaryChooser, prominence
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)
 WIDTH, HEIGHT = 640, 480

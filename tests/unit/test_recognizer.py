@@ -14,11 +14,11 @@ from edge_agent.core.domain import Box, Emotion, Face, Flaw, Frame, Recognition
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.follower import FaceFollower
-from edge_agent.vision.model import load_model
+from edge_agent.vision.faces.follower import FaceFollower
+from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
 from edge_agent.vision.smoother import Smoother
-from edge_agent.vision.tracker import PrimaryChooser, Tracker
 from tests.support.portraits import detector, serious, smiling
 from tests.support.tiny_model import expression_card, tiny_tflite, write_model
 

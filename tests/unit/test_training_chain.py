@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.align import TEMPLATE
-from edge_agent.vision.pictures import Picture
 from edge_agent.vision.recognizer import open_recognizer
+from edge_agent.vision.stills.pictures import Picture
 from tests.support.portraits import detector, serious, smiling
 from training import cli, options
 from training.chain import BOX, CENTRED, CHAIN, LABELS, NO_FACE, YUNET, deviations, measure_chain

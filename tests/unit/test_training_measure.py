@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.vision.model import TFLiteModel, load_model
+from edge_agent.vision.models.model import TFLiteModel, load_model
 from tests.support.stripes import joined, stripe_faces, stripe_model, unlabelled
 from tests.support.tiny_model import expression_card, tiny_tflite, write_model
 from training.errors import DataError

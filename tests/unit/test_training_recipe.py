@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.vision.card import read_card, shipped_models
+from edge_agent.vision.models.card import read_card, shipped_models
 from training.errors import RecipeError
 from training.kinds import PLANNERS, FitRequest, plan
 from training.recipe import Recipe, load_recipe, recipe_kind

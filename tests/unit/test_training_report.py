@@ -9,7 +9,7 @@ from PIL import Image
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.vision.model import load_model, read_card
+from edge_agent.vision.models.model import load_model, read_card
 from tests.support.stripes import joined, stripe_faces, stripe_model
 from training.calibration import in_half_a
 from training.chain import Answers

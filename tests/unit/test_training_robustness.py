@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from edge_agent.vision.model import load_model
+from edge_agent.vision.models.model import load_model
 from tests.support.stripes import stripe_faces, stripe_model
 from training.evaluate import judge, run_model
 from training.robustness import CHANGES, COVER, Row, robustness, worst

@@ -12,7 +12,7 @@ from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
 
 from edge_agent.core.errors import PictureError
-from edge_agent.vision.pictures import SUFFIXES, load_picture
+from edge_agent.vision.stills.pictures import SUFFIXES, load_picture
 from training.errors import DataError
 from training.faces.labels import Picture
 from training.faces.marked import MARKED, Points, read_marked

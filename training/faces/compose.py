@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_agent.vision.detector import SHRINK_AT_ONCE
+from edge_agent.vision.faces.detector import SHRINK_AT_ONCE
 from training.faces.labels import Picture
 from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, determinant, join

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.detector import Candidates, decode, letterbox, merge
-from edge_agent.vision.model import TFLiteModel, load_model
+from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
+from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.checkpoint import averaged_weights, save_weights
 from training.errors import DataError
 from training.faces.compose import Composer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.detector import Candidates
+from edge_agent.vision.faces.detector import Candidates
 from training.faces.photographs import Faces
 from training.faces.teacher import overlaps
 

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.finder import FaceFinder, open_finder
+from edge_agent.vision.faces.finder import FaceFinder, open_finder
 
 SIDE = 48
 ENLARGE = 4

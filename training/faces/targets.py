@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.vision.detector import STRIDES
+from edge_agent.vision.faces.detector import STRIDES
 from training.faces.photographs import Faces
 
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from edge_agent.vision.detector import Candidates, decode, letterbox, merge
+from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from training.errors import RecipeError
 from training.faces.compose import Composer, Composition
 from training.faces.judge import judge

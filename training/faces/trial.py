@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.core.domain import Face
-from edge_agent.vision.detector import Candidates, letterbox
-from edge_agent.vision.finder import FaceFinder
+from edge_agent.vision.faces.detector import Candidates, letterbox
+from edge_agent.vision.faces.finder import FaceFinder
 from training.faces.compose import for_opencv, turned
 from training.faces.judge import FOUND, TOUCHED
 from training.faces.labels import LabelledFace, Picture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.vision.card import read_card
+from edge_agent.vision.models.card import read_card
 from training.faces.trial import (
     ALL,
     MASK,

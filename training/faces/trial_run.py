@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from edge_agent.vision.card import find_model
-from edge_agent.vision.detector import FaceDetector
-from edge_agent.vision.model import load_model
-from edge_agent.vision.yunet import YuNet
+from edge_agent.vision.faces.detector import FaceDetector
+from edge_agent.vision.faces.yunet import YuNet
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import load_model
 from training.faces.archive import Archive
 from training.faces.split import read_shares
 from training.faces.trial import HEIGHT, WIDTH, Finding, Placing, Trial

@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 from edge_agent.core.domain import Expression
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.align import Picture
-from edge_agent.vision.evidence import cells_of, corners, over_crop, over_picture, scaled, tint
-from edge_agent.vision.pictures import describe_error, describe_picture, load_picture
 from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
+from edge_agent.vision.stills.evidence import cells_of, corners, over_crop, over_picture, scaled, tint
+from edge_agent.vision.stills.pictures import describe_error, describe_picture, load_picture
 
 _LARGEST_PHOTOGRAPH = (900, 720)
 _MOST_ENLARGED = 4.0

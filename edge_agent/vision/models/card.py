@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from edge_agent.core.domain import EMOTIONS
 from edge_agent.core.errors import ModelError
 
-MODELS_FOLDER = Path(__file__).parent / "models"
+MODELS_FOLDER = Path(__file__).parent
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Labels of the second head, in the order of FER2013's own numbers 0…6."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.card import ModelCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 
 
 def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.model import RawOutput, TFLiteModel
+from edge_agent.vision.models.model import RawOutput, TFLiteModel
 
 Picture = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Box, Face
-from edge_agent.vision.assignment import assign
+from edge_agent.vision.faces.assignment import assign
 
 VELOCITY_S = 0.25
 """Time constant with which the velocity of a track follows what is measured."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.detector import letterbox
+from edge_agent.vision.faces.detector import letterbox
 
 SIZE = (320, 240)
 """Width and height of what it sees, pixels."""
@@ -31,7 +31,7 @@ Picture = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class YuNetFile:
-    """Which file is used (`edge_agent.vision.finder.UsedModel`).
+    """Which file is used (`edge_agent.vision.faces.finder.UsedModel`).
 
     Attributes:
         name: of the file, without its ending.
@@ -84,7 +84,7 @@ class YuNet:
             ) from error
 
     def detect(self, image: Picture) -> list[Face]:
-        """Find the faces in a picture, as `edge_agent.vision.finder.FaceFinder` promises."""
+        """Find the faces in a picture, as `edge_agent.vision.faces.finder.FaceFinder` promises."""
         pixels, scale = letterbox(image, *self._size)
         rows = self._ask(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8))
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from edge_agent.core.domain import Face
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.card import find_model
-from edge_agent.vision.detector import FaceDetector
-from edge_agent.vision.model import load_model
-from edge_agent.vision.yunet import SCORE, YuNet
+from edge_agent.vision.faces.detector import FaceDetector
+from edge_agent.vision.faces.yunet import SCORE, YuNet
+from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.model import load_model
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Box, Face, Frame
-from edge_agent.vision.detector import OVERLAP
-from edge_agent.vision.finder import FaceFinder
+from edge_agent.vision.faces.detector import OVERLAP
+from edge_agent.vision.faces.finder import FaceFinder
 
 Picture = npt.NDArray[np.uint8]
 

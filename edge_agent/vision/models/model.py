@@ -19,7 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.card import InputCard, ModelCard, ModelKind, OutputCard, find_model, read_card, shipped_models
+from edge_agent.vision.models.card import (
+    InputCard,
+    ModelCard,
+    ModelKind,
+    OutputCard,
+    find_model,
+    read_card,
+    shipped_models,
+)
 
 __all__ = ["ModelCard", "TFLiteModel", "find_model", "load_model", "read_card", "shipped_models"]
 

@@ -1,0 +1,1 @@
+"""Finding faces in frames and following them over frames."""

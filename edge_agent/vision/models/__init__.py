@@ -1,0 +1,1 @@
+"""Model files: the card beside each, and the file in the runtime."""

@@ -1,0 +1,1 @@
+"""Still pictures: read, classified, explained and drawn."""
