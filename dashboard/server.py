@@ -18,7 +18,7 @@ from dashboard.auth import create_login_link, ensure_setup_code
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
-from edge_agent.systemd import SystemdNotifier
+from edge_agent.runtime.systemd import SystemdNotifier
 
 log = logging.getLogger(__name__)
 

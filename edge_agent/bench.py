@@ -18,7 +18,7 @@ from edge_agent import __version__
 from edge_agent.camera.unpaced import demo_frames, file_frames
 from edge_agent.core import clock
 from edge_agent.core.domain import Frame
-from edge_agent.openers import recognizer_of
+from edge_agent.runtime.factories import recognizer_of
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings

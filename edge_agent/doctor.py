@@ -159,7 +159,7 @@ def _expression_model(name: str) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    from edge_agent.openers import camera_opener
+    from edge_agent.runtime.factories import camera_opener
 
     with camera_opener(settings)() as camera:
         frame = camera.read()

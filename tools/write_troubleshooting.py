@@ -137,7 +137,7 @@ def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -
 def alarms() -> set[Trouble]:
     """Return the alarms of the health page; problem and cure are one text there."""
     found = set()
-    for function, sentences in functions("edge_agent/health.py"):
+    for function, sentences in functions("edge_agent/runtime/health.py"):
         for node in ast.walk(function):
             match node:
                 case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):

@@ -19,7 +19,7 @@ from dashboard.services import LOGIN_COOKIE, AccountDep, ReaderDep, Services, Se
 from edge_agent.core import clock
 from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
 from edge_agent.core.errors import StoreError
-from edge_agent.live import live_messages
+from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.results import Trend
 from edge_agent.store.study import Study
 

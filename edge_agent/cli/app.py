@@ -40,10 +40,10 @@ def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
     settings, folder = load(config, data)
-    from edge_agent.memory import share_one_heap
+    from edge_agent.runtime.memory import share_one_heap
 
     share_one_heap()  # before libraries start threads
-    from edge_agent.agent import Agent, StopSignals
+    from edge_agent.runtime.agent import Agent, StopSignals
 
     signals = StopSignals()
     agent = Agent(settings, folder)

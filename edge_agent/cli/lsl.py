@@ -23,8 +23,8 @@ def lsl(config: Path | None, data: Path | None) -> None:
     """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
-    from edge_agent.live import SOCKET_NAME, live_messages
-    from edge_agent.lsl import Streams
+    from edge_agent.runtime.live_feed import SOCKET_NAME, live_messages
+    from edge_agent.runtime.lsl import Streams
 
     streams = Streams(settings.device.name)
     click.echo("Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True)

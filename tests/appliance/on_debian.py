@@ -72,7 +72,7 @@ def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path
     tree = out / "tree"
     shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
     python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
-    about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/agent.py"
+    about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/runtime/agent.py"
     for name, dies in ((GOOD, False), (BAD, True)):
         version = name.removeprefix("affect-edge-").removesuffix(".tar")
         about.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', about.read_text()))

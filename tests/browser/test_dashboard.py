@@ -27,7 +27,7 @@ from edge_agent.core.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.live import LiveServer
+from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.seed import seed_example_study
 from edge_agent.store.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson

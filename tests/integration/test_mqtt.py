@@ -12,9 +12,9 @@ from edge_agent.core.clock import now
 from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
-from edge_agent.health import Figures, HealthMonitor
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, vital_payload
+from edge_agent.runtime.health import Figures, HealthMonitor
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 

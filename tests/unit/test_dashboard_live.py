@@ -18,7 +18,7 @@ from dashboard.routes.live import _events
 from dashboard.services import Services
 from dashboard.settings import DashboardOptions
 from edge_agent.core.domain import Emotion
-from edge_agent.live import LiveServer
+from edge_agent.runtime.live_feed import LiveServer
 from tests.support.dashboard import client_of, fill, set_up
 from tests.support.timeline import observation, reading, recognition
 

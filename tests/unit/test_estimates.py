@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.domain import VitalFlag, VitalKind
+from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.quality import Level
 from edge_agent.store.reader import Reader
 from edge_agent.store.rollups import make_anew
 from edge_agent.store.schema import writing
-from edge_agent.summary import SummaryWindow
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database, instant, query, reading
 

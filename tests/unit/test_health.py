@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from edge_agent import health
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import SensorKind, SensorState
-from edge_agent.health import (
+from edge_agent.mqtt.topics import HealthPayload
+from edge_agent.runtime import health
+from edge_agent.runtime.health import (
     Figures,
     HealthMonitor,
     Limits,
@@ -25,7 +26,6 @@ from edge_agent.health import (
     parse_throttled,
     processor_temperature,
 )
-from edge_agent.mqtt.topics import HealthPayload
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = Figures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")

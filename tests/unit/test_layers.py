@@ -17,8 +17,14 @@ COMPOSERS |= {"appliance"}
 BELOW_ROOMS = CORE | {"edge_agent.config"}
 HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}
-DASHBOARD_MAY = CORE | {"edge_agent.config", "edge_agent.store", "edge_agent.live", "edge_agent.vision", "edge_agent"}
-DASHBOARD_MAY |= {"edge_agent.systemd", "edge_agent.vitals.csv", "edge_agent.vitals.csv_columns"}
+DASHBOARD_MAY = CORE | {
+    "edge_agent.config",
+    "edge_agent.store",
+    "edge_agent.runtime.live_feed",
+    "edge_agent.vision",
+    "edge_agent",
+}
+DASHBOARD_MAY |= {"edge_agent.runtime.systemd", "edge_agent.vitals.csv", "edge_agent.vitals.csv_columns"}
 TRAINING_MAY = {"edge_agent.core.domain", "edge_agent.core.errors", "edge_agent.vision", "edge_agent"}
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 import pytest
 
-from edge_agent import live
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import (
     EMOTIONS,
@@ -32,7 +31,8 @@ from edge_agent.core.domain import (
     VitalReading,
 )
 from edge_agent.core.errors import ServerError
-from edge_agent.live import LiveServer, live_messages
+from edge_agent.runtime import live_feed
+from edge_agent.runtime.live_feed import LiveServer, live_messages
 
 DEADLINE_S = 10.0
 
@@ -223,7 +223,7 @@ def test_a_reader_that_never_reads_costs_a_bounded_amount_of_memory_and_holds_no
 def test_readers_beyond_the_most_allowed_are_turned_away(
     path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(live, "READERS", 2)
+    monkeypatch.setattr(live_feed, "READERS", 2)
     serve(path)
     callers = [Caller(path) for _ in range(2)]
     assert [caller.next()["state"] for caller in callers] == ["online", "online"]
@@ -238,7 +238,7 @@ def test_readers_beyond_the_most_allowed_are_turned_away(
 def test_a_reader_that_hangs_up_makes_room(
     path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "READERS", 1)
+    monkeypatch.setattr(live_feed, "READERS", 1)
     serve(path)
     deadline = time.monotonic() + DEADLINE_S
     for _ in range(3):
@@ -253,8 +253,8 @@ def test_a_reader_that_hangs_up_makes_room(
 def test_the_feed_says_offline_once_and_comes_back_by_itself(
     path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "FIRST_RETRY_S", 0.02)
-    monkeypatch.setattr(live, "LONGEST_RETRY_S", 0.05)
+    monkeypatch.setattr(live_feed, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(live_feed, "LONGEST_RETRY_S", 0.05)
 
     async def over_a_restart() -> None:
         async with reading(path) as messages:

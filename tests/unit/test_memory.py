@@ -25,7 +25,7 @@ sizes = [int(b, 16) - int(a, 16) for a, b in (span.split("-") for span, _ in spa
 done.set()
 print(sum(48 << 20 <= size <= 64 << 20 for size in sizes))
 """
-CALL = "from edge_agent.memory import share_one_heap; share_one_heap()"
+CALL = "from edge_agent.runtime.memory import share_one_heap; share_one_heap()"
 
 
 def heaps(call: str) -> int:

@@ -25,7 +25,7 @@ from edge_agent.core.domain import (
     VitalReading,
 )
 from edge_agent.mqtt.topics import SummaryPayload
-from edge_agent.summary import SummaryWindow
+from edge_agent.runtime.summary import SummaryWindow
 
 START = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 FACE = Face(Box(10, 10, 40, 50), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.agent import Agent
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.runtime.agent import Agent
 from edge_agent.store.export import export_csv
 from edge_agent.store.recording import recorded_vitals
 from edge_agent.vitals.csv import read_readings

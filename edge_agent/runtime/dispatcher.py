@@ -6,12 +6,12 @@ import threading
 
 from edge_agent.core import clock
 from edge_agent.core.domain import Recognition, VitalReading
-from edge_agent.live import LiveServer
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
+from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.outbox import OutboxMessage
 from edge_agent.store.recorder import Recorder
-from edge_agent.summary import SummaryWindow
 
 LATE_S = 60.0
 

@@ -24,13 +24,15 @@ from edge_agent.core.latest_value import Mailbox
 from edge_agent.core.readings import Origin
 from edge_agent.core.timers import Every, Rate
 from edge_agent.core.worker import Worker
-from edge_agent.distributor import Distributor
-from edge_agent.health import Figures, HealthMonitor, is_fresh
-from edge_agent.live import LiveServer
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
-from edge_agent.openers import camera_opener, recognizer_of
+from edge_agent.runtime.dispatcher import Distributor
+from edge_agent.runtime.factories import camera_opener, recognizer_of
+from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
+from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.summary import SummaryWindow
+from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.store.budget import Space, keep_to_budget
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.recorder import Recorder
@@ -38,8 +40,6 @@ from edge_agent.store.recording import recorded_vitals
 from edge_agent.store.retention import prune
 from edge_agent.store.schema import DATABASE_NAME, lock, migrate
 from edge_agent.store.study import Study
-from edge_agent.summary import SummaryWindow
-from edge_agent.systemd import SystemdNotifier
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin
