@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_agent.release import NAMESPACE, SIGNER
+from edge_agent.appliance.release import NAMESPACE, SIGNER
 from tools.pin_requirements import platform_options
 
 ROOT = Path(__file__).resolve().parents[1]

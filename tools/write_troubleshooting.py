@@ -91,7 +91,7 @@ def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
 def findings() -> set[Trouble]:
     """Return what the doctor says itself."""
     found = set()
-    for function, sentences in functions("edge_agent/doctor.py"):
+    for function, sentences in functions("edge_agent/appliance/doctor.py"):
         for call in calls(function, "Finding", 4):
             for check in sentences.of(call.args[0]):
                 found |= pairs(check, sentences, call.args[2], call.args[3])

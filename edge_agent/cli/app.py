@@ -81,7 +81,7 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
     """Find what is wrong on this machine, and say the cure."""
     log_to_stderr(logging.CRITICAL)
     settings, folder = load(config, data)
-    from edge_agent.doctor import diagnose, exit_code
+    from edge_agent.appliance.doctor import diagnose, exit_code
 
     findings = []
     for finding in diagnose(settings, folder):

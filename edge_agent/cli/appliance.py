@@ -15,7 +15,7 @@ from edge_agent.cli.options import common_options, load, log_to_stderr
 from edge_agent.core.errors import AffectEdgeError, UpdateError
 
 if TYPE_CHECKING:
-    from edge_agent.update import Place
+    from edge_agent.appliance.update import Place
 
 TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is configuration."""
@@ -38,7 +38,7 @@ def maintenance(config: Path | None, data: Path | None) -> None:
     database = folder / DATABASE_NAME
 
     def certificate_step() -> str:
-        from edge_agent.certificate import CERTIFICATE, keep_certificate
+        from edge_agent.appliance.certificate import CERTIFICATE, keep_certificate
 
         own = folder / TLS_FOLDER
         if settings.dashboard.certificate != own / CERTIFICATE:
@@ -97,8 +97,8 @@ def backup(config: Path | None, data: Path | None) -> None:
 def update(source: str, yes: bool) -> None:
     """Install a newer, signed release; the present one comes back by itself if it is not well."""
     log_to_stderr(logging.WARNING)
-    from edge_agent import update as room
-    from edge_agent.release import version_of
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
 
     place = installed_place()
     click.echo(f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds.")
@@ -113,8 +113,8 @@ def update(source: str, yes: bool) -> None:
 def rollback(yes: bool) -> None:
     """Go back to the release that ran before the last update."""
     log_to_stderr(logging.WARNING)
-    from edge_agent import update as room
-    from edge_agent.release import version_of
+    from edge_agent.appliance import update as room
+    from edge_agent.appliance.release import version_of
 
     place = installed_place()
     old = place.previous()
@@ -130,7 +130,7 @@ def rollback(yes: bool) -> None:
 
 def installed_place() -> Place:
     """Return where the appliance is installed, for root, who alone may change it."""
-    from edge_agent.update import Place
+    from edge_agent.appliance.update import Place
 
     if os.geteuid() != 0:
         raise UpdateError("Only root can change the installed program; put sudo before the command.")
@@ -143,7 +143,7 @@ def certificate(config: Path | None, data: Path | None) -> None:
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
-    from edge_agent.certificate import CERTIFICATE, fingerprint, keep_certificate
+    from edge_agent.appliance.certificate import CERTIFICATE, fingerprint, keep_certificate
 
     made = keep_certificate(folder / TLS_FOLDER)
     click.echo(f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint")

@@ -22,7 +22,7 @@ def bench(source: Path | None, frames: int, config: Path | None, data: Path | No
     """Measure each stage of reading faces: on the demonstration, or on SOURCE, a picture or a video."""
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
-    from edge_agent.bench import measure, table
+    from edge_agent.appliance.bench import measure, table
 
     figures = measure(settings, source, frames)
     if not figures["faces"]:

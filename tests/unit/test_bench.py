@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.bench import STAGES, Laps, percentile
+from edge_agent.appliance.bench import STAGES, Laps, percentile
 from edge_agent.camera.unpaced import file_frames
 from edge_agent.cli.app import cli
 from tests.support.cameras import damage_frames, write_video

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import certificate as room
-from edge_agent.certificate import fingerprint, host_name, keep_certificate
+from edge_agent.appliance import certificate as room
+from edge_agent.appliance.certificate import fingerprint, host_name, keep_certificate
 from edge_agent.core.errors import CertificateError
 
 

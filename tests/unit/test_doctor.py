@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from edge_agent.appliance.doctor import Finding, Verdict, diagnose, exit_code
 from edge_agent.config import Settings, load_settings
-from edge_agent.doctor import Finding, Verdict, diagnose, exit_code
 from edge_agent.store.budget import Space
 from edge_agent.store.schema import DATABASE_NAME, migrate
 
@@ -85,7 +85,7 @@ def test_a_taken_port_is_a_warning_that_names_it(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.doctor.FREE_WANTED_MB", 2**40)
+    monkeypatch.setattr("edge_agent.appliance.doctor.FREE_WANTED_MB", 2**40)
     assert examine(tmp_path)["disk"].verdict is Verdict.PROBLEM
 
 
@@ -113,7 +113,7 @@ def test_a_budget_that_is_used_up_is_a_warning(
 
 
 def test_a_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge_agent.doctor.os.access", lambda _path, _mode: False)  # root may write anywhere
+    monkeypatch.setattr("edge_agent.appliance.doctor.os.access", lambda _path, _mode: False)  # root may write anywhere
     finding = examine(tmp_path / "deep" / "down")["data folder"]
     assert finding.verdict is Verdict.PROBLEM
     assert str(tmp_path) in finding.found

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.appliance.release import NAMESPACE, check_signature, fetch, order_of, unpack, version_of
 from edge_agent.core.errors import UpdateError
-from edge_agent.release import NAMESPACE, check_signature, fetch, order_of, unpack, version_of
 
 TOP = "affect-edge-1.2.3"
 
@@ -125,7 +125,7 @@ def test_a_missing_signature_is_named(tmp_path: Path, archive: Path) -> None:
 
 
 def test_what_is_too_large_is_not_taken(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.release.LARGEST_BYTES", 1000)
+    monkeypatch.setattr("edge_agent.appliance.release.LARGEST_BYTES", 1000)
     (tmp_path / "in").mkdir()
     with pytest.raises(UpdateError, match="is larger than"):
         fetch(str(archive), tmp_path / "in")

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.appliance.release import NAMESPACE
+from edge_agent.appliance.update import Place, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
-from edge_agent.release import NAMESPACE
 from edge_agent.store.schema import DATABASE_NAME, migrate
-from edge_agent.update import Place, loses_rows, roll_back, update
 from tests.support.broker import free_port
 
 INSTALL = """#!/usr/bin/env bash

@@ -1,0 +1,1 @@
+"""What looks after an installed appliance: doctor, certificate, releases, updates and the speed test."""
