@@ -31,10 +31,10 @@ from dashboard.analysis_model import AnalysisModel
 from dashboard.analysis_schema import AnalysisQuery, StateBy
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalKind, VitalReading
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.study_rows import (
+from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study_rows import (
     close_session,
     insert_consent,
     insert_marker,
@@ -42,7 +42,7 @@ from edge_agent.store.study_rows import (
     insert_session,
     select_sessions,
 )
-from edge_agent.store.timeline import write_vitals
+from edge_agent.store.write.timeline import write_vitals
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 YEAR_S, SESSION_S, STIMULUS_S, PAUSE_S = 365 * 86_400, 900, 240, 45

@@ -25,10 +25,16 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Emotion, MarkerKind, Purpose
+from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.export import Choice
-from edge_agent.store.export.bundle import export_bundle
-from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.study_rows import close_session, insert_consent, insert_marker, insert_participant, insert_session
+from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.study.study_rows import (
+    close_session,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+)
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 DAY_S, SESSION_S, STIMULUS_S, PAUSE_S = 86_400, 900, 240, 45

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from playwright.sync_api import BrowserContext, Page
 
-from edge_agent.store.schema import DATABASE_NAME
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.browser import chromium
 from tests.support.dashboard import DashboardProcess
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Box, Emotion, Expression, Face, Observation, Recognition, VitalKind
-from edge_agent.store.reader import Reader
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.seed import seed_example_study
+from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals.simulated import SimulatedPerson
 
 START_MS = 1_790_000_400_000

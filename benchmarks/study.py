@@ -59,11 +59,17 @@ from edge_agent.core.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.store.reader import Reader
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.results import StateReading
-from edge_agent.store.schema import DATABASE_NAME, migrate, writing
-from edge_agent.store.study_rows import close_session, insert_consent, insert_marker, insert_participant, insert_session
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import StateReading
+from edge_agent.store.study.study_rows import (
+    close_session,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+)
+from edge_agent.store.write.recorder import Recorder
 
 PEOPLE, STIMULUS_S, STEP_S = 24, 40, 2
 SESSION_S = STIMULUS_S * len(STATES)

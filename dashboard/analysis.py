@@ -32,10 +32,10 @@ from dashboard.statistics import (
 )
 from edge_agent.core.domain import Emotion, Session, VitalKind
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.observed import shown_in
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts
-from edge_agent.store.stimuli import Stimulus
+from edge_agent.store.read.observed import shown_in
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.read.stimuli import Stimulus
 
 
 @dataclass(frozen=True, slots=True)

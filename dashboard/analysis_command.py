@@ -153,7 +153,7 @@ def _database(config_file: Path | None, data: Path | None) -> Path:
 def _answer(database: Path, query: AnalysisQuery) -> AnalysisModel:
     from dashboard.analysis import analyse
     from dashboard.analysis_answer import answer_of
-    from edge_agent.store.reader import Reader
+    from edge_agent.store.read.reader import Reader
 
     return answer_of(analyse(Reader(database), query))
 

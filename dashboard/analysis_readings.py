@@ -12,11 +12,11 @@ from dashboard.sensitivity import Setting
 from dashboard.states import STATES, state_of
 from edge_agent.core.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.beats import Beats, StateSpan, spans_observed
-from edge_agent.store.matching import Matching, Shown
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts, flags_of
-from edge_agent.store.stimuli import ReadingSum, Stimulus
+from edge_agent.store.read.beats import Beats, StateSpan, spans_observed
+from edge_agent.store.read.matching import Matching, Shown
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts, flags_of
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 
 _LARGEST = 1e60
 _KINDS = tuple(VitalKind)

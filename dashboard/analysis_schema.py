@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dashboard.states import VITALS, Design
 from edge_agent.core.domain import VitalKind
-from edge_agent.store.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
+from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
 DEFAULT_BOUND = 5.0
 """Equivalence bound in /min and mmHg: what the standards allow a device to be wrong by (see ``DEFAULT_BOUNDS``)."""

@@ -36,10 +36,10 @@ from dashboard.services import LoginNeededError, Services, require_login
 from dashboard.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
-from edge_agent.store.protocol_runs import ProtocolRuns
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import migrate
-from edge_agent.store.study import Study
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.protocol_runs import ProtocolRuns
+from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 

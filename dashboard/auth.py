@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.schema import reading, writing
+from edge_agent.store.database.schema import reading, writing
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge_agent.core.domain import EMOTIONS, VitalKind
-from edge_agent.store.results import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
 Height = Literal["small", "medium", "large", "tall"]
 

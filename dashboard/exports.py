@@ -22,9 +22,9 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.choice import Choice
-from edge_agent.store.export.formats import Format, export
+from edge_agent.store.export.formats.registry import Format, export
 from edge_agent.store.export.prepared import forget_prepared, prepared_folder
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from dashboard.distributions import Values
 from dashboard.states import STATES, state_of
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from edge_agent.core.domain import Emotion, VitalFlag
-from edge_agent.store.beats import Beats
+from edge_agent.store.read.beats import Beats
 
 BREAK_S = 3.0
 """Seconds without an interval after which a beat counts as missing.

@@ -15,8 +15,8 @@ from dashboard.exports import Exports
 from dashboard.protocols.conductor import Conductor
 from dashboard.security import AttemptLimiter
 from dashboard.settings import DashboardOptions
-from edge_agent.store.reader import Reader
-from edge_agent.store.study import Study
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
 
 LOGIN_COOKIE = "affect-edge-login"
 PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})  # the last wants a token

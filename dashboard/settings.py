@@ -13,8 +13,8 @@ from edge_agent.config import Settings, at_home
 from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import ConfigError
 from edge_agent.runtime.live_feed import SOCKET_NAME
+from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
-from edge_agent.store.schema import DATABASE_NAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from dashboard.states import STATES, state_of
 from dashboard.statistics import Agreement, Judgement, NoVariationError, TooFewError, cohens_kappa
-from edge_agent.store.stimuli import Stimulus
+from edge_agent.store.read.stimuli import Stimulus
 
 
 class Source(StrEnum):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dashboard.auth import AccountError
 from edge_agent.core.clock import now
-from edge_agent.store.schema import reading, writing
+from edge_agent.store.database.schema import reading, writing
 
 PREFIX = "affect-edge-"
 SCOPE_VITALS = "vitals"

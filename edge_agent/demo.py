@@ -21,8 +21,8 @@ from edge_agent.appliance.doctor import family_of
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.core.errors import ServerError
 from edge_agent.runtime.agent import Agent, StopSignals
-from edge_agent.store.schema import DATABASE_NAME
-from edge_agent.store.seed import seed_example_study
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,16 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Marker, MarkerKind, Purpose, Session, Setting
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.protocol_runs import SESSION_ENDED, NewRun, Progress, ProtocolRuns, RunState, SavedRun, insert_run
-from edge_agent.store.study import Study
+from edge_agent.store.study.protocol_runs import (
+    SESSION_ENDED,
+    NewRun,
+    Progress,
+    ProtocolRuns,
+    RunState,
+    SavedRun,
+    insert_run,
+)
+from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 

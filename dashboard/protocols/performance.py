@@ -10,9 +10,9 @@ from dashboard.protocols.scales import FELT, Scale
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import Marker, MarkerKind
 from edge_agent.core.errors import StudyError
-from edge_agent.store.protocol_runs import RunState, SelfReport
-from edge_agent.store.protocol_tables import POINTS
-from edge_agent.store.study_rows import LABEL_LENGTH
+from edge_agent.store.database.protocol_tables import POINTS
+from edge_agent.store.study.protocol_runs import RunState, SelfReport
+from edge_agent.store.study.study_rows import LABEL_LENGTH
 
 LATE_S = 5.0
 STOOD_STILL = "this machine stood still"

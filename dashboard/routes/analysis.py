@@ -14,7 +14,7 @@ from dashboard.analysis_schema import AnalysisQuery
 from dashboard.pages import render
 from dashboard.services import ReaderDep
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.reader import Reader
+from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:
     from dashboard.analysis import Analysis

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from dashboard.pages import render
 from dashboard.services import ReaderDep
 from edge_agent.core.errors import StudyError
-from edge_agent.store.course import SessionCourse
-from edge_agent.store.reader import Reader
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_summary import SessionCourse
 
 router = APIRouter()
 

@@ -10,8 +10,8 @@ from fastapi.responses import Response
 from dashboard.pages import render
 from dashboard.services import AccountDep, Services, ServicesDep
 from edge_agent.core.errors import StudyError
-from edge_agent.store.erasure import erase_participant
-from edge_agent.store.overview import consents, session_counts
+from edge_agent.store.read.overview import consents, session_counts
+from edge_agent.store.upkeep.erasure import erase_participant
 
 router = APIRouter()
 

@@ -16,7 +16,7 @@ from dashboard.pages import render
 from dashboard.services import AccountDep, ServicesDep
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export import Choice
-from edge_agent.store.export.formats import Format
+from edge_agent.store.export.formats.registry import Format
 
 router = APIRouter(tags=["export"])
 

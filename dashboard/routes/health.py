@@ -16,7 +16,7 @@ from dashboard.pages import render
 from dashboard.services import Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.runtime.live_feed import live_messages
-from edge_agent.store.overview import models_in_use
+from edge_agent.store.read.overview import models_in_use
 
 router = APIRouter(tags=["health"])
 _AGENT_SECONDS = 1.0

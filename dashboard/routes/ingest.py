@@ -25,9 +25,9 @@ from edge_agent.core.readings import (
     parse_payload,
     read_given,
 )
-from edge_agent.store.allowed import rows_in_sessions
-from edge_agent.store.imports import import_each
-from edge_agent.store.schema import reading
+from edge_agent.store.database.schema import reading
+from edge_agent.store.write.imports import import_each
+from edge_agent.store.write.pending_rows import rows_in_sessions
 
 router = APIRouter(tags=["readings"])
 PATH = "/api/v1/vitals"

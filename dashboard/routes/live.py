@@ -20,8 +20,8 @@ from edge_agent.core import clock
 from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
 from edge_agent.core.errors import StoreError
 from edge_agent.runtime.live_feed import live_messages
-from edge_agent.store.results import Trend
-from edge_agent.store.study import Study
+from edge_agent.store.read.results import Trend
+from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])

@@ -8,8 +8,9 @@ from fastapi.responses import Response
 from dashboard.pages import render
 from dashboard.services import ReaderDep
 from edge_agent.core.errors import StudyError
-from edge_agent.store.quality import SessionQuality
-from edge_agent.store.reader import Reader
+from edge_agent.store.quality.report import SessionQuality
+from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.reader import Reader
 
 router = APIRouter()
 
@@ -28,6 +29,6 @@ def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
 
 def _report(reader: Reader, number: int) -> SessionQuality:
     try:
-        return reader.quality(number)
+        return session_quality(reader, number)
     except StudyError as error:
         raise HTTPException(404, str(error)) from error

@@ -15,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
-from edge_agent.store.imports import import_each
+from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"])

@@ -19,7 +19,7 @@ from dashboard.routes.readings import PAGE, page_with_file_problem
 from dashboard.services import AccountDep, Services, ServicesDep
 from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import DataFileError
-from edge_agent.store.imports import import_readings
+from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
 from edge_agent.vitals.csv_columns import TARGETS, ColumnMap, DateOrder, guess_columns, zone_named
 

@@ -17,7 +17,7 @@ from dashboard.routes.quality import router as quality_router
 from dashboard.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.domain import Purpose, Session, Setting
 from edge_agent.core.errors import StudyError
-from edge_agent.store.overview import consents, session_counts
+from edge_agent.store.read.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
 router.include_router(quality_router)

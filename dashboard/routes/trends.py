@@ -14,8 +14,8 @@ from dashboard.pages import render
 from dashboard.services import ReaderDep
 from edge_agent.core import clock
 from edge_agent.core.domain import VitalKind
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import Trend, VitalTrend
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import Trend, VitalTrend
 
 router = APIRouter(tags=["trends"])
 

@@ -104,8 +104,8 @@ def _data_folder(data: Path) -> Iterator[Finding]:
 
 
 def _database(data: Path) -> Finding:
-    from edge_agent.store.reader import Reader
-    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.read.reader import Reader
 
     path = data / DATABASE_NAME
     if not path.exists():
@@ -115,8 +115,8 @@ def _database(data: Path) -> Finding:
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.budget import SHARES, space_of
-    from edge_agent.store.schema import DATABASE_NAME, copies_of
+    from edge_agent.store.database.schema import DATABASE_NAME, copies_of
+    from edge_agent.store.upkeep.budget import SHARES, space_of
 
     path, record = data / DATABASE_NAME, settings.record
     if not path.exists():

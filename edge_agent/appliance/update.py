@@ -23,8 +23,8 @@ from pathlib import Path
 from edge_agent.appliance.release import check_signature, fetch, order_of, unpack, version_of
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.store.schema import DATABASE_NAME, connect_any, copy_aside, translating
-from edge_agent.store.upkeep import restore
+from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_aside, translating
+from edge_agent.store.upkeep.backup import restore
 
 log = logging.getLogger(__name__)
 

@@ -30,10 +30,10 @@ def maintenance(config: Path | None, data: Path | None) -> None:
     """
     log_to_stderr(logging.INFO)
     settings, folder = load(config, data)
-    from edge_agent.store.budget import keep_to_budget
-    from edge_agent.store.retention import prune
-    from edge_agent.store.schema import DATABASE_NAME
-    from edge_agent.store.upkeep import back_up, check_integrity
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.upkeep.backup import back_up, check_integrity
+    from edge_agent.store.upkeep.budget import keep_to_budget
+    from edge_agent.store.upkeep.retention import prune
 
     database = folder / DATABASE_NAME
 
@@ -83,8 +83,8 @@ def backup(config: Path | None, data: Path | None) -> None:
     """Copy the database aside now, beside a running agent, and check the copy."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
-    from edge_agent.store.schema import DATABASE_NAME
-    from edge_agent.store.upkeep import back_up, check_integrity
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.upkeep.backup import back_up, check_integrity
 
     copy = back_up(folder / DATABASE_NAME)
     check_integrity(copy)

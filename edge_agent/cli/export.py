@@ -52,10 +52,10 @@ def export(
     """Take the timeline along: expressions, vitals, episodes, markers, self-reports, sessions, participants."""
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
-    from edge_agent.store.export.choice import Choice
-    from edge_agent.store.export.formats import Format
-    from edge_agent.store.export.formats import export as write
-    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.export.formats.registry import Format
+    from edge_agent.store.export.formats.registry import export as write
+    from edge_agent.store.export.rows.selection import Choice
 
     start_ms, end_ms = epoch_ms(start), epoch_ms(end)
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:

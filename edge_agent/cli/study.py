@@ -16,7 +16,7 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 
 if TYPE_CHECKING:
     from edge_agent.core.domain import Session
-    from edge_agent.store.study import Study
+    from edge_agent.store.study.study import Study
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -34,8 +34,8 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
     from edge_agent.core.clock import iso_utc
-    from edge_agent.store.schema import DATABASE_NAME
-    from edge_agent.store.study import Study
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.study.study import Study
 
     people = Study(folder / DATABASE_NAME).participants()
     if as_json:
@@ -54,8 +54,8 @@ def participant_erase(code: str, config: Path | None, data: Path | None, as_json
     """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of the code."""
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
-    from edge_agent.store.erasure import erase_participant
-    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.upkeep.erasure import erase_participant
 
     done = erase_participant(folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows)
     click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
@@ -74,10 +74,11 @@ def session_quality(number: int, config: Path | None, data: Path | None, as_json
     """Say what was recorded of session NUMBER, and whether it is fit for analysis."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
-    from edge_agent.store.reader import Reader
-    from edge_agent.store.schema import DATABASE_NAME
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.quality.session_quality import session_quality as quality_of
+    from edge_agent.store.read.reader import Reader
 
-    report = Reader(folder / DATABASE_NAME).quality(number)
+    report = quality_of(Reader(folder / DATABASE_NAME), number)
     if as_json:
         click.echo(json.dumps(asdict(report)))
         return
@@ -157,8 +158,8 @@ def study_of(config: Path | None, data: Path | None) -> Study:
     """Return the study of a data folder, as the dashboard uses it."""
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
-    from edge_agent.store.schema import DATABASE_NAME
-    from edge_agent.store.study import Study
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.study.study import Study
 
     purposes, outbox_rows = settings.dashboard.purposes, settings.mqtt.outbox_rows
     return Study(folder / DATABASE_NAME, purposes=purposes, outbox_rows=outbox_rows)

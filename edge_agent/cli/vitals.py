@@ -16,8 +16,8 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
-    from edge_agent.vitals.bluetooth import FoundSensor
     from edge_agent.vitals.csv_columns import ColumnMap, DateOrder
+    from edge_agent.vitals.found_sensor import FoundSensor
 
 
 @click.command("import-vitals")
@@ -47,8 +47,8 @@ def import_vitals(
     """Import heart rate and blood pressure from a CSV file: all of it, or nothing."""
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
-    from edge_agent.store.imports import import_readings
-    from edge_agent.store.schema import DATABASE_NAME, migrate
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.write.imports import import_readings
     from edge_agent.vitals.csv import read_readings
 
     readings = read_readings(file, zone_of(timezone), column_map(file, columns, units, dates))

@@ -33,13 +33,13 @@ from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
-from edge_agent.store.budget import Space, keep_to_budget
-from edge_agent.store.outbox import Outbox
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.recording import recorded_vitals
-from edge_agent.store.retention import prune
-from edge_agent.store.schema import DATABASE_NAME, lock, migrate
-from edge_agent.store.study import Study
+from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.read.recorded_vitals import recorded_vitals
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.budget import Space, keep_to_budget
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.outbox import Outbox
+from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin

@@ -10,8 +10,8 @@ from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
-from edge_agent.store.outbox import OutboxMessage
-from edge_agent.store.recorder import Recorder
+from edge_agent.store.write.outbox import OutboxMessage
+from edge_agent.store.write.recorder import Recorder
 
 LATE_S = 60.0
 

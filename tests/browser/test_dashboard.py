@@ -28,8 +28,8 @@ from edge_agent.core.domain import (
     VitalReading,
 )
 from edge_agent.runtime.live_feed import LiveServer
-from edge_agent.store.seed import seed_example_study
-from edge_agent.store.study import Study
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.broker import wait_until
 from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboard.settings import DashboardOptions
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, add_session, fill
 

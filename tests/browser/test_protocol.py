@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.settings import DashboardOptions
 from edge_agent.core.domain import MarkerKind, Purpose
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
 from tests.support.browser import Watch, chromium

@@ -13,9 +13,9 @@ import cv2
 import pytest
 
 from edge_agent.core.domain import Purpose
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import migrate, writing
-from edge_agent.store.study import Study
+from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Subscriber, free_port, wait_until
 from tests.support.portraits import serious, smiling

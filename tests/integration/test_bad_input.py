@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.store.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
 from tests.support.portraits import SERIOUS_FILE

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.camera_pulse import LEVELS, Heard, Person, figures_of, listen
 from edge_agent.config import load_settings
 from edge_agent.runtime.agent import Agent
-from edge_agent.store.schema import DATABASE_NAME
+from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.timeline import query, wait_for
 
 STILL = LEVELS[0]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from paho.mqtt import publish
 
-from edge_agent.store.schema import migrate
-from edge_agent.store.study import Study
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, subscribed
 

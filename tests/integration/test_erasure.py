@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edge_agent.core.domain import Purpose
-from edge_agent.store.erasure import erase_participant
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Subscriber, wait_until
 from tests.support.timeline import query

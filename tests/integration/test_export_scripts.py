@@ -24,13 +24,13 @@ from dashboard.analysis_model import AnalysisModel, ComparisonModel
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.analysis_table import groups_of
 from edge_agent.core.domain import VitalFlag
+from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.export import Choice
-from edge_agent.store.export.bundle import export_bundle
+from edge_agent.store.export.formats.bundle import export_bundle
 from edge_agent.store.export.scripts import analysis as script
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import migrate, writing
-from edge_agent.store.seed import seed_example_study
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session
 from tests.support.timeline import instant

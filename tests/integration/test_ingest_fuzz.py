@@ -19,8 +19,8 @@ from dashboard.tokens import Tokens
 from edge_agent.core.domain import VitalReading
 from edge_agent.core.readings import Origin
 from edge_agent.mqtt.topics import rejected_payload
-from edge_agent.store.imports import import_readings
-from edge_agent.store.schema import connect
+from edge_agent.store.database.schema import connect
+from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.ingest import VitalIngest
 from tests.support.dashboard import client_of
 from tests.support.odd_readings import PAYLOADS

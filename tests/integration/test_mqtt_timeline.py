@@ -11,10 +11,10 @@ from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import SessionPayload, SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
-from edge_agent.store.outbox import Outbox, OutboxMessage
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.schema import DATABASE_NAME, migrate
-from edge_agent.store.study import Study
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from edge_agent.store.write.recorder import Recorder
 from tests.support.broker import Mosquitto, subscribed, wait_until
 
 pytestmark = pytest.mark.broker

@@ -28,9 +28,9 @@ from edge_agent.core.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.store.schema import migrate, writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_expressions, write_vitals
+from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 

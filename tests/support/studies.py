@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
-from edge_agent.store.schema import migrate, writing
-from edge_agent.store.study_rows import (
+from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.study.study_rows import (
     close_session,
     insert_consent,
     insert_marker,
@@ -17,7 +17,7 @@ from edge_agent.store.study_rows import (
     select_participants,
     select_sessions,
 )
-from edge_agent.store.timeline import write_vitals
+from edge_agent.store.write.timeline import write_vitals
 from tests.support.timeline import instant
 
 HEART, SYSTOLIC, DIASTOLIC = VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC

@@ -23,8 +23,8 @@ from edge_agent.core.domain import (
     VitalKind,
     VitalReading,
 )
-from edge_agent.store.schema import connect, migrate, writing
-from edge_agent.store.timeline import write_expressions, write_vitals
+from edge_agent.store.database.schema import connect, migrate, writing
+from edge_agent.store.write.timeline import write_expressions, write_vitals
 
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
 BOOT_OFFSET_MS = START_MS - 1_000_000

@@ -15,9 +15,9 @@ from dashboard.states import PAIRS, STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts
-from edge_agent.store.schema import writing
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 

@@ -10,10 +10,10 @@ from dashboard.analysis_cautions import cautions_of, method_of, warnings_of
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.sensitivity import Conclusion
 from edge_agent.core.domain import Emotion, ExpressionRow, Purpose, VitalFlag, VitalKind
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import writing
-from edge_agent.store.study_rows import insert_session
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study_rows import insert_session
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 

@@ -12,7 +12,7 @@ from dashboard.analysis_charts import analysis_charts
 from dashboard.analysis_schema import AnalysisQuery
 from dashboard.analysis_text import df_text, interval_text, number, p_text, people, sentence
 from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
-from edge_agent.store.reader import Reader
+from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 

@@ -138,8 +138,8 @@ def test_an_export_without_a_database_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_participants_are_listed(tmp_path: Path) -> None:
-    from edge_agent.store.schema import DATABASE_NAME, migrate
-    from edge_agent.store.study import Study
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.study.study import Study
 
     migrate(tmp_path / DATABASE_NAME)
     Study(tmp_path / DATABASE_NAME).create_participant("P-01")

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 
 
 def run(*words: object) -> Result:

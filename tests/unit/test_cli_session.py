@@ -13,7 +13,7 @@ from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.cli import cli
 from edge_agent.core.errors import StudyError
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.timeline import database, query
 
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from dashboard.__main__ import main
 from dashboard.auth import Accounts, create_login_link
 from dashboard.settings import DashboardOptions
-from edge_agent.store.schema import migrate
+from edge_agent.store.database.schema import migrate
 from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
 from tests.support.timeline import query
 

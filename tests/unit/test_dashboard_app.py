@@ -17,7 +17,7 @@ from dashboard.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.settings import DashboardOptions
 from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import StoreError
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.dashboard import NAME, PASSWORD, add_session, client_of, fill, set_up
 from tests.support.timeline import query
 

@@ -10,7 +10,7 @@ from dashboard import auth
 from dashboard.auth import AccountError, Accounts, create_login_link, ensure_setup_code
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
-from edge_agent.store.schema import migrate
+from edge_agent.store.database.schema import migrate
 from tests.support.timeline import query
 
 PASSWORD = "correct horse battery"

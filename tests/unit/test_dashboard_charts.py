@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.charts import Chart, TrendData, plotly_address, plotly_file, plotly_style_ids, trend_chart
 from edge_agent.core.domain import EMOTIONS, Emotion, VitalKind
-from edge_agent.store.results import ConditionInterval, Trend, VitalTrend
+from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
 START, BUCKET = 1_790_000_400_000, 60_000
 Values = tuple[float | None, ...]

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from dashboard.settings import DashboardOptions
 from edge_agent.core.domain import Purpose
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.support.timeline import query
 from tests.unit.test_cli import affect_edge

@@ -18,9 +18,9 @@ from dashboard.services import Services
 from dashboard.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError
-from edge_agent.store.erasure import erase_participant
 from edge_agent.store.export import Choice
-from edge_agent.store.export.formats import Format
+from edge_agent.store.export.formats.registry import Format
+from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, set_up
 from tests.support.timeline import query, wait_for
 

@@ -16,7 +16,7 @@ from dashboard.tokens import TOKENS_MAX, Tokens
 from edge_agent.core.clock import now
 from edge_agent.core.domain import Purpose
 from edge_agent.core.readings import MAX_BYTES
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query
 

@@ -17,8 +17,8 @@ from dashboard.services import Services
 from dashboard.settings import DashboardOptions
 from edge_agent.core.domain import Purpose, Setting
 from edge_agent.core.errors import StudyError
-from edge_agent.store.protocol_runs import ProtocolRuns, RunState
-from edge_agent.store.study import Study
+from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
+from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import database, query

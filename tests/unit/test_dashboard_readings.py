@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from dashboard.desk import FILES_KEPT, KEPT_SECONDS, UploadedFiles
 from edge_agent.core.clock import now
 from edge_agent.core.domain import Purpose
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import query

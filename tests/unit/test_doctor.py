@@ -11,8 +11,8 @@ import pytest
 
 from edge_agent.appliance.doctor import Finding, Verdict, diagnose, exit_code
 from edge_agent.config import Settings, load_settings
-from edge_agent.store.budget import Space
-from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.upkeep.budget import Space
 
 
 def free_port() -> int:
@@ -107,7 +107,7 @@ def test_a_budget_that_is_used_up_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Space, found: str
 ) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    monkeypatch.setattr("edge_agent.store.budget.space_of", lambda *_: space)  # a real one needs 50 MB of rows
+    monkeypatch.setattr("edge_agent.store.upkeep.budget.space_of", lambda *_: space)  # a real one needs 50 MB of rows
     finding = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
     assert finding.verdict is Verdict.WARNING and found in finding.found and "record.budget_mb" in finding.cure
 

@@ -8,10 +8,11 @@ import pytest
 
 from edge_agent.core.domain import VitalFlag, VitalKind
 from edge_agent.runtime.summary import SummaryWindow
-from edge_agent.store.quality import Level
-from edge_agent.store.reader import Reader
-from edge_agent.store.rollups import make_anew
-from edge_agent.store.schema import writing
+from edge_agent.store.database.schema import writing
+from edge_agent.store.quality.report import Level
+from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.upkeep.rollups import make_anew
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database, instant, query, reading
 
@@ -51,7 +52,7 @@ def test_a_summary_counts_estimates_and_averages_measurements() -> None:
 def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(tmp_path: Path) -> None:
     path = database(tmp_path)
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
-    report = Reader(path).quality(1)
+    report = session_quality(Reader(path), 1)
     readings = next(check for check in report.checks if check.name == "readings")
     assert (readings.level, report.level) == (Level.BAD, Level.BAD)
     assert readings.found == "There is no reading of heart rate or blood pressure."
@@ -67,5 +68,5 @@ def test_estimates_beside_measurements_change_no_verdict(tmp_path: Path, estimat
                 "INSERT INTO vital (at, kind, source, value, flags) "
                 "SELECT at + 1, kind, 'camera_pulse', 99, 'estimated' FROM vital"
             )
-    [heart_rate] = Reader(path).quality(1).measures.vitals
+    [heart_rate] = session_quality(Reader(path), 1).measures.vitals
     assert (heart_rate.usable, heart_rate.flagged) == (2, 0)

@@ -27,15 +27,15 @@ from edge_agent.core.domain import (
     VitalKind,
 )
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.columns import FILES
-from edge_agent.store.erasure import erase_participant
+from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.bundle import export_bundle
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap, write_unfit
+from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.timeline import write_gap, write_unfit
 from edge_agent.vision.models.known_cards import known_cards
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 

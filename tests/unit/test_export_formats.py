@@ -16,16 +16,16 @@ from fhir.resources.R4B.bundle import Bundle
 from edge_agent.cli.app import cli
 from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.columns import FILES
+from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.document import export_json
-from edge_agent.store.export.fhir import export_fhir
-from edge_agent.store.export.fhir_observations import quantity
-from edge_agent.store.export.parquet import export_parquet
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
+from edge_agent.store.export.formats.document import export_json
+from edge_agent.store.export.formats.fhir import export_fhir
+from edge_agent.store.export.formats.fhir_observations import quantity
+from edge_agent.store.export.formats.parquet import export_parquet
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study import Study
 from tests.support.fhir_profile import check_bundle
 from tests.support.timeline import START_MS, database, instant, reading, row
 

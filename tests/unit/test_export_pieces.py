@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core.domain import Emotion, MarkerKind, Purpose, VitalKind
-from edge_agent.store.columns import FILES
+from edge_agent.store.database.schema import connect, writing
 from edge_agent.store.export import export_csv
-from edge_agent.store.export.cells import cell, recorded
-from edge_agent.store.matching import OBSERVED, Matching
-from edge_agent.store.observed import read_shown
-from edge_agent.store.schema import connect, writing
-from edge_agent.store.study_rows import (
+from edge_agent.store.export.rows.cells import cell, recorded
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.read.matching import OBSERVED, Matching
+from edge_agent.store.read.observed import read_shown
+from edge_agent.store.study.study_rows import (
     close_session,
     insert_consent,
     insert_participant,

@@ -17,7 +17,7 @@ from dashboard.statistics import ArtefactError, NoVariationError, TooShortError,
 from dashboard.statistics.variability import accepted
 from edge_agent.core.domain import Emotion
 from edge_agent.core.errors import StatisticsError
-from edge_agent.store.beats import Beats
+from edge_agent.store.read.beats import Beats
 
 # One missed beat (1520), one extra beat (400 and 410): milliseconds.
 BEATS = (

@@ -102,7 +102,7 @@ def test_training_uses_only_the_words_and_the_vision_of_the_agent(path: Path) ->
 def test_a_forbidden_import_would_be_found(tmp_path: Path) -> None:
     probe = tmp_path / "probe.py"
     probe.write_text("def f() -> None:\n    from edge_agent.store import recorder\n", encoding="utf-8")
-    assert not allowed("edge_agent.store.recorder", may_import("edge_agent.camera.demo"))
+    assert not allowed("edge_agent.store.write.recorder", may_import("edge_agent.camera.demo"))
     assert "edge_agent.store" in ours(imported(probe))
 
 

@@ -15,17 +15,10 @@ from hypothesis import strategies as st
 
 from edge_agent.core.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
 from edge_agent.store.export import export_csv
-from edge_agent.store.matching import (
-    AMBIGUOUS,
-    OBSERVED,
-    UNCERTAIN_CATEGORY,
-    UNMATCHED,
-    Matching,
-    Shown,
-)
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts
-from edge_agent.store.study import Study
+from edge_agent.store.read.matching import AMBIGUOUS, OBSERVED, UNCERTAIN_CATEGORY, UNMATCHED, Matching, Shown
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 
 ANGER, NEUTRAL = Emotion.ANGER, Emotion.NEUTRAL

@@ -12,7 +12,7 @@ from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import Scale
 from edge_agent.core.domain import MarkerKind
 from edge_agent.core.errors import StudyError
-from edge_agent.store.protocol_runs import RunState
+from edge_agent.store.study.protocol_runs import RunState
 from tests.support.timeline import instant
 
 SCREENS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.analysis_beside_text import agreement_sentence
 from dashboard.source_agreement import Source, compare_sources
-from edge_agent.store.stimuli import Stimulus
+from edge_agent.store.read.stimuli import Stimulus
 
 
 def stimulus(code: str, condition: str, reported: str | None) -> Stimulus:

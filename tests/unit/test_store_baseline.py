@@ -21,13 +21,13 @@ from edge_agent.core.domain import (
     UnfitRow,
 )
 from edge_agent.core.errors import StudyError
-from edge_agent.store.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import FaceFrames
-from edge_agent.store.retention import prune
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_unfit
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import FaceFrames
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.timeline import write_unfit
 from tests.support.timeline import START_MS, add, database, instant, query, row
 
 NEUTRAL, SAD, HAPPY = EMOTIONS.index(Emotion.NEUTRAL), EMOTIONS.index(Emotion.SADNESS), Emotion.HAPPINESS

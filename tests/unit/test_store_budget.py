@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.domain import Purpose
-from edge_agent.store.budget import SHARES, Space, keep_to_budget, space_of
-from edge_agent.store.retention import prune
-from edge_agent.store.schema import MIGRATIONS, connect, transaction
-from edge_agent.store.study_rows import close_session, insert_consent, insert_participant, insert_session
+from edge_agent.store.database.schema import MIGRATIONS, connect, transaction
+from edge_agent.store.study.study_rows import (
+    close_session,
+    insert_consent,
+    insert_participant,
+    insert_session,
+)
+from edge_agent.store.upkeep.budget import SHARES, Space, keep_to_budget, space_of
+from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 DAY = 86_400

@@ -19,8 +19,8 @@ from edge_agent.core.domain import (
     VitalKind,
 )
 from edge_agent.core.errors import StudyError
-from edge_agent.store.reader import Reader
-from edge_agent.store.study import Study
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from edge_agent.store import columns
-from edge_agent.store.schema import connect
+from edge_agent.store.database.schema import connect
+from edge_agent.store.export.rows import columns
 from edge_agent.vitals import csv_columns
 from tests.support.timeline import database
 

@@ -13,16 +13,16 @@ import pytest
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.erased import erased_spans
-from edge_agent.store.erasure import erase_participant
-from edge_agent.store.outbox import Outbox, OutboxMessage, enqueue
-from edge_agent.store.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
-from edge_agent.store.reader import Reader
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.retention import prune
-from edge_agent.store.schema import MIGRATIONS, connect, migrate, writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap, write_unfit
+from edge_agent.store.database.schema import MIGRATIONS, connect, migrate, writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.timeline import write_gap, write_unfit
+from edge_agent.store.write.tombstones import erased_spans
 from tests.support.timeline import START_MS, add, database, instant, observation, query, reading, recognition, row
 
 CODE, NOTE, NAME = "Zq-Wombat7", "said Xylophone-Quartz-91", "films of Quokka-55"

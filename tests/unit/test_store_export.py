@@ -13,12 +13,12 @@ import pytest
 
 from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store import columns
+from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice, export_csv
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap, write_unfit
+from edge_agent.store.export.rows import columns
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_gap, write_unfit
 from edge_agent.vitals.csv import read_readings
 from tests.support.timeline import START_MS, database, instant, reading, row
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.outbox import Outbox, OutboxMessage, enqueue
-from edge_agent.store.schema import connect, writing
+from edge_agent.store.database.schema import connect, writing
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.timeline import database, query
 
 

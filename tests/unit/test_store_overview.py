@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.domain import MarkerKind, Purpose
-from edge_agent.store.overview import Consent, SessionCounts, consents, models_in_use, session_counts
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import ModelUse, write_model
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.overview import Consent, SessionCounts, consents, models_in_use, session_counts
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.support.timeline import database, instant, reading, row
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from edge_agent.core.domain import Marker, MarkerKind, Purpose, Setting
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.store.database.schema import writing
 from edge_agent.store.export import export_csv
-from edge_agent.store.protocol_runs import (
+from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,
     ProtocolRuns,
@@ -20,8 +21,7 @@ from edge_agent.store.protocol_runs import (
     insert_reports,
     insert_run,
 )
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
+from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, query
 
 NEW = NewRun("films", "Films", "ab" * 32, 6, lambda row: json.dumps([row]))

@@ -20,11 +20,12 @@ from edge_agent.core.domain import (
     VitalReading,
 )
 from edge_agent.core.errors import StudyError
-from edge_agent.store.quality import Check, Level, SessionQuality, Thresholds, share_covered
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap, write_unfit
+from edge_agent.store.database.schema import writing
+from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresholds, share_covered
+from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_gap, write_unfit
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
 
@@ -56,7 +57,7 @@ def well_recorded(path: Path, face: Sequence[int] = range(1, 121)) -> int:
 
 
 def report(path: Path, session: int) -> SessionQuality:
-    return Reader(path).quality(session)
+    return session_quality(Reader(path), session)
 
 
 def check(report: SessionQuality, name: str) -> Check:
@@ -65,7 +66,7 @@ def check(report: SessionQuality, name: str) -> Check:
 
 def test_a_session_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(StudyError, match="There is no session 7"):
-        Reader(path).quality(7)
+        session_quality(Reader(path), 7)
 
 
 def test_an_empty_session_is_not_fit_and_says_what_is_missing_and_what_to_do(path: Path) -> None:
@@ -242,7 +243,7 @@ def test_a_clock_that_jumps_makes_a_session_unfit(
 
 def test_other_thresholds_can_be_asked_for(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
-    assert Reader(path).quality(session, Thresholds(face_share=0.4)).level is Level.CARE
+    assert session_quality(Reader(path), session, Thresholds(face_share=0.4)).level is Level.CARE
 
 
 def test_where_every_frame_is_a_row_each_stands_for_the_second_before_it(path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalFlag, VitalKind
-from edge_agent.store.reader import Reader
-from edge_agent.store.results import MatchCounts
-from edge_agent.store.retention import prune
-from edge_agent.store.schema import writing
-from edge_agent.store.study import Study
-from edge_agent.store.timeline import write_gap
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.timeline import write_gap
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

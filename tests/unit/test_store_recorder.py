@@ -28,10 +28,10 @@ from edge_agent.core.domain import (
     VitalReading,
 )
 from edge_agent.core.errors import StoreError
-from edge_agent.store.outbox import Outbox, OutboxMessage
-from edge_agent.store.reader import Reader
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.schema import migrate
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from edge_agent.store.write.recorder import Recorder
 from tests.support.timeline import START_MS, instant, mostly, observation, query, reading, recognition, wait_for
 
 LONG = 3600.0
@@ -318,7 +318,7 @@ def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
 def test_rows_wait_in_memory_while_the_database_is_full_and_are_written_when_there_is_room(
     path: Path, recordings: list[Recording], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", "edge_agent.store.recorder")
+    caplog.set_level("INFO", "edge_agent.store.write.recorder")
     allowed = fill(path)
     recordings.append(recording := Recording(path, batch_rows=50, retry_seconds=0.05, max_bytes=allowed))
     recording.submit(*(reading(s) for s in range(2000)))
@@ -404,8 +404,8 @@ def test_nobody_can_submit_so_much_that_a_source_blocks(path: Path) -> None:
 KILLED = """
 import os, sys, time
 from pathlib import Path
-from edge_agent.store.recorder import Recorder
-from edge_agent.store.schema import migrate
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.database.schema import migrate
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
 migrate(path)

@@ -18,12 +18,12 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import MarkerKind, VitalKind, VitalReading
 from edge_agent.core.errors import StoreError
-from edge_agent.store.imports import import_readings
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
-from edge_agent.store.study import Study
-from edge_agent.store.tables import TABLES
-from edge_agent.store.views import VIEWS
+from edge_agent.store.database.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
+from edge_agent.store.database.tables import TABLES
+from edge_agent.store.database.views import VIEWS
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.imports import import_readings
 from tests.support.timeline import database, query, row
 
 NEXT = (*MIGRATIONS, Migration("test column", ("ALTER TABLE gap ADD COLUMN note TEXT",)))
@@ -31,9 +31,9 @@ TRY_EVERYTHING = """
 import json, os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import lock, migrate
-from edge_agent.store.study import Study
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.database.schema import lock, migrate
+from edge_agent.store.study.study import Study
 path = Path(sys.argv[1])
 if os.getuid() == 0:  # permissions do not bind root: become nobody
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
@@ -339,7 +339,7 @@ def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(t
     held = lock(path)
     held.release()
     held.release()
-    holder = "import os, sys; from pathlib import Path; from edge_agent.store.schema import lock\n"
+    holder = "import os, sys; from pathlib import Path; from edge_agent.store.database.schema import lock\n"
     holder += "lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder.replace("lock(Path", "held = lock(Path"), str(path)],

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.domain import Emotion, MarkerKind, VitalFlag, VitalKind
-from edge_agent.store.reader import Reader
-from edge_agent.store.retention import prune
-from edge_agent.store.seed import CONDITIONS, PARTICIPANTS, seed_example_study
-from edge_agent.store.study import Study
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import START_MS, database, instant, query, row
 

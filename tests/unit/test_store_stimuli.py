@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
-from edge_agent.store.observed import shown_in
-from edge_agent.store.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.reader import Reader
-from edge_agent.store.schema import writing
-from edge_agent.store.stimuli import ReadingSum, Stimulus
+from edge_agent.store.database.schema import writing
+from edge_agent.store.read.observed import shown_in
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.stimuli import ReadingSum, Stimulus
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly
 

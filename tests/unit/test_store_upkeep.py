@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.erasure import erase_participant
-from edge_agent.store.schema import DATABASE_NAME, migrate
-from edge_agent.store.upkeep import back_up, check_integrity, restore
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.upkeep.backup import back_up, check_integrity, restore
+from edge_agent.store.upkeep.erasure import erase_participant
 
 DAY_MS = 86_400_000
 NOW_MS = 1_795_162_320_250  # 2026-11-20

@@ -22,7 +22,7 @@ import pytest
 from edge_agent.appliance.release import NAMESPACE
 from edge_agent.appliance.update import Place, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from tests.support.broker import free_port
 
 INSTALL = """#!/usr/bin/env bash

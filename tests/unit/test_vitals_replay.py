@@ -14,7 +14,7 @@ from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.runtime.agent import Agent
 from edge_agent.store.export import export_csv
-from edge_agent.store.recording import recorded_vitals
+from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.replay import ReplayVitals
 from tests.support.timeline import database, reading, wait_for

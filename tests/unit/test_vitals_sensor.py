@@ -19,8 +19,8 @@ import pytest
 
 from edge_agent.core.domain import Gap, SensorKind, VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.store.schema import writing
-from edge_agent.store.timeline import write_gap, write_vitals
+from edge_agent.store.database.schema import writing
+from edge_agent.store.write.timeline import write_gap, write_vitals
 from edge_agent.vitals.bluetooth import BluetoothVitals
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
 from edge_agent.vitals.sensor import Link, Sensor, SensorSession

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_agent import __version__
 from edge_agent.core import clock
-from edge_agent.store.columns import FILES
+from edge_agent.store.export.rows.columns import FILES
 
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"

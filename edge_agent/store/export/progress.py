@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from edge_agent.store.export.blocks import Block
-from edge_agent.store.export.choice import Chosen
+from edge_agent.store.export.rows.blocks import Block
+from edge_agent.store.export.rows.selection import Chosen
 
 Tell = Callable[[float], None]
 """Is told the share that is done, 0…1, some times a second; may raise to end the export."""

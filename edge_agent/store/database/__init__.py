@@ -1,0 +1,1 @@
+"""The database file: tables, views, migrations, opening and locking."""

@@ -1,0 +1,351 @@
+"""Opening, creating and upgrading the database; the lock of its one agent; SQLite's errors in our words."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote
+
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.tables import BASELINE_MARKERS, CUT_OFF, DEVICE_TIME, TABLES, TOKENS, UNFIT
+from edge_agent.store.database.views import VIEWS
+
+log = logging.getLogger(__name__)
+
+DATABASE_NAME = "affect-edge.db"
+APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
+BUSY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema: its statements run in one transaction together with the record of it."""
+
+    name: str
+    statements: tuple[str, ...]
+
+
+_WITHOUT_VIEWS = tuple(f"DROP VIEW IF EXISTS {name}" for name in VIEWS)
+
+# The newest step that touches the views makes all of them anew; the older ones leave them to it.
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("first version", TABLES),
+    Migration("the time that a device stamps", DEVICE_TIME),
+    Migration(
+        "frames that could not be read, and baselines",
+        (*_WITHOUT_VIEWS, *UNFIT, *BASELINE_MARKERS),
+    ),
+    Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
+    Migration("tokens of programs", TOKENS),
+    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *CUT_OFF, *VIEWS.values())),
+)
+
+
+def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open an existing database whose schema is the present one; the caller closes the connection.
+
+    The connection is in autocommit mode (use ``transaction``), gives ``sqlite3.Row`` rows and belongs to this thread.
+
+    Args:
+        path: the database file.
+        readonly: open ``mode=ro``, which works beside a running agent and as another user.
+        busy_seconds: how long to wait for a lock.
+
+    Raises:
+        StoreError: missing, not a database, of another version, not permitted, locked.
+    """
+    with translating(path):
+        try:
+            file = path.stat()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{path}: there is no database. Start the agent once, or name its folder with --data."
+            ) from error
+        if stat.S_ISDIR(file.st_mode):
+            raise StoreError(f"{path}: is a folder, not a file. Move it away, or name another folder with --data.")
+        if file.st_size == 0:
+            raise StoreError(f"{path}: is empty. Start the agent once, or name another folder with --data.")
+        connection = _open(path, "ro" if readonly else "rw", busy_seconds)
+        try:
+            _check_version(path, _versions(connection), len(MIGRATIONS))
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_any(path: Path) -> sqlite3.Connection:
+    """Open an existing database of ours for writing, whatever its schema: a copy of an older one.
+
+    Raises:
+        StoreError: it is not one of ours.
+        sqlite3.Error: it cannot be opened or read.
+    """
+    connection = _open(path, "rw", BUSY_SECONDS)
+    try:
+        if _versions(connection)[0] != APPLICATION_ID:
+            raise StoreError(_FOREIGN.format(path=path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Create the database, or bring an older one to the present schema after copying it aside.
+
+    Args:
+        path: the database file; its folder is made when missing. A new file is readable by owner and group only.
+        migrations: all steps there are, oldest first.
+
+    Raises:
+        StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing has changed then.
+    """
+    with translating(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
+        with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
+            version = _check_ours(path, connection, len(migrations))
+            if version == len(migrations):
+                return
+            if version:
+                copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
+            else:  # before the first table: the register of pages with which the file can shrink later
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            connection.execute("PRAGMA journal_mode=WAL")
+            with transaction(connection):
+                # Read again inside the transaction: another process may have upgraded meanwhile.
+                _apply(connection, migrations, _versions(connection)[1])
+
+
+def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
+    """Copy the whole database, its write-ahead log included; ``target`` is there wholly or not at all."""
+    unfinished = target.with_name(target.name + ".part")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+    try:
+        if os.geteuid() == 0:  # root copies for those whose folder it is
+            owner = target.parent.stat()
+            os.chown(unfinished, owner.st_uid, owner.st_gid)
+        with closing(sqlite3.connect(unfinished)) as copy:
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
+        unfinished.replace(target)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    log.info("copied the database to %s", target)
+
+
+def copies_of(path: Path) -> list[Path]:
+    """Return the copies that lie beside a database: those of before upgrades, and the daily ones."""
+    found = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.name}.backup-*")]
+    return sorted(copy for copy in found if not copy.name.endswith(("-wal", "-shm", "-journal")))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in one write transaction: all of it is committed, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database for one short write transaction.
+
+    Raises:
+        StoreError: as ``connect``; disk full.
+    """
+    with translating(path), closing(connect(path, readonly=False)) as connection, transaction(connection):
+        yield connection
+
+
+@contextmanager
+def reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+    """Open the database read-only for one consistent look at it.
+
+    Raises:
+        StoreError: as ``connect``.
+    """
+    with translating(path), closing(connect(path, readonly=True, busy_seconds=busy_seconds)) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+@contextmanager
+def translating(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise in the block into ``StoreError``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    except OSError as error:
+        raise StoreError(_describe_os_error(path, error)) from error
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """Say what an error of SQLite means for a person, and the cure."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return StoreError(f"{path}: {_MEANINGS.get(code, f'{error}.')}")
+
+
+class DatabaseLock:
+    """Held by the one agent of a database; released by ``release`` and by the end of the process, however it ends."""
+
+    def __init__(self, file: int) -> None:
+        self._file: int | None = file
+
+    def release(self) -> None:
+        """Let another agent take the database; may be called twice."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> DatabaseLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def lock(path: Path) -> DatabaseLock:
+    """Become the agent of the database at ``path``; the lock file lies beside it, named ``….lock``.
+
+    Raises:
+        StoreError: another agent has it (its process id is named), or the folder cannot be written.
+    """
+    file_name = path.with_suffix(".lock")
+    with translating(file_name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(file, 20).decode("ascii", "replace").strip()
+            os.close(file)
+            raise StoreError(
+                f"{path}: another agent records into this database{f' (process {holder})' if holder else ''}. "
+                "Stop that one first, or give this one a folder of its own with --data."
+            ) from error
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode("ascii"))
+    return DatabaseLock(file)
+
+
+def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+    """Open the file with the settings that every connection has."""
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=busy_seconds, isolation_level=None
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return application id and schema version of the file."""
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return application, version
+
+
+def _check_ours(path: Path, connection: sqlite3.Connection, newest: int) -> int:
+    """Return the version of the file, 0 for an empty one; refuse foreign and newer databases."""
+    application, version = _versions(connection)
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+    if empty and application == 0:
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreError(_FOREIGN.format(path=path))
+    if version > newest:
+        raise StoreError(_NEWER.format(path=path, version=version, newest=newest))
+    return version
+
+
+def _check_version(path: Path, versions: tuple[int, int], newest: int) -> None:
+    """Refuse a database that this program cannot read as it is."""
+    application, version = versions
+    if application != APPLICATION_ID:
+        raise StoreError(_FOREIGN.format(path=path))
+    if version > newest:
+        raise StoreError(_NEWER.format(path=path, version=version, newest=newest))
+    if version < newest:
+        raise StoreError(
+            f"{path}: has the older schema {version}, this program reads {newest}. Start the agent once to upgrade it."
+        )
+
+
+def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], version: int) -> None:
+    """Run the steps after ``version`` and record them."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration "
+        "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"
+    )
+    for number, migration in enumerate(migrations[version:], start=version + 1):
+        for statement in migration.statements:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
+            (number, migration.name, clock.now().wall_ms),
+        )
+        log.info("database schema %d: %s", number, migration.name)
+    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version={len(migrations)}")
+
+
+def _describe_os_error(path: Path, error: OSError) -> str:
+    """Say what a failed file operation means, and the cure."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: {_NO_PERMISSION}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: {_FULL}"
+    return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
+
+
+_FOREIGN = "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another folder with --data."
+_NEWER = (
+    "{path}: was written by a newer Affect Edge (schema {version}, this program knows {newest}). Nothing was changed; "
+    "update this program, or name another folder with --data."
+)
+_NO_PERMISSION = (
+    "no permission to read or write here. Run as the user that owns the folder, or name another one with --data."
+)
+_FULL = "the disk, or the size allowed for the database, is full. Free space; recording goes on by itself."
+_MEANINGS = {
+    sqlite3.SQLITE_PERM: _NO_PERMISSION,
+    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
+    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
+    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or restore a copy.",
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database browser?) and try again.",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database browser?) and try again.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, `dmesg` tells more.",
+}

@@ -1,0 +1,1 @@
+"""The formats of an export, a file each, and their registry."""

@@ -1,0 +1,203 @@
+"""Readings, expressions and self-reports as FHIR R4 Observations. Pure.
+
+Vital signs follow the profiles ``heartrate`` and ``bp`` (hl7.org/fhir/R4/observation-vitalsigns.html). A value that is
+no number is left out with its reason (``dataAbsentReason``); one out of the plausible range stays, with an
+interpretation and a note.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.domain import EMOTIONS, VitalFlag, VitalKind
+from edge_agent.store.export.formats.fhir_resources import (
+    EXPRESSIONS,
+    OBSERVATIONS,
+    OWN_CODES,
+    identity,
+    marked,
+    reference,
+)
+from edge_agent.store.export.rows.typed import Row, Value
+
+LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+_PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
+_ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+_HEART_RATE = (LOINC, "8867-4", "Heart rate")
+_PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional")
+_COMPONENTS = {
+    VitalKind.SYSTOLIC: (LOINC, "8480-6", "Systolic blood pressure"),
+    VitalKind.DIASTOLIC: (LOINC, "8462-4", "Diastolic blood pressure"),
+    VitalKind.MEAN_ARTERIAL: (LOINC, "8478-0", "Mean blood pressure"),
+}
+_UNITS = {"mm[Hg]": "mmHg"}
+_NOTES = {
+    VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
+    VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
+    VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
+    VitalFlag.ESTIMATED: "Estimated, not measured.",
+}
+
+
+def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Yield the observations of readings that one source gave at one instant; pressures make one panel."""
+    pressures = {VitalKind(str(row["kind"])): row for row in rows if row["kind"] in _COMPONENTS}
+    for row in rows:
+        if row["kind"] == VitalKind.HEART_RATE:
+            yield _single(row, _HEART_RATE, "heartrate")
+        elif row["kind"] == VitalKind.RR_INTERVAL:
+            yield _single(row, _own("rr-interval"), None)
+    if pressures:
+        yield _panel(pressures)
+
+
+def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
+    """Return ``valueQuantity`` of a reading, or ``dataAbsentReason`` where there is no number."""
+    if value is None:
+        return _absent("unknown", "Unknown")
+    number = float(value)
+    if math.isnan(number):
+        return _absent("not-a-number", "Not a Number (NaN)")
+    if math.isinf(number):
+        return _absent("positive-infinity", "Positive Infinity (PINF)") if number > 0 else _BELOW_ALL
+    return {
+        "valueQuantity": {"value": number, "unit": _UNITS.get(kind.unit, kind.unit), "system": UCUM, "code": kind.unit}
+    } | _interpretation(number, kind)
+
+
+def expression(row: Row, device: str) -> dict[str, Any]:
+    """Return what the participant's face showed over one recording interval.
+
+    Args:
+        row: of ``expression.csv``.
+        device: id of the model that read the face.
+    """
+    at, label = int(row["at_ms"] or 0), str(row["emotion"])
+    start = iso_utc(at - int(row["interval_ms"] or 0))
+    probabilities = [
+        {
+            "code": {
+                "coding": [_coding(EXPRESSIONS, emotion.value, emotion.value)],
+                "text": f"Probability of {emotion}",
+            },
+            "valueQuantity": {
+                "value": int(row[f"smoothed_{emotion}"] or 0) / 1000,
+                "unit": "1",
+                "system": UCUM,
+                "code": "1",
+            },
+        }
+        for emotion in EMOTIONS
+    ]
+    observation = _observation(
+        row, identity("expression", row["session"], at, row["track"]), "exam", _own("facial-expression")
+    )
+    del observation["effectiveDateTime"]
+    return observation | {
+        "effectivePeriod": {"start": start, "end": row["at"]},
+        "valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, label, label)]},
+        "device": {"reference": f"urn:uuid:{device}"},
+        "component": probabilities,
+    }
+
+
+def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
+    """Return what a participant said of themselves."""
+    scale, value = str(row["scale"]), str(row["value"])
+    name = identity("self report", row["session"], row["at_ms"], scale)
+    observation = _observation(row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}"))
+    if scale == "emotion":
+        return observation | {"valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, value, value)]}}
+    return observation | {"valueInteger": int(value)}
+
+
+def _single(row: Row, code: tuple[str, str, str], profile: str | None) -> dict[str, Any]:
+    kind = VitalKind(str(row["kind"]))
+    return _reading(row, [row], code, profile) | quantity(row["value"], kind)
+
+
+def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
+    """Return a blood pressure; the profile wants systolic and diastolic, the one that is missing with the reason."""
+    first = next(iter(pressures.values()))
+    wanted = [kind for kind in _COMPONENTS if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL]
+    components = [
+        {"code": {"coding": [_coding(*_COMPONENTS[kind])]}}
+        | quantity(pressures[kind]["value"] if kind in pressures else None, kind)
+        for kind in wanted
+    ]
+    return _reading(first, list(pressures.values()), _PRESSURE, "bp") | {"component": components}
+
+
+def _reading(row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None) -> dict[str, Any]:
+    """Return what all observations of vital signs share."""
+    name = identity("vital", row["at_ms"], code[1], row["source"])
+    flags = [VitalFlag(flag) for flag in dict.fromkeys(" ".join(str(one["flags"] or "") for one in rows).split())]
+    simulated = VitalFlag.SIMULATED in flags
+    observation = _observation(row | {"simulated": simulated}, name, "vital-signs", code)
+    observation["device"] = reference("source", row["source"])
+    notes = [_range_note(one) for one in rows] + [_NOTES.get(flag, "") for flag in flags]
+    plain = [flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE]
+    notes.append(f"Flags: {', '.join(plain)}." if plain else "")
+    found = [{"text": note} for note in notes if note]
+    if found:
+        observation["note"] = observation.get("note", []) + found
+    if profile:
+        observation["meta"] = observation.get("meta", {}) | {"profile": [_PROFILE + profile]}
+    return observation
+
+
+def _observation(row: Row, name: str, category: str, code: tuple[str, str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "resourceType": "Observation",
+        "id": name,
+        "status": "final",
+        "category": [{"coding": [_coding(_CATEGORY, category, None)]}],
+        "code": {"coding": [_coding(*code)], "text": code[2]},
+        "subject": reference("participant", row["participant"]),
+        "effectiveDateTime": row["at"],
+    }
+    if row["simulated"]:
+        found["meta"] = marked(True)
+    if row["condition"]:
+        found["note"] = [{"text": f"Condition: {row['condition']}"}]
+    return found
+
+
+def _own(code: str) -> tuple[str, str, str]:
+    return OBSERVATIONS, code, OWN_CODES[code]
+
+
+def _coding(system: str, code: str, display: str | None) -> dict[str, str]:
+    return {"system": system, "code": code} | ({"display": display} if display else {})
+
+
+def _absent(code: str, display: str) -> dict[str, Any]:
+    return {"dataAbsentReason": {"coding": [_coding(_ABSENT, code, display)]}}
+
+
+_BELOW_ALL = _absent("negative-infinity", "Negative Infinity (NINF)")
+
+
+def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
+    low, high = kind.plausible
+    if low <= value <= high:
+        return {}
+    code, display = ("L", "Low") if value < low else ("H", "High")
+    return {
+        "interpretation": [{"coding": [_coding(_INTERPRETATION, code, display)], "text": "Out of the plausible range"}]
+    }
+
+
+def _range_note(row: Row) -> str:
+    """Say that a value is hardly a measurement."""
+    kind, value = VitalKind(str(row["kind"])), row["value"]
+    low, high = kind.plausible
+    if value is not None and low <= float(value) <= high:
+        return ""
+    said = f"{kind.value.replace('_', ' ')} {value}".capitalize()
+    return f"{said} lies outside the plausible range of {low:g} to {high:g} {_UNITS.get(kind.unit, kind.unit)}."

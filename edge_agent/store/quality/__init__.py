@@ -1,0 +1,1 @@
+"""The quality report of a session: counts, checks, and what to do."""

@@ -1,0 +1,1 @@
+"""Reading the timeline beside a running agent."""

@@ -1,0 +1,71 @@
+"""Short looks at the whole: consents, models in use, and how much lies in each session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.store.database.schema import reading
+from edge_agent.store.write.timeline import ModelUse
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A participant's agreement to a version of the text; ``withdrawn_ms`` is ``None`` while it stands."""
+
+    text_version: str
+    given_ms: int
+    withdrawn_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCounts:
+    """How many rows of each kind lie in a session."""
+
+    expressions: int
+    vitals: int
+    markers: int
+
+
+def consents(path: Path) -> dict[str, Consent]:
+    """Return the newest consent of each participant, by code; those who were never asked are not in it.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT code, text_version, given, withdrawn FROM consent JOIN participant "
+            "ON participant.id = consent.participant ORDER BY consent.id"
+        )
+        return {row["code"]: Consent(row["text_version"], row["given"], row["withdrawn"]) for row in rows}
+
+
+def models_in_use(path: Path) -> list[ModelUse]:
+    """Return the model file of each kind that the agent used last.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT kind, name, version, sha256, since FROM model "
+            "WHERE id IN (SELECT max(id) FROM model GROUP BY kind) ORDER BY kind"
+        )
+        return [ModelUse(*row) for row in rows]
+
+
+def session_counts(path: Path) -> dict[int, SessionCounts]:
+    """Return how many expressions, vitals and markers lie in each session, by its id.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(path) as connection:
+        rows = connection.execute(
+            "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session) SELECT id, "
+            "(SELECT count(*) FROM expression WHERE at >= started AND at < ended) AS expressions, "
+            "(SELECT count(*) FROM vital WHERE at >= started AND at < ended) AS vitals, "
+            "(SELECT count(*) FROM marker WHERE marker.session = span.id) AS markers FROM span"
+        )
+        return {row["id"]: SessionCounts(row["expressions"], row["vitals"], row["markers"]) for row in rows}

@@ -1,0 +1,162 @@
+"""Trends in buckets, read from rows where a range is short and from rollups where it is long."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import dataclass
+
+from edge_agent.core.domain import EMOTIONS, UNUSABLE, VitalKind
+from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
+from edge_agent.store.read.results import Trend, VitalTrend
+
+_DAY_MS = 24 * HOUR_MS
+_ROUND_MS = (
+    *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
+    *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
+    *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
+    *(_DAY_MS * d for d in (1, 2, 7, 14, 28)),
+)
+_FROM_ROWS = ", ".join(
+    (
+        "count(*) AS rows",
+        "sum(frames) AS frames",
+        "sum(emotion IS NULL) AS uncertain",
+        "sum(simulated) AS simulated",
+        *(f"sum({name}) AS sum_{name}" for name in NAMES),
+        *(f"coalesce(sum(emotion = '{name}'), 0) AS count_{name}" for name in NAMES),
+    )
+)
+_FROM_ROLLUP = ", ".join(f"sum({c}) AS {c}" for c in ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS))
+_UNUSABLE_SQL = " OR ".join(f"instr(' ' || flags || ' ', ' {flag} ') > 0" for flag in sorted(UNUSABLE))
+_VITAL_FROM_ROWS = (
+    "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE usable) AS least, "
+    "max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
+    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated "
+    f"FROM (SELECT at, value, flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital "
+    "WHERE kind = :kind AND at >= :start AND at < :end)"
+)
+_VITAL_FROM_ROLLUP = (
+    "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS flagged, "
+    "sum(simulated) AS simulated FROM vital_{resolution} WHERE kind = :kind AND at >= :start AND at < :end"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """A range in buckets of equal length that begin at multiples of it since 1970 UTC."""
+
+    start_ms: int
+    length_ms: int
+    count: int
+
+    @property
+    def end_ms(self) -> int:
+        """End of the last bucket."""
+        return self.start_ms + self.length_ms * self.count
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Start of each bucket."""
+        return tuple(range(self.start_ms, self.end_ms, self.length_ms))
+
+    @property
+    def resolution(self) -> str:
+        """The coarsest table that these buckets can be read from."""
+        if self.length_ms % HOUR_MS == 0:
+            return "hour"
+        return "minute" if self.length_ms % MINUTE_MS == 0 else "row"
+
+
+def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_000) -> Buckets:
+    """Divide a range into about ``at_most`` buckets of a round length, at least ``shortest_ms``.
+
+    Raises:
+        ValueError: the range is empty or ``at_most`` is not positive.
+    """
+    if end_ms <= start_ms or at_most < 1:
+        raise ValueError(f"a trend needs an end ({end_ms}) after its start ({start_ms}) and 1 bucket, not {at_most}")
+    wanted = max(shortest_ms, math.ceil((end_ms - start_ms) / at_most))
+    length = next((ms for ms in _ROUND_MS if ms >= wanted), math.ceil(wanted / _ROUND_MS[-1]) * _ROUND_MS[-1])
+    first = start_ms // length * length
+    return Buckets(first, length, math.ceil((end_ms - first) / length))
+
+
+def read_trend(connection: sqlite3.Connection, start_ms: int, end_ms: int, at_most: int) -> Trend:
+    """Return the expressions of a range; see ``Reader.trend``."""
+    buckets = buckets_for(start_ms, end_ms, at_most)
+    found = _read_expressions(connection, buckets)
+    if not found and buckets.resolution == "row":
+        # Rows are deleted after some time, their rollups stay.
+        minutes = buckets_for(start_ms, end_ms, at_most, MINUTE_MS)
+        kept = _read_expressions(connection, minutes)
+        buckets, found = (minutes, kept) if kept else (buckets, found)
+    rows = [found.get(start) for start in buckets.starts]
+    return Trend(
+        start_ms=buckets.start_ms,
+        end_ms=buckets.end_ms,
+        bucket_ms=buckets.length_ms,
+        resolution=buckets.resolution,
+        starts=buckets.starts,
+        shares={e: tuple(_ratio(row, f"count_{e}", 1) for row in rows) for e in EMOTIONS},
+        uncertain=tuple(_ratio(row, "uncertain", 1) for row in rows),
+        means={e: tuple(_ratio(row, f"sum_{e}", 1000) for row in rows) for e in EMOTIONS},
+        rows=tuple(row["rows"] if row else 0 for row in rows),
+        frames=tuple(row["frames"] if row else 0 for row in rows),
+        simulated=any(row["simulated"] for row in rows if row),
+    )
+
+
+def read_vital_trend(
+    connection: sqlite3.Connection, kind: VitalKind, start_ms: int, end_ms: int, at_most: int
+) -> VitalTrend:
+    """Return the readings of a range; see ``Reader.vital_trend``."""
+    buckets = buckets_for(start_ms, end_ms, at_most)
+    resolution = buckets.resolution
+    source = _VITAL_FROM_ROWS if resolution == "row" else _VITAL_FROM_ROLLUP.format(resolution=resolution)
+    found = {
+        row["start"]: row
+        for row in connection.execute(
+            f"SELECT at / :length * :length AS start, {source} GROUP BY start",
+            {**_range(buckets), "kind": kind.value},
+        )
+    }
+    rows = [found.get(start) for start in buckets.starts]
+    return VitalTrend(
+        kind=kind,
+        start_ms=buckets.start_ms,
+        end_ms=buckets.end_ms,
+        bucket_ms=buckets.length_ms,
+        resolution=resolution,
+        starts=buckets.starts,
+        mean=tuple(row["total"] / row["n"] if row and row["n"] else None for row in rows),
+        least=tuple(row["least"] if row else None for row in rows),
+        most=tuple(row["most"] if row else None for row in rows),
+        n=tuple(row["n"] if row else 0 for row in rows),
+        flagged=tuple(row["flagged"] if row else 0 for row in rows),
+        simulated=any(row["simulated"] for row in rows if row),
+    )
+
+
+def _read_expressions(connection: sqlite3.Connection, buckets: Buckets) -> dict[int, sqlite3.Row]:
+    """Return the sums of the buckets that have rows, by their start."""
+    resolution = buckets.resolution
+    if resolution == "row":
+        columns, table = _FROM_ROWS, "expression WHERE is_primary = 1 AND"
+    else:
+        columns, table = _FROM_ROLLUP, f"expression_{resolution} WHERE"
+    rows = connection.execute(
+        f"SELECT at / :length * :length AS start, {columns} FROM {table} at >= :start AND at < :end GROUP BY start",
+        _range(buckets),
+    )
+    return {row["start"]: row for row in rows}
+
+
+def _range(buckets: Buckets) -> dict[str, int]:
+    return {"length": buckets.length_ms, "start": buckets.start_ms, "end": buckets.end_ms}
+
+
+def _ratio(row: sqlite3.Row | None, column: str, unit: int) -> float | None:
+    return None if row is None else row[column] / (row["rows"] * unit)

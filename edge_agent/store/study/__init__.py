@@ -1,0 +1,1 @@
+"""Participants, consent, sessions, markers and protocol runs."""

@@ -1,0 +1,175 @@
+"""An example study, made up and marked so in every row, for a first look at the dashboard."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Emotion,
+    Expression,
+    ExpressionRow,
+    MarkerKind,
+    Purpose,
+    VitalReading,
+)
+from edge_agent.store.database.schema import writing
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.study_rows import (
+    close_session,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+)
+from edge_agent.store.write.timeline import write_expressions, write_vitals
+
+PARTICIPANTS = 12
+CONDITIONS = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
+SESSION_NAME = "Example study (simulated)"
+
+_HOURS_APART = 12
+_BASELINE_S, _STIMULUS_S, _PAUSE_S = 60, 120, 30
+_REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause after a stimulus
+_FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}  # pleasant, excited
+_CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
+_SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
+
+
+class Person(Protocol):
+    """Somebody who can be measured; the simulated person of the vitals is one."""
+
+    def advance(self, seconds: float, condition: str | None) -> None:
+        """Let time pass under a condition."""
+
+    def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
+        """Measure now."""
+
+
+def seed_example_study(
+    path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
+) -> int:
+    """Write twelve simulated sessions of the last days: anger, happiness and neutral, in balanced order.
+
+    Each session has a baseline of a minute and three stimuli of two minutes; heart rate and expression come once a
+    second, a cuff's readings twice in a stimulus, and after each the participant says how it was. Nothing is queued
+    for the broker.
+
+    Args:
+        path: the database, already migrated.
+        person: gives the made-up participant of a number.
+        seed: another seed is another study.
+        now: the last session ends half a day before it.
+
+    Returns:
+        How many sessions were written: 0 when there is a study already, which is left alone.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    moment = now or clock.now()
+    with writing(path) as connection:
+        if connection.execute("SELECT 1 FROM participant LIMIT 1").fetchone() is not None:
+            return 0
+        orders = list(itertools.permutations(CONDITIONS))
+        for number in range(PARTICIPANTS):
+            rng = random.Random(f"{seed}/{number}")  # noqa: S311 - made-up data needs no secrecy
+            hours = (PARTICIPANTS - number) * _HOURS_APART
+            start = moment.shifted(-3600 * hours - _SESSION_S - rng.randrange(1800))
+            plan = _plan(orders[number % len(orders)])
+            code = f"SIM-{number + 1:02d}"
+            insert_participant(connection, code, start, simulated=True)
+            insert_consent(connection, code, "simulated", start)
+            session = insert_session(connection, code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
+            for second, kind, condition in _markers(plan):
+                insert_marker(connection, session, kind, condition, start.shifted(second))
+            insert_reports(connection, session.id, _reports(random.Random(f"{seed}/{number}/said"), plan, start))  # noqa: S311
+            close_session(connection, start.shifted(_SESSION_S))
+            readings = _measure(person(1000 * seed + number), plan, start)
+            write_vitals(connection, ((reading, None) for reading in readings))
+            write_expressions(connection, [(row, None) for row in _watch(rng, plan, start)], 1000, simulated=True)
+    return PARTICIPANTS
+
+
+def _plan(order: tuple[Emotion, ...]) -> list[Emotion | None]:
+    """Return the condition of each second of a session; ``None`` is baseline or pause."""
+    plan: list[Emotion | None] = [None] * _BASELINE_S
+    for condition in order:
+        plan += [condition] * _STIMULUS_S + [None] * _PAUSE_S
+    return plan
+
+
+def _markers(plan: list[Emotion | None]) -> list[tuple[int, MarkerKind, str]]:
+    """Return second, kind and label of the markers that a plan needs."""
+    markers: list[tuple[int, MarkerKind, str]] = []
+    for second, (before, after) in enumerate(itertools.pairwise(plan), start=1):
+        if after is not None and before is None:
+            markers.append((second, MarkerKind.STIMULUS_START, after.value))
+        elif before is not None and after is None:
+            markers.append((second, MarkerKind.STIMULUS_END, before.value))
+    return markers
+
+
+def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[SelfReport]:
+    """Return what a participant says after each stimulus: most feel what it should bring about, but not all."""
+    reports: list[SelfReport] = []
+    for second, kind, label in _markers(plan):
+        if kind is not MarkerKind.STIMULUS_END:
+            continue
+        felt = Emotion(label) if rng.random() < 0.85 else rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
+        said: dict[str, int | str] = {"emotion": felt.value}
+        for scale, usual in zip(("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True):
+            said[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
+        reports += (
+            SelfReport(start.shifted(second + after), label, scale, said[scale])
+            for scale, after in _REPORT_AFTER_S.items()
+        )
+    return reports
+
+
+def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list[VitalReading]:
+    """Return the readings of a session: heart rate every second, pressure in the baseline and twice in a stimulus."""
+    readings: list[VitalReading] = []
+    since = 0
+    for second, condition in enumerate(plan):
+        since = since + 1 if second and condition is plan[second - 1] else 0
+        person.advance(1.0, condition)
+        cuff = second == _BASELINE_S - 15 or (condition is not None and since in _CUFF_AT_S)
+        # Half a second after the marker of the same second, so that no reading lies on a border.
+        readings += person.readings(start.shifted(second + 0.5), heart_rate=True, pressure=cuff)
+    return readings
+
+
+def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[ExpressionRow]:
+    """Return the expression of each second: people show what a stimulus should bring about, but not all the time."""
+    expressive = rng.uniform(0.65, 0.95)
+    rows = []
+    shown, sure, until = Emotion.NEUTRAL, 0.8, 0
+    for second, condition in enumerate(plan):
+        changed = second > 0 and condition is not plan[second - 1]
+        if second >= until or changed:
+            until = second + rng.randint(4, 15)
+            sure = rng.uniform(0.45, 0.95)
+            shown = condition if condition is not None and rng.random() < expressive else Emotion.NEUTRAL
+            if rng.random() < 0.05:
+                shown = rng.choice(EMOTIONS)
+        mean, smoothed = _expression(rng, shown, rng.uniform(0.4, 0.95)), _expression(rng, shown, sure)
+        emotion = smoothed.dominant if smoothed.confidence >= 0.5 else None
+        size, quality = rng.uniform(100, 140), rng.uniform(0.6, 0.95)
+        at = start.shifted(second + 1.0)
+        rows.append(ExpressionRow(at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True))
+    return rows
+
+
+def _expression(rng: random.Random, shown: Emotion, top: float) -> Expression:
+    """Return probabilities of which ``shown`` has ``top`` and chance divides the rest."""
+    rest = [rng.random() for _ in EMOTIONS]
+    rest[EMOTIONS.index(shown)] = 0.0
+    scale = (1 - top) / sum(rest)
+    return Expression(tuple(top if emotion is shown else r * scale for emotion, r in zip(EMOTIONS, rest, strict=True)))

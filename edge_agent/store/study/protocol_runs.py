@@ -1,0 +1,261 @@
+"""Protocols that run in a session: where each stands, its markers, and what participants say of themselves.
+
+Everything is written down as it happens, so that a dashboard that was restarted goes on where the last one was.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Marker, MarkerKind, Session
+from edge_agent.store.database.schema import reading, writing
+from edge_agent.store.study.session_events import announce
+from edge_agent.store.study.study_rows import (
+    close_session,
+    find_open_condition,
+    find_open_session,
+    insert_marker,
+)
+
+_OPEN = "state IN ('running', 'paused')"
+SESSION_ENDED = "the session was ended"
+
+
+class RunState(StrEnum):
+    """How a protocol stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A protocol that is to be run.
+
+    Attributes:
+        name: of its file.
+        title: what people call it.
+        sha256: of the file.
+        rows: how many orders it has.
+        plan: gives the screens of an order as JSON.
+    """
+
+    name: str
+    title: str
+    sha256: str
+    rows: int
+    plan: Callable[[int], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A protocol as it was last written down.
+
+    Attributes:
+        id: of its row.
+        session: that it runs in.
+        title: what people call it.
+        name: of its file.
+        plan: its screens as JSON.
+        step: number of the screen.
+        spent_ms: how long that one has run.
+        state: how it stands.
+        token: of the participant's page.
+        saved: when this was written.
+    """
+
+    id: int
+    session: Session
+    title: str
+    name: str
+    plan: str
+    step: int
+    spent_ms: int
+    state: RunState
+    token: str
+    saved: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SelfReport:
+    """What a participant said of themselves.
+
+    Attributes:
+        at: when.
+        condition: the last stimulus before; ``None``: there was none.
+        scale: ``valence``, ``arousal`` or ``emotion``.
+        value: 1 to 9, or a category, or ``none``.
+    """
+
+    at: Instant
+    condition: str | None
+    scale: str
+    value: int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has happened since the last time: written in one transaction.
+
+    Attributes:
+        step: number of the screen.
+        spent_ms: how long that one has run.
+        state: how the protocol stands; ``finished`` and ``ended`` end the session, too.
+        reason: why, in words.
+        at: when.
+        markers: that were set, in order of time.
+        reports: that were given.
+    """
+
+    step: int
+    spent_ms: int
+    state: RunState
+    reason: str
+    at: Instant
+    markers: tuple[Marker, ...] = ()
+    reports: tuple[SelfReport, ...] = ()
+
+
+class ProtocolRuns:
+    """Writes and reads the protocols of sessions; every call is one transaction on a connection of its own.
+
+    All methods raise ``StoreError`` when the database cannot be used.
+
+    Args:
+        path: the database, already migrated.
+        outbox_rows: messages kept in the outbox at the most.
+    """
+
+    def __init__(self, path: Path, outbox_rows: int = 50_000) -> None:
+        self._path = path
+        self._outbox_rows = outbox_rows
+
+    def open(self) -> SavedRun | None:
+        """Return the protocol of the open session that is not over, or ``None``."""
+        with reading(self._path) as connection:
+            session = find_open_session(connection)
+            if session is None:
+                return None
+            row = connection.execute(
+                f"SELECT * FROM protocol_run WHERE session = ? AND {_OPEN}",  # noqa: S608 - our own words
+                (session.id,),
+            ).fetchone()
+            return None if row is None else _run_of(row, session)
+
+    def save(self, run: int, session: int, progress: Progress) -> bool:
+        """Write down where a protocol stands, and what has happened.
+
+        Returns:
+            Whether it goes on: ``False`` when it is over, or when the session was ended by somebody else.
+        """
+        with writing(self._path) as connection:
+            found = find_open_session(connection)
+            if found is None or found.id != session:
+                self._close(connection, run, RunState.ENDED, SESSION_ENDED, progress)
+                return False
+            self._write(connection, found, progress)
+            if progress.state in {RunState.FINISHED, RunState.ENDED}:
+                self._close(connection, run, progress.state, progress.reason, progress)
+                ended = close_session(connection, progress.at)
+                announce(connection, "ended", ended, progress.at, None, self._outbox_rows)
+                return False
+            connection.execute(
+                "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, saved_boot_ms = ? "
+                "WHERE id = ?",
+                (
+                    progress.step,
+                    progress.spent_ms,
+                    progress.state.value,
+                    progress.reason,
+                    progress.at.wall_ms,
+                    progress.at.boot_ms,
+                    run,
+                ),
+            )
+            return True
+
+    def _write(self, connection: sqlite3.Connection, session: Session, progress: Progress) -> None:
+        for marker in progress.markers:
+            if marker.kind is MarkerKind.STIMULUS_END and find_open_condition(connection, session.id) is None:
+                continue  # somebody has ended it by hand
+            added = insert_marker(connection, session, marker.kind, marker.label, marker.at)
+            announce(connection, "marker", session, marker.at, added, self._outbox_rows)
+        insert_reports(connection, session.id, progress.reports)
+
+    @staticmethod
+    def _close(connection: sqlite3.Connection, run: int, state: RunState, reason: str, progress: Progress) -> None:
+        connection.execute(
+            "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, token = NULL, saved = ?, "
+            "saved_boot_ms = ? WHERE id = ?",
+            (
+                progress.step,
+                progress.spent_ms,
+                state.value,
+                reason,
+                progress.at.wall_ms,
+                progress.at.boot_ms,
+                run,
+            ),
+        )
+
+
+def insert_run(connection: sqlite3.Connection, session: Session, new: NewRun, at: Instant) -> SavedRun:
+    """Add a protocol to a session that was just opened, standing at its first screen.
+
+    A participant keeps the order of their earlier run of a protocol of this name; others get the order that the fewest
+    participants have had, the first of those.
+    """
+    order = _order_row(connection, session, new)
+    token, plan = secrets.token_urlsafe(24), new.plan(order)
+    cursor = connection.execute(
+        "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, saved, saved_boot_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?)",
+        (session.id, new.name, new.title, new.sha256, order, plan, token, at.wall_ms, at.boot_ms),
+    )
+    row = connection.execute("SELECT * FROM protocol_run WHERE id = ?", (cursor.lastrowid,)).fetchone()
+    return _run_of(row, session)
+
+
+def insert_reports(connection: sqlite3.Connection, session: int, reports: Iterable[SelfReport]) -> None:
+    """Add what a participant said to a session."""
+    connection.executemany(
+        "INSERT INTO self_report (session, at, boot_ms, condition, scale, value) VALUES (?, ?, ?, ?, ?, ?)",
+        [(session, one.at.wall_ms, one.at.boot_ms, one.condition, one.scale, one.value) for one in reports],
+    )
+
+
+def _order_row(connection: sqlite3.Connection, session: Session, new: NewRun) -> int:
+    rows = connection.execute(
+        "SELECT order_row, code, session.id FROM protocol_run JOIN session ON session.id = protocol_run.session "
+        "JOIN participant ON participant.id = session.participant WHERE protocol_run.name = ? AND order_row < ? "
+        "ORDER BY session.id",
+        (new.name, new.rows),
+    ).fetchall()
+    had = {row["code"]: row["order_row"] for row in rows}
+    if session.participant in had:
+        return int(had[session.participant])
+    used = list(had.values())
+    return min(range(new.rows), key=lambda row: (used.count(row), row))
+
+
+def _run_of(row: sqlite3.Row, session: Session) -> SavedRun:
+    return SavedRun(
+        id=row["id"],
+        session=session,
+        title=row["title"],
+        name=row["name"],
+        plan=row["plan"],
+        step=row["step"],
+        spent_ms=row["spent_ms"],
+        state=RunState(row["state"]),
+        token=row["token"],
+        saved=Instant(boot_ms=row["saved_boot_ms"], wall_ms=row["saved"]),
+    )

@@ -1,0 +1,197 @@
+"""Participants, consent, sessions and markers: short write transactions beside the agent."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    Marker,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    Setting,
+    forbidden_because,
+)
+from edge_agent.core.errors import StudyError
+from edge_agent.store.database.schema import reading, writing
+from edge_agent.store.study.session_events import announce
+from edge_agent.store.study.study_rows import (
+    close_session,
+    find_open_condition,
+    find_open_session,
+    find_participant,
+    has_consent,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+    require_open_session,
+    select_markers,
+    select_participants,
+    select_sessions,
+    withdraw_consent,
+)
+
+
+class Study:
+    """Writes and reads the study. Every call is one transaction on a connection of its own: use it from any thread.
+
+    Each start, end and marker is queued for the broker in the same transaction.
+    All methods raise ``StoreError`` when the database cannot be used.
+
+    Args:
+        path: the database, already migrated.
+        purposes: which purposes a session may have here.
+        outbox_rows: messages kept in the outbox at the most.
+    """
+
+    def __init__(self, path: Path, *, purposes: Iterable[Purpose] = tuple(Purpose), outbox_rows: int = 50_000) -> None:
+        self._path = path
+        self._purposes = tuple(purposes)
+        self._outbox_rows = outbox_rows
+
+    def create_participant(self, code: str | None = None) -> Participant:
+        """Add a participant under a pseudonymous code; ``None`` makes one up.
+
+        Raises:
+            StudyError: the code is taken, or is not 1 to 32 letters, digits, ``.``, ``_`` or ``-``.
+        """
+        with writing(self._path) as connection:
+            return insert_participant(connection, code, clock.now())
+
+    def participants(self) -> list[Participant]:
+        """Return all participants in order of their codes."""
+        with reading(self._path) as connection:
+            return select_participants(connection)
+
+    def give_consent(self, code: str, text_version: str) -> None:
+        """Record that the participant agreed, now, to this version of the text; it replaces an earlier consent.
+
+        Raises:
+            StudyError: unknown participant, or no version named.
+        """
+        with writing(self._path) as connection:
+            insert_consent(connection, code, text_version, clock.now())
+
+    def withdraw_consent(self, code: str) -> None:
+        """Record that the participant withdrew, now: their open session ends at once, and no further one can start.
+
+        What was recorded stays until it is erased.
+
+        Raises:
+            StudyError: unknown participant, or no consent that could be withdrawn.
+        """
+        moment = clock.now()
+        with writing(self._path) as connection:
+            withdraw_consent(connection, code, moment)
+            session = find_open_session(connection)
+            if session is not None and session.participant.casefold() == code.casefold():
+                announce(connection, "ended", close_session(connection, moment), moment, None, self._outbox_rows)
+
+    def has_consent(self, code: str) -> bool:
+        """Tell whether the participant's consent stands.
+
+        Raises:
+            StudyError: unknown participant.
+        """
+        with reading(self._path) as connection:
+            return has_consent(connection, find_participant(connection, code))
+
+    def start_session(
+        self,
+        participant: str,
+        purpose: Purpose,
+        name: str,
+        at: Instant | None = None,
+        *,
+        setting: Setting = Setting.OTHER,
+        also: Callable[[sqlite3.Connection, Session], None] | None = None,
+    ) -> Session:
+        """Open a session, from ``at`` (now) on.
+
+        Args:
+            participant: code of somebody who has consented.
+            purpose: why it is recorded.
+            name: what to call it; may be empty.
+            at: from when on.
+            setting: where it takes place.
+            also: writes what belongs to the session in the same transaction.
+
+        Raises:
+            StudyError: unknown participant, no consent, purpose not allowed here or forbidden in this setting, a
+                session is open already, or ``at`` lies before the end of an earlier one.
+        """
+        if purpose not in self._purposes:
+            allowed = ", ".join(self._purposes)
+            raise StudyError(f"Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}.")
+        forbidden = forbidden_because(purpose, setting)
+        if forbidden is not None:
+            raise StudyError(forbidden)
+        moment = at or clock.now()
+        with writing(self._path) as connection:
+            session = insert_session(connection, participant, purpose, name, moment, setting=setting)
+            if also is not None:
+                also(connection, session)
+            announce(connection, "started", session, moment, None, self._outbox_rows)
+        return session
+
+    def end_session(self, at: Instant | None = None) -> Session:
+        """Close the open session, at ``at`` (now).
+
+        Raises:
+            StudyError: no session is open, or ``at`` lies before its start.
+        """
+        moment = at or clock.now()
+        with writing(self._path) as connection:
+            session = close_session(connection, moment)
+            announce(connection, "ended", session, moment, None, self._outbox_rows)
+        return session
+
+    def add_marker(self, kind: MarkerKind, label: str, at: Instant | None = None) -> Marker:
+        """Add a marker to the open session, at ``at`` (now); a stimulus start opens the condition ``label``.
+
+        Args:
+            kind: what happened.
+            label: 1 to 80 characters; may be empty for a stimulus end, which then names the open condition, and for a
+                baseline.
+            at: when it happened.
+
+        Raises:
+            StudyError: no session is open, no label, no condition to end, or ``at`` lies before the session.
+        """
+        moment = at or clock.now()
+        with writing(self._path) as connection:
+            session = require_open_session(connection)
+            marker = insert_marker(connection, session, kind, label, moment)
+            announce(connection, "marker", session, moment, marker, self._outbox_rows)
+        return marker
+
+    def open_session(self) -> Session | None:
+        """Return the session that is open now, or ``None``."""
+        with reading(self._path) as connection:
+            return find_open_session(connection)
+
+    def open_condition(self) -> str | None:
+        """Return the label of the stimulus that is going on now, or ``None``."""
+        with reading(self._path) as connection:
+            session = find_open_session(connection)
+            return None if session is None else find_open_condition(connection, session.id)
+
+    def sessions(self) -> list[Session]:
+        """Return all sessions, newest first."""
+        with reading(self._path) as connection:
+            return select_sessions(connection)
+
+    def markers(self, session: int) -> list[Marker]:
+        """Return the markers of a session in order of time.
+
+        Raises:
+            StudyError: unknown session.
+        """
+        with reading(self._path) as connection:
+            return select_markers(connection, session)

@@ -1,0 +1,1 @@
+"""Keeping the database well over years: copies, retention, disk budget, erasure."""

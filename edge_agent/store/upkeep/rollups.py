@@ -1,0 +1,106 @@
+"""Making the rollups anew after rows were deleted, inside a transaction that the caller holds.
+
+A minute whose rows are all still there is computed anew from what is left of them. Of a minute whose rows are older
+than ``record.keep_days`` nobody knows which part to take away: it is removed. Hours are the sums of their minutes.
+"""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from edge_agent.core.domain import UNUSABLE, VitalFlag
+from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
+from edge_agent.store.write.tombstones import Span
+
+_ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+_VITAL = ("n", "total", "least", "most", "flagged", "simulated")
+
+
+def _has(flag: VitalFlag) -> str:
+    return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
+
+
+_UNUSABLE = " OR ".join(_has(flag) for flag in sorted(UNUSABLE))
+
+
+def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
+    """Return the minutes that a span touches and whose rows are not all there any more; ask before deleting."""
+    first, last = _minutes(span)
+    rows = connection.execute(
+        "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT count(*) FROM "
+        f"expression WHERE is_primary = 1 AND expression.at >= minute.at AND expression.at < minute.at + {MINUTE_MS})",
+        (first, last),
+    )
+    return {row[0] for row in rows}
+
+
+def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int]) -> tuple[int, int]:
+    """Compute the rollups of a span anew from the rows that are left.
+
+    Args:
+        connection: of the transaction, after the rows were deleted.
+        span: which was deleted.
+        pruned: minutes that are removed, for their rows were not all there.
+
+    Returns:
+        How many minutes of expressions there were, and how many of these are gone now.
+    """
+    minutes = _minutes(span)
+    before = connection.execute("SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes).fetchone()[
+        0
+    ]
+    for kind in ("expression", "vital"):
+        connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
+    _expression_minutes(connection, minutes)
+    connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
+    _vital_minutes(connection, minutes)
+    _hours(connection, span)
+    left = connection.execute("SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes).fetchone()[0]
+    return before, before - left
+
+
+def _minutes(span: Span) -> Span:
+    """Return start of the first minute that a span touches, and end of the last."""
+    return span[0] // MINUTE_MS * MINUTE_MS, span[1] // MINUTE_MS * MINUTE_MS + MINUTE_MS
+
+
+def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
+    sums = ", ".join(f"sum({name})" for name in NAMES)
+    counts = ", ".join(f"count(*) FILTER (WHERE emotion = '{name}')" for name in NAMES)
+    connection.execute(
+        f"INSERT INTO expression_minute (at, {', '.join(_ADDED)}) "
+        f"SELECT at / {MINUTE_MS} * {MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
+        f"{counts} FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? GROUP BY 1",
+        minutes,
+    )
+
+
+def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
+    connection.execute(
+        f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) "
+        f"SELECT kind, at / {MINUTE_MS} * {MINUTE_MS} AS minute, sum(usable), "
+        "coalesce(sum(value) FILTER (WHERE usable), 0.0), min(value) FILTER (WHERE usable), "
+        f"max(value) FILTER (WHERE usable), sum(NOT usable), sum({_has(VitalFlag.SIMULATED)}) "
+        f"FROM (SELECT *, NOT ({_UNUSABLE}) AS usable FROM vital WHERE at >= ? AND at < ?) GROUP BY 1, 2",
+        minutes,
+    )
+
+
+def _hours(connection: sqlite3.Connection, span: Span) -> None:
+    hours = span[0] // HOUR_MS * HOUR_MS, span[1] // HOUR_MS * HOUR_MS + HOUR_MS
+    for kind in ("expression", "vital"):
+        connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
+    connection.execute(
+        f"INSERT INTO expression_hour (at, {', '.join(_ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
+        f"{', '.join(f'sum({name})' for name in _ADDED)} FROM expression_minute WHERE at >= ? AND at < ? GROUP BY 1",
+        hours,
+    )
+    connection.execute(
+        f"INSERT INTO vital_hour (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {HOUR_MS} * {HOUR_MS} AS hour, "
+        "sum(n), sum(total), min(least), max(most), sum(flagged), sum(simulated) "
+        "FROM vital_minute WHERE at >= ? AND at < ? GROUP BY 1, 2",
+        hours,
+    )

@@ -1,0 +1,1 @@
+"""Writing the timeline: the recorder, its rows, the outbox, imports, and what was erased."""

@@ -1,0 +1,42 @@
+"""Writing readings that come from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_agent.core.domain import VitalReading
+from edge_agent.store.database.schema import writing
+from edge_agent.store.write.timeline import write_vitals
+
+
+class ImportResult(NamedTuple):
+    """How many readings were new, and how many were in the database already and left alone."""
+
+    inserted: int
+    duplicates: int
+
+
+def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
+    """Write readings in one transaction; return for each whether it was new.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full. Nothing was written then.
+    """
+    if not readings:
+        return []
+    with writing(path) as connection:
+        return [write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings]
+
+
+def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:
+    """Write all readings in one transaction; whatever ``readings`` raises leaves the database as it was.
+
+    A reading is a duplicate when kind, source and time are those of one that is there.
+
+    Raises:
+        StoreError: as ``schema.connect``; disk full.
+    """
+    with writing(path) as connection:
+        return ImportResult(*write_vitals(connection, ((reading.checked(), None) for reading in readings)))

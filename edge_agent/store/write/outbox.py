@@ -1,0 +1,135 @@
+"""Messages that the broker has not acknowledged yet: rows that outlive a power cut, bounded, oldest dropped first."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, translating
+
+DROPPED_KEY = "outbox_dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """A message to be queued together with the rows of its transaction.
+
+    Attributes:
+        topic: the suffix, such as ``summary``; the client puts root and device before it.
+        payload: what will be sent as JSON; ``None`` clears what the broker keeps of the topic.
+        sequenced: whether ``seq``, rising by one for each message of the topic, is put into the payload.
+    """
+
+    topic: str
+    payload: Mapping[str, Any] | None
+    sequenced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A queued message; ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to clear a topic."""
+
+    id: int
+    topic: str
+    seq: int | None
+    payload: dict[str, Any] | None
+    created_ms: int
+
+
+class Outbox:
+    """What the client of the broker reads and deletes. One connection, opened by the first call in its thread.
+
+    Every method raises ``StoreError`` when the database cannot be used (locked, disk full).
+
+    Args:
+        path: the database.
+        busy_seconds: how long to wait for a lock.
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._path = path
+        self._busy_seconds = busy_seconds
+        self._connection: sqlite3.Connection | None = None
+
+    def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
+        """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first."""
+        with translating(self._path):
+            rows = self._connected().execute(
+                "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+            )
+            return [OutboxRow(r["id"], r["topic"], r["seq"], json.loads(r["payload"]), r["created"]) for r in rows]
+
+    def delete(self, ids: Collection[int]) -> None:
+        """Forget acknowledged messages; ids that are gone already are no error."""
+        with translating(self._path):
+            connection = self._connected()
+            with transaction(connection):
+                connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
+
+    def count(self) -> int:
+        """Return how many messages wait."""
+        with translating(self._path):
+            return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def clear(self) -> int:
+        """Forget all messages (nobody is to be told any more) and return how many there were."""
+        with translating(self._path):
+            connection = self._connected()
+            with transaction(connection):
+                return connection.execute("DELETE FROM outbox").rowcount
+
+    def dropped(self) -> int:
+        """Return how many messages were dropped so far because the outbox was full."""
+        with translating(self._path):
+            row = self._connected().execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,)).fetchone()
+            return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Close the connection, in the thread that used it; a later call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = connect(self._path, readonly=False, busy_seconds=self._busy_seconds)
+        return self._connection
+
+
+def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) -> int:
+    """Queue a message inside the caller's transaction and return its id.
+
+    Beyond ``limit`` rows the oldest go, and the setting ``outbox_dropped`` counts them.
+    """
+    payload = None if message.payload is None else dict(message.payload)
+    seq = None
+    if payload is not None and message.sequenced:
+        seq = payload["seq"] = _next_seq(connection, message.topic)
+    cursor = connection.execute(
+        "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
+        (message.topic, seq, json.dumps(payload, separators=(",", ":"), ensure_ascii=False), clock.now().wall_ms),
+    )
+    newest = int(cursor.lastrowid or 0)
+    # Ids rise by one, so the bound needs no counting of rows.
+    dropped = connection.execute("DELETE FROM outbox WHERE id <= ?", (newest - limit,)).rowcount
+    if dropped:
+        connection.execute(
+            "INSERT INTO setting (key, value) VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + excluded.value AS TEXT)",
+            (DROPPED_KEY, str(dropped)),
+        )
+    return newest
+
+
+def _next_seq(connection: sqlite3.Connection, topic: str) -> int:
+    row = connection.execute(
+        "INSERT INTO outbox_seq (topic, last) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET last = last + 1 "
+        "RETURNING last",
+        (topic,),
+    ).fetchone()
+    return int(row[0])

@@ -1,0 +1,249 @@
+"""Writing rows of the timeline and their rollups inside a transaction that the caller holds."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    EMOTIONS,
+    UNUSABLE,
+    Expression,
+    ExpressionRow,
+    Gap,
+    UnfitRow,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
+from edge_agent.store.write.tombstones import ErasedTimes
+
+CLOCK_JUMP_MS = 2_000
+
+_ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
+_EXPRESSION = (
+    "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
+    "emotion", "face_size", "quality", "is_primary", "simulated",
+)  # fmt: skip
+_ROLLUP = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUse:
+    """A model file that is used from an instant on."""
+
+    kind: str
+    name: str
+    version: str
+    sha256: str
+    since_ms: int
+
+
+class BootRows:
+    """Finds or writes the ``boot`` row of an instant: a new one for each boot, and whenever the wall clock jumps.
+
+    Call ``forget`` when the transaction was rolled back, for the row went with it.
+    """
+
+    def __init__(self, boot_id: str) -> None:
+        self._boot_id = boot_id
+        self._row: tuple[int, int, bool] | None = None  # id, wall minus boot, synchronised
+
+    def forget(self) -> None:
+        """Look into the database again at the next instant."""
+        self._row = None
+
+    def row_for(self, connection: sqlite3.Connection, at: Instant) -> int:
+        """Return the id of the row whose wall clock agrees with ``at`` within two seconds."""
+        offset = at.wall_ms - at.boot_ms
+        row = self._row or self._latest(connection)
+        if row is None or abs(offset - row[1]) > CLOCK_JUMP_MS:
+            row = self._insert(connection, at.wall_ms, offset)
+        if not row[2] and clock.is_synchronised():
+            connection.execute("UPDATE boot SET synchronised = 1 WHERE id = ?", (row[0],))
+            row = (row[0], row[1], True)
+        self._row = row
+        return row[0]
+
+    def _latest(self, connection: sqlite3.Connection) -> tuple[int, int, bool] | None:
+        found = connection.execute(
+            "SELECT id, wall_minus_boot_ms, synchronised FROM boot WHERE boot_id = ? ORDER BY id DESC LIMIT 1",
+            (self._boot_id,),
+        ).fetchone()
+        return (found[0], found[1], bool(found[2])) if found else None
+
+    def _insert(self, connection: sqlite3.Connection, wall_ms: int, offset: int) -> tuple[int, int, bool]:
+        synchronised = clock.is_synchronised()
+        cursor = connection.execute(
+            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, ?, ?, ?)",
+            (self._boot_id, wall_ms, offset, int(synchronised)),
+        )
+        return int(cursor.lastrowid or 0), offset, synchronised
+
+
+def per_mille(expression: Expression) -> list[int]:
+    """Return eight integers in per mille; rounding alone keeps their sum within 4 of 1000."""
+    return [min(1000, max(0, round(1000 * p))) for p in expression.probabilities]
+
+
+def write_expressions(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[ExpressionRow, int | None]],
+    interval_ms: int,
+    simulated: bool,
+) -> None:
+    """Insert expression rows with the id of their boot row, and add those of primary faces to the rollups.
+
+    Rows, here and below, of a time that was erased are left out.
+    """
+    erased = ErasedTimes(connection)
+    rows = [(row, boot) for row, boot in rows if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)]
+    if not rows:
+        return
+    connection.executemany(
+        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) VALUES ({', '.join('?' * len(_EXPRESSION))})",  # noqa: S608
+        [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
+    )
+    primary = [row for row, _ in rows if row.primary]
+    for name, length in _ROLLUPS:
+        _roll_up_expressions(connection, f"expression_{name}", length, primary, simulated)
+
+
+def write_unfit(
+    connection: sqlite3.Connection, rows: Sequence[tuple[UnfitRow, int | None]], interval_ms: int, simulated: bool
+) -> None:
+    """Insert counts of frames that could not be read, with the id of their boot row."""
+    erased = ErasedTimes(connection)
+    connection.executemany(
+        "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, simulated) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                row.at.wall_ms,
+                None if boot is None else row.at.boot_ms,
+                boot,
+                interval_ms,
+                row.track,
+                row.flaw.value,
+                row.frames,
+                int(row.primary),
+                int(simulated),
+            )
+            for row, boot in rows
+            if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)
+        ],
+    )
+
+
+def write_vitals(
+    connection: sqlite3.Connection, readings: Iterable[tuple[VitalReading, int | None]]
+) -> tuple[int, int]:
+    """Insert readings with the id of their boot row (``None``: imported, no boot clock), and roll up the new ones.
+
+    Returns:
+        How many were new, and how many were there already (same kind, source and time) and left alone; those of a time
+        that was erased are neither.
+    """
+    inserted: list[VitalReading] = []
+    duplicates = 0
+    erased = ErasedTimes(connection)
+    for reading, boot in readings:
+        if erased.hold(reading.at.wall_ms, reading.at.wall_ms):
+            continue
+        cursor = connection.execute(
+            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                reading.at.wall_ms,
+                reading.kind.value,
+                reading.source,
+                reading.value,
+                " ".join(sorted(reading.flags)),
+                None if boot is None else reading.at.boot_ms,
+                boot,
+                reading.device_time,
+            ),
+        )
+        if cursor.rowcount == 1:
+            inserted.append(reading)
+        else:
+            duplicates += 1
+    for name, length in _ROLLUPS:
+        _roll_up_vitals(connection, f"vital_{name}", length, inserted)
+    return len(inserted), duplicates
+
+
+def write_gap(connection: sqlite3.Connection, gap: Gap, boot: int | None) -> None:
+    """Insert an interval in which a source did not speak."""
+    connection.execute(
+        "INSERT INTO gap (source, started, ended, reason, boot) VALUES (?, ?, ?, ?, ?)",
+        (gap.source, gap.start.wall_ms, gap.end.wall_ms, gap.reason, boot),
+    )
+
+
+def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
+    """Insert a model unless it is the one already in use for its kind."""
+    last = connection.execute(
+        "SELECT sha256 FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
+    ).fetchone()
+    if last is None or last[0] != use.sha256:
+        connection.execute(
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
+            (use.kind, use.name, use.version, use.sha256, use.since_ms),
+        )
+
+
+def _expression_values(row: ExpressionRow, boot: int | None, interval_ms: int, simulated: bool) -> tuple[object, ...]:
+    """Return the values of ``_EXPRESSION``."""
+    return (
+        row.at.wall_ms, None if boot is None else row.at.boot_ms, boot, interval_ms, row.track, row.frames,
+        *per_mille(row.mean), *per_mille(row.smoothed),
+        None if row.emotion is None else row.emotion.value,
+        round(row.face_size, 1), round(row.quality, 3), int(row.primary), int(simulated),
+    )  # fmt: skip
+
+
+def _roll_up_expressions(
+    connection: sqlite3.Connection, table: str, length: int, rows: Sequence[ExpressionRow], simulated: bool
+) -> None:
+    """Add rows to the table whose rows are ``length`` milliseconds long."""
+    sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(_ROLLUP))
+    for row in rows:
+        labels = [int(row.emotion is emotion) for emotion in EMOTIONS]
+        values = (1, row.frames, int(row.emotion is None), int(simulated), *per_mille(row.mean), *labels)
+        into = sums[row.at.wall_ms // length * length]
+        for index, value in enumerate(values):
+            into[index] += value
+    connection.executemany(
+        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "  # noqa: S608
+        f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
+        [(at, *values) for at, values in sums.items()],
+    )
+
+
+def _roll_up_vitals(connection: sqlite3.Connection, table: str, length: int, readings: list[VitalReading]) -> None:
+    """Add readings to the table whose rows are ``length`` milliseconds long; unusable ones are only counted."""
+    grouped: dict[tuple[VitalKind, int], list[VitalReading]] = defaultdict(list)
+    for reading in readings:
+        grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
+    connection.executemany(
+        f"INSERT INTO {table} (kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+        "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
+        "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
+        "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "
+        "flagged = flagged + excluded.flagged, simulated = simulated + excluded.simulated",
+        [(kind.value, at, *_summarise(group)) for (kind, at), group in grouped.items()],
+    )
+
+
+def _summarise(readings: list[VitalReading]) -> tuple[int, float, float | None, float | None, int, int]:
+    """Return n, total, least and most of the usable readings, then the number of unusable and of simulated ones."""
+    values = [reading.value for reading in readings if not reading.flags & UNUSABLE]
+    simulated = sum(VitalFlag.SIMULATED in reading.flags for reading in readings)
+    least, most = (min(values), max(values)) if values else (None, None)
+    return len(values), sum(values), least, most, len(readings) - len(values), simulated
