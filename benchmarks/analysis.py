@@ -25,10 +25,10 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from dashboard.analysis import analyse
-from dashboard.analysis_answer import answer_of
-from dashboard.analysis_model import AnalysisModel
-from dashboard.analysis_schema import AnalysisQuery, StateBy
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.request import AnalysisQuery, StateBy
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalKind, VitalReading
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction

@@ -40,10 +40,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dashboard.analysis import analyse
-from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
-from dashboard.comparison import Comparison
-from dashboard.states import PAIRS, STATES
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.comparison import Comparison
+from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.states import PAIRS, STATES
 from dashboard.statistics import Method, power_of, welch_t
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dashboard.commands import DONE, run_command
+from dashboard.commands.exit_codes import DONE, run_command
 from edge_agent.config import load_settings
 
 
@@ -23,8 +23,8 @@ from edge_agent.config import load_settings
 @click.option("--login-link", is_flag=True, help="Print an address that logs in its first visitor, once.")
 def serve_command(config_file: Path | None, data: Path | None, login_link: bool, **changes: Any) -> None:
     """Serve the web dashboard of Affect Edge over the data folder of an agent."""
-    from dashboard.server import serve
-    from dashboard.settings import options_from
+    from dashboard.web.server import serve
+    from dashboard.web.settings import options_from
 
     given = {name: value for name, value in changes.items() if value is not None}
     settings = load_settings(config_file, {"dashboard": given} if given else None)
@@ -36,15 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     if words[:1] == ["analyse"]:
-        from dashboard.analysis_command import main as analyse
+        from dashboard.commands.analyse import main as analyse
 
         return analyse(words[1:])
     if words[:1] == ["protocol"]:
-        from dashboard.protocols.command import main as protocol
+        from dashboard.commands.protocol import main as protocol
 
         return protocol(words[1:])
     if words[:1] == ["password"]:
-        from dashboard.password_command import main as password
+        from dashboard.commands.password import main as password
 
         return password(words[1:])
     # Ctrl-C before the server listened; afterwards it ends in order by itself.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from dashboard.distributions import Values
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationError, TooFewError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from dashboard.distributions import Values
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, is_constant
 from edge_agent.core.errors import StatisticsError
 

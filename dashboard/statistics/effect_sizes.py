@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.distributions import Values, noncentrality
+from dashboard.statistics.distributions import Values, noncentrality
 from dashboard.statistics.samples import LEVEL, Interval, groups, pairs
 from dashboard.statistics.t_tests import Method, paired_t, standard_error, welch_t
 from edge_agent.core.errors import StatisticsError

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from dashboard.distributions import count_rank_sums, two_tails
+from dashboard.statistics.distributions import count_rank_sums, two_tails
 from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, groups, is_constant, pairs
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from dashboard.distributions import noncentral_t_cdf
+from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import LEVEL, MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.distributions import Values
+from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
 
 LEVEL = 0.95

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import special
 
-from dashboard.distributions import Values
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, TooFewError, checked, groups, pairs
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dashboard.distributions import Values
+from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import NoVariationError, checked
 from edge_agent.core.errors import StatisticsError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.domain import (
     Box,

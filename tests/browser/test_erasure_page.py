@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from edge_agent.store.study.study import Study
 from tests.support.browser import PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, add_session, fill

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance

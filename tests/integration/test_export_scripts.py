@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis import analyse
-from dashboard.analysis_answer import answer_of
-from dashboard.analysis_beside_text import all_states_sentence
-from dashboard.analysis_model import AnalysisModel, ComparisonModel
-from dashboard.analysis_schema import AnalysisQuery
-from dashboard.analysis_table import groups_of
+from dashboard.analysis.analyse import analyse
+from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
+from dashboard.analysis.present.supplement_text import all_states_sentence
+from dashboard.analysis.present.table import groups_of
+from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.domain import VitalFlag
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.export import Choice

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.tokens import Tokens
+from dashboard.accounts.tokens import Tokens
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.domain import VitalReading
 from edge_agent.core.readings import Origin

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.tokens import Tokens
+from dashboard.accounts.tokens import Tokens
 from edge_agent.core.domain import VitalReading
 from edge_agent.core.readings import Origin
 from edge_agent.mqtt.topics import rejected_payload

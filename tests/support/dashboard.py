@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from starlette.testclient import TestClient
 
-from dashboard.app import create_app
-from dashboard.auth import ensure_setup_code
-from dashboard.settings import DashboardOptions
+from dashboard.accounts.accounts import ensure_setup_code
+from dashboard.web.app import create_app
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import now
 from edge_agent.core.domain import (
     Emotion,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis import Analysis, analyse
-from dashboard.analysis_answer import answer_of
-from dashboard.analysis_readings import ReadingGroup, means_of
-from dashboard.analysis_schema import AnalysisQuery, Sample, StateBy
-from dashboard.comparison import Obstacle
-from dashboard.states import PAIRS, STATES, VITALS
+from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.comparison import Obstacle
+from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.readings import ReadingGroup, means_of
+from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.states import PAIRS, STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
 from edge_agent.core.errors import StatisticsError

@@ -1,7 +1,7 @@
 """What programs get beside the comparisons."""
 
-from dashboard.analysis_beside_answer import variability_model
-from dashboard.heart_variability import StateVariability
+from dashboard.analysis.heart_variability import StateVariability
+from dashboard.analysis.present.supplement import variability_model
 from edge_agent.core.domain import Emotion
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.analysis import Analysis, analyse
-from dashboard.analysis_beside_text import all_states_sentence, sensitivity_sentence, variability_sentence
-from dashboard.analysis_cautions import cautions_of, method_of, warnings_of
-from dashboard.analysis_schema import AnalysisQuery
-from dashboard.sensitivity import Conclusion
+from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.present.cautions import cautions_of, method_of, warnings_of
+from dashboard.analysis.present.supplement_text import (
+    all_states_sentence,
+    sensitivity_sentence,
+    variability_sentence,
+)
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.domain import Emotion, ExpressionRow, Purpose, VitalFlag, VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.reader import Reader

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.__main__ import main as dashboard_main
-from dashboard.analysis_command import main
+from dashboard.commands.analyse import main
 from tests.support.studies import add_session, heart, make_study
 
 PEOPLE = {

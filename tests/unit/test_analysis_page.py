@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.analysis_command import main as analyse_command
-from dashboard.analysis_model import AnalysisModel
-from dashboard.analysis_table import groups_of
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.table import groups_of
+from dashboard.commands.analyse import main as analyse_command
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 
@@ -152,5 +152,5 @@ def test_the_api_description_names_the_answer(client: TestClient) -> None:
 
 
 def test_scipy_stays_unloaded_until_somebody_asks() -> None:
-    code = "import sys, dashboard.app; sys.exit('scipy' in sys.modules)"
+    code = "import sys, dashboard.web.app; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

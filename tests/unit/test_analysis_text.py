@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis import Analysis, analyse
-from dashboard.analysis_cautions import assumptions_of, cautions_of, method_of, warnings_of
-from dashboard.analysis_charts import analysis_charts
-from dashboard.analysis_schema import AnalysisQuery
-from dashboard.analysis_text import df_text, interval_text, number, p_text, people, sentence
+from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.charts import analysis_charts
+from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people, sentence
+from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study

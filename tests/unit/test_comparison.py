@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dashboard.comparison import Obstacle, compare, compare_family, compare_states
+from dashboard.analysis.comparison import Obstacle, compare, compare_family, compare_states
 from dashboard.statistics import Method, benjamini_hochberg, holm, paired_t, repeated_anova, welch_t
 from edge_agent.core.errors import StatisticsError
 from tests.support.known_statistics import HEART

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.__main__ import main
-from dashboard.auth import Accounts, create_login_link
-from dashboard.settings import DashboardOptions
+from dashboard.accounts.accounts import Accounts, create_login_link
+from dashboard.web.settings import DashboardOptions
 from edge_agent.store.database.schema import migrate
 from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
 from tests.support.timeline import query

@@ -10,11 +10,11 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from dashboard.app import ROUTERS, create_app
-from dashboard.auth import create_login_link, ensure_setup_code
-from dashboard.security import BODY_BYTES
-from dashboard.services import LOGIN_COOKIE, PUBLIC_PATHS
-from dashboard.settings import DashboardOptions
+from dashboard.accounts.accounts import create_login_link, ensure_setup_code
+from dashboard.web.app import ROUTERS, create_app
+from dashboard.web.security import BODY_BYTES
+from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import StoreError
 from edge_agent.store.study.study import Study

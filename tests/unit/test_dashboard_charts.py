@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts import Chart, TrendData, plotly_address, plotly_file, plotly_style_ids, trend_chart
+from dashboard.charts.figures import (
+    Chart,
+    TrendData,
+    plotly_address,
+    plotly_file,
+    plotly_style_ids,
+    trend_chart,
+)
 from edge_agent.core.domain import EMOTIONS, Emotion, VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 

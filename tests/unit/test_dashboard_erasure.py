@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import add_session, client_of, fill, set_up

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard import exports
-from dashboard.exports import Exports, Request
-from dashboard.services import Services
-from dashboard.settings import DashboardOptions, options_from
+from dashboard.web import export_jobs
+from dashboard.web.export_jobs import Exports, Request
+from dashboard.web.services import Services
+from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export import Choice
@@ -147,7 +147,7 @@ def test_a_new_export_takes_the_place_of_the_one_before(ada: TestClient, tmp_pat
 def test_an_export_is_deleted_some_time_after_it_was_sent(
     ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "SENT_S", 0.05)
+    monkeypatch.setattr(export_jobs, "SENT_S", 0.05)
     address = prepare(ada)
     ada.get(f"{address}/file", headers={"range": "bytes=0-9"})
     assert len(waiting(tmp_path)) == 1, "the first part is not the end"
@@ -159,7 +159,7 @@ def test_an_export_is_deleted_some_time_after_it_was_sent(
 def test_an_export_that_nobody_fetches_is_deleted(
     ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "KEPT_S", 0.05)
+    monkeypatch.setattr(export_jobs, "KEPT_S", 0.05)
     token = ada.post("/api/v1/exports", json={}).json()["id"]
     wait_for(lambda: ada.get(f"/api/v1/exports/{token}").status_code == 404)
     assert waiting(tmp_path) == []
@@ -224,7 +224,7 @@ def test_an_export_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: 
     def refuse(_: Path) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(exports, "forget_prepared", refuse)
+    monkeypatch.setattr(export_jobs, "forget_prepared", refuse)
     with pytest.raises(StoreError, match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)"):
         Exports(tmp_path / "affect-edge.db", "pi", {}, ())
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.auth import AccountError
-from dashboard.desk import REQUESTS_A_MINUTE, WRONG_TOKENS
-from dashboard.tokens import TOKENS_MAX, Tokens
+from dashboard.accounts.accounts import AccountError
+from dashboard.accounts.tokens import TOKENS_MAX, Tokens
+from dashboard.web.ingest_state import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
 from edge_agent.core.domain import Purpose
 from edge_agent.core.readings import MAX_BYTES

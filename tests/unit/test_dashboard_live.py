@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from dashboard.app import create_app
-from dashboard.auth import create_login_link
-from dashboard.routes import live
-from dashboard.routes.health import _agent_health
-from dashboard.routes.live import _events
-from dashboard.services import Services
-from dashboard.settings import DashboardOptions
+from dashboard.accounts.accounts import create_login_link
+from dashboard.web.app import create_app
+from dashboard.web.routes import live
+from dashboard.web.routes.health import _agent_health
+from dashboard.web.routes.live import _events
+from dashboard.web.services import Services
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import Emotion
 from edge_agent.runtime.live_feed import LiveServer
 from tests.support.dashboard import client_of, fill, set_up

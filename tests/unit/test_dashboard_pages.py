@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.pages import duration, file_size, local_time, words
+from dashboard.web.pages import duration, file_size, local_time, words
 
 
 @pytest.mark.parametrize(

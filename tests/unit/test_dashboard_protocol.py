@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.protocols.conductor import RESTARTED, Conductor
 from dashboard.protocols.file import Protocol, load_protocol
-from dashboard.routes import participate
-from dashboard.services import Services
-from dashboard.settings import DashboardOptions
+from dashboard.protocols.runner import RESTARTED, Conductor
+from dashboard.web.routes.protocol import participant
+from dashboard.web.services import Services
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import Purpose, Setting
 from edge_agent.core.errors import StudyError
 from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
@@ -187,16 +187,16 @@ def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestCl
 def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: TestClient) -> None:
     address = started(client)
     conductor, token = conductor_of(client), address.rpartition("/")[2]
-    assert '"hello"' in participate._event(conductor.view_of(token))
+    assert '"hello"' in participant._event(conductor.view_of(token))
     conductor.join(token)
     conductor.arrive(token)
-    assert '"break"' in participate._event(conductor.view_of(token))
+    assert '"break"' in participant._event(conductor.view_of(token))
     conductor.go()
-    shown = participate._event(conductor.view_of(token))
+    shown = participant._event(conductor.view_of(token))
     keys = ["media", "next_picture", "scale", "screen", "start_ms", "step", "text", "timed", "turn"]
     assert sorted(json.loads(shown.split("data: ")[1])) == keys
     conductor.end()
-    assert '"end"' in participate._event(conductor.view_of(token))
+    assert '"end"' in participant._event(conductor.view_of(token))
 
 
 def protocol_in(folder: Path) -> Protocol:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.unit.test_cli import affect_edge
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.desk import FILES_KEPT, KEPT_SECONDS, UploadedFiles
+from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
 from edge_agent.core.clock import now
 from edge_agent.core.domain import Purpose
 from edge_agent.store.study.study import Study

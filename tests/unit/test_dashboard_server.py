@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.__main__ import main
-from dashboard.server import listen, make_server
-from dashboard.settings import DashboardOptions
+from dashboard.web.server import listen, make_server
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ConfigError, ServerError
 from tests.support.broker import free_port, wait_until
 from tests.support.dashboard import DashboardProcess

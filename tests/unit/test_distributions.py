@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from dashboard.distributions import count_rank_sums, noncentral_t_cdf, noncentrality, two_tails
+from dashboard.statistics.distributions import count_rank_sums, noncentral_t_cdf, noncentrality, two_tails
 
 quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.heart_variability import variability_by_state
+from dashboard.analysis.heart_variability import variability_by_state
 from dashboard.statistics import ArtefactError, NoVariationError, TooShortError, heart_variability
 from dashboard.statistics.variability import accepted
 from edge_agent.core.domain import Emotion

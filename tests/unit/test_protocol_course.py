@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.protocols.course import Course, Position, Turn
 from dashboard.protocols.file import EXAMPLES, load_protocol
 from dashboard.protocols.plan import ScreenKind, from_json, order_rows, screens_of, to_json, williams
+from dashboard.protocols.step_clock import Course, Position, Turn
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.protocols.conductor import Conductor
 from dashboard.protocols.file import ProtocolError, load_protocol
 from dashboard.protocols.plan import from_json, screens_of, to_json
+from dashboard.protocols.runner import Conductor
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from tests.support.dashboard import client_of, set_up
 

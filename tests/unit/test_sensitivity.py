@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.comparison import Decision, compare_family, decide_family
-from dashboard.sensitivity import Conclusion, Setting, sensitivity, settings_around
+from dashboard.analysis.comparison import Decision, compare_family, decide_family
+from dashboard.analysis.sensitivity import Conclusion, Setting, sensitivity, settings_around
 from edge_agent.core.errors import StatisticsError
 
 CHOSEN = Setting(10.0, 5.0, 45.0)

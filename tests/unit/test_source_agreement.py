@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.analysis_beside_text import agreement_sentence
-from dashboard.source_agreement import Source, compare_sources
+from dashboard.analysis.agreement import Source, compare_sources
+from dashboard.analysis.present.supplement_text import agreement_sentence
 from edge_agent.store.read.stimuli import Stimulus
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.settings import DashboardOptions
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.domain import (
     EMOTIONS,
     Emotion,

@@ -1,0 +1,1 @@
+"""From the timeline to a family of tests."""

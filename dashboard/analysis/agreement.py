@@ -1,0 +1,75 @@
+"""How far three sources agree about each stimulus: its label, the face, and the participant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dashboard.analysis.states import STATES, state_of
+from dashboard.statistics import Agreement, Judgement, NoVariationError, TooFewError, cohens_kappa
+from edge_agent.store.read.stimuli import Stimulus
+
+
+class Source(StrEnum):
+    """Who says what emotion belongs to a stimulus."""
+
+    CONDITION = "condition"
+    OBSERVED = "observed"
+    REPORTED = "reported"
+
+
+_PAIRS = (
+    (Source.CONDITION, Source.OBSERVED),
+    (Source.CONDITION, Source.REPORTED),
+    (Source.OBSERVED, Source.REPORTED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAgreement:
+    """How far two sources agree; one judgement is one stimulus of one participant.
+
+    Attributes:
+        first: gives the rows of the table.
+        second: gives the columns.
+        agreement: table and kappa; ``None`` where no stimulus has both, or both always said the same one thing.
+        left_out: stimuli called anger, happiness or neutral of which one of the two said nothing: no face, no emotion
+            that held the share, no report.
+    """
+
+    first: Source
+    second: Source
+    agreement: Agreement | None
+    left_out: int
+
+
+def compare_sources(stimuli: Sequence[Stimulus], shown: Sequence[str | None]) -> tuple[SourceAgreement, ...]:
+    """Compare label, face and self-report of the stimuli called anger, happiness or neutral, each with each.
+
+    Args:
+        stimuli: all of them; others are passed over.
+        shown: for each the emotion that the face showed, empty for none and ``None`` for no face.
+    """
+    said = [
+        (
+            stimulus.participant,
+            {Source.CONDITION: label.value, Source.OBSERVED: face, Source.REPORTED: stimulus.reported},
+        )
+        for stimulus, face in zip(stimuli, shown, strict=True)
+        if (label := state_of(stimulus.condition)) is not None
+    ]
+    return tuple(_compared(said, first, second) for first, second in _PAIRS)
+
+
+def _compared(said: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source) -> SourceAgreement:
+    both = [
+        Judgement(participant, one, other)
+        for participant, words in said
+        if (one := words[first]) and (other := words[second])
+    ]
+    left_out = len(said) - len(both)
+    try:
+        return SourceAgreement(first, second, cohens_kappa(both, [state.value for state in STATES]), left_out)
+    except (TooFewError, NoVariationError):
+        return SourceAgreement(first, second, None, left_out)

@@ -1,0 +1,311 @@
+"""From the timeline to a family of tests and all that stands beside it: what page, API and command show."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.analysis.agreement import SourceAgreement, compare_sources
+from dashboard.analysis.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    compare_family,
+    compare_states,
+    decide_family,
+)
+from dashboard.analysis.heart_variability import StateVariability, variability_by_state
+from dashboard.analysis.readings import (
+    Found,
+    StateMean,
+    count_states,
+    find_beats,
+    find_observed,
+    find_readings,
+    means_of,
+)
+from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.analysis.sensitivity import Sensitivity, Setting, sensitivity, settings_around
+from dashboard.analysis.states import PAIRS, STATES, Design, state_of
+from dashboard.statistics import (
+    Bounds,
+    Equivalence,
+    Missing,
+    Summary,
+    equivalence,
+    still_needed,
+    summarize,
+)
+from edge_agent.core.domain import Emotion, Session, VitalKind
+from edge_agent.core.errors import StatisticsError
+from edge_agent.store.read.observed import shown_in
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.read.stimuli import Stimulus
+
+
+@dataclass(frozen=True, slots=True)
+class StateSummary:
+    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
+
+    kind: VitalKind
+    state: Emotion
+    summary: Summary | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class VitalComparison:
+    """One test of the family, ``first`` minus ``second``.
+
+    Attributes:
+        kind: what was measured.
+        first: first state.
+        second: second state.
+        comparison: the tests and who went into them.
+        correction: which adjusted p decides.
+        design: which participants were to be compared.
+        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a test.
+        missing: how many people a difference of the size of the bound needs; ``None`` without a test, or where no
+            study could have so many.
+    """
+
+    kind: VitalKind
+    first: Emotion
+    second: Emotion
+    comparison: Comparison
+    correction: Correction = Correction.HOLM
+    design: Design = Design.AUTO
+    equivalence: Equivalence | None = None
+    missing: Missing | None = None
+
+    @property
+    def adjusted_p(self) -> float | None:
+        """The p that decides, by the correction that was asked for."""
+        tests = self.comparison.tests
+        if tests is None:
+            return None
+        return tests.holm_p if self.correction is Correction.HOLM else tests.bh_p
+
+
+@dataclass(frozen=True, slots=True)
+class VitalStates:
+    """One vital over all three states at once."""
+
+    kind: VitalKind
+    comparison: StatesComparison
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that page, API and command show.
+
+    Attributes:
+        query: what was asked.
+        sample: which sessions were looked at, never ``auto``.
+        sessions: those sessions.
+        means: the values that were tested.
+        summaries: every vital in every state, in order of the vitals asked for and ``STATES``.
+        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
+        all_states: for each vital the test over all states at once.
+        readings: how many readings went into the means.
+        simulated_readings: how many of those are simulated.
+        estimated_readings: how many of those are estimated and not measured.
+        estimated_left_out: how many estimated ones did not, because nobody asked for them.
+        flagged: readings in the three states that are flagged out of range or without contact.
+        other_states: readings in states that no test uses, by their label.
+        matching: with observed emotions, how the readings were matched.
+        unreported: with self-report, stimuli of which nothing was reported.
+        orders: how many participants saw the tested states in which order, the commonest first.
+        agreements: how far condition, face and self-report agree about the stimuli.
+        variability: of the heart rate by participant and state, where there are intervals between beats.
+        sensitivity: for each comparison of the family the results under other windows and lags, where asked for.
+    """
+
+    query: AnalysisQuery
+    sample: Sample
+    sessions: tuple[Session, ...]
+    means: tuple[StateMean, ...]
+    summaries: tuple[StateSummary, ...]
+    family: tuple[VitalComparison, ...]
+    all_states: tuple[VitalStates, ...]
+    readings: int
+    simulated_readings: int
+    estimated_readings: int
+    estimated_left_out: int
+    flagged: int
+    other_states: Mapping[str, int]
+    matching: MatchCounts | None
+    unreported: int
+    orders: Mapping[tuple[Emotion, ...], int]
+    agreements: tuple[SourceAgreement, ...]
+    variability: tuple[StateVariability, ...]
+    sensitivity: tuple[Sensitivity, ...]
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Codes of the participants who have a mean, sorted."""
+        return tuple(sorted({mean.participant for mean in self.means}))
+
+    @property
+    def tests_computed(self) -> int:
+        """How many tests have numbers: the family that p is adjusted for."""
+        return sum(test.comparison.tests is not None for test in self.family)
+
+
+def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+    """Read what the question asks for and test it.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist, or a reading cannot be computed with.
+        StoreError: the database cannot be read.
+    """
+    sessions = reader.session_list()
+    if query.sample is not Sample.AUTO:
+        return _analysis_of(reader, query, query.sample, _chosen(sessions, query.sample, query.session))
+    measured = _analysis_of(reader, query, Sample.MEASURED, _chosen(sessions, Sample.MEASURED, ()))
+    example = _chosen(sessions, Sample.EXAMPLE, ())
+    if measured.means or not example:
+        return measured
+    return _analysis_of(reader, query, Sample.EXAMPLE, example)
+
+
+def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
+    """Return the sessions of a sample, oldest first."""
+    ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
+    if sample is not Sample.SELECTED:
+        return tuple(session for session in ordered if session.simulated is (sample is Sample.EXAMPLE))
+    missing = sorted(set(ids) - {session.id for session in sessions})
+    if missing:
+        known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
+        raise StatisticsError(
+            f"There is no session {missing[0]}. Sessions: {known}{', …' if len(ordered) > 20 else ''}."
+        )
+    return tuple(session for session in ordered if session.id in ids)
+
+
+def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
+    """Test the readings of the given sessions."""
+    ids = [session.id for session in sessions]
+    stimuli, shown = reader.stimuli(ids), reader.shown(sessions)
+    settings = _settings(query)
+    if query.state is StateBy.OBSERVED:
+        found, *others = find_observed(reader, query, sessions, shown, settings)
+    else:
+        found, others = find_readings(reader, query, sessions, stimuli), []
+    means = _means(found, query)
+    in_states = [group for group in found.groups if state_of(group.state) is not None]
+    used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
+    by_state = _by_state(means)
+    return Analysis(
+        query=query,
+        sample=sample,
+        sessions=sessions,
+        means=means,
+        summaries=tuple(_summary(means, kind, state) for kind in query.vital for state in STATES),
+        family=_family(by_state, query),
+        all_states=tuple(
+            VitalStates(kind, compare_states([by_state[kind, state] for state in STATES])) for kind in query.vital
+        ),
+        readings=sum(group.n for group in used),
+        simulated_readings=sum(group.n for group in used if group.simulated),
+        estimated_readings=sum(group.n for group in used if group.estimated),
+        estimated_left_out=found.estimated_left_out,
+        flagged=sum(group.n for group in in_states if group.doubtful),
+        other_states=count_states(found.groups),
+        matching=found.matching,
+        unreported=found.unreported,
+        orders=_orders(stimuli),
+        agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
+        variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
+        sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True))) if others else (),
+    )
+
+
+def _means(found: Found, query: AnalysisQuery) -> tuple[StateMean, ...]:
+    return means_of(group for group in found.groups if not (query.leave_out_flagged and group.doubtful))
+
+
+def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> StateSummary:
+    """Describe one vital in one state over participants."""
+    own = [mean for mean in means if mean.kind is kind and mean.state is state]
+    summary = summarize([mean.mean for mean in own]) if own else None
+    return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
+
+
+def _by_state(means: Iterable[StateMean]) -> defaultdict[tuple[VitalKind, Emotion], dict[str, float]]:
+    """Return for each vital and state participant → mean."""
+    by_state: defaultdict[tuple[VitalKind, Emotion], dict[str, float]] = defaultdict(dict)
+    for mean in means:
+        by_state[mean.kind, mean.state][mean.participant] = mean.mean
+    return by_state
+
+
+def _sides(
+    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
+    """Return for every vital the three pairs of states that are compared."""
+    for kind in query.vital:
+        for first, second in PAIRS:
+            yield by_state.get((kind, first), {}), by_state.get((kind, second), {})
+
+
+def _family(
+    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+) -> tuple[VitalComparison, ...]:
+    asked = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
+    pairs = zip(asked, compare_family(_sides(by_state, query), query.design), strict=True)
+    return tuple(_judged(kind, first, second, found, query) for (kind, first, second), found in pairs)
+
+
+def _judged(
+    kind: VitalKind, first: Emotion, second: Emotion, found: Comparison, query: AnalysisQuery
+) -> VitalComparison:
+    """Add to a comparison what the declared bound says: is more excluded, and how many people would find it?"""
+    if found.tests is None or found.method is None:
+        return VitalComparison(kind, first, second, found, query.correction, query.design)
+    bound = bound_of(kind, query)
+    try:
+        missing = still_needed(found.first, found.second, found.method, bound)
+    except StatisticsError:  # the bound is so small beside the spread that no study could find it
+        missing = None
+    excluded = equivalence(found.first, found.second, found.method, Bounds(-bound, bound))
+    return VitalComparison(kind, first, second, found, query.correction, query.design, excluded, missing)
+
+
+def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
+    """Return the declared size below which a difference of a vital counts as none."""
+    return query.bound_heart_rate if kind is VitalKind.HEART_RATE else query.bound_pressure
+
+
+def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
+    """Count the participants by the order in which they first met the tested states, in their first such session."""
+    by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
+    for stimulus in stimuli:
+        state = state_of(stimulus.condition)
+        if state is not None:
+            by_session[stimulus.participant, stimulus.session].setdefault(state)
+    first: dict[str, tuple[Emotion, ...]] = {}
+    for (participant, _), states in by_session.items():
+        if len(states) > 1:
+            first.setdefault(participant, tuple(states))
+    return dict(Counter(first.values()).most_common())
+
+
+def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
+    """Return the setting that was declared and, where asked for, those around it; only observed emotions have any."""
+    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    if not query.sensitivity or query.state is not StateBy.OBSERVED:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, *settings_around(chosen))))
+
+
+def _sensitivity(query: AnalysisQuery, found: Mapping[Setting, Found]) -> tuple[Sensitivity, ...]:
+    """Repeat the family under other windows and lags."""
+    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+
+    def family(setting: Setting) -> tuple[Decision, ...]:
+        return decide_family(_sides(_by_state(_means(found[setting], query)), query), query.design)
+
+    return sensitivity(chosen, settings_around(chosen), family)

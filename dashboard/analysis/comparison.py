@@ -1,0 +1,271 @@
+"""Which test states get, and a family of such tests with its adjusted p values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from dashboard.analysis.states import Design
+from dashboard.statistics import (
+    MINIMUM,
+    EffectSize,
+    Interval,
+    Method,
+    Normality,
+    NoVariationError,
+    RankTest,
+    RepeatedAnova,
+    TooFewError,
+    TTest,
+    benjamini_hochberg,
+    hedges_g,
+    holm,
+    paired_t,
+    rank_sum,
+    repeated_anova,
+    shapiro_wilk,
+    signed_rank,
+    welch_t,
+)
+
+
+class Obstacle(StrEnum):
+    """Why there is no number."""
+
+    TOO_FEW = "too_few"
+    NO_VARIATION = "no_variation"
+
+
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The numbers of one comparison.
+
+    Attributes:
+        t: the t-test.
+        holm_p: its p, adjusted by Holm's method for the family that was computed together.
+        bh_p: its p, adjusted for the same family by the method of Benjamini and Hochberg, for whoever asks for it.
+        effect: Hedges' g.
+        normality: Shapiro–Wilk of the differences (one entry) or of the two groups (two entries); ``None`` where the
+            values do not vary.
+        rank: the rank test of the same participants.
+    """
+
+    t: TTest
+    holm_p: float
+    bh_p: float
+    effect: EffectSize
+    normality: tuple[Normality | None, ...]
+    rank: RankTest
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two states of one vital, first minus second.
+
+    Attributes:
+        n_both: participants who have both states.
+        n_first_only: participants who have only the first.
+        n_second_only: participants who have only the second.
+        method: which test their numbers allow; ``None`` if none.
+        left_out: participants whom that test does not use.
+        difference: mean difference over those it uses; ``None`` without a method.
+        tests: the numbers; ``None`` if there is an obstacle.
+        obstacle: why there are none.
+        first: the values that the test uses on the first side, in order of the participants' codes; with a paired test
+            in the same order as ``second``. An equivalence test or a sample size for the same participants needs them.
+        second: the values on the second side.
+    """
+
+    n_both: int
+    n_first_only: int
+    n_second_only: int
+    method: Method | None
+    left_out: int
+    difference: float | None
+    tests: Tests | None
+    obstacle: Obstacle | None
+    first: tuple[float, ...] = ()
+    second: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What decides a comparison, without all that stands beside it; numbers are ``None`` where there is no test.
+
+    Attributes:
+        method: which test the participants' numbers allow; ``None`` if none.
+        n_first: participants that the test uses on the first side; with pairs the pairs, without a test those who have
+            only the first state.
+        n_second: the same on the second side.
+        difference: mean difference over those, in the unit of the vital.
+        interval: its 95 % interval.
+        p: of the t-test, unadjusted.
+        holm_p: adjusted by Holm's method for the family that was decided together.
+    """
+
+    method: Method | None
+    n_first: int
+    n_second: int
+    difference: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    holm_p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatesComparison:
+    """All states of one vital at once.
+
+    Attributes:
+        n: participants who have all of them.
+        left_out: participants who lack at least one, whom the test does not use.
+        anova: repeated-measures analysis of variance; ``None`` if there is an obstacle.
+        obstacle: why there is none.
+    """
+
+    n: int
+    left_out: int
+    anova: RepeatedAnova | None
+    obstacle: Obstacle | None
+
+
+def compare_family(
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+) -> tuple[Comparison, ...]:
+    """Compare each pair of states and adjust the p values of all t-tests that could be computed, as one family.
+
+    Args:
+        sides: for each comparison participant → mean in the first state, and the same in the second.
+        design: as in ``compare``.
+
+    Raises:
+        StatisticsError: a mean is not finite or beyond 1e±60.
+    """
+    compared = [compare(first, second, design) for first, second in sides]
+    computed = [c.tests for c in compared if c.tests is not None]
+    p = [tests.t.p for tests in computed]
+    adjusted = (
+        replace(tests, holm_p=strict, bh_p=mild)
+        for tests, strict, mild in zip(computed, holm(p), benjamini_hochberg(p), strict=True)
+    )
+    return tuple(c if c.tests is None else replace(c, tests=next(adjusted)) for c in compared)
+
+
+def decide_family(
+    sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
+) -> tuple[Decision, ...]:
+    """Decide each pair of states by the tests of ``compare_family`` alone: for families that are asked many times.
+
+    Raises:
+        StatisticsError: as ``compare_family``.
+    """
+    decided = [_decided(_chosen(first, second, design)) for first, second in sides]
+    adjusted = iter(holm([one.p for one in decided if one.p is not None]))
+    return tuple(one if one.p is None else replace(one, holm_p=next(adjusted)) for one in decided)
+
+
+def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
+    """Compare all states at once, over the participants who have all of them.
+
+    Args:
+        states: for each state participant → mean.
+
+    Raises:
+        StatisticsError: fewer than two states, or a mean is not finite or beyond 1e±60.
+    """
+    everybody = set[str]().union(*states)
+    complete = sorted(code for code in everybody if all(code in state for state in states))
+    blank = StatesComparison(len(complete), len(everybody) - len(complete), None, Obstacle.TOO_FEW)
+    try:
+        return replace(blank, anova=repeated_anova([[s[code] for code in complete] for s in states]), obstacle=None)
+    except TooFewError:
+        return blank
+    except NoVariationError:
+        return replace(blank, obstacle=Obstacle.NO_VARIATION)
+
+
+def compare(first: Mapping[str, float], second: Mapping[str, float], design: Design = Design.AUTO) -> Comparison:
+    """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` and ``bh_p`` are p.
+
+    Paired where at least three participants have both states: those who have one are left out. Otherwise Welch, where
+    at least three participants on each side have only that state: the one or two who have both are left out, because
+    a person on both sides would make the groups dependent. The choice follows from who was measured, never from the
+    values.
+
+    Args:
+        first: participant → mean in the first state.
+        second: participant → mean in the second state.
+        design: ``paired`` or ``independent`` asks for one of the two tests and no other; declare it before looking.
+
+    Raises:
+        StatisticsError: a mean is not finite or beyond 1e±60.
+    """
+    return _filled(_chosen(first, second, design))
+
+
+def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Design) -> Comparison:
+    """Return which test the participants allow, with the values that it uses, and no numbers yet."""
+    both = sorted(first.keys() & second.keys())
+    first_only = sorted(first.keys() - second.keys())
+    second_only = sorted(second.keys() - first.keys())
+    blank = Comparison(len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW)
+    if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
+        method, left_out, one, other = Method.PAIRED, len(first_only) + len(second_only), both, both
+    elif design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:
+        method, left_out, one, other = Method.WELCH, len(both), first_only, second_only
+    else:
+        return blank
+    a, b = tuple(first[code] for code in one), tuple(second[code] for code in other)
+    return replace(blank, method=method, left_out=left_out, first=a, second=b)
+
+
+def _t_test(chosen: Comparison) -> TTest:
+    test = paired_t if chosen.method is Method.PAIRED else welch_t
+    return test(chosen.first, chosen.second)
+
+
+def _flat_difference(chosen: Comparison) -> float:
+    """Return the difference of the means where the values do not vary."""
+    return sum(chosen.first) / len(chosen.first) - sum(chosen.second) / len(chosen.second)
+
+
+def _decided(chosen: Comparison) -> Decision:
+    if chosen.method is None:
+        return Decision(None, chosen.n_first_only, chosen.n_second_only)
+    blank = Decision(chosen.method, len(chosen.first), len(chosen.second))
+    try:
+        test = _t_test(chosen)
+    except NoVariationError:
+        return replace(blank, difference=_flat_difference(chosen))
+    return replace(blank, difference=test.difference, interval=test.interval, p=test.p)
+
+
+def _filled(chosen: Comparison) -> Comparison:
+    """Return the comparison with its numbers, or with the obstacle that there is to them."""
+    if chosen.method is None:
+        return chosen
+    a, b, paired = chosen.first, chosen.second, chosen.method is Method.PAIRED
+    try:
+        test = _t_test(chosen)
+    except NoVariationError:
+        return replace(chosen, difference=_flat_difference(chosen), obstacle=Obstacle.NO_VARIATION)
+    tests = Tests(
+        t=test,
+        holm_p=test.p,
+        bh_p=test.p,
+        effect=hedges_g(a, b, test.method),
+        normality=(_normality([x - y for x, y in zip(a, b, strict=True)]),)
+        if paired
+        else (_normality(a), _normality(b)),
+        rank=signed_rank(a, b) if paired else rank_sum(a, b),
+    )
+    return replace(chosen, difference=test.difference, tests=tests, obstacle=None)
+
+
+def _normality(values: Sequence[float]) -> Normality | None:
+    """Return the Shapiro–Wilk test, or ``None`` where the values do not vary."""
+    try:
+        return shapiro_wilk(values)
+    except NoVariationError:
+        return None

@@ -1,0 +1,209 @@
+"""Pictures of an analysis: every participant's means as a line over the states, and the effect sizes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.present.text import interval_text, number, people, unit_of, vital_name
+from dashboard.analysis.readings import StateMean
+from dashboard.analysis.states import STATES
+from dashboard.charts.figures import Chart
+from dashboard.statistics import EffectSize
+from edge_agent.core.domain import Emotion, VitalKind
+
+COLOURS = {
+    VitalKind.HEART_RATE: "--vital-heart-rate",
+    VitalKind.SYSTOLIC: "--vital-systolic",
+    VitalKind.DIASTOLIC: "--vital-diastolic",
+    VitalKind.MEAN_ARTERIAL: "--vital-systolic",
+}
+_SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
+
+
+def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
+    """Draw one panel for each vital that has readings."""
+    return tuple(
+        _panel(analysis, kind) for kind in analysis.query.vital if any(mean.kind is kind for mean in analysis.means)
+    )
+
+
+def effects_chart(analysis: Analysis) -> Chart | None:
+    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top; ``None`` without any."""
+    tests = [(test, test.comparison.tests) for test in analysis.family]
+    shown = [(test, found.effect) for test, found in tests if found is not None]
+    if not shown:
+        return None
+    names = [f"{vital_name(test.kind)}: {test.first} − {test.second}" for test, _ in shown]
+    apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
+    return Chart(
+        id="effects",
+        title="Effect sizes, Hedges’ g",
+        sentence=(
+            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people differ from each other "
+            f"(one standard deviation). {apart} of {len(shown)} intervals leave out 0, before any adjustment for the "
+            "number of tests."
+        ),
+        figure={
+            "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
+            "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
+        },
+        columns=("test", "g", "95 % CI"),
+        rows=tuple(
+            (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
+            for name, (_, effect) in zip(names, shown, strict=True)
+        ),
+        height="large",
+    )
+
+
+def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{vital_name(test.kind)}: {test.first} − {test.second}",
+        "x": [round(effect.g, 3)],
+        "y": [height],
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [round(effect.interval.high - effect.g, 3)],
+            "arrayminus": [round(effect.g - effect.interval.low, 3)],
+            "color": f"var({COLOURS[test.kind]})",
+            "thickness": 2,
+            "width": 5,
+        },
+        "marker": {"color": f"var({COLOURS[test.kind]})", "size": 10, "symbol": "square"},
+        "hovertemplate": "g = %{x:.2f}",
+        "showlegend": False,
+    }
+
+
+def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "hovermode": "closest",
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 34},
+        "xaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": True,
+            "zerolinecolor": "var(--text)",
+            "zerolinewidth": 1.5,
+            "fixedrange": True,
+            "nticks": 6,
+            "tickangle": 0,
+        },
+        "yaxis": {
+            "tickvals": [-place for place in range(len(names))],
+            "ticktext": list(names),
+            "range": [0.6 - len(names), 0.6],
+            "automargin": True,
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+    }
+
+
+def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
+    own = [mean for mean in analysis.means if mean.kind is kind]
+    people_means: dict[str, dict[Emotion, StateMean]] = {}
+    for mean in own:
+        people_means.setdefault(mean.participant, {})[mean.state] = mean
+    summaries = [summary for summary in analysis.summaries if summary.kind is kind]
+    return Chart(
+        id=f"means-{kind.value.replace('_', '-')}",
+        title=f"{vital_name(kind)}, {unit_of(kind)}{' · simulated' if any(mean.simulated for mean in own) else ''}",
+        sentence=_sentence(summaries),
+        figure={
+            "data": [
+                *(_person(code, states, kind) for code, states in people_means.items()),
+                _overall(summaries, kind),
+            ],
+            "layout": layout_of(
+                tickvals=list(range(len(STATES))),
+                ticktext=[state.value for state in STATES],
+                range=[-0.35, len(STATES) - 0.6],
+            ),
+        },
+        columns=("participant", *(state.value for state in STATES), "readings"),
+        rows=tuple(_row(code, states) for code, states in people_means.items()),
+        height="medium",
+    )
+
+
+def _person(code: str, states: Mapping[Emotion, StateMean], kind: VitalKind) -> dict[str, Any]:
+    """One participant: a thin line over the states; it breaks where a state is missing."""
+    means = [states.get(state) for state in STATES]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": html.escape(code),
+        "x": list(range(len(STATES))),
+        "y": [None if mean is None else round(mean.mean, 3) for mean in means],
+        "customdata": [None if mean is None else mean.readings for mean in means],
+        "line": {"color": "var(--chart-line)", "width": 1.2},
+        "marker": {"color": f"var({COLOURS[kind]})", "size": 7, "opacity": 0.55},
+        "connectgaps": False,
+        "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}, %{{customdata}} readings",
+        "showlegend": False,
+    }
+
+
+def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
+    """The mean over participants with its 95 % interval, beside the dots."""
+    shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
+    halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "mean of all, 95 % interval",
+        "x": [place + _SIDE for place, _ in shown],
+        "y": [round(s.mean, 3) for _, s in shown],
+        "error_y": {"type": "data", "array": halves, "color": "var(--text)", "thickness": 2, "width": 6},
+        "marker": {"color": f"var({COLOURS[kind]})", "size": 12, "line": {"color": "var(--text)", "width": 2}},
+        "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
+        "showlegend": False,
+    }
+
+
+def layout_of(**of_states: Any) -> dict[str, Any]:
+    """Return the layout of a chart with the states below and the values of a vital at the side."""
+    return {
+        "hovermode": "closest",
+        "margin": {"l": 44, "r": 8, "t": 8, "b": 30},
+        "xaxis": {
+            "zeroline": False,
+            "showgrid": False,
+            "linecolor": "var(--chart-line)",
+            "fixedrange": True,
+            **of_states,
+        },
+        "yaxis": {
+            "gridcolor": "var(--chart-grid)",
+            "zeroline": False,
+            "automargin": True,
+            "nticks": 6,
+            "fixedrange": True,
+        },
+    }
+
+
+def _sentence(summaries: list[StateSummary]) -> str:
+    """Say the means in words; the unit stands in the title."""
+    return f"Mean of the participants’ means, with 95 % CI: {'; '.join(_mean_text(state) for state in summaries)}."
+
+
+def _mean_text(state: StateSummary) -> str:
+    summary = state.summary
+    if summary is None:
+        return f"{state.state}: no readings"
+    ends = summary.interval
+    spread = f" ({interval_text(ends.low, ends.high)})" if ends is not None else ""
+    return f"{state.state} {number(summary.mean)}{spread}, {people(summary.n)}"
+
+
+def _row(code: str, states: Mapping[Emotion, StateMean]) -> tuple[str, ...]:
+    cells = ["" if states.get(state) is None else number(states[state].mean) for state in STATES]
+    return (code, *cells, str(sum(mean.readings for mean in states.values())))

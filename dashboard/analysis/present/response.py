@@ -1,0 +1,166 @@
+"""An analysis as the model that programs get."""
+
+from __future__ import annotations
+
+from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
+from dashboard.analysis.comparison import Tests
+from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.schemas import (
+    AllStatesModel,
+    AnalysisModel,
+    ComparisonModel,
+    EquivalenceModel,
+    IntervalModel,
+    MatchModel,
+    MeanModel,
+    NeededModel,
+    RankModel,
+    ShapiroModel,
+    StateModel,
+)
+from dashboard.analysis.present.supplement import agreement_model, sensitivity_models, variability_model
+from dashboard.analysis.present.supplement_text import all_states_sentence
+from dashboard.analysis.present.text import sentence
+from dashboard.analysis.readings import StateMean
+from dashboard.statistics import Equivalence, Interval, Method, Missing
+
+
+def answer_of(analysis: Analysis) -> AnalysisModel:
+    """Return the same numbers and sentences as the page, as a model with every number unrounded."""
+    matching = analysis.matching
+    return AnalysisModel(
+        question=analysis.query,
+        sample=analysis.sample,
+        sessions=tuple(session.id for session in analysis.sessions),
+        participants=len(analysis.participants),
+        readings=analysis.readings,
+        simulated_readings=analysis.simulated_readings,
+        estimated_readings=analysis.estimated_readings,
+        estimated_left_out=analysis.estimated_left_out,
+        flagged=analysis.flagged,
+        other_states=dict(analysis.other_states),
+        matching=None
+        if matching is None
+        else MatchModel(matched=matching.matched, unmatched=matching.unmatched, ambiguous=matching.ambiguous),
+        unreported=analysis.unreported,
+        orders={"-".join(order): people for order, people in analysis.orders.items()},
+        tests_computed=analysis.tests_computed,
+        comparisons=tuple(_comparison(test) for test in analysis.family),
+        all_states=tuple(_all_states(states) for states in analysis.all_states),
+        states=tuple(_state(state) for state in analysis.summaries),
+        means=tuple(_mean(mean) for mean in analysis.means),
+        agreements=tuple(agreement_model(found) for found in analysis.agreements),
+        variability=tuple(variability_model(found) for found in analysis.variability),
+        sensitivity=sensitivity_models(analysis),
+        warnings=warnings_of(analysis),
+        cautions=cautions_of(analysis),
+        assumptions=assumptions_of(analysis),
+        method=method_of(analysis),
+    )
+
+
+def _comparison(test: VitalComparison) -> ComparisonModel:
+    c, tests = test.comparison, test.comparison.tests
+    paired = c.method is Method.PAIRED
+    used = (c.n_both, c.n_both) if paired else (c.n_first_only, c.n_second_only) if c.method else (0, 0)
+    return ComparisonModel(
+        vital=test.kind,
+        unit=test.kind.unit,
+        first=test.first.value,
+        second=test.second.value,
+        method=None if c.method is None else c.method.value,
+        n_first=used[0],
+        n_second=used[1],
+        n_both=c.n_both,
+        n_first_only=c.n_first_only,
+        n_second_only=c.n_second_only,
+        left_out=c.left_out,
+        difference=c.difference,
+        interval=tests and _interval(tests.t.interval),
+        t=tests and tests.t.t,
+        df=tests and tests.t.df,
+        p=tests and tests.t.p,
+        holm_p=tests and tests.holm_p,
+        bh_p=tests and tests.bh_p,
+        adjusted_p=test.adjusted_p,
+        g=tests and tests.effect.g,
+        g_interval=tests and _interval(tests.effect.interval),
+        shapiro=_shapiro(test, tests) if tests else (),
+        rank=tests and _rank(tests),
+        equivalence=test.equivalence and _equivalence(test.equivalence),
+        needed=test.missing and _needed(test.missing),
+        obstacle=None if c.obstacle is None else c.obstacle.value,
+        sentence=sentence(test),
+    )
+
+
+def _interval(interval: Interval | None) -> IntervalModel | None:
+    return None if interval is None else IntervalModel(low=interval.low, high=interval.high)
+
+
+def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
+    names = ("differences",) if len(tests.normality) == 1 else (test.first.value, test.second.value)
+    found = zip(names, tests.normality, strict=True)
+    return tuple(ShapiroModel(of=name, w=normality.w, p=normality.p) for name, normality in found if normality)
+
+
+def _rank(tests: Tests) -> RankModel:
+    rank = tests.rank
+    return RankModel(name=rank.name, statistic=rank.statistic, p=rank.p, exact=rank.exact)
+
+
+def _equivalence(found: Equivalence) -> EquivalenceModel:
+    ends = IntervalModel(low=found.interval.low, high=found.interval.high)
+    return EquivalenceModel(bound=found.bounds.high, p=found.p, interval=ends, shown=found.shown)
+
+
+def _needed(missing: Missing) -> NeededModel:
+    return NeededModel(
+        difference=missing.difference,
+        sd=missing.sd,
+        n=missing.size.n,
+        power=missing.size.power,
+        more_first=missing.more_first,
+        more_second=missing.more_second,
+    )
+
+
+def _all_states(states: VitalStates) -> AllStatesModel:
+    c, anova = states.comparison, states.comparison.anova
+    return AllStatesModel(
+        vital=states.kind,
+        n=c.n,
+        left_out=c.left_out,
+        f=anova and anova.f,
+        epsilon=anova and anova.epsilon,
+        df=anova and anova.corrected_df,
+        p=anova and anova.corrected_p,
+        partial_eta_squared=anova and anova.partial_eta_squared,
+        generalized_eta_squared=anova and anova.generalized_eta_squared,
+        obstacle=None if c.obstacle is None else c.obstacle.value,
+        sentence=all_states_sentence(states),
+    )
+
+
+def _state(state: StateSummary) -> StateModel:
+    s = state.summary
+    return StateModel(
+        vital=state.kind,
+        state=state.state.value,
+        n=0 if s is None else s.n,
+        readings=state.readings,
+        mean=None if s is None else s.mean,
+        sd=None if s is None else s.sd,
+        interval=None if s is None else _interval(s.interval),
+    )
+
+
+def _mean(mean: StateMean) -> MeanModel:
+    return MeanModel(
+        participant=mean.participant,
+        vital=mean.kind,
+        state=mean.state.value,
+        mean=mean.mean,
+        readings=mean.readings,
+        simulated=mean.simulated,
+    )

@@ -1,0 +1,108 @@
+"""What stands beside the comparisons, in words: all states at once, agreement, variability, sensitivity. Pure."""
+
+from __future__ import annotations
+
+from dashboard.analysis.agreement import Source, SourceAgreement
+from dashboard.analysis.analyse import VitalComparison, VitalStates
+from dashboard.analysis.comparison import Obstacle
+from dashboard.analysis.heart_variability import StateVariability
+from dashboard.analysis.present.text import (
+    ALPHA,
+    df_text,
+    interval_text,
+    number,
+    p_equals,
+    people,
+    percent,
+    vital_name,
+)
+from dashboard.analysis.sensitivity import Conclusion, Sensitivity
+from dashboard.statistics import MINIMUM
+
+_SOURCES = {Source.CONDITION: "condition", Source.OBSERVED: "face", Source.REPORTED: "self-report"}
+_CONCLUSIONS = {
+    Conclusion.HIGHER: "a rise",
+    Conclusion.LOWER: "a fall",
+    Conclusion.NOT_SHOWN: "no difference shown",
+    Conclusion.NO_TEST: "no test",
+}
+
+
+def source_name(source: Source) -> str:
+    """Return what people call a source of states."""
+    return _SOURCES[source]
+
+
+def conclusion_name(conclusion: Conclusion) -> str:
+    """Return what people call a conclusion."""
+    return _CONCLUSIONS[conclusion]
+
+
+def all_states_sentence(states: VitalStates) -> str:
+    """Say whether a vital differs between the three states at all."""
+    found, name = states.comparison.anova, vital_name(states.kind)
+    if found is None:
+        why = (
+            f"It needs at least {MINIMUM} people with readings in all three states; there "
+            f"{'is' if states.comparison.n == 1 else 'are'} {states.comparison.n}."
+            if states.comparison.obstacle is Obstacle.TOO_FEW
+            else "The states differ by the same amounts for everybody, so there is no spread to judge them by."
+        )
+        return f"{name}, all three states at once: no test. {why}"
+    df = " and ".join(df_text(value) if value == round(value) else f"{value:.2f}" for value in found.corrected_df)
+    figures = (
+        f"{people(found.n)}, F = {number(found.f, 2)} with {df} degrees of freedom after Greenhouse and Geisser, "
+        f"p {p_equals(found.corrected_p)}, generalized η² = {number(found.generalized_eta_squared, 2)}"
+    )
+    if found.corrected_p < ALPHA:
+        return f"{name} differed somewhere between the three states taken together ({figures})."
+    return f"{name} was not shown to differ between the three states taken together ({figures})."
+
+
+def agreement_sentence(found: SourceAgreement) -> str:
+    """Say how often two sources named the same emotion, and whether that is more than chance."""
+    names = f"{source_name(found.first).capitalize()} and {source_name(found.second)}"
+    agreement = found.agreement
+    if agreement is None:
+        return (
+            f"{names}: no agreement can be computed. It needs stimuli of which both say something, and not always the "
+            "same."
+        )
+    same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
+    ends = agreement.interval
+    spread = "" if ends is None else f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
+    are = "is" if found.left_out == 1 else "are"
+    left = f" {_stimuli(found.left_out)} of which one of both said nothing {are} left out."
+    return (
+        f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of {people(agreement.participants)} "
+        f"({percent(agreement.observed)}; {percent(agreement.expected)} would be chance): kappa "
+        f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is chance.{left if found.left_out else ''}"
+    )
+
+
+def variability_sentence(found: tuple[StateVariability, ...]) -> str:
+    """Say for how many the variability could be computed."""
+    computed = [one for one in found if one.variability is not None]
+    short = sum(one.variability is not None and one.variability.ultra_short for one in found)
+    brief = (
+        f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes (ultra-short)."
+        if short
+        else ""
+    )
+    return (
+        f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one person in one state give "
+        f"numbers.{brief} Compare SDNN only between states that lasted equally long."
+    )
+
+
+def sensitivity_sentence(test: VitalComparison, found: Sensitivity) -> str:
+    """Say whether a conclusion depends on window and lag."""
+    start = f"{vital_name(test.kind)}, {test.first} and {test.second}: {conclusion_name(found.chosen.conclusion)}"
+    total = len(found.variants)
+    if not found.changed:
+        return f"{start} under all {total} windows and lags."
+    return f"{start}; another conclusion under {found.changed} of {total} windows and lags. Take it for a hint."
+
+
+def _stimuli(count: int) -> str:
+    return "1 stimulus" if count == 1 else f"{count:,} stimuli"

@@ -1,0 +1,119 @@
+"""The table of tests as people read it: every number of a comparison as text, for page and terminal. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel, IntervalModel
+from dashboard.analysis.present.text import ALPHA, df_text, interval_text, number, p_text, unit_of, vital_name
+
+
+@dataclass(frozen=True, slots=True)
+class TestRow:
+    """One comparison as text; numbers that could not be computed are empty.
+
+    Attributes:
+        comparison: the two states, first minus second.
+        test: ``paired``, ``Welch`` or ``none``.
+        n: people, or both groups as ``5 + 6``.
+        left_out: people whom the test does not use; empty for none.
+        difference: mean difference.
+        interval: its 95 % interval.
+        t: test statistic.
+        df: degrees of freedom.
+        p: unadjusted p.
+        adjusted_p: p adjusted by the method that was asked for.
+        g: Hedges' g.
+        g_interval: its 95 % interval.
+        shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
+        rank: p of the rank test.
+        equivalence: p of the equivalence test.
+        needed: people that a difference of the bound's size takes; in each group with Welch.
+        is_shown: whether the adjusted p is below 0.05.
+        sentence: the result in words.
+    """
+
+    comparison: str
+    test: str
+    n: str
+    left_out: str
+    difference: str
+    interval: str
+    t: str
+    df: str
+    p: str
+    adjusted_p: str
+    g: str
+    g_interval: str
+    shapiro: str
+    rank: str
+    equivalence: str
+    needed: str
+    is_shown: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestGroup:
+    """The comparisons of one vital; ``title`` names it and its unit."""
+
+    title: str
+    rows: tuple[TestRow, ...]
+
+
+def groups_of(answer: AnalysisModel) -> tuple[TestGroup, ...]:
+    """Write the family of tests, one group for each vital."""
+    kinds = dict.fromkeys(test.vital for test in answer.comparisons)
+    return tuple(
+        TestGroup(
+            f"{vital_name(kind)}, {unit_of(kind)}",
+            tuple(row_of(test) for test in answer.comparisons if test.vital is kind),
+        )
+        for kind in kinds
+    )
+
+
+def row_of(test: ComparisonModel) -> TestRow:
+    """Write one comparison."""
+    return TestRow(
+        comparison=f"{test.first} − {test.second}",
+        test={"paired": "paired", "welch": "Welch", None: "none"}[test.method],
+        n=_n(test),
+        left_out=str(test.left_out or ""),
+        difference=_number(test.difference, 1),
+        interval=_interval(test.interval, 1),
+        t=_number(test.t, 2),
+        df="" if test.df is None else df_text(test.df),
+        p=_p(test.p),
+        adjusted_p=_p(test.adjusted_p),
+        g=_number(test.g, 2),
+        g_interval=_interval(test.g_interval, 2),
+        shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
+        rank="" if test.rank is None else _p(test.rank.p),
+        equivalence="" if test.equivalence is None else _p(test.equivalence.p),
+        needed="" if test.needed is None else _needed(test.needed.n, in_groups=test.method == "welch"),
+        is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
+        sentence=test.sentence,
+    )
+
+
+def _n(test: ComparisonModel) -> str:
+    if test.method == "welch":
+        return f"{test.n_first} + {test.n_second}"
+    return str(test.n_first if test.method else test.n_both)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else number(value, digits)
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else p_text(value)
+
+
+def _needed(n: int, *, in_groups: bool) -> str:
+    return f"{n:,} + {n:,}" if in_groups else f"{n:,}"
+
+
+def _interval(interval: IntervalModel | None, digits: int) -> str:
+    return "" if interval is None else interval_text(interval.low, interval.high, digits)

@@ -1,0 +1,219 @@
+"""Numbers as people read them, and the sentence of each comparison. Pure."""
+
+from __future__ import annotations
+
+from dashboard.analysis.analyse import VitalComparison
+from dashboard.analysis.comparison import Obstacle, Tests
+from dashboard.analysis.request import Correction
+from dashboard.analysis.states import Design
+from dashboard.statistics import MINIMUM, Method
+from edge_agent.core.domain import VitalKind
+
+ALPHA = 0.05
+_NAMES = {
+    VitalKind.HEART_RATE: "Heart rate",
+    VitalKind.SYSTOLIC: "Systolic pressure",
+    VitalKind.DIASTOLIC: "Diastolic pressure",
+    VitalKind.MEAN_ARTERIAL: "Mean arterial pressure",
+}
+_CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
+_UNITS = {"mm[Hg]": "mmHg"}
+_MINUS = "−"
+
+
+def vital_name(kind: VitalKind) -> str:
+    """Return the name of a vital at the start of a sentence."""
+    return _NAMES[kind]
+
+
+def unit_of(kind: VitalKind) -> str:
+    """Return the unit of a vital as people write it."""
+    return _UNITS.get(kind.unit, kind.unit)
+
+
+def number(value: float, digits: int = 1) -> str:
+    """Write a number with a true minus sign and no negative zero.
+
+    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large, powers of ten. Twelve
+    digits count: the last bits differ between programs that compute the same, and must not decide how a tie is rounded.
+    """
+    value = _without_last_bits(value)
+    places = next((places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places), digits)
+    if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
+        return f"{value:.1e}".replace("-", _MINUS)
+    return f"{value:.{places}f}".replace("-", _MINUS) if value else f"{0:.{places}f}"
+
+
+def p_text(p: float) -> str:
+    """Write a p value to three decimals, to more where rounding would carry it across 0.05, small ones by powers."""
+    p = _without_last_bits(p)
+    if p < 0.001:
+        return f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS)
+    text = f"{p:.3f}"
+    return text if float(text) != ALPHA else f"{p:.6f}".rstrip("0")
+
+
+def _without_last_bits(value: float) -> float:
+    return float(f"{value:.12g}")
+
+
+def p_equals(p: float) -> str:
+    """Write ``= 0.021``, or ``< 0.001`` where the digits no longer matter."""
+    return "< 0.001" if p < 0.001 else f"= {p_text(p)}"
+
+
+def interval_text(low: float, high: float, digits: int = 1) -> str:
+    """Write ``2.0 to 10.2``."""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def people(count: int) -> str:
+    """Write ``1 person`` or ``12 people``."""
+    return f"{count} person" if count == 1 else f"{count} people"
+
+
+def df_text(df: float) -> str:
+    """Write degrees of freedom: whole ones without decimals, Welch's with one."""
+    return f"{df:.0f}" if df == round(df) else f"{df:.1f}"
+
+
+def percent(share: float) -> str:
+    """Write a share as ``12 %``."""
+    return f"{100 * share:.0f} %"
+
+
+def correction_name(correction: Correction) -> str:
+    """Return whose method adjusts p."""
+    return _CORRECTIONS[correction]
+
+
+def sentence(test: VitalComparison) -> str:
+    """Say one result, with as much certainty as it has."""
+    comparison = test.comparison
+    if comparison.obstacle is Obstacle.TOO_FEW:
+        return _too_few(test)
+    if comparison.tests is None:
+        return _no_variation(test)
+    return _result(test, comparison.tests) + _doubt(comparison.tests)
+
+
+def _result(test: VitalComparison, tests: Tests) -> str:
+    unit, t, adjusted = unit_of(test.kind), tests.t, test.adjusted_p or 0.0
+    name, figures = vital_name(test.kind), _figures(test, tests)
+    difference = f"difference {number(t.difference)} {unit}, "
+    shift = f"{name} was {_shift(t.difference, unit)} in {test.first} than in {test.second}"
+    aside = difference if t.difference < 0 else ""  # the interval of a fall needs its sign explained
+    if adjusted < ALPHA:
+        return f"{shift} ({aside}{figures}).{_real_but_small(test)}"
+    if t.p < ALPHA:
+        adjustment = "Holm’s adjustment" if test.correction is Correction.HOLM else "adjustment"
+        return (
+            f"{shift} in this sample, but that does not hold up when several tests are made at once ({aside}{figures}; "
+            f"p before {adjustment} {p_equals(t.p)}).{_real_but_small(test)}"
+        )
+    return (
+        f"{name} was not shown to differ between {test.first} and {test.second} ({difference}{figures}). The data fit "
+        f"anything from {_shift(t.interval.low, unit)} to {_shift(t.interval.high, unit)} in {test.first}."
+        f"{_as_good_as_none(test)}"
+    )
+
+
+def _real_but_small(test: VitalComparison) -> str:
+    """Say of a difference that it lies within the bounds that were declared to count as none."""
+    found = test.equivalence
+    if found is None or not found.shown:
+        return ""
+    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(found.p)})."
+
+
+def _as_good_as_none(test: VitalComparison) -> str:
+    """Say whether it is shown that there is no difference worth mentioning, and else what that would take."""
+    found = test.equivalence
+    if found is None:
+        return ""
+    figures = f"p {p_equals(found.p)}, 90 % CI {interval_text(found.interval.low, found.interval.high)}"
+    what = f"A difference of {_bound(test)} or more either way is"
+    if found.shown:
+        return f" {what} excluded (equivalence test {figures})."
+    return f" {what} not excluded, though (equivalence test {figures}).{_needed(test)}"
+
+
+def _needed(test: VitalComparison) -> str:
+    missing = test.missing
+    if missing is None:
+        return f" With people as different as these, no study could be large enough to find {_bound(test)}."
+    group = " in each group" if test.comparison.method is Method.WELCH else ""
+    takes = f" To find a difference of {_bound(test)} in four of five studies takes {people(missing.size.n)}{group}"
+    more = max(missing.more_first, missing.more_second)
+    return f"{takes}: {more} more than there are." if more else f"{takes}; so many there are."
+
+
+def _bound(test: VitalComparison) -> str:
+    high = 0.0 if test.equivalence is None else test.equivalence.bounds.high
+    return f"{high:g} {unit_of(test.kind)}"
+
+
+def _figures(test: VitalComparison, tests: Tests) -> str:
+    t = tests.t
+    paired = t.method is Method.PAIRED
+    return (
+        f"95 % CI {interval_text(t.interval.low, t.interval.high)}; "
+        f"{people(t.n_first) if paired else f'{t.n_first} and {people(t.n_second)}'}, "
+        f"{'paired' if paired else 'Welch'} t({df_text(t.df)}) = {number(t.t, 2)}, "
+        f"{correction_name(test.correction)} p {p_equals(test.adjusted_p or 0.0)}, g = {number(tests.effect.g, 2)}"
+    )
+
+
+def _shift(value: float, unit: str) -> str:
+    shown = number(abs(value))
+    return f"{shown} {unit} {'lower' if value < 0 else 'higher'}"
+
+
+def _doubt(tests: Tests) -> str:
+    """Point to the rank test where the values are hardly normal, and say when it disagrees."""
+    if not any(normality is not None and normality.p < ALPHA for normality in tests.normality):
+        return ""
+    what = "The differences" if tests.t.method is Method.PAIRED else "The values"
+    agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
+    return (
+        f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the rank test, which does "
+        f"not need that, {'agrees' if agrees else 'does not agree'} (p {p_equals(tests.rank.p)})."
+    )
+
+
+def _smallest(tests: Tests) -> str:
+    return p_equals(min(normality.p for normality in tests.normality if normality is not None))
+
+
+def _too_few(test: VitalComparison) -> str:
+    c = test.comparison
+    start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
+    paired = f"It needs at least {MINIMUM} people with readings in both states; there {_are(c.n_both)}."
+    welch = (
+        f"Welch’s test needs at least {MINIMUM} people on each side with readings in only that state; there "
+        f"{_are(c.n_first_only)} for {test.first} and {c.n_second_only} for {test.second}."
+    )
+    if test.design is Design.INDEPENDENT:
+        return f"{start} {welch}{f' {people(c.n_both)} had both: a paired design may fit.' if c.n_both else ''}"
+    if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
+        return f"{start} {paired}"
+    return f"{start} {paired} Without them, {welch}"
+
+
+def _are(count: int) -> str:
+    return f"is {count}" if count == 1 else f"are {count}"
+
+
+def _no_variation(test: VitalComparison) -> str:
+    c = test.comparison
+    shown = f"{number(c.difference or 0.0)} {unit_of(test.kind)}"
+    start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
+    if c.method is Method.PAIRED:
+        return (
+            f"{start} The difference is exactly {shown} for all {people(c.n_both)}, so there is no spread to judge it "
+            "by."
+        )
+    return (
+        f"{start} Nobody differs from anybody else within either state (the states differ by {shown}), so there is no "
+        "spread to judge it by."
+    )

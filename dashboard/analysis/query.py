@@ -1,0 +1,38 @@
+"""The question of an analysis as a browser's form asks it, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from dashboard.analysis.request import AnalysisQuery
+
+_SEVERAL = frozenset({"session", "vital"})
+
+
+def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
+    """Read the fields of the form; an empty field means its default.
+
+    Raises:
+        pydantic.ValidationError: an unknown field or a value that is not allowed.
+    """
+    asked: dict[str, Any] = {}
+    several: defaultdict[str, list[str]] = defaultdict(list)
+    for name, value in fields:
+        if name in _SEVERAL:
+            several[name].append(value)
+        elif value.strip():
+            asked[name] = value
+    return AnalysisQuery.model_validate(asked | several)
+
+
+def describe(error: ValidationError) -> list[str]:
+    """Say for each wrong value its name, what was given and what is allowed, one sentence each."""
+    return [
+        f"{'.'.join(str(part) for part in detail['loc'])} = {repr(detail['input'])[:80]}: "
+        f"{detail['msg'][0].lower()}{detail['msg'][1:]}."
+        for detail in error.errors()
+    ]

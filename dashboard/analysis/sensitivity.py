@@ -1,0 +1,122 @@
+"""Whether a result depends on the window and lag by which readings were matched to emotions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+
+from dashboard.analysis.comparison import Decision
+from edge_agent.core.errors import StatisticsError
+
+ALPHA = 0.05
+_FACTORS = (0.5, 1.0, 2.0)
+
+
+class Conclusion(StrEnum):
+    """What a comparison comes to at the level 0.05 of the whole family."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NOT_SHOWN = "not_shown"
+    NO_TEST = "no_test"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """By what readings were matched to the emotion before them, in seconds."""
+
+    window_s: float
+    lag_heart_rate_s: float
+    lag_pressure_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One comparison under one setting.
+
+    Attributes:
+        setting: window and lags.
+        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this setting.
+        conclusion: what it comes to.
+        changes: whether that differs from the conclusion under the chosen setting.
+    """
+
+    setting: Setting
+    decision: Decision
+    conclusion: Conclusion
+    changes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """One comparison of the family under all settings; ``chosen`` is the one that was declared."""
+
+    chosen: Variant
+    variants: tuple[Variant, ...]
+
+    @property
+    def changed(self) -> int:
+        """Under how many settings the conclusion is another."""
+        return sum(variant.changes for variant in self.variants)
+
+
+def settings_around(chosen: Setting) -> tuple[Setting, ...]:
+    """Return the settings with half, the same and twice the window and lags: nine, the chosen one among them.
+
+    A lag of 0 stays 0. Both lags change together, because both are guesses about how fast the body follows.
+    """
+    scaled = (
+        Setting(window * chosen.window_s, lag * chosen.lag_heart_rate_s, lag * chosen.lag_pressure_s)
+        for window, lag in product(_FACTORS, _FACTORS)
+    )
+    return tuple(dict.fromkeys(scaled))
+
+
+def sensitivity(
+    chosen: Setting, settings: Iterable[Setting], family: Callable[[Setting], Sequence[Decision]]
+) -> tuple[Sensitivity, ...]:
+    """Repeat a family of comparisons under other settings.
+
+    A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological Science
+    11:702–712): nothing is tested anew; the table shows whether the conclusion depends on a choice that the data do not
+    make. The declared setting stays the result; picking the setting with the smallest p would be a false positive.
+
+    Args:
+        chosen: the setting that was declared.
+        settings: those to be tried; ``chosen`` may be among them.
+        family: gives the comparisons under a setting, always the same ones in the same order, adjusted as a family; of
+            computed variants ``variants.__getitem__``.
+
+    Returns:
+        For each comparison of the family its table, in order of ``settings``.
+
+    Raises:
+        StatisticsError: a family has another size than that of the chosen setting.
+    """
+    base = family(chosen)
+    tried = [(setting, base if setting == chosen else family(setting)) for setting in settings]
+    for setting, found in tried:
+        if len(found) != len(base):
+            raise StatisticsError(f"{setting} gives {len(found)} comparisons, and {chosen} gives {len(base)}")
+    return tuple(
+        Sensitivity(
+            chosen=_variant(chosen, own, _conclusion(own)),
+            variants=tuple(_variant(setting, found[place], _conclusion(own)) for setting, found in tried),
+        )
+        for place, own in enumerate(base)
+    )
+
+
+def _variant(setting: Setting, decision: Decision, chosen: Conclusion) -> Variant:
+    conclusion = _conclusion(decision)
+    return Variant(setting, decision, conclusion, changes=conclusion is not chosen)
+
+
+def _conclusion(decision: Decision) -> Conclusion:
+    if decision.holm_p is None or decision.difference is None:
+        return Conclusion.NO_TEST
+    if decision.holm_p >= ALPHA:
+        return Conclusion.NOT_SHOWN
+    return Conclusion.HIGHER if decision.difference > 0 else Conclusion.LOWER

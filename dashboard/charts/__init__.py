@@ -1,0 +1,1 @@
+"""Plotly figures as plain dictionaries, below every page that shows one."""

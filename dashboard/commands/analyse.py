@@ -1,0 +1,186 @@
+"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for programs."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.query import describe
+from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
+from dashboard.analysis.states import Design
+from dashboard.commands.exit_codes import run_command
+from edge_agent.core.domain import VitalKind
+
+if TYPE_CHECKING:
+    from dashboard.analysis.present.table import TestRow
+
+_WIDTH = 100
+_COLUMNS = (
+    ("comparison", "comparison"),
+    ("test", "test"),
+    ("n", "n"),
+    ("difference", "difference"),
+    ("interval", "95 % CI"),
+    ("t", "t"),
+    ("df", "df"),
+    ("p", "p"),
+    ("adjusted_p", "adj. p"),
+    ("g", "g"),
+    ("g_interval", "95 % CI"),
+    ("shapiro", "Shapiro p"),
+    ("rank", "rank p"),
+    ("equivalence", "equiv. p"),
+)
+_DEFAULTS = AnalysisQuery()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis.")
+@click.option(
+    "--state",
+    type=click.Choice([by.value for by in StateBy]),
+    default=_DEFAULTS.state.value,
+    show_default=True,
+    help="State by stimulus condition, by the emotion observed before a reading, or by what was reported.",
+)
+@click.option(
+    "--sample",
+    type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
+    help="Sessions: measured, the simulated example, or auto (the example while nothing is measured).",
+)
+@click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
+@click.option(
+    "--vital",
+    multiple=True,
+    type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
+    help="What is tested; may be given again. Default: heart_rate, systolic, diastolic.",
+)
+@click.option(
+    "--design",
+    type=click.Choice([design.value for design in Design]),
+    default=_DEFAULTS.design.value,
+    show_default=True,
+    help="People with both states, people with one, or whichever there are enough of.",
+)
+@click.option(
+    "--correction",
+    type=click.Choice([correction.value for correction in Correction]),
+    default=_DEFAULTS.correction.value,
+    show_default=True,
+    help="How p is adjusted for the number of tests.",
+)
+@click.option(
+    "--bound-heart-rate", type=float, default=_DEFAULTS.bound_heart_rate, show_default=True, help="Equivalence, /min."
+)
+@click.option(
+    "--bound-pressure", type=float, default=_DEFAULTS.bound_pressure, show_default=True, help="Equivalence, mmHg."
+)
+@click.option("--sensitivity", is_flag=True, help="Observed: repeat all with half and twice the window and lags.")
+@click.option("--window", type=float, default=_DEFAULTS.window, show_default=True, help="Observed: seconds looked at.")
+@click.option("--lag-heart-rate", type=float, default=_DEFAULTS.lag_heart_rate, show_default=True, help="Observed.")
+@click.option("--lag-pressure", type=float, default=_DEFAULTS.lag_pressure, show_default=True, help="Observed.")
+@click.option("--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share.")
+@click.option("--estimated", is_flag=True, help="Count estimated readings, such as the camera's pulse, as if measured.")
+@click.option("--leave-out-flagged", is_flag=True, help="Leave out readings out of range or without sensor contact.")
+def analyse_command(
+    config_file: Path | None,
+    data: Path | None,
+    as_json: bool,
+    sample: str | None,
+    session: tuple[int, ...],
+    vital: tuple[str, ...],
+    **asked: Any,
+) -> None:
+    """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
+    if sample is not None and session:
+        raise click.UsageError("give --sample or --session, not both")
+    chosen = Sample.SELECTED.value if session else sample or Sample.AUTO.value
+    vitals = {"vital": vital} if vital else {}
+    try:
+        query = AnalysisQuery.model_validate(asked | vitals | {"sample": chosen, "session": session})
+    except ValidationError as error:
+        raise click.UsageError(" ".join(describe(error))) from error
+    answer = _answer(_database(config_file, data), query)
+    click.echo(answer.model_dump_json(indent=2) if as_json else report(answer), color=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
+    return run_command(analyse_command, arguments, "python -m dashboard analyse")
+
+
+def report(answer: AnalysisModel) -> str:
+    """Return the answer for people: warnings, each result in a sentence, the table of tests, and what stands beside."""
+    beside = [states.sentence for states in answer.all_states]
+    beside += [agreement.sentence for agreement in answer.agreements]
+    beside += [found.sentence for found in answer.sensitivity]
+    parts = (
+        [_wrapped(f"! {text}", "  ") for text in answer.warnings],
+        [_wrapped(f"- {test.sentence}", "  ") for test in answer.comparisons],
+        _tests(answer),
+        [_wrapped(f"- {text}", "  ") for text in beside],
+        _variability(answer),
+        [_wrapped(f"* {text}", "  ") for text in (*answer.cautions, *answer.assumptions)],
+        [_wrapped(text, "") for text in answer.method],
+    )
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _variability(answer: AnalysisModel) -> list[str]:
+    """Lay the variability of the heart rate out, a participant's state a line."""
+    if not answer.variability:
+        return []
+    return ["Variability of the heart rate, ms"] + [
+        f"{one.participant}  {one.state:10}  {one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
+        for one in answer.variability
+    ]
+
+
+def _database(config_file: Path | None, data: Path | None) -> Path:
+    from dashboard.web.settings import options_from
+    from edge_agent.config import load_settings
+
+    return options_from(load_settings(config_file), data).database
+
+
+def _answer(database: Path, query: AnalysisQuery) -> AnalysisModel:
+    from dashboard.analysis.analyse import analyse
+    from dashboard.analysis.present.response import answer_of
+    from edge_agent.store.read.reader import Reader
+
+    return answer_of(analyse(Reader(database), query))
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _tests(answer: AnalysisModel) -> list[str]:
+    """Lay the tests out in columns, under the vital that they are about."""
+    from dashboard.analysis.present.table import groups_of
+
+    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(answer)]
+    heads = [head for _, head in _COLUMNS]
+    every = [heads, *(cells for _, rows in groups for cells in rows)]
+    widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
+    lines = [_aligned(heads, widths)]
+    for title, rows in groups:
+        lines += ["", title, *(_aligned(cells, widths) for cells in rows)]
+    return lines
+
+
+def _cells(row: TestRow) -> list[str]:
+    return [getattr(row, name) for name, _ in _COLUMNS]
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    """Join the cells: names to the left, numbers to the right."""
+    pairs = enumerate(zip(cells, widths, strict=True))
+    return "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs).rstrip()

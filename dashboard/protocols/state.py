@@ -1,0 +1,281 @@
+"""One protocol while it runs: what is due when, and the markers and answers that follow. No clock, no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dashboard.protocols.plan import Screen, ScreenKind
+from dashboard.protocols.scales import FELT, Scale
+from dashboard.protocols.step_clock import Course, Position
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Marker, MarkerKind
+from edge_agent.core.errors import StudyError
+from edge_agent.store.database.protocol_tables import POINTS
+from edge_agent.store.study.protocol_runs import RunState, SelfReport
+from edge_agent.store.study.study_rows import LABEL_LENGTH
+
+LATE_S = 5.0
+STOOD_STILL = "this machine stood still"
+PAGE_CLOSED = "the participant's page was closed"
+BY_HAND = "paused by hand"
+
+
+@dataclass(slots=True)
+class Pending:
+    """What is still to be written down."""
+
+    markers: list[Marker] = field(default_factory=list)
+    reports: list[SelfReport] = field(default_factory=list)
+
+
+class Performance:
+    """Runs while the operator wants it to (``go``) and the participant is there (``ready``).
+
+    The condition of a screen is open while it runs, and closed while it stands still: what happens in a break belongs
+    to no condition. Call ``tick`` often; each step is stamped with the moment it was due, not with that of the call. A
+    call that comes more than ``LATE_S`` late means that nothing could be shown meanwhile: it then stands still from the
+    last call on.
+
+    Args:
+        screens: what is shown, in order.
+        at: when this is.
+        step: which screen it stands at.
+        spent_s: how long that one has run.
+        begun: whether a screen was ever shown.
+    """
+
+    def __init__(
+        self, screens: tuple[Screen, ...], at: Instant, step: int = 0, spent_s: float = 0.0, *, begun: bool = False
+    ) -> None:
+        self.screens = screens
+        self.course = Course(tuple(screen.seconds for screen in screens))
+        self.position = Position(step, spent_s)
+        self.wanted = False
+        self.ready = False
+        self.begun = begun or step > 0 or spent_s > 0
+        self.problem = ""
+        self.ended: str | None = None
+        self.pending = Pending()
+        self.answers = 0
+        self.turns = 0
+        self._ticked = _seconds(at)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last screen was left, or it was ended before."""
+        return self.ended is not None or self.course.is_over(self.position)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a screen is being shown."""
+        return not self.is_over and self.position.since is not None
+
+    @property
+    def state(self) -> RunState:
+        """How it stands."""
+        if self.ended is not None:
+            return RunState.ENDED
+        if self.is_over:
+            return RunState.FINISHED
+        return RunState.RUNNING if self.is_running else RunState.PAUSED
+
+    @property
+    def reason(self) -> str:
+        """Why it stands still or ended, in words; empty while it runs or is at its end."""
+        if self.ended is not None or self.is_over or self.is_running:
+            return self.ended or ""
+        if self.problem:
+            return self.problem
+        if not self.ready:
+            return "waiting for the participant"
+        return "" if self.wanted else "ready to begin" if not self.begun else BY_HAND
+
+    @property
+    def screen(self) -> Screen | None:
+        """What is shown, or would be if it ran."""
+        return None if self.is_over else self.screens[self.position.step]
+
+    def spent_s(self, now: Instant) -> float:
+        """Return how long the present screen has run, in seconds."""
+        since = self.position.since
+        return self.position.spent + (0.0 if since is None else max(0.0, _seconds(now) - since))
+
+    def tick(self, now: Instant) -> None:
+        """Enter the steps that are due."""
+        at_s = _seconds(now)
+        if self.is_running and at_s - self._ticked > LATE_S:
+            self._stop(now.shifted(self._ticked - at_s), STOOD_STILL)
+        self.position, turns = self.course.advance(self.position, at_s)
+        for turn in turns:
+            self._turned(turn.step, now.shifted(turn.at - at_s))
+        self._ticked = at_s
+
+    def go(self, now: Instant) -> None:
+        """Begin, or go on after a break, as soon as the participant is ready."""
+        self.tick(now)
+        self.wanted, self.problem = True, ""
+        self._settle(now)
+
+    def pause(self, now: Instant, reason: str = BY_HAND) -> None:
+        """Stand still until the operator says ``go``."""
+        self.tick(now)
+        self._stop(now, reason)
+
+    def arrive(self, now: Instant) -> None:
+        """The participant is there and ready."""
+        self.tick(now)
+        self.ready = True
+        if self.problem == PAGE_CLOSED:
+            self.problem = ""
+        self._settle(now)
+
+    def depart(self, now: Instant) -> None:
+        """The participant's page was closed, or cannot be reached."""
+        self.tick(now)
+        self.ready = False
+        if self.is_running:
+            self._halt(now, PAGE_CLOSED)
+            self.problem = PAGE_CLOSED
+
+    def skip(self, now: Instant) -> None:
+        """Leave the present screen now."""
+        self.tick(now)
+        if self.screen is not None:
+            self._note(now, f"skipped {self.screen.title}")
+            self._leave(now)
+
+    def repeat(self, now: Instant) -> None:
+        """Begin the present screen again."""
+        self.tick(now)
+        screen = self.screen
+        if screen is None:
+            return
+        self._note(now, f"again {screen.title}")
+        if self.is_running and screen.opens:
+            self._close(now, screen)
+        self.position = self.course.repeat(self.position, _seconds(now))
+        self.turns += 1
+        if self.is_running and screen.opens:
+            self._open(now, screen)
+
+    def end(self, now: Instant, reason: str) -> None:
+        """End it before its end."""
+        self.tick(now)
+        if self.is_over:
+            return
+        self._stop(now, "")
+        self._note(now, f"ended, {reason}")
+        self.ended = reason
+
+    def answer(self, step: int, value: int | str | None, now: Instant) -> None:
+        """Take the participant's answer to the question of a step; ``None``: they would rather not say.
+
+        An answer to another step than the present one comes too late, and is passed over.
+
+        Raises:
+            StudyError: the scale has no such value.
+        """
+        self.tick(now)
+        screen = self.screen
+        if screen is None or step != self.position.step or screen.scale is None or not self.is_running:
+            return
+        if value is not None:
+            _check(screen.scale, value)
+            self.pending.reports.append(SelfReport(now, self._last_stimulus(), screen.scale.value, value))
+            self.answers += 1
+        self._leave(now)
+
+    def media_ended(self, step: int, now: Instant) -> None:
+        """The sound or video of a step has come to its end; where its length is not given, so has the step."""
+        self.tick(now)
+        if not self.is_running or step != self.position.step:
+            return
+        screen = self.screens[step]
+        if screen.seconds is None and screen.media is not None:
+            self._leave(now)
+
+    def media_failed(self, step: int, now: Instant) -> None:
+        """The participant's browser cannot show the file of a step: stand still and say so."""
+        self.tick(now)
+        if self.is_running and step == self.position.step:
+            name = self.screens[step].file
+            self._stop(now, f"{name}: the participant's browser cannot show this file"[:LABEL_LENGTH])
+
+    def _settle(self, now: Instant) -> None:
+        """Run when operator and participant both want it."""
+        if self.is_over or self.is_running or not (self.wanted and self.ready):
+            return
+        self._note(now, "goes on" if self.begun else "begins")
+        self.begun = True
+        self.position = self.course.run(self.position, _seconds(now))
+        self.turns += 1
+        self._open(now, self.screens[self.position.step])
+
+    def _stop(self, now: Instant, reason: str) -> None:
+        """Stand still, and stay so until somebody says ``go``."""
+        self.wanted = False
+        if self.is_running:
+            self._halt(now, reason)
+        self.problem = reason if self.begun else ""
+
+    def _halt(self, now: Instant, reason: str) -> None:
+        self._close(now, self.screens[self.position.step])
+        self.position = self.course.halt(self.position, _seconds(now))
+        if reason:
+            self._note(now, reason)
+
+    def _leave(self, now: Instant) -> None:
+        step = self.position.step
+        running = self.is_running
+        self.position = self.course.leave(self.position, _seconds(now))
+        if running:
+            self._turned(step + 1, now)
+        elif self.is_over:
+            self._note(now, "finished")
+
+    def _turned(self, step: int, at: Instant) -> None:
+        """Set the markers between the screen before ``step`` and that one."""
+        self.turns += 1
+        before = self.screens[step - 1]
+        after = self.screens[step] if step < len(self.screens) else None
+        if after is None or after.opens or after.condition != before.condition:
+            self._close(at, before)
+            if after is not None:
+                self._open(at, after)
+        if after is None:
+            self._note(at, "finished")
+
+    def _open(self, at: Instant, screen: Screen) -> None:
+        if screen.condition is None:
+            return
+        self._mark(at, MarkerKind.STIMULUS_START, screen.condition)
+        if screen.kind is ScreenKind.BASELINE:
+            # A millisecond later: the calibration ends where a stimulus starts, and must not end at its own beginning.
+            self._mark(at.shifted(0.001), MarkerKind.BASELINE, "")
+
+    def _close(self, at: Instant, screen: Screen) -> None:
+        if screen.condition is not None:
+            self._mark(at, MarkerKind.STIMULUS_END, screen.condition)
+
+    def _note(self, at: Instant, text: str) -> None:
+        self._mark(at, MarkerKind.NOTE, f"protocol: {text}"[:LABEL_LENGTH])
+
+    def _mark(self, at: Instant, kind: MarkerKind, label: str) -> None:
+        self.pending.markers.append(Marker(at, kind, label))
+
+    def _last_stimulus(self) -> str | None:
+        shown = self.screens[: self.position.step]
+        return next((s.condition for s in reversed(shown) if s.kind is ScreenKind.STIMULUS), None)
+
+
+def _seconds(at: Instant) -> float:
+    return at.boot_ms / 1000
+
+
+def _check(scale: Scale, value: int | str) -> None:
+    """Refuse what is not on a scale."""
+    if scale is Scale.EMOTION:
+        if value not in FELT:
+            raise StudyError(f"Answer {str(value)[:20]!r}: choose one of {', '.join(FELT)}.")
+    elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
+        raise StudyError(f"Answer {str(value)[:20]!r}: choose a whole number from 1 to {POINTS}.")

@@ -1,0 +1,1 @@
+"""The web application: pages, routes, guards, and the server that listens."""

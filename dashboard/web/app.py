@@ -1,0 +1,157 @@
+"""The web application: routes, guards and errors put together."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from dashboard.accounts.accounts import Accounts
+from dashboard.protocols.runner import Conductor
+from dashboard.web.export_jobs import Exports
+from dashboard.web.ingest_state import Desk
+from dashboard.web.pages import HERE, make_templates, render
+from dashboard.web.routes import account, analysis, assets, export, health, live, login, trends
+from dashboard.web.routes.protocol import operator, participant
+from dashboard.web.routes.readings import csv_import, ingest, manual
+from dashboard.web.routes.study import study
+from dashboard.web.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.services import LoginNeededError, Services, require_login
+from dashboard.web.settings import DashboardOptions
+from edge_agent import __version__
+from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.protocol_runs import ProtocolRuns
+from edge_agent.store.study.study import Study
+
+log = logging.getLogger(__name__)
+
+PAGES = (
+    *(login, account, live, trends, study, operator, participant),
+    *(manual, csv_import, ingest, analysis, export, health, assets),
+)
+ROUTERS = tuple(page.router for page in PAGES)
+_TITLES = {
+    400: "That request was not understood",
+    403: "Not allowed",
+    404: "There is no such page",
+    405: "Not possible here",
+    409: "That cannot be done now",
+    410: "That is not here any more",
+    413: "That is too large",
+    422: "A value was not understood",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "The data cannot be read",
+}
+
+
+def create_app(options: DashboardOptions) -> FastAPI:
+    """Return the application over one data folder; makes or upgrades the database there.
+
+    Raises:
+        StoreError: the database cannot be made or is not one of ours.
+    """
+    try:
+        options.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another with --data."
+        ) from error
+    migrate(options.database)
+    app = FastAPI(
+        title="Affect Edge",
+        version=__version__,
+        description="Emotion and vital-sign timeline of one appliance. Log in first; the cookie is the key.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # served by our own route, which needs a login
+        dependencies=[Depends(require_same_origin), Depends(require_login)],
+    )
+    study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
+    conductor = Conductor(ProtocolRuns(options.database, options.outbox_rows), study)
+    conductor.take_up()
+    app.state.services = Services(
+        options=options,
+        accounts=Accounts(options.database, options.session_hours),
+        attempts=AttemptLimiter(),
+        reader=Reader(options.database),
+        desk=Desk(options.database),
+        study=study,
+        conductor=conductor,
+        exports=Exports(options.database, options.device, options.told, options.models),
+    )
+    app.state.templates = make_templates()
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    _handle_errors(app)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    """Turn every error into a page for people or JSON for programs, never a traceback."""
+
+    @app.exception_handler(LoginNeededError)
+    def login_needed(request: Request, error: LoginNeededError) -> Response:
+        if _is_api(request):
+            return JSONResponse({"detail": "Log in first."}, 401)
+        return RedirectResponse(error.location, 303)
+
+    @app.exception_handler(HTTPException)
+    def http_error(request: Request, error: HTTPException) -> Response:
+        text = "Nothing is kept at this address." if error.status_code == 404 else str(error.detail)
+        response = _problem(request, error.status_code, text)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    def bad_value(request: Request, error: RequestValidationError) -> Response:
+        return _problem(request, 422, "; ".join(_describe(detail) for detail in error.errors()))
+
+    @app.exception_handler(AffectEdgeError)
+    def known_error(request: Request, error: AffectEdgeError) -> Response:
+        if isinstance(error, StoreError):
+            log.error("the store refused: %s", error)
+        return _problem(request, _status_of(error), str(error))
+
+    @app.exception_handler(Exception)
+    def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
+        response = _problem(request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it.")
+        response.headers.update(HEADERS)  # this answer passes by the middleware
+        return response
+
+
+def _status_of(error: AffectEdgeError) -> int:
+    match error:
+        case StoreError():
+            return 503
+        case StudyError():
+            return 409
+        case StatisticsError():
+            return 422
+        case _:
+            return 400
+
+
+def _describe(detail: dict[str, object]) -> str:
+    where = detail.get("loc")
+    name = str(where[-1]) if isinstance(where, tuple | list) and where else "request"
+    return f"{name}: {detail.get('msg')} (given: {str(detail.get('input'))[:80]!r})"
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _problem(request: Request, status: int, text: str) -> Response:
+    if _is_api(request):
+        return JSONResponse({"detail": text}, status)
+    return render(request, "error.html", status, title=_TITLES.get(status, "That did not work"), text=text)

@@ -1,0 +1,88 @@
+"""Where readings are handed in: tokens, limits, and files that wait for a person to say what their columns are."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dashboard.accounts.tokens import Tokens
+from dashboard.web.security import AttemptLimiter
+from edge_agent.core.clock import boot_seconds
+from edge_agent.core.readings import ArrivalTimes
+from edge_agent.vitals.csv import CsvFile
+
+FILES_KEPT = 2
+KEPT_SECONDS = 1800.0
+REQUESTS_A_MINUTE = 600
+WRONG_TOKENS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    account: int
+    file: CsvFile
+    since_s: float
+
+
+class UploadedFiles:
+    """Files between upload and import: in memory only, for half an hour, few at a time, each for who sent it.
+
+    Args:
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
+        self._clock = clock
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, account: int, file: CsvFile) -> str:
+        """Keep a file and return the name under which it is found; the oldest gives way to it."""
+        name = secrets.token_urlsafe(12)
+        with self._lock:
+            self._forget_old()
+            while len(self._kept) >= FILES_KEPT:
+                self._kept.popitem(last=False)
+            self._kept[name] = _Kept(account, file, self._clock())
+        return name
+
+    def find(self, account: int, name: str) -> CsvFile | None:
+        """Return a file that this account sent, or ``None`` when it is not there any more."""
+        with self._lock:
+            self._forget_old()
+            kept = self._kept.get(name)
+            return kept.file if kept is not None and kept.account == account else None
+
+    def drop(self, account: int, name: str) -> None:
+        """Forget a file of this account."""
+        with self._lock:
+            if name in self._kept and self._kept[name].account == account:
+                del self._kept[name]
+
+    def _forget_old(self) -> None:
+        for name, kept in list(self._kept.items()):
+            if self._clock() - kept.since_s > KEPT_SECONDS:
+                del self._kept[name]
+
+
+class Desk:
+    """What the routes need that take readings in.
+
+    Attributes:
+        tokens: who may hand in over HTTP.
+        requests: counts requests of each token.
+        wrong_tokens: counts wrong tokens of each address.
+        arrivals: times of readings that name none.
+        files: uploaded files that are not imported yet.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self.tokens = Tokens(database)
+        self.requests = AttemptLimiter(REQUESTS_A_MINUTE, 60.0)
+        self.wrong_tokens = AttemptLimiter(WRONG_TOKENS, 300.0)
+        self.arrivals = ArrivalTimes()
+        self.files = UploadedFiles()

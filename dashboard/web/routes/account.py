@@ -1,0 +1,76 @@
+"""The account of who is logged in: another password."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.web.pages import render
+from dashboard.web.security import address_of, too_many, with_wait
+from dashboard.web.services import LOGIN_COOKIE, AccountDep, ServicesDep
+
+log = logging.getLogger(__name__)
+router = APIRouter(include_in_schema=False)
+PAGE = "/account"
+
+TextField = Annotated[str, Form(max_length=1000)]
+
+
+@router.get(PAGE)
+def account_page(
+    request: Request, services: ServicesDep, account: AccountDep, changed: Annotated[bool, Query()] = False
+) -> Response:
+    """Show who is logged in, and where else; the form for another password."""
+    said = "The password was changed. Every other device has to log in again." if changed else ""
+    return _page(request, services, account, said=said)
+
+
+@router.post(f"{PAGE}/password")
+def change_password(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    old: TextField = "",
+    new: TextField = "",
+    again: TextField = "",
+) -> Response:
+    """Change the password of who is logged in; all other logins of theirs end."""
+    wait = services.attempts.attempt(address_of(request))
+    if wait:
+        return with_wait(_page(request, services, account, problem=too_many(wait), status=429), wait)
+    try:
+        if new != again:
+            raise AccountError("The new password was not typed the same twice. Nothing was changed.")
+        services.accounts.change_password(account, old, new, request.cookies.get(LOGIN_COOKIE, ""))
+    except AccountError as error:
+        return _page(request, services, account, problem=str(error), status=400)
+    services.attempts.forgive(address_of(request))
+    log.info("a password was changed")
+    return RedirectResponse(f"{PAGE}?changed=1", 303)
+
+
+def _page(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    *,
+    said: str = "",
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    accounts = services.accounts
+    return render(
+        request,
+        "account.html",
+        status,
+        said=said,
+        problem=problem,
+        has_password=accounts.has_password(account),
+        elsewhere=accounts.other_logins(account, request.cookies.get(LOGIN_COOKIE, "")),
+        least=PASSWORD_MIN,
+        most=PASSWORD_MAX,
+    )

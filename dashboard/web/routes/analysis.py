@@ -1,0 +1,87 @@
+"""Whether heart rate and blood pressure differ between anger, happiness and neutral."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.query import describe, query_of
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.web.pages import render
+from dashboard.web.services import ReaderDep
+from edge_agent.core.errors import StatisticsError
+from edge_agent.store.read.reader import Reader
+
+if TYPE_CHECKING:
+    from dashboard.analysis.analyse import Analysis
+
+router = APIRouter(tags=["analysis"])
+
+
+@router.get("/analysis", include_in_schema=False)
+def analysis_page(request: Request, reader: ReaderDep) -> Response:
+    """Show form, sentences, table and picture; a question that is wrong is answered beside its form."""
+    problem, query = "", AnalysisQuery()
+    analysis = None
+    try:
+        query = query_of(request.query_params.multi_items())
+        analysis = _analyse(reader, query)
+    except ValidationError as error:
+        problem = " ".join(describe(error))
+    except StatisticsError as error:
+        problem = str(error)
+    return render(
+        request,
+        "analysis.html",
+        status_code=422 if problem else 200,
+        problem=problem,
+        query=query,
+        sessions=reader.session_list(),
+        **_shown(analysis),
+    )
+
+
+@router.get("/analysis/statistics", include_in_schema=False)
+def statistics_page(request: Request) -> Response:
+    """Show what is computed and why, with sources: the documentation, for a dashboard without a network."""
+    return render(request, "statistics.html")
+
+
+@router.get("/api/v1/analysis")
+def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
+    """Return the family of tests with every number unrounded, the values tested, and the result in words."""
+    from dashboard.analysis.present.response import answer_of
+
+    return answer_of(_analyse(reader, query))
+
+
+def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+    from dashboard.analysis.analyse import analyse  # loads SciPy, which nobody needs before the first analysis
+
+    return analyse(reader, query)
+
+
+def _shown(analysis: Analysis | None) -> dict[str, object]:
+    """Return what the template shows of an analysis."""
+    if analysis is None:
+        return {"answer": None, "groups": (), "charts": (), "effects": None, "is_simulated": False}
+    from dashboard.analysis.present.charts import analysis_charts, effects_chart
+    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.spread_charts import spread_charts
+    from dashboard.analysis.present.supplement_text import variability_sentence
+    from dashboard.analysis.present.table import groups_of
+
+    answer = answer_of(analysis)
+    return {
+        "answer": answer,
+        "groups": groups_of(answer),
+        "charts": analysis_charts(analysis),
+        "spreads": spread_charts(analysis),
+        "effects": effects_chart(analysis),
+        "variability": variability_sentence(analysis.variability),
+        "is_simulated": answer.simulated_readings > 0,
+    }

@@ -1,0 +1,212 @@
+"""Taking the timeline along: an export is prepared, then sent, also in parts after a broken connection."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from pydantic import Field
+from starlette.types import Message, Receive, Scope, Send
+
+from dashboard.web.export_jobs import FORMS, Exports, Prepared
+from dashboard.web.export_jobs import Request as Asked
+from dashboard.web.pages import render
+from dashboard.web.schemas import ApiModel, EpochMs
+from dashboard.web.services import AccountDep, ServicesDep
+from edge_agent.core.errors import StoreError
+from edge_agent.store.export import Choice
+from edge_agent.store.export.formats.registry import Format
+
+router = APIRouter(tags=["export"])
+
+FormQuery = Annotated[Format, Query(alias="format", description="bundle, json, fhir (with session) or parquet")]
+SessionQuery = Annotated[list[int] | None, Query(description="Only these sessions")]
+StartQuery = Annotated[EpochMs | None, Query(description="Only from here on")]
+EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
+
+
+class NewExport(ApiModel):
+    """What is to be prepared."""
+
+    format: Format = Field(Format.BUNDLE, description="bundle, json, fhir (with sessions) or parquet")
+    sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
+    start: EpochMs | None = Field(None, description="Only from here on")
+    end: EpochMs | None = Field(None, description="Only before this")
+
+
+class ExportModel(ApiModel):
+    """An export that is prepared, or ready."""
+
+    id: str
+    state: str = Field(description="preparing, ready or failed")
+    share: float = Field(ge=0, le=1, description="How much is done")
+    bytes: int | None = Field(description="Size of the file; null until it is ready")
+    problem: str = Field(description="Why there is no file; empty otherwise")
+    file: str = Field(description="Address of the file once it is ready; it can be asked for in parts (Range)")
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> ExportModel:
+        """Return the model of an export."""
+        return cls(
+            id=prepared.id,
+            state=prepared.state,
+            share=prepared.share,
+            bytes=prepared.size,
+            problem=prepared.problem,
+            file=f"/api/v1/exports/{prepared.id}/file",
+        )
+
+
+class _Sent(FileResponse):
+    """A prepared file, which knows when its last byte has gone."""
+
+    def __init__(self, exports: Exports, prepared: Prepared, *, in_parts: bool = True) -> None:
+        ending = prepared.file.suffix
+        media_type = {".zip": "application/zip", ".json": "application/json"}[ending]
+        media_type = "application/fhir+json" if prepared.request.form is Format.FHIR else media_type
+        super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
+        self._exports = exports
+        self._prepared = prepared
+        self._in_parts = in_parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or the part that was asked for."""
+        if not self._in_parts:
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        arrived = False
+
+        async def watch(message: Message) -> None:
+            nonlocal arrived
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                arrived = not await Request(scope, receive).is_disconnected()
+            await send(message)
+
+        await super().__call__(scope, receive, watch)
+        part = self.headers.get("content-range", "")
+        if arrived and (not part or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)):
+            self._exports.sent(self._prepared)
+
+
+@router.get("/export", include_in_schema=False)
+def export_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
+    """Offer what can be taken along, explain its columns, and show how the account's export stands."""
+    return render(
+        request,
+        "export.html",
+        sessions=services.reader.session_list(),
+        span=services.reader.span(),
+        forms=[form for form in FORMS if form is not Format.FHIR],
+        prepared=services.exports.of_account(account.id),
+    )
+
+
+@router.post("/export", include_in_schema=False)
+def prepare_from_page(
+    services: ServicesDep,
+    account: AccountDep,
+    form: Annotated[Format, Form(alias="format")] = Format.BUNDLE,
+    session: Annotated[list[int] | None, Form()] = None,
+    start: Annotated[EpochMs | None, Form()] = None,
+    end: Annotated[EpochMs | None, Form()] = None,
+) -> Response:
+    """Begin to prepare an export and show the page, which tells how it goes."""
+    _prepare(services, account, NewExport(format=form, sessions=session, start=start, end=end))
+    return RedirectResponse("/export", 303)
+
+
+@router.post("/export/prepared/{token}/delete", include_in_schema=False)
+def delete_from_page(services: ServicesDep, account: AccountDep, token: str) -> Response:
+    """Delete a prepared export."""
+    prepared = services.exports.find(account.id, token)
+    if prepared is not None:
+        services.exports.drop(prepared)
+    return RedirectResponse("/export", 303)
+
+
+@router.post("/api/v1/exports", status_code=202)
+def prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> ExportModel:
+    """Begin to prepare an export; the one before it is deleted. Each account has one at a time."""
+    return ExportModel.of(_prepare(services, account, asked))
+
+
+@router.get("/api/v1/exports/{token}")
+def state(services: ServicesDep, account: AccountDep, token: str) -> ExportModel:
+    """Tell how far an export has come."""
+    return ExportModel.of(_found(services, account, token))
+
+
+@router.get("/api/v1/exports/{token}/file", response_class=FileResponse)
+def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
+    """Send a prepared export, or the part of it that the header ``Range`` asks for.
+
+    It is deleted ten minutes after it was sent to its end, and an hour after it was made.
+    """
+    prepared = _found(services, account, token)
+    if prepared.state != "ready":
+        raise HTTPException(409, prepared.problem or "The export is still being prepared.")
+    return _Sent(services.exports, prepared)
+
+
+@router.delete("/api/v1/exports/{token}", status_code=204)
+def delete(services: ServicesDep, account: AccountDep, token: str) -> None:
+    """Delete an export, or end its preparation."""
+    services.exports.drop(_found(services, account, token))
+
+
+@router.get("/export/download", include_in_schema=False)
+@router.get("/api/v1/export", response_class=FileResponse)
+def download(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    form: FormQuery = Format.BUNDLE,
+    session: SessionQuery = None,
+    start: StartQuery = None,
+    end: EndQuery = None,
+) -> Response:
+    """Prepare an export and send it, in one request.
+
+    A broken download can be taken up within the hour by the same request with ``Range``, such as ``curl -C -``.
+    """
+    asked = NewExport(format=form, sessions=session, start=start, end=end)
+    prepared = services.exports.of_account(account.id) if "range" in request.headers else None
+    goes_on = prepared is not None and prepared.state == "ready" and prepared.request == _request_of(services, asked)
+    if prepared is None or not goes_on:
+        prepared = _prepare(services, account, asked)
+        prepared.done.result()
+    if prepared.problem:
+        raise StoreError(prepared.problem)
+    return _Sent(services.exports, prepared, in_parts=goes_on)
+
+
+def _prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Prepared:
+    request = _request_of(services, asked)
+    which = f"sessions={asked.sessions or 'all'} start={asked.start} end={asked.end} format={asked.format}"
+    services.accounts.record(account.name, "export", which)
+    return services.exports.prepare(account.id, request)
+
+
+def _request_of(services: ServicesDep, asked: NewExport) -> Asked:
+    """Return what is asked for after checking that it can be had."""
+    start, end = asked.start, asked.end
+    if start is not None and end is not None and end <= start:
+        raise HTTPException(422, f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.")
+    if asked.format not in FORMS:
+        raise HTTPException(
+            422, f"format = {asked.format}: choose one of {', '.join(FORMS)}; the bundle holds the CSV."
+        )
+    if asked.format is Format.FHIR and not asked.sessions:
+        raise HTTPException(422, "format = fhir: tells of sessions. Name at least one.")
+    unknown = set(asked.sessions or ()) - {known.id for known in services.reader.session_list()}
+    if unknown:
+        raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
+    sessions = tuple(sorted(set(asked.sessions))) if asked.sessions else None
+    return Asked(asked.format, Choice(sessions, start, end))
+
+
+def _found(services: ServicesDep, account: AccountDep, token: str) -> Prepared:
+    prepared = services.exports.find(account.id, token)
+    if prepared is None:
+        raise HTTPException(404, "There is no such export any more. Prepare it again.")
+    return prepared

@@ -1,0 +1,77 @@
+"""How the appliance is: the agent's own report, the database, the models in use."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from dashboard.web.pages import render
+from dashboard.web.schemas import HealthModel, ModelInUse
+from dashboard.web.services import Services, ServicesDep
+from edge_agent import __version__
+from edge_agent.runtime.live_feed import live_messages
+from edge_agent.store.read.overview import models_in_use
+
+router = APIRouter(tags=["health"])
+_AGENT_SECONDS = 1.0
+
+
+@router.get("/healthz", include_in_schema=False)
+def alive() -> dict[str, str]:
+    """Tell anyone, without a login, that this process answers; nothing more."""
+    return {"status": "ok"}
+
+
+@router.get("/health", include_in_schema=False)
+def health_page(request: Request, services: ServicesDep) -> Response:
+    """Show the state of agent, database and models; the agent's part is filled by the live feed."""
+    return render(request, "health.html", health=_read(services, None))
+
+
+@router.get("/api/v1/health")
+async def get_health(services: ServicesDep) -> HealthModel:
+    """Tell the state of agent, database and models."""
+    agent = await _agent_health(services.options.live_socket)
+    return await run_in_threadpool(_read, services, agent)
+
+
+def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
+    reader, database = services.reader, services.options.database
+    span = reader.span()
+    return HealthModel(
+        device=services.options.device,
+        version=__version__,
+        database_bytes=sum(file.stat().st_size for file in _files(database) if file.exists()),
+        counts=reader.counts(),
+        first=span[0] if span else None,
+        last=span[1] if span else None,
+        models=[
+            ModelInUse(kind=used.kind, name=used.name, version=used.version, sha256=used.sha256, since=used.since_ms)
+            for used in models_in_use(database)
+        ],
+        agent=agent,
+    )
+
+
+def _files(database: Path) -> list[Path]:
+    return [database, database.with_name(database.name + "-wal")]
+
+
+async def _agent_health(socket: Path) -> dict[str, Any] | None:
+    """Return the agent's last health message, which it repeats to everyone who connects; ``None`` without an agent."""
+    try:
+        async with asyncio.timeout(_AGENT_SECONDS), aclosing(live_messages(socket)) as messages:
+            async for message in messages:
+                if message.get("type") == "health":
+                    return message
+                if message.get("type") == "agent" and message.get("state") == "offline":
+                    return None
+    except TimeoutError:
+        return None
+    return None  # pragma: no cover - the feed never ends by itself

@@ -1,0 +1,197 @@
+"""What happens now: the live page, its event stream, and the open session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from dashboard.protocols.file import find_protocol
+from dashboard.web.pages import render
+from dashboard.web.schemas import (
+    MarkerModel,
+    NewMarker,
+    NewSession,
+    Problem,
+    SessionModel,
+    SessionState,
+    VitalModel,
+)
+from dashboard.web.services import LOGIN_COOKIE, AccountDep, ReaderDep, Services, ServicesDep, StudyDep
+from edge_agent.core import clock
+from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
+from edge_agent.core.errors import StoreError
+from edge_agent.runtime.live_feed import live_messages
+from edge_agent.store.read.results import Trend
+from edge_agent.store.study.study import Study
+
+log = logging.getLogger(__name__)
+router = APIRouter(tags=["live"])
+
+STRIP_MS = 120_000
+CHECK_SECONDS = 15.0
+_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "A rule of the study forbids it"}}
+
+
+@router.get("/", include_in_schema=False)
+def home() -> Response:
+    """Lead to the live page."""
+    return RedirectResponse("/live", 303)
+
+
+@router.get("/live", include_in_schema=False)
+def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
+    """Show what the camera and the sensors see now."""
+    at = clock.now().wall_ms
+    recent = reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
+    start = {
+        "session": session_state(study).model_dump(mode="json"),
+        "vitals": [_vital(reading).model_dump() for reading in reader.latest_vitals().values()],
+        "strip": _recent(recent),
+        "simulated": recent.simulated,
+    }
+    return render(request, "live.html", start=start)
+
+
+@router.get("/api/v1/live", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def live_events(request: Request, services: ServicesDep) -> Response:
+    """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``, each with JSON data.
+
+    The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
+    """
+    token = request.cookies.get(LOGIN_COOKIE, "")
+    return StreamingResponse(
+        _events(services, token), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+@router.get("/api/v1/session")
+def get_session(study: StudyDep) -> SessionState:
+    """Tell the open session, its condition and its markers."""
+    return session_state(study)
+
+
+@router.get("/api/v1/vitals/latest")
+def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
+    """Tell the newest reading of each kind."""
+    return [_vital(reading) for reading in reader.latest_vitals().values()]
+
+
+@router.post("/api/v1/session", status_code=201, responses=_CONFLICT)
+def start_session(new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep) -> SessionState:
+    """Open a session now."""
+    session = open_session(services, new.participant, new.purpose, new.setting, new.name, new.protocol)
+    services.accounts.record(account.name, "session_start", str(session.id))
+    return session_state(study)
+
+
+@router.post("/api/v1/session/end", responses=_CONFLICT)
+def end_session(study: StudyDep, account: AccountDep, services: ServicesDep) -> SessionState:
+    """Close the open session now."""
+    session = study.end_session()
+    services.accounts.record(account.name, "session_end", str(session.id))
+    return session_state(study)
+
+
+@router.post("/api/v1/session/markers", status_code=201, responses=_CONFLICT)
+def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
+    """Add a marker to the open session now; ``stimulus_start`` opens the condition that it names."""
+    study.add_marker(new.kind, new.label)
+    return session_state(study)
+
+
+def open_session(
+    services: Services, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: str | None
+) -> Session:
+    """Open a session now, with a protocol when one is named.
+
+    Raises:
+        StudyError: a rule of the study forbids it.
+        ProtocolError: there is no such protocol, or it cannot be used.
+    """
+    if not protocol:
+        return services.study.start_session(participant, purpose, name, setting=setting)
+    found = find_protocol(services.options.protocols, protocol)
+    return services.conductor.begin(participant, purpose, setting, name, found)
+
+
+def session_state(study: Study) -> SessionState:
+    """Return the open session with its condition and markers."""
+    session = study.open_session()
+    if session is None:
+        return SessionState(session=None, condition=None, markers=[])
+    return SessionState(
+        session=SessionModel.of(session),
+        condition=study.open_condition(),
+        markers=[MarkerModel.of(marker) for marker in study.markers(session.id)],
+    )
+
+
+def _vital(reading: VitalReading) -> VitalModel:
+    return VitalModel(
+        at=reading.at.wall_ms,
+        kind=reading.kind.value,
+        value=reading.value,
+        unit=reading.kind.unit,
+        source=reading.source,
+        flags=sorted(flag.value for flag in reading.flags),
+    )
+
+
+def _recent(trend: Trend) -> list[dict[str, Any]]:
+    """Return the seconds that the database knows already, so that the strip does not begin empty."""
+    names = {emotion.value: values for emotion, values in trend.means.items()}
+    shares = {emotion.value: values for emotion, values in trend.shares.items()} | {"uncertain": trend.uncertain}
+    return [
+        {
+            "at": start,
+            "probabilities": {name: round(values[index] or 0.0, 3) for name, values in names.items()},
+            "label": max(shares, key=lambda name: shares[name][index] or 0.0),
+        }
+        for index, start in enumerate(trend.starts)
+        if trend.rows[index]
+    ]
+
+
+async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
+    """Write the agent's messages as server-sent events until the login or the dashboard ends."""
+    yield "retry: 2000\n\n"
+    messages = live_messages(services.options.live_socket)
+    message = asyncio.ensure_future(anext(messages))
+    stop = asyncio.ensure_future(services.stopping.wait())
+    checked = clock.boot_seconds()
+    try:
+        while not services.stopping.is_set():
+            await asyncio.wait({message, stop}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if message.done():
+                yield _event(message.result())
+                message = asyncio.ensure_future(anext(messages))
+            if clock.boot_seconds() - checked >= CHECK_SECONDS:
+                if not await is_logged_in(services, token):
+                    return
+                checked = clock.boot_seconds()
+                yield ": still here\n\n"
+    finally:
+        for task in (message, stop):
+            task.cancel()
+        await asyncio.gather(message, stop, return_exceptions=True)
+        await messages.aclose()
+
+
+async def is_logged_in(services: Services, token: str) -> bool:
+    """Tell whether the login of a stream still stands; not, when the database cannot be read."""
+    try:
+        return await run_in_threadpool(services.accounts.of_token, token) is not None
+    except StoreError as error:
+        log.warning("an event stream ends: %s", error)
+        return False
+
+
+def _event(message: dict[str, Any]) -> str:
+    return f"event: {message.get('type', 'message')}\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"

@@ -1,0 +1,1 @@
+"""The operator's and the participant's page of a protocol."""

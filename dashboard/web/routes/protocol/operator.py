@@ -1,0 +1,161 @@
+"""The operator's page of a protocol: what runs, what comes next, and the keys that pause, skip and end it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from dashboard.protocols.file import list_protocols
+from dashboard.protocols.runner import Conductor, View
+from dashboard.web.pages import render
+from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
+from dashboard.web.schemas import Problem, ProtocolEntry, ProtocolState, ScreenModel, SessionModel
+from dashboard.web.services import LOGIN_COOKIE, AccountDep, ConductorDep, OptionsDep, Services, ServicesDep
+from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
+
+router = APIRouter(tags=["protocol"])
+
+SIGN_OF_LIFE_S = 5.0
+_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "No protocol is running"}}
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
+
+
+@router.get("/protocol", include_in_schema=False)
+def protocol_page(request: Request, conductor: ConductorDep) -> Response:
+    """Show the protocol that runs, or how the last one ended."""
+    view = conductor.view()
+    if view is None:
+        return RedirectResponse("/study", 303)
+    return render(request, "protocol.html", state=state_of(view).model_dump(mode="json"))
+
+
+@router.get("/api/v1/protocols")
+def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
+    """List the protocol files, those that cannot be used with the reason."""
+    return [
+        ProtocolEntry(name=one.name, title=one.title, problem=one.problem) for one in list_protocols(options.protocols)
+    ]
+
+
+@router.get("/api/v1/protocol", responses=_CONFLICT)
+def get_protocol(conductor: ConductorDep) -> ProtocolState:
+    """Tell how the protocol stands, or how the last one ended."""
+    return _state(conductor)
+
+
+@router.post("/api/v1/protocol/go", responses=_CONFLICT)
+def go_on(conductor: ConductorDep) -> ProtocolState:
+    """Begin, or go on after a break, as soon as the participant is ready."""
+    conductor.go()
+    return _state(conductor)
+
+
+@router.post("/api/v1/protocol/pause", responses=_CONFLICT)
+def pause(conductor: ConductorDep) -> ProtocolState:
+    """Stand still; the condition that is open ends here."""
+    conductor.pause()
+    return _state(conductor)
+
+
+@router.post("/api/v1/protocol/skip", responses=_CONFLICT)
+def skip(conductor: ConductorDep) -> ProtocolState:
+    """Leave the present screen."""
+    conductor.skip()
+    return _state(conductor)
+
+
+@router.post("/api/v1/protocol/repeat", responses=_CONFLICT)
+def repeat(conductor: ConductorDep) -> ProtocolState:
+    """Begin the present screen again."""
+    conductor.repeat()
+    return _state(conductor)
+
+
+@router.post("/api/v1/protocol/end", responses=_CONFLICT)
+def end(conductor: ConductorDep, services: ServicesDep, account: AccountDep) -> ProtocolState:
+    """End protocol and session now."""
+    conductor.end()
+    state = _state(conductor)
+    services.accounts.record(account.name, "session_end", str(state.session.id))
+    return state
+
+
+@router.get("/api/v1/protocol/events", response_class=StreamingResponse, responses=_EVENTS)
+async def protocol_events(request: Request, services: ServicesDep) -> Response:
+    """Stream server-sent events ``protocol``: its state, whenever something changes."""
+    token = request.cookies.get(LOGIN_COOKIE, "")
+    return event_stream(_events(services, token))
+
+
+def event_stream(events: AsyncGenerator[str, None]) -> Response:
+    """Return an answer that goes on for as long as there are events."""
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def state_of(view: View) -> ProtocolState:
+    """Return what programs and the operator's page get."""
+    return ProtocolState(
+        session=SessionModel.of(view.session),
+        title=view.title,
+        state=view.state.value,
+        reason=view.reason,
+        begun=view.begun,
+        step=view.step,
+        screens=[
+            ScreenModel(title=one.title, kind=one.kind.value, seconds=one.seconds, condition=one.condition)
+            for one in view.screens
+        ],
+        remaining_ms=view.remaining_ms,
+        participant_present=view.present,
+        participant_ready=view.ready,
+        participant_path=f"/participate/{view.token}",
+        answers=view.answers,
+        problem=view.problem,
+    )
+
+
+async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[str, None]:
+    """Write what ``look`` gives whenever it is another text, with signs of life between, until the dashboard stops."""
+    yield "retry: 1000\n\n"
+    event = services.conductor.watch()
+    stop = asyncio.ensure_future(services.stopping.wait())
+    said = ""
+    try:
+        while not services.stopping.is_set():
+            text = look()
+            yield text if text != said else ": still here\n\n"
+            said = text
+            changed = asyncio.ensure_future(event.wait())
+            await asyncio.wait({changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            event.clear()
+    finally:
+        stop.cancel()
+        services.conductor.unwatch(event)
+
+
+async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
+    """Write the state for as long as the login stands."""
+    checked = clock.boot_seconds()
+    async for text in follow(services, lambda: _event(services.conductor.view())):
+        yield text
+        if clock.boot_seconds() - checked >= CHECK_SECONDS:
+            if not await is_logged_in(services, token):
+                return
+            checked = clock.boot_seconds()
+
+
+def _event(view: View | None) -> str:
+    return f"event: protocol\ndata: {state_of(view).model_dump_json() if view else 'null'}\n\n"
+
+
+def _state(conductor: Conductor) -> ProtocolState:
+    view = conductor.view()
+    if view is None:
+        raise StudyError("No protocol has run since the dashboard started. Start a session with one.")
+    return state_of(view)

@@ -1,0 +1,1 @@
+"""Readings by hand, from files, and from programs."""

@@ -1,0 +1,169 @@
+"""Readings by hand, and the tokens with which programs hand them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from dashboard.accounts.accounts import AccountError
+from dashboard.web.pages import render
+from dashboard.web.services import AccountDep, Services, ServicesDep
+from edge_agent.core import clock
+from edge_agent.core.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
+from edge_agent.store.write.imports import import_each
+from edge_agent.vitals.csv import MAX_FILE_BYTES
+
+router = APIRouter(tags=["readings"])
+PAGE = "/readings"
+BY_HAND = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+NOTE_LENGTH = 80
+
+Text = Annotated[str, Form(max_length=200)]
+Count = Annotated[int | None, Query(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a person wrote into the form, and what is wrong with it, by field."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+@router.get(PAGE, include_in_schema=False)
+def readings_page(
+    request: Request, services: ServicesDep, taken: Count = None, there: Count = None, flagged: Count = None
+) -> Response:
+    """Show the form, the place for files, and the tokens; after an entry, what became of it."""
+    return _page(request, services, said=_said(taken, there or 0, flagged or 0))
+
+
+@router.post(f"{PAGE}/by-hand", include_in_schema=False)
+def enter(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    heart_rate: Text = "",
+    systolic: Text = "",
+    diastolic: Text = "",
+    at: Text = "",
+    note: Text = "",
+) -> Response:
+    """Take in what a person has measured; nothing is stored while a field is wrong."""
+    values = {"heart_rate": heart_rate, "systolic": systolic, "diastolic": diastolic, "at": at, "note": note}
+    entry = Entry({name: value.strip() for name, value in values.items()})
+    readings = _judge(entry, account.name)
+    _check_note(services, entry, readings)
+    if entry.problems:
+        return _page(request, services, entry=entry)
+    new = import_each(services.options.database, readings)
+    if entry.values["note"]:
+        services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
+    services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
+    flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
+    return RedirectResponse(f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}", 303)
+
+
+@router.post(f"{PAGE}/tokens", include_in_schema=False)
+def make_token(request: Request, services: ServicesDep, account: AccountDep, name: Text = "") -> Response:
+    """Make a token and show its secret, this once."""
+    try:
+        secret = services.desk.tokens.make(name, account.name)
+    except AccountError as error:
+        return _page(request, services, token_problem=str(error))
+    return _page(request, services, secret=secret)
+
+
+@router.post(f"{PAGE}/tokens/{{number}}/revoke", include_in_schema=False)
+def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Response:
+    """End a token."""
+    services.desk.tokens.revoke(min(number, 2**62), account.name)
+    return RedirectResponse(f"{PAGE}#tokens-title", 303)
+
+
+def _judge(entry: Entry, account: str) -> list[VitalReading]:
+    """Return the readings of an entry; what is wrong goes to its field."""
+    now = clock.now()
+    origin = Origin(f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False)
+    readings: list[VitalReading] = []
+    for kind in BY_HAND:
+        if entry.values[kind]:
+            given = {"kind": kind.value, "value": entry.values[kind], "at": entry.values["at"] or None}
+            try:
+                readings.append(reading_of(given, now, origin))
+            except ReadingError as error:
+                name = "at" if error.field == "at" else kind.value
+                entry.problems[name] = f"{error.shown} {error.reason}"
+    if not any(entry.values[kind] for kind in BY_HAND):
+        entry.problems["heart_rate"] = "Give a heart rate, or the two pressures."
+    if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):
+        missing = "diastolic" if entry.values["systolic"] else "systolic"
+        entry.problems.setdefault(missing, "A cuff gives both pressures: give this one, too.")
+    if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
+        entry.problems["at"] = "This time is still to come. Correct it, or leave it empty for now."
+    return flag_near_pressures(readings)
+
+
+def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) -> None:
+    """Make sure that a note finds its place before anything is written."""
+    note = entry.values["note"]
+    if not note:
+        return
+    session = services.study.open_session()
+    if session is None:
+        entry.problems["note"] = "No session is open that the note could belong to. Leave it empty."
+    elif len(note) > NOTE_LENGTH or not note.isprintable():
+        entry.problems["note"] = f"Give at most {NOTE_LENGTH} printable characters."
+    elif readings and readings[0].at.wall_ms < session.start_ms:
+        entry.problems["note"] = (
+            "The time lies before the open session, to which the note would belong. Leave it empty."
+        )
+
+
+def _said(taken: int | None, there: int, flagged: int) -> str:
+    """Say what became of what was handed in."""
+    if taken is None:
+        return ""
+    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} taken."]
+    if there:
+        parts.append(f"{there:,} {'was' if there == 1 else 'were'} there already and left alone.")
+    if flagged:
+        parts.append(f"{flagged:,} look implausible: they are kept, flagged, and count in no mean.")
+    return " ".join(parts)
+
+
+def _page(
+    request: Request,
+    services: Services,
+    *,
+    said: str = "",
+    entry: Entry | None = None,
+    secret: str = "",
+    token_problem: str = "",
+    file_problem: str = "",
+) -> Response:
+    wrong = bool(token_problem or file_problem or (entry and entry.problems))
+    return render(
+        request,
+        "readings.html",
+        status_code=422 if wrong else 200,
+        said=said,
+        entry=entry or Entry(),
+        secret=secret,
+        token_problem=token_problem,
+        file_problem=file_problem,
+        tokens=services.desk.tokens.all(),
+        open_session=services.study.open_session(),
+        largest_mib=MAX_FILE_BYTES // 2**20,
+        address=str(request.base_url).rstrip("/"),
+    )
+
+
+def page_with_file_problem(request: Request, services: Services, problem: str) -> Response:
+    """Show the page with what is wrong with a file."""
+    return _page(request, services, file_problem=problem)

@@ -1,0 +1,1 @@
+"""Participants, sessions, their quality and summaries, and erasure."""

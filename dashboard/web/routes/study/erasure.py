@@ -1,0 +1,66 @@
+"""Erasing a participant, after their code was typed once more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import Response
+
+from dashboard.web.pages import render
+from dashboard.web.services import AccountDep, Services, ServicesDep
+from edge_agent.core.errors import StudyError
+from edge_agent.store.read.overview import consents, session_counts
+from edge_agent.store.upkeep.erasure import erase_participant
+
+router = APIRouter()
+
+
+@router.get("/study/participants/{code}/erase", include_in_schema=False)
+def erase_page(request: Request, services: ServicesDep, code: str) -> Response:
+    """Show what would be erased, and ask for the code."""
+    return _page(request, services, code)
+
+
+@router.post("/study/participants/{code}/erase", include_in_schema=False)
+def erase(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: str,
+    typed: Annotated[str, Form(max_length=100)] = "",
+) -> Response:
+    """Erase the participant whose code was typed, and say what was erased; the answer's text names nobody."""
+    if typed.strip().casefold() != code.casefold():
+        problem = f"{typed.strip() or 'Nothing'} was typed, which is not {code}. Nothing was erased."
+        return _page(request, services, code, problem)
+    services.exports.forget_all()  # they may hold the participant, and one that is being written reads the old rows
+    try:
+        done = erase_participant(
+            services.options.database, code, actor=account.name, outbox_rows=services.options.outbox_rows
+        )
+    except StudyError as error:
+        return _page(request, services, code, str(error))
+    services.conductor.forget(code)
+    return render(request, "erased.html", done=done)
+
+
+def _page(request: Request, services: Services, code: str, problem: str = "") -> Response:
+    person = next((one for one in services.study.participants() if one.code.casefold() == code.casefold()), None)
+    if person is None:
+        raise HTTPException(404)
+    database = services.options.database
+    sessions = [session for session in services.study.sessions() if session.participant == person.code]
+    counts = session_counts(database)
+    return render(
+        request,
+        "erase.html",
+        status_code=409 if problem else 200,
+        problem=problem,
+        code=person.code,
+        consent=consents(database).get(person.code),
+        is_open=any(session.end_ms is None for session in sessions),
+        sessions=len(sessions),
+        expressions=sum(counts[session.id].expressions for session in sessions),
+        readings=sum(counts[session.id].vitals for session in sessions),
+    )

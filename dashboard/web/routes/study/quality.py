@@ -1,0 +1,34 @@
+"""Whether a session is fit for analysis: its quality report."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import Response
+
+from dashboard.web.pages import render
+from dashboard.web.services import ReaderDep
+from edge_agent.core.errors import StudyError
+from edge_agent.store.quality.report import SessionQuality
+from edge_agent.store.quality.session_quality import session_quality
+from edge_agent.store.read.reader import Reader
+
+router = APIRouter()
+
+
+@router.get("/study/sessions/{number}/quality", include_in_schema=False)
+def quality_page(request: Request, reader: ReaderDep, number: int) -> Response:
+    """Show the quality report of a session."""
+    return render(request, "quality.html", report=_report(reader, number))
+
+
+@router.get("/api/v1/sessions/{number}/quality")
+def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
+    """Return the quality report of a session: what was recorded, and whether it is fit for analysis."""
+    return _report(reader, number)
+
+
+def _report(reader: Reader, number: int) -> SessionQuality:
+    try:
+        return session_quality(reader, number)
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from error

@@ -1,0 +1,39 @@
+"""A session by condition, as recorded or relative to the participant's own baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from dashboard.web.pages import render
+from dashboard.web.services import ReaderDep
+from edge_agent.core.errors import StudyError
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.session_summary import SessionCourse
+
+router = APIRouter()
+
+Relative = Annotated[bool, Query(description="Correct by the neutral face, and take the vitals at rest away")]
+
+
+@router.get("/study/sessions/{number}/course", include_in_schema=False)
+def course_page(request: Request, reader: ReaderDep, number: int, relative: Relative = False) -> Response:
+    """Show a session by condition, and the baseline that it can be measured by."""
+    course = _course(reader, number, relative)
+    kinds = list(dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals))
+    return render(request, "course.html", course=course, kinds=kinds)
+
+
+@router.get("/api/v1/sessions/{number}/course")
+def get_course(reader: ReaderDep, number: int, relative: Relative = False) -> SessionCourse:
+    """Return a session by condition, as recorded or relative to the participant's own baseline."""
+    return _course(reader, number, relative)
+
+
+def _course(reader: Reader, number: int, relative: bool) -> SessionCourse:
+    try:
+        return reader.course(number, relative=relative)
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from error

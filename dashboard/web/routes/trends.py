@@ -1,0 +1,174 @@
+"""How expression, heart rate and blood pressure went over a range of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from dashboard.charts.figures import TREND_VITALS, TrendData, trend_chart
+from dashboard.web.pages import render
+from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
+from dashboard.web.services import ReaderDep
+from edge_agent.core import clock
+from edge_agent.core.domain import VitalKind
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.results import Trend, VitalTrend
+
+router = APIRouter(tags=["trends"])
+
+_HOUR_MS = 3_600_000
+_LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
+_BUCKETS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RangeChoice:
+    """A range that ends now."""
+
+    key: str
+    title: str
+    length_ms: int
+
+
+RANGES = (
+    RangeChoice("10m", "10 min", _HOUR_MS // 6),
+    RangeChoice("1h", "1 hour", _HOUR_MS),
+    RangeChoice("24h", "24 hours", 24 * _HOUR_MS),
+    RangeChoice("7d", "7 days", 7 * 24 * _HOUR_MS),
+    RangeChoice("30d", "30 days", 30 * 24 * _HOUR_MS),
+)
+RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
+
+Start = Annotated[EpochMs, Query()]
+End = Annotated[EpochMs, Query()]
+Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many buckets")]
+
+
+def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
+    """Return the range to begin with: an hour while something is recorded, less for a recorder that has just begun."""
+    if span is None or span[1] < now_ms - _HOUR_MS:
+        return RANGES_BY_KEY["24h"]
+    earlier = now_ms - _HOUR_MS, now_ms - RANGES_BY_KEY["10m"].length_ms
+    has_begun_before = any(next(rows(*earlier), None) for rows in (reader.expression_rows, reader.vital_rows))
+    return RANGES_BY_KEY["1h" if has_begun_before else "10m"]
+
+
+@router.get("/trends", include_in_schema=False)
+def trends_page(
+    request: Request,
+    reader: ReaderDep,
+    key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
+    start: Annotated[EpochMs | None, Query()] = None,
+    end: Annotated[EpochMs | None, Query()] = None,
+) -> Response:
+    """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
+
+    Without either it is what ``usual_range`` says.
+    """
+    own = start is not None or end is not None
+    last = end if end is not None else clock.now().wall_ms
+    span = reader.span()
+    choice = RANGES_BY_KEY.get(key or "") or usual_range(reader, span, last)
+    first = start if start is not None else last - choice.length_ms
+    problem = _problem_of(first, last)
+    data = None if problem else read_trends(reader, first, last)
+    return render(
+        request,
+        "trends.html",
+        status_code=422 if problem else 200,
+        problem=problem,
+        ranges=RANGES,
+        chosen=None if own else choice,
+        start=first,
+        end=last,
+        chart=trend_chart(data) if data else None,
+        simulated=bool(data and _is_simulated(data)),
+        is_empty=data is None or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
+        span=span,
+    )
+
+
+@router.get("/api/v1/trends")
+def get_trends(reader: ReaderDep, start: Start, end: End, buckets: Buckets = _BUCKETS) -> TrendsModel:
+    """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to ``end``."""
+    data = read_trends(reader, *_checked(start, end), tuple(VitalKind), buckets)
+    return TrendsModel(
+        start=start,
+        end=end,
+        expression=_expression_model(data.trend),
+        vitals={kind.value: _vital_model(vital) for kind, vital in data.vitals.items()},
+    )
+
+
+@router.get("/api/v1/trends/chart")
+def get_trends_chart(reader: ReaderDep, start: Start, end: End) -> ChartModel:
+    """Return the same as the chart that the trends page draws."""
+    chart = trend_chart(read_trends(reader, *_checked(start, end)))
+    return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
+
+
+def read_trends(
+    reader: Reader,
+    start_ms: int,
+    end_ms: int,
+    kinds: tuple[VitalKind, ...] = TREND_VITALS,
+    buckets: int = _BUCKETS,
+) -> TrendData:
+    """Read everything that the trends of a range need."""
+    return TrendData(
+        start_ms=start_ms,
+        end_ms=end_ms,
+        trend=reader.trend(start_ms, end_ms, buckets),
+        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds},
+        conditions=reader.conditions(start_ms, end_ms),
+    )
+
+
+def _problem_of(start_ms: int, end_ms: int) -> str:
+    if end_ms <= start_ms:
+        return "The range is empty: its end must lie after its start. Choose another."
+    if end_ms - start_ms > _LONGEST_MS:
+        return "The range is longer than a hundred years. Choose a shorter one."
+    return ""
+
+
+def _checked(start_ms: int, end_ms: int) -> tuple[int, int]:
+    problem = _problem_of(start_ms, end_ms)
+    if problem:
+        raise HTTPException(422, f"start = {start_ms}, end = {end_ms}: {problem}")
+    return start_ms, end_ms
+
+
+def _is_simulated(data: TrendData) -> bool:
+    return data.trend.simulated or any(vital.simulated for vital in data.vitals.values())
+
+
+def _expression_model(trend: Trend) -> ExpressionTrend:
+    shares = {emotion.value: list(values) for emotion, values in trend.shares.items()}
+    return ExpressionTrend(
+        resolution=trend.resolution,
+        bucket_ms=trend.bucket_ms,
+        starts=list(trend.starts),
+        shares=shares | {"uncertain": list(trend.uncertain)},
+        rows=list(trend.rows),
+        frames=list(trend.frames),
+        simulated=trend.simulated,
+    )
+
+
+def _vital_model(vital: VitalTrend) -> VitalTrendModel:
+    return VitalTrendModel(
+        unit=vital.kind.unit,
+        resolution=vital.resolution,
+        bucket_ms=vital.bucket_ms,
+        starts=list(vital.starts),
+        mean=list(vital.mean),
+        min=list(vital.least),
+        max=list(vital.most),
+        n=list(vital.n),
+        flagged=list(vital.flagged),
+        simulated=vital.simulated,
+    )

@@ -1,0 +1,188 @@
+"""Listening and stopping: a socket that is bound before anything is promised, and an end within three seconds."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import ssl
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from dashboard.accounts.accounts import create_login_link, ensure_setup_code
+from dashboard.web.app import create_app
+from dashboard.web.services import Services
+from dashboard.web.settings import DashboardOptions, check_exposure
+from edge_agent.core.errors import ConfigError, ServerError
+from edge_agent.runtime.systemd import SystemdNotifier
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 2
+TICKS_A_SECOND = 10
+"""How often uvicorn calls ``on_tick``."""
+CERTIFICATE_SECONDS = 60
+WATCHDOG_SECONDS = 5
+
+
+class DashboardServer(uvicorn.Server):
+    """uvicorn, which also tells the open event streams that the end has come; else it would wait for them.
+
+    It tells systemd that it is ready and alive, and takes a renewed certificate without a restart.
+    """
+
+    def __init__(self, config: uvicorn.Config, services: Services, notifier: SystemdNotifier) -> None:
+        super().__init__(config)
+        self.services = services
+        self._notifier = notifier
+        self._certificate = _written(services.options.certificate)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._notifier.ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Go on as uvicorn does; counting ticks, not seconds, for the clock of a Raspberry Pi jumps."""
+        if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
+            self._notifier.watchdog()
+        if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
+            self._take_renewed_certificate()
+        return await super().on_tick(counter)
+
+    def _take_renewed_certificate(self) -> None:
+        options = self.services.options
+        written = _written(options.certificate)
+        if options.certificate is None or self.config.ssl is None or written in {None, self._certificate}:
+            return
+        self._certificate = written
+        try:
+            # Tried apart first: a pair that does not fit must not spoil what is in use.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key)
+            self.config.ssl.load_cert_chain(options.certificate, options.key)
+        except (ssl.SSLError, OSError) as error:
+            log.warning("%s: cannot be used (%s); the certificate of before stays", options.certificate, error)
+        else:
+            log.info("%s: the changed certificate is used from now on", options.certificate)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's name
+        """Stop on SIGINT and SIGTERM; a second SIGINT does not wait.
+
+        uvicorn's own also notes the signal to raise it again at the end, which would turn an orderly stop into a
+        death by signal; this one ends with exit code 0.
+        """
+        self.services.stopping.set()
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
+    """Serve until SIGINT or SIGTERM; print the address and, where needed, how to get in.
+
+    Args:
+        options: what to serve and where.
+        with_login_link: print an address that logs in its first visitor.
+
+    Raises:
+        ConfigError: the address is open to the network without TLS, or the certificate cannot be used.
+        ServerError: the port is taken or not permitted.
+        StoreError: the database cannot be used.
+    """
+    check_exposure(options)
+    with listen(options.host, options.port) as listener:
+        server = make_server(options)
+        _greet(options, with_login_link)
+        try:
+            server.run(sockets=[listener])
+        finally:
+            server.services.conductor.close()
+            server.services.exports.close()
+
+
+def make_server(options: DashboardOptions) -> DashboardServer:
+    """Return the server of an application, not yet running; give a listening socket to its ``run``.
+
+    Raises:
+        ConfigError: the certificate cannot be used.
+        StoreError: the database cannot be used.
+    """
+    app = create_app(options)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",  # that it starts and ends is said by us
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nobody may choose the address that attempts are counted for
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.key,
+    )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(
+            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': cannot be used "
+            f"({error.strerror or error}). Both must be PEM files that belong together and that this user may read."
+        ) from error
+    services: Services = app.state.services
+    return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
+
+
+def _written(file: Path | None) -> int | None:
+    """Return when a file was written last; ``None`` when it is not there just now."""
+    try:
+        return None if file is None else file.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind the address before anything else is done.
+
+    Raises:
+        ServerError: it is taken, not permitted, or not an address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ServerError(
+            f"dashboard.host = {host!r}: no such address ({error.strerror}). Give one of this machine."
+        ) from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)  # taken ports may show only here
+    except OSError as error:
+        listener.close()
+        raise ServerError(_why_not(host, port, error)) from error
+    return listener
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            cure = f"is taken by another program. Stop that one, or choose another port, such as --port {port + 1}."
+        case errno.EACCES:
+            cure = "needs more rights: ports below 1024 belong to the system. Choose another, such as --port 8080."
+        case errno.EADDRNOTAVAIL:
+            cure = "is no address of this machine. Choose --host 127.0.0.1, or --host 0.0.0.0 for all of them."
+        case _:
+            cure = f"cannot be listened on ({error.strerror})."
+    return f"Port {port} on {host} {cure}"
+
+
+def _greet(options: DashboardOptions, with_login_link: bool) -> None:
+    if with_login_link:
+        address = options.address + create_login_link(options.database)
+        print(f"Dashboard: {address}  (logs in its first visitor, once)", flush=True)
+        return
+    code = ensure_setup_code(options.database)
+    if code is not None:
+        print(f"Setup code: {code}  (asked for once, when the first account is made)", flush=True)
+    print(f"Dashboard: {options.address}", flush=True)

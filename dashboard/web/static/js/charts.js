@@ -1,0 +1,121 @@
+// Draws charts: takes the Plotly JSON that the server made, puts in the colours of the present scheme, and writes the
+// same data as a table. The script of Plotly is large; it is loaded once, when the first chart is there.
+
+import { localTime } from "./page.js";
+
+const CONFIG = { displayModeBar: false, displaylogo: false, responsive: true, doubleClick: "reset", scrollZoom: false };
+const drawn = new Map();
+let loading = null;
+
+function loadPlotly() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = document.querySelector("meta[name=plotly-script]")?.content ?? "/static/plotly.min.js";
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error("the chart script could not be loaded"));
+    document.head.append(script);
+  });
+  return loading;
+}
+
+/** Return a copy of value in which every "var(--name)" is the present value of that CSS variable. */
+function withColours(value, style) {
+  if (typeof value === "string") {
+    return value.includes("var(--") ? value.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim()) : value;
+  }
+  if (Array.isArray(value)) return value.map((item) => withColours(item, style));
+  if (value && typeof value === "object") {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withColours(item, style)]));
+  }
+  return value;
+}
+
+/** Plotly knows no time zones: shift UTC milliseconds so that its axis reads as the reader's clock does. */
+function shifted(ms) {
+  return typeof ms === "number" ? ms - new Date(ms).getTimezoneOffset() * 60000 : ms;
+}
+
+function withLocalTimes(figure) {
+  for (const trace of figure.data) trace.x = trace.x?.map(shifted);
+  const layout = figure.layout;
+  if (layout.xaxis?.range) layout.xaxis.range = layout.xaxis.range.map(shifted);
+  for (const shape of layout.shapes ?? []) {
+    if (shape.xref === "x") [shape.x0, shape.x1] = [shifted(shape.x0), shifted(shape.x1)];
+  }
+  for (const note of layout.annotations ?? []) if (note.xref === "x") note.x = shifted(note.x);
+  return figure;
+}
+
+/** As many ticks as are legible side by side. */
+function fitTicks(layout, width) {
+  layout.xaxis = { tickangle: 0, nticks: Math.max(3, Math.floor(width / 75)), ...layout.xaxis };
+}
+
+function prepared(chart, width) {
+  const style = getComputedStyle(document.documentElement);
+  const figure = withColours(structuredClone(chart.figure), style);
+  if (chart.time_axis) withLocalTimes(figure);
+  const layout = {
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: 48, r: 12, t: 12, b: 36 },
+    dragmode: false,
+    hoverlabel: {
+      bgcolor: style.getPropertyValue("--surface-raised").trim(),
+      bordercolor: style.getPropertyValue("--line").trim(),
+      font: { color: style.getPropertyValue("--text").trim(), family: style.fontFamily, size: 12 },
+    },
+    ...figure.layout,
+    font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
+  };
+  if (chart.time_axis) fitTicks(layout, width);
+  return { data: figure.data, layout };
+}
+
+function cell(tag, text) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  return element;
+}
+
+function tableOf(chart) {
+  const table = document.createElement("table");
+  table.className = "table";
+  const head = table.createTHead().insertRow();
+  for (const column of chart.columns) {
+    const name = cell("th", column);
+    name.scope = "col";
+    head.append(name);
+  }
+  const body = table.createTBody();
+  for (const row of chart.rows) {
+    const line = body.insertRow();
+    row.forEach((value, index) => {
+      line.append(cell("td", index === 0 && chart.time_axis ? localTime(Number(value)) : value));
+    });
+  }
+  return table;
+}
+
+/** Draw a chart (the JSON of dashboard.charts.figures.Chart) into a <figure data-chart>, or draw it anew. */
+export async function drawChart(element, chart) {
+  drawn.set(element, chart);
+  const sentence = element.querySelector(".chart-sentence");
+  if (sentence.textContent !== chart.sentence) sentence.textContent = chart.sentence;
+  const details = element.querySelector("details");
+  const fill = () => details.querySelector(".table-scroll").replaceChildren(tableOf(chart));
+  details.ontoggle = () => details.open && fill();
+  if (details.open) fill();
+  const plotly = await loadPlotly();
+  const plot = element.querySelector(".chart-plot");
+  const { data, layout } = prepared(chart, plot.clientWidth);
+  await plotly.react(plot, data, layout, CONFIG);
+  element.dataset.drawn = "yes";
+}
+
+for (const element of document.querySelectorAll("figure[data-chart]")) {
+  drawChart(element, JSON.parse(element.querySelector("[data-chart-json]").textContent));
+}
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const [element, chart] of drawn) drawChart(element, chart);
+});
