@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 HERE = Path(__file__).resolve().parent.parent
 SOURCE = HERE / "docs" / "statistics.md"
-PAGE = HERE / "dashboard" / "templates" / "_statistics.html"
+PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
 def render(markdown: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.accounts import accounts as accounts_module
 from dashboard.accounts.accounts import AccountError, Accounts, create_login_link, ensure_setup_code
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
@@ -157,7 +158,7 @@ def test_a_login_ends_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     accounts = make(path)
     token = accounts.log_in(accounts.check_password("ada", PASSWORD))
     later = now().wall_ms + 12 * 3_600_000
-    monkeypatch.setattr(accounts, "now", lambda: Instant(0, later))
+    monkeypatch.setattr(accounts_module, "now", lambda: Instant(0, later))
     assert accounts.of_token(token) is None
     accounts.log_in(accounts.check_password("ada", PASSWORD))
     assert query(path, "SELECT count(*) FROM login") == [(1,)], "ended logins are swept away"
