@@ -28,7 +28,7 @@ TEMPLATE: npt.NDArray[np.float32] = np.array(
 """Right eye, left eye, nose, right and left mouth corner in the unit square of the crop.
 
 Median over the 27,176 of 28,709 FER2013 Training pictures (enlarged four times, the edge repeated around them) in which
-face-detector 1.4.0 finds a face, averaged with its mirror image: ``training/faces/measure_template.py``.
+face-detector 1.4.0 finds a face, averaged with its mirror image: ``training/faces/labelling/measure_template.py``.
 """
 TEMPLATE.setflags(write=False)
 

@@ -17,10 +17,10 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
-from training.calibration import probabilities
-from training.datasets import Faces, load_faces, lot
-from training.evaluate import evaluate_file, protocols, run_model
-from training.model_page import page_text
+from training.data.datasets import Faces, load_faces, lot
+from training.measuring.calibration import probabilities
+from training.measuring.evaluate import evaluate_file, protocols, run_model
+from training.publishing.model_page import page_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "models"

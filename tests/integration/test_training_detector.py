@@ -22,10 +22,10 @@ from edge_agent.vision.models.model import load_model
 from tests.support.portraits import smiling
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector
-from training.faces.labels import LabelledFace, LabelledPicture, write_labels
-from training.faces.split import read_shares
+from training.faces.labelling.labels import LabelledFace, LabelledPicture, write_labels
+from training.faces.labelling.split import read_shares
 from training.faces.task import learn_on
-from training.kinds import FitRequest
+from training.learning.kinds import FitRequest
 from training.models.face_detector import FaceDetectorNet
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]

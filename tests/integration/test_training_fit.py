@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.vision.models.model import load_model
 from tests.support.training_runs import NEEDS_TRAINING, RECIPE, training, write_data
-from training.datasets import EXPRESSIONS, FER2013
+from training.data.datasets import EXPRESSIONS, FER2013
 
 pytestmark = NEEDS_TRAINING
 

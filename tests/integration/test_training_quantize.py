@@ -15,8 +15,8 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 from edge_agent.vision.models.model import load_model
 from training.errors import DataError
 from training.models.evidence import EVIDENCE, WithEvidence
+from training.models.quantize import PixelInput, check_conversion, convert, quantize, write_model
 from training.models.small_resnet import RegionAttention, SmallResNet
-from training.quantize import PixelInput, check_conversion, convert, quantize, write_model
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
 

@@ -87,7 +87,7 @@ def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tm
     assert done.returncode == 0, done.stderr
     import torch
 
-    from training.checkpoint import averaged_weights
+    from training.learning.checkpoint import averaged_weights
 
     first, second = (averaged_weights(folder / run) for run in ("teacher", "second"))
     learnt = [name for name in first if name.endswith(("weight", "bias"))]  # the rest are batch norm's statistics

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.recipe import Schedule
+from training.learning.recipe import Schedule
 
 SCHEDULE = Schedule(epochs=4, batch=8, peak_lr=0.1, bfloat16=False)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tests.support.tiny_model import expression_card, tiny_tflite, write_model
-from training.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, USAGES, VOTE_COLUMNS, Faces
+from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, USAGES, VOTE_COLUMNS, Faces
 
 EDGE = 48
 STRIPE = EDGE // len(EXPRESSIONS)

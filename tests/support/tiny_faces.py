@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets import FER2013, NO_LABEL, VOTE_COLUMNS, Faces
+from training.data.datasets import FER2013, NO_LABEL, VOTE_COLUMNS, Faces
 
 RECIPE = Path(__file__).resolve().parents[2] / "training" / "recipes" / "steps" / "fast-m.toml"
 

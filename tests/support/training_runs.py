@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.datasets import FER2013, VOTE_COLUMNS
+from training.data.datasets import FER2013, VOTE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "training" / "recipes" / "steps" / "fast-m.toml"

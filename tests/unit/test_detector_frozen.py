@@ -12,10 +12,10 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from edge_agent.core.domain import Box
-from training.faces.labels import LabelledFace
+from training.faces.labelling.labels import LabelledFace
 from training.faces.photographs import Faces, Photographs
 from training.faces.task import DetectorRecipe, DetectorTask
-from training.recipe import load_recipe
+from training.learning.recipe import load_recipe
 
 pytestmark = pytest.mark.training
 

@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("torch", reason="the training extra is not installed")
 
 from edge_agent.core.domain import Box
-from training.faces.labels import LabelledFace
+from training.faces.labelling.labels import LabelledFace
 from training.faces.photographs import Faces, Photographs
 from training.faces.task import DetectorRecipe, costs, drawn_by_cost
-from training.recipe import load_recipe
+from training.learning.recipe import load_recipe
 
 pytestmark = pytest.mark.training
 

@@ -7,8 +7,8 @@ import pytest
 
 from edge_agent.core.domain import Box
 from edge_agent.vision.faces.detector import Candidates
-from training.faces.judge import judge, landmark_error
-from training.faces.labels import LabelledFace
+from training.faces.judging.judge import judge, landmark_error
+from training.faces.labelling.labels import LabelledFace
 from training.faces.photographs import Faces
 
 POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))

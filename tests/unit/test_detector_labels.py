@@ -10,7 +10,14 @@ import pytest
 
 from edge_agent.core.domain import Box
 from training.errors import DataError
-from training.faces.labels import COLUMNS, LabelledFace, LabelledPicture, read_labels, read_picture, write_labels
+from training.faces.labelling.labels import (
+    COLUMNS,
+    LabelledFace,
+    LabelledPicture,
+    read_labels,
+    read_picture,
+    write_labels,
+)
 
 POINTS = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.5, 4.0), (2.5, 4.0))
 GOOD = dict(zip(COLUMNS, ["a.png", "train", "0", "", "1", "2", "3", "4", *["5"] * 10], strict=True))

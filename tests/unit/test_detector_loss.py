@@ -10,7 +10,7 @@ import torch
 
 from edge_agent.core.domain import Box
 from edge_agent.vision.faces.detector import STRIDES
-from training.faces.labels import LabelledFace
+from training.faces.labelling.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps
 from training.faces.photographs import Faces
 from training.faces.targets import Targets, assign

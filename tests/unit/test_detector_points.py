@@ -17,9 +17,9 @@ import torch
 from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces import points as pt
-from training.faces.labels import LabelledFace, LabelledPicture, read_labels, write_labels
-from training.faces.marked import MARKED, NAMES
-from training.faces.measure_template import MIRROR
+from training.faces.labelling.labels import LabelledFace, LabelledPicture, read_labels, write_labels
+from training.faces.labelling.marked import MARKED, NAMES
+from training.faces.labelling.measure_template import MIRROR
 
 pytestmark = pytest.mark.training
 

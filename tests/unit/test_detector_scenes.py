@@ -12,7 +12,7 @@ import pytest
 from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.compose import Composer, Composition, change_light
-from training.faces.labels import LabelledFace, LabelledPicture
+from training.faces.labelling.labels import LabelledFace, LabelledPicture
 from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, join
 from training.faces.targets import assign

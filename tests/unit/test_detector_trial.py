@@ -19,14 +19,26 @@ from edge_agent.core.domain import Box, Face
 from edge_agent.vision.faces.yunet import YuNetFile
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from tests.support.portraits import detector, serious, smiling
-from training import cli
+from training.commands import main
 from training.errors import DataError, RecipeError
-from training.faces.archive import Archive
-from training.faces.marked import NAMES
-from training.faces.split import Shares, read_shares
-from training.faces.trial import ALL, MASK, NO_MASK, OURS, QUARTERED, ROLLED, YUNET, Finding, Placing, Trial, frame_of
-from training.faces.trial_report import HELD_OUT, Report, note, report_json, report_text
-from training.faces.trial_run import run_trial
+from training.faces.judging.archive import Archive
+from training.faces.judging.trial import (
+    ALL,
+    MASK,
+    NO_MASK,
+    OURS,
+    QUARTERED,
+    ROLLED,
+    YUNET,
+    Finding,
+    Placing,
+    Trial,
+    frame_of,
+)
+from training.faces.judging.trial_report import HELD_OUT, Report, note, report_json, report_text
+from training.faces.judging.trial_run import run_trial
+from training.faces.labelling.marked import NAMES
+from training.faces.labelling.split import Shares, read_shares
 
 Picture = NDArray[np.uint8]
 WALL = np.full((480, 640, 3), 127, np.uint8)
@@ -202,7 +214,7 @@ def test_a_whole_trial_reads_the_archives_in_place_and_prints_the_table(
     assert result.found["portraits"].counts[ALL].faces == 2
     assert result.found["portraits"].counts[MASK].share(OURS) == 1
     assert result.placed["photos_80px"].pictures == 1
-    cli.app(
+    main.app(
         ["faces-evaluate", "--faces", str(tmp_path), "--yunet", str(yunet), "--recipe", str(recipe)],
         standalone_mode=False,
     )
@@ -254,6 +266,6 @@ def test_a_recipe_that_does_not_say_what_is_held_out_is_refused(tmp_path: Path, 
 
 
 def test_the_published_recipe_says_what_is_held_out() -> None:
-    shares = read_shares(Path(cli.__file__).parent / "recipes" / "face-detector.toml")
+    shares = read_shares(Path(main.__file__).parents[1] / "recipes" / "face-detector.toml")
     assert set(shares) == {"portraits", "scenes", "photos_80px"}
     assert all(0.02 < each.test < 0.3 for each in shares.values())

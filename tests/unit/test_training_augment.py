@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from training.augment import Augmentation, augment, mix, move
+from training.expression.augment import Augmentation, augment, mix, move
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.calibration import (
+from training.data.datasets import Faces, split_held_back
+from training.errors import DataError
+from training.measuring.calibration import (
     BINS,
     LEAST_COVERAGE,
     WANTED_ACCURACY,
@@ -20,8 +22,6 @@ from training.calibration import (
     probabilities,
     risk_coverage,
 )
-from training.datasets import Faces, split_held_back
-from training.errors import DataError
 
 
 def shares_of(confidences: list[float]) -> NDArray[np.float64]:

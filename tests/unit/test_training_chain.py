@@ -21,12 +21,12 @@ from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.stills.pictures import Picture
 from tests.support.portraits import detector, serious, smiling
-from training import cli, options
-from training.chain import BOX, CENTRED, CHAIN, LABELS, NO_FACE, YUNET, deviations, measure_chain
-from training.chain_report import chain_json, chain_tables, chain_text
-from training.datasets import EXPRESSIONS
-from training.faces.labels import LabelledFace
-from training.labelled_photographs import LabelledPhotographs
+from training.commands import main, options
+from training.data.datasets import EXPRESSIONS
+from training.data.labelled_photographs import LabelledPhotographs
+from training.faces.labelling.labels import LabelledFace
+from training.measuring.chain import BOX, CENTRED, CHAIN, LABELS, NO_FACE, YUNET, deviations, measure_chain
+from training.measuring.chain_report import chain_json, chain_tables, chain_text
 
 MODEL = "expression-fast"
 HAPPINESS = EXPRESSIONS.index("happiness")
@@ -127,7 +127,7 @@ def test_the_figures_are_told_as_text_as_json_and_as_tables(tmp_path: Path) -> N
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["training", "chain", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     return ended.value.code
 
 

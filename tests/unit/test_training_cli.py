@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training import cli, options
+from training.commands import main, options
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDS_EXTRA = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the training extra is not installed")
@@ -18,7 +18,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
     """Run the command line as ``python -m training`` would, and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["training", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     return ended.value.code
 
 

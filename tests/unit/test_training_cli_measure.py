@@ -10,8 +10,8 @@ from PIL import Image
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from tests.support.stripes import stripe_faces, stripe_model
-from training.cli import app
-from training.datasets import FER2013, USAGES, VOTE_COLUMNS
+from training.commands.main import app
+from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 from edge_agent.vision.align import Picture, align_face
 from edge_agent.vision.stills.pictures import load_picture
 from tests.support.portraits import detector, serious, smiling
-from training import cli
-from training.crops import Cut, FaceCutter, Tally, aligned_faces, cut_one, plan_cuts
-from training.datasets import EXPRESSIONS, load_folder
+from training.commands import main
+from training.data.crops import Cut, FaceCutter, Tally, aligned_faces, cut_one, plan_cuts
+from training.data.datasets import EXPRESSIONS, load_folder
 from training.errors import DataError
 
 
@@ -46,7 +46,7 @@ def photographs(tmp_path: Path) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["training", "crop-faces", *map(str, words)])
     try:
-        cli.main()
+        main.main()
     except SystemExit as ended:
         return ended.code
     return 0

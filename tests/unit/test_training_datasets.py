@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from training.datasets import (
+from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
     NO_LABEL,

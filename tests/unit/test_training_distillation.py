@@ -10,21 +10,21 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from tests.support.tiny_faces import faces, tiny_recipe
-from training.augment import Augmentation
-from training.checkpoint import CHECKPOINT, save_weights
-from training.datasets import Lessons
-from training.distillation import RECIPE, Views, load_run, soften
+from training.data.datasets import Lessons
 from training.errors import RecipeError
-from training.expression import ExpressionTask
-from training.expression_recipe import Distillation, ExpressionRecipe
-from training.recipe import load_recipe
+from training.expression.augment import Augmentation
+from training.expression.distillation import Views, load_run, soften
+from training.expression.recipe import Distillation, ExpressionRecipe
+from training.expression.task import ExpressionTask
+from training.learning.checkpoint import CHECKPOINT, save_weights
+from training.learning.recipe import RECIPE, load_recipe
 
 pytestmark = pytest.mark.training
 
 
 @pytest.fixture
 def learn() -> Lessons:
-    from training.datasets import lessons
+    from training.data.datasets import lessons
 
     return lessons(faces(24))
 
@@ -36,8 +36,8 @@ def teacher(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text(tiny_recipe(), encoding="utf-8")
     recipe = load_recipe(folder / RECIPE, ExpressionRecipe)
-    from training.datasets import lessons
-    from training.fit import fit
+    from training.data.datasets import lessons
+    from training.learning.loop import fit
 
     fit(ExpressionTask(recipe, lessons(faces(24)), faces(8)), recipe.schedule, folder, seed=1)
     return folder

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from training.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
+from training.data.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
 from training.errors import DataError
-from training.evaluate import judge
-from training.metrics import classification_figures
-from training.tables import evaluation_text
+from training.measuring.evaluate import judge
+from training.measuring.metrics import classification_figures
+from training.measuring.tables import evaluation_text
 
 LABELS = ("a", "b", "c")
 

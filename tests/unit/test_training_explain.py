@@ -18,14 +18,22 @@ import torch
 
 from tests.support.portraits import SERIOUS_FILE
 from tests.support.tiny_faces import faces, tiny_recipe
-from training import cli
-from training.datasets import EXPRESSIONS
+from training.commands import main
+from training.data.datasets import EXPRESSIONS
 from training.errors import RecipeError
-from training.explain import Explained, blocks_of_stage, explain_faces, grad_cam, open_run, peak, upper_share
-from training.explain_report import artefacts, summary
-from training.expression_recipe import ExpressionRecipe
+from training.expression.explain import (
+    Explained,
+    blocks_of_stage,
+    explain_faces,
+    grad_cam,
+    open_run,
+    peak,
+    upper_share,
+)
+from training.expression.explain_report import artefacts, summary
+from training.expression.recipe import ExpressionRecipe
+from training.learning.recipe import load_recipe
 from training.models.evidence import WithEvidence
-from training.recipe import load_recipe
 
 pytestmark = pytest.mark.training
 
@@ -58,7 +66,7 @@ def run_folder(tmp_path: Path) -> Path:
 def explain(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
     monkeypatch.setattr(sys, "argv", ["training", "explain", *map(str, words)])
     try:
-        cli.main()
+        main.main()
     except SystemExit as ended:
         return ended.code
     return 0
@@ -82,7 +90,7 @@ def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_pa
     other.write_text(tiny_recipe(), encoding="utf-8")
     with pytest.raises(RecipeError, match="belong to another network than other.toml describes"):
         open_run(run_folder, other)
-    detector = Path(cli.__file__).with_name("recipes") / "face-detector.toml"
+    detector = Path(main.__file__).parents[1] / "recipes" / "face-detector.toml"
     with pytest.raises(RecipeError, match="kind"):
         open_run(run_folder, detector)
 

@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.tiny_faces import faces
-from training.datasets import EXPRESSIONS, FER2013, lessons, majority
+from training.data.datasets import EXPRESSIONS, FER2013, lessons, majority
 from training.errors import RecipeError
-from training.evaluate import enlarged
-from training.expression import ExpressionTask, class_weights, predict
-from training.expression_fit import align_heads
-from training.expression_recipe import ExpressionRecipe, Loss
+from training.expression.fit import align_heads
+from training.expression.recipe import ExpressionRecipe, Loss
+from training.expression.task import ExpressionTask, class_weights, predict
+from training.learning.recipe import load_recipe
+from training.measuring.evaluate import enlarged
+from training.measuring.temperature import best_temperature, bias_corrected_temperature
 from training.models.cost import multiply_adds, parameters
 from training.models.small_resnet import SmallResNet
-from training.recipe import load_recipe
-from training.temperature import best_temperature, bias_corrected_temperature
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 from tests.support.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
-from training.find_lr import RangeTest, find_lr, write_range_test
+from training.learning.find_lr import RangeTest, find_lr, write_range_test
 
 pytestmark = pytest.mark.training
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edge_agent.core.errors import PictureError
-from training.datasets import EXPRESSIONS
+from training.data.datasets import EXPRESSIONS
+from training.data.labelled_photographs import LabelledPhotographs
 from training.errors import DataError
-from training.labelled_photographs import LabelledPhotographs
 
 TABLE = "file,emotion\na.png,anger\nb.png,happiness\n"
 

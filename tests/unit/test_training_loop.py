@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from tests.support.line_task import SCHEDULE, Line, line
-from training.checkpoint import CHECKPOINT, averaged_weights, save_weights, seconds_spent
-from training.curves import CURVES, PICTURE
 from training.errors import DataError, RecipeError
-from training.fit import fit, moving_average, parameter_groups
+from training.learning.checkpoint import CHECKPOINT, averaged_weights, save_weights, seconds_spent
+from training.learning.curves import CURVES, PICTURE
+from training.learning.loop import fit, moving_average, parameter_groups
 
 pytestmark = pytest.mark.training
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD
 
-from training.fit import parameter_groups
-from training.muon import Muon, orthogonal
+from training.learning.loop import parameter_groups
+from training.learning.muon import Muon, orthogonal
 
 pytestmark = pytest.mark.training
 

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the training extra is not installed")
 
-from training.datasets import EXPRESSIONS, FER2013
+from training.data.datasets import EXPRESSIONS, FER2013
 from training.errors import DataError
-from training.predictions import evaluate_tables
+from training.measuring.predictions import evaluate_tables
 
 TRUTH = "id,label\na,anger\nb,happiness\nc,neutral\n"
 SHARES = "file," + ",".join(EXPRESSIONS)

@@ -7,8 +7,8 @@ import pytest
 
 from edge_agent.vision.models.card import read_card, shipped_models
 from training.errors import RecipeError
-from training.kinds import PLANNERS, FitRequest, plan
-from training.recipe import Recipe, load_recipe, recipe_kind
+from training.learning.kinds import PLANNERS, FitRequest, plan
+from training.learning.recipe import Recipe, load_recipe, recipe_kind
 
 RECIPES = Path(__file__).resolve().parents[2] / "training" / "recipes"
 GOOD = """

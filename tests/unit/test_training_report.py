@@ -11,12 +11,12 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.model import load_model, read_card
 from tests.support.stripes import joined, stripe_faces, stripe_model
-from training.calibration import in_half_a
-from training.chain import Answers
 from training.errors import DataError
-from training.measure import measure
-from training.model_page import page_text
-from training.report import calibrated, chain_metrics, write_report
+from training.measuring.calibration import in_half_a
+from training.measuring.chain import Answers
+from training.measuring.measure import measure
+from training.publishing.model_page import page_text
+from training.publishing.report import calibrated, chain_metrics, write_report
 
 FACES = joined(stripe_faces(60, usage="Training", seed=2), stripe_faces(210))
 KEPT = {

@@ -10,8 +10,8 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.model import load_model
 from tests.support.stripes import stripe_faces, stripe_model
-from training.evaluate import judge, run_model
-from training.robustness import CHANGES, COVER, Row, robustness, worst
+from training.measuring.evaluate import judge, run_model
+from training.measuring.robustness import CHANGES, COVER, Row, robustness, worst
 
 EDGE = 48
 BY_NAME = {change.name: change for change in CHANGES}

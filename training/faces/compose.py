@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent.vision.faces.detector import SHRINK_AT_ONCE
-from training.faces.labels import Picture
+from training.faces.labelling.labels import Picture
 from training.faces.patterns import draw_pattern
 from training.faces.photographs import Faces, Photographs, determinant, join
-from training.recipe import Section
+from training.learning.recipe import Section
 
 GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
 

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from training.checkpoint import averaged_weights, save_weights
 from training.errors import DataError
 from training.faces.compose import Composer
-from training.faces.judge import judge
-from training.faces.labels import LabelledPicture, Picture, read_labels
+from training.faces.judging.judge import judge
+from training.faces.labelling.labels import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
 from training.faces.task import LOW, OFFSET, SCALE, DetectorRecipe, DetectorTask, Network, in_picture, predict
-from training.fit import Fitted
-from training.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.checkpoint import averaged_weights, save_weights
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.loop import Fitted
+from training.learning.recipe import load_recipe
 from training.models.face_detector import OUTPUTS
-from training.quantize import PixelInput, write_model
-from training.recipe import load_recipe
+from training.models.quantize import PixelInput, write_model
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.faces.targets import cell_middles
-from training.recipe import Section
+from training.learning.recipe import Section
 
 
 class Weights(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from training.faces.labels import Picture
+from training.faces.labelling.labels import Picture
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdeghmnopqsu0123456789&@?!"
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DataError
-from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_picture
-from training.faces.measure_template import MIRROR
+from training.faces.labelling.labels import LabelledFace, LabelledPicture, Picture, read_picture
+from training.faces.labelling.measure_template import MIRROR
 
 Floats = NDArray[np.float32]
 

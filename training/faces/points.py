@@ -5,10 +5,10 @@ that. A small network that sees one face at a time places them twice as well, an
 
     python -m training.faces.points FOLDER
 
-FOLDER is what `training.faces.teacher` has labelled. The network learns from the marked faces of the part `train`;
-then it is asked about every face of the parts `train` and `valid` whose points nobody marked, turned level and once
-more mirrored. Where its mean answer is near the first teacher's, it takes its place in `labels.csv`; elsewhere (masks,
-profiles) that stays.
+FOLDER is what `training.faces.labelling.teacher` has labelled. The network learns from the marked faces of the part
+`train`; then it is asked about every face of the parts `train` and `valid` whose points nobody marked, turned level and
+once more mirrored. Where its mean answer is near the first teacher's, it takes its place in `labels.csv`; elsewhere
+(masks, profiles) that stays.
 """
 
 from __future__ import annotations
@@ -30,12 +30,19 @@ from torch.nn import functional
 from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.compose import for_opencv
-from training.faces.labels import LabelledFace, LabelledPicture, Picture, read_labels, read_picture, write_labels
-from training.faces.marked import MARKED, deviation, read_marked
-from training.faces.measure_template import MIRROR
-from training.fit import fit
+from training.faces.labelling.labels import (
+    LabelledFace,
+    LabelledPicture,
+    Picture,
+    read_labels,
+    read_picture,
+    write_labels,
+)
+from training.faces.labelling.marked import MARKED, deviation, read_marked
+from training.faces.labelling.measure_template import MIRROR
+from training.learning.loop import fit
+from training.learning.recipe import Schedule
 from training.models.face_detector import ConvBlock
-from training.recipe import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +93,9 @@ class _Residual(nn.Module):
 
 
 class PointTask:
-    """Learn to place points (:class:`training.fit.Task`): faces shifted, scaled, turned, mirrored, lit, blurred."""
+    """Learn to place points (:class:`training.learning.loop.Task`): faces shifted, scaled, turned, mirrored, lit,
+    blurred.
+    """
 
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:
         self._learn, self._held_back = learn, held_back

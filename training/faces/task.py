@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from training.errors import RecipeError
 from training.faces.compose import Composer, Composition
-from training.faces.judge import judge
-from training.faces.labels import Picture
+from training.faces.judging.judge import judge
+from training.faces.labelling.labels import Picture
+from training.faces.labelling.split import Shares
 from training.faces.loss import DetectorLoss, Weights
 from training.faces.photographs import Photographs
-from training.faces.split import Shares
 from training.faces.targets import Targets, assign
+from training.learning.recipe import Recipe, Section
 from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
-from training.recipe import Recipe, Section
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class DetectorRecipe(Recipe):
 
 
 class DetectorTask:
-    """Learn to find faces in scenes made of photographs (:class:`training.fit.Task`)."""
+    """Learn to find faces in scenes made of photographs (:class:`training.learning.loop.Task`)."""
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""Labelled faces and photographs, read from tables, folders and archives."""

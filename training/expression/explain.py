@@ -1,0 +1,155 @@
+"""Where does a network look? Maps of its float form, to judge a training by; the int8 file has its own (`evidence`).
+
+Two maps of one category. *CAM* (Zhou et al. 2016) takes the logit apart over the regions of the last stage, exactly:
+it is what the published model gives on the device. *Grad-CAM* (Selvaraju et al. 2017) works at any stage, so also at
+one with more and smaller regions: the stage's channels, each weighed by the mean gradient of the logit, negative sums
+cut off. At the last stage Grad-CAM is the positive part of CAM without the bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.data.datasets import EDGE, EXPRESSIONS
+from training.errors import RecipeError
+from training.expression.distillation import load_run
+from training.expression.recipe import ExpressionRecipe
+from training.learning.checkpoint import CHECKPOINT, WEIGHTS
+from training.learning.recipe import RECIPE
+from training.models.evidence import WithEvidence
+from training.models.small_resnet import SmallResNet
+
+Map = NDArray[np.float32]
+
+_CHUNK = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One face and where the network saw its category.
+
+    Attributes:
+        name: of the picture.
+        crop: uint8, 48 × 48.
+        category: index into ``EXPRESSIONS``.
+        probability: of the category, not calibrated.
+        cam: float32, h × w: what each region of the last stage adds to the logit.
+        grad_cam: float32, H × W, 0 or more: Grad-CAM at the chosen stage.
+    """
+
+    name: str
+    crop: NDArray[np.uint8]
+    category: int
+    probability: float
+    cam: Map
+    grad_cam: Map
+
+
+def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
+    """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
+
+    Raises:
+        RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong together.
+    """
+    if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
+        raise RecipeError(f"--run {folder}: holds no {CHECKPOINT}; give the folder of a training run (runs/NAME)")
+    if recipe is None and not (folder / RECIPE).is_file():
+        raise RecipeError(f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe")
+    network, form = load_run(folder, recipe)
+    return network.requires_grad_(False), form
+
+
+def explain_faces(
+    network: SmallResNet,
+    recipe: ExpressionRecipe,
+    faces: Sequence[tuple[str, NDArray[np.uint8]]],
+    *,
+    category: str | None = None,
+    stage: int | None = None,
+) -> list[Explained]:
+    """Map a category of each face.
+
+    Args:
+        network: in eval mode.
+        recipe: that it was trained by.
+        faces: name and aligned face, uint8, 48 × 48.
+        category: what to look for; left out: the most probable one of each face.
+        stage: of Grad-CAM, 1 … the number of stages; left out: the last but one.
+
+    Raises:
+        RecipeError: the network has no such stage.
+    """
+    blocks = blocks_of_stage(recipe, stage)
+    explained: list[Explained] = []
+    for start in range(0, len(faces), _CHUNK):
+        chunk = faces[start : start + _CHUNK]
+        crops = torch.from_numpy(np.stack([crop for _, crop in chunk])).unsqueeze(1)
+        pictures = recipe.as_input(crops.float() / 255)
+        with torch.no_grad():
+            logits, _, evidence = WithEvidence(network)(pictures)
+        wanted = logits.argmax(dim=1) if category is None else torch.full((len(chunk),), EXPRESSIONS.index(category))
+        finer = grad_cam(network, pictures, wanted, blocks).numpy()
+        shares = logits.softmax(dim=1)
+        for i, (name, crop) in enumerate(chunk):
+            k = int(wanted[i])
+            explained.append(Explained(name, crop, k, float(shares[i, k]), evidence[i, :, :, k].numpy(), finer[i]))
+    return explained
+
+
+def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
+    """How many blocks of the network lie before the end of a stage (1 …); left out: the last but one, if there is one.
+
+    Raises:
+        RecipeError: the network has no such stage.
+    """
+    blocks = recipe.network.blocks
+    stage = max(len(blocks) - 1, 1) if stage is None else stage
+    if not 1 <= stage <= len(blocks):
+        raise RecipeError(f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}")
+    return sum(blocks[:stage])
+
+
+def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks: int) -> Tensor:
+    """Grad-CAM of the first head after the first ``blocks`` blocks: ReLU(Σ_c mean_yx(∂ logit / ∂ A_c) · A_c).
+
+    Args:
+        network: in eval mode.
+        pictures: N × 1 × H × W, normalised.
+        categories: N, index of the logit to explain for each picture.
+        blocks: after which of its blocks to look.
+
+    Returns:
+        N × h × w.
+    """
+    with torch.no_grad():
+        activations = network.stages[:blocks](network.stem(pictures))
+    activations.requires_grad_()
+    logits = network.logits(network.stages[blocks:](activations))[0]
+    (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
+    weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
+    found: Tensor = weighed.sum(dim=1).relu()
+    return found
+
+
+def peak(values: Map) -> tuple[float, float]:
+    """Where a map is largest: x and y of the middle of the region, in pixels of the 48 × 48 face."""
+    row, column = np.unravel_index(values.argmax(), values.shape)
+    return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[0]
+
+
+def upper_share(values: Map) -> float | None:
+    """Share of what supports the category that lies in the upper half of the face; none where nothing supports it.
+
+    The middle of the crop is the middle of the face (`edge_agent.vision.align.TEMPLATE_BOX`), between eyes and nose.
+    """
+    rows = np.clip(values, 0, None).sum(axis=1)
+    upper = np.clip(len(rows) / 2 - np.arange(len(rows)), 0, 1)
+    total = float(rows.sum())
+    return float((rows * upper).sum()) / total if total > 0 else None

@@ -1,0 +1,103 @@
+"""What `python -m training explain` writes and prints: contact sheets, a table, and a summary by category."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from edge_agent.vision.stills.evidence import over_crop, scaled, tint
+from training.data.datasets import EXPRESSIONS
+from training.expression.explain import Explained, Map, peak, upper_share
+
+TABLE = "explained.csv"
+_COLUMNS, _BANDS = 8, 4
+_SIDE = 144  # of an enlarged face, pixels
+_LABEL, _TITLE, _GAP = 76, 44, 6
+_HEADER = (
+    "file",
+    "category",
+    "probability",
+    "cam_peak_x",
+    "cam_peak_y",
+    "cam_upper_half",
+    "cam_lower_half",
+    "grad_cam_peak_x",
+    "grad_cam_peak_y",
+    "grad_cam_upper_half",
+    "grad_cam_lower_half",
+)
+
+
+def artefacts(explained: Sequence[Explained]) -> dict[str, bytes]:
+    """File name → content: a table with a row for each face, and sheets of 32 faces each."""
+    files = {TABLE: table(explained)}
+    for number, start in enumerate(range(0, len(explained), _COLUMNS * _BANDS), start=1):
+        files[f"sheet-{number:02}.png"] = sheet(explained[start : start + _COLUMNS * _BANDS])
+    return files
+
+
+def table(explained: Sequence[Explained]) -> bytes:
+    """CSV: peaks in pixels of the 48 × 48 face; shares of what supports the category, empty where nothing does."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_HEADER)
+    for face in explained:
+        figures = [*_figures(face.cam), *_figures(face.grad_cam)]
+        writer.writerow([face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures])
+    return text.getvalue().encode()
+
+
+def summary(explained: Sequence[Explained]) -> str:
+    """A line for each category: its faces, and where on average what supports it lies."""
+    lines = []
+    for index, category in enumerate(EXPRESSIONS):
+        faces = [face for face in explained if face.category == index]
+        if faces:
+            cam, finer = _mean_upper([f.cam for f in faces]), _mean_upper([f.grad_cam for f in faces])
+            lines.append(f"{category:10} {len(faces):5}   in the upper half of the face: CAM {cam}, Grad-CAM {finer}")
+    return "\n".join(lines)
+
+
+def sheet(explained: Sequence[Explained]) -> bytes:
+    """PNG: in bands, the faces, below them CAM, below that Grad-CAM; each map on its own scale."""
+    columns = min(len(explained), _COLUMNS)
+    bands = -(-len(explained) // columns)
+    height = _TITLE + 3 * (_SIDE + _GAP)
+    canvas = Image.new("RGB", (_LABEL + columns * (_SIDE + _GAP), bands * height), "white")
+    pen = ImageDraw.Draw(canvas)
+    for place, face in enumerate(explained):
+        band, column = divmod(place, columns)
+        x, y = _LABEL + column * (_SIDE + _GAP), band * height
+        said = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
+        pen.multiline_text((x, y + 4), said, font=ImageFont.load_default(13), fill="black")
+        gray = np.asarray(cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), ("Grad-CAM", face.grad_cam))
+        for row, (name, values) in enumerate(rows):
+            top = y + _TITLE + row * (_SIDE + _GAP)
+            canvas.paste(Image.fromarray(tint(gray, scaled(over_crop(values, _SIDE)))), (x, top))
+            if column == 0 and name:
+                label = f"{name}\n{values.shape[0]} x {values.shape[1]}"
+                pen.multiline_text((4, top + _SIDE // 2 - 16), label, font=ImageFont.load_default(13), fill="black")
+    content = io.BytesIO()
+    canvas.save(content, format="PNG")
+    return content.getvalue()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"...{name[-17:]}"
+
+
+def _figures(values: Map) -> list[str]:
+    share = upper_share(values)
+    shares = ["", ""] if share is None else [f"{share:.4f}", f"{1 - share:.4f}"]
+    return [*(f"{value:.1f}" for value in peak(values)), *shares]
+
+
+def _mean_upper(maps: Sequence[Map]) -> str:
+    shares = [share for share in map(upper_share, maps) if share is not None]
+    return f"{np.mean(shares):.0%}" if shares else "nothing supports it"

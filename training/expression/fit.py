@@ -1,0 +1,210 @@
+"""From a recipe and faces to a published expression model: train, quantize, calibrate its confidence, judge it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.models.model import load_model
+from training.data.datasets import (
+    EXPRESSIONS,
+    FER2013,
+    NO_LABEL,
+    USAGES,
+    Faces,
+    Lessons,
+    lessons,
+    load_faces,
+    majority,
+    soft_targets,
+    split_held_back,
+)
+from training.errors import DataError, RecipeError
+from training.expression.distillation import Views, load_run
+from training.expression.recipe import HEADS, ExpressionRecipe
+from training.expression.task import ExpressionTask, predict
+from training.learning.checkpoint import save_weights, seconds_spent
+from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
+from training.learning.loop import Fitted
+from training.learning.recipe import load_recipe
+from training.measuring.calibration import in_half_a
+from training.measuring.evaluate import enlarged, judge, run_model
+from training.measuring.temperature import best_temperature, bias_corrected_temperature
+from training.models.evidence import EVIDENCE, WithEvidence
+from training.models.quantize import PixelInput, write_model
+from training.models.small_resnet import SmallResNet
+
+log = logging.getLogger(__name__)
+
+CALIBRATION_PICTURES = 400
+HELD_BACK = "held-back"
+
+
+def plan_expression(request: FitRequest) -> Plan:
+    """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
+
+    Raises:
+        RecipeError: when the recipe, or one of its teachers, cannot be used.
+        DataError: when the data cannot.
+    """
+    recipe = load_recipe(request.recipe, ExpressionRecipe)
+    faces = load_faces(request.data, request.votes, cache=request.cache)
+    if request.small:
+        recipe, faces = _small(recipe, faces)
+    learn, held_back = split_held_back(faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back)
+    if len(held_back) == 0:
+        raise DataError(f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} pictures is none")
+    known = lessons(learn)
+    log.info("learning from %d faces, %d of them different; %d held back", len(learn), len(known), len(held_back))
+
+    def publish(fitted: Fitted) -> Path:
+        assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
+        splits = {HELD_BACK: held_back, **_other_splits(faces)}
+        align_heads(fitted.module, _to_calibrate_on(splits), recipe)
+        save_weights(fitted.module, request.out)
+        card = _write(fitted, fitted.module, recipe, request, learn)
+        return finish_card(card, fitted.module, recipe, splits)
+
+    task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known), _start(recipe, request))
+    return Plan(task, recipe.schedule, recipe.seed, publish)
+
+
+def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
+    """What the recipe's teachers say; their runs lie beside this run."""
+    how = recipe.distillation
+    if how is None:
+        return None
+    teachers = [request.run_folder(name) for name in how.teachers]
+    count = 1 if request.small else how.views
+    return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
+
+
+def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
+    """The network of the run that the recipe wants to learn on; that run lies beside this one."""
+    if recipe.start is None:
+        return None
+    network, other = load_run(request.run_folder(recipe.start))
+    if not recipe.network.can_learn_on(other.network):
+        raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
+    return network
+
+
+def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
+    """Size and normalisation of the input as the model card says them."""
+    edge, data = recipe.network.edge, recipe.data
+    return PixelInput(edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation)
+
+
+def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]) -> Path:
+    """Add temperature (from the held-back faces) and the figures of each split, int8 through the agent and float."""
+    model = load_model(path, kind="expression")
+    logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
+    metrics: dict[str, dict[str, float]] = {}
+    for name, faces in splits.items():
+        metrics[name] = judge(logits[name], faces).headline()
+        expression, fer2013 = predict(module, faces.pictures, recipe)
+        metrics[f"{name}, float"] = judge({"expression": expression, "fer2013": fer2013}, faces).headline()
+        log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
+    temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
+    card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
+    path.write_text(card.to_json(), encoding="utf-8")
+    return path
+
+
+def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
+    """Calibrate the second head, and scale it so that the one temperature of the card, the first head's, fits it, too.
+
+    The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too often: its biases are
+    corrected (:func:`training.measuring.temperature.bias_corrected_temperature`). softmax((logits / T₂ + bias) · T₁ /
+    T₁) is then what the card's temperature makes of it. The first head learns from people's votes, unweighed, and stays
+    as it is.
+
+    Args:
+        network: changed in place.
+        faces: what to fit temperatures and biases on; nothing happens when they lack one kind of label.
+        recipe: of the network.
+    """
+    first, second = predict(network, faces.pictures, recipe)
+    clear, known = majority(faces.votes), faces.fer2013
+    said, labelled = clear != NO_LABEL, known != NO_LABEL
+    if not said.any() or not labelled.any():
+        return
+    shared = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
+    own, bias = bias_corrected_temperature(second[labelled], known[labelled])
+    head = network.heads["fer2013"]
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.weight.mul_(shared / own)
+        head.bias.mul_(shared / own).add_(torch.from_numpy(bias * shared))
+    shown = ", ".join(f"{name} {value:+.2f}" for name, value in zip(FER2013, bias, strict=True))
+    log.info("the FER2013 head: logits scaled by %.3f, biases corrected by %s", shared / own, shown)
+
+
+def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:
+    order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
+    teachers = recipe.distillation.teachers if recipe.distillation else ()
+    card = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "kind": recipe.kind,
+        "license": recipe.license,
+        "description": recipe.description,
+        "temperature": 1.0,
+        "uncertain_below": recipe.uncertain_below,
+        "crop": CROP_NAME,
+        "training": {
+            "recipe": request.recipe.name,
+            "seed": recipe.seed,
+            "epochs": fitted.epochs,
+            "data": [f"FER2013 {recipe.data.usage}" if request.data.is_file() else f"pictures of {request.data.name}"]
+            + (["FER+ votes"] if request.votes else []),
+            "date": datetime.now(UTC).date().isoformat(),
+            "teacher": ", ".join(teachers) or None,
+            "hours": round(fitted.seconds / 3600, 2),
+            "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),
+            "watts": request.watts,
+        },
+        "metrics": {},
+        "limits": recipe.limits,
+    }
+    return write_model(
+        WithEvidence(network),
+        pixel_input(recipe),
+        (*HEADS, EVIDENCE),
+        calibration=enlarged(learn.pictures[order], recipe.network.edge),
+        card=card,
+        folder=request.out,
+        labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
+    )
+
+
+def _hours(seconds: Sequence[float | None]) -> float | None:
+    """The sum in hours; None where there is none, or one is not known."""
+    known = [one for one in seconds if one is not None]
+    return round(sum(known) / 3600, 2) if known and len(known) == len(seconds) else None
+
+
+def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
+    """Half A of PublicTest, as for the temperature in the card's report; the held-back faces where there is none."""
+    public = splits.get("PublicTest")
+    half = public.take(in_half_a(public.pictures)) if public is not None else None
+    return half if half is not None and len(half) > 0 else splits[HELD_BACK]
+
+
+def _other_splits(faces: Faces) -> dict[str, Faces]:
+    """The splits that were not learnt from and that the data hold."""
+    present = {usage: faces.take(faces.usage == number) for number, usage in enumerate(USAGES) if usage != "Training"}
+    return {usage: split for usage, split in present.items() if len(split) > 0}
+
+
+def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:
+    """Few pictures of each split and few steps, for trying whether everything works."""
+    parts = [np.flatnonzero(faces.usage == number)[:SMALL_PICTURES] for number in range(len(USAGES))]
+    schedule = recipe.schedule.model_copy(update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)})
+    data = recipe.data.model_copy(update={"held_back": 0.25})
+    return recipe.model_copy(update={"schedule": schedule, "data": data}), faces.take(np.concatenate(parts))

@@ -1,0 +1,160 @@
+"""The expression classifier's part of the training: its task for the one training loop."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.data.datasets import NO_LABEL, Faces, Lessons, majority, soft_targets
+from training.expression.augment import augment, flip, mix
+from training.expression.distillation import Views, soften
+from training.expression.recipe import ExpressionRecipe
+
+_CHUNK = 512
+
+
+class ExpressionTask:
+    """Learn both heads from faces: FER+ vote shares, and FER2013 classes (:class:`training.learning.loop.Task`).
+
+    Args:
+        recipe: how.
+        learn: what.
+        held_back: what to check on after each epoch.
+        views: what the teachers say, when the recipe has teachers.
+        start: a network of the recipe's shape to learn on (transfer learning), with or without region attention;
+            left out: random weights.
+    """
+
+    def __init__(
+        self,
+        recipe: ExpressionRecipe,
+        learn: Lessons,
+        held_back: Faces,
+        views: Views | None = None,
+        start: nn.Module | None = None,
+    ) -> None:
+        self._recipe = recipe
+        self._views = views
+        self._pictures = torch.from_numpy(learn.pictures).unsqueeze(1)
+        self._shares = torch.from_numpy(learn.expression)
+        self._classes = torch.from_numpy(learn.fer2013)
+        self._class_weights = class_weights(self._classes, recipe.loss.balance)
+        self._held_back = held_back
+        torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
+        self._module = recipe.network.build()
+        if start is not None:
+            self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
+
+    @property
+    def module(self) -> nn.Module:
+        """The network being trained."""
+        return self._module
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the data."""
+        return len(self._pictures) // self._recipe.schedule.batch
+
+    def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Shuffled (pictures normalised N×1×48×48, shares of the categories N×8, shares of FER2013's classes N×7).
+
+        With teachers two more: their softened probabilities of both.
+        """
+        how = self._recipe.augmentation
+        order = torch.randperm(len(self._pictures), generator=generator)
+        size = self._recipe.schedule.batch
+        pictures, targets = self._epoch(epoch)
+        for chosen in torch.split(order[: self.steps_per_epoch * size], size):
+            changed = pictures[chosen].float() / 255
+            # a teachers' version is changed already
+            changed = augment(changed, how, generator) if self._views is None else flip(changed, how, generator)
+            changed, mixed = mix(changed, [target[chosen] for target in targets], how, generator)
+            yield self._recipe.as_input(changed), *mixed
+
+    def _epoch(self, epoch: int) -> tuple[Tensor, list[Tensor]]:
+        """Pictures, uint8 N×1×48×48, and targets of an epoch, in the order of the lessons."""
+        labels = [self._shares, self._classes]
+        if self._views is None or self._recipe.distillation is None:
+            return self._pictures, labels
+        view = self._views.view(epoch % self._views.count)
+        temperature = self._recipe.distillation.temperature
+        taught = [soften(said, temperature) for said in (view.expression, view.fer2013)]
+        return torch.from_numpy(view.pictures).unsqueeze(1), labels + taught
+
+    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Cross-entropy of both heads with their labels; with teachers, and with the teachers' answers."""
+        pictures, shares, classes, *taught = batch
+        expression, fer2013 = (logits.float() for logits in module(pictures))
+        weight = self._recipe.loss.fer2013_weight
+        first = cross_entropy(expression, shares)
+        smoothing = self._recipe.loss.label_smoothing
+        smooth = classes * (1 - smoothing) + classes.sum(dim=1, keepdim=True) * smoothing / classes.shape[1]
+        second = cross_entropy(fer2013, smooth * self._class_weights.to(smooth.device))
+        figures = {
+            "expression": first.detach(),
+            "fer2013": second.detach(),
+            "agreement": agreement(expression, shares),
+            "fer2013_agreement": agreement(fer2013, classes),
+        }
+        total = first + weight * second
+        if (how := self._recipe.distillation) is not None and taught:
+            heat = how.temperature
+            said = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(fer2013 / heat, taught[1])
+            figures["teachers"] = said.detach()
+            # the gradient of a softened loss shrinks with the temperature's square (Hinton et al. 2015, section 2.1)
+            total = (1 - how.weight) * total + how.weight * heat**2 * said
+        return total, figures
+
+    def validate(self, module: nn.Module) -> Mapping[str, float]:
+        """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
+        expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
+        clear = majority(self._held_back.votes)
+        clear = clear if (clear != NO_LABEL).any() else soft_targets(self._held_back).argmax(axis=1)
+        judged = clear != NO_LABEL
+        entropy = functional.cross_entropy(torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged]))
+        known = self._held_back.fer2013 != NO_LABEL
+        return {
+            "accuracy": _share(expression.argmax(1)[judged] == clear[judged]),
+            "cross_entropy": float(entropy),
+            "fer2013_accuracy": _share(fer2013.argmax(1)[known] == self._held_back.fer2013[known]),
+        }
+
+
+def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Mean cross-entropy of N × K logits with N × K shares; a row of zeros says nothing and does not count."""
+    said = (shares.sum(dim=1) > 0).sum().clamp(min=1)
+    return -(shares * functional.log_softmax(logits, dim=1)).sum() / said
+
+
+def agreement(logits: Tensor, shares: Tensor) -> Tensor:
+    """Share of the rows that say something in which the largest logit is the largest share."""
+    said = shares.sum(dim=1) > 0
+    return ((logits.argmax(1) == shares.argmax(1)) & said).sum() / said.sum().clamp(min=1)
+
+
+def class_weights(shares: Tensor, balance: float) -> Tensor:
+    """Weight of each class for N × K shares: (1 / its part) to the power ``balance``, 1 on average over the rows."""
+    part = shares.sum(dim=0) / shares.sum().clamp(min=1e-9)
+    weights = part.clamp(min=1e-4) ** -balance
+    return weights / (weights * part).sum().clamp(min=1e-9)
+
+
+def predict(
+    module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
+    first, second = [], []
+    module.eval()
+    with torch.no_grad():
+        for chunk in torch.split(torch.from_numpy(pictures).unsqueeze(1), _CHUNK):
+            expression, fer2013 = module(recipe.as_input(chunk.float() / 255))
+            first.append(expression.numpy())
+            second.append(fer2013.numpy())
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _share(right: NDArray[np.bool_]) -> float:
+    return float(right.mean()) if len(right) else float("nan")

@@ -1,0 +1,1 @@
+"""Photographs with labelled faces: by people and by a teacher."""

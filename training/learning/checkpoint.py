@@ -1,0 +1,149 @@
+"""The checkpoint of a run: all that changes while training, written whole after every epoch, and read again."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+
+from training.errors import RecipeError
+from training.learning.recipe import Schedule
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+WEIGHTS = "weights.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that changes while training."""
+
+    module: nn.Module
+    average: AveragedModel
+    optimizer: Optimizer
+    cycle: OneCycleLR
+
+
+def save_checkpoint(
+    folder: Path, state: State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int
+) -> None:
+    """Write ``checkpoint.pt`` whole or not at all: a run that is cut off leaves the last good epoch.
+
+    Raises:
+        RecipeError: when it cannot be written.
+    """
+    held = {
+        "schedule": schedule.model_dump(),
+        "seed": seed,
+        "rows": [dict(row) for row in rows],
+        "module": state.module.state_dict(),
+        "average": state.average.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "cycle": state.cycle.state_dict(),
+    }
+    part = folder / f"{CHECKPOINT}.part"
+    try:
+        torch.save(held, part)
+        part.replace(folder / CHECKPOINT)
+    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
+        raise RecipeError(f"{folder}: the checkpoint cannot be written ({error}); make room or permission") from error
+
+
+def load_checkpoint(path: Path, state: State, schedule: Schedule, seed: int) -> list[dict[str, float]]:
+    """Load a checkpoint into ``state`` and return the rows of the epochs it has behind it; none when there is none.
+
+    Raises:
+        RecipeError: when it cannot be read, or belongs to another schedule, seed or network.
+    """
+    if not path.exists():
+        log.info("%s does not exist yet: the run begins at its first epoch", path)
+        return []
+    held = read_checkpoint(path)
+    if held["seed"] != seed or held["schedule"] != schedule.model_dump():
+        raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")
+    try:
+        state.module.load_state_dict(held["module"])
+        state.average.load_state_dict(held["average"])
+    except RuntimeError as error:
+        raise RecipeError(f"{path}: belongs to another network; choose another --out") from error
+    state.optimizer.load_state_dict(held["optimizer"])
+    state.cycle.load_state_dict(held["cycle"])
+    rows: list[dict[str, float]] = held["rows"]
+    log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
+    return rows
+
+
+def epochs_left(checkpoint: Path) -> int:
+    """How many epochs of its schedule a run has still to do.
+
+    Raises:
+        RecipeError: when there is no checkpoint, or it cannot be read.
+    """
+    held = read_checkpoint(checkpoint)
+    return int(held["schedule"]["epochs"]) - len(held["rows"])
+
+
+def seconds_spent(folder: Path) -> float | None:
+    """How long a run has learnt up to now; None for published weights, which do not say.
+
+    Raises:
+        RecipeError: when it holds no checkpoint that can be read.
+    """
+    if _weights_alone(folder):
+        return None
+    return float(sum(row["seconds"] for row in read_checkpoint(folder / CHECKPOINT)["rows"]))
+
+
+def averaged_weights(folder: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run, by the names they have in its network; float32.
+
+    They come from the checkpoint; a folder without one may hold ``weights.pt`` alone, as published models do.
+
+    Raises:
+        RecipeError: when there is neither, or it cannot be read.
+    """
+    if _weights_alone(folder):
+        held = read_checkpoint(folder / WEIGHTS)
+        return {name: weight.float() if weight.is_floating_point() else weight for name, weight in held.items()}
+    held = read_checkpoint(folder / CHECKPOINT)["average"]
+    return {name.removeprefix("module."): weight for name, weight in held.items() if name.startswith("module.")}
+
+
+def _weights_alone(folder: Path) -> bool:
+    return not (folder / CHECKPOINT).exists() and (folder / WEIGHTS).exists()
+
+
+def save_weights(module: nn.Module, folder: Path) -> None:
+    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from it.
+
+    Raises:
+        RecipeError: when it cannot be written.
+    """
+    held = {
+        name: weight.half() if weight.is_floating_point() else weight for name, weight in module.state_dict().items()
+    }
+    try:
+        torch.save(held, folder / WEIGHTS)
+    except (OSError, RuntimeError) as error:
+        raise RecipeError(f"{folder}: {WEIGHTS} cannot be written ({error}); make room or permission") from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The contents of a checkpoint.
+
+    Raises:
+        RecipeError: when there is none, or it cannot be read.
+    """
+    try:
+        held: dict[str, Any] = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
+    return held

@@ -1,0 +1,130 @@
+"""The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks", section 3.3)."""
+
+import csv
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.errors import DataError, RecipeError
+from training.learning.loop import CPU, Task, begin, step
+from training.learning.recipe import Schedule
+
+TABLE, PICTURE = "find-lr.csv", "find-lr.png"
+
+_SMOOTHING = 0.9
+_DIVERGED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTest:
+    """The loss at each learning rate.
+
+    Attributes:
+        rates: rising by a constant factor.
+        losses: of the batch learnt at each rate.
+        smoothed: moving average of the losses, corrected for its start (Kingma and Ba 2015, section 3).
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+
+    @property
+    def steepest(self) -> float:
+        """The rate at which the smoothed loss falls fastest over the logarithm of the rate."""
+        falls = [after - before for before, after in itertools.pairwise(self.smoothed)]
+        return self.rates[min(range(len(falls)), key=falls.__getitem__)]
+
+    @property
+    def suggested(self) -> float:
+        """A peak for the one cycle: a third of the rate with the least smoothed loss, and no less than the steepest."""
+        lowest = self.rates[min(range(len(self.smoothed)), key=self.smoothed.__getitem__)]
+        return max(lowest / 3, self.steepest)
+
+
+def find_lr(
+    task: Task,
+    schedule: Schedule,
+    *,
+    seed: int,
+    least: float = 1e-4,
+    most: float = 3.0,
+    steps: int = 120,
+    device: torch.device = CPU,
+) -> RangeTest:
+    """Learn for ``steps`` batches while the rate rises from ``least`` to ``most``; stop when the loss has tripled.
+
+    Raises:
+        DataError: when the loss diverges before there is anything to choose from.
+        RecipeError: when the bounds do not rise or the steps are too few.
+    """
+    if not 0 < least < most or steps < 10:
+        raise RecipeError(f"from {least} to {most} in {steps} steps: the rates must rise, in at least 10 steps")
+    torch.manual_seed(seed)
+    state = begin(task, schedule, device)
+    state.module.train()
+    rates: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    for number, batch in zip(range(steps), _endless(task, seed), strict=False):
+        rate = least * (most / least) ** (number / (steps - 1))
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        try:
+            loss = float(step(task, state, state.module, schedule, batch)[0])
+        except DataError:  # no longer finite: the end of the range
+            break
+        rates.append(rate)
+        losses.append(loss)
+        smoothed.append(_smooth(losses))
+        if smoothed[-1] > _DIVERGED * min(smoothed):
+            break
+    if len(rates) < 3:
+        raise DataError(f"the loss diverged at once, at a learning rate of {least}; begin lower")
+    return RangeTest(tuple(rates), tuple(losses), tuple(smoothed))
+
+
+def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
+    """Write ``find-lr.csv`` and ``find-lr.png`` into ``folder``, which is made when missing.
+
+    Raises:
+        RecipeError: when they cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogx(found.rates, found.losses, alpha=0.3, label="loss of the batch")
+    axes.semilogx(found.rates, found.smoothed, label="smoothed")
+    for rate, style, name in ((found.steepest, ":", "steepest"), (found.suggested, "--", "suggested peak")):
+        axes.axvline(rate, linestyle=style, color="black", label=f"{name}: {rate:.3g}")
+    axes.set(xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
+    axes.set_ylim(min(found.smoothed) * 0.9, max(found.smoothed[: len(found.smoothed) // 2]) * 1.3)
+    axes.legend()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(("lr", "loss", "smoothed"))
+            table.writerows(
+                [f"{value:.6g}" for value in row] for row in zip(found.rates, found.losses, found.smoothed, strict=True)
+            )
+        figure.savefig(folder / PICTURE, dpi=100)
+    except OSError as error:
+        raise RecipeError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    return folder / TABLE, folder / PICTURE
+
+
+def _endless(task: Task, seed: int) -> Iterator[Sequence[Tensor]]:
+    for epoch in itertools.count():
+        yield from task.batches(epoch, torch.Generator().manual_seed(seed * 100_003 + epoch))
+
+
+def _smooth(losses: Sequence[float]) -> float:
+    """Exponentially weighted mean of the losses up to now, each weight divided by the weights' sum."""
+    weights = [_SMOOTHING ** (len(losses) - 1 - i) for i in range(len(losses))]
+    return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)

@@ -1,0 +1,98 @@
+"""The kinds of model that ``python -m training`` can train, and what each is asked to do.
+
+A kind is one function ``(FitRequest) -> Plan``: it reads recipe and data, builds its
+:class:`training.learning.loop.Task`, and says how a trained network is published
+(:func:`training.models.quantize.write_model`). It is imported only when a recipe asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.errors import RecipeError
+from training.learning.recipe import Schedule, recipe_kind
+
+if TYPE_CHECKING:
+    from training.learning.loop import Fitted, Task
+
+PLANNERS = {
+    "expression": "training.expression.fit:plan_expression",
+    "face-detector": "training.faces.detector_fit:plan_detector",
+}
+"""``kind`` of a recipe → ``module:function``."""
+
+PUBLISHED = Path(__file__).parents[1] / "weights"
+"""Recipes and weights of the published models, for those who learn on from them."""
+
+SMALL_EPOCHS = 2
+"""Epochs of a run with ``--limit small``: enough to pass through every line of the code, not to learn."""
+SMALL_PICTURES = 64
+"""Most pictures (of each split) of a run with ``--limit small``."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitRequest:
+    """What the command line asks a kind to do.
+
+    Attributes:
+        recipe: the TOML file.
+        data: the data of that kind: a table or folder of expressions, a folder of photographs.
+        votes: FER+ votes beside an expression table, or None.
+        out: folder for checkpoint, curves, model and card; it is also where a run resumes.
+        cache: folder for parsed data.
+        small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
+        resume: go on from the checkpoint in ``out``.
+        device: what to learn on, as for :func:`training.learning.processes.device_of`.
+        watts: what the machine is taken to draw while it learns; the card estimates the energy with it.
+    """
+
+    recipe: Path
+    data: Path
+    votes: Path | None
+    out: Path
+    cache: Path
+    small: bool = False
+    resume: bool = False
+    device: str = "cpu"
+    watts: float | None = None
+
+    def run_folder(self, name: str) -> Path:
+        """Another run's folder: it lies beside this run's, or is that of a published model."""
+        beside, published = self.out.parent / name, PUBLISHED / name
+        return published if published.is_dir() and not beside.is_dir() else beside
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training that is ready to begin.
+
+    Attributes:
+        task: what is learnt.
+        schedule: how long and how fast.
+        seed: of every random choice.
+        publish: writes the int8 model and its card from the trained network, and returns the path of the card.
+    """
+
+    task: Task
+    schedule: Schedule
+    seed: int
+    publish: Callable[[Fitted], Path]
+
+
+def plan(request: FitRequest) -> Plan:
+    """Read recipe and data of a request and make everything ready.
+
+    Raises:
+        RecipeError: when the recipe cannot be used; when there is no such kind.
+        DataError: when the data cannot be used.
+    """
+    kind = recipe_kind(request.recipe)
+    if kind not in PLANNERS:
+        raise RecipeError(f"kind {kind!r} is not one of {', '.join(PLANNERS)}")
+    module, function = PLANNERS[kind].split(":")
+    made: Plan = getattr(import_module(module), function)(request)
+    return made

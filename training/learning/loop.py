@@ -1,0 +1,248 @@
+"""The one training loop: every model is trained by :func:`fit`, whatever it learns.
+
+A model brings a :class:`Task` (its network, its batches, its loss, its validation); the loop brings the schedule, the
+moving average of the weights, checkpoints, curves and determinism. The random state of an epoch follows from the
+seed and the epoch's number alone, so a run that was interrupted and resumed ends with the weights of one that was not.
+"""
+
+import itertools
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import click
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+
+from training.errors import DataError, RecipeError
+from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
+from training.learning.curves import write_curves
+from training.learning.muon import Muon
+from training.learning.processes import Processes, processes
+from training.learning.recipe import Schedule
+
+log = logging.getLogger(__name__)
+
+CPU = torch.device("cpu")
+
+
+class Task(Protocol):
+    """What a model brings to the loop.
+
+    ``module``
+        the network to train, float32. The loop makes it channels-last, trains it in place and averages a copy.
+    ``steps_per_epoch``
+        how many batches :meth:`batches` yields.
+    """
+
+    @property
+    def module(self) -> nn.Module: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+    def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
+        """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else random.
+
+        A batch is any sequence of tensors that :meth:`loss` understands; the loop makes the four-dimensional ones
+        channels-last and changes nothing else.
+        """
+        ...
+
+    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The scalar to minimise, and detached figures to average over the epoch into the curves.
+
+        Called under bfloat16 autocast when the recipe asks for it: compute the loss itself in float32
+        (``outputs.float()``).
+        """
+        ...
+
+    def validate(self, module: nn.Module) -> Mapping[str, float]:
+        """Figures of ``module`` on held-back data; the same keys every time.
+
+        Called each epoch with the averaged weights, in eval mode, without gradients, never under autocast.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The end of a run: the averaged network in eval mode, and the last epoch's row of the curves."""
+
+    module: nn.Module
+    figures: Mapping[str, float]
+    epochs: int
+    seconds: float
+
+
+def fit(
+    task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool = False, device: torch.device = CPU
+) -> Fitted:
+    """Train ``task`` to the end of ``schedule`` and return its averaged network, on the CPU.
+
+    ``folder`` receives ``checkpoint.pt`` after every epoch, and ``curves.csv`` and ``curves.png``. With ``resume`` the
+    run continues after the checkpoint's epoch; without one it begins. Under ``torchrun`` each process learns from its
+    part of every batch; only the first checks, writes and returns, the others end here.
+
+    Raises:
+        RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be read; when
+            ``folder`` cannot be written; when the processes cannot share a batch evenly.
+        DataError: when the loss is not finite or an epoch has no batch.
+        SystemExit: in every process but the first, at the end.
+    """
+    if task.steps_per_epoch < 1:
+        raise DataError("the training data do not fill one batch; give more pictures or a smaller schedule.batch")
+    _make_folder(folder)
+    torch.manual_seed(seed)
+    with processes(device) as team:
+        state = begin(task, schedule, device)
+        rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed) if resume else []
+        learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
+        for epoch in range(len(rows), schedule.epochs):
+            rows.append(learner.epoch(epoch, seed))
+            if team.first:
+                save_checkpoint(folder, state, rows, schedule, seed)
+                write_curves(folder, rows)
+            log.info("epoch %d of %d: %s", epoch + 1, schedule.epochs, _sentence(rows[-1]))
+        if not team.first:
+            raise SystemExit(0)
+    averaged = deepcopy(state.average.module).eval().to(CPU)
+    return Fitted(averaged, rows[-1], len(rows), sum(row["seconds"] for row in rows))
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Split the parameters so that biases and batch norm are not decayed."""
+    decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
+    others = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def moving_average(module: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of weights and buffers; at first it follows fast: decay ≤ (1 + n) / (10 + n)."""
+
+    def blend(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        n = int(updates)
+        return averaged + (1 - min(decay, (1 + n) / (10 + n))) * (current - averaged)
+
+    return AveragedModel(module, avg_fn=blend, use_buffers=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+
+
+def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
+    """Network, average, optimizer and cycle as they are before the first step."""
+    module = convert_conv2d_weight_memory_format(task.module.to(device), torch.channels_last)
+    groups = parameter_groups(module, schedule.weight_decay)
+    optimizer: Optimizer
+    match schedule.optimizer:
+        case "sgd":
+            optimizer = SGD(groups, lr=schedule.peak_lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
+        case "muon":
+            optimizer = Muon(module, groups, lr=schedule.peak_lr, momentum=schedule.momentum)
+        case "adamw":
+            optimizer = AdamW(groups, lr=schedule.peak_lr, betas=(schedule.momentum, 0.999))
+    steps = schedule.epochs * task.steps_per_epoch + 1
+    cycle = OneCycleLR(
+        optimizer,
+        max_lr=schedule.peak_lr,
+        total_steps=steps,
+        pct_start=max(schedule.warmup, 1.5 / steps),  # a rise that ends before the first step divides by zero
+        cycle_momentum=False,
+    )
+    return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
+
+
+def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
+    """The random numbers of one epoch; dropout and the like draw from the global state, seeded alike."""
+    torch.manual_seed(seed * 100_003 + epoch)
+    return torch.Generator().manual_seed(seed * 100_003 + epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    """What an epoch needs."""
+
+    task: Task
+    schedule: Schedule
+    state: State
+    shared: nn.Module
+    team: Processes
+    device: torch.device
+
+    def epoch(self, epoch: int, seed: int) -> dict[str, float]:
+        """Learn for an epoch, check the averaged network, and return the row of the curves."""
+        started = time.monotonic()
+        figures = self._train(epoch, _epoch_generator(seed, epoch))
+        trained = time.monotonic() - started
+        row: dict[str, float] = {"epoch": epoch + 1, "lr": float(self.state.cycle.get_last_lr()[0])}
+        row |= {f"train_{name}": value for name, value in figures.items()}
+        row |= {f"valid_{name}": value for name, value in self._check().items()}
+        row["pictures_per_second"] = self.task.steps_per_epoch * self.schedule.batch / trained
+        row["seconds"] = time.monotonic() - started
+        return row
+
+    def _train(self, epoch: int, generator: torch.Generator) -> dict[str, float]:
+        self.state.module.train()
+        sums: dict[str, float] = {}
+        steps = 0
+        batches = itertools.islice(self.task.batches(epoch, generator), self.task.steps_per_epoch)
+        hidden = not (self.team.first and sys.stderr.isatty())
+        label = f"epoch {epoch + 1} of {self.schedule.epochs}"
+        with click.progressbar(
+            batches, self.task.steps_per_epoch, label=label, file=sys.stderr, hidden=hidden
+        ) as progress:
+            for batch in progress:
+                loss, figures = step(self.task, self.state, self.shared, self.schedule, self.team.part(batch))
+                self.state.cycle.step()
+                for name, value in {"loss": loss, **figures}.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                steps += 1
+        if steps == 0:
+            raise DataError("an epoch yielded no batch")
+        return {name: value / steps for name, value in sums.items()}
+
+    def _check(self) -> Mapping[str, float]:
+        """Figures of the averaged network on held-back data, by the first process alone."""
+        if not self.team.first:
+            return {}
+        self.state.average.eval()
+        module = self.state.average.module
+        with torch.no_grad():
+            return self.task.validate(module if self.device == CPU else deepcopy(module).to(CPU))
+
+
+def step(
+    task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
+) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """One step of the optimizer and of the average: the loss and the task's figures, detached."""
+    device = next(state.module.parameters()).device
+    ready = [t.to(device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(device) for t in batch]
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=schedule.bfloat16):
+        loss, figures = task.loss(shared, ready)
+    if not torch.isfinite(loss):
+        raise DataError(f"the loss became {loss.item()}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    if schedule.clip_norm is not None:
+        nn.utils.clip_grad_norm_(state.module.parameters(), schedule.clip_norm)
+    state.optimizer.step()
+    state.average.update_parameters(state.module)
+    return loss.detach(), figures
+
+
+def _sentence(row: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")

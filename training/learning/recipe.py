@@ -1,0 +1,86 @@
+"""Recipes: one TOML file for each published model, checked before anything is read or trained."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.errors import RecipeError
+
+RECIPE = "recipe.toml"
+"""Copy of its recipe that every run keeps, so that its network can be built again."""
+
+
+class Section(BaseModel):
+    """A part of a recipe: nothing unknown is let through, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(Section):
+    """How long and how fast the one training loop learns (:func:`training.learning.loop.fit`)."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training data")]
+    batch: Annotated[int, Field(ge=2, le=4096, description="pictures in one step")]
+    optimizer: Annotated[
+        Literal["sgd", "muon", "adamw"], Field(description="sgd has Nesterov momentum; muon turns filters evenly")
+    ] = "sgd"
+    peak_lr: Annotated[float, Field(gt=0, le=10, description="learning rate at the top of the one cycle")]
+    warmup: Annotated[float, Field(gt=0, lt=1, description="share of the steps in which the rate rises")] = 0.25
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD and Muon, first beta of AdamW")] = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1, description="not applied to biases and batch norm")] = 5e-4
+    ema_decay: Annotated[float, Field(ge=0, lt=1, description="of the moving average of the weights")] = 0.998
+    clip_norm: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")] = None
+    bfloat16: Annotated[bool, Field(description="autocast to bfloat16; false: float32")] = True
+
+
+class Recipe(Section):
+    """What every recipe says, whatever it trains. A kind of model adds its own sections."""
+
+    schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
+    kind: Annotated[Literal["expression", "face-detector"], Field(description="what the model does")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="also the file name of the model")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="of the model")]
+    license: Annotated[str, Field(min_length=1, description="terms of the weights")]
+    description: Annotated[str, Field(min_length=1, description="one sentence for the model card")]
+    limits: Annotated[list[str], Field(description="plain sentences for the model card")]
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="of every random choice")]
+    schedule: Schedule
+
+
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+
+def load_recipe(path: Path, form: type[RecipeT]) -> RecipeT:
+    """Read and check a recipe.
+
+    Raises:
+        RecipeError: when the file is missing, is not TOML, or holds a wrong or unknown key (each is named).
+    """
+    try:
+        return form.model_validate(_read_toml(path))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise RecipeError(f"{path}: {faults}") from error
+
+
+def recipe_kind(path: Path) -> str:
+    """The ``kind`` a recipe names, so that the caller knows which form to load it with.
+
+    Raises:
+        RecipeError: when the file cannot be read or names no kind.
+    """
+    kind = _read_toml(path).get("kind")
+    if not isinstance(kind, str):
+        raise RecipeError(f'{path}: kind is missing; write kind = "expression" or kind = "face-detector"')
+    return kind
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: is not TOML: {error}") from error

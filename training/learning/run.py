@@ -1,0 +1,60 @@
+"""A run: from a request to a published model, in a folder that holds everything about it."""
+
+import shutil
+from pathlib import Path
+
+from training.errors import RecipeError
+from training.learning.find_lr import find_lr, write_range_test
+from training.learning.kinds import FitRequest, plan
+from training.learning.loop import fit
+from training.learning.processes import device_of
+from training.learning.recipe import RECIPE
+
+
+def train(request: FitRequest) -> Path:
+    """Train, or go on training, what ``request.recipe`` describes, and write model and card into ``request.out``.
+
+    Returns:
+        the path of the card.
+
+    Raises:
+        RecipeError: when the recipe, the device, or the checkpoint to resume from cannot be used.
+        DataError: when the data cannot be used, or the loss is not finite.
+    """
+    device = device_of(request.device)
+    prepared = plan(request)
+    _keep_recipe(request)
+    fitted = fit(
+        prepared.task,
+        prepared.schedule,
+        request.out,
+        seed=prepared.seed,
+        resume=request.resume,
+        device=device,
+    )
+    return prepared.publish(fitted)
+
+
+def search_lr(request: FitRequest, *, least: float, most: float, steps: int) -> tuple[float, Path]:
+    """Run the learning-rate range test of a recipe: the suggested peak, and the picture that shows why.
+
+    Raises:
+        RecipeError: when the recipe, the device or the bounds cannot be used.
+        DataError: when the data cannot be used, or the loss diverges at once.
+    """
+    device = device_of(request.device)
+    prepared = plan(request)
+    found = find_lr(
+        prepared.task, prepared.schedule, seed=prepared.seed, least=least, most=most, steps=steps, device=device
+    )
+    return found.suggested, write_range_test(found, request.out)[1]
+
+
+def _keep_recipe(request: FitRequest) -> None:
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+        kept = request.out / RECIPE
+        if not (kept.exists() and kept.samefile(request.recipe)):
+            shutil.copyfile(request.recipe, kept)
+    except OSError as error:
+        raise RecipeError(f"{request.out}: cannot be written ({error.strerror}); choose another --out") from error

@@ -1,0 +1,142 @@
+"""How good is a model file? Measured through the runtime that the agent uses, on the protocols that papers use.
+
+No torch is needed: whoever can run the agent can check its model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.vision.models.model import TFLiteModel, load_model
+from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces, majority
+from training.errors import DataError
+from training.measuring.metrics import Figures, classification_figures
+
+PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
+"""Key in ``--json`` and in cards → name for people; the leading one first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model says of the faces that one protocol counts.
+
+    Attributes:
+        labels: the categories.
+        chosen: bool, N: which of the faces count.
+        truth: int64, n: index of the right category of those that count.
+        logits: float32, n × K: of the head that is judged.
+    """
+
+    labels: tuple[str, ...]
+    chosen: NDArray[np.bool_]
+    truth: NDArray[np.int64]
+    logits: NDArray[np.float32]
+
+    @property
+    def said(self) -> NDArray[np.int64]:
+        """Index of the category with the largest logit, int64, n."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures by protocol; at least one is there.
+
+    Attributes:
+        fer2013: the seven classes on every picture that has one, or None.
+        ferplus: the eight categories on the pictures with a clear majority of votes, or None without votes.
+    """
+
+    fer2013: Figures | None
+    ferplus: Figures | None
+
+    @property
+    def by_protocol(self) -> dict[str, Figures]:
+        """Key of the protocol → its figures, the leading protocol first (FER+ when there are votes)."""
+        each = {"ferplus": self.ferplus, "fer2013": self.fer2013}
+        return {name: figures for name, figures in each.items() if figures is not None}
+
+    def headline(self) -> dict[str, float]:
+        """Accuracy, macro F1 and n of each protocol, as a model card keeps them."""
+        figures: dict[str, float] = {}
+        for name, one in self.by_protocol.items():
+            figures[f"{name}_accuracy"] = round(one.accuracy, 4)
+            figures[f"{name}_macro_f1"] = round(one.macro_f1, 4)
+            figures[f"{name}_n"] = one.n
+        return figures
+
+    def as_json(self) -> dict[str, object]:
+        """One object: the figures of the leading protocol, then each protocol's own."""
+        name, leading = next(iter(self.by_protocol.items()))
+        each = {name: figures.as_json() for name, figures in self.by_protocol.items()}
+        return {"protocol": PROTOCOLS[name], **leading.as_json(), **each}
+
+
+def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
+    """Judge ``NAME.tflite`` (its card lies beside it) on ``faces``.
+
+    Raises:
+        ModelError: when the file or its card is not as the agent wants it.
+        DataError: when no picture can be judged.
+    """
+    loaded = load_model(model.with_suffix(".json"), kind="expression", threads=threads)
+    return judge(run_model(loaded, faces.pictures), faces)
+
+
+def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out."""
+    heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
+    outputs = [model.run(picture, heads) for picture in enlarged(pictures, model.card.input.width)]
+    return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
+
+
+def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
+    """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation; often they have it."""
+    if pictures.shape[1:] == (edge, edge):
+        return pictures
+    return np.stack([cv2.resize(picture, (edge, edge), interpolation=cv2.INTER_LINEAR) for picture in pictures])
+
+
+def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[str, Said]:
+    """What was said of ``faces`` by protocol, FER+ first; a protocol that counts none of them is left out.
+
+    Without a ``fer2013`` head the seven classes are read from the first head, whose contempt is left out.
+
+    Raises:
+        DataError: when no picture can be judged.
+    """
+    expression = logits["expression"]
+    seven = logits["fer2013"] if "fer2013" in logits else _as_fer2013(expression)
+    every = {
+        "ferplus": (majority(faces.votes), expression, EXPRESSIONS),
+        "fer2013": (faces.fer2013, seven, FER2013),
+    }
+    said: dict[str, Said] = {}
+    for name, (truth, head, labels) in every.items():
+        chosen = truth != NO_LABEL
+        if chosen.any():
+            said[name] = Said(labels, chosen, truth[chosen], head[chosen])
+    if not said:
+        raise DataError("no picture has a label to judge the model by")
+    return said
+
+
+def judge(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
+    """Figures of a model's outputs for ``faces``, by protocol (see :func:`protocols`).
+
+    Raises:
+        DataError: when no picture can be judged.
+    """
+    figures = {
+        name: classification_figures(one.truth, one.said, one.labels) for name, one in protocols(logits, faces).items()
+    }
+    return Evaluation(fer2013=figures.get("fer2013"), ferplus=figures.get("ferplus"))
+
+
+def _as_fer2013(expression: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The columns of the eight categories in the order of the seven classes; contempt is left out."""
+    return expression[:, [EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION]]

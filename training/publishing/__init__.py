@@ -1,0 +1,1 @@
+"""What a published model says about itself: its card and its page."""

@@ -1,0 +1,171 @@
+"""Publish what a finished model is worth: calibrate it, measure it, and write its card and its page."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import TFLiteModel, load_model
+from training.data.datasets import Faces
+from training.data.labelled_photographs import LabelledPhotographs
+from training.errors import DataError
+from training.files import write_all, write_whole
+from training.measuring.calibration import choose_threshold, in_half_a, probabilities, risk_coverage
+from training.measuring.chain import CHAIN, Answers, measure_chain
+from training.measuring.evaluate import PROTOCOLS, protocols, run_model
+from training.measuring.figures import artefacts
+from training.measuring.measure import Measured, measure, speed_of
+from training.measuring.metrics import ClassFigures
+from training.measuring.temperature import best_temperature
+from training.publishing.model_page import FILE, PHOTOGRAPHS, SPEED, USAGE, page_text
+
+log = logging.getLogger(__name__)
+
+
+def write_report(
+    model: Path,
+    faces: Faces,
+    out: Path,
+    *,
+    photographs: LabelledPhotographs | None = None,
+    time_again: bool = False,
+) -> Path:
+    """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page into ``out``.
+
+    Temperature and threshold come from half A of PublicTest and are checked on half B. The same file and faces give
+    the same card and page; the milliseconds, which no two runs share, are measured once and then kept.
+
+    Args:
+        model: a TFLite file with its card beside it.
+        faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
+        out: where ``NAME.md`` and the folder ``NAME`` with figures go.
+        photographs: also judge the whole chain on them; left out, what the card says of it stays.
+        time_again: measure the milliseconds though the card has them.
+
+    Returns:
+        the path of the page.
+
+    Raises:
+        ModelError: the file or its card is not as the agent wants it.
+        DataError: the faces lack PublicTest or its votes, or something cannot be written.
+    """
+    card_file = model.with_suffix(".json")
+    loaded = load_model(card_file, kind="expression")
+    card = calibrated(loaded, faces)
+    measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
+    chain, speed = _chain(loaded, photographs), _speed(loaded, faces, time_again=time_again)
+    card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
+    page = out / f"{card.name}.md"
+    write_all(out / card.name, artefacts(measured))
+    write_whole(page, page_text(card).encode())
+    write_whole(card_file, card.to_json().encode())
+    log.info("%s: %s", card_file, measured.evaluation.headline())
+    return page
+
+
+def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
+    """The card of a model with the temperature and threshold that follow from half A of PublicTest.
+
+    The temperature is fitted against the FER+ majority, because the probability of an answer is to say how often the
+    answer is right; fitted against the shares of the votes it says how many people would agree, which is less.
+
+    Raises:
+        DataError: half A has no picture with a majority of votes.
+    """
+    judged = faces.of_usage(USAGE)
+    first = judged.take(in_half_a(judged.pictures))
+    said = protocols(run_model(model, first.pictures), first).get("ferplus") if len(first) else None
+    if said is None:
+        raise DataError(f"no picture in half A of {USAGE} has a majority of votes; give the FER+ votes with --votes")
+    labels = np.eye(len(said.labels), dtype=np.float32)[said.truth]
+    temperature = round(best_temperature(said.logits, labels), 4)
+    curve = risk_coverage(probabilities(said.logits, temperature), said.truth)
+    return model.card.model_copy(update={"temperature": temperature, "uncertain_below": choose_threshold(curve)})
+
+
+def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
+    """Everything that was measured as a card keeps it: split → figure → value. Figures of other splits stay."""
+    card, usage = measured.card, measured.usage
+    kept = {
+        name: dict(figures)
+        for name, figures in card.metrics.items()
+        if name == f"{usage}, float" or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
+    }
+    errors = {f"{name}_calibration_error": round(one.error, 4) for name, one in measured.calibration.items()}
+    found = {usage: {**measured.evaluation.headline(), **errors}}
+    if measured.without_copies is not None:
+        found[f"{usage}, without copies"] = measured.without_copies.headline()
+    for protocol, figures in measured.evaluation.by_protocol.items():
+        for label, one in figures.per_class.items():
+            found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
+    return kept | found | _confidence(measured) | _robustness(measured) | {FILE: {"bytes": measured.file_bytes}}
+
+
+def chain_metrics(answers: Answers) -> dict[str, dict[str, float]]:
+    """What the whole chain makes of photographs, as a card keeps it."""
+    figures = answers.figures
+    found = {PHOTOGRAPHS: {"n": figures.n, "found": int(answers.found.sum()), "accuracy": round(figures.accuracy, 4)}}
+    for label, one in figures.per_class.items():
+        if one.n > 0:
+            found[f"{PHOTOGRAPHS}, {label}"] = _category(one)
+    return found
+
+
+def _category(figures: ClassFigures) -> dict[str, float]:
+    return {name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()}
+
+
+def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    confidence = measured.confidence
+    if confidence is None:
+        return found
+    for name, half in confidence.halves.items():
+        found[f"{measured.usage}, half {name}"] = {
+            "n": half.n,
+            "accuracy": round(half.accuracy, 4),
+            "calibration_error": round(half.calibration_error, 4),
+            "answered": round(half.answered.coverage, 4),
+            "answered_accuracy": round(half.answered.accuracy, 4),
+        }
+        if half.fer2013_accuracy is not None:
+            found[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(half.fer2013_accuracy, 4)
+    found[f"{measured.usage}, answered"] = {
+        "coverage": round(confidence.answered.coverage, 4),
+        "accuracy": round(confidence.answered.accuracy, 4),
+        "coverage_of_all": round(confidence.coverage_of_all, 4),
+    }
+    return found
+
+
+def _robustness(measured: Measured) -> dict[str, dict[str, float]]:
+    found = {}
+    for row in measured.robustness:
+        figures: dict[str, float] = {}
+        for name, accuracy in row.accuracy.items():
+            figures[f"{name}_accuracy"] = round(accuracy, 4)
+            figures[f"{name}_loss"] = round(row.loss[name], 2)
+        found[f"{measured.usage}, {row.name}"] = figures
+    return found
+
+
+def _chain(model: TFLiteModel, photographs: LabelledPhotographs | None) -> dict[str, dict[str, float]]:
+    """What the chain makes of the photographs; without photographs, what the card says of that."""
+    if photographs is None:
+        return _known(model, PHOTOGRAPHS)
+    return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
+
+
+def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
+    """The milliseconds that the card has, or new ones."""
+    known = _known(model, SPEED)
+    if known and not time_again:
+        return known
+    speed = speed_of(model, faces.pictures)
+    return {f"{SPEED}{speed.processor}": {"milliseconds": speed.milliseconds, "runs": speed.runs}}
+
+
+def _known(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
+    return {name: dict(figures) for name, figures in model.card.metrics.items() if name.startswith(beginning)}
