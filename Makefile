@@ -34,7 +34,7 @@ test-unit: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
-	tests/integration/test_ingest_fuzz.py tests/unit/test_vitals_gatt.py tests/unit/test_vitals_sensor.py $(ARGS)
+	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
 
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev
@@ -63,7 +63,7 @@ lint: $(VENV)/.dev
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
 	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
-	@$(BIN)/python -m pytest -q --no-header tests/unit/test_layers.py
+	@$(BIN)/python -m pytest -q --no-header tests/unit/project/test_layers.py
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .

@@ -33,7 +33,7 @@ from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.recognizer import crop_face
 from tests.appliance.arm import EXCHANGE, NEEDED, PI_4, PI_5, ArmRoot, Processor, what_is_missing
 from tests.appliance.machine import CACHE, copy_checkout
-from tests.support.portraits import SERIOUS_FILE, SMILING_FILE, detector
+from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE, detector
 from tools.build_release import build_release, pip
 from tools.pin_requirements import platform_options
 

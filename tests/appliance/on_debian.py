@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.machine import ROOT, Done, Machine, copy_checkout
-from tests.support.portraits import SERIOUS_FILE, SMILING_FILE
+from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 from tools.build_image_layer import INSIDE, UNIT, build_image_layer
 from tools.build_release import build_release, make_key, sign
 

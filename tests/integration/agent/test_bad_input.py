@@ -1,0 +1,185 @@
+"""What a stranger may do wrong, at the commands themselves: a sentence, an exit code, and nothing half-done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
+from tests.support.appliance import Appliance
+from tests.support.broker import free_port, wait_until
+from tests.support.vision.portraits import SERIOUS_FILE
+
+ROOT = Path(__file__).resolve().parents[3]
+QUIET: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
+
+
+def affect_edge(*words: object, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "edge_agent", *map(os.fspath, map(str, words))],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+        cwd=ROOT,
+        env=variables,
+        timeout=110,
+    )
+
+
+def people(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM participant").fetchone()[0])
+
+
+@pytest.mark.parametrize("command", ["doctor", "run", "analyse", "dashboard"])
+def test_the_home_of_a_user_that_there_is_not_is_named(command: str) -> None:
+    done = affect_edge(command, "--data", "~nobody-of-this-name/data")
+    assert done.returncode == 2
+    assert "~nobody-of-this-name/data: there is no such home folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(tmp_path: Path) -> None:
+    picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    picture.write_bytes(SERIOUS_FILE.read_bytes())
+    done = affect_edge("classify", picture, tmp_path / "n\u00f6.jpg", "--json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = [json.loads(line) for line in done.stdout.encode("ascii").splitlines()]
+    assert [line["file"] for line in lines] == [str(picture), str(tmp_path / "n\u00f6.jpg")]
+    spoken = affect_edge("classify", picture)
+    assert (spoken.returncode, "caf\\udce9.jpg" in spoken.stdout) == (0, True)
+
+
+def test_a_terminal_without_our_signs_gets_others_not_a_traceback(tmp_path: Path) -> None:
+    done = affect_edge("doctor", "--data", tmp_path, PYTHONIOENCODING="ascii:strict", AFFECT_EDGE_CAMERA__SOURCE="demo")
+    assert "Traceback" not in done.stderr
+    assert "dashboard port" in done.stdout
+
+
+def test_a_picture_that_cannot_be_looked_at_is_a_line_and_the_rest_is_read(tmp_path: Path) -> None:
+    done = affect_edge("classify", "x" * 300 + ".jpg", SERIOUS_FILE, "--json")
+    assert done.returncode == 1
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert "File name too long" in first["error"]
+    assert len(second["faces"]) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = affect_edge("model", "list", stdout=full.fileno())
+    assert done.returncode == 1
+    assert done.stderr == "affect-edge: the output cannot be written (No space left on device).\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "0001-01-01"], "0001-01-01"),
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from 2026-02-01T00:00:00 is not before --to 2026-01-01"),
+    ],
+)
+def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    done = affect_edge("export", "--data", tmp_path, "--out", tmp_path / "out", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "1e300"])
+def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, seconds: str) -> None:
+    done = affect_edge("demo", "--data", tmp_path / "data", "--seconds", seconds)
+    assert done.returncode == 2
+    assert seconds in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
+def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
+    done = affect_edge("demo", "--data", tmp_path, "--seconds", "110", AFFECT_EDGE_DASHBOARD__HOST=host)
+    assert done.returncode == 1
+    assert f"dashboard.host = '{host}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this system has no IPv6")
+def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(tmp_path: Path) -> None:
+    done = affect_edge("doctor", "--data", tmp_path, AFFECT_EDGE_DASHBOARD__HOST="::1")
+    assert "Address family" not in done.stdout
+
+
+def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    with lock(database):
+        done = affect_edge("demo", "--data", tmp_path, "--seconds", "2")
+    assert done.returncode == 1
+    assert "another agent records into this database" in done.stderr
+    assert people(database) == 0
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_started_again(tmp_path: Path) -> None:
+    port = free_port()
+    words = ("demo", "--port", str(port), "--seconds", "60")
+    with Appliance(tmp_path, QUIET, *words) as first:
+        first.wait_for("login?link=")
+        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+        wait_until(lambda: not listens(port), "the end of the dashboard", 10)
+    with Appliance(tmp_path, QUIET, *words) as second:
+        second.wait_for("login?link=")
+        assert f":{port}/login" in second.said
+        assert people(second.database) == 12
+        assert second.stop(signal.SIGINT, within_s=15) == 0
+
+
+def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    variables = {**os.environ, "TMPDIR": str(tmp_path), "AFFECT_EDGE_MQTT__ENABLED": "false"}
+    command = [sys.executable, "-m", "edge_agent", "demo", "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True) as demo:
+        wait_until(lambda: list(tmp_path.iterdir()) != [], "the temporary data folder", 30)
+        demo.send_signal(signal.SIGTERM)
+        _, said = demo.communicate(timeout=20)
+    assert (demo.returncode, list(tmp_path.iterdir())) == (0, []), said
+    assert "Traceback" not in said
+
+
+def test_a_database_that_is_damaged_where_the_agent_writes_ends_it_with_a_sentence(tmp_path: Path) -> None:
+    agent = Appliance(tmp_path, {**QUIET, "record": {"batch_seconds": 0.5}})
+    migrate(agent.database)
+    with closing(sqlite3.connect(agent.database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
+        pages = [page for (page,) in connection.execute(roots)]
+    content = bytearray(agent.database.read_bytes())
+    for page in pages:
+        content[(page - 1) * size : page * size] = b"\xa5" * size
+    agent.database.write_bytes(content)
+    with agent:
+        assert agent.wait(40) == 1
+    assert "worker recorder died" in agent.said
+    assert "is damaged. Copy it away" in agent.said
+    assert "Traceback" not in agent.said

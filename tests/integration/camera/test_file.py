@@ -1,0 +1,201 @@
+"""Real video files, and what is mistaken for one."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.camera.file import FileCamera
+from edge_agent.camera.opencv import open_opencv
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
+from tests.support.vision.cameras import (
+    damage_frames,
+    frame_number,
+    open_folder,
+    read_to_the_end,
+    without_rights,
+    write_video,
+)
+
+
+def refusal(device: Path | str) -> CameraError:
+    """Return why a device cannot be opened."""
+    with pytest.raises(CameraError) as caught:
+        open_opencv(str(device), width=64, height=48, fps=10, loop=False, rotate=0, stall_seconds=1)
+    return caught.value
+
+
+def test_a_video_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=12, fps=100)
+    with open_opencv(str(video), width=640, height=480, fps=100, loop=False, rotate=0, stall_seconds=1) as camera:
+        frames = [camera.read() for _ in range(12)]
+        with pytest.raises(CameraError, match=r"clip\.avi: the video has ended\. Set camera\.loop = true") as caught:
+            camera.read()
+    assert caught.value.reason is CameraReason.END_OF_FILE
+    assert [frame_number(frame.image) for frame in frames] == list(range(12))
+    assert [frame.number for frame in frames] == list(range(12))
+    assert frames[0].image.shape == (48, 64, 3)
+    assert camera.name == f"opencv:{video}"
+    assert not camera.simulated
+
+
+def test_with_loop_the_video_starts_again(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=3, fps=200)
+    with FileCamera(video, fps=200, loop=True) as camera:
+        assert [frame_number(camera.read().image) for _ in range(8)] == [0, 1, 2, 0, 1, 2, 0, 1]
+
+
+def test_a_video_is_played_at_its_own_pace(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=6, fps=20)
+    with FileCamera(video, fps=120) as camera:
+        instants = [camera.read().at for _ in range(6)]
+    assert 0.24 <= instants[-1].seconds_since(instants[0]) < 2
+
+
+def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=30, fps=100)
+    with FileCamera(video, fps=40) as camera:
+        frames = [camera.read() for _ in range(8)]
+    assert [frame_number(frame.image) for frame in frames] == [0, 2, 5, 7, 10, 12, 15, 17]
+    assert 0.17 <= frames[-1].at.seconds_since(frames[0].at) < 2
+
+
+def test_a_truncated_video_is_played_as_far_as_it_goes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=20, fps=200, width=320, height=240)
+    video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
+    with FileCamera(video, fps=200) as camera:
+        frames, error = read_to_the_end(camera)
+    assert error.reason is CameraReason.END_OF_FILE
+    assert 3 < len(frames) < 20
+    assert [frame_number(frame.image) for frame in frames] == list(range(len(frames)))
+    assert capfd.readouterr().err == ""  # FFmpeg and OpenCV are kept quiet
+
+
+@pytest.mark.parametrize("damaged", [[7], [0], [4, 5, 6, 11]])
+def test_damaged_frames_are_passed_over_and_counted_and_the_rest_is_shown(
+    tmp_path: Path, damaged: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    video = damage_frames(write_video(tmp_path / "clip.avi", frames=20, fps=200), *damaged)
+    with FileCamera(video, fps=200) as camera:
+        frames, error = read_to_the_end(camera)
+    assert error.reason is CameraReason.END_OF_FILE
+    assert [frame_number(frame.image) for frame in frames] == [n for n in range(20) if n not in damaged]
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warned == [f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"]
+
+
+def test_a_looped_video_tells_of_its_damaged_frames_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    video = damage_frames(write_video(tmp_path / "clip.avi", frames=3, fps=200), 1)
+    with FileCamera(video, fps=200, loop=True) as camera:
+        assert [frame_number(camera.read().image) for _ in range(6)] == [0, 2, 0, 2, 0, 2]
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
+@pytest.mark.parametrize("name", ["clip:1.avi", "file:x.avi", "-clip.avi"])
+def test_a_relative_name_is_never_taken_for_a_protocol(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / name, frames=2, fps=200)
+    monkeypatch.chdir(tmp_path)
+    with open_opencv(name, width=64, height=48, fps=200, loop=False, rotate=0, stall_seconds=1) as camera:
+        assert frame_number(camera.read().image) == 0
+
+
+def test_a_name_that_is_no_utf_8_is_refused_before_opencv_crashes_on_it(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.avi")
+    write_video(tmp_path / "clip.avi", frames=2, fps=20).rename(path)
+    error = refusal(path)
+    assert error.reason is CameraReason.UNREADABLE
+    assert "its name is not UTF-8" in error.problem
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif"])
+def test_a_picture_in_the_place_of_a_video_is_named_as_such_at_its_end(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"still.{suffix}"
+    assert cv2.imwrite(str(path), np.full((48, 64, 3), 80, dtype=np.uint8))
+    with FileCamera(path, fps=200) as camera:
+        frames, error = read_to_the_end(camera)
+    assert len(frames) == 1
+    assert error.reason is CameraReason.END_OF_FILE
+    assert str(error).startswith(f"{path}: is a picture")
+    assert 'camera.source = "pictures"' in error.cure
+
+
+@pytest.mark.parametrize("device", ["", " "])
+def test_an_empty_device_is_called_empty_not_a_folder(device: str) -> None:
+    error = refusal(device)
+    assert error.reason is CameraReason.NOT_FOUND
+    assert str(error).startswith("camera.device is empty.")
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello, this is text\n" * 200, bytes(5000), b"\x00\x00\x00\x18ftypmp42" + bytes(99)]
+)
+def test_a_file_that_is_no_video_is_unreadable(
+    tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    error = refusal(path)
+    assert error.reason is CameraReason.UNREADABLE
+    assert "clip.mp4: is no video, or is broken" in str(error)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_empty_file_a_folder_and_a_pipe_each_say_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "empty.avi").touch()
+    os.mkfifo(tmp_path / "pipe.avi")
+    for name, problem in (("empty.avi", "the file is empty"), ("", "is a folder"), ("pipe.avi", "is neither a camera")):
+        error = refusal(tmp_path / name)
+        assert error.reason is CameraReason.UNREADABLE
+        assert problem in error.problem
+    assert 'camera.source = "pictures"' in refusal(tmp_path).cure
+
+
+def test_a_missing_video_and_one_that_goes_while_it_loops_are_not_found(tmp_path: Path) -> None:
+    error = refusal(tmp_path / "missing.avi")
+    assert error.reason is CameraReason.NOT_FOUND
+    assert "missing.avi: there is no such file" in str(error)
+    video = write_video(tmp_path / "clip.avi", frames=2, fps=200)
+    with FileCamera(video, fps=200, loop=True) as camera:
+        camera.read()
+        camera.read()
+        video.unlink()
+        with pytest.raises(CameraError, match="the file is gone") as caught:
+            camera.read()
+    assert caught.value.reason is CameraReason.NOT_FOUND
+
+
+def test_a_video_that_may_not_be_read_says_so() -> None:
+    with open_folder() as folder:
+        video = write_video(folder / "clip.avi", frames=2, fps=20)
+        video.chmod(0o000)
+        (folder / "private").mkdir(mode=0o000)
+        with without_rights():
+            errors = [refusal(video), refusal(folder / "private" / "clip.avi")]
+    assert [error.reason for error in errors] == [CameraReason.NO_PERMISSION] * 2
+    assert "chmod a+r" in errors[0].cure
+
+
+def test_a_name_too_long_for_the_disk_is_an_error_of_ours() -> None:
+    error = refusal("/tmp/" + 300 * "x")
+    assert error.reason is CameraReason.UNREADABLE
+    assert "File name too long" in str(error)
+
+
+def test_closing_ends_a_read_that_waits_for_the_pace(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "clip.avi", frames=5, fps=1)
+    camera = FileCamera(video, fps=0.5)
+    camera.read()
+    threading.Timer(0.1, camera.close).start()
+    begun = clock.boot_seconds()
+    with pytest.raises(CameraError, match="the camera was closed"):
+        camera.read()
+    assert clock.boot_seconds() - begun < 10

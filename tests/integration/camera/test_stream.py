@@ -1,0 +1,145 @@
+"""Network streams from a real HTTP server that streams, stalls, ends, keeps silent."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from edge_agent.camera import live
+from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
+from edge_agent.camera.opencv import open_opencv
+from edge_agent.camera.stream import StreamCamera, without_password
+from edge_agent.core import clock
+from edge_agent.core.errors import CameraError, CameraReason
+from tests.support.vision.cameras import VideoServer, read_to_the_end
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[VideoServer]:
+    with VideoServer() as running:
+        yield running
+
+
+def opened(address: str) -> CameraBase:
+    return open_opencv(address, width=64, height=48, fps=10, loop=False, rotate=0, stall_seconds=1)
+
+
+def refusal(address: str) -> CameraError:
+    with pytest.raises(CameraError) as caught:
+        opened(address)
+    return caught.value
+
+
+def test_a_stream_gives_frames_until_it_is_closed(server: VideoServer) -> None:
+    with opened(f"{server.address}/endless") as camera:
+        frames = [camera.read() for _ in range(20)]
+    assert frames[0].image.shape == (48, 64, 3)
+    assert [frame.number for frame in frames] == list(range(20))
+    assert camera.name == f"opencv:{server.address}/endless"
+    with pytest.raises(CameraError, match="the camera was closed"):
+        camera.read()
+
+
+@pytest.mark.parametrize(
+    ("path", "problem", "seconds"), [("stalls", "no frame for", 1), ("ends", "the stream ended", 0)]
+)
+def test_a_stream_that_stalls_or_ends_is_told_within_its_time(
+    server: VideoServer, path: str, problem: str, seconds: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with opened(f"{server.address}/{path}") as camera:
+        frames, error = read_to_the_end(camera)
+        waited = clock.now().seconds_since(frames[-1].at)
+    assert error.reason is CameraReason.STALLED
+    assert problem in str(error)
+    assert len(frames) >= 9
+    assert seconds <= waited + 0.1
+    assert waited < seconds + 2
+    assert capfd.readouterr().err == ""
+
+
+def test_a_server_that_never_answers_does_not_hang_the_agent(server: VideoServer) -> None:
+    begun = clock.boot_seconds()
+    error = refusal(f"{server.address}/silent")
+    assert clock.boot_seconds() - begun < 3.5
+    assert error.reason is CameraReason.STALLED
+    assert "sent no video for 1.0 s" in str(error)
+
+
+def test_an_rtsp_camera_that_takes_the_connection_and_keeps_silent_is_stalled() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = refusal(f"rtsp://127.0.0.1:{silent.getsockname()[1]}/stream")
+    assert error.reason is CameraReason.STALLED
+
+
+def test_a_name_service_that_hangs_is_a_matter_of_the_network_not_of_a_driver(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(live, "GRACE_S", 0.05)
+    monkeypatch.setattr(socket, "create_connection", lambda *_args, **_more: answered.wait(30))
+    with pytest.raises(CameraError, match="the network has not answered") as caught:
+        StreamCamera("rtsp://camera/stream", stall_seconds=0.05)
+    answered.set()
+    assert caught.value.reason is CameraReason.STALLED
+    assert not isinstance(caught.value, DriverStuckError)
+
+
+def test_a_stream_that_hangs_while_it_is_closed_is_only_logged(
+    server: VideoServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang(*_: object) -> None:
+        raise TimeoutError
+
+    camera = StreamCamera(f"{server.address}/endless", stall_seconds=1)
+    monkeypatch.setattr(Helper, "call", hang)
+    camera.close()
+    assert "did not close cleanly" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["page", "missing"])
+def test_a_server_without_a_video_there_is_unreadable(
+    server: VideoServer, path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    error = refusal(f"http://user:secret@127.0.0.1:{server.port}/{path}")
+    assert error.reason is CameraReason.UNREADABLE
+    assert "the server answers, but not with a video" in str(error)
+    assert "user:…@127.0.0.1" in str(error)
+    assert "secret" not in str(error)
+    assert capfd.readouterr().err == ""
+
+
+def test_nobody_there_is_told_at_once() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
+        error = refusal(f"rtsp://127.0.0.1:{closed.getsockname()[1]}/stream")
+    assert error.reason is CameraReason.NOT_FOUND
+    assert "Connection refused" in str(error)
+    assert refusal("http://camera.invalid/stream").reason is CameraReason.NOT_FOUND
+
+
+@pytest.mark.parametrize("address", ["ftp://host/clip.mp4", "http://", "http://host:99999/x", "http://[::1/x", "://x"])
+def test_an_address_that_cannot_be_taken_shows_how_one_looks(address: str) -> None:
+    error = refusal(address)
+    assert error.reason is CameraReason.UNREADABLE
+    assert "rtsp://user:password@host:554/path" in error.cure
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:p@ss:word@host/1", "rtsp://user:…@host/1"),
+        ("rtsp://user@host/1", "rtsp://user@host/1"),
+        ("http://host:80/a@b", "http://host:80/a@b"),
+        ("http://u:p@host/?next=a@b", "http://u:…@host/?next=a@b"),
+    ],
+)
+def test_passwords_are_never_shown(address: str, shown: str) -> None:
+    assert without_password(address) == shown
+
+
+def test_frames_of_a_stream_are_turned(server: VideoServer) -> None:
+    with StreamCamera(f"{server.address}/endless", rotate=90, stall_seconds=1) as camera:
+        assert camera.read().image.shape == (64, 48, 3)

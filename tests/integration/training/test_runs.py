@@ -1,0 +1,111 @@
+"""Runs that need more than one: finding a learning rate, several processes, learning from a teacher."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.vision.training_runs import NEEDS_TRAINING, RECIPE, ROOT, training, write_data
+
+pytestmark = NEEDS_TRAINING
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a finished run, ``teacher``, lies: the runs that others learn from are looked for beside them."""
+    folder = tmp_path_factory.mktemp("runs")
+    done = training("fit", *small(folder, RECIPE, folder / "teacher"))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def small(folder: Path, recipe: Path, out: Path) -> tuple[str | Path, ...]:
+    data, votes = write_data(folder)
+    where = ("--data", data, "--votes", votes, "--cache", folder / "cache", "--out", out)
+    return ("--recipe", recipe, *where, "--limit", "small", "--device", "cpu", "--threads", "1")
+
+
+def test_find_lr_says_a_peak_and_leaves_table_and_picture(tmp_path: Path) -> None:
+    done = training("find-lr", *small(tmp_path, RECIPE, tmp_path / "run"), "--steps", "12")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("suggested schedule.peak_lr: ")
+    assert (tmp_path / "run" / "find-lr.png").stat().st_size > 10_000
+    with (tmp_path / "run" / "find-lr.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) > 2
+
+
+def test_two_processes_learn_one_model(tmp_path: Path) -> None:
+    together = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    command = (*together, "-m", "training", "fit", *small(tmp_path, RECIPE, tmp_path / "run"))
+
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(tmp_path / "run" / "fast-m.json"), "the first process alone publishes"
+    assert len((tmp_path / "run" / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "student.toml"
+    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["teacher"]\n', encoding="utf-8")
+
+    done = training("fit", *small(folder, recipe, folder / "student"))
+
+    assert done.returncode == 0, done.stderr
+    card = json.loads((folder / "student" / "fast-m.json").read_text(encoding="utf-8"))
+    assert card["training"]["teacher"] == "teacher"
+    (version,) = (folder / "cache").glob("views-*/*.npz")
+    assert version.name == "00.npz"
+    with (folder / "student" / "curves.csv").open(encoding="utf-8") as file:
+        assert all(float(row["train_teachers"]) > 0 for row in csv.DictReader(file))
+
+
+def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "second.toml"
+    text = (
+        RECIPE.read_text("utf-8")
+        .replace("seed = 1", 'seed = 1\nstart = "teacher"')
+        .replace('optimizer = "muon"\npeak_lr = 0.015', 'optimizer = "sgd"\npeak_lr = 1e-9')
+    )
+    assert "peak_lr = 1e-9" in text
+    recipe.write_text(text, encoding="utf-8")
+
+    done = training("fit", *small(folder, recipe, folder / "second"))
+    assert done.returncode == 0, done.stderr
+    import torch
+
+    from training.learning.checkpoint import averaged_weights
+
+    first, second = (averaged_weights(folder / run) for run in ("teacher", "second"))
+    learnt = [name for name in first if name.endswith(("weight", "bias"))]  # the rest are batch norm's statistics
+    assert len(learnt) > 20
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in learnt)
+
+    recipe.write_text(text.replace("widths = [24", "widths = [20"), encoding="utf-8")
+    refused = training("fit", *small(folder, recipe, folder / "third"))
+    assert refused.returncode == 2
+    assert "start = 'teacher' has another network than this recipe describes" in refused.stderr
+
+
+def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:
+    recipe = tmp_path / "student.toml"
+    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["absent"]\n', encoding="utf-8")
+
+    done = training("fit", *small(tmp_path, recipe, tmp_path / "student"))
+
+    assert done.returncode == 2
+    assert "absent/recipe.toml: cannot be read: No such file" in done.stderr
+    assert not (tmp_path / "student" / "checkpoint.pt").exists()

@@ -1,0 +1,269 @@
+"""Straps and cuffs, end to end: the real ``bleak`` on a real D-Bus with BlueZ's objects; only the radio is missing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edge_agent.appliance.doctor import Finding, Verdict, diagnose
+from edge_agent.cli import cli
+from edge_agent.config import load_settings
+from edge_agent.core.domain import SensorKind, SensorState
+from edge_agent.core.errors import VitalsError, VitalsReason
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.vitals.bluetooth import BluetoothVitals, check_bluetooth, radio_opener, scan_sensors
+from edge_agent.vitals.gatt import BLOOD_PRESSURE_MEASUREMENT, HEART_RATE_MEASUREMENT
+from edge_agent.vitals.sensor import Sensor
+from tests.support.appliance import Appliance
+from tests.support.broker import wait_until
+from tests.support.timeline import database, query
+from tests.support.vitals.bluez import NOT_IN_THE_GROUP, BlueZ, Bus, cuff, strap, toothbrush
+from tests.support.vitals.straps import heart_rate
+
+PATIENCE_S = 40.0
+STRAP, CUFF = strap(), cuff()
+MEASURED = struct.pack("<BHHHHBBBBBH", 0b110, 0xF4B0, 80, 93, 2026, 1, 2, 3, 4, 5, 72)  # 120.0/80, mean 93, pulse 72
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
+    with Bus() as running:
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", running.address)
+        yield running
+
+
+class Source:
+    """The source of the agent, with a recorder and a database of its own."""
+
+    def __init__(self, folder: Path, *sensors: Sensor) -> None:
+        self.path = database(folder)
+        self.recorder = Recorder(self.path, batch_seconds=0.2)
+        self.deaths: list[Exception] = []
+        self.bluetooth = BluetoothVitals(
+            self.recorder.submit, self.recorder.submit, sensors, radio_opener(None), lambda _, e: self.deaths.append(e)
+        )
+
+    def __enter__(self) -> Source:
+        self.recorder.start()
+        self.bluetooth.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bluetooth.stop()
+        begun = time.monotonic()
+        ended = self.bluetooth.join(PATIENCE_S)
+        assert ended and time.monotonic() - begun < 2.0, "it ends within two seconds"
+        self.recorder.stop()
+        assert self.recorder.join(PATIENCE_S)
+        assert self.deaths == []
+
+    def state(self, number: int = 0) -> SensorState:
+        states = self.bluetooth.states
+        return states[number] if states else SensorState("", SensorKind.HEART_RATE)
+
+    def wait_for_rows(self, rows: int) -> None:
+        wait_until(lambda: query(self.path, "SELECT count(*) FROM vital")[0][0] >= rows, f"{rows} rows", PATIENCE_S)
+
+
+def sensor(near: Any, kind: SensorKind = SensorKind.HEART_RATE) -> Sensor:
+    return Sensor(near.address, kind)
+
+
+def test_the_agent_connects_records_and_connects_again_after_a_drop(bus: Bus, tmp_path: Path) -> None:
+    belt, arm = strap(), cuff()
+    quiet: dict[str, dict[str, Any]] = {
+        "camera": {"source": "demo"},
+        "mqtt": {"enabled": False},
+        "record": {"batch_seconds": 0.5},
+    }
+    with BlueZ(bus, belt, arm, toothbrush()) as bluez:
+        agent = Appliance(tmp_path, quiet)
+        with agent.config.open("a", encoding="utf-8") as config:
+            config.write("[vitals.bluetooth]\ndevices = [\n")
+            config.write(f'  {{ address = "{belt.address.lower()}", kind = "heart_rate" }},\n')
+            config.write(f'  {{ address = "{arm.address}", kind = "blood_pressure" }},\n]\n')
+        with agent:
+            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "somebody to listen to the strap", 90)
+            wait_until(lambda: bluez.listens(arm, BLOOD_PRESSURE_MEASUREMENT), "… and to the cuff", PATIENCE_S)
+            bluez.say(belt, HEART_RATE_MEASUREMENT, bytes.fromhex("16 48 ff 01 ff 01 0c 01"))
+            bluez.say(arm, BLOOD_PRESSURE_MEASUREMENT, MEASURED)
+            bluez.drop(belt)
+            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "it to connect again", PATIENCE_S)
+            bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(73))
+            wait_until(lambda: len(vitals(agent.database)) == 9, "all rows", PATIENCE_S)
+            assert agent.stop() == 0, agent.said
+        assert belt.connections == 2
+        wait_until(lambda: not belt.connected and not arm.connected, "it to say goodbye to the sensors")
+    strap_rows = [row for row in vitals(agent.database) if row[0] == f"ble:{belt.address}"]
+    assert sorted(row[1:3] for row in strap_rows) == [
+        ("heart_rate", 72.0),
+        ("heart_rate", 73.0),
+        ("rr_interval", 268 / 1024),
+        ("rr_interval", 511 / 1024),
+        ("rr_interval", 511 / 1024),
+    ]
+    cuff_rows = [row[1:] for row in vitals(agent.database) if row[0] == f"ble:{arm.address}"]
+    assert sorted(cuff_rows) == [
+        (kind, value, "clock_differs", "2026-01-02T03:04:05")
+        for kind, value in [("diastolic", 80.0), ("heart_rate", 72.0), ("mean_arterial", 93.0), ("systolic", 120.0)]
+    ]
+    assert "Traceback" not in agent.said
+
+
+def vitals(path: Path) -> list[tuple[Any, ...]]:
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT source, kind, value, flags, device_time FROM vital").fetchall()
+
+
+def test_a_strap_out_of_reach_for_eleven_seconds_leaves_a_gap(bus: Bus, tmp_path: Path) -> None:
+    belt = strap()
+    with BlueZ(bus, belt) as bluez, Source(tmp_path, sensor(belt)) as source:
+        wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+        bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(70, 0.8))
+        source.wait_for_rows(2)
+        away = time.monotonic()
+        bluez.drop(belt, in_reach=False)
+        wait_until(lambda: time.monotonic() - away > 10.5, "ten seconds", PATIENCE_S)
+        belt.in_reach = True
+        wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener again", PATIENCE_S)
+        bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(71, 0.8))
+        source.wait_for_rows(4)
+        assert (source.state().battery_percent, source.state().contact) == (87, True)
+    gaps = query(source.path, "SELECT source, (ended - started) / 1000.0, reason FROM gap WHERE started >= 0")
+    assert [(name, reason) for name, _, reason in gaps][-1] == (f"ble:{belt.address}", "disconnected")
+    assert gaps[-1][1] > 10
+
+
+def test_a_sensor_that_a_crash_left_connected_is_taken_over(bus: Bus, tmp_path: Path) -> None:
+    belt = strap()
+    with BlueZ(bus, belt) as bluez:
+        bluez.leave_connected(belt)
+        with Source(tmp_path, sensor(belt)):
+            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+        assert belt.connections == 1
+
+
+def test_one_sensor_that_is_away_does_not_keep_the_other_waiting(bus: Bus, tmp_path: Path) -> None:
+    absent, belt = strap("A0:9E:1A:00:00:09"), strap()
+    absent.in_reach = False
+    with BlueZ(bus, absent, belt) as bluez, Source(tmp_path, sensor(absent), sensor(belt)) as source:
+        wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+        wait_until(lambda: source.state(0).reason == "not_found", "the other not to be found", PATIENCE_S)
+        assert source.state(1).connected
+
+
+def test_a_cuff_that_wants_to_be_paired_says_so_with_the_command(bus: Bus, tmp_path: Path) -> None:
+    arm = cuff()
+    arm.wants_pairing = True
+    with BlueZ(bus, arm), Source(tmp_path, sensor(arm, SensorKind.BLOOD_PRESSURE)) as source:
+        wait_until(lambda: source.state().reason == "not_paired", "it to be refused", PATIENCE_S)
+        assert f"bluetoothctl pair {arm.address}" in (source.state().problem or "")
+
+
+def test_a_strap_configured_as_a_cuff_is_told(bus: Bus, tmp_path: Path) -> None:
+    belt = strap()
+    with BlueZ(bus, belt), Source(tmp_path, sensor(belt, SensorKind.BLOOD_PRESSURE)) as source:
+        wait_until(lambda: source.state().reason == "unsupported", "it to be refused", PATIENCE_S)
+
+
+def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: Bus) -> None:
+    belt, arm = strap(), cuff()
+    with BlueZ(bus, belt, arm, toothbrush()):
+        plain = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False)
+        as_json = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1", "--json"], catch_exceptions=False)
+    assert "Strap 9, A0:9E:1A:00:00:01, -6" in plain.stdout
+    assert " dBm, heart rate, battery 87 %\n" in plain.stdout
+    assert '\n  { address = "A0:9E:1A:00:00:01", kind = "heart_rate" },\n' in plain.stdout
+    assert '\n  { address = "A4:C1:38:00:00:02", kind = "blood_pressure" },\n' in plain.stdout
+    assert "Toothbrush" not in plain.stdout
+    found = {entry["address"]: entry for entry in json.loads(as_json.stdout)}
+    assert set(found) == {belt.address, arm.address}
+    assert found[belt.address]["kinds"] == ["heart_rate"]
+    assert (found[belt.address]["battery_percent"], found[arm.address]["battery_percent"]) == (87, None)
+    assert found[belt.address]["services"] == sorted(belt.services)
+
+
+def test_a_scan_does_not_disturb_a_sensor_that_the_agent_holds(bus: Bus, tmp_path: Path) -> None:
+    belt = strap()
+    with BlueZ(bus, belt) as bluez, Source(tmp_path, sensor(belt)):
+        wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+        (found,) = scan_sensors(1, None)
+        assert (found.address, found.connected, found.rssi) == (belt.address, True, None)
+        assert bluez.listens(belt, HEART_RATE_MEASUREMENT)
+        shown = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False).stdout
+        assert "connected to this machine" in shown
+
+
+def test_a_scan_that_finds_nothing_says_what_to_do(bus: Bus) -> None:
+    with BlueZ(bus, toothbrush()):
+        ended = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False)
+    assert (ended.exit_code, ended.stdout) == (0, "")
+    assert "No strap or cuff was heard within 1 s. A strap speaks while it is worn" in ended.stderr
+
+
+def reason_of(adapter: str | None = None) -> VitalsReason:
+    with pytest.raises(VitalsError) as caught:
+        check_bluetooth(adapter)
+    assert caught.value.cure
+    return caught.value.reason
+
+
+def test_what_is_missing_for_bluetooth_is_told_apart(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reason_of() is VitalsReason.BLUEZ_MISSING
+    with BlueZ(bus, adapter=False):
+        assert reason_of() is VitalsReason.ADAPTER_MISSING
+    with BlueZ(bus, powered=False):
+        assert reason_of() is VitalsReason.ADAPTER_OFF
+        assert reason_of("hci0") is VitalsReason.ADAPTER_OFF
+    with BlueZ(bus):
+        assert reason_of("hci7") is VitalsReason.ADAPTER_MISSING
+        check_bluetooth(None)
+        check_bluetooth("hci0")
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/socket")
+    assert reason_of() is VitalsReason.BLUEZ_MISSING
+
+
+def test_a_user_outside_the_group_is_told_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Bus(policy=NOT_IN_THE_GROUP) as bus, BlueZ(bus, strap()):
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+        assert reason_of() is VitalsReason.NO_PERMISSION
+        with pytest.raises(VitalsError, match="usermod --append --groups bluetooth"):
+            scan_sensors(1, None)
+
+
+def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(bus: Bus, tmp_path: Path) -> None:
+    belt = strap()
+    with Source(tmp_path, sensor(belt)) as source:
+        wait_until(lambda: source.state().reason == "bluez_missing", "the service to be missed", PATIENCE_S)
+        with BlueZ(bus, belt) as bluez:
+            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+            wait_until(lambda: source.state().connected, "it to say so", PATIENCE_S)
+            assert source.state().reason is None
+
+
+def test_the_doctor_looks_at_bluetooth_where_it_is_configured(bus: Bus, tmp_path: Path) -> None:
+    def finding(devices: list[dict[str, str]]) -> Finding | None:
+        settings = load_settings(
+            None,
+            {"vitals": {"bluetooth": {"devices": devices}}, "camera": {"source": "demo"}, "mqtt": {"enabled": False}},
+        )
+        return next((f for f in diagnose(settings, tmp_path) if f.check == "bluetooth"), None)
+
+    configured = [{"address": STRAP.address, "kind": "heart_rate"}]
+    assert finding([]) is None
+    missing = finding(configured)
+    assert missing and missing.verdict is Verdict.PROBLEM and "apt install bluez" in missing.cure
+    with BlueZ(bus):
+        well = finding(configured)
+    assert well and well.verdict is Verdict.OK and "A0:9E:1A:00:00:01 (heart_rate)" in well.found

@@ -1,0 +1,45 @@
+"""Whole runs of ``python -m training`` on a made table."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.data.datasets import FER2013, VOTE_COLUMNS
+
+ROOT = Path(__file__).resolve().parents[3]
+RECIPE = ROOT / "training" / "recipes" / "steps" / "fast-m.toml"
+
+MISSING = [name for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn") if find_spec(name) is None]
+
+NEEDS_TRAINING = [
+    pytest.mark.training,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
+]
+"""Marks of a test that trains."""
+
+
+def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+
+
+def write_data(folder: Path) -> tuple[Path, Path]:
+    """A FER2013 table and its votes: noise, brighter the higher the class."""
+    random = np.random.default_rng(7)
+    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    for usage, count in (("Training", 60), ("PublicTest", 20)):
+        for index in range(count):
+            label = index % len(FER2013)
+            pixels = random.integers(label * 20, label * 20 + 100, 48 * 48)
+            rows.append(f"{label},{' '.join(map(str, pixels))},{usage}")
+            counts = ["8" if column == label else "0" for column in range(10)]
+            votes.append(f"{usage},fer{index:07d}.png,{','.join(counts)}")
+    data, beside = folder / "fer2013.csv", folder / "fer2013new.csv"
+    data.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    beside.write_text("\n".join(votes) + "\n", encoding="utf-8")
+    return data, beside

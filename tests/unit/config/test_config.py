@@ -1,0 +1,230 @@
+"""The configuration file: defaults, overrides, and what a person reads when something in it is wrong."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from edge_agent.config import Section, Settings, line_of_key, load_settings
+from edge_agent.core.domain import SensorKind
+from edge_agent.core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = ROOT / "config" / "affect-edge.toml"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", tmp_path / "absent.toml")
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "affect-edge.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problem(file: Path | None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file)
+    return str(caught.value)
+
+
+def test_the_shipped_file_says_exactly_the_defaults() -> None:
+    assert load_settings(SHIPPED).model_dump() == load_settings().model_dump()
+
+
+def test_the_shipped_file_mentions_every_key_with_a_comment() -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+
+    def keys(section: type[Section], path: str) -> None:
+        table = re.search(rf"^\[{re.escape(path)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+        for name, field in section.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                keys(field.annotation, f"{path}.{name}")
+                continue
+            assert field.description, f"{path}.{name} has no description"
+            assert table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE), f"[{path}] lacks {name}"
+
+    for name, field in Settings.model_fields.items():
+        assert isinstance(field.annotation, type)
+        assert issubclass(field.annotation, Section)
+        keys(field.annotation, name)
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_the_known_ones(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "[camera]\nsource = 'demo'\nfsp = 3\n"))
+    assert "line 3" in said
+    assert "camera.fsp: unknown key" in said
+    assert "fps" in said
+
+
+def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "[camra]\nsource = 'demo'\n"))
+    assert "line 1" in said
+    assert "camra: unknown key" in said
+    assert "camera" in said
+
+
+def test_a_wrong_value_is_named_with_what_is_allowed_and_the_line(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "# top\n[camera]\nsource = 'webcam'\n"))
+    assert "line 3: camera.source = 'webcam'" in said
+    assert "'picamera2', 'opencv', 'pictures' or 'demo'" in said
+
+
+def test_a_number_out_of_bounds_in_a_nested_table_is_named_with_its_line(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "[vitals.simulated]\nenabled = true\nseed = -3\n"))
+    assert "line 3: vitals.simulated.seed = -3: input should be greater than or equal to 0" in said
+
+
+def devices(folder: Path, *entries: str) -> Path:
+    return write(
+        folder, "[vitals.bluetooth]\ndevices = [\n" + "".join(f"  {{ {entry} }},\n" for entry in entries) + "]\n"
+    )
+
+
+def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -> None:
+    strap = 'address = "a0:9e:1a:00:00:01", kind = "heart_rate"'
+    cuff = 'address = "A4:C1:38:00:00:02", kind = "blood_pressure"'
+    found = load_settings(devices(tmp_path, strap, cuff)).vitals.bluetooth.devices
+    assert [(device.address, device.kind) for device in found] == [
+        ("A0:9E:1A:00:00:01", SensorKind.HEART_RATE),
+        ("A4:C1:38:00:00:02", SensorKind.BLOOD_PRESSURE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ('address = "A0:9E:1A:00:00:01", kind = "strap"', "0.kind = 'strap': input should be 'heart_rate' or 'blood_p"),
+        ('address = "A0-9E-1A-00-00-01", kind = "heart_rate"', "0.address = 'A0-9E-1A-00-00-01': string should match"),
+        ('address = "A0:9E:1A:00:00:01"', "0.kind = {'address': 'A0:9E:1A:00:00:01'}: field required"),
+        ('adress = "A0:9E:1A:00:00:01"', "0.adress: unknown key. Known here: address, kind."),
+    ],
+)
+def test_a_wrong_bluetooth_device_is_named_with_its_line(tmp_path: Path, entry: str, expected: str) -> None:
+    assert f"line 2: vitals.bluetooth.devices.{expected}" in problem(devices(tmp_path, entry))
+
+
+def test_a_bluetooth_device_is_named_once(tmp_path: Path) -> None:
+    twice = [f'address = "{address}", kind = "heart_rate"' for address in ("A0:9E:1A:00:00:01", "a0:9e:1a:00:00:01")]
+    assert "devices name A0:9E:1A:00:00:01 more than once" in problem(devices(tmp_path, *twice))
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "[mqtt]\nport = 0\n[dashboard]\nport = 70000\n"))
+    assert len(said.splitlines()) == 2
+
+
+def test_a_password_is_never_repeated_in_a_message(tmp_path: Path) -> None:
+    assert "hunter2" not in problem(write(tmp_path, "[mqtt]\npassword = ['hunter2']\n"))
+
+
+def test_two_passwords_are_one_too_many(tmp_path: Path) -> None:
+    said = problem(write(tmp_path, "[mqtt]\npassword = 'hunter2'\npassword_file = '/p'\n"))
+    assert "give either password or password_file" in said
+    assert "hunter2" not in said
+
+
+def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
+    assert "certificate and key go together" in problem(write(tmp_path, "[dashboard]\ncertificate = 'c.pem'\n"))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"[camera\n", "is not valid TOML"),
+        (b"[camera]\nsource = demo\n", "line 2"),
+        (b"\xff\xfe[camera]", "is not UTF-8"),
+        (b"\xef\xbb\xbf[camera]\n", "byte order mark. Save it as UTF-8 without one"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes, expected: str) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_bytes(content)
+    said = problem(file)
+    assert str(file) in said
+    assert expected in said
+
+
+def test_a_missing_file_is_named_with_the_cure(tmp_path: Path) -> None:
+    assert "no such file. Copy config/affect-edge.toml" in problem(tmp_path / "nowhere.toml")
+
+
+def test_a_folder_given_as_file_is_named(tmp_path: Path) -> None:
+    assert f"{tmp_path}: cannot be read (Is a directory). Give a TOML file" in problem(tmp_path)
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "5")
+    monkeypatch.setenv("AFFECT_EDGE_VITALS__SIMULATED__ENABLED", "true")
+    loaded = load_settings(write(tmp_path, "[camera]\nfps = 9.0\nsource = 'demo'\n"))
+    assert (loaded.camera.fps, loaded.camera.source, loaded.vitals.simulated.enabled) == (5.0, "demo", True)
+
+
+def test_a_wrong_value_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "fast")
+    said = problem(None)
+    assert "AFFECT_EDGE_CAMERA__FPS" in said
+    assert "'fast'" in said
+
+
+@pytest.mark.parametrize("name", ["AFFECT_EDGE_CAMRA__FPS", "AFFECT_EDGE_CAMERA__FSP"])
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "5")
+    said = problem(None)
+    assert name in said
+    assert "camera" in said
+
+
+def test_a_text_where_a_table_belongs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_CAMERA", "demo")
+    assert "environment AFFECT_EDGE_CAMERA: a list or table is not valid JSON" in problem(None)
+
+
+def test_a_list_in_the_environment_that_is_not_json_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__PURPOSES", "research")
+    assert "environment AFFECT_EDGE_DASHBOARD__PURPOSES: a list or table is not valid JSON" in problem(None)
+
+
+@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "mqtt.username", "mqtt.ca_file"])
+def test_a_zero_byte_in_a_text_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    said = problem(write(tmp_path, f'[{section}]\n{name} = "a\\u0000b"\n'))
+    assert f"line 2: {key}: " in said
+    assert "may not hold a zero byte" in said
+
+
+@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "vision.expression_model"])
+def test_the_home_of_a_user_that_there_is_not_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+    section, name = key.split(".")
+    said = problem(write(tmp_path, f"[{section}]\n{name} = '~nobody-of-this-name/x'\n"))
+    assert f"line 2: {key}: " in said
+    assert "~nobody-of-this-name/x: there is no such home folder" in said
+
+
+def test_what_a_command_says_wins_over_environment_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__PORT", "8081")
+    file = write(tmp_path, "[dashboard]\nport = 8082\nsession_hours = 3\n")
+    loaded = load_settings(file, {"dashboard": {"port": 8083}})
+    assert (loaded.dashboard.port, loaded.dashboard.session_hours) == (8083, 3)
+
+
+def test_a_wrong_value_of_a_command_is_said_to_come_from_there() -> None:
+    with pytest.raises(ConfigError, match="command line: dashboard.port = 0"):
+        load_settings(None, {"dashboard": {"port": 0}})
+
+
+def test_without_a_file_the_system_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, "[device]\nname = 'kitchen'\n")
+    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", file)
+    assert load_settings().device.name == "kitchen"
+    assert stat.S_ISREG(file.stat().st_mode)
+
+
+def test_the_line_of_a_dotted_key_is_found() -> None:
+    assert line_of_key("a = 1\nvitals.simulated.seed = 2\n", ["vitals", "simulated", "seed"]) == 2
+    assert line_of_key("[camera]\n", ["mqtt", "port"]) is None

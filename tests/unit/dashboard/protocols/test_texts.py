@@ -1,0 +1,139 @@
+"""The participant's page speaks the language of the protocol file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from dashboard.protocols.file import ProtocolError, load_protocol
+from dashboard.protocols.plan import from_json, screens_of, to_json
+from dashboard.protocols.runner import Conductor
+from dashboard.protocols.texts import POINT_NAMES, Texts
+from tests.support.dashboard import client_of, set_up
+
+STEPS = '[[step]]\nkind = "baseline"\n[[step]]\nkind = "pressure"\n[[step]]\nkind = "rest"\ntext = "Own words."\n'
+GERMAN = """[texts]
+language = "de"
+baseline = "Bitte schauen Sie mit entspanntem Gesicht auf den Bildschirm."
+anger = "Ärger"
+"""
+
+
+class Shown(HTMLParser):
+    """Every text of a page that somebody could read or hear."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.texts += [value for name, value in attributes if value and name in {"aria-label", "alt", "title"}]
+
+
+def protocol_file(folder: Path, texts: str, steps: str = STEPS) -> Path:
+    path = folder / "words.toml"
+    path.write_text(f'title = "Words"\n{texts}\n{steps}', encoding="utf-8")
+    return path
+
+
+def test_what_is_left_out_is_said_in_english_and_a_step_keeps_its_own_words(tmp_path: Path) -> None:
+    protocol = load_protocol(protocol_file(tmp_path, GERMAN))
+    assert protocol.texts.language == "de"
+    assert protocol.texts.feelings["anger"] == "Ärger"
+    assert protocol.texts.feelings["none"] == "none of these"
+    assert [screen.text for screen in screens_of(protocol, 0)] == [
+        "Bitte schauen Sie mit entspanntem Gesicht auf den Bildschirm.",
+        "Please sit still. Your blood pressure is taken now.",
+        "Own words.",
+    ]
+    assert load_protocol(protocol_file(tmp_path, "")).texts == Texts()
+
+
+@pytest.mark.parametrize(("language", "direction"), [("fa-IR", "rtl"), ("AR", "rtl"), ("de", "ltr"), ("arn", "ltr")])
+def test_a_language_is_written_in_its_own_direction(language: str, direction: str) -> None:
+    assert Texts(language=language).direction == direction
+
+
+def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> None:
+    texts = '[texts]\nvalence_low = "außerordent\u00adlich unangenehm"\nwelcome = "می\u200cخواهم"'
+    found = load_protocol(protocol_file(tmp_path, texts)).texts
+    assert "\u00ad" in found.valence_low
+    assert "\u200c" in found.welcome
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('welcom = "Hallo"', "line 3: texts, welcom: unknown key. Known here: language, title, welcome_title, welcome"),
+        ('welcome = ""', "line 3: texts, welcome = '': string should have at least 1 character (1 to 2000 characters)"),
+        ('ready = "a\\nb"', "line 3: texts, ready: a label is 1 to 80 printable characters on one line"),
+        ('language = "deutsch, bitte"', "line 3: texts, language = 'deutsch, bitte': string should match pattern"),
+        ('points = ["eins", "zwei"]', "line 3: texts, points = ['eins', 'zwei']: tuple should have at least 9 items"),
+        ("listen = 3", "line 3: texts, listen = 3: input should be a valid string"),
+    ],
+)
+def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(tmp_path: Path, line: str, said: str) -> None:
+    path = protocol_file(tmp_path, f"[texts]\n{line}")
+    with pytest.raises(ProtocolError) as caught:
+        load_protocol(path)
+    assert said in str(caught.value)
+
+
+def test_a_session_keeps_the_words_that_it_began_with(tmp_path: Path) -> None:
+    protocol = load_protocol(protocol_file(tmp_path, GERMAN))
+    screens = screens_of(protocol, 0)
+    plan = to_json(screens, protocol.texts)
+    assert from_json(plan) == (screens, protocol.texts)
+    assert "Which of these" not in plan, "defaults are not copied"
+    older = json.dumps([asdict(screen) for screen in screens])
+    assert from_json(older) == (screens, Texts())
+
+
+def test_the_study_guide_names_every_text_there_is() -> None:
+    guide = (Path(__file__).resolve().parents[4] / "docs" / "study-guide.md").read_text(encoding="utf-8")
+    table = guide.partition("| texts | keys |")[2].partition("What is recorded stays")[0]
+    assert set(re.findall(r"`(\w+)`", table)) - {"text"} == set(Texts.model_fields)
+
+
+@pytest.fixture
+def conductors() -> Iterator[list[Conductor]]:
+    """Conductors that are closed at the end."""
+    found: list[Conductor] = []
+    yield found
+    for conductor in found:
+        conductor.close()
+
+
+def test_no_word_of_english_is_left_where_every_text_was_given(tmp_path: Path, conductors: list[Conductor]) -> None:
+    given = {name: f"«{name}»" for name in Texts.model_fields if name not in {"language", "points"}}
+    lines = [f'{name} = "{text}"' for name, text in given.items()]
+    points = [f"«{name}»" for name in POINT_NAMES]
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    protocol_file(folder, "\n".join(["[texts]", 'language = "pt-BR"', f"points = {json.dumps(points)}", *lines]))
+    client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
+    conductors.append(client.app.state.services.conductor)  # type: ignore[attr-defined]
+    client.post("/study/participants", data={"code": "P-1"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
+    form = {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "words"}
+    assert client.post("/study/sessions", data=form).status_code == 303
+    page = client.get(client.get("/api/v1/protocol").json()["participant_path"]).text
+    assert '<html lang="pt-BR" dir="ltr">' in page
+    shown = Shown(page).texts
+    assert [text for text in shown if not (text.startswith("«") and text.endswith("»"))] == []
+    in_scales = {f"{scale}{part}" for scale in ("valence", "arousal") for part in ("", "_low", "_middle", "_high")}
+    of_steps = {"baseline", "rest", "pressure"}
+    assert {text.strip("«»") for text in shown} == set(given) - in_scales - of_steps | set(POINT_NAMES)
+    for name in in_scales:
+        assert given[name].strip("«»") in page, "the questions are asked by the page's script"

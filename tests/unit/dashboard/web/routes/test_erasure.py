@@ -1,0 +1,107 @@
+"""Withdrawing and erasing in the dashboard: the code is typed once more, and what was erased is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core.domain import Purpose
+from edge_agent.store.study.study import Study
+from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.support.timeline import query
+from tests.unit.cli.test_cli import affect_edge
+
+ERASE = "/study/participants/P-01/erase"
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[TestClient]:
+    """Somebody who is logged in."""
+    client = set_up(client_of(tmp_path), tmp_path)
+    yield client
+    client.app.state.services.conductor.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def database(tmp_path: Path, ada: TestClient) -> Path:
+    """A timeline with a session of ten minutes of P-01."""
+    path = DashboardOptions(data=tmp_path).database
+    fill(path)
+    add_session(path)
+    return path
+
+
+def test_nobody_is_erased_whose_code_was_not_typed(ada: TestClient, database: Path) -> None:
+    for typed in ("", "P-02", "P-0", "P-01 P-01"):
+        answer = ada.post(ERASE, data={"typed": typed})
+        assert answer.status_code == 409
+        assert "which is not P-01. Nothing was erased." in answer.text
+    assert query(database, "SELECT code FROM participant") == [("P-01",)]
+    assert ada.get("/study/participants/nobody/erase").status_code == 404
+    assert ada.post("/study/participants/nobody/erase", data={"typed": "nobody"}).status_code == 404
+
+
+def test_an_open_session_must_be_ended_first(ada: TestClient, database: Path) -> None:
+    Study(database).start_session("P-01", Purpose.RESEARCH, "")
+    assert "A session of P-01 is open" in ada.get(ERASE).text
+    answer = ada.post(ERASE, data={"typed": "P-01"})
+    assert (answer.status_code, "End it, or withdraw the consent" in answer.text) == (409, True)
+
+
+def test_the_page_says_what_will_be_gone_and_afterwards_what_is(ada: TestClient, database: Path) -> None:
+    page = ada.get(ERASE).text
+    assert "<dt>Sessions</dt><dd>1</dd>" in page
+    assert 'href="/study/participants/P-01/erase"' in ada.get("/study").text
+    answer = ada.post(ERASE, data={"typed": " p-01 "})
+    assert answer.status_code == 200
+    assert "The participant is erased." in answer.text
+    assert "<dt>Sessions</dt><dd>1</dd>" in answer.text
+    assert "P-01" not in answer.text
+    assert query(database, "SELECT count(*) FROM participant") == [(0,)]
+    actor, detail = query(database, "SELECT actor, detail FROM audit WHERE action = 'participant_erase'")[0]
+    assert (actor, detail) == ("ada", "1 sessions")
+
+
+def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers_erasure(
+    ada: TestClient, database: Path
+) -> None:
+    Study(database).start_session("P-01", Purpose.RESEARCH, "")
+    answer = ada.post("/study/participants/P-01/withdraw")
+    assert (answer.status_code, answer.headers["location"]) == (303, ERASE)
+    assert Study(database).open_session() is None
+    page = ada.get(ERASE).text
+    assert "The consent was withdrawn" in page
+    assert "Erase for ever" in page
+
+
+def test_the_page_of_the_last_protocol_forgets_who_was_erased(ada: TestClient, database: Path) -> None:
+    form = {"participant": "P-01", "purpose": "research", "protocol": "three-conditions"}
+    assert ada.post("/study/sessions", data=form).headers["location"] == "/protocol"
+    assert "P-01" in ada.get("/protocol").text
+    ada.post("/study/participants/P-01/withdraw")
+    assert ada.post(ERASE, data={"typed": "P-01"}).status_code == 200
+    assert ada.get("/protocol").headers["location"] == "/study"
+    assert query(database, "SELECT count(*) FROM protocol_run") == [(0,)]
+
+
+def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) -> None:
+    refused = affect_edge("participant", "erase", "P-02", "--data", tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
+    done = affect_edge("participant", "erase", "P-01", "--data", tmp_path)
+    assert (done.returncode, done.stdout.startswith("Erased: 1 sessions, ")) == (0, True), done.stderr
+    assert "P-01" not in done.stdout + done.stderr
+    assert query(database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [("command line",)]
+
+
+def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:
+    assert database.exists()
+    done = affect_edge("participant", "erase", "P-01", "--json", "--data", tmp_path)
+    found = json.loads(done.stdout)
+    assert found["rows"]["session"] == 1
+    assert found["compacted"] is False

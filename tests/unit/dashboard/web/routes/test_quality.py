@@ -1,0 +1,71 @@
+"""The quality report of a session: its page, its address for programs, and its command, which all say the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.web.settings import DashboardOptions
+from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.unit.cli.test_cli import affect_edge
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> TestClient:
+    """Somebody who is logged in."""
+    return set_up(client_of(tmp_path), tmp_path)
+
+
+@pytest.fixture
+def session(tmp_path: Path, ada: TestClient) -> int:
+    """The number of a session of ten minutes with three conditions."""
+    database = DashboardOptions(data=tmp_path).database
+    fill(database)
+    return add_session(database)
+
+
+def test_a_session_that_is_not_there_is_no_page(ada: TestClient, tmp_path: Path) -> None:
+    assert ada.get("/study/sessions/7/quality").status_code == 404
+    assert ada.get("/api/v1/sessions/7/quality").status_code == 404
+    assert ada.get("/api/v1/sessions/seven/quality").status_code == 422
+    done = affect_edge("session", "quality", 7, "--data", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "affect-edge: There is no session 7.\n")
+
+
+def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(ada: TestClient, session: int) -> None:
+    page = ada.get(f"/study/sessions/{session}/quality").text
+    assert "This session is not fit for analysis because of the face and readings." in page
+    assert "is wanted. Less under" in page
+    assert "systolic" in page
+    assert f'href="/study/sessions/{session}/quality"' in ada.get(f"/study/sessions/{session}").text
+
+
+def test_a_session_of_which_nothing_was_recorded_has_a_page_too(ada: TestClient, tmp_path: Path) -> None:
+    number = add_session(DashboardOptions(data=tmp_path).database)
+    page = ada.get(f"/study/sessions/{number}/quality").text
+    assert "not fit for analysis because of the face and readings" in page
+    assert "No gap" in page
+
+
+def test_programs_get_the_same_over_http_and_from_the_command(ada: TestClient, session: int, tmp_path: Path) -> None:
+    answer = ada.get(f"/api/v1/sessions/{session}/quality")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert (found["session"], found["participant"], found["level"]) == (session, "P-01", "bad")
+    assert found["thresholds"]["face_share"] == 0.8
+    assert len(found["measures"]["conditions"]) == 3
+    done = affect_edge("session", "quality", session, "--json", "--data", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == found
+
+
+def test_the_command_says_it_in_words(session: int, tmp_path: Path) -> None:
+    done = affect_edge("session", "quality", session, "--data", tmp_path)
+    assert done.returncode == 0
+    first, *checks = done.stdout.splitlines()
+    assert first == "This session is not fit for analysis because of the face and readings."
+    assert any(line.startswith("good  conditions: 3 conditions are marked.") for line in checks)
+    assert any(line.startswith("      → ") for line in checks)

@@ -1,0 +1,156 @@
+"""What is said over MQTT: topics, payloads, and the documents that describe them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import (
+    EMOTIONS,
+    STATES,
+    Box,
+    Emotion,
+    Expression,
+    Face,
+    Observation,
+    Recognition,
+    VitalFlag,
+    VitalKind,
+    VitalReading,
+)
+from edge_agent.core.readings import Origin, parse_payload, reading_of
+from edge_agent.mqtt import asyncapi
+from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
+from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
+
+
+def seen(emotion: Emotion | None) -> Recognition:
+    face = Face(Box(0, 0, 50, 60), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))
+    smoothed = Expression(tuple(0.86 if e is Emotion.HAPPINESS else 0.02 for e in EMOTIONS))
+    return Recognition(AT, 0, 640, 480, (Observation(4, face, smoothed, smoothed, emotion, True, 0.5),))
+
+
+def test_topics_name_root_and_device() -> None:
+    assert Topics("home/affect", "pi").full(Topics.SUMMARY) == "home/affect/pi/summary"
+
+
+def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
+    assert json.loads(emotion_payload(seen(Emotion.HAPPINESS), simulated=True).encode()) == {
+        "schema": 1,
+        "at": "2026-11-20T08:12:00.250Z",
+        "emotion": "happiness",
+        "probability": 0.86,
+        "track": 4,
+        "valence": 0.76,
+        "simulated": True,
+    }
+
+
+def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
+    assert emotion_payload(seen(None), simulated=False).emotion == "uncertain"
+    nobody = emotion_payload(Recognition(AT, 0, 640, 480, ()), simulated=False)
+    assert (nobody.emotion, nobody.probability, nobody.track, nobody.valence) == ("no_face", None, None, None)
+    missed = emotion_payload(Recognition(AT, 0, 640, 480, (), held="anger"), simulated=False)
+    assert (missed.emotion, missed.probability, missed.track) == ("anger", None, None)
+
+
+def test_a_reading_is_said_with_unit_source_and_flags() -> None:
+    flags = frozenset({VitalFlag.SIMULATED, VitalFlag.OUT_OF_RANGE})
+    payload = vital_payload(VitalReading(AT, VitalKind.HEART_RATE, 300, "simulated", flags))
+    assert json.loads(payload.encode()) == {
+        "schema": 1,
+        "at": "2026-11-20T08:12:00.250Z",
+        "kind": "heart_rate",
+        "value": 300.0,
+        "unit": "/min",
+        "source": "simulated",
+        "flags": ["out_of_range", "simulated"],
+    }
+
+
+def test_the_last_will_has_no_time() -> None:
+    assert json.loads(status_payload("offline", None).encode()) == {"schema": 1, "state": "offline", "at": None}
+    assert status_payload("online", AT.wall_ms).at == "2026-11-20T08:12:00.250Z"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"state": "away"}, {"schema": 2}, {"at": "yesterday"}, {"extra": 1}], ids=lambda w: next(iter(w))
+)
+def test_a_payload_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        StatusPayload.model_validate({"schema": 1, "state": "online", "at": None, **wrong})
+
+
+def test_a_value_that_is_no_number_is_never_published() -> None:
+    with pytest.raises(ValidationError):
+        vital_payload(VitalReading(AT, VitalKind.HEART_RATE, float("nan"), "test"))
+
+
+def test_labels_are_the_same_in_payloads_and_summaries() -> None:
+    schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
+    assert tuple(schema["enum"]) == STATES
+
+
+def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema of one channel's payload out of the document, with what it refers to."""
+    message = document["channels"][channel.key]["messages"][channel.key]["$ref"].rsplit("/", 1)[1]
+    return {**document["components"]["messages"][message]["payload"], "components": document["components"]}
+
+
+def test_the_published_document_is_current() -> None:
+    written = json.loads((DOCS / "asyncapi.json").read_text(encoding="utf-8"))
+    assert written == asyncapi.document(), "run: python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json"
+
+
+def test_the_document_is_printed_as_it_is_published(capsys: pytest.CaptureFixture[str]) -> None:
+    asyncapi.main()
+    assert capsys.readouterr().out == (DOCS / "asyncapi.json").read_text(encoding="utf-8")
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    document = asyncapi.document()
+    for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
+        part: Any = document
+        for key in reference.removeprefix("#/").split("/"):
+            part = part[key]
+        assert part
+
+
+@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.suffix)
+def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Channel) -> None:
+    schema = schema_of(channel, asyncapi.document())
+    encoded = json.loads(channel.payload.model_validate(channel.example).model_dump_json(by_alias=True))
+    assert encoded == channel.example
+    jsonschema.validate(encoded, schema)
+    for broken in ({**encoded, "unknown": 1}, {k: v for k, v in encoded.items() if k != "schema"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
+
+
+def test_what_may_be_handed_in_is_what_the_judge_takes() -> None:
+    schema = schema_of(INGEST, asyncapi.document())
+    for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
+        jsonschema.validate(given, schema)
+        for item in parse_payload(json.dumps(given).encode()):
+            assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
+    for broken in ({**INGEST.example, "unknown": 1}, {"kind": "pulse", "value": 1}, [], [{"kind": "systolic"}]):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
+
+
+def test_the_guide_shows_every_topic_with_examples_that_fit() -> None:
+    guide = (DOCS / "mqtt.md").read_text(encoding="utf-8")
+    examples = dict(re.findall(r"### `([\w/]+)`.*?```json\n(.*?)```", guide, flags=re.DOTALL))
+    assert set(examples) == {channel.suffix for channel in (*CHANNELS, INGEST, *COMMANDS)}
+    for channel in (*CHANNELS, INGEST, *COMMANDS):
+        assert json.loads(examples[channel.suffix]) == channel.example, channel.suffix

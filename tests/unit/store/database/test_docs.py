@@ -1,0 +1,67 @@
+"""``docs/data.md`` names every table and column there is, with its type, and no other."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from edge_agent.store.database.schema import connect
+from edge_agent.store.export.rows import columns
+from edge_agent.vitals import csv_columns
+from tests.support.timeline import database
+
+TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
+
+
+def documented(heading: str) -> list[tuple[str, str, str, str]]:
+    """The rows of the table under a heading: column, type, unit, meaning."""
+    found = re.search(rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    assert found, f"{heading} is not described"
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", found[1], re.MULTILINE)
+    return [(column, type_.strip(), unit.strip(), meaning.strip()) for column, type_, unit, meaning in rows]
+
+
+def test_every_table_and_column_is_described_with_its_type_and_no_other(tmp_path: Path) -> None:
+    with closing(connect(database(tmp_path), readonly=True)) as connection:
+        tables = [table for table in Database(connection).tables if not table.name.startswith("sqlite_")]
+        for table in tables:
+            described = [(column, type_) for column, type_, _, _ in documented(table.name)]
+            assert described == [(column.name, column.type) for column in table.columns], table.name
+    headings = set(re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE))
+    assert headings == {table.name for table in tables}
+
+
+def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:
+    for heading in re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE):
+        for column, _, unit, meaning in documented(heading):
+            assert meaning
+            if column in {"at", "started", "ended", "created", "expires", "since", "given", "withdrawn"}:
+                assert unit == "ms", f"{heading}.{column}"
+
+
+@pytest.mark.parametrize("name", columns.FILES)
+def test_every_exported_column_is_described_with_type_unit_and_meaning(name: str) -> None:
+    expected = [(c.name, c.type, c.unit or "", c.description) for c in columns.FILES[name]]
+    assert documented(f"{name}.csv") == expected
+
+
+def test_every_view_and_imported_column_is_described(tmp_path: Path) -> None:
+    with closing(connect(database(tmp_path), readonly=True)) as connection:
+        for view in Database(connection).views:
+            assert f"| `{view.name}` |" in TEXT, view.name
+    for column in (*csv_columns.OURS, *csv_columns.OPTIONAL):
+        assert re.search(rf"^\| `{column}` \| (yes|no) \|", TEXT, re.MULTILINE), column
+    for column in csv_columns.DERIVED:
+        assert f"`{column}`" in TEXT
+
+
+def test_the_queries_of_the_documentation_run(tmp_path: Path) -> None:
+    queries = re.findall(r"^    (SELECT.*?;)$", TEXT, re.MULTILINE | re.DOTALL)
+    assert len(queries) == 3
+    with closing(connect(database(tmp_path), readonly=True)) as connection:
+        for query in queries:
+            connection.execute(query)

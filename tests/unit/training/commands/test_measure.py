@@ -1,0 +1,133 @@
+"""``evaluate``, ``compare`` and ``report`` on the command line: what they print, what they write, what they refuse."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+pytest.importorskip("sklearn", reason="the training extra is not installed")
+
+from tests.support.vision.stripes import stripe_faces, stripe_model
+from training.commands.main import app
+from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[str]:
+    """A FER2013 table and its votes on disk, as options."""
+    faces = stripe_faces(42)
+    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    for picture, label, counts, usage in zip(faces.pictures, faces.fer2013, faces.votes, faces.usage, strict=True):
+        rows.append(f"{label},{' '.join(map(str, picture.ravel()))},{USAGES[usage]}")
+        votes.append(f"{USAGES[usage]},face.png,{','.join(map(str, counts))}")
+    for name, lines in (("fer2013.csv", rows), ("votes.csv", votes)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options = {"--data": "fer2013.csv", "--votes": "votes.csv", "--cache": "cache"}
+    return [text for option, name in options.items() for text in (option, str(tmp_path / name))]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(stripe_model(tmp_path / "model"))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_evaluate_prints_one_object_with_the_documented_keys(data: list[str], model: str) -> None:
+    found = json.loads(run("evaluate", model, *data, "--json").stdout)
+
+    documented = {"protocol", "n", "accuracy", "macro_f1", "per_class", "labels", "confusion_matrix"}
+    assert documented | {"model", "data", "usage", "ferplus", "fer2013"} <= found.keys()
+    assert documented - {"protocol"} <= found["fer2013"].keys()
+    assert (found["protocol"], found["n"], found["usage"]) == ("FER+ majority", 42, "PublicTest")
+    assert {"calibration_error", "temperature", "int8_loss", "file_bytes", "multiply_adds", "speed"} <= found.keys()
+
+
+def test_evaluate_prints_a_table_for_people(data: list[str], model: str) -> None:
+    printed = run("evaluate", model, *data, "--robustness").stdout
+
+    assert printed.startswith("tiny 1.0.0 on PublicTest\n")
+    assert "when the crop is" in printed
+    assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path) -> None:
+    faces = stripe_faces(14, wrong_every=0)
+    for number, (picture, label) in enumerate(zip(faces.pictures, faces.fer2013, strict=True)):
+        folder = tmp_path / "faces" / FER2013[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+
+    found = json.loads(run("evaluate", model, "--data", str(tmp_path / "faces"), "--json").stdout)
+
+    assert (found["usage"], found["n"], found["accuracy"]) == ("all", 14, 1)
+    assert found["without_copies"] is None
+
+
+def test_evaluate_leaves_figures_and_tables_where_it_is_told(data: list[str], model: str, tmp_path: Path) -> None:
+    result = run("evaluate", model, *data, "--robustness", "--out", str(tmp_path / "out"))
+
+    assert result.exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "confusion-ferplus.png",
+        "confusion-ferplus.csv",
+        "confusion-fer2013.png",
+        "confusion-fer2013.csv",
+        "reliability.png",
+        "reliability-ferplus.csv",
+        "reliability-fer2013.csv",
+        "risk-coverage.png",
+        "risk-coverage.csv",
+        "robustness.csv",
+    }
+    assert (tmp_path / "out" / "confusion-ferplus.csv").read_text(encoding="utf-8").startswith("is / said,neutral,")
+
+
+def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_path: Path) -> None:
+    said, true = tmp_path / "predict.csv", tmp_path / "ground_truth.csv"
+    said.write_text("id,label\n1,anger\n2,fear\n", encoding="utf-8")
+    true.write_text("id,label\n2,fear\n1,sadness\n", encoding="utf-8")
+
+    found = json.loads(run("evaluate", "--predictions", str(said), "--truth", str(true), "--json").stdout)
+    printed = run("evaluate", "--predictions", str(said), "--truth", str(true)).stdout
+
+    assert (found["n"], found["accuracy"]) == (2, 0.5)
+    assert "50.0% of 2 pictures right" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate"], "give MODEL and --data, or --predictions and --truth"),
+        (["evaluate", "m.tflite"], "give MODEL and --data, or --predictions and --truth"),
+        (["evaluate", "--predictions", "p.csv"], "give --predictions and --truth together"),
+        (["evaluate", "m.tflite", "--predictions", "p.csv", "--truth", "t.csv"], "neither MODEL nor --data"),
+        (["evaluate", "--predictions", "p.csv", "--truth", "t.csv", "--robustness"], "need a MODEL; leave them out"),
+        (["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"], "--labels belong to --photos"),
+        (["compare", "m.tflite", "--data", "d.csv"], "Missing argument 'SECOND'"),
+    ],
+)
+def test_wrong_use_says_what_belongs_together_and_ends_with_code_two(arguments: list[str], said: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_compare_prints_both_models_and_the_test_between_them(data: list[str], model: str) -> None:
+    found = json.loads(run("compare", model, model, *data, "--json").stdout)
+
+    assert found["tests"]["ferplus"] == {"n": 42, "only_first": 0, "only_second": 0, "p": 1}
+    assert found["time_ratio"] > 0
+    assert "McNemar" in run("compare", model, model, *data).stdout
+
+
+def test_report_prints_the_page_that_it_wrote(data: list[str], model: str, tmp_path: Path) -> None:
+    result = run("report", model, *data, "--out", str(tmp_path / "pages"))
+
+    assert result.stdout.strip() == str(tmp_path / "pages" / "tiny.md")
+    assert (tmp_path / "pages" / "tiny.md").read_text(encoding="utf-8").startswith("# tiny 1.0.0\n")

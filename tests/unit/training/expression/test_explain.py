@@ -1,0 +1,200 @@
+"""`training explain`: where the float network of a run sees a category."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+
+from tests.support.vision.portraits import SERIOUS_FILE
+from tests.support.vision.tiny_faces import faces, tiny_recipe
+from training.commands import main
+from training.data.datasets import EXPRESSIONS
+from training.errors import RecipeError
+from training.expression.explain import (
+    Explained,
+    blocks_of_stage,
+    explain_faces,
+    grad_cam,
+    open_run,
+    peak,
+    upper_share,
+)
+from training.expression.explain_report import artefacts, summary
+from training.expression.recipe import ExpressionRecipe
+from training.learning.recipe import load_recipe
+from training.models.evidence import WithEvidence
+
+pytestmark = pytest.mark.training
+
+
+def write_run(folder: Path, recipe: str) -> Path:
+    """A folder with the recipe and the untrained weights of its network."""
+    folder.mkdir(parents=True)
+    (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
+    torch.manual_seed(5)
+    network = load_recipe(folder / "recipe.toml", ExpressionRecipe).network.build()
+    average = {"n_averaged": torch.tensor(1), **{f"module.{name}": w for name, w in network.state_dict().items()}}
+    torch.save({"average": average}, folder / "checkpoint.pt")
+    return folder
+
+
+def two_stages() -> str:
+    return (
+        tiny_recipe()
+        .replace("widths = [4, 8]", "widths = [4, 8, 16]")
+        .replace("blocks = [1]", "blocks = [2, 1]")
+        .replace("strides = [2]", "strides = [2, 2]")
+    )
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run", two_stages())
+
+
+def explain(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
+    monkeypatch.setattr(sys, "argv", ["training", "explain", *map(str, words)])
+    try:
+        main.main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+# What is refused
+
+
+def test_a_folder_without_a_checkpoint_or_a_recipe_is_refused_with_what_to_give(run_folder: Path) -> None:
+    (run_folder / "recipe.toml").rename(run_folder / "other.toml")
+    with pytest.raises(RecipeError, match="keeps no copy of its recipe; name the recipe with --recipe"):
+        open_run(run_folder)
+    open_run(run_folder, run_folder / "other.toml")
+    (run_folder / "checkpoint.pt").unlink()
+    with pytest.raises(RecipeError, match="holds no checkpoint.pt; give the folder of a training run"):
+        open_run(run_folder, run_folder / "other.toml")
+
+
+def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(tiny_recipe(), encoding="utf-8")
+    with pytest.raises(RecipeError, match="belong to another network than other.toml describes"):
+        open_run(run_folder, other)
+    detector = Path(main.__file__).parents[3] / "recipes" / "face-detector.toml"
+    with pytest.raises(RecipeError, match="kind"):
+        open_run(run_folder, detector)
+
+
+def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> None:
+    _, recipe = open_run(run_folder)
+    assert [blocks_of_stage(recipe, stage) for stage in (None, 1, 2)] == [2, 2, 3]
+    with pytest.raises(RecipeError, match="--stage 3: the network of fast-m has stages 1 to 2"):
+        blocks_of_stage(recipe, 3)
+
+
+def test_without_a_face_that_can_be_read_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+) -> None:
+    sea = tmp_path / "sea.png"
+    assert cv2.imwrite(str(sea), np.full((120, 160, 3), 127, np.uint8))
+    code = explain(monkeypatch, sea, tmp_path / "absent.png", "--run", run_folder, "--out", tmp_path / "out")
+    said = capsys.readouterr().err
+    assert code == 1
+    assert f"left out: {sea}: no face; if it is one that was cut out already, add --aligned" in said
+    assert f"left out: {tmp_path / 'absent.png'}: no such file." in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_was_given_is_not_overwritten(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "sheet-01.png"
+    assert cv2.imwrite(str(picture), faces(1).pictures[0])
+    before = picture.read_bytes()
+    assert explain(monkeypatch, picture, "--aligned", "--run", run_folder, "--out", tmp_path) == 1
+    assert "sheet-01.png: is one of the PICTURES and would be overwritten" in capsys.readouterr().err
+    assert picture.read_bytes() == before
+
+
+# What is drawn
+
+
+def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias(run_folder: Path) -> None:
+    network, _ = open_run(run_folder)
+    pictures, wanted = torch.randn(4, 1, 48, 48), torch.tensor([0, 3, 3, 7])
+
+    found = grad_cam(network, pictures, wanted, blocks=3)
+
+    head = network.heads["expression"]
+    assert isinstance(head, torch.nn.Linear)
+    with torch.no_grad():
+        cam = WithEvidence(network)(pictures)[-1]
+        bias = head.bias / (12 * 12)
+    for i, k in enumerate(wanted.tolist()):
+        torch.testing.assert_close(found[i], (cam[i, :, :, k] - bias[k]).relu(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_most_probable_category_is_explained_or_the_one_asked_for(run_folder: Path) -> None:
+    network, recipe = open_run(run_folder)
+    named = [(f"{i}.png", picture) for i, picture in enumerate(faces(3).pictures)]
+
+    likely = explain_faces(network, recipe, named)
+    asked = explain_faces(network, recipe, named, category="fear", stage=2)
+
+    assert [face.name for face in likely] == ["0.png", "1.png", "2.png"]
+    assert all(face.probability > 1 / 8 for face in likely)
+    assert {EXPRESSIONS[face.category] for face in asked} == {"fear"}
+    assert likely[0].cam.shape == (12, 12) and likely[0].grad_cam.shape == (24, 24)
+    assert asked[0].grad_cam.shape == (12, 12)
+
+
+def test_places_are_given_in_pixels_of_the_face_and_as_shares_of_its_halves() -> None:
+    values = np.zeros((6, 6), np.float32)
+    values[4, 1], values[0, 5], values[2, 2] = 3.0, 1.0, -9.0
+
+    assert peak(values) == (12.0, 36.0)
+    assert upper_share(values) == pytest.approx(0.25)
+    assert upper_share(np.ones((5, 5), np.float32)) == pytest.approx(0.5)
+    assert upper_share(-np.ones((5, 5), np.float32)) is None
+
+
+def test_every_face_has_a_row_and_a_place_on_a_sheet() -> None:
+    random = np.random.default_rng(4)
+    crop = random.integers(0, 255, (48, 48), dtype=np.uint8)
+    against = -np.ones((6, 6), np.float32)
+    one = Explained("a.png", crop, 1, 0.5, random.normal(size=(6, 6)).astype(np.float32), against * 0)
+    explained = [one] * 32 + [Explained("b.png", crop, 6, 0.25, against, against * 0)]
+
+    files = artefacts(explained)
+
+    assert list(files) == ["explained.csv", "sheet-01.png", "sheet-02.png"]
+    rows = list(csv.DictReader(io.StringIO(files["explained.csv"].decode())))
+    assert [row["file"] for row in rows] == ["a.png"] * 32 + ["b.png"]
+    assert float(rows[0]["cam_upper_half"]) + float(rows[0]["cam_lower_half"]) == pytest.approx(1, abs=1e-3)
+    assert (rows[-1]["category"], rows[-1]["cam_upper_half"]) == ("fear", "")
+    with Image.open(io.BytesIO(files["sheet-02.png"])) as sheet:
+        assert sheet.width > 200
+    assert (
+        summary(explained).splitlines()[1].startswith("fear           1   in the upper half of the face: CAM nothing")
+    )
+
+
+def test_the_command_cuts_a_face_out_of_a_photograph_and_says_where_it_drew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+) -> None:
+    code = explain(monkeypatch, SERIOUS_FILE, "--run", run_folder, "--out", tmp_path / "out", "--category", "neutral")
+    assert code == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("neutral        1   in the upper half of the face: CAM ")
+    assert printed[1:] == [str(tmp_path / "out" / "explained.csv"), str(tmp_path / "out" / "sheet-01.png")]
+    assert all(Path(name).stat().st_size > 0 for name in printed[1:])

@@ -1,0 +1,222 @@
+"""The expression classifier's task: its network, its loss, its batches, and the confidence of its model."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the training extra is not installed")
+
+import torch
+from torch import Tensor, nn
+
+from tests.support.vision.tiny_faces import faces
+from training.data.datasets import EXPRESSIONS, FER2013, lessons, majority
+from training.errors import RecipeError
+from training.expression.fit import align_heads
+from training.expression.recipe import ExpressionRecipe, Loss
+from training.expression.task import ExpressionTask, class_weights, predict
+from training.learning.recipe import load_recipe
+from training.measuring.evaluate import enlarged
+from training.measuring.temperature import best_temperature, bias_corrected_temperature
+from training.models.cost import multiply_adds, parameters
+from training.models.small_resnet import SmallResNet
+
+pytestmark = pytest.mark.training
+
+RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "expression-fast.toml"
+
+
+def recipe(batch: int = 8) -> ExpressionRecipe:
+    published = load_recipe(RECIPE, ExpressionRecipe).model_copy(update={"loss": Loss(balance=0.0)})
+    network = published.network.model_copy(update={"widths": (4, 8), "blocks": (1,), "strides": (2,), "dropout": 0.0})
+    schedule = published.schedule.model_copy(update={"batch": batch})
+    return published.model_copy(update={"network": network, "schedule": schedule})
+
+
+def task(n: int = 20, *, voted: bool = True, labelled: bool = True) -> ExpressionTask:
+    return ExpressionTask(recipe(), lessons(faces(n, voted=voted, labelled=labelled)), faces(10))
+
+
+class Says(nn.Module):
+    """A network that says the same for every picture."""
+
+    def __init__(self, expression: Tensor, fer2013: Tensor) -> None:
+        super().__init__()
+        self.said = (expression, fer2013)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(said.expand(len(x), -1) for said in self.said)
+
+
+def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen() -> None:
+    network = load_recipe(RECIPE, ExpressionRecipe).network.build()
+
+    expression, fer2013 = network(torch.zeros(2, 1, 48, 48))
+
+    assert (expression.shape, fer2013.shape) == ((2, len(EXPRESSIONS)), (2, len(FER2013)))
+    assert multiply_adds(network, torch.zeros(1, 1, 48, 48)) <= 45e6
+    assert parameters(network) <= 0.75e6
+
+
+def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
+    learn, held_back, other_seed = lessons(faces(16)), faces(8), recipe().model_copy(update={"seed": 2})
+    first, same, other = (ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed))
+
+    weights = [torch.cat([p.flatten() for p in made.module.parameters()]) for made in (first, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_none() -> None:
+    plain = recipe()
+    attentive = plain.model_copy(update={"network": plain.network.model_copy(update={"region_attention": True})})
+    wider = plain.network.model_copy(update={"widths": (4, 9)})
+    assert attentive.network.can_learn_on(plain.network) and attentive.network.can_learn_on(attentive.network)
+    assert not plain.network.can_learn_on(attentive.network) and not wider.can_learn_on(plain.network)
+
+    start = plain.network.build()
+    learning = ExpressionTask(attentive, lessons(faces(16)), faces(8), start=start)
+
+    seen = torch.randn(4, 1, 48, 48)
+    with torch.no_grad():
+        for said, before in zip(learning.module.eval()(seen), start.eval()(seen), strict=True):
+            assert torch.equal(said, before)
+    batch = next(learning.batches(0, torch.Generator().manual_seed(1)))
+    learning.loss(learning.module.train(), batch)[0].backward()  # type: ignore[no-untyped-call]
+    gradients = [p.grad for name, p in learning.module.named_parameters() if ".gate." in name]
+    assert len(gradients) == 2 and all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+
+
+def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
+    network = SmallResNet((4, 8), (1,), (2,), {"head": 3}).train()
+
+    stem, first, second, shortcut = 48 * 48 * 9 * 4, 24 * 24 * 9 * 4 * 8, 24 * 24 * 9 * 8 * 8, 24 * 24 * 4 * 8
+    assert multiply_adds(network, torch.zeros(1, 1, 48, 48)) == stem + first + second + shortcut + 8 * 3
+    assert network.training
+
+
+def test_widths_and_blocks_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.toml"
+    for key in ("blocks", "strides"):
+        text = re.sub(rf"{key} = \[(\d), ", f"{key} = [", RECIPE.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+
+        with pytest.raises(RecipeError, match=f"network: Value error, 4 widths need 3 {key}"):
+            load_recipe(path, ExpressionRecipe)
+
+
+def test_an_epoch_shows_each_face_at_most_once_and_drops_what_fills_no_batch() -> None:
+    learnt = task(20)
+
+    batches = list(learnt.batches(0, torch.Generator().manual_seed(1)))
+
+    assert len(batches) == learnt.steps_per_epoch == 2
+    pictures, shares, classes = batches[0]
+    assert pictures.shape == (8, 1, 48, 48)
+    assert shares.shape == (8, len(EXPRESSIONS))
+    assert classes.shape == (8, len(FER2013))
+    assert torch.cat([batch[2] for batch in batches]).sum(dim=0).max() <= 3
+
+
+def test_the_loss_of_an_undecided_network_is_the_entropy_of_a_guess() -> None:
+    learnt = task()
+    batch = next(iter(learnt.batches(0, torch.Generator().manual_seed(1))))
+
+    loss, figures = learnt.loss(Says(torch.zeros(8), torch.zeros(7)), batch)
+
+    assert figures["expression"].item() == pytest.approx(np.log(8), rel=1e-5)
+    assert figures["fer2013"].item() == pytest.approx(np.log(7), rel=1e-5)
+    assert loss.item() == pytest.approx(np.log(8) + np.log(7), rel=1e-5)
+
+
+def test_faces_without_one_of_the_labels_teach_the_other_head_alone() -> None:
+    learnt = task(labelled=False)
+    batch = next(iter(learnt.batches(0, torch.Generator().manual_seed(1))))
+
+    loss, figures = learnt.loss(Says(torch.zeros(8), torch.zeros(7)), batch)
+
+    assert figures["fer2013"].item() == 0
+    assert loss.item() == pytest.approx(np.log(8), rel=1e-5)
+
+
+def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:
+    shares = torch.eye(7)[torch.tensor([0] * 16 + [1] + [2] * 4)]
+
+    weights = class_weights(shares, balance=0.5)
+
+    assert weights[1] / weights[0] == pytest.approx(4)
+    assert weights[2] / weights[0] == pytest.approx(2)
+    assert (shares * weights).sum() == pytest.approx(len(shares))
+    assert torch.allclose(class_weights(shares, balance=0.0), torch.ones(7))
+
+
+def test_validation_counts_each_head_right_where_it_is() -> None:
+    learnt = (
+        task()
+    )  # the ten held-back faces have the classes 0…6, 0, 1, 2; their votes the categories of the same index
+    says = Says(torch.eye(8)[1] * 9, torch.eye(7)[5] * 9)
+
+    figures = learnt.validate(says)
+
+    assert figures["accuracy"] == pytest.approx(2 / 10)
+    assert figures["fer2013_accuracy"] == pytest.approx(1 / 10)
+    assert figures["cross_entropy"] > 5
+
+
+def test_a_larger_input_is_made_of_the_same_pictures_enlarged() -> None:
+    larger = recipe().model_copy(update={"network": recipe().network.model_copy(update={"edge": 64})})
+    pictures = torch.linspace(0, 1, 48).expand(2, 1, 48, 48)
+
+    seen = larger.as_input(pictures)
+
+    assert seen.shape == (2, 1, 64, 64)
+    assert torch.allclose(seen.mean(), recipe().as_input(pictures).mean(), atol=1e-3)
+    assert enlarged(np.zeros((2, 48, 48), dtype=np.uint8), 64).shape == (2, 64, 64)
+    assert predict(larger.network.build(), faces(3).pictures, larger)[0].shape == (3, 8)
+
+
+def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
+    learnt = task()
+    pictures = faces(5).pictures
+
+    together = predict(learnt.module, pictures, recipe())
+    alone = [predict(learnt.module, pictures[i : i + 1], recipe()) for i in range(5)]
+
+    assert np.allclose(together[0], np.concatenate([one[0] for one in alone]), atol=1e-5)
+    assert np.allclose(together[1], np.concatenate([one[1] for one in alone]), atol=1e-5)
+
+
+def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both() -> None:
+    known, made = faces(64), recipe()
+    network = made.network.build().eval()
+    with torch.no_grad():
+        for weight in network.heads.parameters():
+            weight.mul_(8)
+    before = predict(network, known.pictures, made)
+    own, bias = bias_corrected_temperature(before[1], known.fer2013)
+
+    align_heads(network, known, made)
+
+    first, second = predict(network, known.pictures, made)
+    shared = best_temperature(first, np.eye(8, dtype=np.float32)[majority(known.votes)])
+    assert np.array_equal(first, before[0])
+    assert second == pytest.approx((before[1] / own + bias) * shared, rel=1e-3, abs=1e-3)
+
+
+def test_heads_stay_as_they_are_where_one_kind_of_label_is_missing() -> None:
+    network = recipe().network.build().eval()
+    before = [weight.clone() for weight in network.heads.parameters()]
+
+    align_heads(network, faces(8, voted=False), recipe())
+
+    assert all(torch.equal(now, then) for now, then in zip(network.heads.parameters(), before, strict=True))
+
+
+def test_the_recipe_for_faces_of_ones_own_can_learn_on_from_the_published_model() -> None:
+    own = load_recipe(RECIPE.with_name("own-faces.toml"), ExpressionRecipe)
+    assert own.start == "expression-fast"
+    published = load_recipe(RECIPE.parents[3] / "weights" / own.start / "recipe.toml", ExpressionRecipe)
+
+    assert own.network.can_learn_on(published.network)

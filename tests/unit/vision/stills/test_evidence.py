@@ -1,0 +1,319 @@
+"""Evidence: from the model's cells to a drawing over the photograph, and what `classify --explain` refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face
+from edge_agent.core.errors import ModelError, PictureError
+from edge_agent.vision.align import TEMPLATE
+from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.model import load_model
+from edge_agent.vision.recognizer import Explanation, Recognizer, crop_matrix, open_recognizer
+from edge_agent.vision.stills.drawing import (
+    check_place,
+    draw_explanations,
+    explain_picture,
+    headline,
+    percent,
+    save_png,
+)
+from edge_agent.vision.stills.evidence import (
+    AGAINST,
+    SUPPORTS,
+    cells_of,
+    corners,
+    over_crop,
+    over_picture,
+    scaled,
+    tint,
+)
+from edge_agent.vision.stills.pictures import classify_pictures
+from tests.support.vision.portraits import SERIOUS_FILE, smiling
+from tests.support.vision.tiny_model import (
+    SIDE,
+    explained_card,
+    explained_tflite,
+    expression_card,
+    tiny_tflite,
+    write_model,
+)
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture(scope="module")
+def explained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    content = explained_tflite()
+    return write_model(tmp_path_factory.mktemp("models"), content, explained_card(content))
+
+
+@pytest.fixture(scope="module")
+def recognizer(explained_model: Path) -> Recognizer:
+    return open_recognizer(str(explained_model))
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "smiling.png"
+    assert cv2.imwrite(str(path), smiling())
+    return path
+
+
+def classify(*words: object, model: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge_agent", "classify", *map(str, words)]
+    variables = {name: value for name, value in os.environ.items() if name.startswith("COV")}
+    variables |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    if model is not None:
+        variables["AFFECT_EDGE_VISION__EXPRESSION_MODEL"] = str(model)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60)
+
+
+# What is refused
+
+
+def test_a_model_without_evidence_says_so_only_when_it_is_asked_to_explain(tmp_path: Path) -> None:
+    content = tiny_tflite()
+    plain = ExpressionClassifier(
+        load_model(write_model(tmp_path, content, expression_card(content)), kind="expression")
+    )
+    crop = np.zeros((SIDE, SIDE), np.uint8)
+
+    plain.classify(crop)
+    with pytest.raises(ModelError, match=r"'tiny' 1.0.0 was exported without the evidence.*Choose another"):
+        plain.explain(crop)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"labels": ["neutral"] * 8},
+            "labels of output 'evidence' must be, in this order, neutral, happiness, surprise",
+        ),
+        ({"labels": None}, "labels of output 'evidence' must be"),
+        ({"shape": [16, 8]}, r"needs a shape 1 × height × width × categories; found \(16, 8\)"),
+    ],
+    ids=["other labels", "no labels", "no places"],
+)
+def test_a_card_whose_evidence_is_not_the_eight_categories_at_places_is_refused(
+    change: dict[str, Any], said: str
+) -> None:
+    card = explained_card(b"")
+    card["outputs"][1] |= change
+    with pytest.raises(ValidationError, match=said):
+        ModelCard.model_validate(card)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out.jpg", "a drawing is a PNG; give it a name that ends in .png"),
+        ("missing/out.png", "there is no folder"),
+        ("folder.png", "is a folder; name a file in it"),
+        ("picture.png", "is the picture itself and would be overwritten"),
+        ("link.png", "is the picture itself and would be overwritten"),
+        ("x" * 300 + ".png", "cannot be written (File name too long)"),
+    ],
+)
+def test_a_drawing_without_a_place_of_its_own_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"the picture")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to(picture)
+
+    with pytest.raises(PictureError) as refused:
+        check_place(tmp_path / name, picture)
+
+    assert said in str(refused.value)
+    assert picture.read_bytes() == b"the picture"
+
+
+def test_a_drawing_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    occupied = tmp_path / "out.png"
+    occupied.mkdir()
+    with pytest.raises(PictureError, match=r"out.png: the drawing cannot be written \(Is a directory\)"):
+        save_png(Image.new("RGB", (4, 4)), occupied)
+    assert list(tmp_path.iterdir()) == [occupied]
+
+
+def test_wrong_use_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    two = classify(SERIOUS_FILE, SERIOUS_FILE, "--explain", tmp_path / "out.png")
+    assert (two.returncode, two.stdout) == (2, "")
+    assert "--explain draws one picture, and these are 2. Draw them one by one" in two.stderr
+
+    jpeg = classify(SERIOUS_FILE, "--explain", tmp_path / "out.jpg")
+    assert (jpeg.returncode, jpeg.stdout) == (2, "")
+    assert "out.jpg: a drawing is a PNG" in jpeg.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_face_nothing_is_drawn(tmp_path: Path, recognizer: Recognizer) -> None:
+    empty = tmp_path / "empty.png"
+    assert cv2.imwrite(str(empty), np.full((120, 160, 3), 127, np.uint8))
+    line, drawing = explain_picture(empty, recognizer)
+    assert (line["faces"], drawing) == ([], None)
+
+
+def test_a_picture_that_cannot_be_read_is_the_line_that_classify_gives(tmp_path: Path, recognizer: Recognizer) -> None:
+    missing = tmp_path / "missing.png"
+    assert explain_picture(missing, recognizer) == (*classify_pictures([missing], recognizer), None)
+
+
+# What is drawn
+
+
+def test_the_command_draws_prints_json_alone_on_stdout_and_says_the_same_as_without(
+    tmp_path: Path, portrait: Path, explained_model: Path
+) -> None:
+    out = tmp_path / "out.png"
+    done = classify(portrait, "--json", "--explain", out, model=explained_model)
+    assert done.returncode == 0, done.stderr
+    assert str(out) in done.stderr.splitlines()
+    plain = classify(portrait, "--json", model=explained_model)
+    assert json.loads(done.stdout) == json.loads(plain.stdout)
+    with Image.open(out) as drawing:
+        assert drawing.format == "PNG"
+        assert drawing.width > drawing.height > 700
+
+
+def test_the_command_without_a_face_ends_with_1_and_writes_nothing(tmp_path: Path, explained_model: Path) -> None:
+    empty = tmp_path / "empty.png"
+    assert cv2.imwrite(str(empty), np.full((120, 160, 3), 127, np.uint8))
+    done = classify(empty, "--explain", tmp_path / "out.png", model=explained_model)
+    assert done.returncode == 1
+    assert "out.png is not drawn: there is no face to explain." in done.stderr
+    assert list(tmp_path.iterdir()) == [empty]
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_the_command_does_not_say_that_a_picture_that_it_could_not_read_has_no_face(
+    tmp_path: Path, explained_model: Path, content: bytes | None
+) -> None:
+    picture = tmp_path / "broken.jpg"
+    if content is not None:
+        picture.write_bytes(content)
+    done = classify(picture, "--explain", tmp_path / "out.png", model=explained_model)
+    assert done.returncode == 1
+    assert str(picture) in done.stdout
+    assert "no face" not in done.stderr
+
+
+def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(explained_model: Path) -> None:
+    classifier = ExpressionClassifier(load_model(explained_model, kind="expression"))
+    crop = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 16
+
+    expression, parts = classifier.explain(crop)
+
+    assert expression == classifier.classify(crop)
+    assert parts.shape == (SIDE, SIDE, 8) and parts.dtype == np.float32
+    assert parts[:, :, 4] == pytest.approx(crop / 255 * 4 / 16, abs=0.004)
+    assert parts.sum(axis=(0, 1)) == pytest.approx(np.arange(8) * crop.mean() / 255, abs=0.13)
+
+
+def test_the_map_of_a_category_is_its_own_and_its_peak_stays_in_its_place() -> None:
+    parts = np.zeros((6, 6, 8), np.float32)
+    parts[4, 1, EMOTIONS.index(Emotion.HAPPINESS)] = 1.0
+
+    assert not cells_of(parts, Emotion.ANGER).any()
+    values = over_crop(cells_of(parts, Emotion.HAPPINESS), 240)
+
+    y, x = np.unravel_index(values.argmax(), values.shape)
+    assert (float(x), float(y)) == pytest.approx((1.5 * 40, 4.5 * 40), abs=1)
+
+
+def turned_face(angle: float, side: float, x: float, y: float) -> Face:
+    """A face whose crop is a square of ``side`` pixels, turned about its upper left corner at (x, y)."""
+    c, s = np.cos(angle), np.sin(angle)
+    points = TEMPLATE * side @ np.array([[c, s], [-s, c]]) + (x, y)
+    return Face(Box(x, y, side, side), 0.9, tuple((float(a), float(b)) for a, b in points))
+
+
+def test_a_map_lies_over_the_photograph_where_its_crop_was_cut() -> None:
+    to_crop = crop_matrix(turned_face(np.pi / 6, 100, 150, 40))
+    values = np.zeros((50, 50), np.float32)
+    values[40:, :10] = 1  # the lower left of the crop
+
+    seen = over_picture(values, to_crop, 400, 300)
+
+    low_left = corners(to_crop)[3]
+    assert low_left == pytest.approx((150 - 50, 40 + 100 * np.cos(np.pi / 6)), abs=1e-3)
+    ys, xs = np.nonzero(seen > 0.5)
+    middle = np.array((0.1, 0.9)) * 100 @ np.array(
+        [[np.cos(np.pi / 6), np.sin(np.pi / 6)], [-np.sin(np.pi / 6), np.cos(np.pi / 6)]]
+    ) + (150, 40)
+    assert (xs.mean() + 0.5, ys.mean() + 0.5) == pytest.approx(tuple(middle), abs=0.5)
+    assert seen.sum() == pytest.approx(400, rel=0.05)  # a fifth by a fifth of 100 × 100 pixels
+
+
+def test_colours_are_for_and_against_and_nothing_is_coloured_that_says_nothing() -> None:
+    gray = np.full((1, 3), 128, np.uint8)
+    supports, nothing, against = tint(gray, np.array([[1.0, 0.0, -1.0]], np.float32))[0].astype(int)
+
+    assert tuple(nothing) == (128, 128, 128)
+    assert np.abs(supports - SUPPORTS).max() < np.abs(supports - 128).max()
+    assert np.abs(against - AGAINST).max() < np.abs(against - 128).max()
+
+
+def test_a_map_is_scaled_by_its_strongest_value_for_or_against() -> None:
+    assert scaled(np.array([[-4.0, 2.0]], np.float32)).tolist() == [[-1.0, 0.5]]
+    assert not scaled(np.zeros((2, 2), np.float32)).any()
+
+
+def test_the_drawing_says_the_probabilities_that_json_says(recognizer: Recognizer, portrait: Path) -> None:
+    (line,) = classify_pictures([portrait], recognizer)
+    (explanation,) = recognizer.explain_picture(smiling())
+    for name, probability in explanation.reading.expression.as_dict().items():
+        assert round(probability, 6) == line["faces"][0]["probabilities"][name]
+    assert percent(0.9876) == "98.8 %"
+
+
+@pytest.mark.parametrize(("emotion", "said"), [(Emotion.ANGER, "anger 40.0 %"), (None, "uncertain: anger 40.0 %")])
+def test_the_headline_of_a_face_says_when_it_is_uncertain(
+    emotion: Emotion | None, said: str, recognizer: Recognizer
+) -> None:
+    expression = Expression((0.1, 0.1, 0.1, 0.1, 0.4, 0.1, 0.05, 0.05))
+    (reading,) = recognizer.read_picture(smiling())
+    assert headline(replace(reading, expression=expression, emotion=emotion)) == said
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (500, 500)])
+def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
+    size: tuple[int, int], recognizer: Recognizer
+) -> None:
+    (reading,) = recognizer.read_picture(smiling())
+    parts = np.random.default_rng(1).normal(size=(6, 6, 8)).astype(np.float32)
+    crop = np.full((48, 48), 90, np.uint8)
+    faces = [turned_face(0.3 * i, 60, 80 * i - 100, -20) for i in range(8)]
+    explanations = [Explanation(replace(reading, face=face), crop, crop_matrix(face), parts) for face in faces]
+    drawing = draw_explanations(np.full((*size, 3), 60, np.uint8), explanations)
+    assert max(drawing.size) < 6000
+
+
+def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
+    shipped = open_recognizer()
+    if shipped.models[1].output("evidence") is None:
+        pytest.skip(f"{shipped.models[1].name} was exported without the evidence of regions")
+
+    (explanation,) = shipped.explain_picture(smiling())
+
+    values = over_crop(cells_of(explanation.parts, Emotion.HAPPINESS), 48)
+    border = np.concatenate(
+        [values[:8].ravel(), values[40:].ravel(), values[8:40, :8].ravel(), values[8:40, 40:].ravel()]
+    )
+    assert explanation.reading.emotion is Emotion.HAPPINESS
+    assert explanation.parts.sum(axis=(0, 1)).argmax() == EMOTIONS.index(Emotion.HAPPINESS)
+    assert values[8:40, 8:40].mean() > 2 * border.mean()

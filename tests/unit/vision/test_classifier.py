@@ -1,0 +1,70 @@
+"""The classifier turns logits into calibrated probabilities, and refuses models that cannot read a face crop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_agent.core.domain import Emotion
+from edge_agent.core.errors import ModelError
+from edge_agent.vision.classifier import ExpressionClassifier, softmax
+from edge_agent.vision.models.model import load_model
+from tests.support.vision.tiny_model import SIDE, expression_card, tiny_tflite, write_model
+
+WHITE = np.full((SIDE, SIDE), 255, np.uint8)
+
+
+def classifier(folder: Path, content: bytes = b"", **changes: Any) -> ExpressionClassifier:
+    content = content or tiny_tflite()
+    return ExpressionClassifier(
+        load_model(write_model(folder, content, expression_card(content, **changes)), kind="expression")
+    )
+
+
+def test_probabilities_are_the_softmax_of_the_logits_at_the_temperature_of_the_card(tmp_path: Path) -> None:
+    expression = classifier(tmp_path, temperature=2.0).classify(WHITE)  # the tiny model's logits are 0, 1, … 7
+    powers = [math.exp(i / 2) for i in range(8)]
+    assert expression.probabilities == pytest.approx([p / sum(powers) for p in powers], abs=1e-12)
+    assert expression.dominant is Emotion.CONTEMPT
+
+
+def test_probabilities_sum_to_one_and_stay_finite_for_huge_logits() -> None:
+    probabilities = softmax([1e4, -1e4, 0.0, 9_999.0], 0.5)
+    assert math.fsum(probabilities) == pytest.approx(1.0, abs=1e-15)
+    assert probabilities[0] == pytest.approx(1 / (1 + math.exp(-2)), abs=1e-12)
+
+
+def test_what_the_card_says_of_crop_and_threshold_can_be_asked(tmp_path: Path) -> None:
+    reader = classifier(tmp_path, uncertain_below=0.3)
+    assert (reader.size, reader.crop, reader.uncertain_below, reader.card.name) == (SIDE, "fer2013-v1", 0.3, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("shape", "changes", "said"),
+    [
+        ((1, SIDE, SIDE * 2, 1), {"width": SIDE * 2}, "its input is 8 × 4 gray"),
+        ((1, SIDE, SIDE, 3), {"channels": 3, "color": "rgb"}, "its input is 4 × 4 rgb"),
+    ],
+    ids=["not square", "colour"],
+)
+def test_a_model_without_a_square_gray_input_is_refused(
+    shape: tuple[int, ...], changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    weights = np.ones((8, math.prod(shape)), np.float32)
+    entry = expression_card(b"")["input"] | changes
+    with pytest.raises(ModelError, match=said):
+        classifier(tmp_path, tiny_tflite(weights=weights, shape=shape), input=entry)
+
+
+def test_a_face_detector_is_no_classifier(tmp_path: Path) -> None:
+    content = tiny_tflite()
+    card = expression_card(content, kind="face-detector", score_threshold=0.5)
+    for key in ("temperature", "uncertain_below", "crop"):
+        del card[key]
+    detector = load_model(write_model(tmp_path, content, card), kind="face-detector")
+    with pytest.raises(ModelError, match="is a face-detector model; an expression model is needed"):
+        ExpressionClassifier(detector)

@@ -1,0 +1,158 @@
+"""The quality of a real face falls with whatever makes it harder to read, and names what makes it unreadable."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.core.domain import Box, Face, Flaw
+from edge_agent.vision.align import TEMPLATE, Picture, align_face
+from edge_agent.vision.quality import MOST_OUTSIDE, MOST_YAW, face_quality, pose_of, sharpness
+from tests.support.vision.portraits import smiling
+
+MARKS = ((200.0, 102.0), (247.0, 103.0), (223.0, 127.0), (204.0, 146.0), (243.0, 147.0))
+"""Of the astronaut: eyes as another detector (YuNet) finds them, nose and mouth by hand."""
+
+
+def face(height: float = 122, landmarks: tuple[tuple[float, float], ...] = MARKS) -> Face:
+    return Face(Box(172, 66, height * 0.8, height), 0.9, landmarks)
+
+
+def head(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Face:
+    """A made head of five points in space, turned by angles in degrees and seen from far away."""
+    points = np.array([[-31, -38, 0], [31, -38, 0], [0, 0, -20], [-24, 31, 0], [24, 31, 0]], float)
+    y, p, r = (math.radians(angle) for angle in (yaw, pitch, roll))
+    turn = np.array([[math.cos(y), 0, -math.sin(y)], [0, 1, 0], [math.sin(y), 0, math.cos(y)]])
+    nod = np.array([[1, 0, 0], [0, math.cos(p), -math.sin(p)], [0, math.sin(p), math.cos(p)]])
+    lean = np.array([[math.cos(r), -math.sin(r), 0], [math.sin(r), math.cos(r), 0], [0, 0, 1]])
+    seen = points @ turn.T @ nod.T @ lean.T
+    return face(landmarks=tuple((300 + float(x), 200 + float(y)) for x, y, _ in seen))
+
+
+@pytest.fixture(scope="module")
+def crop() -> Picture:
+    return align_face(smiling(), MARKS, 48)
+
+
+def spoilt(crop: Picture, gain: float = 1, shift: float = 0, blur: float = 0) -> Picture:
+    pixels = np.asarray(cv2.GaussianBlur(crop, (0, 0), blur), np.float64) if blur else crop.astype(np.float64)
+    return np.clip(pixels * gain + shift, 0, 255).astype(np.uint8)
+
+
+def test_a_large_sharp_well_lit_face_that_looks_at_the_camera_has_full_quality_and_no_flaw(crop: Picture) -> None:
+    quality = face_quality(crop, face())
+    assert quality.score > 0.95
+    assert quality.flaw is None
+
+
+def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -> None:
+    assert face_quality(crop, face(36)).score == pytest.approx(0.75)
+    assert face_quality(crop, face(24)).flaw is None
+    assert face_quality(crop, face(23.9)).flaw is Flaw.TOO_SMALL
+
+
+def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it_is_cut_off(crop: Picture) -> None:
+    qualities = [face_quality(crop, face(), outside) for outside in (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)]
+    assert [quality.score for quality in qualities][2:] == pytest.approx([0.74, 0.5, 0.46, 0], abs=0.001)
+    assert qualities[0].score == qualities[1].score
+    assert [quality.flaw for quality in qualities] == [None, None, None, None, Flaw.CUT_OFF, Flaw.CUT_OFF]
+
+
+def test_the_more_a_face_is_blurred_the_less_sharp_it_is_until_it_is_blurred(crop: Picture) -> None:
+    qualities = [face_quality(spoilt(crop, blur=s), face()) for s in (0.8, 1.0, 1.5, 2.5, 3.5)]
+    values = [quality.sharpness for quality in qualities]
+    assert values == sorted(values, reverse=True)
+    assert [quality.flaw for quality in qualities] == [None, None, None, Flaw.BLURRED, Flaw.BLURRED]
+
+
+def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:
+    blurred = spoilt(crop, blur=1)
+    assert sharpness(spoilt(blurred, 0.5, 100)) == pytest.approx(sharpness(blurred), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("gain", "shift", "flaw"),
+    [
+        (0.25, 0, None),
+        (0.1, 0, Flaw.TOO_DARK),
+        (0.25, 190, None),
+        (0.1, 225, Flaw.TOO_BRIGHT),
+        (1.2, 0, None),
+        (5, 0, Flaw.TOO_BRIGHT),
+        (1, -170, Flaw.TOO_DARK),
+    ],
+    ids=["a quarter of the light", "a tenth", "haze", "fog", "bright", "burnt out", "lost in shadow"],
+)
+def test_bad_light_lowers_the_quality_and_is_a_flaw_when_little_is_left(
+    crop: Picture, gain: float, shift: float, flaw: Flaw | None
+) -> None:
+    quality = face_quality(spoilt(crop, gain, shift), face())
+    assert quality.flaw is flaw
+    assert quality.score < face_quality(crop, face()).score
+
+
+@pytest.mark.parametrize(("value", "flaw"), [(0, Flaw.TOO_DARK), (127, Flaw.TOO_DARK), (255, Flaw.TOO_BRIGHT)])
+def test_a_plain_surface_has_no_quality(value: int, flaw: Flaw) -> None:
+    quality = face_quality(np.full((48, 48), value, np.uint8), face(200))
+    assert (quality.score, quality.flaw) == (0.0, flaw)
+
+
+def test_of_several_flaws_the_one_that_explains_the_others_is_named(crop: Picture) -> None:
+    dark_and_blurred = spoilt(crop, 0.05, blur=3)
+    assert face_quality(dark_and_blurred, face()).flaw is Flaw.TOO_DARK
+    assert face_quality(dark_and_blurred, head(yaw=70)).flaw is Flaw.TURNED_AWAY
+    assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks)).flaw is Flaw.TOO_SMALL
+    assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).flaw is Flaw.CUT_OFF
+
+
+def test_the_template_of_the_crop_looks_at_the_camera() -> None:
+    pose = pose_of(face(landmarks=tuple((float(x), float(y)) for x, y in TEMPLATE)))
+    assert pose is not None
+    assert (pose.roll, pose.yaw) == pytest.approx((0, 0), abs=1e-6)
+    assert (pose.pitch, pose.breadth) == pytest.approx((0.57, 0.976), abs=0.005)
+
+
+@given(st.floats(-170, 170), st.floats(-60, 60))
+def test_a_turn_moves_the_nose_and_narrows_the_face_whatever_its_roll(roll: float, yaw: float) -> None:
+    pose = pose_of(head(yaw=yaw, roll=roll))
+    assert pose is not None
+    assert pose.roll == pytest.approx(roll, abs=1e-6)
+    assert pose.yaw == pytest.approx(20 / 31 * math.tan(math.radians(yaw)), abs=1e-6)
+    assert pose.breadth == pytest.approx(62 / 69 * math.cos(math.radians(yaw)))
+
+
+def test_a_nod_moves_the_nose_up_and_down_and_widens_the_face() -> None:
+    up, straight, down = (pose_of(head(pitch=angle)) for angle in (-30, 0, 30))
+    assert up is not None and straight is not None and down is not None
+    assert up.pitch < straight.pitch < down.pitch
+    assert up.breadth == pytest.approx(straight.breadth / math.cos(math.radians(30)))
+
+
+@pytest.mark.parametrize(
+    ("turned", "flaw"),
+    [
+        (head(yaw=25), None),
+        (head(yaw=-25, roll=30), None),
+        (head(yaw=45), Flaw.TURNED_AWAY),
+        (head(yaw=-45), Flaw.TURNED_AWAY),
+        (head(pitch=30), None),
+        (head(pitch=65), Flaw.TURNED_AWAY),
+    ],
+    ids=["a little", "a little and rolled", "right", "left", "bent", "bent down"],
+)
+def test_a_face_that_is_turned_away_is_not_fit_for_reading(crop: Picture, turned: Face, flaw: Flaw | None) -> None:
+    quality = face_quality(crop, turned)
+    assert quality.flaw is flaw
+    assert quality.pose is not None
+    assert quality.flaw is Flaw.TURNED_AWAY or abs(quality.pose.yaw) <= MOST_YAW
+
+
+def test_landmarks_that_coincide_have_no_pose_and_are_no_flaw(crop: Picture) -> None:
+    broken = face(landmarks=((200.0, 120.0),) * 5)
+    assert pose_of(broken) is None
+    assert face_quality(crop, broken).flaw is None

@@ -1,0 +1,229 @@
+"""The whole vision chain with the committed models on the two public-domain portraits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import Box, Emotion, Face, Flaw, Frame, Recognition
+from edge_agent.core.errors import ModelError
+from edge_agent.vision.align import Picture, align_box, align_face
+from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.faces.follower import FaceFollower
+from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.models.model import load_model
+from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
+from edge_agent.vision.smoother import Smoother
+from tests.support.vision.portraits import detector, serious, smiling
+from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
+
+START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
+SMILING_EYES = (200.0, 102.0), (247.0, 103.0)  # as another detector (YuNet) finds them
+
+
+@pytest.fixture
+def recognizer() -> Recognizer:
+    return open_recognizer(confirm_frames=1)
+
+
+def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
+    return Frame(image, START.shifted(number / fps), number)
+
+
+def shifted(image: Picture, x: int, y: int) -> Picture:
+    return np.asarray(cv2.warpAffine(image, np.array([[1.0, 0, x], [0, 1.0, y]]), image.shape[1::-1]), np.uint8)
+
+
+def two_people() -> Picture:
+    """Both portraits beside each other, each cut to its head: 640 × 400."""
+    return np.ascontiguousarray(np.hstack([smiling()[:400, 60:380], serious()[:400, 90:410]]))
+
+
+def test_the_smiling_portrait_is_one_happy_face_with_its_eyes_in_place(recognizer: Recognizer) -> None:
+    (reading,) = recognizer.read_picture(smiling())
+    assert reading.expression.dominant is Emotion.HAPPINESS
+    assert reading.emotion is Emotion.HAPPINESS
+    for found, true in zip(reading.face.landmarks[:2], SMILING_EYES, strict=True):
+        assert np.hypot(found[0] - true[0], found[1] - true[1]) < 10
+    assert reading.quality > 0.8
+
+
+def test_the_serious_portrait_is_one_face_that_is_neutral_sad_or_angry(recognizer: Recognizer) -> None:
+    (reading,) = recognizer.read_picture(serious())
+    assert reading.expression.dominant in {Emotion.NEUTRAL, Emotion.SADNESS, Emotion.ANGER}
+
+
+def test_a_gray_picture_is_read_like_a_coloured_one(recognizer: Recognizer) -> None:
+    gray = np.asarray(cv2.cvtColor(smiling(), cv2.COLOR_BGR2GRAY), np.uint8)
+    assert recognizer.read_picture(gray)[0].expression.dominant is Emotion.HAPPINESS
+
+
+def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(recognizer: Recognizer) -> None:
+    plain = np.full((240, 320, 3), 127, np.uint8)
+    assert recognizer.read_picture(plain) == []
+    recognition = recognizer.recognize(frame(plain, 7))
+    assert recognition == Recognition(START.shifted(0.7), 7, 320, 240, (), "no_face")
+    assert recognition.primary is None
+
+
+def test_a_moving_face_keeps_one_track_and_is_the_participant_in_every_frame(recognizer: Recognizer) -> None:
+    recognitions = [recognizer.recognize(frame(shifted(smiling(), 4 * i, 2 * i), i)) for i in range(8)]
+    assert {r.observations[0].track for r in recognitions} == {1}
+    for number, recognition in enumerate(recognitions):
+        assert (recognition.frame_number, recognition.frame_width, recognition.frame_height) == (number, 512, 512)
+        assert recognition.primary is recognition.observations[0]
+        assert recognition.observations[0].emotion is Emotion.HAPPINESS
+
+
+def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognizer: Recognizer) -> None:
+    image = smiling()
+    first = recognizer.recognize(frame(image)).observations[0]
+    assert first.smoothed == first.raw
+    spoilt = np.asarray(cv2.GaussianBlur(image, (0, 0), 3), np.uint8)
+    second = recognizer.recognize(frame(spoilt, 1)).observations[0]
+    share = 1 - np.exp(-0.1 / 0.6)
+    for old, new, smoothed in zip(
+        first.raw.probabilities, second.raw.probabilities, second.smoothed.probabilities, strict=True
+    ):
+        assert smoothed == pytest.approx(old + share * (new - old))
+    assert second.quality < first.quality
+
+
+def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(recognizer: Recognizer) -> None:
+    first = recognizer.recognize(frame(smiling())).observations[0]
+    night = np.asarray(smiling() * 0.15, np.uint8)
+    second = recognizer.recognize(frame(night, 1)).observations[0]
+    assert (first.flaw, second.flaw) == (None, Flaw.TOO_DARK)
+    assert (second.track, second.smoothed, second.emotion) == (first.track, first.smoothed, first.emotion)
+    assert second.raw != first.raw
+    assert second.quality < 0.5 < first.quality
+
+
+def test_without_the_gate_every_frame_is_read() -> None:
+    careless = open_recognizer(confirm_frames=1, gate=False)
+    first, second = (
+        careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
+        for number, light in enumerate((1.0, 0.15))
+    )
+    assert second.flaw is None
+    assert second.smoothed != first.smoothed
+
+
+def test_a_face_is_reported_only_once_it_was_seen_in_three_frames() -> None:
+    careful = open_recognizer()
+    recognitions = [careful.recognize(frame(smiling(), i, fps=15)) for i in range(3)]
+    assert [len(r.observations) for r in recognitions] == [0, 0, 1]
+    assert [r.state for r in recognitions] == ["no_face", "no_face", "happiness"]
+
+
+def test_two_people_are_two_tracks_and_the_larger_face_is_the_participant(recognizer: Recognizer) -> None:
+    recognition = recognizer.recognize(frame(two_people()))
+    assert sorted(o.track for o in recognition.observations) == [1, 2]
+    assert recognition.primary is not None
+    assert recognition.primary.face.box.area == max(o.face.box.area for o in recognition.observations)
+
+
+def test_who_leaves_the_picture_and_comes_back_later_is_a_new_track(recognizer: Recognizer) -> None:
+    plain = np.full((512, 512, 3), 127, np.uint8)
+    tracks = [
+        [o.track for o in recognizer.recognize(frame(image, number)).observations]
+        for number, image in enumerate([smiling(), plain, smiling(), *[plain] * 15, smiling()])
+    ]
+    assert [numbers for numbers in tracks if numbers] == [[1], [1], [2]]
+
+
+def test_reading_a_still_picture_leaves_the_tracks_alone(recognizer: Recognizer) -> None:
+    recognizer.read_picture(smiling())
+    recognizer.read_picture(serious())
+    assert recognizer.recognize(frame(smiling())).observations[0].track == 1
+
+
+def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -> None:
+    strict = open_recognizer(uncertain_below=1.0, confirm_frames=1)
+    (reading,) = strict.read_picture(smiling())
+    assert reading.emotion is None
+    assert reading.expression.dominant is Emotion.HAPPINESS
+    assert strict.recognize(frame(smiling())).observations[0].emotion is None
+
+
+def test_faces_smaller_than_wanted_are_not_read() -> None:
+    assert open_recognizer(min_face=400).read_picture(smiling()) == []
+
+
+def test_no_more_faces_are_read_than_wanted() -> None:
+    assert len(open_recognizer(max_faces=1).read_picture(two_people())) == 1
+
+
+def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> None:
+    assert [card.kind for card in recognizer.models] == ["face-detector", "expression"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"expression_model": "face-detector"}, "of kind 'face-detector'; 'expression' is needed"),
+        ({"detector_model": "expression-fast"}, "of kind 'expression'; 'face-detector' is needed"),
+        ({"expression_model": "psychic"}, "there is no model 'psychic'"),
+    ],
+)
+def test_a_model_in_the_wrong_place_is_refused(options: dict[str, str], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        open_recognizer(
+            options.get("expression_model", "expression-fast"), options.get("detector_model", "face-detector")
+        )
+
+
+def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) -> None:
+    content = tiny_tflite()
+    card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
+    classifier = ExpressionClassifier(load_model(card, kind="expression"))
+    with pytest.raises(ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"):
+        Recognizer(
+            detector(),
+            FaceFollower(detector(), None),
+            classifier,
+            Tracker(),
+            PrimaryChooser(),
+            Smoother(0.6, 0.08, 0.45),
+        )
+
+
+@pytest.mark.parametrize(
+    ("person", "part", "flaw"),
+    [
+        (smiling, np.s_[:160], None),
+        (smiling, np.s_[:133], Flaw.CUT_OFF),
+        (smiling, np.s_[:120], Flaw.CUT_OFF),
+        (smiling, np.s_[70:], None),
+        (smiling, np.s_[100:], Flaw.CUT_OFF),
+        (smiling, np.s_[:, 225:], Flaw.CUT_OFF),
+        (smiling, np.s_[:, :240], Flaw.CUT_OFF),
+        (serious, np.s_[:300], None),
+        (serious, np.s_[:230], Flaw.CUT_OFF),
+        (serious, np.s_[190:], Flaw.CUT_OFF),
+        (serious, np.s_[:, 180:], None),
+        (serious, np.s_[:, 250:], Flaw.CUT_OFF),
+        (serious, np.s_[:, :290], Flaw.CUT_OFF),
+    ],
+)
+def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
+    recognizer: Recognizer, person: Callable[[], Picture], part: tuple[slice, ...], flaw: Flaw | None
+) -> None:
+    (reading,) = recognizer.read_picture(np.ascontiguousarray(person()[part]))
+    assert reading.flaw is flaw
+    assert (reading.quality < 0.5) == (flaw is Flaw.CUT_OFF)
+    (explained,) = recognizer.explain_picture(np.ascontiguousarray(person()[part]))
+    assert explained.reading.flaw is flaw
+
+
+def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:
+    image, box = smiling(), Box(172, 66, 100, 122)
+    broken = Face(box, 0.9, ((200.0, 120.0),) * 5)
+    assert np.array_equal(crop_face(image, broken, 48), align_box(image, box, 48))
+    good = detector().detect(image)[0]
+    assert np.array_equal(crop_face(image, good, 48), align_face(image, good.landmarks, 48))

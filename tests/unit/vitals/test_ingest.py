@@ -1,0 +1,122 @@
+"""Readings handed in as messages: what is taken, what is refused, and how each is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.domain import VitalReading
+from edge_agent.core.readings import MAX_BYTES, MAX_READINGS, Origin
+from edge_agent.mqtt.topics import rejected_payload
+from edge_agent.store.write.imports import import_readings
+from edge_agent.vitals.ingest import Verdict, VitalIngest
+from tests.support.timeline import database, query
+from tests.support.vitals.odd_readings import PAYLOADS
+
+NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)
+
+
+class Sender:
+    """A device that sends messages to an appliance in whose clock no time passes."""
+
+    def __init__(self) -> None:
+        self.taken: list[VitalReading] = []
+        self.ingest = VitalIngest(self.taken.append, Origin("mqtt", prefix="mqtt:"), lambda: NOW)
+
+    def send(self, message: object, *, retained: bool = False) -> Verdict:
+        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+        return self.ingest.take(payload, retained=retained)
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender()
+
+
+def test_one_reading_or_a_list_of_them_is_taken(sender: Sender) -> None:
+    assert sender.send({"schema": 1, "kind": "heart_rate", "value": 72}).taken == 1
+    assert sender.send([{"kind": "systolic", "value": 120}, {"kind": "diastolic", "value": 80}]).taken == 2
+    assert [(r.kind, r.value, r.source, r.at) for r in sender.taken] == [
+        ("heart_rate", 72.0, "mqtt", NOW),
+        ("systolic", 120.0, "mqtt", NOW),
+        ("diastolic", 80.0, "mqtt", NOW),
+    ]
+
+
+def test_a_bad_reading_is_told_by_its_place_and_name_and_does_not_keep_out_the_others(sender: Sender) -> None:
+    good = {"kind": "heart_rate", "value": 72}
+    verdict = sender.send([good, {"kind": "pulse", "value": 1, "id": "a-17"}, {**good, "source": "b"}])
+    assert (verdict.taken, sender.ingest.taken, sender.ingest.refused) == (2, 2, 1)
+    assert [(r.index, r.id, r.error.field) for r in verdict.refusals] == [(1, "a-17", "kind")]
+    answer = rejected_payload(NOW.wall_ms, verdict.digest, 2, [(r.index, r.id, r.error) for r in verdict.refusals])
+    assert json.loads(answer.encode())["readings"] == [
+        {
+            "index": 1,
+            "id": "a-17",
+            "field": "kind",
+            "reason": "kind: 'pulse' is not one of heart_rate, systolic, diastolic, mean_arterial, rr_interval.",
+        }
+    ]
+
+
+def test_a_message_that_is_no_list_of_readings_is_told_by_its_digest(sender: Sender) -> None:
+    verdict = sender.send(b"test")
+    assert verdict.digest == "9f86d081884c7d65", "the beginning of the SHA-256 of `test` (FIPS 180-4)"
+    assert [(r.index, r.id, r.error.field) for r in verdict.refusals] == [(None, None, "payload")]
+
+
+def test_a_message_that_is_too_large_or_too_long_is_refused_as_a_whole(sender: Sender) -> None:
+    reading = {"kind": "heart_rate", "value": 72}
+    for message in (b"[" + b" " * MAX_BYTES + b"]", [reading] * (MAX_READINGS + 1), []):
+        assert sender.send(message).refusals[0].index is None
+    assert not sender.taken
+
+
+def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measured(sender: Sender) -> None:
+    timed = {"kind": "heart_rate", "value": 72, "at": NOW.wall_ms - 5000}
+    verdict = sender.send([timed, {"kind": "heart_rate", "value": 73}], retained=True)
+    assert [r.value for r in sender.taken] == [72.0]
+    assert "is missing in a retained message" in str(verdict.refusals[0].error)
+
+
+def test_a_message_that_comes_twice_gives_its_readings_once(sender: Sender, tmp_path: Path) -> None:
+    message = [{"kind": "heart_rate", "value": 70 + n, "at": NOW.wall_ms - 1000 * n} for n in range(10)]
+    sender.send(message)
+    sender.send(message, retained=True)
+    store = database(tmp_path)
+    assert import_readings(store, sender.taken) == (10, 10)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(PAYLOADS, min_size=50, max_size=50))
+def test_odd_messages_are_taken_or_refused_and_every_answer_can_be_sent(payloads: list[bytes]) -> None:
+    sender = Sender()
+    for payload in payloads:
+        before = len(sender.taken)
+        verdict = sender.ingest.take(payload)
+        assert len(sender.taken) - before == verdict.taken
+        assert verdict.taken + len(verdict.refusals) >= 1
+        refused = [(r.index, r.id, r.error) for r in verdict.refusals]
+        if refused:
+            assert len(rejected_payload(NOW.wall_ms, verdict.digest, verdict.taken, refused).encode()) < 20_000
+
+
+def test_whatever_is_taken_can_be_stored(tmp_path: Path) -> None:
+    sender = Sender()
+
+    @settings(max_examples=20, deadline=None, database=None)
+    @given(st.lists(PAYLOADS, min_size=20, max_size=20))
+    def hand_in(payloads: list[bytes]) -> None:
+        for payload in payloads:
+            sender.ingest.take(payload)
+
+    hand_in()
+    store = database(tmp_path)
+    done = import_readings(store, sender.taken)
+    assert done.inserted + done.duplicates == len(sender.taken) > 0
+    assert query(store, "SELECT count(*) FROM vital") == [(done.inserted,)]

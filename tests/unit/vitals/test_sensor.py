@@ -1,0 +1,354 @@
+"""A sensor that comes and goes: nothing that it says is lost, and what it leaves unsaid is a gap. In simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import struct
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core.domain import Gap, SensorKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.errors import VitalsError, VitalsReason
+from edge_agent.store.database.schema import writing
+from edge_agent.store.write.timeline import write_gap, write_vitals
+from edge_agent.vitals.bluetooth import BluetoothVitals
+from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
+from edge_agent.vitals.sensor import Link, Sensor, SensorSession
+from edge_agent.vitals.sensor_readings import SensorReadings
+from tests.support.simulated_time import START, in_simulated_time, simulated_now
+from tests.support.timeline import database, query
+from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
+
+STRAP = Sensor("A0:9E:1A:00:00:01", SensorKind.HEART_RATE)
+CUFF = Sensor("A4:C1:38:00:00:02", SensorKind.BLOOD_PRESSURE)
+HOUR_S = 3600.0
+
+
+class Heard:
+    """What a session said while a script ran."""
+
+    def __init__(self, sensor: Sensor, radio: ScriptedRadio) -> None:
+        self.readings: list[VitalReading] = []
+        self.gaps: list[Gap] = []
+        self.session = SensorSession(sensor, radio, self.readings.append, self.gaps.append, simulated_now)
+
+    def gaps_s(self) -> list[tuple[float, float, str]]:
+        """The gaps in seconds since the start."""
+        return [(g.start.seconds_since(START), g.end.seconds_since(START), g.reason) for g in self.gaps]
+
+
+def listening(
+    radio: ScriptedRadio, script: Callable[[Heard], Coroutine[Any, Any, None]], sensor: Sensor = STRAP
+) -> Heard:
+    """Run a session in simulated time for as long as a script runs."""
+
+    async def main() -> Heard:
+        heard = Heard(sensor, radio)
+        session = asyncio.create_task(heard.session.run())
+        await script(heard)
+        session.cancel()
+        await asyncio.wait({session})
+        return heard
+
+    return in_simulated_time(main())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_strap_that_drops_a_hundred_times_in_an_hour_loses_nothing_and_each_silence_is_a_gap(
+    tmp_path: Path, seed: int
+) -> None:
+    radio = ScriptedRadio()
+    strap = DroppingStrap(radio, seed)
+
+    async def an_hour(_: Heard) -> None:
+        tasks = [asyncio.create_task(strap.speak()), asyncio.create_task(strap.drop(100))]
+        await asyncio.sleep(HOUR_S)
+        for task in tasks:
+            task.cancel()
+
+    heard = listening(radio, an_hour)
+    assert strap.drops == 100
+    assert len(strap.said) > 1_000
+
+    path = database(tmp_path)
+    with writing(path) as connection:
+        assert write_vitals(connection, [(reading, None) for reading in heard.readings])[1] == 0, "none twice"
+        for gap in heard.gaps:
+            write_gap(connection, gap, None)
+    rates = query(path, "SELECT value FROM vital WHERE kind = 'heart_rate' ORDER BY at")
+    assert [value for (value,) in rates] == [float(rate) for _, rate, _ in strap.said]
+    intervals = query(path, "SELECT value FROM vital WHERE kind = 'rr_interval' ORDER BY at")
+    assert [value for (value,) in intervals] == [value for _, _, values in strap.said for value in values]
+
+    spoke = [START, *(at for at, _, _ in strap.said), START.shifted(HOUR_S)]
+    silent = [(a.wall_ms, b.wall_ms) for a, b in pairwise(spoke) if b.seconds_since(a) > 10]
+    assert len(silent) > 10
+    assert query(path, "SELECT started, ended FROM gap ORDER BY started") == silent
+    assert query(path, "SELECT DISTINCT source FROM gap") == [(STRAP.source,)]
+    assert {reason for (reason,) in query(path, "SELECT DISTINCT reason FROM gap")} == {"disconnected", "silent"}
+
+
+def test_a_sensor_that_is_away_is_looked_for_at_most_fifteen_seconds_apart() -> None:
+    radio = ScriptedRadio(refusing=AWAY)
+
+    async def some_minutes(heard: Heard) -> None:
+        await asyncio.sleep(120)
+        assert heard.session.state.reason == "not_found"
+        assert heard.session.state.problem == "It is not in reach. Wear it."
+
+    heard = listening(radio, some_minutes)
+    pauses = [b - a - 0.2 for a, b in pairwise(radio.attempts)]
+    assert pauses[:6] == pytest.approx([1, 2, 4, 8, 15, 15])
+    assert heard.gaps_s() == [(0, 120, "disconnected")]
+
+
+def test_after_a_reading_the_first_new_attempt_comes_at_once() -> None:
+    radio = ScriptedRadio(refusing=AWAY)
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(40)
+        radio.refusing = None
+        await asyncio.sleep(20)
+        radio.links[0].say(heart_rate(70))
+        radio.links[0].closed.set()
+        await asyncio.sleep(1.5)
+        assert len(radio.links) == 2
+
+    listening(radio, script)
+
+
+def test_a_connection_that_says_nothing_for_a_minute_is_made_anew() -> None:
+    radio = ScriptedRadio()
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(30)
+        radio.links[0].say(heart_rate(70))
+        await asyncio.sleep(100)
+        radio.links[1].say(heart_rate(71))
+
+    heard = listening(radio, script)
+    assert len(radio.links) == 2
+    assert heard.gaps_s() == [(0, 30, "disconnected"), (30, 130, "disconnected")]
+
+
+def test_a_silence_while_connected_is_told_apart_and_ten_seconds_are_none() -> None:
+    radio = ScriptedRadio()
+
+    async def script(_: Heard) -> None:
+        for pause in (5, 10, 10.5):
+            await asyncio.sleep(pause)
+            radio.links[0].say(heart_rate(70))
+
+    assert listening(radio, script).gaps_s() == [(15, 25.5, "silent")]
+
+
+def test_battery_and_contact_are_reported() -> None:
+    radio = ScriptedRadio()
+
+    async def script(heard: Heard) -> None:
+        assert (heard.session.state.connected, heard.session.state.battery_percent) == (False, None)
+        await asyncio.sleep(5)
+        radio.links[0].say(heart_rate(70))
+        assert (heard.session.state.battery_percent, heard.session.state.contact) == (87, True)
+        radio.links[0].battery = b"\x09"
+        radio.links[0].say(heart_rate(0, contact=False))
+        assert (heard.session.state.connected, heard.session.state.contact) == (True, False)
+        for _ in range(70):
+            await asyncio.sleep(9)
+            radio.links[0].say(heart_rate(70, 0.8))
+        assert heard.session.state.battery_percent == 9
+
+    heard = listening(radio, script)
+    assert radio.links[0].battery_reads == 2
+    assert heard.readings[1].flags == {VitalFlag.CONTACT_LOST, VitalFlag.OUT_OF_RANGE}
+    assert (heard.session.state.connected, heard.session.state.contact) == (False, None)
+
+
+def test_a_sensor_without_a_battery_to_read_is_listened_to_all_the_same() -> None:
+    refused = VitalsError(VitalsReason.UNSUPPORTED, "It has none.", "Never mind.")
+    radio = ScriptedRadio(battery=refused)
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        radio.links[0].say(heart_rate(70))
+
+    heard = listening(radio, script)
+    assert [reading.value for reading in heard.readings] == [70.0]
+    assert heard.session.state.battery_percent is None
+
+
+def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(caplog: pytest.LogCaptureFixture) -> None:
+    radio = ScriptedRadio()
+    caplog.set_level(logging.WARNING)
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        for payload in (b"\x16", b"\x16", heart_rate(70), b"\x11\x50"):
+            radio.links[0].say(payload)
+
+    assert [reading.value for reading in listening(radio, script).readings] == [70.0]
+    said = "Heart Rate Measurement (0x2A37) is too short: it ends before the heart rate; passed over"
+    assert caplog.messages == [f"ble:{STRAP.address}: {said}"] * 2
+
+
+@pytest.mark.parametrize("sensor", [STRAP, CUFF], ids=["strap", "cuff"])
+def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(sensor: Sensor) -> None:
+    radio, chance = ScriptedRadio(), random.Random(45)
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(1)
+        for number in range(10_000):
+            if number % 10 == 0:
+                await asyncio.sleep(0.01)
+            radio.links[-1].say(chance.randbytes(chance.randrange(24)))
+
+    heard = listening(radio, script, sensor)
+    assert len(heard.readings) > 1_000
+    assert all(math.isfinite(reading.value) for reading in heard.readings)
+    assert all(reading == reading.checked() for reading in heard.readings), "what is implausible is flagged"
+    assert len({(reading.kind, reading.at.wall_ms) for reading in heard.readings}) == len(heard.readings)
+
+
+def test_a_cuff_is_silent_until_somebody_measures_and_that_is_no_gap() -> None:
+    radio = ScriptedRadio()
+
+    async def script(_: Heard) -> None:
+        await asyncio.sleep(600)
+        radio.links[0].say(struct.pack("<BHHHH", 4, 120, 80, 93, 72))
+        radio.links[0].closed.set()
+        await asyncio.sleep(600)
+
+    heard = listening(radio, script, CUFF)
+    assert heard.gaps == []
+    assert len(radio.links) == 2, "a silent cuff stays connected"
+    assert [(reading.kind.value, reading.value) for reading in heard.readings] == [
+        ("systolic", 120.0),
+        ("diastolic", 80.0),
+        ("mean_arterial", 93.0),
+        ("heart_rate", 72.0),
+    ]
+
+
+def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -> None:
+    readings = SensorReadings("ble:x").of_heart_rate(HeartRate(72, True, None, (0.5, 1.0, 0.75)), START)
+    ends = [r.at.seconds_since(START) for r in readings if r.kind is VitalKind.RR_INTERVAL]
+    assert ends == [-1.75, -0.75, 0.0]
+    assert {r.at.wall_ms - r.at.boot_ms for r in readings} == {START.wall_ms - START.boot_ms}
+
+
+def test_messages_of_one_instant_do_not_hide_each_other() -> None:
+    readings = SensorReadings("ble:x")
+    burst = [r for _ in range(5) for r in readings.of_heart_rate(HeartRate(72, True, None, (0.5, 0.5)), START)]
+    for kind in (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL):
+        times = [r.at.wall_ms for r in burst if r.kind is kind]
+        assert times == sorted(set(times))
+
+
+def cuff_reading(systolic: float, diastolic: float, time: DeviceTime | None = None) -> list[VitalReading]:
+    measured = BloodPressure(systolic, diastolic, None, time, 60.0, None, frozenset({VitalFlag.CUFF_LOOSE}))
+    return SensorReadings("ble:cuff").of_blood_pressure(measured, START)
+
+
+def stamp(seconds: float) -> DeviceTime:
+    """What a cuff shows so long after the start, by this machine's local time."""
+    local = datetime.fromtimestamp(START.wall_ms / 1000 + seconds)  # noqa: DTZ006 - a cuff knows no zone
+    return DeviceTime(*local.timetuple()[:6])
+
+
+def test_pressures_too_near_to_each_other_are_flagged_and_the_pulse_is_not() -> None:
+    flags = {r.kind: VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(100, 90)}
+    assert flags == {VitalKind.SYSTOLIC: True, VitalKind.DIASTOLIC: True, VitalKind.HEART_RATE: False}
+    assert not any(VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(101, 90))
+    assert all(VitalFlag.CUFF_LOOSE in r.flags for r in cuff_reading(120, 80))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "differs"), [(0, False), (-290, False), (290, False), (-310, True), (86_400, True)]
+)
+def test_a_cuff_whose_clock_is_not_ours_is_flagged_and_its_time_is_kept(seconds: float, differs: bool) -> None:
+    readings = cuff_reading(120, 80, stamp(seconds))
+    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {differs}
+    assert {r.device_time for r in readings} == {stamp(seconds).text}
+    assert {r.at.wall_ms for r in readings} == {START.wall_ms}
+
+
+@pytest.mark.parametrize(
+    ("time", "differs"), [(DeviceTime(0, 11, 20, 8, 0, 0), False), (DeviceTime(1582, 1, 1, 0, 0, 0), True)]
+)
+def test_a_date_that_is_not_known_tells_nothing_and_one_of_long_ago_is_flagged(time: DeviceTime, differs: bool) -> None:
+    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in cuff_reading(120, 80, time)} == {differs}
+
+
+def test_the_last_second_of_the_year_9999_is_flagged_east_of_greenwich_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as east:
+        east.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        readings = cuff_reading(120, 80, DeviceTime(9999, 12, 31, 23, 59, 59))
+    time.tzset()
+    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {True}
+
+
+class UnreachableRadio:
+    """Waits for ever for a sensor."""
+
+    def __init__(self) -> None:
+        self.left = False
+
+    @asynccontextmanager
+    async def connect(self, address: str) -> AsyncIterator[Link]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left = True
+        raise AssertionError("unreachable")
+        yield  # a context manager needs one
+
+
+def bluetooth(open_radio: Callable[[], Any], deaths: list[Exception] | None = None) -> BluetoothVitals:
+    seen = deaths if deaths is not None else []
+    return BluetoothVitals(
+        lambda _: None, lambda _: None, [STRAP, CUFF], open_radio, lambda _worker, error: seen.append(error)
+    )
+
+
+def test_the_thread_ends_within_two_seconds_in_whatever_it_is_in_the_middle_of() -> None:
+    radio = UnreachableRadio()
+    source = bluetooth(lambda: radio)
+    source.start()
+    begin = time.monotonic()
+    while len(source.states) < 2:
+        assert time.monotonic() < begin + 30
+        time.sleep(0.01)
+    source.stop()
+    assert source.join(2.0)
+    assert radio.left
+    assert [state.source for state in source.states] == [STRAP.source, CUFF.source]
+
+
+def test_a_thread_that_is_stopped_before_it_starts_ends_at_once() -> None:
+    source = bluetooth(UnreachableRadio)
+    source.stop()
+    source.start()
+    assert source.join(2.0)
+    source.stop()
+
+
+def test_a_fault_of_our_own_ends_the_thread_loudly() -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    deaths: list[Exception] = []
+    source = bluetooth(broken, deaths)
+    source.start()
+    assert source.join(10.0)
+    assert [type(error) for error in deaths] == [ZeroDivisionError]
