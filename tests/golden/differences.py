@@ -37,20 +37,36 @@ def differences(stored: Any, present: Any) -> Differences:
     """Compare two shapes; the order within an object does not matter, that of a list does."""
     before = dict(_leaves(stored, ""))
     now = dict(_leaves(present, ""))
-    broken, added = [], []
-    for path in sorted(before.keys() | now.keys()):
-        if path not in now:
-            if before[path] != EMPTY or not _is_filled(path, now):
-                broken.append(f"- {_line(path, before[path])}")
-        elif path not in before:
-            if now[path] == EMPTY and _is_filled(path, before):
-                continue
-            demanded = _is_demanded(path, now[path], before)
-            (broken if demanded else added).append(f"+ {_line(path, now[path])}")
-        elif before[path] != now[path]:
-            broken += [f"- {_line(path, before[path])}", f"+ {_line(path, now[path])}"]
+    gone = {path: leaf for path, leaf in before.items() if _is_missing(path, leaf, now)}
+    new = {path: leaf for path, leaf in now.items() if _is_missing(path, leaf, before)}
+    demanded = {path: leaf for path, leaf in new.items() if _is_demanded(path, leaf, before)}
+    added = {path: leaf for path, leaf in new.items() if path not in demanded}
+    changed = [path for path in before if path in now and before[path] != now[path]]
+    broken = [*_told("-", gone, now), *_told("+", demanded, before)]
+    broken += [f"! {path}: {now[path]}; it was: {before[path]}" for path in sorted(changed)]
     broken += _moved(dict(_lists(stored, "")), dict(_lists(present, "")))
-    return Differences(tuple(broken), tuple(added))
+    return Differences(tuple(broken), tuple(_told("+", added, before)))
+
+
+def _told(sign: str, leaves: Mapping[str, str], others: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each of these leaves, and one alone for what is wholly on one side."""
+    known = {part for path in others for part in _parts(path)}
+    groups: dict[str, list[str]] = {}
+    for path in sorted(leaves):
+        top = next((part for part in _parts(path) if part not in known), path)
+        groups.setdefault(top, []).append(path)
+    for top, paths in groups.items():
+        if len(paths) == 1:
+            yield f"{sign} {_line(paths[0], leaves[paths[0]])}"
+        else:
+            yield f"{sign} {top}, with {len(paths)} entries"
+
+
+def _parts(path: str) -> Iterator[str]:
+    """Yield what a path lies in, from the outermost to itself."""
+    names = path.split(BETWEEN)
+    for length in range(1, len(names) + 1):
+        yield BETWEEN.join(names[:length])
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -92,12 +108,17 @@ def _moved(before: Mapping[str, list[str]], now: Mapping[str, list[str]]) -> Ite
             yield f"! {path}: another order: {', '.join(new)}; it was: {', '.join(old)}"
 
 
+def _is_missing(path: str, leaf: str, leaves: Mapping[str, str]) -> bool:
+    """Tell whether a leaf has no counterpart; of something empty, what fills it is one."""
+    return path not in leaves and not (leaf == EMPTY and _is_filled(path, leaves))
+
+
 def _is_filled(path: str, leaves: Mapping[str, str]) -> bool:
     return any(other.startswith((f"{path}{BETWEEN}", f"{path}[")) for other in leaves)
 
 
 def _is_demanded(path: str, leaf: str, before: Mapping[str, str]) -> bool:
-    """Tell whether something new must be given by those who use what was there before, and do not know of it yet."""
+    """Tell whether something new must be given, by those who used what was there before."""
     holder, request, field = path.partition(f"{BETWEEN}request{BETWEEN}")
     if request:
         must = "?" not in field and leaf != LISTED

@@ -1,4 +1,7 @@
-"""Where the golden test takes hold of the project: whoever moves or renames a module changes this file alone."""
+"""Where the golden test takes hold of the project.
+
+Whoever moves or renames a module changes this file alone.
+"""
 
 from __future__ import annotations
 
@@ -166,14 +169,14 @@ def routes(app: FastAPI) -> list[tuple[str, str]]:
 
 
 def _routes_of(found: Iterable[BaseRoute], prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield the routes of a router and, where the framework keeps included routers as they are, of those."""
+    """Yield the routes of a router and of those that it includes, if the framework keeps these."""
     for route in found:
         included = getattr(route, "original_router", None)
         if included is not None:
             inner = getattr(getattr(route, "include_context", None), "prefix", "")
             yield from _routes_of(included.routes, prefix + inner)
         elif isinstance(route, APIRoute):
-            yield from ((method, prefix + route.path) for method in route.methods)
+            yield from ((method, prefix + route.path) for method in route.methods or ())
         elif isinstance(route, Mount):
             yield "folder", prefix + route.path
         else:
@@ -183,8 +186,11 @@ def _routes_of(found: Iterable[BaseRoute], prefix: str) -> Iterator[tuple[str, s
 def live_messages() -> dict[str, Any]:
     """Return a message of each kind that the live feed makes of what was seen and measured."""
     seen = recognition(1, observation(), observation(None, flaw=next(iter(Flaw))))
-    agent = dict(OFFLINE)
-    made = {"expression": expression_message(seen), "vital": vital_message(reading(1)), "agent": agent}
+    made = {
+        "expression": expression_message(seen),
+        "vital": vital_message(reading(1)),
+        "agent": dict(OFFLINE),
+    }
     sent: dict[str, Any] = json.loads(json.dumps(made))
     return sent
 

@@ -1,18 +1,19 @@
-"""What others rely on, section by section: each gives the shape that its stored file is compared with."""
+"""What others rely on, section by section, with the documents that describe it."""
 
 from __future__ import annotations
 
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tests.golden import project
-from tests.golden.shapes import Schemas, Shape, command_shapes, value_shape
+from tests.golden.shapes import Schemas, Shape, command_shapes, optional, value_shape
+from tests.golden.tables import schema_shape
 
 METHODS = ("get", "post", "put", "patch", "delete")
 CONFIGURATION = '[camera]\nsource = "demo"\n[mqtt]\nenabled = false\n'
@@ -20,7 +21,7 @@ CONFIGURATION = '[camera]\nsource = "demo"\n[mqtt]\nenabled = false\n'
 
 @dataclass(frozen=True)
 class Place:
-    """A folder in which commands run and databases are made, and what several sections need of it.
+    """A folder in which commands run and databases are made.
 
     Attributes:
         folder: an empty folder.
@@ -43,29 +44,26 @@ class Place:
         project.write(database, *_rows_that_the_study_lacks(database))
         return data
 
-    def options(self, data: Path | None = None) -> tuple[object, ...]:
-        """The options that every command takes."""
-        return ("--config", self.config, "--data", data or self.study)
-
 
 def _rows_that_the_study_lacks(database: Path) -> list[str]:
-    """Return statements for a gap, unfit frames, an interval between beats, and the models in use."""
-    found = project.rows(database, "SELECT started, ended FROM session WHERE id = 1")
-    at = found[0][0] + 1000
-    cards = {card["kind"]: card for card in _cards().values()}
+    """Return statements for a gap, unfit frames, an interval between beats, and the models."""
+    at = 1000 + project.rows(database, "SELECT started FROM session WHERE id = 1")[0][0]
     models = [
         "INSERT INTO model (kind, name, version, sha256, since) "
-        f"VALUES ('{kind}', '{card['name']}', '1.0.0', '{card['sha256']}', {at - 2000})"
-        for kind, card in cards.items()
+        f"VALUES ('{card['kind']}', '{card['name']}', '1.0.0', '{card['sha256']}', {at - 2000})"
+        for card in _cards().values()
     ]
-    return [
-        f"INSERT INTO gap (source, started, ended, reason) VALUES ('camera', {at}, {at + 9}, 'stalled')",
+    times = f"{at}, {at + 9}"
+    gap = f"INSERT INTO gap (source, started, ended, reason) VALUES ('camera', {times}, 'stalled')"
+    unfit = (
         "INSERT INTO unfit (at, interval_ms, track, reason, frames, is_primary) "
-        f"VALUES ({at}, 1000, 1, 'too_dark', 3, 1)",
+        f"VALUES ({at}, 1000, 1, 'too_dark', 3, 1)"
+    )
+    beat = (
         "INSERT INTO vital (at, kind, source, value, device_time) "
-        f"VALUES ({at}, 'rr_interval', 'strap', 0.8, '2026-09-21T16:13:00')",
-        *models,
-    ]
+        f"VALUES ({at}, 'rr_interval', 'strap', 0.8, '2026-09-21T16:13:00')"
+    )
+    return [gap, unfit, beat, *models]
 
 
 def commands(_: Place) -> Shape:
@@ -79,9 +77,8 @@ def commands(_: Place) -> Shape:
 def configuration(_: Place) -> Shape:
     """Every key of the configuration and of a protocol file, with type, bounds and default."""
     protocol = project.protocol_schema()
-    shown = protocol["$defs"]["Texts"]["properties"].values()
-    for text in shown:
-        text.pop("default", None)  # a text for people
+    for text in protocol["$defs"]["Texts"]["properties"].values():
+        text.pop("default", None)  # it is for people
     return {
         "keys": _dotted(_schema_shape(project.settings_schema())),
         "environment": project.ENVIRONMENT,
@@ -100,10 +97,12 @@ def _dotted(shape: Mapping[str, Shape], prefix: str = "") -> dict[str, Shape]:
     for name, inner in shape.items():
         path = f"{prefix}{name.removesuffix('?')}"
         if isinstance(inner, Mapping) and "(other fields)" in inner:
-            found |= _dotted({key: value for key, value in inner.items() if key != "(default)"}, f"{path}.")
+            fields = {key: value for key, value in inner.items() if key != "(default)"}
+            found |= _dotted(fields, f"{path}.")
+        elif isinstance(inner, str) and not name.endswith(("?", ")")):
+            found[path] = f"{inner}, required"
         else:
-            must = isinstance(inner, str) and not name.endswith("?") and name != "(other fields)"
-            found[path] = f"{inner}, required" if must else inner
+            found[path] = inner
     return found
 
 
@@ -113,53 +112,62 @@ def mqtt(_: Place) -> Shape:
     schemas = Schemas(document["components"]["schemas"])
     topics = {}
     for name, operation in document["operations"].items():
-        channel = document["channels"][operation["channel"]["$ref"].rpartition("/")[2]]
-        messages = [one.rpartition("/")[2] for one in (each["$ref"] for each in channel["messages"].values())]
+        channel = document["channels"][_last(operation["channel"]["$ref"])]
+        messages = [_last(one["$ref"]) for one in channel["messages"].values()]
         payloads = {one: document["components"]["messages"][one]["payload"] for one in messages}
+        parameters = channel["parameters"].items()
         topics[channel["address"]] = {
             "operation": name,
             "action": operation["action"],
             "bindings": operation["bindings"]["mqtt"],
-            "parameters": {key: value["default"] for key, value in channel["parameters"].items()},
+            "parameters": {key: value["default"] for key, value in parameters},
             "messages": {one: schemas.shape(payload) for one, payload in payloads.items()},
             "names of payloads": sorted(set(re.findall(r"schemas/(\w+)", str(payloads)))),
         }
-    return {"asyncapi": document["asyncapi"], "version": document["info"]["version"], "topics": topics}
+    version = document["info"]["version"]
+    return {"asyncapi": document["asyncapi"], "version": version, "topics": topics}
+
+
+def _last(reference: str) -> str:
+    return reference.rpartition("/")[2]
 
 
 def http(place: Place) -> Shape:
     """Every address: the API with its parameters, bodies and answers, and the pages."""
     application = project.application(place.folder / "http")
     document = application.openapi()
-    schemas = Schemas(document["components"]["schemas"])
+    definitions = document["components"]["schemas"]
     api = {
-        f"{method.upper()} {path}": _operation(operation, schemas)
+        f"{method.upper()} {path}": _operation(operation, definitions)
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     }
-    addresses = {f"{method} {_without_versions(path)}" for method, path in project.routes(application)}
-    assert {path.split(" ")[1] for path in addresses} >= set(document["paths"])
+    routes = project.routes(application)
+    assert {path for _, path in routes} >= set(document["paths"])
     return {
         "api": api,
-        "routes": sorted(addresses),
+        "routes": sorted(f"{method} {_without_versions(path)}" for method, path in routes),
         "open without a login": sorted(project.PUBLIC_PATHS),
         "cookie of a login": project.LOGIN_COOKIE,
     }
 
 
-def _operation(operation: Mapping[str, Any], schemas: Schemas) -> Shape:
-    shape: dict[str, Shape] = {"answers": {}}
+def _operation(operation: Mapping[str, Any], definitions: Mapping[str, Any]) -> Shape:
+    """Return what is asked for with its bounds, and what is answered with its types alone."""
+    asked = Schemas(definitions)
+    answered = Schemas(definitions, with_bounds=False)
+    request: dict[str, Shape] = {}
     for parameter in operation.get("parameters", ()):
-        name = f"{parameter['in']} {parameter['name']}{'' if parameter.get('required') else '?'}"
-        shape.setdefault("request", {})[name] = schemas.shape(parameter["schema"])
+        name = f"{parameter['in']} {parameter['name']}"
+        shape = asked.shape(parameter["schema"])
+        request[optional(name, not parameter.get("required"))] = shape
     if "requestBody" in operation:
         body = operation["requestBody"]
-        name = "body" if body.get("required") else "body?"
-        shape.setdefault("request", {})[name] = _contents(body, schemas)
-    for code, answer in operation["responses"].items():
-        shape["answers"][code] = _contents(answer, schemas)
-    return shape
+        request[optional("body", not body.get("required"))] = _contents(body, asked)
+    answers = operation["responses"].items()
+    shapes = {code: _contents(answer, answered) for code, answer in answers}
+    return {"request": request, "answers": shapes} if request else {"answers": shapes}
 
 
 def _contents(holder: Mapping[str, Any], schemas: Schemas) -> Shape:
@@ -167,8 +175,10 @@ def _contents(holder: Mapping[str, Any], schemas: Schemas) -> Shape:
     found = {}
     for kind, content in holder.get("content", {}).items():
         schema = content.get("schema", {})
-        ours = not str(schema.get("$ref", "")).endswith("/HTTPValidationError")
-        found[kind] = schemas.shape(schema) if ours else "the framework's own"
+        if _last(schema.get("$ref", "")) == "HTTPValidationError":
+            found[kind] = "the framework's own"
+        else:
+            found[kind] = schemas.shape(schema)
     return found
 
 
@@ -179,76 +189,37 @@ def _without_versions(path: str) -> str:
 
 def live(_: Place) -> Shape:
     """The messages of the live feed, and the words that rows, messages and answers use."""
-    messages = {kind: value_shape(message) for kind, message in project.live_messages().items()}
-    return {"messages": messages, "words": {name: list(words) for name, words in project.WORDS.items()}} | {
-        "units": project.UNITS
+    return {
+        "messages": {kind: value_shape(one) for kind, one in project.live_messages().items()},
+        "words": {name: list(words) for name, words in project.WORDS.items()},
+        "units": project.UNITS,
     }
 
 
 def database(place: Place) -> Shape:
     """Tables, views, indexes and triggers of a new database."""
-    path = project.new_database(place.folder / "new")
-
-    def named(kind: str) -> list[str]:
-        query = f"SELECT name FROM sqlite_schema WHERE type = '{kind}' AND name NOT LIKE 'sqlite_%'"
-        return [row[0] for row in project.rows(path, query)]
-
-    strict = "SELECT name FROM pragma_table_list WHERE strict = 1 AND schema = 'main'"
-    versions = project.rows(path, "SELECT version FROM migration ORDER BY version")
-    newest = project.rows(path, "PRAGMA user_version")
-    assert versions[-1] == newest[0]
-    return {
-        "file": project.DATABASE_NAME,
-        "application id": project.APPLICATION_ID,
-        "versions of the schema": [row[0] for row in versions],
-        "tables": {name: _table(path, name) for name in named("table")},
-        "strict tables": sorted(row[0] for row in project.rows(path, strict)),
-        "views": {name: _view(path, name) for name in named("view")},
-        "triggers": sorted(named("trigger")),
-    }
-
-
-def _table(path: Path, table: str) -> Shape:
-    fields = project.rows(path, f"SELECT name, type, \"notnull\", pk, dflt_value FROM pragma_table_xinfo('{table}')")
-    columns = {}
-    for name, kind, needed, key, default in fields:
-        words = [kind, *(["not null"] if needed else []), *([f"key {key}"] if key else [])]
-        words += [f"default {default}"] if default is not None else []
-        columns[name] = ", ".join(words)
-    shape: dict[str, Shape] = {"columns": columns, "order": [field[0] for field in fields]}
-    indexes = project.rows(path, f"SELECT name, \"unique\", partial FROM pragma_index_list('{table}')")
-    shape["indexes"] = sorted(_index(path, *index) for index in indexes)
-    keys = project.rows(path, f'SELECT "from", "table", "to", on_delete FROM pragma_foreign_key_list(\'{table}\')')
-    shape["foreign keys"] = sorted(f"{mine} → {other}.{its}, delete: {what.lower()}" for mine, other, its, what in keys)
-    return {key: value for key, value in shape.items() if value}
-
-
-def _index(path: Path, name: str, unique: int, partial: int) -> str:
-    columns = project.rows(path, f"SELECT coalesce(name, 'an expression') FROM pragma_index_info('{name}')")
-    shown = "one that SQLite makes" if name.startswith("sqlite_") else name
-    rules = (", unique" if unique else "") + (", partial" if partial else "")
-    return f"{shown} ({', '.join(column[0] for column in columns)}){rules}"
-
-
-def _view(path: Path, view: str) -> Shape:
-    fields = project.rows(path, f"SELECT name, type FROM pragma_table_xinfo('{view}')")
-    return {"columns": {name: kind.upper() or "any" for name, kind in fields}, "order": [field[0] for field in fields]}
+    return schema_shape(project.new_database(place.folder / "new"))
 
 
 def files(_: Place) -> Shape:
-    """Names of what is shipped or lies on a machine: models, units, examples, the command, the local socket."""
-    package = tomllib.loads((project.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """Names of what is shipped or lies on a machine: models, units, examples, commands."""
+    text = (project.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    package = tomllib.loads(text)["project"]
     return {
-        "models": sorted(path.name for path in project.MODELS_FOLDER.iterdir() if path.suffix in {".json", ".tflite"}),
+        "models": _names(project.MODELS_FOLDER, ".json", ".tflite"),
         "model card": _schema_shape(project.card_schema()),
         "shipped cards": {name: _card_keys(card) for name, card in _cards().items()},
-        "systemd units": sorted(path.name for path in (project.ROOT / "systemd").iterdir()),
-        "protocols": sorted(path.name for path in project.EXAMPLES.iterdir() if path.suffix == ".toml"),
+        "systemd units": _names(project.ROOT / "systemd", ".service", ".timer"),
+        "protocols": _names(project.EXAMPLES, ".toml"),
         "distribution": package["name"],
         "commands": sorted(package["scripts"]),
         "extras": sorted(package["optional-dependencies"]),
         "local socket": project.SOCKET_NAME,
     }
+
+
+def _names(folder: Path, *endings: str) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix in endings)
 
 
 def _cards() -> dict[str, dict[str, Any]]:
@@ -257,18 +228,7 @@ def _cards() -> dict[str, dict[str, Any]]:
 
 
 def _card_keys(card: Mapping[str, Any]) -> Shape:
-    """Return the keys of a card; its figures are those of one training run, and its splits are named only."""
+    """Return the keys of a card; of its figures, which another training changes, the splits."""
     shape: dict[str, Shape] = value_shape(card)
     labels = {one["name"]: one.get("labels", []) for one in card["outputs"]}
     return shape | {"metrics": sorted(card["metrics"]), "labels of outputs": labels}
-
-
-SECTIONS: dict[str, Callable[[Place], Shape]] = {
-    "commands": commands,
-    "configuration": configuration,
-    "mqtt": mqtt,
-    "http": http,
-    "live": live,
-    "database": database,
-    "files": files,
-}

@@ -1,7 +1,7 @@
 """Reduces documents, commands and values to their shape: names and types, without texts for people.
 
-A shape is JSON: a text names a simple type with its bounds, an object holds the shapes of its fields (a name with a
-question mark may be missing), and what may take several names lists them.
+A shape is JSON: a text names a simple type with its bounds, an object holds the shapes of its
+fields (a name with a question mark may be missing), and what may take several names lists them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ Shape = Any
 """A JSON value: text, number, truth value, list, or object."""
 
 _FOR_PEOPLE = {"title", "description", "summary", "examples", "example", "$defs"}
-_NESTED = {"properties", "required", "items", "anyOf", "oneOf", "allOf", "additionalProperties", "enum", "$ref"}
+_NESTED = {"properties", "required", "items", "additionalProperties", "enum", "$ref"}
+_NESTED |= {"anyOf", "oneOf", "allOf"}
+_TYPES = {"type", "const", "format"}
 _SCALARS = (str, int, float, bool)
 _SIMPLE = {bool: "boolean", int: "integer", float: "number", str: "text", type(None): "null"}
 
@@ -27,10 +29,12 @@ class Schemas:
 
     Args:
         definitions: name → schema, as the document holds them.
+        with_bounds: whether bounds, defaults and the refusal of other fields belong to the shape.
     """
 
-    def __init__(self, definitions: Mapping[str, Any]) -> None:
+    def __init__(self, definitions: Mapping[str, Any], *, with_bounds: bool = True) -> None:
         self._definitions = definitions
+        self._with_bounds = with_bounds
         self._open: list[str] = []
 
     def shape(self, schema: Mapping[str, Any]) -> Shape:
@@ -39,8 +43,8 @@ class Schemas:
             return self._referred(schema)
         alternatives = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
         if alternatives:
-            return self._any_of(alternatives, _rest(schema))
-        rest = _rest(schema)
+            return self._any_of(alternatives, self._rest(schema))
+        rest = self._rest(schema)
         if schema.get("type") == "object" or "properties" in schema:
             return self._fields(schema, rest)
         if "items" in schema:
@@ -57,7 +61,7 @@ class Schemas:
         self._open.append(name)
         found = self.shape(self._definitions[name])
         self._open.pop()
-        return _with(found, _rest(schema))
+        return _with(found, self._rest(schema))
 
     def _any_of(self, schemas: Sequence[Mapping[str, Any]], rest: dict[str, Any]) -> Shape:
         shapes = [self.shape(one) for one in schemas if one.get("type") != "null"]
@@ -77,22 +81,22 @@ class Schemas:
             for name, inner in schema.get("properties", {}).items()
         }
         others = schema.get("additionalProperties")
-        if others is False:
+        if others is False and self._with_bounds:
             fields["(other fields)"] = "refused"
         elif isinstance(others, Mapping):
             fields["(any name)"] = self.shape(others)
         kept = _without(rest, "type", "default")
         return fields | kept if fields or kept else "object"
 
+    def _rest(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a schema says beside its structure and its texts."""
+        told = [key for key in schema if key not in _FOR_PEOPLE | _NESTED]
+        return {key: schema[key] for key in told if self._with_bounds or key in _TYPES}
+
 
 def optional(name: str, missing: bool) -> str:
     """Return the name of a field, with a question mark where it may be missing."""
     return f"{name}?" if missing else name
-
-
-def _rest(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a schema says beside its structure and its texts."""
-    return {key: value for key, value in schema.items() if key not in _FOR_PEOPLE | _NESTED}
 
 
 def _without(rest: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def value_shape(value: Any) -> Shape:
 
 
 def shape_of_all(values: Iterable[Any]) -> Shape:
-    """Return the shape that all of these values fit; a field that not all have gets a question mark."""
+    """Return the shape that all of these values fit; a field that some lack has a question mark."""
     simple: set[str] = set()
     objects: list[Mapping[str, Any]] = []
     lists: list[Sequence[Any]] = []
@@ -160,16 +164,20 @@ def _elements_of(lists: Iterable[Sequence[Any]]) -> list[Shape]:
     return [shape_of_all(elements)] if elements else []
 
 
-def command_shapes(command: click.Command, name: str, parent: click.Context | None = None) -> dict[str, Shape]:
+def command_shapes(
+    command: click.Command,
+    name: str,
+    parent: click.Context | None = None,
+) -> dict[str, Shape]:
     """Return name → shape of a command and of all commands below it."""
     context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     shape: dict[str, Shape] = {}
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
     options = [one for one in command.params if isinstance(one, click.Option)]
     if arguments:
-        shape["arguments"] = {one.human_readable_name: _parameter(one) for one in arguments}
-        shape["order of arguments"] = [one.human_readable_name for one in arguments]
-    shape["options"] = {" ".join([*one.opts, *one.secondary_opts]): _parameter(one) for one in options}
+        numbered = enumerate(arguments, start=1)
+        shape["arguments"] = {str(number): _parameter(one) for number, one in numbered}
+    shape["options"] = {_flags(one): _parameter(one) for one in options}
     if command.add_help_option:
         shape["help"] = sorted(command.get_help_option_names(context))
     if context.ignore_unknown_options:
@@ -178,6 +186,10 @@ def command_shapes(command: click.Command, name: str, parent: click.Context | No
     for inner, below in getattr(command, "commands", {}).items():
         found |= command_shapes(below, f"{name} {inner}", context)
     return found
+
+
+def _flags(option: click.Option) -> str:
+    return " ".join([*option.opts, *option.secondary_opts])
 
 
 def _parameter(parameter: click.Parameter) -> Shape:
@@ -193,11 +205,12 @@ def _parameter(parameter: click.Parameter) -> Shape:
     }
     words += [rule for rule, holds in rules.items() if holds]
     if isinstance(parameter.type, click.Choice):
-        return {"takes": ", ".join(words), "choices": [str(choice) for choice in parameter.type.choices]}
+        choices = [str(choice) for choice in parameter.type.choices]
+        return {"takes": ", ".join(words), "choices": choices}
     return ", ".join(words)
 
 
-def _type_of(kind: click.ParamType) -> str:
+def _type_of(kind: click.ParamType[Any]) -> str:
     if isinstance(kind, click.Path):
         return "path"
     if isinstance(kind, click.Choice):

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.golden import ended
-from tests.golden.sections import SECTIONS, Place
+from tests.golden import ended, exported, sections
+from tests.golden.sections import Place
 from tests.golden.shapes import Shape
 
 EXPECTED = Path(__file__).with_name("expected")
@@ -15,12 +15,19 @@ COMMAND = "python -m tests.golden.rewrite"
 NEEDS = {"parquet": "pyarrow", "training_output": "sklearn"}
 """Sections whose library is an extra."""
 
-ALL: dict[str, Callable[[Place], Shape]] = SECTIONS | {
+ALL: dict[str, Callable[[Place], Shape]] = {
+    "commands": sections.commands,
+    "configuration": sections.configuration,
+    "mqtt": sections.mqtt,
+    "http": sections.http,
+    "live": sections.live,
+    "database": sections.database,
+    "files": sections.files,
     "exit_codes": ended.exit_codes,
     "command_output": ended.command_output,
     "training_output": ended.training_output,
-    "exports": ended.exports,
-    "parquet": ended.parquet,
+    "exports": exported.exports,
+    "parquet": exported.parquet,
 }
 
 
