@@ -72,7 +72,7 @@ def _parts(path: str) -> Iterator[str]:
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield path → text of everything that is not a list or an object."""
     if isinstance(value, Mapping):
-        if not value:
+        if not value and path:
             yield path, EMPTY
         for name, inner in value.items():
             yield from _leaves(inner, f"{path}{BETWEEN}{name}" if path else str(name))

@@ -117,8 +117,12 @@ class Words:
         return PROGRAMS[program](*words, *more)
 
     def answer(self, command: str) -> Shape:
-        """Return the shape of what a command prints with ``--json``."""
-        return value_shape(json.loads(self.run(command, "--json").printed))
+        """Return the shape of what a command prints with ``--json``; in words, where it is none."""
+        ended = self.run(command, "--json")
+        try:
+            return value_shape(json.loads(ended.printed))
+        except ValueError:
+            return f"no JSON; the exit code is {ended.code}"
 
     def answers(self, commands: Iterable[str]) -> Shape:
         """Return the shape that the answers of all of these commands fit."""

@@ -12,7 +12,7 @@ _COLUMNS = "SELECT name, type, \"notnull\", pk, dflt_value FROM pragma_table_xin
 _INDEXES = "SELECT name, \"unique\", partial FROM pragma_index_list('{name}')"
 _KEYS = 'SELECT "from", "table", "to", on_delete FROM pragma_foreign_key_list(\'{name}\')'
 _OF_INDEX = "SELECT coalesce(name, 'an expression') FROM pragma_index_info('{name}')"
-_VIEW = "SELECT name, type FROM pragma_table_xinfo('{name}')"
+_VIEW = "SELECT name FROM pragma_table_xinfo('{name}')"  # each SQLite has its own types for these
 _STRICT = "SELECT name FROM pragma_table_list WHERE strict = 1 AND schema = 'main' ORDER BY name"
 _OF_KIND = "SELECT name FROM sqlite_schema WHERE type = '{kind}' ORDER BY name"
 _VERSIONS = "SELECT version FROM migration ORDER BY version"
@@ -35,7 +35,7 @@ def schema_shape(path: Path) -> Shape:
         "versions of the schema": versions,
         "tables": {name: _table(path, name) for name in named("table")},
         "strict tables": names(_STRICT),
-        "views": {name: _view(path, name) for name in named("view")},
+        "columns of views": {name: names(_VIEW.format(name=name)) for name in named("view")},
         "triggers": named("trigger"),
     }
 
@@ -64,9 +64,3 @@ def _index(path: Path, name: str, unique: int, partial: int) -> str:
 
 def _foreign_key(mine: str, other: str, its: str, on_delete: str) -> str:
     return f"{mine} → {other}.{its}, delete: {on_delete.lower()}"
-
-
-def _view(path: Path, view: str) -> Shape:
-    fields = project.rows(path, _VIEW.format(name=view))
-    columns = {name: kind.upper() or "any" for name, kind in fields}
-    return {"columns": columns, "order": list(columns)}
