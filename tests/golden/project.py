@@ -24,22 +24,22 @@ from starlette.routing import BaseRoute, Mount
 import dashboard.__main__ as dashboard_program
 import edge_agent.cli as agent_program
 import edge_agent.config as configuration
-import training.cli as training_program
-from dashboard.analysis_command import analyse_command
-from dashboard.app import create_app
-from dashboard.password_command import password
-from dashboard.protocols.command import protocol
+import training.commands.main as training_program
+from dashboard.commands.analyse import analyse_command
+from dashboard.commands.password import password
+from dashboard.commands.protocol import protocol
 from dashboard.protocols.file import EXAMPLES
 from dashboard.protocols.file import _File as ProtocolFile
-from dashboard.services import LOGIN_COOKIE, PUBLIC_PATHS
-from dashboard.settings import DashboardOptions
-from edge_agent.domain import Emotion, Flaw, SensorKind, VitalFlag, VitalKind
-from edge_agent.errors import CameraReason, VitalsReason
-from edge_agent.live import OFFLINE, SOCKET_NAME, expression_message, vital_message
+from dashboard.web.app import create_app
+from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core.domain import Emotion, Flaw, SensorKind, VitalFlag, VitalKind
+from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
-from edge_agent.store.schema import APPLICATION_ID, DATABASE_NAME, migrate
-from edge_agent.store.seed import seed_example_study
-from edge_agent.vision.card import MODELS_FOLDER, ModelCard
+from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
+from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
 from edge_agent.vitals.bluetooth import FoundSensor
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition

@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+ROOT = PurePath(__file__).parents[2]
+
 Shape = Any
 """A JSON value: text, number, truth value, list, or object."""
 
@@ -227,8 +229,8 @@ def _type_of(kind: click.ParamType[Any]) -> str:
 
 def _default_of(parameter: click.Parameter) -> Any:
     default = parameter.default
-    if isinstance(default, PurePath):
-        return default.as_posix()
+    if isinstance(default, PurePath):  # where the checkout lies is nobody's business
+        return default.relative_to(ROOT).as_posix() if default.is_relative_to(ROOT) else default.as_posix()
     if isinstance(default, Iterable) and not isinstance(default, str):
         return [str(one) for one in default]
     return default if isinstance(default, _SCALARS) else None  # what was not given has no JSON
