@@ -1,8 +1,9 @@
-"""Run the short benchmarks and print each figure beside its bar: ``python -m benchmarks [NAME …] [--json]``.
+"""Run the short benchmarks and print each figure beside its bar: ``python -m benchmarks [NAME …]
+[--json]``.
 
-A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object ``{figure: number}``.
-The bars stand in ``bars.toml``: figure → [comparison, value], or ["within", low, high]. Those that take minutes run
-only when they are named.
+A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object
+``{figure: number}``. The bars stand in ``bars.toml``: figure → [comparison, value], or ["within",
+low, high]. Those that take minutes run only when they are named.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def verdict(value: float, bar: list[str | float] | None) -> str:
 def main(arguments: list[str]) -> int:
     """Run what is named, or all short ones; return 1 when a bar is missed."""
     known = sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
-    names = [a for a in arguments if not a.startswith("-")] or [name for name in known if name not in LONG]
+    names = [a for a in arguments if not a.startswith("-")] or [
+        name for name in known if name not in LONG
+    ]
     unknown = sorted(set(names) - set(known))
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)

@@ -1,4 +1,6 @@
-"""A running agent, and what can be seen of it from outside: memory, processor time of its threads, its messages."""
+"""A running agent, and what can be seen of it from outside: memory, processor time of its threads,
+its messages.
+"""
 
 from __future__ import annotations
 
@@ -78,11 +80,17 @@ def agent_on(video: Path, data: Path, command: list[str] | None = None) -> Itera
     environment = os.environ | {f"AFFECT_EDGE_{name}": value for name, value in settings.items()}
     words = command or [sys.executable, "-m", "edge_agent", "run"]
     log = (data / "log.txt").open("w", encoding="utf-8")
-    with log, subprocess.Popen([*words, "--data", str(data)], env=environment, stderr=log) as process:
+    with (
+        log,
+        subprocess.Popen([*words, "--data", str(data)], env=environment, stderr=log) as process,
+    ):
         try:
             yield Running(psutil.Process(process.pid), data, time.monotonic())
             if process.poll() is not None:
-                raise SystemExit(f"the agent ended early:\n{(data / 'log.txt').read_text(encoding='utf-8')[-2000:]}")
+                raise SystemExit(
+                    "the agent ended early:\n"
+                    f"{(data / 'log.txt').read_text(encoding='utf-8')[-2000:]}"
+                )
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)

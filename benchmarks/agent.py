@@ -2,11 +2,12 @@
 
     python -m benchmarks.agent [--json] [--seconds N]
 
-The agent runs in a process of its own on a video of the demonstration without end, recording and publishing as ever.
-Decoding the video is measured before, alone, and taken off: a camera gives frames that need none. Processor time is
-given in percent of one core. `classify` reads 100 pictures of 640 × 480: seconds to its first line, the quickest of
-three (and its processor time until then, for machines that do other things, too), and pictures a second of its
-processor time after that, with decoding taken off in the same way.
+The agent runs in a process of its own on a video of the demonstration without end, recording and
+publishing as ever. Decoding the video is measured before, alone, and taken off: a camera gives
+frames that need none. Processor time is given in percent of one core. `classify` reads 100 pictures
+of 640 × 480: seconds to its first line, the quickest of three (and its processor time until then,
+for machines that do other things, too), and pictures a second of its processor time after that,
+with decoding taken off in the same way.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ def measure_classify(folder: Path) -> dict[str, float]:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or len(lines) != PICTURES - 1:
-        raise SystemExit(f"classify ended with {process.returncode} after {len(lines) + 1} pictures")
+        raise SystemExit(
+            f"classify ended with {process.returncode} after {len(lines) + 1} pictures"
+        )
     reading = used.ru_utime + used.ru_stime - started_cpu - decoding * (PICTURES - 1) / PICTURES
     return {
         "classify_start_s": min(starts),
@@ -125,8 +128,12 @@ def _cpu_of(pid: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="how long the agent is watched")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:

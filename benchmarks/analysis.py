@@ -2,13 +2,14 @@
 
     python benchmarks/analysis.py [--json] [--keep FOLDER] [--every-second]
 
-A year of recording: 200 sessions of a quarter of an hour, two for each of 100 participants, with three stimuli of four
-minutes and what each participant reported after it; within the sessions an expression and a heart rate a second and a
-cuff's reading a minute, outside them a row a minute, or with ``--every-second`` a row a second as well: 31 million of
-each, 4.5 GB (what is read is found by time in an index, so that what lies between only makes the index deeper). Times
-are medians of five calls, in milliseconds of this process's CPU and on the clock, without the pictures of the page.
-``sensitivity`` is the question by observed emotion with eight other windows and lags; ``beats`` the one by condition
-after a strap's 200,000 intervals between beats have been added.
+A year of recording: 200 sessions of a quarter of an hour, two for each of 100 participants, with
+three stimuli of four minutes and what each participant reported after it; within the sessions an
+expression and a heart rate a second and a cuff's reading a minute, outside them a row a minute, or
+with ``--every-second`` a row a second as well: 31 million of each, 4.5 GB (what is read is found by
+time in an index, so that what lies between only makes the index deeper). Times are medians of five
+calls, in milliseconds of this process's CPU and on the clock, without the pictures of the page.
+``sensitivity`` is the question by observed emotion with eight other windows and lags; ``beats`` the
+one by condition after a strap's 200,000 intervals between beats have been added.
 """
 
 from __future__ import annotations
@@ -48,19 +49,27 @@ START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 YEAR_S, SESSION_S, STIMULUS_S, PAUSE_S = 365 * 86_400, 900, 240, 45
 SESSIONS, PEOPLE = 200, 100
 STATES = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
-_OTHERS = "400, 200, 50, 50, 200, 50, 25, 25, 400, 200, 50, 50, 200, 50, 25, 25"  # probabilities, raw and smoothed
+# probabilities, raw and smoothed
+_OTHERS = "400, 200, 50, 50, 200, 50, 25, 25, 400, 200, 50, 50, 200, 50, 25, 25"
 INTO_EXPRESSION = (
-    "INSERT INTO expression (neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, smoothed_neutral, "
-    "smoothed_happiness, smoothed_surprise, smoothed_sadness, smoothed_anger, smoothed_disgust, smoothed_fear, "
-    "smoothed_contempt, interval_ms, track, frames, face_size, quality, is_primary, simulated, at, emotion) "
+    "INSERT INTO expression (neutral, happiness, surprise, sadness, anger, disgust, fear, "
+    "contempt, smoothed_neutral, smoothed_happiness, smoothed_surprise, smoothed_sadness, "
+    "smoothed_anger, smoothed_disgust, smoothed_fear, smoothed_contempt, interval_ms, track, "
+    "frames, face_size, quality, is_primary, simulated, at, emotion) "
 )
 _ROW = f"{_OTHERS}, 1000, 1, 10, 120, 0.8, 1, 0"
 EXPRESSION = f"{INTO_EXPRESSION} VALUES ({_ROW}, ?, ?)"
 VITAL = "INSERT INTO vital (at, kind, source, value) VALUES (?, ?, ?, ?)"
-_TIMES = "WITH RECURSIVE row(at) AS (SELECT :first UNION ALL SELECT at + :step FROM row WHERE at + :step < :last) "
+_TIMES = (
+    "WITH RECURSIVE row(at) AS (SELECT :first UNION ALL SELECT at + :step FROM row WHERE at "
+    "+ :step < :last) "
+)
 BETWEEN_SESSIONS = (
     f"{_TIMES} {INTO_EXPRESSION} SELECT {_ROW}, at + 400, 'neutral' FROM row",
-    f"{_TIMES} INSERT INTO vital (at, kind, source, value) SELECT at + 500, 'heart_rate', 'strap', 70 FROM row",
+    (
+        f"{_TIMES} INSERT INTO vital (at, kind, source, value) SELECT at + 500, 'heart_rate', 'strap', "
+        "70 FROM row"
+    ),
 )
 
 
@@ -74,7 +83,9 @@ def write_year(path: Path, pause: int) -> None:
                 _write_session(connection, rng, number, pause)
 
 
-def _write_session(connection: sqlite3.Connection, rng: random.Random, number: int, pause: int) -> None:
+def _write_session(
+    connection: sqlite3.Connection, rng: random.Random, number: int, pause: int
+) -> None:
     """Write a session, and what is recorded from its end to the next one."""
     apart = YEAR_S // SESSIONS
     start = START.shifted(number * apart)
@@ -89,7 +100,9 @@ def _write_session(connection: sqlite3.Connection, rng: random.Random, number: i
         insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
         insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, end)
         said = state if rng.random() < 0.8 else rng.choice(STATES)
-        insert_reports(connection, session.id, [SelfReport(end.shifted(5), state.value, "emotion", said.value)])
+        insert_reports(
+            connection, session.id, [SelfReport(end.shifted(5), state.value, "emotion", said.value)]
+        )
     close_session(connection, start.shifted(SESSION_S))
     connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))
     connection.executemany(VITAL, _readings(rng, start.wall_ms, order, rng.gauss(0, 7)))
@@ -116,8 +129,12 @@ def _shown(order: list[Emotion], second: int) -> Emotion:
     return order[place] if 0 <= place < len(order) and within < STIMULUS_S else Emotion.NEUTRAL
 
 
-def _faces(rng: random.Random, start_ms: int, order: list[Emotion]) -> Iterator[tuple[int, str | None]]:
-    """Yield what is seen each second: a tenth is uncertain, and for some seconds now and then another emotion."""
+def _faces(
+    rng: random.Random, start_ms: int, order: list[Emotion]
+) -> Iterator[tuple[int, str | None]]:
+    """Yield what is seen each second: a tenth is uncertain, and for some seconds now and then
+    another emotion.
+    """
     misread, until = Emotion.NEUTRAL, 0
     for second in range(SESSION_S):
         if rng.random() < 0.01:
@@ -171,8 +188,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--keep", type=Path, help="folder of the database; one that is there is used again")
-    parser.add_argument("--every-second", action="store_true", help="a row a second outside the sessions, too: 4.5 GB")
+    parser.add_argument(
+        "--keep", type=Path, help="folder of the database; one that is there is used again"
+    )
+    parser.add_argument(
+        "--every-second",
+        action="store_true",
+        help="a row a second outside the sessions, too: 4.5 GB",
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = (asked.keep or Path(name)) / DATABASE_NAME

@@ -1,13 +1,16 @@
-"""The camera's pulse on made-up faces: how far off it is where it speaks, and how often it is silent without a pulse.
+"""The camera's pulse on made-up faces: how far off it is where it speaks, and how often it is
+silent without a pulse.
 
     python benchmarks/camera_pulse.py [--json] [--seeds N] [--seconds S]
 
-Two real portraits of the public domain sit before a made-up camera of 320 × 240 pixels and 15 uneven frames a second,
-some of which are lost. Their skin changes its colour with a pulse of 60 to 120 beats a minute that wanders and
-breathes, by 0.5 to 1 % of the green from trough to peak, or has no pulse at all. The head moves and the light changes
-at three levels; the camera adds noise, rounds to 8 bits and compresses as a USB camera does. What it sees goes through
-the real chain: detector, tracker, gate, colour of skin, estimate, silence. Every clip has other movements and lights.
-The bars are in ``bars.toml``; nothing was tuned on these seeds (those of the development began at 1000).
+Two real portraits of the public domain sit before a made-up camera of 320 × 240 pixels and 15
+uneven frames a second, some of which are lost. Their skin changes its colour with a pulse of 60 to
+120 beats a minute that wanders and breathes, by 0.5 to 1 % of the green from trough to peak, or has
+no pulse at all. The head moves and the light changes at three levels; the camera adds noise, rounds
+to 8 bits and compresses as a USB camera does. What it sees goes through the real chain: detector,
+tracker, gate, colour of skin, estimate, silence. Every clip has other movements and lights. The
+bars are in ``bars.toml``; nothing was tuned on these seeds (those of the development began at
+1000).
 
 It is a simulation: real skin, real light and real people are harder.
 """
@@ -49,16 +52,20 @@ ALLOWED = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """How much moves and flickers; all are root mean squares of a sum of sines of random frequencies and phases.
+    """How much moves and flickers.
+
+    All are root mean squares of a sum of sines of random frequencies and phases.
 
     Attributes:
         name: of the level.
-        sway: slow movement (0.03–0.3 Hz), in face heights; a fifth of it is also nearer and farther.
+        sway: slow movement (0.03–0.3 Hz), in face heights; a fifth of it is also nearer and
+            farther.
         fidget: quick movement (0.3–2 Hz: nodding, talking), in face heights.
         roll: degrees (0.05–0.5 Hz).
         drift: slow change of the light (0.01–0.1 Hz), relative.
         flicker: quick change (0.1–3 Hz) of the light, relative.
-        tint: the same of a coloured light from one side, as a screen's; up to twice it near that side.
+        tint: the same of a coloured light from one side, as a screen's; up to twice it near that
+            side.
     """
 
     name: str
@@ -80,7 +87,9 @@ LEVELS = (
 class Wobble:
     """A sum of sines with a given root mean square."""
 
-    def __init__(self, chance: np.random.Generator, size: float, low: float, high: float, sines: int) -> None:
+    def __init__(
+        self, chance: np.random.Generator, size: float, low: float, high: float, sines: int
+    ) -> None:
         self._turns = 2 * math.pi * chance.uniform(low, high, sines)
         self._phases = chance.uniform(0, 2 * math.pi, sines)
         weights = chance.normal(0, 1, sines)
@@ -119,7 +128,9 @@ class Person:
     def _make_movement(self, level: Level, face: float) -> None:
         chance = self._chance
         self._x, self._y = (Wobble(chance, level.sway * face, 0.03, 0.3, 6) for _ in "xy")
-        self._quick_x, self._quick_y = (Wobble(chance, level.fidget * face, 0.3, 2.0, 3) for _ in "xy")
+        self._quick_x, self._quick_y = (
+            Wobble(chance, level.fidget * face, 0.3, 2.0, 3) for _ in "xy"
+        )
         self._roll = Wobble(chance, level.roll, 0.05, 0.5, 6)
         self._nearer = Wobble(chance, level.sway / 5, 0.03, 0.3, 6)
 
@@ -127,12 +138,16 @@ class Person:
         chance = self._chance
         y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
         angle = chance.uniform(0, 2 * math.pi)
-        slope = ((x / WIDTH - 0.5) * math.cos(angle) + (y / HEIGHT - 0.5) * math.sin(angle))[..., np.newaxis]
+        slope = ((x / WIDTH - 0.5) * math.cos(angle) + (y / HEIGHT - 0.5) * math.sin(angle))[
+            ..., np.newaxis
+        ]
         self._field: Values = (1 + chance.uniform(0.1, 0.3) * slope).astype(np.float32)
         colour = np.array([1.0, 0.2, -0.8] if chance.random() < 0.5 else [-0.6, 0.1, 1.0])
         self._coloured: Values = ((0.5 + slope) * colour).astype(np.float32)
         self._drift = Wobble(chance, level.drift, 0.01, 0.1, 6)
-        self._flicker, self._tint = (Wobble(chance, size, 0.1, 3.0, 4) for size in (level.flicker, level.tint))
+        self._flicker, self._tint = (
+            Wobble(chance, size, 0.1, 3.0, 4) for size in (level.flicker, level.tint)
+        )
         self._grain = chance.normal(0, NOISE, (2 * HEIGHT, 2 * WIDTH, 3)).astype(np.float32)
 
     def rate_at(self, seconds: float) -> float:
@@ -154,27 +169,46 @@ class Person:
 
     def _picture(self, at: float, phase: float) -> Picture:
         beat = (math.sin(phase) + 0.3 * math.sin(2 * phase + 1.0)) / 1.1
-        place = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), self._roll.at(at), 1 + self._nearer.at(at))
-        place[:, 2] += np.array([self._x.at(at) + self._quick_x.at(at), self._y.at(at) + self._quick_y.at(at)])
+        place = cv2.getRotationMatrix2D(
+            (WIDTH / 2, HEIGHT / 2), self._roll.at(at), 1 + self._nearer.at(at)
+        )
+        place[:, 2] += np.array(
+            [self._x.at(at) + self._quick_x.at(at), self._y.at(at) + self._quick_y.at(at)]
+        )
         person = cv2.warpAffine(
-            self._base + np.float32(beat) * self._beat, place, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE
+            self._base + np.float32(beat) * self._beat,
+            place,
+            (WIDTH, HEIGHT),
+            borderMode=cv2.BORDER_REPLICATE,
         )
         shade = np.float32(1 + self._drift.at(at) + self._flicker.at(at))
         light = self._field * shade + self._coloured * np.float32(self._tint.at(at))
         down, right = self._chance.integers(0, (HEIGHT, WIDTH))
         seen = person * light + self._grain[down : down + HEIGHT, right : right + WIDTH]
         _, sent = cv2.imencode(
-            ".jpg", np.clip(np.rint(seen), 0, 255).astype(np.uint8), (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
+            ".jpg",
+            np.clip(np.rint(seen), 0, 255).astype(np.uint8),
+            (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY),
         )
         return np.asarray(cv2.imdecode(sent, cv2.IMREAD_COLOR), np.uint8)
 
 
 def _scene(number: int, face: float) -> tuple[Values, Values]:
-    """Return a portrait with its face so tall in the middle of the picture, and where its skin is, 0…1."""
+    """Return a portrait with its face so tall in the middle of the picture, and where its skin is,
+    0…1.
+    """
     portrait, image = load_portrait(PORTRAITS[number])
     scale = face / portrait.face_height
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    middle = np.array([[1, 0, WIDTH / 2 - scale * portrait.face_x], [0, 1, HEIGHT / 2 - scale * portrait.face_y]])
+    small = cv2.resize(
+        image,
+        None,
+        fx=scale,
+        fy=scale,
+        interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+    )
+    middle = np.array(
+        [[1, 0, WIDTH / 2 - scale * portrait.face_x], [0, 1, HEIGHT / 2 - scale * portrait.face_y]]
+    )
     scene = cv2.warpAffine(small, middle, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT_101)
     luma, red, blue = cv2.split(cv2.cvtColor(scene, cv2.COLOR_BGR2YCrCb))
     # The usual limits of skin in YCrCb, Chai & Ngan 1999; eyes, hair and clothes have no pulse.
@@ -185,7 +219,9 @@ def _scene(number: int, face: float) -> tuple[Values, Values]:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was said of one clip: how many windows there were, and for each that was spoken of how far it was off."""
+    """What was said of one clip: how many windows there were, and for each that was spoken of how
+    far it was off.
+    """
 
     level: str
     has_pulse: bool
@@ -204,7 +240,13 @@ def listen(person: Person, level: Level, seconds: float) -> Heard:
         look(frame, recognizer.recognize(frame))
     pulse.close()
     windows = int((seconds - WINDOW_S) // STEP_S) + 1
-    return Heard(level.name, person.has_pulse, windows, tuple(_error(person, said) for said in readings), tuple(gaps))
+    return Heard(
+        level.name,
+        person.has_pulse,
+        windows,
+        tuple(_error(person, said) for said in readings),
+        tuple(gaps),
+    )
 
 
 def _error(person: Person, said: VitalReading) -> float:
@@ -222,7 +264,9 @@ def _clip(job: tuple[int, int, Level, bool], seconds: float) -> Heard:
 
 def figures_of(heard: list[Heard]) -> dict[str, float]:
     """Return the figures of all clips."""
-    errors = np.array([error for clip in heard if clip.has_pulse for error in clip.errors] or [math.nan])
+    errors = np.array(
+        [error for clip in heard if clip.has_pulse for error in clip.errors] or [math.nan]
+    )
     figures = {
         "camera_pulse_error_largest": round(float(errors.max()), 2),
         "camera_pulse_error_median": round(float(np.median(errors)), 2),
@@ -238,10 +282,18 @@ def figures_of(heard: list[Heard]) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--seeds", type=int, default=4, help="clips of each portrait, level, with and without pulse")
-    parser.add_argument("--first-seed", type=int, default=1, help="below 1000 are those that nothing was tuned on")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=4, help="clips of each portrait, level, with and without pulse"
+    )
+    parser.add_argument(
+        "--first-seed", type=int, default=1, help="below 1000 are those that nothing was tuned on"
+    )
     parser.add_argument("--seconds", type=float, default=62, help="length of a clip")
     options = parser.parse_args()
     seeds = range(options.first_seed, options.first_seed + options.seeds)

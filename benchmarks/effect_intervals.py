@@ -1,11 +1,12 @@
-"""How often the 95 % interval of Hedges' g holds the effect of the population, in simulated small studies.
+"""How often the 95 % interval of Hedges' g holds the effect of the population, in simulated small
+studies.
 
     python benchmarks/effect_intervals.py [--json] [--samples N]
 
-Normal values, standard deviations 1 and 1.2; pairs correlate by 0.3 or 0.8. *plain* is the interval that
-``dashboard.statistics.hedges_g`` gives, *shrunk* the same multiplied by the small-sample correction J, as some programs
-do. An interval holds the effect δ exactly when P(T ≤ t) of the noncentral t at δ · s_av / SE lies in 0.025…0.975, so
-that no interval has to be solved for.
+Normal values, standard deviations 1 and 1.2; pairs correlate by 0.3 or 0.8. *plain* is the interval
+that ``dashboard.statistics.hedges_g`` gives, *shrunk* the same multiplied by the small-sample
+correction J, as some programs do. An interval holds the effect δ exactly when P(T ≤ t) of the
+noncentral t at δ · s_av / SE lies in 0.025…0.975, so that no interval has to be solved for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One way of making studies: people in each state, true effect, correlation of a person's two values."""
+    """One way of making studies: people in each state, true effect, correlation of a person's two
+    values.
+    """
 
     n: int
     effect: float
@@ -34,7 +37,11 @@ class Study:
     @property
     def name(self) -> str:
         """How the study is called in the table."""
-        return f"groups of {self.n}" if self.correlation is None else f"{self.n} pairs, r = {self.correlation}"
+        return (
+            f"groups of {self.n}"
+            if self.correlation is None
+            else f"{self.n} pairs, r = {self.correlation}"
+        )
 
 
 STUDIES = tuple(
@@ -54,8 +61,13 @@ def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[floa
         error, df = np.sqrt(v + w), (v + w) ** 2 / ((v**2 + w**2) / (study.n - 1))
         shared = np.zeros(samples)
     else:
-        shared = ((a - a.mean(axis=1, keepdims=True)) * (b - b.mean(axis=1, keepdims=True))).sum(axis=1) / (study.n - 1)
-        error, df = (a - b).std(axis=1, ddof=1) / math.sqrt(study.n), np.full(samples, study.n - 1.0)
+        shared = ((a - a.mean(axis=1, keepdims=True)) * (b - b.mean(axis=1, keepdims=True))).sum(
+            axis=1
+        ) / (study.n - 1)
+        error, df = (
+            (a - b).std(axis=1, ddof=1) / math.sqrt(study.n),
+            np.full(samples, study.n - 1.0),
+        )
     average = np.sqrt((va + vb) / 2)
     difference = a.mean(axis=1) - b.mean(axis=1)
     own = (study.n - 1) * (va + vb) ** 2 / (va**2 + vb**2 + 2 * shared**2)
@@ -78,7 +90,9 @@ def _draw(study: Study, samples: int, rng: np.random.Generator) -> tuple[Values,
 
 def main() -> None:
     """Print a table, and with ``--json`` the extremes as one object in the last line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--samples", type=int, default=20_000)
     arguments = parser.parse_args()
@@ -90,7 +104,10 @@ def main() -> None:
     if arguments.json:
         plains = [plain for plain, _, _ in found.values()]
         shrunks = [shrunk for _, shrunk, _ in found.values()]
-        extremes = {"effect_interval_coverage_lowest": min(plains), "effect_interval_coverage_highest": max(plains)}
+        extremes = {
+            "effect_interval_coverage_lowest": min(plains),
+            "effect_interval_coverage_highest": max(plains),
+        }
         print(json.dumps(extremes | {"effect_interval_coverage_shrunk_lowest": min(shrunks)}))
 
 

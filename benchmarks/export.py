@@ -1,11 +1,13 @@
-"""How fast a year at 1 Hz with 200 sessions is exported as a bundle, and how much memory that takes.
+"""How fast a year at 1 Hz with 200 sessions is exported as a bundle, and how much memory that
+takes.
 
     python benchmarks/export.py [--json] [--days N] [--keep FOLDER]
 
-A year of recording: an expression and a heart rate every second, 200 sessions of a quarter of an hour with three
-stimuli and a cuff's reading a minute: 63 million rows, 6 GB, some minutes to write. The export runs in a process of its
-own; its rate counts the rows of all tables, by the clock (``…_rows_per_second``) and by its processor time
-(``…_rows_per_cpu_second``, what the clock would show on an idle machine); its memory is the most that it ever held.
+A year of recording: an expression and a heart rate every second, 200 sessions of a quarter of an
+hour with three stimuli and a cuff's reading a minute: 63 million rows, 6 GB, some minutes to write.
+The export runs in a process of its own; its rate counts the rows of all tables, by the clock
+(``…_rows_per_second``) and by its processor time (``…_rows_per_cpu_second``, what the clock would
+show on an idle machine); its memory is the most that it ever held.
 """
 
 from __future__ import annotations
@@ -40,21 +42,26 @@ START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 DAY_S, SESSION_S, STIMULUS_S, PAUSE_S = 86_400, 900, 240, 45
 SESSIONS, PEOPLE = 200, 100
 STATES = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
-SECONDS = "WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n + 1 < :last) "
-# Labels change every 40 s; probabilities, face sizes and rates wander, so that the files are no easier to compress.
+SECONDS = (
+    "WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n + 1 < :last) "
+)
+# Labels change every 40 s; probabilities, face sizes and rates wander, so that the files are no
+# easier to compress.
 EXPRESSIONS = (
-    SECONDS + "INSERT INTO expression (at, boot_ms, interval_ms, track, frames, neutral, happiness, surprise, sadness, "
-    "anger, disgust, fear, contempt, smoothed_neutral, smoothed_happiness, smoothed_surprise, smoothed_sadness, "
-    "smoothed_anger, smoothed_disgust, smoothed_fear, smoothed_contempt, emotion, face_size, quality, is_primary, "
-    "simulated) SELECT :start + 1000 * n, 1000 * n, 1000, n / 5000, 10 + n % 5, 400 - n * 7 % 97, 200 + n * 13 % 101, "
-    "50, 50, 200 - n * 11 % 89, 50, 25, 25, 400 - n * 3 % 97, 200 + n * 17 % 101, 50, 50, 200 - n * 19 % 89, 50, 25, "
-    "25, "
-    "CASE n / 40 % 4 WHEN 0 THEN 'neutral' WHEN 1 THEN 'happiness' WHEN 2 THEN 'anger' END, 100 + n * 31 % 977 / 9.0, "
-    "0.5 + n * 37 % 313 / 700.0, 1, 0 FROM s"
+    SECONDS + "INSERT INTO expression (at, boot_ms, interval_ms, track, frames, neutral, "
+    "happiness, surprise, sadness, anger, disgust, fear, contempt, smoothed_neutral, "
+    "smoothed_happiness, smoothed_surprise, smoothed_sadness, smoothed_anger, "
+    "smoothed_disgust, smoothed_fear, smoothed_contempt, emotion, face_size, quality, "
+    "is_primary, simulated) SELECT :start + 1000 * n, 1000 * n, 1000, n / 5000, 10 + n % "
+    "5, 400 - n * 7 % 97, 200 + n * 13 % 101, 50, 50, 200 - n * 11 % 89, 50, 25, 25, 400 "
+    "- n * 3 % 97, 200 + n * 17 % 101, 50, 50, 200 - n * 19 % 89, 50, 25, 25, CASE n / "
+    "40 % 4 WHEN 0 THEN 'neutral' WHEN 1 THEN 'happiness' WHEN 2 THEN 'anger' END, 100 + "
+    "n * 31 % 977 / 9.0, 0.5 + n * 37 % 313 / 700.0, 1, 0 FROM s"
 )
 HEART_RATES = (
-    SECONDS + "INSERT INTO vital (at, kind, source, value, boot_ms) "
-    "SELECT :start + 1000 * n + 500, 'heart_rate', 'ble:A0:9E:1A:00:00:01', 55 + n * 41 % 400 / 10.0, 1000 * n FROM s"
+    SECONDS + "INSERT INTO vital (at, kind, source, value, boot_ms) SELECT :start + 1000 * n + "
+    "500, 'heart_rate', 'ble:A0:9E:1A:00:00:01', 55 + n * 41 % 400 / 10.0, 1000 * n FROM "
+    "s"
 )
 PRESSURE = "INSERT INTO vital (at, kind, source, value) VALUES (?, ?, 'ble:A0:9E:1A:00:00:02', ?)"
 
@@ -79,8 +86,16 @@ def write_timeline(path: Path, days: int) -> None:
                 session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
                 for place, state in enumerate(rng.sample(STATES, 3)):
                     begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
-                    insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
-                    insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, begin.shifted(STIMULUS_S))
+                    insert_marker(
+                        connection, session, MarkerKind.STIMULUS_START, state.value, begin
+                    )
+                    insert_marker(
+                        connection,
+                        session,
+                        MarkerKind.STIMULUS_END,
+                        state.value,
+                        begin.shifted(STIMULUS_S),
+                    )
                 close_session(connection, start.shifted(SESSION_S))
                 for minute in range(SESSION_S // 60):
                     at = start.wall_ms + 60_000 * minute + 250
@@ -127,7 +142,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--days", type=int, default=365, help="length of the recording")
-    parser.add_argument("--keep", type=Path, help="folder in which the timeline stays for the next time")
+    parser.add_argument(
+        "--keep", type=Path, help="folder in which the timeline stays for the next time"
+    )
     parser.add_argument("--export", type=Path, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.export:

@@ -1,11 +1,12 @@
-"""From a stimulus's marker to its first frame on the participant's page, in a real browser on this machine.
+"""From a stimulus's marker to its first frame on the participant's page, in a real browser on this
+machine.
 
     python -m benchmarks.marker_delay [--json] [--stimuli N]
 
-A protocol of one-second stimuli, texts and pictures of 1920 × 1080 in turns, runs through the real dashboard and a real
-Chromium. The marker holds the moment at which the step was due. The page notes the moment after the first frame that
-shows the stimulus was handed to the display; both read the clock of this machine. What a network adds, and the screen
-itself, is not in it.
+A protocol of one-second stimuli, texts and pictures of 1920 × 1080 in turns, runs through the real
+dashboard and a real Chromium. The marker holds the moment at which the step was due. The page notes
+the moment after the first frame that shows the stimulus was handed to the display; both read the
+clock of this machine. What a network adds, and the screen itself, is not in it.
 """
 
 from __future__ import annotations
@@ -60,7 +61,15 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
     for path, form in (
         ("participants", {"code": "P-1"}),
         ("participants/P-1/consent", {"agreed": "yes", "text_version": "3"}),
-        ("sessions", {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "delay"}),
+        (
+            "sessions",
+            {
+                "participant": "P-1",
+                "purpose": "research",
+                "setting": "laboratory",
+                "protocol": "delay",
+            },
+        ),
     ):
         answer = context.request.post(f"{dashboard.address}/study/{path}", form=dict(form))
         if not answer.ok:
@@ -73,14 +82,19 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
 
 
 def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
-    """Run the protocol; return for each stimulus its number and the delay of its first frame, in milliseconds."""
+    """Run the protocol; return for each stimulus its number and the delay of its first frame, in
+    milliseconds.
+    """
     protocols = folder / "protocols"
     protocols.mkdir()
     write_protocol(protocols, stimuli)
     config = folder / "affect-edge.toml"
     config.write_text(f'[dashboard]\nprotocols = "{protocols}"\n', encoding="utf-8")
     data = folder / "data"
-    with DashboardProcess(data, "--config", str(config), "--login-link") as dashboard, chromium() as browser:
+    with (
+        DashboardProcess(data, "--config", str(config), "--login-link") as dashboard,
+        chromium() as browser,
+    ):
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(DEADLINE_MS)
         page = participant_page(context, dashboard)
@@ -92,7 +106,9 @@ def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
         painted: list[tuple[str, int]] = page.evaluate("window.painted")
         context.close()
     with closing(sqlite3.connect(f"file:{data / DATABASE_NAME}?mode=ro", uri=True)) as connection:
-        found = connection.execute("SELECT label, at FROM marker WHERE kind = 'stimulus_start'").fetchall()
+        found = connection.execute(
+            "SELECT label, at FROM marker WHERE kind = 'stimulus_start'"
+        ).fetchall()
     return delays({int(label): at for label, at in found}, painted)
 
 
@@ -111,8 +127,12 @@ def delays(markers: dict[int, int], painted: list[tuple[str, int]]) -> list[tupl
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
     parser.add_argument("--stimuli", type=int, default=40, help="how many, one a second")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -121,9 +141,15 @@ def main() -> None:
     for kind, rest in (("text", 0), ("picture", 1)):
         measured = [delay for number, delay in found if number % 2 == rest]
         median, most = np.percentile(measured, [50, 95])
-        figures |= {f"marker_delay_{kind}_ms": float(median), f"marker_delay_{kind}_p95_ms": round(float(most), 1)}
+        figures |= {
+            f"marker_delay_{kind}_ms": float(median),
+            f"marker_delay_{kind}_p95_ms": round(float(most), 1),
+        }
         if not options.json:
-            print(f"{kind:8} median {median:5.0f} ms   p95 {most:5.0f} ms   most {max(measured):5.0f} ms")
+            print(
+                f"{kind:8} median {median:5.0f} ms   p95 {most:5.0f} ms   most "
+                f"{max(measured):5.0f} ms"
+            )
     if options.json:
         print(json.dumps(figures))
 

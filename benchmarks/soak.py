@@ -1,11 +1,13 @@
-"""An hour of video through the running agent: memory must stay flat, and what is seen must not come later and later.
+"""An hour of video through the running agent: memory must stay flat, and what is seen must not come
+later and later.
 
     python -m benchmarks.soak [--json] [--minutes N]
 
-The agent runs in a process of its own on a video of the demonstration at 15 frames/s without end. Once every ten
-seconds its resident memory is read; the latency is the time from a frame's own to the arrival of what was seen in it at
-a reader of the live feed. The first five minutes are for caches to fill: compared are the sixth minute (of short runs
-the middle one) and the last. Growth of memory is taken between their medians, and so is that of the latency.
+The agent runs in a process of its own on a video of the demonstration at 15 frames/s without end.
+Once every ten seconds its resident memory is read; the latency is the time from a frame's own to
+the arrival of what was seen in it at a reader of the live feed. The first five minutes are for
+caches to fill: compared are the sixth minute (of short runs the middle one) and the last. Growth of
+memory is taken between their medians, and so is that of the latency.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ async def watch(agent: Running, course: Course, seconds: float, *, aloud: bool) 
                 raise SystemExit(f"the agent died after {passed:.0f} s")
             course.memory.append((time.monotonic() - agent.began_s, agent.memory_mb))
             if aloud and len(course.memory) % 6 == 0:
-                print(f"{passed / 60:6.1f} min {agent.memory_mb:8.2f} MB", file=sys.stderr, flush=True)
+                print(
+                    f"{passed / 60:6.1f} min {agent.memory_mb:8.2f} MB", file=sys.stderr, flush=True
+                )
     finally:
         listener.cancel()
 
@@ -75,7 +79,9 @@ def in_minute(course: Sequence[tuple[float, float]], start_s: float) -> list[flo
     """Return the values of the minute that begins at ``start_s``."""
     found = [value for at, value in course if start_s <= at < start_s + 60]
     if not found:
-        raise SystemExit(f"nothing was seen of the agent from second {start_s:.0f} to {start_s + 60:.0f}")
+        raise SystemExit(
+            f"nothing was seen of the agent from second {start_s:.0f} to {start_s + 60:.0f}"
+        )
     return found
 
 
@@ -99,12 +105,21 @@ def figures_of(course: Course, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--minutes", type=float, default=60.0, help=f"how long, at least {LEAST_MINUTES:g}")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help=f"how long, at least {LEAST_MINUTES:g}"
+    )
     options = parser.parse_args()
     if not options.minutes >= LEAST_MINUTES:
-        parser.error(f"--minutes {options.minutes:g}: a minute is compared with another, so at least {LEAST_MINUTES:g}")
+        parser.error(
+            f"--minutes {options.minutes:g}: a minute is compared with another, so at "
+            f"least {LEAST_MINUTES:g}"
+        )
     course, seconds = Course(), 60 * options.minutes
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "demo.avi"

@@ -2,8 +2,9 @@
 
     python benchmarks/store.py [--json]
 
-An hour of 1 Hz rows goes through a real recorder in its default batches; bytes are those handed to the system by this
-process (``wchar`` of ``/proc/self/io``), write-ahead log and checkpoints included. Times are medians of eleven calls.
+An hour of 1 Hz rows goes through a real recorder in its default batches; bytes are those handed to
+the system by this process (``wchar`` of ``/proc/self/io``), write-ahead log and checkpoints
+included. Times are medians of eleven calls.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Emotion, Expression, Face, Observation, Recognition, VitalKind
+from edge_agent.core.domain import (
+    Box,
+    Emotion,
+    Expression,
+    Face,
+    Observation,
+    Recognition,
+    VitalKind,
+)
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
@@ -30,11 +39,13 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 DAYS = 90
 # A row of each rollup for every minute and hour, in which happiness and neutral come and go.
 SERIES = (
-    "WITH RECURSIVE series(at) AS (SELECT :start UNION ALL SELECT at + :length FROM series WHERE at + :length < :end) "
+    "WITH RECURSIVE series(at) AS (SELECT :start UNION ALL SELECT at + :length FROM series WHERE "
+    "at + :length < :end) "
 )
 EXPRESSIONS = (
-    "INSERT INTO expression_{name} (at, rows, frames, uncertain, sum_happiness, sum_neutral, count_happiness, "
-    "count_neutral) SELECT at, 60, 600, 3, 20000 + at % 7000, 30000, at % 41, 16 FROM series"
+    "INSERT INTO expression_{name} (at, rows, frames, uncertain, sum_happiness, sum_neutral, "
+    "count_happiness, count_neutral) SELECT at, 60, 600, 3, 20000 + at % 7000, 30000, at % 41, 16 "
+    "FROM series"
 )
 VITALS = (
     "INSERT INTO vital_{name} (kind, at, n, total, least, most) "
@@ -51,7 +62,9 @@ def bytes_written() -> int:
 def write_an_hour(path: Path) -> dict[str, float]:
     """Send an hour of one face at 1 Hz through a recorder."""
     shown = Expression((0.1, 0.7, 0.05, 0.05, 0.04, 0.03, 0.02, 0.01))
-    face = Observation(1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8)
+    face = Observation(
+        1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8
+    )
     before, began = bytes_written(), time.perf_counter()
     recorder = Recorder(path, batch_rows=60, batch_seconds=3600)
     recorder.start()

@@ -2,25 +2,32 @@
 
     python benchmarks/study.py [--json] [--repetitions N] [--jobs N]
 
-Each repetition is a study of 24 participants, who see three stimuli of 40 s in balanced order: one without any effect,
-and one in which anger raises the heart rate by g = 0.8. Frames and readings go through a real recorder into a database;
-the reader matches each reading to the emotion that was observed before it (default window, lag and share), readings
-become participants' means, and the means are tested as one family, as the Analysis page does it. The first repetition
-checks that the page's own function gives the same p.
+Each repetition is a study of 24 participants, who see three stimuli of 40 s in balanced order: one
+without any effect, and one in which anger raises the heart rate by g = 0.8. Frames and readings go
+through a real recorder into a database; the reader matches each reading to the emotion that was
+observed before it (default window, lag and share), readings become participants' means, and the
+means are tested as one family, as the Analysis page does it. The first repetition checks that the
+page's own function gives the same p.
 
-Frames and readings are correlated inside people. Heart rate, in 1/min, every 2 s: a participant's level (sd 7), the
-participant's own reaction to each stimulus (sd 4, whose mean over people is the effect), and noise that lasts
-(autoregressive, sd 3, 0.9 from one reading to the next), all rounded to whole numbers as straps do. Faces, every 2 s:
-episodes of 4 to 12 s that show what the stimulus should bring about, more often in some people (70 to 95 %) than in
-others; the classifier errs in some people more often (2 to 15 % of frames) than in others. The body follows the face by
-5 s. g = 0.8 is 0.8 standard deviations of a participant's true mean between people, √(7² + 4²) · 0.8 = 6.4 /min.
+Frames and readings are correlated inside people. Heart rate, in 1/min, every 2 s: a participant's
+level (sd 7), the participant's own reaction to each stimulus (sd 4, whose mean over people is the
+effect), and noise that lasts (autoregressive, sd 3, 0.9 from one reading to the next), all rounded
+to whole numbers as straps do. Faces, every 2 s: episodes of 4 to 12 s that show what the stimulus
+should bring about, more often in some people (70 to 95 %) than in others; the classifier errs in
+some people more often (2 to 15 % of frames) than in others. The body follows the face by 5 s. g =
+0.8 is 0.8 standard deviations of a participant's true mean between people, √(7² + 4²) · 0.8 = 6.4
+/min.
 
 Figures:
-    false_positive_rate         tests with p < 0.05 among all three tests of all studies without effect
-    family_false_positive_rate  studies without effect in which any Holm-adjusted p is below 0.05
-    naive_false_positive_rate   the same tests without effect on single readings (Welch), as if these were independent
-    power                       studies with effect in which anger is above neutral with a Holm-adjusted p below 0.05
-    power_by_formula            power at p < 0.05 of one paired t-test if no face were misread, exact
+    false_positive_rate         tests with p < 0.05 among all three tests of all studies without
+    effect family_false_positive_rate  studies without effect in which any Holm-adjusted p is below
+    0.05
+    naive_false_positive_rate   the same tests without effect on single readings (Welch), as if
+    these were independent
+    power                       studies with effect in which anger is above neutral with a
+    Holm-adjusted p below 0.05
+    power_by_formula            power at p < 0.05 of one paired t-test if no face were misread,
+    exact
 """
 
 from __future__ import annotations
@@ -105,7 +112,9 @@ def stimulus_at(person: int, second: float) -> Emotion:
 
 
 def write_plan(path: Path) -> None:
-    """Make a database with participants, consent, sessions and markers, which are the same in all repetitions."""
+    """Make a database with participants, consent, sessions and markers, which are the same in all
+    repetitions.
+    """
     migrate(path)
     with writing(path) as connection:
         for person in range(PEOPLE):
@@ -116,7 +125,13 @@ def write_plan(path: Path) -> None:
             for number, emotion in enumerate(ORDERS[person % len(ORDERS)]):
                 at = start.shifted(number * STIMULUS_S)
                 insert_marker(connection, session, MarkerKind.STIMULUS_START, emotion.value, at)
-                insert_marker(connection, session, MarkerKind.STIMULUS_END, emotion.value, at.shifted(STIMULUS_S - 0.1))
+                insert_marker(
+                    connection,
+                    session,
+                    MarkerKind.STIMULUS_END,
+                    emotion.value,
+                    at.shifted(STIMULUS_S - 0.1),
+                )
             close_session(connection, start.shifted(SESSION_S))
 
 
@@ -144,7 +159,9 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
     for person in range(PEOPLE):
         start = session_start(person)
         level = rng.normal(70.0, LEVEL_SD)
-        reactions = {state: rng.normal(effect * (state is Emotion.ANGER), REACTION_SD) for state in STATES}
+        reactions = {
+            state: rng.normal(effect * (state is Emotion.ANGER), REACTION_SD) for state in STATES
+        }
         noise = rng.normal(0.0, NOISE_SD)
         for second, fresh in zip(TIMES, rng.normal(0.0, NOISE_SD, len(TIMES)), strict=True):
             noise = NOISE_LASTS * noise + math.sqrt(1 - NOISE_LASTS**2) * fresh
@@ -171,14 +188,23 @@ def matched(path: Path) -> list[StateReading]:
 
 
 def compared(path: Path) -> tuple[Comparison, ...]:
-    """Test the participants' means by observed emotion as the Analysis page does: all pairs of states, one family."""
-    asked = AnalysisQuery(state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,))
+    """Test the participants' means by observed emotion as the Analysis page does: all pairs of
+    states, one family.
+    """
+    asked = AnalysisQuery(
+        state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,)
+    )
     return tuple(test.comparison for test in analyse(Reader(path), asked).family)
 
 
 def naive_positives(found: Sequence[StateReading]) -> int:
-    """Count the pairs of states that differ at p < 0.05 if every reading counts as a participant."""
-    values = {state: [reading.value for reading in found if reading.state == state.value] for state in STATES}
+    """Count the pairs of states that differ at p < 0.05 if every reading counts as a
+    participant.
+    """
+    values = {
+        state: [reading.value for reading in found if reading.state == state.value]
+        for state in STATES
+    }
     return sum(welch_t(values[first], values[second]).p < ALPHA for first, second in PAIRS)
 
 
@@ -212,7 +238,9 @@ def repeat(plan: Path, number: int) -> Outcome:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return the rates over all repetitions."""
-    positives, family, naive, found, used = np.mean([astuple(outcome) for outcome in outcomes], axis=0).tolist()
+    positives, family, naive, found, used = np.mean(
+        [astuple(outcome) for outcome in outcomes], axis=0
+    ).tolist()
     return {
         "false_positive_rate": positives / len(PAIRS),
         "family_false_positive_rate": family,
@@ -231,11 +259,17 @@ def run(repetitions: int, jobs: int) -> dict[str, float]:
         plan = Path(name) / DATABASE_NAME
         write_plan(plan)
         with ProcessPoolExecutor(jobs) as pool:
-            for outcome in pool.map(repeat, itertools.repeat(plan), range(repetitions), chunksize=5):
+            for outcome in pool.map(
+                repeat, itertools.repeat(plan), range(repetitions), chunksize=5
+            ):
                 outcomes.append(outcome)
                 if len(outcomes) % 50 == 0:
-                    so_far = {figure: round(value, 4) for figure, value in figures(outcomes).items()}
-                    print(f"{len(outcomes)} of {repetitions}: {so_far}", file=sys.stderr, flush=True)
+                    so_far = {
+                        figure: round(value, 4) for figure, value in figures(outcomes).items()
+                    }
+                    print(
+                        f"{len(outcomes)} of {repetitions}: {so_far}", file=sys.stderr, flush=True
+                    )
     return figures(outcomes)
 
 
@@ -250,10 +284,14 @@ OBSERVATIONS = {emotion: _observation(emotion) for emotion in EMOTIONS}
 
 def main() -> None:
     """Print a table, and with ``--json`` one object as the last line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repetitions", type=int, default=1000)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
+    )
     arguments = parser.parse_args()
     found = run(arguments.repetitions, arguments.jobs)
     if arguments.json:

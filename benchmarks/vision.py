@@ -2,11 +2,12 @@
 
     python -m benchmarks.vision [--json] [--rounds N] [--yunet MODEL.onnx]
 
-All run in turns in one process, a few times each, so that they meet the same machine. What is given is processor time
-in milliseconds, median and 95th percentile, of the runs in which the system did not give the processor to somebody else
-(of all where these are few): who comes back finds the caches empty. Frames are 640 × 480, for the whole chain also
-320 × 240 and 1280 × 720, and count as taken 15 times a second, so that the chain searches one in eight as a whole, and
-the others near the face. YuNet is given 320 × 240 pixels. Its model is looked for in the shared data beside the
+All run in turns in one process, a few times each, so that they meet the same machine. What is given
+is processor time in milliseconds, median and 95th percentile, of the runs in which the system did
+not give the processor to somebody else (of all where these are few): who comes back finds the
+caches empty. Frames are 640 × 480, for the whole chain also 320 × 240 and 1280 × 720, and count as
+taken 15 times a second, so that the chain searches one in eight as a whole, and the others near the
+face. YuNet is given 320 × 240 pixels. Its model is looked for in the shared data beside the
 project; where it is missing, nothing is compared.
 """
 
@@ -36,7 +37,13 @@ from edge_agent.vision.recognizer import Recognizer, crop_face, crop_matrix, ope
 
 Stages = dict[str, Callable[[], object]]
 SIZES = {"320x240": (320, 240), "640x480": (640, 480), "1280x720": (1280, 720)}
-YUNET = Path(__file__).resolve().parents[2] / "shared" / "data" / "weights" / "face_detection_yunet_2026may.onnx"
+YUNET = (
+    Path(__file__).resolve().parents[2]
+    / "shared"
+    / "data"
+    / "weights"
+    / "face_detection_yunet_2026may.onnx"
+)
 YUNET_SIZE = 320, 240
 FPS = 15
 BLOCK = 8
@@ -45,19 +52,25 @@ ENOUGH = 20
 
 
 def portrait(width: int, height: int) -> Picture:
-    """Return a frame of the given size with a person in the middle: the head is about a third of its height."""
+    """Return a frame of the given size with a person in the middle: the head is about a third of
+    its height.
+    """
     rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     frame = np.full((height, width, 3), 96, np.uint8)
     left = (width - height) // 2
     person = rgb[:384, 32:416, ::-1]
-    frame[:, left : left + height] = cv2.resize(person, (height, height), interpolation=cv2.INTER_AREA)
+    frame[:, left : left + height] = cv2.resize(
+        person, (height, height), interpolation=cv2.INTER_AREA
+    )
     return frame
 
 
 def stages_of(frame: Picture) -> Stages:
     """Return the parts of the chain, each ready to be run on ``frame``."""
     detector, near = open_finder(), open_near_finder()
-    classifier = ExpressionClassifier(load_model(find_model("expression-accurate"), kind="expression"))
+    classifier = ExpressionClassifier(
+        load_model(find_model("expression-accurate"), kind="expression")
+    )
     face = first_face(detector, frame)
     crop = crop_face(frame, face, classifier.size)
     stages: Stages = {
@@ -68,7 +81,9 @@ def stages_of(frame: Picture) -> Stages:
     }
     if near is not None:
         (x, y), reach = face.box.center, max(face.box.width, face.box.height)
-        piece = frame[max(int(y - reach), 0) : int(y + reach), max(int(x - reach), 0) : int(x + reach)]
+        piece = frame[
+            max(int(y - reach), 0) : int(y + reach), max(int(x - reach), 0) : int(x + reach)
+        ]
         stages["detect_near"] = lambda: near.detect(piece)
     return stages
 
@@ -87,7 +102,9 @@ def whole_chain() -> Stages:
     for name, (width, height) in SIZES.items():
         step = stepping(open_recognizer(confirm_frames=1), portrait(width, height))
         if len(step().observations) != 1:
-            raise SystemExit(f"the face is not found at {name}, so that a time for it would say nothing")
+            raise SystemExit(
+                f"the face is not found at {name}, so that a time for it would say nothing"
+            )
         stages[f"frame_{name}"] = step
     return stages
 
@@ -111,7 +128,10 @@ def yunet(path: Path, frame: Picture) -> Stages:
 
 
 def measure(stages: Stages, rounds: int) -> dict[str, list[float]]:
-    """Run all stages in turns; return stage → milliseconds of the undisturbed runs, without each turn's first."""
+    """Run all stages in turns.
+
+    Return stage → milliseconds of the undisturbed runs, without each turn's first.
+    """
     times: dict[str, list[tuple[float, bool]]] = {name: [] for name in stages}
     for _ in range(rounds):
         for name, stage in stages.items():
@@ -121,7 +141,9 @@ def measure(stages: Stages, rounds: int) -> dict[str, list[float]]:
 
 
 def run_once(stage: Callable[[], object]) -> tuple[float, bool]:
-    """Return milliseconds of processor time, and whether the system gave the processor to somebody else meanwhile."""
+    """Return milliseconds of processor time, and whether the system gave the processor to somebody
+    else meanwhile.
+    """
     switches, begin = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time()
     stage()
     spent = (time.process_time() - begin) * 1e3
@@ -129,7 +151,10 @@ def run_once(stage: Callable[[], object]) -> tuple[float, bool]:
 
 
 def undisturbed(runs: list[tuple[float, bool]]) -> list[float]:
-    """Return the times of the runs that were not disturbed; of all where these are too few for a median."""
+    """Return the times of the runs that were not disturbed.
+
+    Of all where these are too few for a median.
+    """
     quiet = [spent for spent, disturbed in runs if not disturbed]
     return quiet if len(quiet) >= ENOUGH else [spent for spent, _ in runs]
 
@@ -138,13 +163,20 @@ def compared(figures: dict[str, float]) -> dict[str, float]:
     """Return how detector and whole chain stand to YuNet."""
     other = figures["vision_yunet_320x240_ms"]
     pairs = {"detector": "detect", "chain": "frame_640x480"}
-    return {f"vision_{name}_to_yunet": round(figures[f"vision_{stage}_ms"] / other, 3) for name, stage in pairs.items()}
+    return {
+        f"vision_{name}_to_yunet": round(figures[f"vision_{stage}_ms"] / other, 3)
+        for name, stage in pairs.items()
+    }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
     parser.add_argument("--rounds", type=int, default=25, help=f"turns of {BLOCK} for each stage")
     parser.add_argument("--yunet", type=Path, default=YUNET, help="a YuNet model to compare with")
     options = parser.parse_args()
@@ -153,12 +185,18 @@ def main() -> None:
     if options.yunet.exists():
         stages |= yunet(options.yunet, frame)
     else:
-        print(f"benchmarks.vision: no {options.yunet}, so nothing is compared with YuNet", file=sys.stderr)
+        print(
+            f"benchmarks.vision: no {options.yunet}, so nothing is compared with YuNet",
+            file=sys.stderr,
+        )
     cv2.setNumThreads(1)
     figures: dict[str, float] = {}
     for name, times in measure(stages, options.rounds).items():
         median, p95 = np.percentile(times, [50, 95])
-        figures |= {f"vision_{name}_ms": round(float(median), 3), f"vision_{name}_p95_ms": round(float(p95), 3)}
+        figures |= {
+            f"vision_{name}_ms": round(float(median), 3),
+            f"vision_{name}_p95_ms": round(float(p95), 3),
+        }
     if "yunet_320x240" in stages:
         figures |= compared(figures)
     if options.json:

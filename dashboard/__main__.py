@@ -1,4 +1,6 @@
-"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol`` and ``password`` without a browser."""
+"""``python -m dashboard``: serve the dashboard, or ``analyse``, ``protocol`` and ``password``
+without a browser.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,30 @@ from dashboard.commands.exit_codes import DONE, run_command
 from edge_agent.config import load_settings
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: python -m dashboard analyse")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="See also: python -m dashboard analyse",
+)
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database; wins over the configuration.",
+)
 @click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate (PEM).")
-@click.option("--key", type=click.Path(path_type=Path), help="Private key of the certificate (PEM).")
-@click.option("--login-link", is_flag=True, help="Print an address that logs in its first visitor, once.")
-def serve_command(config_file: Path | None, data: Path | None, login_link: bool, **changes: Any) -> None:
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="Private key of the certificate (PEM)."
+)
+@click.option(
+    "--login-link", is_flag=True, help="Print an address that logs in its first visitor, once."
+)
+def serve_command(
+    config_file: Path | None, data: Path | None, login_link: bool, **changes: Any
+) -> None:
     """Serve the web dashboard of Affect Edge over the data folder of an agent."""
     from dashboard.web.server import serve
     from dashboard.web.settings import options_from
@@ -32,9 +49,13 @@ def serve_command(config_file: Path | None, data: Path | None, login_link: bool,
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
+    configuration.
+    """
     words = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
     if words[:1] == ["analyse"]:
         from dashboard.commands.analyse import main as analyse
 

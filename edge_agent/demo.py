@@ -1,4 +1,6 @@
-"""The demonstration: agent and dashboard together on a machine that has no camera, no sensor and no broker."""
+"""The demonstration: agent and dashboard together on a machine that has no camera, no sensor and no
+broker.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,15 @@ GREETING = """
   A demonstration camera, simulated vital signs, and an example study of made-up people. Ctrl-C ends it.
 """
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-CHANGES: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "vitals": {"simulated": {"enabled": True}}}
+CHANGES: dict[str, dict[str, Any]] = {
+    "camera": {"source": "demo"},
+    "vitals": {"simulated": {"enabled": True}},
+}
 
 
-def run_demo(config: Path | None, data: Path | None, seconds: float | None, port: int | None) -> int:
+def run_demo(
+    config: Path | None, data: Path | None, seconds: float | None, port: int | None
+) -> int:
     """Run the demonstration until Ctrl-C, or for ``seconds``.
 
     Args:
@@ -57,7 +64,9 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
     signals = StopSignals()
     with ExitStack() as stack:
         if data is None:
-            data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-")))
+            data = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="affect-edge-demo-"))
+            )
         folder = at_home(data)
         agent = Agent(settings, folder)  # has the database to itself from here on
         seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
@@ -73,7 +82,8 @@ def run_demo(config: Path | None, data: Path | None, seconds: float | None, port
         code = agent.run()
         if dashboard.died:
             raise ServerError(
-                f"The dashboard ended by itself (exit code {dashboard.exit_code}); its words stand above."
+                f"The dashboard ended by itself (exit code {dashboard.exit_code}); its words stand "
+                "above."
             )
         log.info("the demonstration has ended")
         return code
@@ -117,8 +127,8 @@ class Dashboard:
     def start(self) -> None:
         """Start the process; what it prints is passed on, its address set apart."""
         prctl = ctypes.CDLL(None).prctl
-        # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order. And the kernel ends
-        # it when this process is killed, which could not do it any more.
+        # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order.
+        # And the kernel ends it when this process is killed, which could not do it any more.
         self._process = subprocess.Popen(
             self._command,
             stdout=subprocess.PIPE,
@@ -145,6 +155,8 @@ class Dashboard:
             return
         with self._process.stdout as lines:
             for line in lines:
-                click.echo(GREETING.format(line=line.strip()) if "login?link=" in line else line.rstrip())
+                click.echo(
+                    GREETING.format(line=line.strip()) if "login?link=" in line else line.rstrip()
+                )
         self._process.wait()
         self._agent.stop()

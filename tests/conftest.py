@@ -8,14 +8,17 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# The same cases in every run: a red run can be repeated. To search for new ones: pytest --hypothesis-profile=default
+# The same cases in every run: a red run can be repeated. To search for new ones: pytest
+# --hypothesis-profile=default
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
-    """Take back what a command run in this process did to the log, which the next test may want to read."""
+    """Take back what a command run in this process did to the log, which the next test may want to
+    read.
+    """
     root = logging.getLogger()
     level = root.level
     yield

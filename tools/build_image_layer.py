@@ -1,11 +1,13 @@
-"""Lays out what pi-gen or rpi-image-gen copy into an image, so that a card made of it installs the appliance by itself.
+"""Lays out what pi-gen or rpi-image-gen copy into an image, so that a card made of it installs the
+appliance by itself.
 
-    python -m tools.build_image_layer                   dist/image-layer, for Raspberry Pi OS 13, from what is committed
-    python -m tools.build_image_layer --suite bookworm  for Raspberry Pi OS 12
+    python -m tools.build_image_layer                   dist/image-layer, for Raspberry Pi OS 13,
+    from what is committed python -m tools.build_image_layer --suite bookworm  for Raspberry Pi OS
+    12
 
-The release lies in the image with its wheels; it is installed at the first start, without a network, by the same
-`install.sh` as everywhere. So certificate, passwords and setup code are drawn on each machine, and no two share them.
-docs/image.md tells how it is used.
+The release lies in the image with its wheels; it is installed at the first start, without a
+network, by the same `install.sh` as everywhere. So certificate, passwords and setup code are drawn
+on each machine, and no two share them. docs/image.md tells how it is used.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ PLATFORMS = {"trixie": "linux-aarch64-py3.13", "bookworm": "linux-aarch64-py3.11
 INSIDE = "usr/lib/affect-edge-image"
 UNIT = "affect-edge-first-boot.service"
 OURS = "mosquitto\n"
-"""Packages of the image that the installer may set up as its own; a broker that is there otherwise is left alone."""
+"""Packages of the image that the installer may set up as its own.
+
+A broker that is there otherwise is left alone.
+"""
 
 
 def build_image_layer(source: Path, out: Path, platform: str) -> Path:
@@ -33,21 +38,28 @@ def build_image_layer(source: Path, out: Path, platform: str) -> Path:
         platform: name of a file in ``requirements/``, whose wheels go along.
 
     Returns:
-        ``out``: a stage of pi-gen in ``stage-affect-edge``, a source folder of rpi-image-gen in ``rpi-image-gen``.
+        ``out``: a stage of pi-gen in ``stage-affect-edge``, a source folder of rpi-image-gen in
+            ``rpi-image-gen``.
     """
     with tempfile.TemporaryDirectory() as folder:
         return lay_out(release_tree(source, Path(folder), [platform]), source / "image", out)
 
 
 def lay_out(release: Path, image: Path, out: Path) -> Path:
-    """Put a release and the files of ``image/`` where both programs look for them; see ``build_image_layer``."""
+    """Put a release and the files of ``image/`` where both programs look for them.
+
+    See ``build_image_layer``.
+    """
     shutil.rmtree(out, ignore_errors=True)
     stage, general = out / "stage-affect-edge", out / "rpi-image-gen"
     shutil.copytree(image / "pi-gen", stage)
     shutil.copytree(image / "rpi-image-gen", general)
     files = stage / "00-affect-edge/files"
     shutil.copytree(release, files / INSIDE, symlinks=True)
-    units, wanted = files / "usr/lib/systemd/system", files / "etc/systemd/system/multi-user.target.wants"
+    units, wanted = (
+        files / "usr/lib/systemd/system",
+        files / "etc/systemd/system/multi-user.target.wants",
+    )
     for folder in (units, wanted, files / "etc/affect-edge"):
         folder.mkdir(parents=True)
     shutil.copy(image / UNIT, units)
@@ -64,12 +76,18 @@ def lay_out(release: Path, image: Path, out: Path) -> Path:
 def main() -> None:
     """Do what the words say."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--suite", choices=PLATFORMS, default="trixie", help="Raspberry Pi OS 13 (default) or 12")
-    parser.add_argument("--out", type=Path, default=ROOT / "dist/image-layer", help="folder to make; it is replaced")
+    parser.add_argument(
+        "--suite", choices=PLATFORMS, default="trixie", help="Raspberry Pi OS 13 (default) or 12"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "dist/image-layer", help="folder to make; it is replaced"
+    )
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = build_image_layer(committed(Path(folder) / "tree"), words.out, PLATFORMS[words.suite])
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink())
+    size = sum(
+        path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink()
+    )
     print(f"{out} ({size / 1e6:.0f} MB), for Raspberry Pi OS of {words.suite}:")
     print(f"  pi-gen         {out / 'stage-affect-edge'} in STAGE_LIST, after stage2")
     print(f"  rpi-image-gen  build -S {out / 'rpi-image-gen'} -c affect-edge.yaml")

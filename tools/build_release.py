@@ -1,7 +1,10 @@
-"""Builds the archive that `affect-edge update` takes: program, units, pinned wheels for each platform, signed.
+"""Builds the archive that `affect-edge update` takes: program, units, pinned wheels for each
+platform, signed.
 
-    python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig, from what is committed
-    python -m tools.build_release --make-key FILE      a new key; its public part goes into config/release-signers
+    python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig,
+    from what is committed
+    python -m tools.build_release --make-key FILE      a new key; its public part goes into
+    config/release-signers
 
 The archive is made of wheels alone, so that an appliance without a network can be updated.
 """
@@ -22,7 +25,16 @@ from tools.pin_requirements import platform_options
 
 ROOT = Path(__file__).resolve().parents[1]
 PLATFORMS = ("linux-aarch64-py3.11", "linux-aarch64-py3.13")
-FILES = ("install.sh", "README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "config", "systemd", "requirements")
+FILES = (
+    "install.sh",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "config",
+    "systemd",
+    "requirements",
+)
 PACKAGES = ("edge_agent", "dashboard", "training", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -47,7 +59,8 @@ def build_release(source: Path, out: Path, platforms: Sequence[str]) -> Path:
 
 
 def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
-    """Make the folder ``affect-edge-VERSION``, in which `install.sh` needs no network, and return it.
+    """Make the folder ``affect-edge-VERSION``, in which `install.sh` needs no network, and return
+    it.
 
     Args:
         source: the tree.
@@ -93,12 +106,23 @@ def download(pins: Path, wheels: Path) -> None:
     """Fetch the wheels that a file of requirements pins; their hashes are checked."""
     _, machine, python = pins.stem.split("-")
     options = platform_options(machine, python.removeprefix("py"))
-    pip("download", "--no-deps", "--require-hashes", "-r", str(pins), "--dest", str(wheels), *options)
+    pip(
+        "download",
+        "--no-deps",
+        "--require-hashes",
+        "-r",
+        str(pins),
+        "--dest",
+        str(wheels),
+        *options,
+    )
 
 
 def pip(*words: str) -> None:
     """Run pip."""
-    subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *words], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *words], check=True
+    )
 
 
 def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -112,7 +136,10 @@ def sign(archive: Path, key: Path) -> Path:
     """Sign an archive; return the signature, which lies beside it."""
     signature = archive.with_name(f"{archive.name}.sig")
     signature.unlink(missing_ok=True)
-    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(archive)], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(archive)],
+        check=True,
+    )
     return signature
 
 
@@ -125,10 +152,14 @@ def make_key(key: Path, signers: Path, passphrase: str | None = None) -> None:
         passphrase: of the key; ``None`` lets ssh-keygen ask for it.
     """
     if key.resolve().is_relative_to(ROOT):
-        raise SystemExit(f"{key}: the private key must not lie in the repository; choose a place outside.")
+        raise SystemExit(
+            f"{key}: the private key must not lie in the repository; choose a place outside."
+        )
     key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     asked = [] if passphrase is None else ["-N", passphrase]
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-C", NAMESPACE, "-f", str(key), *asked], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-C", NAMESPACE, "-f", str(key), *asked], check=True
+    )
     public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii").strip()
     with signers.open("a", encoding="utf-8") as file:
         file.write(f'{SIGNER} namespaces="{NAMESPACE}" {public}\n')
@@ -145,17 +176,28 @@ def committed(folder: Path) -> Path:
 def main() -> None:
     """Do what the words say."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--key", type=Path, help="private key to sign with; without it the archive stays unsigned")
+    parser.add_argument(
+        "--key", type=Path, help="private key to sign with; without it the archive stays unsigned"
+    )
     parser.add_argument("--make-key", type=Path, help="make a new key there")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the archive")
-    parser.add_argument("--platform", action="append", help=f"wheels of this platform; default: {', '.join(PLATFORMS)}")
+    parser.add_argument(
+        "--platform",
+        action="append",
+        help=f"wheels of this platform; default: {', '.join(PLATFORMS)}",
+    )
     words = parser.parse_args()
     if words.make_key:
         make_key(words.make_key, ROOT / "config/release-signers")
-        print(f"The private part is {words.make_key}: keep it off this machine. Commit config/release-signers.")
+        print(
+            f"The private part is {words.make_key}: keep it off this machine. Commit "
+            "config/release-signers."
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
-        archive = build_release(committed(Path(folder) / "tree"), words.out, words.platform or PLATFORMS)
+        archive = build_release(
+            committed(Path(folder) / "tree"), words.out, words.platform or PLATFORMS
+        )
     print(f"{archive} ({archive.stat().st_size / 1e6:.0f} MB)")
     if words.key:
         print(sign(archive, words.key))

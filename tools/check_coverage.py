@@ -16,7 +16,9 @@ def main(bar: float, packages: list[str]) -> int:
     """Print each module under ``bar`` percent; return 1 when there is one."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        subprocess.run([sys.executable, "-m", "coverage", "json", "-q", "-o", str(report)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "coverage", "json", "-q", "-o", str(report)], check=True
+        )
         files = json.loads(report.read_text(encoding="utf-8"))["files"]
     percents = {name: data["summary"]["percent_covered"] for name, data in files.items()}
     wanted = {name: percent for name, percent in percents.items() if name.split("/")[0] in packages}
@@ -27,7 +29,10 @@ def main(bar: float, packages: list[str]) -> int:
     for name, percent in sorted(low.items()):
         print(f"{name}: {percent:.0f} % covered, at least {bar:.0f} % is asked for")
     if not low:
-        print(f"Every module of {' and '.join(packages)} is covered by at least {bar:.0f} % ({len(wanted)} modules).")
+        print(
+            f"Every module of {' and '.join(packages)} is covered by at least {bar:.0f} % "
+            f"({len(wanted)} modules)."
+        )
     return 1 if low else 0
 
 

@@ -1,9 +1,11 @@
-"""Pins what an appliance installs: one file for each platform, every package with its version and hashes.
+"""Pins what an appliance installs: one file for each platform, every package with its version and
+hashes.
 
     python tools/pin_requirements.py          writes requirements/linux-<machine>-py<version>.txt
 
-pip itself resolves pyproject.toml for each platform and only reports; nothing is installed. Markers in package metadata
-go by the Python that runs, so each Python version is asked with its own interpreter.
+pip itself resolves pyproject.toml for each platform and only reports; nothing is installed. Markers
+in package metadata go by the Python that runs, so each Python version is asked with its own
+interpreter.
 """
 
 from __future__ import annotations
@@ -46,7 +48,15 @@ def resolve(interpreter: str, machine: str, python: str) -> list[dict[str, Any]]
     """Let pip resolve; return what it would install."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words = [interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--dry-run"]
+        words = [
+            interpreter,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--dry-run",
+        ]
         words += ["--ignore-installed", "--target", folder, "--report", str(report)]
         subprocess.run([*words, *platform_options(machine, python), *wanted(machine)], check=True)
         installed: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -58,13 +68,17 @@ def requirement_lines(packages: list[dict[str, Any]]) -> list[str]:
     pinned = []
     for package in packages:
         meta, archive = package["metadata"], package["download_info"]["archive_info"]
-        pinned.append(f"{meta['name'].lower()}=={meta['version']} --hash=sha256:{archive['hashes']['sha256']}")
+        pinned.append(
+            f"{meta['name'].lower()}=={meta['version']} --hash=sha256:{archive['hashes']['sha256']}"
+        )
     return sorted(pinned)
 
 
 def interpreter_of(python: str) -> str:
     """Return the interpreter that speaks for a Python version."""
-    return sys.executable if platform.python_version().startswith(f"{python}.") else f"python{python}"
+    return (
+        sys.executable if platform.python_version().startswith(f"{python}.") else f"python{python}"
+    )
 
 
 def main() -> None:
@@ -75,7 +89,10 @@ def main() -> None:
         for machine in MACHINES:
             file = folder / f"linux-{machine}-py{python}.txt"
             lines = requirement_lines(resolve(interpreter_of(python), machine, python))
-            head = f"# Linux on {machine}, Python {python}. Written by tools/pin_requirements.py; do not edit."
+            head = (
+                f"# Linux on {machine}, Python {python}. Written by tools/pin_requirements.py; "
+                "do not edit."
+            )
             file.write_text("\n".join([head, *lines, ""]), encoding="utf-8")
             print(f"{file.relative_to(ROOT)}: {len(lines)} packages")
 

@@ -1,7 +1,8 @@
-"""Turn ``docs/statistics.md`` into the page that the dashboard shows: ``python tools/render_statistics.py``.
+"""Turn ``docs/statistics.md`` into the page that the dashboard shows: ``python
+tools/render_statistics.py``.
 
-The dashboard may run where there is no network and no documentation, and needs no Markdown library for one page. A test
-fails when the page is not that of the text.
+The dashboard may run where there is no network and no documentation, and needs no Markdown library
+for one page. A test fails when the page is not that of the text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
 def render(markdown: str) -> str:
-    """Return the text as HTML without its title: sections with addresses, a list of them, tables that scroll."""
+    """Return the text as HTML without its title: sections with addresses, a list of them, tables
+    that scroll.
+    """
     tokens = MarkdownIt("commonmark").enable("table")
     body = tokens.render(markdown.partition("\n")[2])
     titles: list[tuple[str, str]] = []

@@ -1,8 +1,10 @@
-"""Take the pictures of the README and of the study guide from the running demonstration: ``make screenshots``.
+"""Take the pictures of the README and of the study guide from the running demonstration: ``make
+screenshots``.
 
-Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and writes PNG files to
-``docs/images``; for the study guide it runs a session with the shipped protocol. With ``--study`` only those are taken.
-With ``--all DIR`` every page is taken in each combination of phone and desktop, light and dark.
+Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and
+writes PNG files to ``docs/images``; for the study guide it runs a session with the shipped
+protocol. With ``--study`` only those are taken. With ``--all DIR`` every page is taken in each
+combination of phone and desktop, light and dark.
 """
 
 from __future__ import annotations
@@ -43,16 +45,25 @@ MARGIN_MS = 60_000
 def main() -> int:
     """Run the demonstration, take the pictures, end it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", type=Path, help="take every page in every form into this folder instead")
-    parser.add_argument("--study", action="store_true", help="take only the pictures of the study guide")
-    parser.add_argument("--wait", type=float, default=75, help="seconds to let the demonstration run first")
+    parser.add_argument(
+        "--all", type=Path, help="take every page in every form into this folder instead"
+    )
+    parser.add_argument(
+        "--study", action="store_true", help="take only the pictures of the study guide"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=75, help="seconds to let the demonstration run first"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as output:
             command = [sys.executable, "-m", "edge_agent", "demo", "--data", f"{folder}/data"]
-            quiet = {**os.environ, "AFFECT_EDGE_MQTT__ENABLED": "false"}  # no alarm about a broker that nobody started
-            demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=quiet)
+            # no alarm about a broker that nobody started
+            quiet = {**os.environ, "AFFECT_EDGE_MQTT__ENABLED": "false"}
+            demo = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, env=quiet
+            )
         try:
             link = wait_for_link(log)
             time.sleep(options.wait)
@@ -77,18 +88,28 @@ def wait_for_link(log: Path) -> str:
 def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
     """Log in once, and take the pages."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS.split())
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=FLAGS.split()
+        )
         first = browser.new_context()
         first.new_page().goto(link)
         state = first.storage_state()
         address = link.split("/login", maxsplit=1)[0]
         newest = first.request.get(address + "/api/v1/sessions").json()[0]
         if folder is None and readme:
-            # The minutes around a session of the example study says more than the demonstration's first minute.
+            # The minutes around a session of the example study says more than the demonstration's
+            # first minute.
             around = f"/trends?start={newest['start'] - MARGIN_MS}&end={newest['end'] + MARGIN_MS}"
             pages = PAGES | {"trends": around}
             for name in README_PAGES:
-                take(browser, state, address + pages[name], IMAGES / f"{name}.png", "desktop", "light")
+                take(
+                    browser,
+                    state,
+                    address + pages[name],
+                    IMAGES / f"{name}.png",
+                    "desktop",
+                    "light",
+                )
             take(browser, state, address + PAGES["live"], IMAGES / "phone.png", "phone", "dark")
         if folder is None:
             take_study(browser, state, address, newest["id"])
@@ -96,22 +117,38 @@ def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
             for name, path in PAGES.items():
                 for size in SIZES:
                     for scheme in ("light", "dark"):
-                        take(browser, state, address + path, folder / f"{name}-{size}-{scheme}.png", size, scheme)
+                        take(
+                            browser,
+                            state,
+                            address + path,
+                            folder / f"{name}-{size}-{scheme}.png",
+                            size,
+                            scheme,
+                        )
         browser.close()
 
 
 def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:
-    """Take what a researcher sees from the first look at the hardware to the report of a session."""
+    """Take what a researcher sees from the first look at the hardware to the report of a
+    session.
+    """
     take(browser, state, address + PAGES["health"], IMAGES / "hardware.png", "desktop", "light")
     context = open_context(browser, state, "desktop", "light")
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png", "desktop", "light")
     post(context, address + consent, {"agreed": "yes", "text_version": "3"})
-    asked = {"participant": PARTICIPANT, "purpose": "research", "setting": "laboratory", "name": "three conditions"}
+    asked = {
+        "participant": PARTICIPANT,
+        "purpose": "research",
+        "setting": "laboratory",
+        "name": "three conditions",
+    }
     post(context, f"{address}/study/sessions", {**asked, "protocol": "three-conditions"})
     participant, operator = context.new_page(), context.new_page()
-    participant.goto(address + context.request.get(f"{address}/api/v1/protocol").json()["participant_path"])
+    participant.goto(
+        address + context.request.get(f"{address}/api/v1/protocol").json()["participant_path"]
+    )
     participant.locator("#ready").click()
     operator.goto(f"{address}/protocol")
     post(context, f"{address}/api/v1/protocol/go")
@@ -122,7 +159,8 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
     participant.keyboard.press("7")
     shoot(participant, "participant")
     post(context, f"{address}/api/v1/protocol/end")
-    # The report of a session that was skipped through says what to do about it; of an example all is good.
+    # The report of a session that was skipped through says what to do about it; of an example all
+    # is good.
     skipped = context.request.get(f"{address}/api/v1/sessions").json()[0]["id"]
     context.close()
     for number, page, name in ((session, "course", "session"), (skipped, "quality", "quality")):
@@ -130,7 +168,9 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
         take(browser, state, where, IMAGES / f"{name}.png", "desktop", "light")
 
 
-def post(context: BrowserContext, address: str, form: dict[str, str | float | bool] | None = None) -> None:
+def post(
+    context: BrowserContext, address: str, form: dict[str, str | float | bool] | None = None
+) -> None:
     """Send what a form or a button of the dashboard sends."""
     answer = context.request.post(address, form=form)
     if not answer.ok:
@@ -155,7 +195,9 @@ def open_context(browser: Browser, state: StorageState, size: str, scheme: str) 
     )
 
 
-def take(browser: Browser, state: StorageState, address: str, file: Path, size: str, scheme: str) -> None:
+def take(
+    browser: Browser, state: StorageState, address: str, file: Path, size: str, scheme: str
+) -> None:
     """Take one page; full height when every page is wanted, as first seen for the README."""
     context = open_context(browser, state, size, scheme)
     page = context.new_page()

@@ -2,8 +2,8 @@
 
     python -m tools.write_troubleshooting
 
-The problems and their cures stand where they are found, in the code; this reads them there, so that the page cannot say
-anything else. Parts that are filled in at run time appear as "…".
+The problems and their cures stand where they are found, in the code; this reads them there, so that
+the page cannot say anything else. Parts that are filled in at run time appear as "…".
 """
 
 from __future__ import annotations
@@ -36,21 +36,33 @@ class Trouble:
 
 
 class Sentences:
-    """Reads the text of expressions: literals, f-strings, and names that stand for such in a function or its module."""
+    """Reads the text of expressions: literals, f-strings, and names that stand for such in a
+    function or its module.
+    """
 
     def __init__(self, function: ast.AST, module: ast.Module) -> None:
         self._scopes = [assigned(ast.walk(function)), assigned(module.body)]
 
     def of(self, expression: ast.expr) -> list[str]:
-        """Return every text that an expression may have; none where it cannot be told from the source."""
+        """Return every text that an expression may have.
+
+        None where it cannot be told from the source.
+        """
         match expression:
             case ast.Constant(value=str(text)):
                 return [text]
             case ast.JoinedStr(values=values):
-                return ["".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in values)]
+                return [
+                    "".join(str(v.value) if isinstance(v, ast.Constant) else "…" for v in values)
+                ]
             case ast.Name(id=name):
                 values = next((scope[name] for scope in self._scopes if name in scope), [])
-                return [text for value in values if not isinstance(value, ast.Name) for text in self.of(value)]
+                return [
+                    text
+                    for value in values
+                    if not isinstance(value, ast.Name)
+                    for text in self.of(value)
+                ]
             case ast.IfExp(body=body, orelse=orelse):
                 return self.of(body) + self.of(orelse)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
@@ -84,7 +96,9 @@ def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
     """Yield the calls of a class with so many positional arguments."""
     for node in ast.walk(function):
         match node:
-            case ast.Call(func=ast.Name(id=called), args=given) if called == name and len(given) == arguments:
+            case ast.Call(func=ast.Name(id=called), args=given) if (
+                called == name and len(given) == arguments
+            ):
                 yield node
 
 
@@ -140,17 +154,24 @@ def alarms() -> set[Trouble]:
     for function, sentences in functions("edge_agent/runtime/health.py"):
         for node in ast.walk(function):
             match node:
-                case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value):
+                case ast.Assign(
+                    targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value
+                ):
                     found |= {Trouble(name, text, "") for text in sentences.of(value)}
     return {trouble for trouble in found if trouble.problem.count(" ") > 3}
 
 
 def table(troubles: set[Trouble], heads: tuple[str, str, str]) -> str:
     """Return a table of Markdown."""
-    lines = [f"| {' | '.join(head for head in heads if head)} |", "|" + "---|" * sum(map(bool, heads))]
+    lines = [
+        f"| {' | '.join(head for head in heads if head)} |",
+        "|" + "---|" * sum(map(bool, heads)),
+    ]
     for trouble in sorted(troubles):
         cells = [f"`{trouble.topic}`", trouble.problem, trouble.cure][: sum(map(bool, heads))]
-        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
+        lines.append(
+            "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+        )
     return "\n".join(lines)
 
 
@@ -160,7 +181,8 @@ def page() -> str:
         "What the doctor looks at": table(findings(), ("check", "it says", "cure")),
         "Camera": table(errors("CameraError", "edge_agent/camera"), ("reason", "it says", "cure")),
         "Bluetooth sensors": table(
-            errors("VitalsError", "edge_agent/vitals") | tables_of_cures("edge_agent/vitals/ble.py"),
+            errors("VitalsError", "edge_agent/vitals")
+            | tables_of_cures("edge_agent/vitals/ble.py"),
             ("reason", "it says", "cure"),
         ),
         "Alarms of the health page": table(alarms(), ("alarm", "it says, with the cure", "")),

@@ -1,1 +1,3 @@
-"""Training of the models that the appliance runs: data, recipes, one training loop, int8 export and evaluation."""
+"""Training of the models that the appliance runs: data, recipes, one training loop, int8 export and
+evaluation.
+"""

@@ -4,7 +4,10 @@ from edge_agent.core.errors import TrainingError
 
 
 class DataError(TrainingError):
-    """Training data that cannot be used; the message names the file and, in a table, its row and column."""
+    """Training data that cannot be used.
+
+    The message names the file and, in a table, its row and column.
+    """
 
 
 class RecipeError(TrainingError):

@@ -1,7 +1,8 @@
 """Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
 
-Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are random, so a fast hash is
-enough). The tables ``account``, ``login``, ``setting`` and ``audit`` of the database are this module's.
+Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
+random, so a fast hash is enough). The tables ``account``, ``login``, ``setting`` and ``audit`` of
+the database are this module's.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Accounts:
         """Create the first account and spend the setup code.
 
         Raises:
-            AccountError: the code is wrong or spent, or name or password are not allowed; nothing was changed.
+            AccountError: the code is wrong or spent, or name or password are not allowed; nothing
+                was changed.
         """
         name = name.strip()
         _check_name(name)
@@ -78,11 +80,13 @@ class Accounts:
         with writing(self._path) as connection:
             kept = _setting(connection, _SETUP_CODE)
             if not _needs_setup(connection):
-                raise AccountError("Setup is already done. Log in with the account that was created then.")
+                raise AccountError(
+                    "Setup is already done. Log in with the account that was created then."
+                )
             if kept is None or not secrets.compare_digest(kept, _sha256(_normal_code(code))):
                 raise AccountError(
-                    "That is not the setup code. It stands in the terminal or log of the dashboard; "
-                    "each start prints a new one."
+                    "That is not the setup code. It stands in the terminal or log of the "
+                    "dashboard; each start prints a new one."
                 )
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
             account = _insert_account(connection, name, password_hash)
@@ -100,7 +104,8 @@ class Accounts:
                 "SELECT id, name, password_hash FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
         try:
-            # An unknown name costs the same time as a wrong password, so that names cannot be found out.
+            # An unknown name costs the same time as a wrong password, so that names cannot be found
+            # out.
             self._hasher.verify(row[2] if row else self._absent, password[: PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
             raise AccountError("Name or password is wrong.") from error
@@ -129,16 +134,22 @@ class Accounts:
             raise AccountError("The present password is wrong.") from error
         if new == old:
             raise AccountError("The new password is the present one. Choose another.")
-        self._set_password(account.name, new, keep=_sha256(token), actor=account.name, said=("password_change", ""))
+        self._set_password(
+            account.name, new, keep=_sha256(token), actor=account.name, said=("password_change", "")
+        )
 
     def reset_password(self, name: str, new: str) -> None:
-        """Give an account another password without the old one, and end all its logins: for who may run commands here.
+        """Give an account another password without the old one, and end all its logins: for who may
+        run commands here.
 
         Raises:
-            AccountError: there is no such account, or the password is not allowed; nothing was changed.
+            AccountError: there is no such account, or the password is not allowed; nothing was
+                changed.
         """
         known = self.require(name)
-        self._set_password(known, new, keep="", actor="command line", said=("password_reset", known))
+        self._set_password(
+            known, new, keep="", actor="command line", said=("password_reset", known)
+        )
 
     def require(self, name: str) -> str:
         """Return the name of an account as it was made.
@@ -147,21 +158,30 @@ class Accounts:
             AccountError: there is no account of that name that has a password.
         """
         names = self.names()
-        known = next((known for known in names if known.casefold() == name.strip().casefold()), None)
+        known = next(
+            (known for known in names if known.casefold() == name.strip().casefold()), None
+        )
         if known is None:
             there = (
-                f"There is: {', '.join(names)}." if names else "There is none yet; open the dashboard and set it up."
+                f"There is: {', '.join(names)}."
+                if names
+                else "There is none yet; open the dashboard and set it up."
             )
             raise AccountError(f"There is no account {name!r} with a password. {there}")
         return known
 
-    def _set_password(self, name: str, new: str, *, keep: str, actor: str, said: tuple[str, str]) -> None:
+    def _set_password(
+        self, name: str, new: str, *, keep: str, actor: str, said: tuple[str, str]
+    ) -> None:
         _check_password(new, name)
         password_hash = self._hasher.hash(new)
         with writing(self._path) as connection:
-            connection.execute("UPDATE account SET password_hash = ? WHERE name = ?", (password_hash, name))
             connection.execute(
-                "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND token_hash <> ?",
+                "UPDATE account SET password_hash = ? WHERE name = ?", (password_hash, name)
+            )
+            connection.execute(
+                "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND "
+                "token_hash <> ?",
                 (name, keep),
             )
             _audit(connection, actor, *said)
@@ -176,7 +196,10 @@ class Accounts:
         return int(row[0])
 
     def log_in(self, account: Account) -> str:
-        """Open a login and return its token, which goes into the cookie; the database keeps only its hash."""
+        """Open a login and return its token, which goes into the cookie.
+
+        The database keeps only its hash.
+        """
         token, at = secrets.token_urlsafe(32), now().wall_ms
         with writing(self._path) as connection:
             connection.execute("DELETE FROM login WHERE expires <= ?", (at,))
@@ -196,8 +219,8 @@ class Accounts:
         """Return whose login the token is, or ``None`` when it is unknown or has ended."""
         with reading(self._path) as connection:
             row = connection.execute(
-                "SELECT account.id, account.name FROM login JOIN account ON account.id = login.account "
-                "WHERE token_hash = ? AND expires > ?",
+                "SELECT account.id, account.name FROM login JOIN account ON account.id = "
+                "login.account WHERE token_hash = ? AND expires > ?",
                 (_sha256(token), now().wall_ms),
             ).fetchone()
         return Account(row[0], row[1]) if row else None
@@ -211,14 +234,22 @@ class Accounts:
         at = now().wall_ms
         with writing(self._path) as connection:
             digest, _, expires = (_setting(connection, _LOGIN_LINK) or "").partition(" ")
-            if not digest or not secrets.compare_digest(digest, _sha256(token)) or int(expires) <= at:
+            if (
+                not digest
+                or not secrets.compare_digest(digest, _sha256(token))
+                or int(expires) <= at
+            ):
                 raise AccountError(
-                    "This login link has been used or has ended: it lets in the first visitor only. "
-                    "Start the program again for a new one."
+                    "This login link has been used or has ended: it lets in the first visitor "
+                    "only. Start the program again for a new one."
                 )
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute("SELECT id, name FROM account WHERE name = 'demo'").fetchone()
-            account = Account(row[0], row[1]) if row else _insert_account(connection, "demo", _NO_PASSWORD)
+            account = (
+                Account(row[0], row[1])
+                if row
+                else _insert_account(connection, "demo", _NO_PASSWORD)
+            )
             _audit(connection, account.name, "login_link", "one-time link spent")
         return account
 
@@ -242,7 +273,9 @@ def ensure_setup_code(path: Path) -> str | None:
 
 
 def create_login_link(path: Path, minutes: int = 60) -> str:
-    """Return the path and query of a link that logs in its first visitor, once, within ``minutes``."""
+    """Return the path and query of a link that logs in its first visitor, once, within
+    ``minutes``.
+    """
     token = secrets.token_urlsafe(24)
     with writing(path) as connection:
         _set(connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}")
@@ -254,13 +287,16 @@ def _needs_setup(connection: sqlite3.Connection) -> bool:
 
 
 def _names(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (_NO_PASSWORD,))
+    rows = connection.execute(
+        "SELECT name FROM account WHERE password_hash <> ? ORDER BY name", (_NO_PASSWORD,)
+    )
     return [row[0] for row in rows]
 
 
 def _insert_account(connection: sqlite3.Connection, name: str, password_hash: str) -> Account:
     cursor = connection.execute(
-        "INSERT INTO account (name, password_hash, created) VALUES (?, ?, ?)", (name, password_hash, now().wall_ms)
+        "INSERT INTO account (name, password_hash, created) VALUES (?, ?, ?)",
+        (name, password_hash, now().wall_ms),
     )
     return Account(cursor.lastrowid or 0, name)
 
@@ -272,14 +308,16 @@ def _setting(connection: sqlite3.Connection, key: str) -> str | None:
 
 def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
     connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
         (key, value),
     )
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
     connection.execute(
-        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)", (now().wall_ms, actor, action, detail)
+        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
+        (now().wall_ms, actor, action, detail),
     )
 
 
@@ -292,7 +330,10 @@ def _check_name(name: str) -> None:
 
 def _check_password(password: str, name: str) -> None:
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        raise AccountError(f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters; this one has {len(password)}.")
+        raise AccountError(
+            f"A password has {PASSWORD_MIN} to {PASSWORD_MAX} characters; this one "
+            f"has {len(password)}."
+        )
     if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
         raise AccountError("The password is little more than the name. Choose another.")
     if len(set(password)) < 4:

@@ -1,4 +1,6 @@
-"""Tokens with which programs hand in readings: made and revoked by whoever may log in, kept as hashes."""
+"""Tokens with which programs hand in readings: made and revoked by whoever may log in, kept as
+hashes.
+"""
 
 from __future__ import annotations
 
@@ -54,20 +56,31 @@ class Tokens:
         """Make a token and return its secret, which is kept nowhere and can be shown only now.
 
         Raises:
-            AccountError: the name is not allowed or in use, or there are too many tokens; nothing was made.
+            AccountError: the name is not allowed or in use, or there are too many tokens; nothing
+                was made.
         """
         name = name.strip()
         if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
-            raise AccountError(f"The name of a token has 1 to {NAME_MAX} printable characters, such as: watch bridge.")
+            raise AccountError(
+                f"The name of a token has 1 to {NAME_MAX} printable characters, "
+                "such as: watch bridge."
+            )
         secret = PREFIX + secrets.token_urlsafe(32)
         with writing(self._path) as connection:
-            in_force = [row[0] for row in connection.execute("SELECT name FROM token WHERE revoked IS NULL")]
+            in_force = [
+                row[0] for row in connection.execute("SELECT name FROM token WHERE revoked IS NULL")
+            ]
             if name in in_force:
-                raise AccountError(f"There is a token {name!r} already. Revoke it first, or choose another name.")
+                raise AccountError(
+                    f"There is a token {name!r} already. Revoke it first, or choose another name."
+                )
             if len(in_force) >= TOKENS_MAX:
-                raise AccountError(f"There are {TOKENS_MAX} tokens already. Revoke those that nobody uses.")
+                raise AccountError(
+                    f"There are {TOKENS_MAX} tokens already. Revoke those that nobody uses."
+                )
             connection.execute(
-                "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO token (name, token_hash, scope, created, created_by) VALUES (?, ?, ?, "
+                "?, ?)",
                 (name, _sha256(secret), scope, now().wall_ms, account),
             )
             _audit(connection, account, "token_make", f"{name} ({scope})")
@@ -77,7 +90,8 @@ class Tokens:
         """End a token at once; one that has ended, or never was, stays as it is."""
         with writing(self._path) as connection:
             done = connection.execute(
-                "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL RETURNING name", (now().wall_ms, number)
+                "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL RETURNING name",
+                (now().wall_ms, number),
             ).fetchone()
             if done is not None:
                 _audit(connection, account, "token_revoke", done[0])
@@ -92,7 +106,8 @@ class Tokens:
         """Return the token in force that a secret belongs to and that may do this, or ``None``."""
         with reading(self._path) as connection:
             row = connection.execute(
-                f"{_SELECT} WHERE token_hash = ? AND scope = ? AND revoked IS NULL", (_sha256(secret), scope)
+                f"{_SELECT} WHERE token_hash = ? AND scope = ? AND revoked IS NULL",
+                (_sha256(secret), scope),
             ).fetchone()
         return None if row is None else Token(*row)
 
@@ -109,7 +124,8 @@ _SELECT = "SELECT id, name, scope, created, created_by, used, revoked FROM token
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
     connection.execute(
-        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)", (now().wall_ms, actor, action, detail)
+        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
+        (now().wall_ms, actor, action, detail),
     )
 
 

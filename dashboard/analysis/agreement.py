@@ -1,4 +1,7 @@
-"""How far three sources agree about each stimulus: its label, the face, and the participant. Pure."""
+"""How far three sources agree about each stimulus: its label, the face, and the participant.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,10 @@ class SourceAgreement:
     Attributes:
         first: gives the rows of the table.
         second: gives the columns.
-        agreement: table and kappa; ``None`` where no stimulus has both, or both always said the same one thing.
-        left_out: stimuli called anger, happiness or neutral of which one of the two said nothing: no face, no emotion
-            that held the share, no report.
+        agreement: table and kappa; ``None`` where no stimulus has both, or both always said the
+            same one thing.
+        left_out: stimuli called anger, happiness or neutral of which one of the two said nothing:
+            no face, no emotion that held the share, no report.
     """
 
     first: Source
@@ -44,8 +48,11 @@ class SourceAgreement:
     left_out: int
 
 
-def compare_sources(stimuli: Sequence[Stimulus], shown: Sequence[str | None]) -> tuple[SourceAgreement, ...]:
-    """Compare label, face and self-report of the stimuli called anger, happiness or neutral, each with each.
+def compare_sources(
+    stimuli: Sequence[Stimulus], shown: Sequence[str | None]
+) -> tuple[SourceAgreement, ...]:
+    """Compare label, face and self-report of the stimuli called anger, happiness or neutral, each
+    with each.
 
     Args:
         stimuli: all of them; others are passed over.
@@ -54,7 +61,11 @@ def compare_sources(stimuli: Sequence[Stimulus], shown: Sequence[str | None]) ->
     said = [
         (
             stimulus.participant,
-            {Source.CONDITION: label.value, Source.OBSERVED: face, Source.REPORTED: stimulus.reported},
+            {
+                Source.CONDITION: label.value,
+                Source.OBSERVED: face,
+                Source.REPORTED: stimulus.reported,
+            },
         )
         for stimulus, face in zip(stimuli, shown, strict=True)
         if (label := state_of(stimulus.condition)) is not None
@@ -62,7 +73,9 @@ def compare_sources(stimuli: Sequence[Stimulus], shown: Sequence[str | None]) ->
     return tuple(_compared(said, first, second) for first, second in _PAIRS)
 
 
-def _compared(said: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source) -> SourceAgreement:
+def _compared(
+    said: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source
+) -> SourceAgreement:
     both = [
         Judgement(participant, one, other)
         for participant, words in said
@@ -70,6 +83,8 @@ def _compared(said: Sequence[tuple[str, dict[Source, str | None]]], first: Sourc
     ]
     left_out = len(said) - len(both)
     try:
-        return SourceAgreement(first, second, cohens_kappa(both, [state.value for state in STATES]), left_out)
+        return SourceAgreement(
+            first, second, cohens_kappa(both, [state.value for state in STATES]), left_out
+        )
     except (TooFewError, NoVariationError):
         return SourceAgreement(first, second, None, left_out)

@@ -1,4 +1,6 @@
-"""From the timeline to a family of tests and all that stands beside it: what page, API and command show."""
+"""From the timeline to a family of tests and all that stands beside it: what page, API and command
+show.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +68,10 @@ class VitalComparison:
         comparison: the tests and who went into them.
         correction: which adjusted p decides.
         design: which participants were to be compared.
-        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a test.
-        missing: how many people a difference of the size of the bound needs; ``None`` without a test, or where no
-            study could have so many.
+        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
+            test.
+        missing: how many people a difference of the size of the bound needs; ``None`` without a
+            test, or where no study could have so many.
     """
 
     kind: VitalKind
@@ -119,8 +122,10 @@ class Analysis:
         unreported: with self-report, stimuli of which nothing was reported.
         orders: how many participants saw the tested states in which order, the commonest first.
         agreements: how far condition, face and self-report agree about the stimuli.
-        variability: of the heart rate by participant and state, where there are intervals between beats.
-        sensitivity: for each comparison of the family the results under other windows and lags, where asked for.
+        variability: of the heart rate by participant and state, where there are intervals between
+            beats.
+        sensitivity: for each comparison of the family the results under other windows and lags,
+            where asked for.
     """
 
     query: AnalysisQuery
@@ -158,12 +163,15 @@ def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
     """Read what the question asks for and test it.
 
     Raises:
-        StatisticsError: a session is asked for that does not exist, or a reading cannot be computed with.
+        StatisticsError: a session is asked for that does not exist, or a reading cannot be computed
+            with.
         StoreError: the database cannot be read.
     """
     sessions = reader.session_list()
     if query.sample is not Sample.AUTO:
-        return _analysis_of(reader, query, query.sample, _chosen(sessions, query.sample, query.session))
+        return _analysis_of(
+            reader, query, query.sample, _chosen(sessions, query.sample, query.session)
+        )
     measured = _analysis_of(reader, query, Sample.MEASURED, _chosen(sessions, Sample.MEASURED, ()))
     example = _chosen(sessions, Sample.EXAMPLE, ())
     if measured.means or not example:
@@ -175,17 +183,22 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
     """Return the sessions of a sample, oldest first."""
     ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
     if sample is not Sample.SELECTED:
-        return tuple(session for session in ordered if session.simulated is (sample is Sample.EXAMPLE))
+        return tuple(
+            session for session in ordered if session.simulated is (sample is Sample.EXAMPLE)
+        )
     missing = sorted(set(ids) - {session.id for session in sessions})
     if missing:
         known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
         raise StatisticsError(
-            f"There is no session {missing[0]}. Sessions: {known}{', …' if len(ordered) > 20 else ''}."
+            f"There is no session {missing[0]}. Sessions: "
+            f"{known}{', …' if len(ordered) > 20 else ''}."
         )
     return tuple(session for session in ordered if session.id in ids)
 
 
-def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]) -> Analysis:
+def _analysis_of(
+    reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]
+) -> Analysis:
     """Test the readings of the given sessions."""
     ids = [session.id for session in sessions]
     stimuli, shown = reader.stimuli(ids), reader.shown(sessions)
@@ -206,7 +219,8 @@ def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions:
         summaries=tuple(_summary(means, kind, state) for kind in query.vital for state in STATES),
         family=_family(by_state, query),
         all_states=tuple(
-            VitalStates(kind, compare_states([by_state[kind, state] for state in STATES])) for kind in query.vital
+            VitalStates(kind, compare_states([by_state[kind, state] for state in STATES]))
+            for kind in query.vital
         ),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
@@ -219,12 +233,16 @@ def _analysis_of(reader: Reader, query: AnalysisQuery, sample: Sample, sessions:
         orders=_orders(stimuli),
         agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
         variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
-        sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True))) if others else (),
+        sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True)))
+        if others
+        else (),
     )
 
 
 def _means(found: Found, query: AnalysisQuery) -> tuple[StateMean, ...]:
-    return means_of(group for group in found.groups if not (query.leave_out_flagged and group.doubtful))
+    return means_of(
+        group for group in found.groups if not (query.leave_out_flagged and group.doubtful)
+    )
 
 
 def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> StateSummary:
@@ -234,7 +252,9 @@ def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> Sta
     return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
 
 
-def _by_state(means: Iterable[StateMean]) -> defaultdict[tuple[VitalKind, Emotion], dict[str, float]]:
+def _by_state(
+    means: Iterable[StateMean],
+) -> defaultdict[tuple[VitalKind, Emotion], dict[str, float]]:
     """Return for each vital and state participant → mean."""
     by_state: defaultdict[tuple[VitalKind, Emotion], dict[str, float]] = defaultdict(dict)
     for mean in means:
@@ -256,13 +276,17 @@ def _family(
 ) -> tuple[VitalComparison, ...]:
     asked = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
     pairs = zip(asked, compare_family(_sides(by_state, query), query.design), strict=True)
-    return tuple(_judged(kind, first, second, found, query) for (kind, first, second), found in pairs)
+    return tuple(
+        _judged(kind, first, second, found, query) for (kind, first, second), found in pairs
+    )
 
 
 def _judged(
     kind: VitalKind, first: Emotion, second: Emotion, found: Comparison, query: AnalysisQuery
 ) -> VitalComparison:
-    """Add to a comparison what the declared bound says: is more excluded, and how many people would find it?"""
+    """Add to a comparison what the declared bound says: is more excluded, and how many people would
+    find it?
+    """
     if found.tests is None or found.method is None:
         return VitalComparison(kind, first, second, found, query.correction, query.design)
     bound = bound_of(kind, query)
@@ -271,7 +295,9 @@ def _judged(
     except StatisticsError:  # the bound is so small beside the spread that no study could find it
         missing = None
     excluded = equivalence(found.first, found.second, found.method, Bounds(-bound, bound))
-    return VitalComparison(kind, first, second, found, query.correction, query.design, excluded, missing)
+    return VitalComparison(
+        kind, first, second, found, query.correction, query.design, excluded, missing
+    )
 
 
 def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
@@ -280,7 +306,9 @@ def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
 
 
 def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
-    """Count the participants by the order in which they first met the tested states, in their first such session."""
+    """Count the participants by the order in which they first met the tested states, in their first
+    such session.
+    """
     by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
     for stimulus in stimuli:
         state = state_of(stimulus.condition)
@@ -294,7 +322,10 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
 
 
 def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
-    """Return the setting that was declared and, where asked for, those around it; only observed emotions have any."""
+    """Return the setting that was declared and, where asked for, those around it.
+
+    Only observed emotions have any.
+    """
     chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
     if not query.sensitivity or query.state is not StateBy.OBSERVED:
         return (chosen,)

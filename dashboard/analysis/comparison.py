@@ -44,10 +44,11 @@ class Tests:
     Attributes:
         t: the t-test.
         holm_p: its p, adjusted by Holm's method for the family that was computed together.
-        bh_p: its p, adjusted for the same family by the method of Benjamini and Hochberg, for whoever asks for it.
+        bh_p: its p, adjusted for the same family by the method of Benjamini and Hochberg, for
+            whoever asks for it.
         effect: Hedges' g.
-        normality: Shapiro–Wilk of the differences (one entry) or of the two groups (two entries); ``None`` where the
-            values do not vary.
+        normality: Shapiro–Wilk of the differences (one entry) or of the two groups (two entries);
+            ``None`` where the values do not vary.
         rank: the rank test of the same participants.
     """
 
@@ -72,8 +73,9 @@ class Comparison:
         difference: mean difference over those it uses; ``None`` without a method.
         tests: the numbers; ``None`` if there is an obstacle.
         obstacle: why there are none.
-        first: the values that the test uses on the first side, in order of the participants' codes; with a paired test
-            in the same order as ``second``. An equivalence test or a sample size for the same participants needs them.
+        first: the values that the test uses on the first side, in order of the participants' codes;
+            with a paired test in the same order as ``second``. An equivalence test or a sample size
+            for the same participants needs them.
         second: the values on the second side.
     """
 
@@ -91,12 +93,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What decides a comparison, without all that stands beside it; numbers are ``None`` where there is no test.
+    """What decides a comparison, without all that stands beside it.
+
+    Numbers are ``None`` where there is no test.
 
     Attributes:
         method: which test the participants' numbers allow; ``None`` if none.
-        n_first: participants that the test uses on the first side; with pairs the pairs, without a test those who have
-            only the first state.
+        n_first: participants that the test uses on the first side; with pairs the pairs, without a
+            test those who have only the first state.
         n_second: the same on the second side.
         difference: mean difference over those, in the unit of the vital.
         interval: its 95 % interval.
@@ -133,10 +137,12 @@ class StatesComparison:
 def compare_family(
     sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
 ) -> tuple[Comparison, ...]:
-    """Compare each pair of states and adjust the p values of all t-tests that could be computed, as one family.
+    """Compare each pair of states and adjust the p values of all t-tests that could be computed, as
+    one family.
 
     Args:
-        sides: for each comparison participant → mean in the first state, and the same in the second.
+        sides: for each comparison participant → mean in the first state, and the same in the
+            second.
         design: as in ``compare``.
 
     Raises:
@@ -155,7 +161,8 @@ def compare_family(
 def decide_family(
     sides: Iterable[tuple[Mapping[str, float], Mapping[str, float]]], design: Design = Design.AUTO
 ) -> tuple[Decision, ...]:
-    """Decide each pair of states by the tests of ``compare_family`` alone: for families that are asked many times.
+    """Decide each pair of states by the tests of ``compare_family`` alone: for families that are
+    asked many times.
 
     Raises:
         StatisticsError: as ``compare_family``.
@@ -178,25 +185,35 @@ def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:
     complete = sorted(code for code in everybody if all(code in state for state in states))
     blank = StatesComparison(len(complete), len(everybody) - len(complete), None, Obstacle.TOO_FEW)
     try:
-        return replace(blank, anova=repeated_anova([[s[code] for code in complete] for s in states]), obstacle=None)
+        return replace(
+            blank,
+            anova=repeated_anova([[s[code] for code in complete] for s in states]),
+            obstacle=None,
+        )
     except TooFewError:
         return blank
     except NoVariationError:
         return replace(blank, obstacle=Obstacle.NO_VARIATION)
 
 
-def compare(first: Mapping[str, float], second: Mapping[str, float], design: Design = Design.AUTO) -> Comparison:
-    """Compare two states by the test that the participants allow; as a family of one, ``holm_p`` and ``bh_p`` are p.
+def compare(
+    first: Mapping[str, float], second: Mapping[str, float], design: Design = Design.AUTO
+) -> Comparison:
+    """Compare two states by the test that the participants allow.
 
-    Paired where at least three participants have both states: those who have one are left out. Otherwise Welch, where
-    at least three participants on each side have only that state: the one or two who have both are left out, because
-    a person on both sides would make the groups dependent. The choice follows from who was measured, never from the
-    values.
+    As a family of one, ``holm_p`` and ``bh_p`` are p.
+
+    Paired where at least three participants have both states: those who have one are left out.
+    Otherwise Welch, where
+    at least three participants on each side have only that state: the one or two who have both are
+    left out, because a person on both sides would make the groups dependent. The choice follows
+    from who was measured, never from the values.
 
     Args:
         first: participant → mean in the first state.
         second: participant → mean in the second state.
-        design: ``paired`` or ``independent`` asks for one of the two tests and no other; declare it before looking.
+        design: ``paired`` or ``independent`` asks for one of the two tests and no other; declare it
+            before looking.
 
     Raises:
         StatisticsError: a mean is not finite or beyond 1e±60.
@@ -205,11 +222,15 @@ def compare(first: Mapping[str, float], second: Mapping[str, float], design: Des
 
 
 def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Design) -> Comparison:
-    """Return which test the participants allow, with the values that it uses, and no numbers yet."""
+    """Return which test the participants allow, with the values that it uses, and no numbers
+    yet.
+    """
     both = sorted(first.keys() & second.keys())
     first_only = sorted(first.keys() - second.keys())
     second_only = sorted(second.keys() - first.keys())
-    blank = Comparison(len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW)
+    blank = Comparison(
+        len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW
+    )
     if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
         method, left_out, one, other = Method.PAIRED, len(first_only) + len(second_only), both, both
     elif design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:

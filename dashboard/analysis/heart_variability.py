@@ -1,4 +1,6 @@
-"""Heart-rate variability of each participant in each state, from the readings of intervals between beats. Pure."""
+"""Heart-rate variability of each participant in each state, from the readings of intervals between
+beats. Pure.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class StateVariability:
         state: anger, happiness or neutral.
         variability: the measures; ``None`` where there are too few intervals or too many artefacts.
         reason: why there are none; empty where there are.
-        contact_lost: intervals that the sensor itself said were without contact; left out before anything else.
+        contact_lost: intervals that the sensor itself said were without contact; left out before
+            anything else.
         simulated: whether any interval is simulated.
     """
 
@@ -46,8 +49,8 @@ class StateVariability:
 def variability_by_state(parts: Iterable[Beats]) -> tuple[StateVariability, ...]:
     """Compute the variability of every participant in every state, sessions taken together.
 
-    States that no test uses are passed over. The intervals of one participant and state are cut into runs where a part
-    ends, contact was lost, or more than three seconds pass.
+    States that no test uses are passed over. The intervals of one participant and state are cut
+    into runs where a part ends, contact was lost, or more than three seconds pass.
 
     Args:
         parts: intervals between beats, each an unbroken time of one state.
@@ -76,9 +79,14 @@ def _variability(code: str, state: Emotion, group: Sequence[Beats]) -> StateVari
 
 def _runs(group: Sequence[Beats], lost: npt.NDArray[np.bool_]) -> list[Values]:
     """Cut the intervals of one participant and state where a beat may be missing."""
-    values, at = np.concatenate([part.values for part in group]), np.concatenate([part.at_ms for part in group])
+    values, at = (
+        np.concatenate([part.values for part in group]),
+        np.concatenate([part.at_ms for part in group]),
+    )
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
     breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | lost[:-1] | lost[1:]
     cuts = np.flatnonzero(breaks) + 1
     first = [0, *cuts.tolist()]  # an interval without contact is a run of its own
-    return [run for run, start in zip(np.split(values, cuts), first, strict=True) if not lost[start]]
+    return [
+        run for run, start in zip(np.split(values, cuts), first, strict=True) if not lost[start]
+    ]

@@ -1,4 +1,6 @@
-"""Which readings count and what state they belong to: from the timeline to sums by participant and state."""
+"""Which readings count and what state they belong to: from the timeline to sums by participant and
+state.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class ReadingGroup:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the readings are flagged as out of range, without contact, or of doubtful time."""
+        """Whether the readings are flagged as out of range, without contact, or of doubtful
+        time.
+        """
         return bool(self.flags & DOUBTFUL)
 
     @property
@@ -98,16 +102,24 @@ class Found:
 
     def measured(self) -> Found:
         """Return the same without the estimated readings."""
-        left_out = sum(group.n for group in self.groups if group.estimated and state_of(group.state) is not None)
+        left_out = sum(
+            group.n
+            for group in self.groups
+            if group.estimated and state_of(group.state) is not None
+        )
         return replace(
-            self, groups=tuple(group for group in self.groups if not group.estimated), estimated_left_out=left_out
+            self,
+            groups=tuple(group for group in self.groups if not group.estimated),
+            estimated_left_out=left_out,
         )
 
 
 def find_readings(
     reader: Reader, query: AnalysisQuery, sessions: Sequence[Session], stimuli: Sequence[Stimulus]
 ) -> Found:
-    """Read the vital signs in stimuli, by condition or by what was reported; estimated ones only where asked for.
+    """Read the vital signs in stimuli, by condition or by what was reported.
+
+    Estimated ones only where asked for.
 
     Raises:
         StoreError: the database cannot be read.
@@ -130,17 +142,24 @@ def find_observed(
     shown: Mapping[int, Shown],
     settings: Sequence[Setting],
 ) -> list[Found]:
-    """Read the vital signs of sessions by the emotion observed before them, under each setting of window and lags.
+    """Read the vital signs of sessions by the emotion observed before them, under each setting of
+    window and lags.
 
-    However many settings there are, every reading is read once. Estimated readings count only where asked for.
+    However many settings there are, every reading is read once. Estimated readings count only where
+    asked for.
 
     Raises:
         StoreError: the database cannot be read.
     """
     by_id = {session.id: session for session in sessions}
-    matchings = [Matching(setting.window_s, lags_of(query, setting), query.share) for setting in settings]
+    matchings = [
+        Matching(setting.window_s, lags_of(query, setting), query.share) for setting in settings
+    ]
     every = [
-        Found(tuple(_group(by_id[number], state, sums) for number, state, sums in one.found), one.counts)
+        Found(
+            tuple(_group(by_id[number], state, sums) for number, state, sums in one.found),
+            one.counts,
+        )
         for one in reader.observed_sums(sessions, shown, query.vital, matchings)
     ]
     return every if query.estimated else [found.measured() for found in every]
@@ -153,7 +172,8 @@ def find_beats(
     stimuli: Sequence[Stimulus],
     shown: Mapping[int, Shown],
 ) -> list[Beats]:
-    """Read the intervals between beats in anger, happiness and neutral, one entry for each time of one state.
+    """Read the intervals between beats in anger, happiness and neutral, one entry for each time of
+    one state.
 
     Raises:
         StoreError: the database cannot be read.
@@ -162,10 +182,15 @@ def find_beats(
         return []
     if query.state is StateBy.OBSERVED:
         by = Matching(query.window, {VitalKind.RR_INTERVAL: query.lag_heart_rate}, query.share)
-        spans = (span for session in sessions for span in spans_observed(session, shown[session.id], by))
+        spans = (
+            span for session in sessions for span in spans_observed(session, shown[session.id], by)
+        )
     else:
         by_id = {session.id: session for session in sessions}
-        spans = (StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms) for one in stimuli)
+        spans = (
+            StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms)
+            for one in stimuli
+        )
     return reader.beats(span for span in spans if state_of(span.state) is not None)
 
 
@@ -191,7 +216,14 @@ def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:
         if state is not None:
             grouped[group.kind, state, group.participant].append(group)
     return tuple(
-        StateMean(code, kind, state, _mean(parts), sum(part.n for part in parts), any(part.simulated for part in parts))
+        StateMean(
+            code,
+            kind,
+            state,
+            _mean(parts),
+            sum(part.n for part in parts),
+            any(part.simulated for part in parts),
+        )
         for (kind, state, code), parts in sorted(grouped.items(), key=lambda item: _place(*item[0]))
     )
 
@@ -228,11 +260,14 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
     for part in parts:
         if not math.isfinite(part.largest):
             raise StatisticsError(
-                f"Participant {part.participant} has a {part.kind} reading of {part.largest} in session "
-                f"{part.session}, which is not a finite number. Mend the reading or leave the session out."
+                f"Participant {part.participant} has a {part.kind} reading of {part.largest} in "
+                f"session {part.session}, which is not a finite number. Mend the reading or leave "
+                "the session out."
             )
         if part.largest > _LARGEST:
-            raise StatisticsError(f"Participant {part.participant} has a {part.kind} reading beyond 1e60.")
+            raise StatisticsError(
+                f"Participant {part.participant} has a {part.kind} reading beyond 1e60."
+            )
     return math.fsum(part.total for part in parts) / sum(part.n for part in parts)
 
 

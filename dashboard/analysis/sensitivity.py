@@ -1,4 +1,7 @@
-"""Whether a result depends on the window and lag by which readings were matched to emotions. Pure."""
+"""Whether a result depends on the window and lag by which readings were matched to emotions.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ class Variant:
 
     Attributes:
         setting: window and lags.
-        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this setting.
+        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this
+            setting.
         conclusion: what it comes to.
         changes: whether that differs from the conclusion under the chosen setting.
     """
@@ -63,12 +67,16 @@ class Sensitivity:
 
 
 def settings_around(chosen: Setting) -> tuple[Setting, ...]:
-    """Return the settings with half, the same and twice the window and lags: nine, the chosen one among them.
+    """Return the settings with half, the same and twice the window and lags: nine, the chosen one
+    among them.
 
-    A lag of 0 stays 0. Both lags change together, because both are guesses about how fast the body follows.
+    A lag of 0 stays 0. Both lags change together, because both are guesses about how fast the body
+    follows.
     """
     scaled = (
-        Setting(window * chosen.window_s, lag * chosen.lag_heart_rate_s, lag * chosen.lag_pressure_s)
+        Setting(
+            window * chosen.window_s, lag * chosen.lag_heart_rate_s, lag * chosen.lag_pressure_s
+        )
         for window, lag in product(_FACTORS, _FACTORS)
     )
     return tuple(dict.fromkeys(scaled))
@@ -79,15 +87,16 @@ def sensitivity(
 ) -> tuple[Sensitivity, ...]:
     """Repeat a family of comparisons under other settings.
 
-    A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological Science
-    11:702–712): nothing is tested anew; the table shows whether the conclusion depends on a choice that the data do not
-    make. The declared setting stays the result; picking the setting with the smallest p would be a false positive.
+    A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on
+    Psychological Science 11:702–712): nothing is tested anew; the table shows whether the
+    conclusion depends on a choice that the data do not make. The declared setting stays the result;
+    picking the setting with the smallest p would be a false positive.
 
     Args:
         chosen: the setting that was declared.
         settings: those to be tried; ``chosen`` may be among them.
-        family: gives the comparisons under a setting, always the same ones in the same order, adjusted as a family; of
-            computed variants ``variants.__getitem__``.
+        family: gives the comparisons under a setting, always the same ones in the same order,
+            adjusted as a family; of computed variants ``variants.__getitem__``.
 
     Returns:
         For each comparison of the family its table, in order of ``settings``.
@@ -99,11 +108,15 @@ def sensitivity(
     tried = [(setting, base if setting == chosen else family(setting)) for setting in settings]
     for setting, found in tried:
         if len(found) != len(base):
-            raise StatisticsError(f"{setting} gives {len(found)} comparisons, and {chosen} gives {len(base)}")
+            raise StatisticsError(
+                f"{setting} gives {len(found)} comparisons, and {chosen} gives {len(base)}"
+            )
     return tuple(
         Sensitivity(
             chosen=_variant(chosen, own, _conclusion(own)),
-            variants=tuple(_variant(setting, found[place], _conclusion(own)) for setting, found in tried),
+            variants=tuple(
+                _variant(setting, found[place], _conclusion(own)) for setting, found in tried
+            ),
         )
         for place, own in enumerate(base)
     )

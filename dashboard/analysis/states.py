@@ -1,4 +1,7 @@
-"""What is compared: three states, pairs of them, vital signs, and by which design. Pure and quick to load."""
+"""What is compared: three states, pairs of them, vital signs, and by which design.
+
+Pure and quick to load.
+"""
 
 from __future__ import annotations
 

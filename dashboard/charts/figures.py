@@ -1,4 +1,7 @@
-"""Data → Plotly figures as plain dictionaries; colours are CSS variables that the page resolves for light and dark."""
+"""Data → Plotly figures as plain dictionaries.
+
+Colours are CSS variables that the page resolves for light and dark.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,17 @@ Height = Literal["small", "medium", "large", "tall"]
 
 
 def plotly_address() -> str:
-    """Return where pages load Plotly from; it names the version, so that browsers may keep it for ever."""
+    """Return where pages load Plotly from.
+
+    It names the version, so that browsers may keep it for ever.
+    """
     return f"/static/plotly-{version('plotly')}.min.js"
 
 
 def plotly_file() -> Path:
-    """Return Plotly's script in its installed package, which is not imported: that would cost memory and time."""
+    """Return Plotly's script in its installed package, which is not imported: that would cost
+    memory and time.
+    """
     spec = find_spec("plotly")
     if spec is None or spec.origin is None:  # pragma: no cover - it is a dependency
         raise FileNotFoundError("the plotly package is not installed")
@@ -37,10 +45,12 @@ def plotly_file() -> Path:
 def plotly_style_ids() -> tuple[str, ...]:
     """Return the ids of the style elements that Plotly would add when it loads.
 
-    Where an element has the id already it adds none. Our content security policy forbids inline styles, and those are
-    for maps, which we do not draw.
+    Where an element has the id already it adds none. Our content security policy forbids inline
+    styles, and those are for maps, which we do not draw.
     """
-    found = re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly_file().read_text(encoding="utf-8"))
+    found = re.findall(
+        r'getElementById\("([0-9a-f]{64})"\)', plotly_file().read_text(encoding="utf-8")
+    )
     return tuple(dict.fromkeys(found))
 
 
@@ -139,8 +149,13 @@ _MOST_CONDITIONS = 40
 
 
 def _share_traces(trend: Trend) -> list[dict[str, Any]]:
-    """Stack the shares as steps, which keep every bucket's width; a bucket without rows is an empty place."""
-    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS} | {"uncertain": trend.uncertain}
+    """Stack the shares as steps, which keep every bucket's width.
+
+    A bucket without rows is an empty place.
+    """
+    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS} | {
+        "uncertain": trend.uncertain
+    }
     edges = [*trend.starts, trend.end_ms]
     return [
         {
@@ -149,11 +164,17 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             "name": name,
             "x": edges,
             "y": [*(round(value or 0.0, 4) for value in values), 0.0],
-            "customdata": [*(round(100 * value) if value is not None else 0 for value in values), 0],
+            "customdata": [
+                *(round(100 * value) if value is not None else 0 for value in values),
+                0,
+            ],
             "stackgroup": "shares",
             "line": {"width": 0, "shape": "hv"},
             "fillcolor": f"var(--emotion-{name})",
-            "hovertemplate": [*("%{customdata} %" if value is not None else "no data" for value in values), ""],
+            "hovertemplate": [
+                *("%{customdata} %" if value is not None else "no data" for value in values),
+                "",
+            ],
             "showlegend": False,
         }
         for name, values in shares.items()
@@ -162,7 +183,10 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
 
 
 def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]:
-    """Draw the mean as a line and least to most as a band around it; both break where the source fell silent."""
+    """Draw the mean as a line and least to most as a band around it.
+
+    Both break where the source fell silent.
+    """
     line_x: list[int | None] = []
     line_y: list[float | None] = []
     band_x: list[int | None] = []
@@ -204,7 +228,11 @@ def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]
     return [band, mean]
 
 
-_UNIT_SHOWN = {VitalKind.HEART_RATE: "/min", VitalKind.SYSTOLIC: "mmHg", VitalKind.DIASTOLIC: "mmHg"}
+_UNIT_SHOWN = {
+    VitalKind.HEART_RATE: "/min",
+    VitalKind.SYSTOLIC: "mmHg",
+    VitalKind.DIASTOLIC: "mmHg",
+}
 
 
 _LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
@@ -213,8 +241,9 @@ _LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so ev
 def _runs(vital: VitalTrend) -> list[list[int]]:
     """Return the buckets that hold readings, split where the source fell silent.
 
-    A cuff that speaks every 30 s leaves every other short bucket empty; that is its pace and no gap. So silence is
-    more than three times the usual distance of filled buckets, or longer than any cuff's pace.
+    A cuff that speaks every 30 s leaves every other short bucket empty; that is its pace and no
+    gap. So silence is more than three times the usual distance of filled buckets, or longer than
+    any cuff's pace.
     """
     filled = [index for index, value in enumerate(vital.mean) if value is not None]
     steps = [later - earlier for earlier, later in itertools.pairwise(filled)]
@@ -230,7 +259,12 @@ def _runs(vital: VitalTrend) -> list[list[int]]:
 
 
 def _trend_layout(data: TrendData) -> dict[str, Any]:
-    grid = {"gridcolor": "var(--chart-grid)", "zeroline": False, "automargin": True, "fixedrange": True}
+    grid = {
+        "gridcolor": "var(--chart-grid)",
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+    }
     shapes, notes = _condition_marks(data)
     return {
         "hovermode": "x unified",
@@ -243,10 +277,17 @@ def _trend_layout(data: TrendData) -> dict[str, Any]:
             "gridcolor": "var(--chart-grid)",
             "linecolor": "var(--chart-line)",
             "fixedrange": True,
-            "hoverformat": "%a %-d %b, %H:%M:%S" if data.trend.bucket_ms < 60_000 else "%a %-d %b, %H:%M",
+            "hoverformat": "%a %-d %b, %H:%M:%S"
+            if data.trend.bucket_ms < 60_000
+            else "%a %-d %b, %H:%M",
         },
         "yaxis": grid
-        | {"domain": _SHARE_DOMAIN, "range": [0, 1], "tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]},
+        | {
+            "domain": _SHARE_DOMAIN,
+            "range": [0, 1],
+            "tickvals": [0, 0.5, 1],
+            "ticktext": ["0 %", "50 %", "100 %"],
+        },
         "yaxis2": grid | {"domain": _HEART_DOMAIN, "nticks": 4},
         "yaxis3": grid | {"domain": _PRESSURE_DOMAIN, "nticks": 4},
         "shapes": shapes,
@@ -280,7 +321,10 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         return [], []
     shapes, notes = [], []
     for condition in data.conditions:
-        start, end = max(condition.start_ms, data.start_ms), min(condition.end_ms or data.end_ms, data.end_ms)
+        start, end = (
+            max(condition.start_ms, data.start_ms),
+            min(condition.end_ms or data.end_ms, data.end_ms),
+        )
         shapes.append(
             {
                 "type": "rect",
@@ -296,7 +340,9 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
             }
         )
         if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
-            notes.append({"text": html.escape(condition.label), "xref": "x", "x": (start + end) / 2} | _NOTE)
+            notes.append(
+                {"text": html.escape(condition.label), "xref": "x", "x": (start + end) / 2} | _NOTE
+            )
     return shapes, notes
 
 
@@ -317,31 +363,43 @@ def _trend_sentence(data: TrendData) -> str:
     if total:
         shares = {name.value: _overall(trend, values) for name, values in trend.shares.items()}
         shares["uncertain"] = _overall(trend, trend.uncertain)
-        listed = sorted(((share, name) for name, share in shares.items() if share >= 0.005), reverse=True)
+        listed = sorted(
+            ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
+        )
         parts.append(
-            f"{', '.join(f'{name} {_percent(share)}' for share, name in listed)} of {total:,} recorded rows"
-            f"; {sum(1 for n in trend.rows if not n)} of {len(trend.rows)} intervals without a face or recording"
+            f"{', '.join(f'{name} {_percent(share)}' for share, name in listed)} of {total:,} "
+            f"recorded rows; {sum(1 for n in trend.rows if not n)} of {len(trend.rows)} intervals "
+            "without a face or recording"
         )
     else:
         parts.append("No expression was recorded in this range")
     for style in _VITAL_STYLES:
         vital = data.vitals.get(style.kind)
         if vital is not None and any(vital.n):
-            mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / sum(vital.n)
+            mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / sum(
+                vital.n
+            )
             least = min(value for value in vital.least if value is not None)
             most = max(value for value in vital.most if value is not None)
             unit = _UNIT_SHOWN[style.kind]
-            parts.append(f"{style.name} {mean:.0f} {unit} on average, from {least:.0f} to {most:.0f}")
+            parts.append(
+                f"{style.name} {mean:.0f} {unit} on average, from {least:.0f} to {most:.0f}"
+            )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _overall(trend: Trend, values: Sequence[float | None]) -> float:
-    return sum((value or 0.0) * n for value, n in zip(values, trend.rows, strict=True)) / sum(trend.rows)
+    return sum((value or 0.0) * n for value, n in zip(values, trend.rows, strict=True)) / sum(
+        trend.rows
+    )
 
 
 def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
-    """Yield one row of the table for each bucket that holds anything; vitals join by the start of their bucket."""
+    """Yield one row of the table for each bucket that holds anything.
+
+    Vitals join by the start of their bucket.
+    """
     trend = data.trend
     readings = {kind: _by_start(vital) for kind, vital in data.vitals.items()}
     where = {start: index for index, start in enumerate(trend.starts) if trend.rows[index]}
@@ -358,7 +416,11 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
 
 def _by_start(vital: VitalTrend) -> dict[int, str]:
     cells = zip(vital.starts, vital.mean, vital.least, vital.most, strict=True)
-    return {start: f"{mean:.0f} ({least:.0f}–{most:.0f})" for start, mean, least, most in cells if mean is not None}
+    return {
+        start: f"{mean:.0f} ({least:.0f}–{most:.0f})"
+        for start, mean, least, most in cells
+        if mean is not None
+    }
 
 
 def _percent(share: float) -> str:

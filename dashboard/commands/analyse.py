@@ -1,4 +1,6 @@
-"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for programs."""
+"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for
+programs.
+"""
 
 from __future__ import annotations
 
@@ -40,20 +42,30 @@ _DEFAULTS = AnalysisQuery()
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database; wins over the configuration.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis."
+)
 @click.option(
     "--state",
     type=click.Choice([by.value for by in StateBy]),
     default=_DEFAULTS.state.value,
     show_default=True,
-    help="State by stimulus condition, by the emotion observed before a reading, or by what was reported.",
+    help="State by stimulus condition, by the emotion observed before a reading, or by what was "
+    "reported.",
 )
 @click.option(
     "--sample",
     type=click.Choice([sample.value for sample in Sample if sample is not Sample.SELECTED]),
-    help="Sessions: measured, the simulated example, or auto (the example while nothing is measured).",
+    help="Sessions: measured, the simulated example, or auto (the example while nothing is "
+    "measured).",
 )
 @click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
 @click.option(
@@ -77,18 +89,58 @@ _DEFAULTS = AnalysisQuery()
     help="How p is adjusted for the number of tests.",
 )
 @click.option(
-    "--bound-heart-rate", type=float, default=_DEFAULTS.bound_heart_rate, show_default=True, help="Equivalence, /min."
+    "--bound-heart-rate",
+    type=float,
+    default=_DEFAULTS.bound_heart_rate,
+    show_default=True,
+    help="Equivalence, /min.",
 )
 @click.option(
-    "--bound-pressure", type=float, default=_DEFAULTS.bound_pressure, show_default=True, help="Equivalence, mmHg."
+    "--bound-pressure",
+    type=float,
+    default=_DEFAULTS.bound_pressure,
+    show_default=True,
+    help="Equivalence, mmHg.",
 )
-@click.option("--sensitivity", is_flag=True, help="Observed: repeat all with half and twice the window and lags.")
-@click.option("--window", type=float, default=_DEFAULTS.window, show_default=True, help="Observed: seconds looked at.")
-@click.option("--lag-heart-rate", type=float, default=_DEFAULTS.lag_heart_rate, show_default=True, help="Observed.")
-@click.option("--lag-pressure", type=float, default=_DEFAULTS.lag_pressure, show_default=True, help="Observed.")
-@click.option("--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share.")
-@click.option("--estimated", is_flag=True, help="Count estimated readings, such as the camera's pulse, as if measured.")
-@click.option("--leave-out-flagged", is_flag=True, help="Leave out readings out of range or without sensor contact.")
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Observed: repeat all with half and twice the window and lags.",
+)
+@click.option(
+    "--window",
+    type=float,
+    default=_DEFAULTS.window,
+    show_default=True,
+    help="Observed: seconds looked at.",
+)
+@click.option(
+    "--lag-heart-rate",
+    type=float,
+    default=_DEFAULTS.lag_heart_rate,
+    show_default=True,
+    help="Observed.",
+)
+@click.option(
+    "--lag-pressure",
+    type=float,
+    default=_DEFAULTS.lag_pressure,
+    show_default=True,
+    help="Observed.",
+)
+@click.option(
+    "--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share."
+)
+@click.option(
+    "--estimated",
+    is_flag=True,
+    help="Count estimated readings, such as the camera's pulse, as if measured.",
+)
+@click.option(
+    "--leave-out-flagged",
+    is_flag=True,
+    help="Leave out readings out of range or without sensor contact.",
+)
 def analyse_command(
     config_file: Path | None,
     data: Path | None,
@@ -104,7 +156,9 @@ def analyse_command(
     chosen = Sample.SELECTED.value if session else sample or Sample.AUTO.value
     vitals = {"vital": vital} if vital else {}
     try:
-        query = AnalysisQuery.model_validate(asked | vitals | {"sample": chosen, "session": session})
+        query = AnalysisQuery.model_validate(
+            asked | vitals | {"sample": chosen, "session": session}
+        )
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
     answer = _answer(_database(config_file, data), query)
@@ -112,12 +166,16 @@ def analyse_command(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or configuration."""
+    """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
+    configuration.
+    """
     return run_command(analyse_command, arguments, "python -m dashboard analyse")
 
 
 def report(answer: AnalysisModel) -> str:
-    """Return the answer for people: warnings, each result in a sentence, the table of tests, and what stands beside."""
+    """Return the answer for people: warnings, each result in a sentence, the table of tests, and
+    what stands beside.
+    """
     beside = [states.sentence for states in answer.all_states]
     beside += [agreement.sentence for agreement in answer.agreements]
     beside += [found.sentence for found in answer.sensitivity]
@@ -138,7 +196,8 @@ def _variability(answer: AnalysisModel) -> list[str]:
     if not answer.variability:
         return []
     return ["Variability of the heart rate, ms"] + [
-        f"{one.participant}  {one.state:10}  {one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
+        f"{one.participant}  {one.state:10}  "
+        f"{one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
         for one in answer.variability
     ]
 
@@ -183,4 +242,6 @@ def _cells(row: TestRow) -> list[str]:
 def _aligned(cells: list[str], widths: list[int]) -> str:
     """Join the cells: names to the left, numbers to the right."""
     pairs = enumerate(zip(cells, widths, strict=True))
-    return "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs).rstrip()
+    return "  ".join(
+        cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs
+    ).rstrip()

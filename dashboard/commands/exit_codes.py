@@ -1,4 +1,6 @@
-"""How a command of the dashboard ends: our errors and wrong use as one sentence and an exit code."""
+"""How a command of the dashboard ends: our errors and wrong use as one sentence and an exit
+code.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ def run_command(
     wrong: tuple[type[AffectEdgeError], ...] = (ConfigError,),
     interrupted: int = FAILED,
 ) -> int:
-    """Run a command and return its exit code: 0 done, 1 failed while running, 2 wrong use or configuration.
+    """Run a command and return its exit code: 0 done, 1 failed while running, 2 wrong use or
+    configuration.
 
     Args:
         command: what to run.
@@ -29,7 +32,9 @@ def run_command(
         interrupted: the exit code after Ctrl-C.
     """
     try:
-        ended = command.main(None if arguments is None else list(arguments), prog_name=name, standalone_mode=False)
+        ended = command.main(
+            None if arguments is None else list(arguments), prog_name=name, standalone_mode=False
+        )
     except click.ClickException as error:
         error.show()
         return WRONG_USE
@@ -38,4 +43,5 @@ def run_command(
         return WRONG_USE if isinstance(error, wrong) else FAILED
     except (KeyboardInterrupt, click.Abort):
         return interrupted
-    return ended if isinstance(ended, int) else DONE  # click hands back the code of an early end, such as --help
+    # click hands back the code of an early end, such as --help
+    return ended if isinstance(ended, int) else DONE

@@ -15,10 +15,18 @@ from edge_agent.core.errors import ConfigError
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("name", required=False)
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML).")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database; wins over the configuration.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database; wins over the configuration.",
+)
 def password(name: str | None, config_file: Path | None, data: Path | None) -> None:
-    """Set another password for the dashboard's account NAME; it may be left out where there is one account only.
+    """Set another password for the dashboard's account NAME.
+
+    It may be left out where there is one account only.
 
     The password is asked for, and not shown. Every login of the account ends.
     """
@@ -27,7 +35,9 @@ def password(name: str | None, config_file: Path | None, data: Path | None) -> N
     if name is None:
         if len(names) != 1:
             there = (
-                f"There are: {', '.join(names)}." if names else "There is none yet; open the dashboard and set it up."
+                f"There are: {', '.join(names)}."
+                if names
+                else "There is none yet; open the dashboard and set it up."
             )
             raise AccountError(f"Say whose password, as in: affect-edge password NAME. {there}")
         name = names[0]
@@ -38,5 +48,9 @@ def password(name: str | None, config_file: Path | None, data: Path | None) -> N
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name or password."""
-    return run_command(password, arguments, "affect-edge password", wrong=(ConfigError, AccountError))
+    """Run the command; return the exit code: 0 done, 1 the store failed, 2 wrong use, name or
+    password.
+    """
+    return run_command(
+        password, arguments, "affect-edge password", wrong=(ConfigError, AccountError)
+    )

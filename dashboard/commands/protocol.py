@@ -26,9 +26,14 @@ def check(files: tuple[Path, ...]) -> None:
         seconds = sum(screen.seconds or 0 for screen in screens)
         rows = order_rows(found)
         orders = "in one order" if rows == 1 else f"in {rows} orders (Williams design)"
-        click.echo(f"{file}: {found.title}: {len(screens)} screens, {seconds / 60:.1f} min and more, {orders}")
+        click.echo(
+            f"{file}: {found.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
+            f"more, {orders}"
+        )
         for row in range(rows):
-            shown = [screen.condition for screen in screens_of(found, row) if screen.kind == "stimulus"]
+            shown = [
+                screen.condition for screen in screens_of(found, row) if screen.kind == "stimulus"
+            ]
             click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
 
 

@@ -1,1 +1,4 @@
-"""Protocols: what a participant is shown, for how long and in which order; run by itself on two pages."""
+"""Protocols: what a participant is shown, for how long and in which order.
+
+Run by itself on two pages.
+"""

@@ -1,4 +1,6 @@
-"""The protocol file: TOML whose every mistake is told with key, value, what is allowed, and the line."""
+"""The protocol file: TOML whose every mistake is told with key, value, what is allowed, and the
+line.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ FileName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-
 
 
 class Baseline(Part):
-    """The participant looks neutral; opens a condition, and sets the marker that a neutral face is taken from."""
+    """The participant looks neutral.
+
+    Opens a condition, and sets the marker that a neutral face is taken from.
+    """
 
     kind: Literal["baseline"]
     seconds: Seconds = Field(60, description="1 to 3600")
@@ -56,15 +61,22 @@ class Stimulus(Part):
 
     kind: Literal["stimulus"]
     label: Label = Field(description="Condition that it opens")
-    seconds: Seconds | None = Field(None, description="1 to 3600; sound and video may leave it out: their length")
+    seconds: Seconds | None = Field(
+        None, description="1 to 3600; sound and video may leave it out: their length"
+    )
     text: Text | None = Field(None, description="1 to 2000 characters")
-    picture: FileName | None = Field(None, description="Picture file, from the folder of the protocol")
+    picture: FileName | None = Field(
+        None, description="Picture file, from the folder of the protocol"
+    )
     sound: FileName | None = Field(None, description="Sound file, from the folder of the protocol")
     video: FileName | None = Field(None, description="Video file, from the folder of the protocol")
 
     @model_validator(mode="after")
     def _one_thing(self) -> Stimulus:
-        if sum(given is not None for given in (self.text, self.picture, self.sound, self.video)) != 1:
+        if (
+            sum(given is not None for given in (self.text, self.picture, self.sound, self.video))
+            != 1
+        ):
             raise ValueError("a stimulus has exactly one of text, picture, sound, video")
         if self.seconds is None and (self.text or self.picture):
             raise ValueError("a text or a picture needs seconds (1 to 3600)")
@@ -86,18 +98,25 @@ class Rest(Part):
 
 
 class Pressure(Part):
-    """Somebody takes the blood pressure now; the condition of the step before stays open for the reading."""
+    """Somebody takes the blood pressure now.
+
+    The condition of the step before stays open for the reading.
+    """
 
     kind: Literal["pressure"]
     seconds: Seconds = Field(60, description="1 to 3600")
-    text: Text | None = Field(None, description="What the participant reads; left out: that of [texts]")
+    text: Text | None = Field(
+        None, description="What the participant reads; left out: that of [texts]"
+    )
 
 
 class Report(Part):
     """The participant says how they felt, one question after the other, in their own time."""
 
     kind: Literal["report"]
-    scales: tuple[Scale, ...] = Field(tuple(Scale), min_length=1, description=f"Some of: {', '.join(Scale)}")
+    scales: tuple[Scale, ...] = Field(
+        tuple(Scale), min_length=1, description=f"Some of: {', '.join(Scale)}"
+    )
 
     @model_validator(mode="after")
     def _each_once(self) -> Report:
@@ -162,15 +181,23 @@ def load_protocol(path: Path) -> Protocol:
     try:
         found = _File.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ProtocolError(f"{path}: is not valid TOML: {error}. Text values stand in quotes.") from error
+        raise ProtocolError(
+            f"{path}: is not valid TOML: {error}. Text values stand in quotes."
+        ) from error
     except ValidationError as error:
-        raise ProtocolError("\n".join(_describe(detail, path, text) for detail in error.errors())) from error
+        raise ProtocolError(
+            "\n".join(_describe(detail, path, text) for detail in error.errors())
+        ) from error
     except RecursionError as error:
-        raise ProtocolError(f"{path}: tables lie too deep in each other. Write [[step]] tables only.") from error
+        raise ProtocolError(
+            f"{path}: tables lie too deep in each other. Write [[step]] tables only."
+        ) from error
     problems = list(_media_problems(found, path, text))
     if problems:
         raise ProtocolError("\n".join(problems))
-    return Protocol(path.stem, found.title, found.order, found.step, found.texts, path.parent, digest)
+    return Protocol(
+        path.stem, found.title, found.order, found.step, found.texts, path.parent, digest
+    )
 
 
 def find_protocol(folder: Path, name: str) -> Protocol:
@@ -189,11 +216,19 @@ def find_protocol(folder: Path, name: str) -> Protocol:
 
 
 def list_protocols(folder: Path) -> list[Listed]:
-    """Return the protocols of a folder in order of their names, those that cannot be used with the reason."""
+    """Return the protocols of a folder in order of their names, those that cannot be used with the
+    reason.
+    """
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ENDING and _NAME.fullmatch(path.stem))
+        files = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix == ENDING and _NAME.fullmatch(path.stem)
+        )
     except OSError as error:
-        return [Listed("", "", f"{folder}: the folder of protocols cannot be read ({error.strerror}).")]
+        return [
+            Listed("", "", f"{folder}: the folder of protocols cannot be read ({error.strerror}).")
+        ]
     return [_listed(path) for path in files]
 
 
@@ -210,8 +245,12 @@ def _read(path: Path) -> tuple[str, str]:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
-            raise ProtocolError(f"{path}: is larger than {FILE_BYTES // 1024} KiB. Shorten its texts.")
-        return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(content).hexdigest()
+            raise ProtocolError(
+                f"{path}: is larger than {FILE_BYTES // 1024} KiB. Shorten its texts."
+            )
+        return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(
+            content
+        ).hexdigest()
     except FileNotFoundError as error:
         raise ProtocolError(f"{path}: no such file. Name a protocol file (TOML).") from error
     except OSError as error:
@@ -219,7 +258,9 @@ def _read(path: Path) -> tuple[str, str]:
             f"{path}: cannot be read ({error.strerror}). Name a file that this user may read."
         ) from error
     except UnicodeDecodeError as error:
-        raise ProtocolError(f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from error
+        raise ProtocolError(
+            f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from error
 
 
 def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
@@ -236,7 +277,11 @@ def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
 def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     """Say where an error lies, which key and value it is about, and what is allowed."""
     parts = [part for part in detail["loc"] if part != "function-after"]
-    table = parts[0] if parts[:1] == ["texts"] else next((part for part in parts if isinstance(part, int)), None)
+    table = (
+        parts[0]
+        if parts[:1] == ["texts"]
+        else next((part for part in parts if isinstance(part, int)), None)
+    )
     model = _model_of(parts)
     inside = parts if table is None else parts[1:]
     names = [part for part in inside if isinstance(part, str) and part not in _MODELS]
@@ -248,19 +293,27 @@ def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
         return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
     field = model.model_fields.get(key or "")
     allowed = f" ({field.description})" if field is not None and field.description else ""
-    value = "" if detail["type"] in {"value_error", "missing"} or key is None else f" = {_short(detail['input'])}"
+    value = (
+        ""
+        if detail["type"] in {"value_error", "missing"} or key is None
+        else f" = {_short(detail['input'])}"
+    )
     message = detail["msg"].removeprefix("Value error, ")
     return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
 
 
-_MODELS: dict[str, type[Part]] = {get_args(m.model_fields["kind"].annotation)[0]: m for m in get_args(Step)}
+_MODELS: dict[str, type[Part]] = {
+    get_args(m.model_fields["kind"].annotation)[0]: m for m in get_args(Step)
+}
 
 
 def _model_of(parts: list[Any]) -> type[Part]:
     """Return the table that an error lies in."""
     if parts[:1] == ["texts"]:
         return Texts
-    return next((_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), _File)
+    return next(
+        (_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), _File
+    )
 
 
 def _short(value: object) -> str:
@@ -274,11 +327,14 @@ def _where(path: Path, text: str, table: int | str | None, key: str | None) -> s
 
 
 def line_of(text: str, wanted: int | str | None, key: str | None) -> int | None:
-    """Return the 1-based line of a key in a table; the table's own line stands for a key that is not there.
+    """Return the 1-based line of a key in a table.
+
+    The table's own line stands for a key that is not there.
 
     Args:
         text: of the file.
-        wanted: the table: number of a ``[[step]]`` from 0, name of another one, or ``None``: above all tables.
+        wanted: the table: number of a ``[[step]]`` from 0, name of another one, or ``None``: above
+            all tables.
         key: the key.
 
     Returns:

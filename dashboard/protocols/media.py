@@ -20,7 +20,9 @@ class MediaKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """What a file of one ending is: its kind, its type for browsers, and the bytes that it holds at an offset."""
+    """What a file of one ending is: its kind, its type for browsers, and the bytes that it holds at
+    an offset.
+    """
 
     kind: MediaKind
     type: str
@@ -28,8 +30,9 @@ class _Format:
     offset: int = 0
 
 
-# The first bytes: PNG and JPEG as in their specifications; RIFF and ISO media (ftyp) name their kind after four or
-# eight bytes; EBML begins WebM; an MP3 file begins with an ID3 tag or with a frame's eleven set bits.
+# The first bytes: PNG and JPEG as in their specifications; RIFF and ISO media (ftyp) name their
+# kind after four or eight bytes; EBML begins WebM; an MP3 file begins with an ID3 tag or with a
+# frame's eleven set bits.
 _MP3 = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 _FORMATS = {
     ".png": _Format(MediaKind.PICTURE, "image/png", (b"\x89PNG\r\n\x1a\n",)),
@@ -69,7 +72,9 @@ def find_media(folder: Path, name: str) -> Path:
     home = folder.resolve()
     place = (home / name).resolve()
     if Path(name).is_absolute() or "\\" in name or home not in place.parents:
-        raise ValueError("it must lie in the folder of the protocol, or in a folder below; name it from there")
+        raise ValueError(
+            "it must lie in the folder of the protocol, or in a folder below; name it from there"
+        )
     return place
 
 
@@ -85,13 +90,21 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
     place = find_media(folder, name)
     try:
         if not place.is_file():
-            raise ValueError(f"there is no such file in {folder}; put it there, or correct the name")
+            raise ValueError(
+                f"there is no such file in {folder}; put it there, or correct the name"
+            )
         size = place.stat().st_size
         with place.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
-        raise ValueError(f"the file cannot be read ({error.strerror}); let the dashboard's user read it") from error
+        raise ValueError(
+            f"the file cannot be read ({error.strerror}); let the dashboard's user read it"
+        ) from error
     if size > MEDIA_BYTES:
-        raise ValueError(f"the file has {size / 1024**2:,.0f} MiB; {MEDIA_BYTES / 1024**2:,.0f} MiB are allowed")
+        raise ValueError(
+            f"the file has {size / 1024**2:,.0f} MiB; {MEDIA_BYTES / 1024**2:,.0f} MiB are allowed"
+        )
     if not head.startswith(form.magic, form.offset):
-        raise ValueError(f"the file is no {form.type}, whatever its name says; save it in that format")
+        raise ValueError(
+            f"the file is no {form.type}, whatever its name says; save it in that format"
+        )

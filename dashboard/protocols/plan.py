@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from dashboard.protocols.file import Baseline, Order, Pressure, Protocol, Report, Rest, Step, Stimulus
+from dashboard.protocols.file import (
+    Baseline,
+    Order,
+    Pressure,
+    Protocol,
+    Report,
+    Rest,
+    Step,
+    Stimulus,
+)
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.scales import Scale
 from dashboard.protocols.texts import Texts
@@ -62,11 +71,12 @@ class Screen:
 
 
 def williams(count: int) -> tuple[tuple[int, ...], ...]:
-    """Return the rows of a Williams design: Latin squares in which each follows each other equally often.
+    """Return the rows of a Williams design: Latin squares in which each follows each other equally
+    often.
 
-    ``count`` rows where it is even, twice as many where it is odd. Williams 1949, Australian Journal of Scientific
-    Research A 2:149–168: the first row goes 0, 1, n−1, 2, n−2, …; each further one adds 1 modulo n; an odd n needs the
-    mirrored square as well.
+    ``count`` rows where it is even, twice as many where it is odd. Williams 1949, Australian
+    Journal of Scientific Research A 2:149–168: the first row goes 0, 1, n−1, 2, n−2, …; each
+    further one adds 1 modulo n; an odd n needs the mirrored square as well.
     """
     first = [0]
     for step in range(1, count):
@@ -78,13 +88,20 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
 
 def order_rows(protocol: Protocol) -> int:
     """Return how many different orders a protocol has."""
-    return 1 if protocol.order is Order.GIVEN else len(williams(len(_stimuli(protocol)))) if _stimuli(protocol) else 1
+    return (
+        1
+        if protocol.order is Order.GIVEN
+        else len(williams(len(_stimuli(protocol))))
+        if _stimuli(protocol)
+        else 1
+    )
 
 
 def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
     """Return the screens of a protocol in one of its orders.
 
-    Where it is counterbalanced, the stimuli change places among themselves; all else stays where the file has it.
+    Where it is counterbalanced, the stimuli change places among themselves; all else stays where
+    the file has it.
 
     Args:
         protocol: the protocol.
@@ -97,13 +114,20 @@ def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
     screens: list[Screen] = []
     for step in protocol.steps:
         condition = screens[-1].condition if screens else None
-        screens.extend(_screens(next(coming) if isinstance(step, Stimulus) else step, condition, protocol.texts))
+        screens.extend(
+            _screens(
+                next(coming) if isinstance(step, Stimulus) else step, condition, protocol.texts
+            )
+        )
     return tuple(screens)
 
 
 def to_json(screens: tuple[Screen, ...], texts: Texts) -> str:
     """Write screens and what the page says by itself as JSON, as they are kept with a session."""
-    plan = {"screens": [asdict(screen) for screen in screens], "texts": texts.model_dump(exclude_defaults=True)}
+    plan = {
+        "screens": [asdict(screen) for screen in screens],
+        "texts": texts.model_dump(exclude_defaults=True),
+    }
     return json.dumps(plan, ensure_ascii=False)
 
 
@@ -112,7 +136,9 @@ def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
     plan = json.loads(text)
     if isinstance(plan, list):
         plan = {"screens": plan, "texts": {}}
-    return tuple(_screen_of(values) for values in plan["screens"]), Texts.model_validate(plan["texts"])
+    return tuple(_screen_of(values) for values in plan["screens"]), Texts.model_validate(
+        plan["texts"]
+    )
 
 
 def _screen_of(values: dict[str, Any]) -> Screen:
@@ -129,13 +155,33 @@ def _screens(step: Step, before: str | None, texts: Texts) -> list[Screen]:
     """Return the screens of one step; ``before`` is the condition that is open when it comes."""
     match step:
         case Baseline():
-            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=step.text or texts.baseline)]
+            return [
+                Screen(
+                    ScreenKind.BASELINE,
+                    step.seconds,
+                    step.label,
+                    opens=True,
+                    text=step.text or texts.baseline,
+                )
+            ]
         case Stimulus():
             media, file = step.media or (None, "")
-            return [Screen(ScreenKind.STIMULUS, step.seconds, step.label, True, step.text or "", media, file)]
+            return [
+                Screen(
+                    ScreenKind.STIMULUS,
+                    step.seconds,
+                    step.label,
+                    True,
+                    step.text or "",
+                    media,
+                    file,
+                )
+            ]
         case Rest():
             return [Screen(ScreenKind.REST, step.seconds, text=step.text or texts.rest)]
         case Pressure():
-            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text or texts.pressure)]
+            return [
+                Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text or texts.pressure)
+            ]
         case Report():
             return [Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales]

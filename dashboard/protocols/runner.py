@@ -1,4 +1,6 @@
-"""Runs the protocol of the open session: its clock, its record in the database, and those who watch it."""
+"""Runs the protocol of the open session: its clock, its record in the database, and those who watch
+it.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +124,9 @@ class Conductor:
         self._closed = False
 
     def take_up(self) -> None:
-        """Go on with a protocol that was left when the last dashboard ended; it stands still until somebody says so.
+        """Go on with a protocol that was left when the last dashboard ended.
+
+        It stands still until somebody says so.
 
         Raises:
             StoreError: the database cannot be used.
@@ -134,8 +138,15 @@ class Conductor:
         if saved.state is RunState.RUNNING:
             markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
             if saved.step < len(screens) and screens[saved.step].condition is not None:
-                markers.insert(0, Marker(saved.saved, MarkerKind.STIMULUS_END, screens[saved.step].condition or ""))
-            paused = Progress(saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers))
+                markers.insert(
+                    0,
+                    Marker(
+                        saved.saved, MarkerKind.STIMULUS_END, screens[saved.step].condition or ""
+                    ),
+                )
+            paused = Progress(
+                saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
+            )
             self._runs.save(saved.id, saved.session.id, paused)
         with self._changed:
             self._start(saved)
@@ -143,7 +154,9 @@ class Conductor:
                 self._running.performance.problem = RESTARTED
         log.info("the protocol of session %d stands where it was left", saved.session.id)
 
-    def begin(self, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: Protocol) -> Session:
+    def begin(
+        self, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: Protocol
+    ) -> Session:
         """Open a session with a protocol; it stands at its first screen.
 
         Raises:
@@ -210,7 +223,8 @@ class Conductor:
             running.pages -= 1
             if running.pages <= 0:
                 running.performance.depart(clock.now())
-            self._note_change(running)  # this may be the event loop, which must not wait for the disk
+            # this may be the event loop, which must not wait for the disk
+            self._note_change(running)
 
     def arrive(self, token: str) -> None:
         """The participant is ready; passed over when no page of theirs is open."""
@@ -229,7 +243,10 @@ class Conductor:
         self._participate(token, lambda performance, at: performance.media_failed(step, at))
 
     def view(self) -> View | None:
-        """Return how the protocol stands, or how the last one ended; ``None`` when there was none."""
+        """Return how the protocol stands, or how the last one ended.
+
+        ``None`` when there was none.
+        """
         with self._changed:
             return self._last if self._running is None else self._look(self._running)
 
@@ -238,15 +255,23 @@ class Conductor:
         with self._changed:
             view = self.view()
             if view is not None and view.session.participant.casefold() == participant.casefold():
-                self._running = self._last = None  # that its session has ended may not be noticed yet
+                # that its session has ended may not be noticed yet
+                self._running = self._last = None
 
     def view_of(self, token: str) -> View | None:
         """Return the same for the holder of a participant's token; ``None`` when it is wrong."""
         view = self.view()
-        return view if view is not None and secrets.compare_digest(view.token.encode(), token.encode()) else None
+        return (
+            view
+            if view is not None and secrets.compare_digest(view.token.encode(), token.encode())
+            else None
+        )
 
     def watch(self) -> asyncio.Event:
-        """Return an event of the calling loop that is set whenever something has changed; end with ``unwatch``."""
+        """Return an event of the calling loop that is set whenever something has changed.
+
+        End with ``unwatch``.
+        """
         event = asyncio.Event()
         with self._changed:
             self._watchers.add((asyncio.get_running_loop(), event))
@@ -271,8 +296,12 @@ class Conductor:
     def _start(self, saved: SavedRun) -> None:
         self._running = running = _Running(saved, clock.now())
         self._threads = (
-            threading.Thread(target=self._keep_time, args=(running,), name="protocol-time", daemon=True),
-            threading.Thread(target=self._keep_record, args=(running,), name="protocol-record", daemon=True),
+            threading.Thread(
+                target=self._keep_time, args=(running,), name="protocol-time", daemon=True
+            ),
+            threading.Thread(
+                target=self._keep_record, args=(running,), name="protocol-record", daemon=True
+            ),
         )
         for thread in self._threads:
             thread.start()
@@ -280,7 +309,9 @@ class Conductor:
 
     def _of(self, token: str) -> _Running | None:
         running = self._running
-        right = running is not None and secrets.compare_digest(running.saved.token.encode(), token.encode())
+        right = running is not None and secrets.compare_digest(
+            running.saved.token.encode(), token.encode()
+        )
         return running if right else None
 
     def _participate(self, token: str, act: Callable[[Performance, Instant], None]) -> None:
@@ -290,7 +321,9 @@ class Conductor:
                 self._do(act)
 
     def _do(self, act: Callable[[Performance, Instant], None]) -> None:
-        """Change the protocol, tell everybody at once, and wait until it is written down (or cannot be)."""
+        """Change the protocol, tell everybody at once, and wait until it is written down (or cannot
+        be).
+        """
         with self._changed:
             running = self._running
             if running is None:
@@ -298,7 +331,12 @@ class Conductor:
             act(running.performance, clock.now())
             version = self._note_change(running)
             self._changed.wait_for(
-                lambda: running.recorded >= version or self._running is not running or bool(running.problem), PATIENCE_S
+                lambda: (
+                    running.recorded >= version
+                    or self._running is not running
+                    or bool(running.problem)
+                ),
+                PATIENCE_S,
             )
 
     def _note_change(self, running: _Running) -> int:
@@ -325,7 +363,10 @@ class Conductor:
         while True:
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._closed or (running.version > running.recorded and not running.problem), HEARTBEAT_S
+                    lambda: (
+                        self._closed or (running.version > running.recorded and not running.problem)
+                    ),
+                    HEARTBEAT_S,
                 )
                 at, version = clock.now(), running.version
                 if self._running is not running or (self._closed and version == running.recorded):
@@ -348,7 +389,13 @@ class Conductor:
         return found is not None and found.id == running.saved.id
 
     def _recorded(
-        self, running: _Running, version: int, problem: str, progress: Progress | None, *, goes_on: bool
+        self,
+        running: _Running,
+        version: int,
+        problem: str,
+        progress: Progress | None,
+        *,
+        goes_on: bool,
     ) -> None:
         """Take note of what was written down; what could not be is kept, and tried again."""
         with self._changed:
@@ -362,7 +409,11 @@ class Conductor:
                     del running.performance.pending.reports[: len(progress.reports)]
             if not goes_on:
                 last = self._look(running)
-                self._last = last if last.is_over else replace(last, state=RunState.ENDED, reason=SESSION_ENDED)
+                self._last = (
+                    last
+                    if last.is_over
+                    else replace(last, state=RunState.ENDED, reason=SESSION_ENDED)
+                )
                 self._running = None
             if not goes_on or told != problem:
                 self._tell()

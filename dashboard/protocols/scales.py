@@ -14,8 +14,9 @@ FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 class Scale(StrEnum):
     """What a participant is asked about themselves.
 
-    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994, Journal of Behavior
-    Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight categories and "none of these".
+    Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994,
+    Journal of Behavior Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight
+    categories and "none of these".
     """
 
     VALENCE = "valence"

@@ -1,4 +1,7 @@
-"""One protocol while it runs: what is due when, and the markers and answers that follow. No clock, no database."""
+"""One protocol while it runs: what is due when, and the markers and answers that follow.
+
+No clock, no database.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,10 @@ class Pending:
 class Performance:
     """Runs while the operator wants it to (``go``) and the participant is there (``ready``).
 
-    The condition of a screen is open while it runs, and closed while it stands still: what happens in a break belongs
-    to no condition. Call ``tick`` often; each step is stamped with the moment it was due, not with that of the call. A
-    call that comes more than ``LATE_S`` late means that nothing could be shown meanwhile: it then stands still from the
-    last call on.
+    The condition of a screen is open while it runs, and closed while it stands still: what happens
+    in a break belongs to no condition. Call ``tick`` often; each step is stamped with the moment it
+    was due, not with that of the call. A call that comes more than ``LATE_S`` late means that
+    nothing could be shown meanwhile: it then stands still from the last call on.
 
     Args:
         screens: what is shown, in order.
@@ -45,7 +48,13 @@ class Performance:
     """
 
     def __init__(
-        self, screens: tuple[Screen, ...], at: Instant, step: int = 0, spent_s: float = 0.0, *, begun: bool = False
+        self,
+        screens: tuple[Screen, ...],
+        at: Instant,
+        step: int = 0,
+        spent_s: float = 0.0,
+        *,
+        begun: bool = False,
     ) -> None:
         self.screens = screens
         self.course = Course(tuple(screen.seconds for screen in screens))
@@ -168,7 +177,9 @@ class Performance:
         self.ended = reason
 
     def answer(self, step: int, value: int | str | None, now: Instant) -> None:
-        """Take the participant's answer to the question of a step; ``None``: they would rather not say.
+        """Take the participant's answer to the question of a step.
+
+        ``None``: they would rather not say.
 
         An answer to another step than the present one comes too late, and is passed over.
 
@@ -177,16 +188,26 @@ class Performance:
         """
         self.tick(now)
         screen = self.screen
-        if screen is None or step != self.position.step or screen.scale is None or not self.is_running:
+        if (
+            screen is None
+            or step != self.position.step
+            or screen.scale is None
+            or not self.is_running
+        ):
             return
         if value is not None:
             _check(screen.scale, value)
-            self.pending.reports.append(SelfReport(now, self._last_stimulus(), screen.scale.value, value))
+            self.pending.reports.append(
+                SelfReport(now, self._last_stimulus(), screen.scale.value, value)
+            )
             self.answers += 1
         self._leave(now)
 
     def media_ended(self, step: int, now: Instant) -> None:
-        """The sound or video of a step has come to its end; where its length is not given, so has the step."""
+        """The sound or video of a step has come to its end.
+
+        Where its length is not given, so has the step.
+        """
         self.tick(now)
         if not self.is_running or step != self.position.step:
             return
@@ -199,7 +220,9 @@ class Performance:
         self.tick(now)
         if self.is_running and step == self.position.step:
             name = self.screens[step].file
-            self._stop(now, f"{name}: the participant's browser cannot show this file"[:LABEL_LENGTH])
+            self._stop(
+                now, f"{name}: the participant's browser cannot show this file"[:LABEL_LENGTH]
+            )
 
     def _settle(self, now: Instant) -> None:
         """Run when operator and participant both want it."""
@@ -250,7 +273,8 @@ class Performance:
             return
         self._mark(at, MarkerKind.STIMULUS_START, screen.condition)
         if screen.kind is ScreenKind.BASELINE:
-            # A millisecond later: the calibration ends where a stimulus starts, and must not end at its own beginning.
+            # A millisecond later: the calibration ends where a stimulus starts, and must not end at
+            # its own beginning.
             self._mark(at.shifted(0.001), MarkerKind.BASELINE, "")
 
     def _close(self, at: Instant, screen: Screen) -> None:

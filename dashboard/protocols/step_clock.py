@@ -1,7 +1,9 @@
-"""Where a protocol stands: steps that follow each other in time. Pure; the caller says what time it is.
+"""Where a protocol stands: steps that follow each other in time.
 
-Times are seconds of a clock that never jumps. A position is a value: it can be written down at any moment and gone on
-from later, by another process too.
+Pure; the caller says what time it is.
+
+Times are seconds of a clock that never jumps. A position is a value: it can be written down at any
+moment and gone on from later, by another process too.
 """
 
 from __future__ import annotations
@@ -54,7 +56,10 @@ class Course:
         return None if length is None else position.since + max(0.0, length - position.spent)
 
     def remaining(self, position: Position, now: float) -> float | None:
-        """Return how many seconds of the present step are left, at least 0; ``None`` where nobody knows."""
+        """Return how many seconds of the present step are left, at least 0.
+
+        ``None`` where nobody knows.
+        """
         if self.is_over(position):
             return 0.0
         length = self.seconds[position.step]
@@ -62,7 +67,9 @@ class Course:
         return None if length is None else max(0.0, length - position.spent - ran)
 
     def advance(self, position: Position, now: float) -> tuple[Position, tuple[Turn, ...]]:
-        """Return where it stands ``now``, and the steps that were entered meanwhile, each when it was due."""
+        """Return where it stands ``now``, and the steps that were entered meanwhile, each when it
+        was due.
+        """
         turns: list[Turn] = []
         while (end := self.ends(position)) is not None and end <= now:
             position = self._entered(position.step + 1, end)

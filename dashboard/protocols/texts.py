@@ -1,4 +1,7 @@
-"""What the participant's page says by itself; a protocol's table ``[texts]`` says it in another language."""
+"""What the participant's page says by itself.
+
+A protocol's table ``[texts]`` says it in another language.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from dashboard.protocols.scales import FELT
 
 _SHAPING = "\u00ad\u200c\u200d"
-"""Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone, Persian or Hindi."""
+"""Soft hyphen, zero-width non-joiner and joiner: unseen, and needed to write German on a phone,
+Persian or Hindi.
+"""
 _RIGHT_TO_LEFT = frozenset({"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 
 
@@ -28,7 +33,10 @@ def on_screen(text: str) -> str:
 
 def on_one_line(text: str) -> str:
     """Return a label without blanks around it; refuse what does not stand on one line."""
-    if not all(character.isprintable() or character in _SHAPING for character in text) or not text.strip():
+    if (
+        not all(character.isprintable() or character in _SHAPING for character in text)
+        or not text.strip()
+    ):
         raise ValueError("a label is 1 to 80 printable characters on one line")
     return text.strip()
 
@@ -42,7 +50,10 @@ _TO_READ = "1 to 2000 characters"
 
 
 class Texts(Part):
-    """Every text of the participant's page that is no step's own; what is left out is said in English."""
+    """Every text of the participant's page that is no step's own.
+
+    What is left out is said in English.
+    """
 
     language: str = Field(
         "en",
@@ -52,11 +63,14 @@ class Texts(Part):
     title: Label = Field("Study", description="In the window's title, 1 to 80 characters")
     welcome_title: Label = Field("Welcome", description="1 to 80 characters")
     welcome: Text = Field(
-        "Make yourself comfortable. When you are ready, press the space bar or touch the button.", description=_TO_READ
+        "Make yourself comfortable. When you are ready, press the space bar or touch the button.",
+        description=_TO_READ,
     )
     ready: Label = Field("I am ready", description=_ON_BUTTON)
     moment: Text = Field("One moment, please.", description="In every break, 1 to 2000 characters")
-    listen: Text = Field("Please listen.", description="While a sound is played, 1 to 2000 characters")
+    listen: Text = Field(
+        "Please listen.", description="While a sound is played, 1 to 2000 characters"
+    )
     baseline: Text = Field(
         "Please look at the screen with a relaxed face.",
         description="Where a baseline has no text, 1 to 2000 characters",
@@ -75,7 +89,10 @@ class Texts(Part):
     arousal_middle: Label = Field("in between", description=_ON_BUTTON)
     arousal_high: Label = Field("very excited", description=_ON_BUTTON)
     points: tuple[Label, ...] = Field(
-        POINT_NAMES, min_length=9, max_length=9, description="Nine names of the points, for who hears the page"
+        POINT_NAMES,
+        min_length=9,
+        max_length=9,
+        description="Nine names of the points, for who hears the page",
     )
     felt: Text = Field("Which of these did you feel most?", description=_TO_READ)
     neutral: Label = Field("neutral", description=_ON_BUTTON)
@@ -89,15 +106,21 @@ class Texts(Part):
     none: Label = Field("none of these", description=_ON_BUTTON)
     go_on: Label = Field("Continue", description=_ON_BUTTON)
     decline: Label = Field("I would rather not say", description=_ON_BUTTON)
-    points_hint: Text = Field("Use the arrow keys or touch a point, then press Enter.", description=_TO_READ)
-    felt_hint: Text = Field("Use the arrow keys or touch an answer, then press Enter.", description=_TO_READ)
+    points_hint: Text = Field(
+        "Use the arrow keys or touch a point, then press Enter.", description=_TO_READ
+    )
+    felt_hint: Text = Field(
+        "Use the arrow keys or touch an answer, then press Enter.", description=_TO_READ
+    )
     end_title: Label = Field("That was the last part", description="1 to 80 characters")
     end: Text = Field(
-        "Thank you. The session has ended, and you may close this page.", description="At the end, 1 to 2000 characters"
+        "Thank you. The session has ended, and you may close this page.",
+        description="At the end, 1 to 2000 characters",
     )
 
     no_scripts: Text = Field(
-        "This page needs scripts, and they are off in this browser. Please tell the person who looks after you.",
+        "This page needs scripts, and they are off in this browser. Please tell the person who "
+        "looks after you.",
         description="Where the browser runs no scripts, 1 to 2000 characters",
     )
 

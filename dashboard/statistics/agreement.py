@@ -15,7 +15,8 @@ from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationEr
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What two sources said of one thing, such as one stimulus: the face read anger, the person reported anger.
+    """What two sources said of one thing, such as one stimulus: the face read anger, the person
+    reported anger.
 
     Attributes:
         participant: whose it is; judgements of one participant are not independent.
@@ -38,10 +39,11 @@ class Agreement:
         n: judgements.
         participants: how many participants they are of.
         observed: share of judgements in which both agree, 0…1.
-        expected: the share to be expected if both spoke independently with their own frequencies, 0…1.
+        expected: the share to be expected if both spoke independently with their own frequencies,
+            0…1.
         kappa: agreement beyond that, at most 1; 0 is what chance gives.
-        interval: 95 % interval of kappa; ``None`` for fewer than three participants, and for perfect agreement, where
-            the formula knows no uncertainty.
+        interval: 95 % interval of kappa; ``None`` for fewer than three participants, and for
+            perfect agreement, where the formula knows no uncertainty.
     """
 
     labels: tuple[str, ...]
@@ -57,30 +59,35 @@ class Agreement:
 def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) -> Agreement:
     """Compare two sources.
 
-    Formula, with shares p_ij of the table, row sums p_i. and column sums p_.i: p_o = Σ p_ii, p_e = Σ p_i. p_.i,
-    κ = (p_o − p_e) / (1 − p_e). For the interval, each judgement (i, j) has the influence
-    u = ([i = j] (1 − p_e) − (1 − p_o)(p_.i + p_j.) + (2 p_e − p_o p_e − p_o)) / (1 − p_e)² on κ, which is the
-    linearisation behind the standard error of Fleiss, Cohen & Everitt 1969; here the influences of one participant are
-    added before squaring: SE² = G / (G − 1) · Σ over G participants of (Σ u)² / n², and κ ± t(0.975; G − 1) · SE.
-    With one judgement a participant that is theirs, but for G / (G − 1) and t instead of z. Assumes independent
-    participants; nothing about judgements of one participant. Kappa depends on how frequent the labels are: two kappas
-    from studies with other frequencies cannot be compared. Source: Cohen 1960; Fleiss, Cohen & Everitt 1969; sums by
-    participant: Liang & Zeger 1986.
+    Formula, with shares p_ij of the table, row sums p_i. and column sums p_.i: p_o = Σ p_ii, p_e =
+    Σ p_i. p_.i, κ = (p_o − p_e) / (1 − p_e). For the interval, each judgement (i, j) has the
+    influence u = ([i = j] (1 − p_e) − (1 − p_o)(p_.i + p_j.) + (2 p_e − p_o p_e − p_o)) / (1 −
+    p_e)² on κ, which is the linearisation behind the standard error of Fleiss, Cohen & Everitt
+    1969; here the influences of one participant are added before squaring: SE² = G / (G − 1) · Σ
+    over G participants of (Σ u)² / n², and κ ± t(0.975; G − 1) · SE. With one judgement a
+    participant that is theirs, but for G / (G − 1) and t instead of z. Assumes independent
+    participants; nothing about judgements of one participant. Kappa depends on how frequent the
+    labels are: two kappas from studies with other frequencies cannot be compared. Source: Cohen
+    1960; Fleiss, Cohen & Everitt 1969; sums by participant: Liang & Zeger 1986.
 
     Args:
         judgements: those in which both sources spoke; leave out, and count, the others.
-        labels: which come first in the table, in this order, said or not; others follow in alphabetical order.
+        labels: which come first in the table, in this order, said or not; others follow in
+            alphabetical order.
 
     Raises:
         TooFewError: no judgement.
-        NoVariationError: both sources always gave the same one label, so that agreement by chance is certain.
+        NoVariationError: both sources always gave the same one label, so that agreement by chance
+            is certain.
     """
     said = tuple(judgements)
     if not said:
         raise TooFewError("agreement needs at least 1 judgement by both sources; there are 0")
     used = {judgement.first for judgement in said} | {judgement.second for judgement in said}
     if len(used) == 1:
-        raise NoVariationError(f"both sources said {said[0].first} every time, so agreement beyond chance is undefined")
+        raise NoVariationError(
+            f"both sources said {said[0].first} every time, so agreement beyond chance is undefined"
+        )
     names = (*labels, *sorted(used - set(labels)))
     rows = np.array([names.index(judgement.first) for judgement in said])
     columns = np.array([names.index(judgement.second) for judgement in said])
@@ -115,6 +122,8 @@ def _interval(kappa: float, influence: Values, people: Sequence[str]) -> Interva
     sums: dict[str, float] = {}
     for participant, value in zip(people, influence, strict=True):
         sums[participant] = sums.get(participant, 0.0) + float(value)
-    variance = count / (count - 1) * math.fsum(value**2 for value in sums.values()) / len(people) ** 2
+    variance = (
+        count / (count - 1) * math.fsum(value**2 for value in sums.values()) / len(people) ** 2
+    )
     half = float(special.stdtrit(count - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance)
     return Interval(max(-1.0, kappa - half), min(1.0, kappa + half))

@@ -9,7 +9,13 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, is_constant
+from dashboard.statistics.samples import (
+    MINIMUM,
+    NoVariationError,
+    TooFewError,
+    checked,
+    is_constant,
+)
 from edge_agent.core.errors import StatisticsError
 
 
@@ -54,14 +60,15 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
         SS_states = n Σ (mean of state − M)², SS_people = k Σ (mean of participant − M)²,
         SS_error = Σ (value − mean of state − mean of participant + M)²
         F = (SS_states / (k − 1)) / (SS_error / ((k − 1)(n − 1)))
-        ε = (Σ λ)² / ((k − 1) Σ λ²), λ the eigenvalues of the states' covariances, centred by rows and columns
-        partial η² = SS_states / (SS_states + SS_error)
-        generalized η² = SS_states / (SS_states + SS_people + SS_error)
-    Assumes independent participants and normal values; equal variances of all pairwise differences (sphericity) are
-    not assumed, because ε corrects for it always, never after a test of sphericity. A participant who lacks a state
-    must be left out by the caller. Source: Greenhouse & Geisser 1959; Olejnik & Algina 2003, Bakeman 2005 for the
-    generalized η². Equal to R's ``anova(lm(cbind(…) ~ 1), X = ~1, test = "Spherical")``. For two states F = t² of the
-    paired test.
+        ε = (Σ λ)² / ((k − 1) Σ λ²), λ the eigenvalues of the states' covariances, centred by rows
+        and columns partial η² = SS_states / (SS_states + SS_error) generalized η² = SS_states /
+        (SS_states + SS_people + SS_error)
+    Assumes independent participants and normal values; equal variances of all pairwise differences
+    (sphericity) are not assumed, because ε corrects for it always, never after a test of
+    sphericity. A participant who lacks a state must be left out by the caller. Source: Greenhouse &
+    Geisser 1959; Olejnik & Algina 2003, Bakeman 2005 for the generalized η². Equal to R's
+    ``anova(lm(cbind(…) ~ 1), X = ~1, test = "Spherical")``. For two states F = t² of the paired
+    test.
 
     Args:
         states: for each state one value a participant; the same participants in the same order.
@@ -69,7 +76,8 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     Raises:
         TooFewError: fewer than three participants.
         NoVariationError: every participant differs between the states by the same amounts.
-        StatisticsError: fewer than two states, lengths differ, or a value is not finite or beyond 1e±60.
+        StatisticsError: fewer than two states, lengths differ, or a value is not finite or beyond
+            1e±60.
     """
     values = _table(states)
     n, k = values.shape
@@ -77,8 +85,14 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     of_people, of_states = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
     error = centred - of_people - of_states
     if is_constant(error, values):
-        raise NoVariationError(f"the states differ by the same amounts for all {n} participants, so F is undefined")
-    ss_states, ss_people, ss_error = n * _squares(of_states), k * _squares(of_people), _squares(error)
+        raise NoVariationError(
+            f"the states differ by the same amounts for all {n} participants, so F is undefined"
+        )
+    ss_states, ss_people, ss_error = (
+        n * _squares(of_states),
+        k * _squares(of_people),
+        _squares(error),
+    )
     df_states, df_error = k - 1, (k - 1) * (n - 1)
     f = (ss_states / df_states) / (ss_error / df_error)
     epsilon = _greenhouse_geisser(error)
@@ -97,10 +111,15 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
 
 
 def _greenhouse_geisser(error: Values) -> float:
-    """Return ε from the values freed of state and participant, whose cross products are the centred covariances."""
-    scaled = error / np.max(np.abs(error))  # ε has no scale; fourth powers of tiny values would vanish
+    """Return ε from the values freed of state and participant, whose cross products are the centred
+    covariances.
+    """
+    # ε has no scale; fourth powers of tiny values would vanish
+    scaled = error / np.max(np.abs(error))
     products = scaled.T @ scaled
-    epsilon: float = float(np.trace(products)) ** 2 / ((error.shape[1] - 1) * float(np.sum(products**2)))
+    epsilon: float = float(np.trace(products)) ** 2 / (
+        (error.shape[1] - 1) * float(np.sum(products**2))
+    )
     return min(1.0, epsilon)  # for two states it is 1 but for rounding
 
 
@@ -112,15 +131,18 @@ def _table(states: Sequence[Iterable[float]]) -> Values:
     """Return participants by states, checked."""
     columns = [checked(values) for values in states]
     if len(columns) < 2:
-        raise StatisticsError(f"an analysis of variance needs at least 2 states; there is {len(columns)}")
+        raise StatisticsError(
+            f"an analysis of variance needs at least 2 states; there is {len(columns)}"
+        )
     lengths = sorted({len(column) for column in columns})
     if len(lengths) > 1:
         raise StatisticsError(
-            f"every participant needs a value in every state; the states have {lengths[0]} to {lengths[-1]} values"
+            f"every participant needs a value in every state; the states have {lengths[0]} to "
+            f"{lengths[-1]} values"
         )
     if lengths[0] < MINIMUM:
         raise TooFewError(
-            f"a repeated-measures analysis of variance needs at least {MINIMUM} participants with all {len(columns)} "
-            f"states; there are {lengths[0]}"
+            f"a repeated-measures analysis of variance needs at least {MINIMUM} participants with "
+            f"all {len(columns)} states; there are {lengths[0]}"
         )
     return np.column_stack(columns)

@@ -1,4 +1,7 @@
-"""Distributions that SciPy lacks, or computes only in part of the range that the tests need. Pure."""
+"""Distributions that SciPy lacks, or computes only in part of the range that the tests need.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,19 @@ Values = npt.NDArray[np.float64]
 _FAR_NORMAL = 9.5  # the normal density is 1e-20 there
 _FAR_RATIO = 6.5  # for df ≥ 2, P(√(χ²_df / df) > 6.5) is below 1e-18
 _NEAR_ZERO = np.array([0.01, 0.1])  # ratios: with a fractional df the integrand is not smooth at 0
-_AROUND_ONE = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])  # standard deviations of √(χ²_df / df), which lies about 1
+# standard deviations of √(χ²_df / df), which lies about 1
+_AROUND_ONE = np.array([-8.0, -3.0, 0.0, 3.0, 8.0])
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     """Return P(T ≤ t) for T = (Z + δ) / √(χ²_df / df), the noncentral t distribution.
 
-    Formula for t > 0: Φ(−δ) + ∫ over z > −δ of φ(z) · P(χ²_df > df · ((z + δ) / t)²) dz; for t < 0: 1 − P(T ≤ −t; −δ).
-    The integral is taken by Gauss and Legendre's rule of 24 points between the places where either factor bends.
-    Absolute error below 1e-12. Own, because ``scipy.stats.nct.cdf`` gives NaN or does not return for |t| in the
-    thousands, which three nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz & Balakrishnan 1995,
+    Formula for t > 0: Φ(−δ) + ∫ over z > −δ of φ(z) · P(χ²_df > df · ((z + δ) / t)²) dz; for t < 0:
+    1 − P(T ≤ −t; −δ). The integral is taken by Gauss and Legendre's rule of 24 points between the
+    places where either factor bends. Absolute error below 1e-12. Own, because
+    ``scipy.stats.nct.cdf`` gives NaN or does not return for |t| in the thousands, which three
+    nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz & Balakrishnan 1995,
     Continuous Univariate Distributions 2, ch. 31.
     """
     if t < 0:
@@ -56,7 +61,9 @@ def noncentrality(t: float, df: float, probability: float) -> float:
 
 
 def _bracket(falling: Callable[[float], float], start: float, step: float) -> tuple[float, float]:
-    """Return two places around the zero of a falling function, going out from ``start`` in doubling steps."""
+    """Return two places around the zero of a falling function, going out from ``start`` in doubling
+    steps.
+    """
     low, high = start - step, start + step
     while falling(low) < 0:
         low, high, step = low - 4 * step, low, 4 * step
@@ -68,7 +75,8 @@ def _bracket(falling: Callable[[float], float], start: float, step: float) -> tu
 def count_rank_sums(ranks: Values) -> Values:
     """Count the subsets of ranks by size and sum: entry [k, s] is how many of size k sum to s / 2.
 
-    Mean ranks are multiples of a half, so doubled ones are whole numbers; the counts are exact up to 2^50.
+    Mean ranks are multiples of a half, so doubled ones are whole numbers; the counts are exact up
+    to 2^50.
     """
     doubled = [round(2 * float(rank)) for rank in ranks]
     counts = np.zeros((len(doubled) + 1, sum(doubled) + 1))
@@ -79,7 +87,9 @@ def count_rank_sums(ranks: Values) -> Values:
 
 
 def two_tails(counts: Values, rank_total: float) -> float:
-    """Return twice the smaller tail of the distribution in ``counts`` (by doubled rank sum) at ``rank_total``."""
+    """Return twice the smaller tail of the distribution in ``counts`` (by doubled rank sum) at
+    ``rank_total``.
+    """
     place = round(2 * rank_total)
     tail = min(float(counts[: place + 1].sum()), float(counts[place:].sum()))
     return min(1.0, 2 * tail / float(counts.sum()))

@@ -23,19 +23,22 @@ class EffectSize:
 
 
 def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) -> EffectSize:
-    """Hedges' g standardised by the average of the two variances, with an interval from the noncentral t.
+    """Hedges' g standardised by the average of the two variances, with an interval from the
+    noncentral t.
 
     Formula, with t, df and standard error SE of the t-test of ``method``, s₁₂ the covariance and
     s_av = √((s₁² + s₂²) / 2):
         g = J(ν) · (mean₁ − mean₂) / s_av,   J as in ``small_sample_correction``
         ν = (n − 1) · (s₁² + s₂²)² / (s₁⁴ + s₂⁴ + 2 s₁₂²) for pairs (Cousineau 2020),
             (s₁² + s₂²)² / (s₁⁴ / (n₁ − 1) + s₂⁴ / (n₂ − 1)) for groups (Delacre et al. 2021)
-        interval = (SE / s_av) · [λ_low, λ_high], the noncentralities that put t at the 97.5 % and 2.5 % points of
-            the noncentral t distribution with df (Algina & Keselman 2003 for pairs, Delacre et al. 2021 for groups)
-    The same standardiser serves both designs, so that a paired g is comparable with an independent one: it is g_av,
-    not g_z, which is larger where a participant's two values correlate by more than about one half. The interval is
-    for the population's effect and is not shrunk by J; it excludes 0 exactly when the t-test has p < 0.05. Assumes
-    what the t-test assumes. ``benchmarks/effect_intervals.py`` measures bias and coverage.
+        interval = (SE / s_av) · [λ_low, λ_high], the noncentralities that put t at the 97.5 % and
+            2.5 % points of the noncentral t distribution with df (Algina & Keselman 2003 for pairs,
+            Delacre et al. 2021 for groups)
+    The same standardiser serves both designs, so that a paired g is comparable with an independent
+    one: it is g_av, not g_z, which is larger where a participant's two values correlate by more
+    than about one half. The interval is for the population's effect and is not shrunk by J; it
+    excludes 0 exactly when the t-test has p < 0.05. Assumes what the t-test assumes.
+    ``benchmarks/effect_intervals.py`` measures bias and coverage.
 
     Raises:
         StatisticsError: as the t-test of ``method``.
@@ -56,7 +59,8 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
 def small_sample_correction(df: float) -> float:
     """Return Hedges' J, which removes the bias of a standardised difference in small samples.
 
-    Formula: J(df) = Γ(df / 2) / (√(df / 2) · Γ((df − 1) / 2)), below 1 and rising to it. Source: Hedges 1981, eq. 6e.
+    Formula: J(df) = Γ(df / 2) / (√(df / 2) · Γ((df − 1) / 2)), below 1 and rising to it. Source:
+    Hedges 1981, eq. 6e.
 
     Raises:
         StatisticsError: ``df`` is not above 1.

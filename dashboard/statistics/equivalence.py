@@ -18,7 +18,8 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The differences that count as none: everything between ``low`` and ``high``, in the unit of the vital.
+    """The differences that count as none: everything between ``low`` and ``high``, in the unit of
+    the vital.
 
     Raises:
         StatisticsError: 0 does not lie between two finite bounds.
@@ -30,7 +31,8 @@ class Bounds:
     def __post_init__(self) -> None:
         if not -float("inf") < self.low < 0 < self.high < float("inf"):
             raise StatisticsError(
-                f"equivalence bounds are one finite number below and one above 0, not {self.low:g} and {self.high:g}"
+                f"equivalence bounds are one finite number below and one above 0, not {self.low:g} "
+                f"and {self.high:g}"
             )
 
 
@@ -42,12 +44,13 @@ DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
 }
 """Bounds for whoever has declared none: what the standards allow a device to be wrong by.
 
-Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the smaller of the two
-errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. They come from the instruments and not from the
-sample, because a bound computed from the same data (such as half of their standard deviation) makes the error rate of
-the test unknown. They do not say that less than 5 has no meaning: reactions to emotions are often that small, and who
-studies them declares smaller bounds before looking. There is none for intervals between beats: no such standard speaks
-of them.
+Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
+smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. They come
+from the instruments and not from the sample, because a bound computed from the same data (such as
+half of their standard deviation) makes the error rate of the test unknown. They do not say that
+less than 5 has no meaning: reactions to emotions are often that small, and who studies them
+declares smaller bounds before looking. There is none for intervals between beats: no such standard
+speaks of them.
 """
 
 
@@ -57,13 +60,16 @@ class Equivalence:
 
     Attributes:
         method: paired or Welch.
-        n_first: participants on the first side; with a paired test the number of pairs, and equal to ``n_second``.
+        n_first: participants on the first side; with a paired test the number of pairs, and equal
+            to ``n_second``.
         n_second: participants on the second side.
         difference: mean difference, in the unit of the values.
         bounds: what counts as no difference.
-        interval: 90 % interval of the difference; it lies within the bounds exactly when ``p`` is below 0.05.
+        interval: 90 % interval of the difference; it lies within the bounds exactly when ``p`` is
+            below 0.05.
         t_low: statistic against the lower bound; large where the difference lies well above it.
-        t_high: statistic against the upper bound; far below 0 where the difference lies well below it.
+        t_high: statistic against the upper bound; far below 0 where the difference lies well below
+            it.
         df: degrees of freedom.
         p_low: one-sided p of "the difference is not above the lower bound".
         p_high: one-sided p of "the difference is not below the upper bound".
@@ -89,15 +95,18 @@ class Equivalence:
         return self.p < ALPHA
 
 
-def equivalence(first: Iterable[float], second: Iterable[float], method: Method, bounds: Bounds) -> Equivalence:
+def equivalence(
+    first: Iterable[float], second: Iterable[float], method: Method, bounds: Bounds
+) -> Equivalence:
     """Two one-sided t-tests (TOST): is any difference smaller than the bounds?
 
     Formula, with difference, standard error SE and df of the t-test of ``method``:
-    t_low = (difference − low) / SE, p_low = P(T ≥ t_low); t_high = (difference − high) / SE, p_high = P(T ≤ t_high);
-    p = max(p_low, p_high); interval: difference ± t(0.95; df) · SE. Assumes what the t-test assumes, and bounds that
-    were declared before the data were seen. A difference can be both significant and equivalent (real, but small), and
-    neither (not enough data). Source: Schuirmann 1987, with Welch's standard error Lakens 2017. Equal to R's
-    ``t.test(a, b, paired = …, mu = low, alternative = "greater")`` and ``(mu = high, alternative = "less")``.
+    t_low = (difference − low) / SE, p_low = P(T ≥ t_low); t_high = (difference − high) / SE, p_high
+    = P(T ≤ t_high); p = max(p_low, p_high); interval: difference ± t(0.95; df) · SE. Assumes what
+    the t-test assumes, and bounds that were declared before the data were seen. A difference can be
+    both significant and equivalent (real, but small), and neither (not enough data). Source:
+    Schuirmann 1987, with Welch's standard error Lakens 2017. Equal to R's ``t.test(a, b, paired =
+    …, mu = low, alternative = "greater")`` and ``(mu = high, alternative = "less")``.
 
     Raises:
         StatisticsError: as the t-test of ``method``.

@@ -11,31 +11,39 @@ from edge_agent.core.errors import StatisticsError
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """Adjust the p values of one family by Holm's step-down method; the order stays.
 
-    Formula, for p₍₁₎ ≤ … ≤ p₍ₘ₎: adjusted p₍ᵢ₎ = max over j ≤ i of min(1, (m − j + 1) · p₍ⱼ₎). Bounds the chance of
-    any false positive in the family by the level, whatever the dependence between the tests. Source: Holm 1979.
+    Formula, for p₍₁₎ ≤ … ≤ p₍ₘ₎: adjusted p₍ᵢ₎ = max over j ≤ i of min(1, (m − j + 1) · p₍ⱼ₎).
+    Bounds the chance of any false positive in the family by the level, whatever the dependence
+    between the tests. Source: Holm 1979.
 
     Raises:
         StatisticsError: a p is not in 0…1.
     """
     order = _rising(p_values)
-    stepped = (min(1.0, (len(order) - place) * p_values[index]) for place, index in enumerate(order))
+    stepped = (
+        min(1.0, (len(order) - place) * p_values[index]) for place, index in enumerate(order)
+    )
     return _restored(order, list(accumulate(stepped, max)))
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Adjust the p values of one family by the step-up method of Benjamini and Hochberg; the order stays.
+    """Adjust the p values of one family by the step-up method of Benjamini and Hochberg.
 
-    Formula, for p₍₁₎ ≤ … ≤ p₍ₘ₎: adjusted p₍ᵢ₎ = min over j ≥ i of min(1, m · p₍ⱼ₎ / j). Bounds the expected share of
-    false positives among what is called a difference (the false discovery rate), which is less than Holm's method
-    promises: with nine tests of which all are null it errs as often, with some real differences more often. Assumes
-    tests that are independent or positively dependent. Source: Benjamini & Hochberg 1995; Benjamini & Yekutieli 2001
-    for dependence. Equal to R's ``p.adjust(p, "BH")``.
+    The order stays.
+
+    Formula, for p₍₁₎ ≤ … ≤ p₍ₘ₎: adjusted p₍ᵢ₎ = min over j ≥ i of min(1, m · p₍ⱼ₎ / j). Bounds the
+    expected share of false positives among what is called a difference (the false discovery rate),
+    which is less than Holm's method promises: with nine tests of which all are null it errs as
+    often, with some real differences more often. Assumes tests that are independent or positively
+    dependent. Source: Benjamini & Hochberg 1995; Benjamini & Yekutieli 2001 for dependence. Equal
+    to R's ``p.adjust(p, "BH")``.
 
     Raises:
         StatisticsError: a p is not in 0…1.
     """
     order = _rising(p_values)
-    stepped = [min(1.0, len(order) * p_values[index] / place) for place, index in enumerate(order, start=1)]
+    stepped = [
+        min(1.0, len(order) * p_values[index] / place) for place, index in enumerate(order, start=1)
+    ]
     return _restored(order, list(accumulate(reversed(stepped), min))[::-1])
 
 

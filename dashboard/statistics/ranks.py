@@ -11,14 +11,25 @@ import numpy as np
 from scipy import stats
 
 from dashboard.statistics.distributions import count_rank_sums, two_tails
-from dashboard.statistics.samples import MINIMUM, NoVariationError, TooFewError, checked, groups, is_constant, pairs
+from dashboard.statistics.samples import (
+    MINIMUM,
+    NoVariationError,
+    TooFewError,
+    checked,
+    groups,
+    is_constant,
+    pairs,
+)
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
 
 
 @dataclass(frozen=True, slots=True)
 class Normality:
-    """A Shapiro–Wilk test: ``w`` in 0…1 and its p; a small p speaks against a normal distribution."""
+    """A Shapiro–Wilk test: ``w`` in 0…1 and its p.
+
+    A small p speaks against a normal distribution.
+    """
 
     w: float
     p: float
@@ -30,9 +41,11 @@ class RankTest:
 
     Attributes:
         name: which test.
-        statistic: the smaller of the two signed rank sums, or U of the first group (as SciPy gives them).
+        statistic: the smaller of the two signed rank sums, or U of the first group (as SciPy gives
+            them).
         p: two-sided p, unadjusted.
-        exact: whether p is from the exact distribution (given the ties) or from the normal approximation.
+        exact: whether p is from the exact distribution (given the ties) or from the normal
+            approximation.
     """
 
     name: Literal["wilcoxon_signed_rank", "mann_whitney"]
@@ -44,9 +57,10 @@ class RankTest:
 def shapiro_wilk(values: Iterable[float]) -> Normality:
     """Shapiro–Wilk test of normality.
 
-    Formula: W = (Σ aᵢ x₍ᵢ₎)² / Σ (xᵢ − mean)², aᵢ the scaled expected normal order statistics. Assumes independent
-    values. With few of them it finds only gross departures: a large p proves nothing. Source: Shapiro & Wilk 1965;
-    Royston 1995; computed by ``scipy.stats.shapiro``.
+    Formula: W = (Σ aᵢ x₍ᵢ₎)² / Σ (xᵢ − mean)², aᵢ the scaled expected normal order statistics.
+    Assumes independent
+    values. With few of them it finds only gross departures: a large p proves nothing. Source:
+    Shapiro & Wilk 1965; Royston 1995; computed by ``scipy.stats.shapiro``.
 
     Raises:
         TooFewError: fewer than three values.
@@ -55,7 +69,9 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
     """
     sample = checked(values)
     if len(sample) < MINIMUM:
-        raise TooFewError(f"a Shapiro–Wilk test needs at least {MINIMUM} participants; there are {len(sample)}")
+        raise TooFewError(
+            f"a Shapiro–Wilk test needs at least {MINIMUM} participants; there are {len(sample)}"
+        )
     if is_constant(sample, sample):
         raise NoVariationError("all values are equal, so their distribution cannot be tested")
     # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
@@ -66,10 +82,12 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
 def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
     """Wilcoxon signed-rank test of paired differences.
 
-    Formula: differences of 0 are dropped (Wilcoxon), the rest ranked by size with mean ranks for ties; W is the smaller
-    sum of ranks of one sign. Up to 50 differences p is exact, ties or not: twice the smaller tail over all assignments
-    of signs to the ranks. Above, normal approximation with correction for ties and continuity. Assumes independent
-    participants and differences symmetric about their median. Source: Wilcoxon 1945; above 50 ``scipy.stats.wilcoxon``.
+    Formula: differences of 0 are dropped (Wilcoxon), the rest ranked by size with mean ranks for
+    ties; W is the smaller
+    sum of ranks of one sign. Up to 50 differences p is exact, ties or not: twice the smaller tail
+    over all assignments of signs to the ranks. Above, normal approximation with correction for ties
+    and continuity. Assumes independent participants and differences symmetric about their median.
+    Source: Wilcoxon 1945; above 50 ``scipy.stats.wilcoxon``.
 
     Raises:
         StatisticsError: as ``paired_t``.
@@ -83,17 +101,22 @@ def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
         p = float(stats.wilcoxon(differences, correction=True).pvalue)
         return RankTest("wilcoxon_signed_rank", statistic, p, exact=False)
     return RankTest(
-        "wilcoxon_signed_rank", statistic, two_tails(count_rank_sums(ranks).sum(axis=0), positive), exact=True
+        "wilcoxon_signed_rank",
+        statistic,
+        two_tails(count_rank_sums(ranks).sum(axis=0), positive),
+        exact=True,
     )
 
 
 def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
     """Mann–Whitney U test of two independent groups.
 
-    Formula: U = number of pairs (one of each group) in which the first is larger, ties as ½. Up to 50 people in both
-    groups together p is exact, ties or not: twice the smaller tail over all splits of the ranks into the two groups.
-    Above, normal approximation with correction for ties and continuity. Assumes that nobody is in both groups.
-    Source: Mann & Whitney 1947; above 50 ``scipy.stats.mannwhitneyu``.
+    Formula: U = number of pairs (one of each group) in which the first is larger, ties as ½. Up to
+    50 people in both
+    groups together p is exact, ties or not: twice the smaller tail over all splits of the ranks
+    into the two groups. Above, normal approximation with correction for ties and continuity.
+    Assumes that nobody is in both groups. Source: Mann & Whitney 1947; above 50
+    ``scipy.stats.mannwhitneyu``.
 
     Raises:
         StatisticsError: as ``welch_t``.
@@ -105,4 +128,6 @@ def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
     if len(ranks) > _EXACT_RANKS:
         p = float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
         return RankTest("mann_whitney", statistic, p, exact=False)
-    return RankTest("mann_whitney", statistic, two_tails(count_rank_sums(ranks)[len(a)], own), exact=True)
+    return RankTest(
+        "mann_whitney", statistic, two_tails(count_rank_sums(ranks)[len(a)], own), exact=True
+    )

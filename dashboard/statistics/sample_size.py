@@ -18,7 +18,9 @@ POWER = 0.8
 """How often a study should find the difference that it was planned for."""
 
 MOST = 10_000
-"""Pairs, or people in each group, beyond which a plan is refused: no laboratory study has so many."""
+"""Pairs, or people in each group, beyond which a plan is refused: no laboratory study has so
+many.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class SampleSize:
     Attributes:
         method: paired or Welch.
         n: pairs, or people in each of two equal groups.
-        effect: the difference over the standard deviation of the differences (paired) or of the values (groups).
+        effect: the difference over the standard deviation of the differences (paired) or of the
+            values (groups).
         power: what ``n`` reaches; at least what was asked for.
     """
 
@@ -45,8 +48,10 @@ class Missing:
     Attributes:
         size: what the planned difference needs.
         difference: that difference, in the unit of the vital.
-        sd: standard deviation so far: of the differences (paired), or the average one of both states.
-        have_first: participants so far on the first side; with pairs the pairs, and equal to ``have_second``.
+        sd: standard deviation so far: of the differences (paired), or the average one of both
+            states.
+        have_first: participants so far on the first side; with pairs the pairs, and equal to
+            ``have_second``.
         have_second: participants so far on the second side.
         more_first: how many more are needed there, 0 where there are enough.
         more_second: how many more are needed there; with pairs the same ones.
@@ -62,17 +67,20 @@ class Missing:
 
 
 def power_of(method: Method, n: int, effect: float) -> float:
-    """Return how often a two-sided t-test at 0.05 finds an effect: in either direction, as R's ``strict = TRUE``.
+    """Return how often a two-sided t-test at 0.05 finds an effect: in either direction, as R's
+    ``strict = TRUE``.
 
     Formula: δ = effect · √n, df = n − 1 for pairs; δ = effect · √(n / 2), df = 2n − 2 for groups;
-    power = P(T > t(0.975; df)) + P(T < −t(0.975; df)), T noncentral t with δ. Exact for normal differences, and for
-    two groups of equal size and variance, where Welch's test is Student's but for its df. Source: Johnson, Kotz &
-    Balakrishnan 1995, ch. 31; equal to R's ``power.t.test(…, strict = TRUE)``.
+    power = P(T > t(0.975; df)) + P(T < −t(0.975; df)), T noncentral t with δ. Exact for normal
+    differences, and for two groups of equal size and variance, where Welch's test is Student's but
+    for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's ``power.t.test(…,
+    strict = TRUE)``.
 
     Args:
         method: which t-test.
         n: pairs, or people in each group, at least 3.
-        effect: mean difference over the standard deviation of the differences (paired) or of the values (groups).
+        effect: mean difference over the standard deviation of the differences (paired) or of the
+            values (groups).
 
     Raises:
         StatisticsError: fewer than 3, or an effect that is not finite.
@@ -91,12 +99,13 @@ def power_of(method: Method, n: int, effect: float) -> float:
 def sample_size(method: Method, effect: float, power: float = POWER) -> SampleSize:
     """Return the fewest participants with which the t-test has the power.
 
-    Formula: the smallest n of at least 3 with ``power_of`` ≥ ``power``. The level 0.05 is that of one test; a family of
-    tests under Holm's method needs more. Source: as ``power_of``.
+    Formula: the smallest n of at least 3 with ``power_of`` ≥ ``power``. The level 0.05 is that of
+    one test; a family of tests under Holm's method needs more. Source: as ``power_of``.
 
     Args:
         method: which t-test.
-        effect: as in ``power_of``; the smallest that is worth finding, not the one that was observed.
+        effect: as in ``power_of``; the smallest that is worth finding, not the one that was
+            observed.
         power: above 0.05 and below 1.
 
     Raises:
@@ -105,7 +114,9 @@ def sample_size(method: Method, effect: float, power: float = POWER) -> SampleSi
     if not 1 - LEVEL < power < 1:
         raise StatisticsError(f"a power lies above {1 - LEVEL:.2g} and below 1; {power:g} does not")
     if power_of(method, MOST, effect) < power:
-        raise StatisticsError(f"to find an effect of {effect:g}, more than {MOST:,} participants would be needed")
+        raise StatisticsError(
+            f"to find an effect of {effect:g}, more than {MOST:,} participants would be needed"
+        )
     low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
     while power_of(method, high, effect) < power:
         low, high = high, min(2 * high, MOST)
@@ -119,15 +130,20 @@ def sample_size(method: Method, effect: float, power: float = POWER) -> SampleSi
 
 
 def still_needed(
-    first: Iterable[float], second: Iterable[float], method: Method, difference: float, power: float = POWER
+    first: Iterable[float],
+    second: Iterable[float],
+    method: Method,
+    difference: float,
+    power: float = POWER,
 ) -> Missing:
     """Return how many participants a running study still needs to find a declared difference.
 
-    Formula: ``sample_size`` for difference / s, where s is the standard deviation of the differences so far (pairs), or
-    √((s₁² + s₂²) / 2) (groups); less those who are there. Only the spread is taken from the data. The difference must
-    not be: the power to find what was observed is p in other words (Hoenig & Heisey 2001). The spread of a few people
-    is uncertain itself, so ask again as the study grows; doing so without looking at the difference leaves the error
-    rate of the final test almost unchanged (Wittes & Brittain 1990). Assumes what the t-test assumes.
+    Formula: ``sample_size`` for difference / s, where s is the standard deviation of the
+    differences so far (pairs), or √((s₁² + s₂²) / 2) (groups); less those who are there. Only the
+    spread is taken from the data. The difference must not be: the power to find what was observed
+    is p in other words (Hoenig & Heisey 2001). The spread of a few people is uncertain itself, so
+    ask again as the study grows; doing so without looking at the difference leaves the error rate
+    of the final test almost unchanged (Wittes & Brittain 1990). Assumes what the t-test assumes.
 
     Args:
         first: as in the t-test.

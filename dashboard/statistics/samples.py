@@ -14,14 +14,21 @@ LEVEL = 0.95
 """Level of every interval."""
 
 MINIMUM = 3
-"""Fewest participants for a test: pairs in a paired one, people in each group of an independent one."""
+"""Fewest participants for a test: pairs in a paired one, people in each group of an independent
+one.
+"""
 
-_SMALLEST, _LARGEST = 1e-60, 1e60  # beyond these, fourth powers (Welch's df) leave the range of a double
-_CONSTANT = 64 * float(np.finfo(np.float64).eps)  # a spread below this share of the values is rounding
+# beyond these, fourth powers (Welch's df) leave the range of a double
+_SMALLEST, _LARGEST = 1e-60, 1e60
+# a spread below this share of the values is rounding
+_CONSTANT = 64 * float(np.finfo(np.float64).eps)
 
 
 class TooFewError(StatisticsError):
-    """There are fewer participants than the test needs; the text says how many it needs and how many there are."""
+    """There are fewer participants than the test needs.
+
+    The text says how many it needs and how many there are.
+    """
 
 
 class NoVariationError(StatisticsError):
@@ -30,7 +37,10 @@ class NoVariationError(StatisticsError):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval, of 95 % where nothing else is said; both ends in the unit of what it is about."""
+    """A confidence interval, of 95 % where nothing else is said.
+
+    Both ends in the unit of what it is about.
+    """
 
     low: float
     high: float
@@ -40,12 +50,14 @@ def checked(values: Iterable[float]) -> Values:
     """Return the values as an array after refusing what cannot be computed with."""
     sample = np.asarray(tuple(values), dtype=np.float64)
     for value in sample[~np.isfinite(sample)]:
-        raise StatisticsError(f"{value} is not a finite number; leave the participant out or mend the reading")
+        raise StatisticsError(
+            f"{value} is not a finite number; leave the participant out or mend the reading"
+        )
     largest = float(np.max(np.abs(sample), initial=0.0))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise StatisticsError(
-            f"the largest value is {largest:g}; values between {_SMALLEST:g} and {_LARGEST:g} can be computed with. "
-            "Choose another unit."
+            f"the largest value is {largest:g}; values between {_SMALLEST:g} and {_LARGEST:g} can "
+            "be computed with. Choose another unit."
         )
     return sample
 
@@ -54,11 +66,18 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
     """Return both sides of a paired test, checked."""
     a, b = checked(first), checked(second)
     if len(a) != len(b):
-        raise StatisticsError(f"pairs need equally many values on both sides, not {len(a)} and {len(b)}")
+        raise StatisticsError(
+            f"pairs need equally many values on both sides, not {len(a)} and {len(b)}"
+        )
     if len(a) < MINIMUM:
-        raise TooFewError(f"a paired test needs at least {MINIMUM} participants with both states; there are {len(a)}")
+        raise TooFewError(
+            f"a paired test needs at least {MINIMUM} participants with both states; "
+            f"there are {len(a)}"
+        )
     if is_constant(a - b, np.concatenate([a, b])):
-        raise NoVariationError(f"the difference is the same for all {len(a)} participants, so t has no denominator")
+        raise NoVariationError(
+            f"the difference is the same for all {len(a)} participants, so t has no denominator"
+        )
     return a, b
 
 
@@ -67,13 +86,18 @@ def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Val
     a, b = checked(first), checked(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
-            f"Welch's test needs at least {MINIMUM} participants in each state; there are {len(a)} and {len(b)}"
+            f"Welch's test needs at least {MINIMUM} participants in each state; there are {len(a)} "
+            f"and {len(b)}"
         )
     if is_constant(a, a) and is_constant(b, b):
-        raise NoVariationError("no participant differs from another within either state, so t has no denominator")
+        raise NoVariationError(
+            "no participant differs from another within either state, so t has no denominator"
+        )
     return a, b
 
 
 def is_constant(values: Values, scale: Values) -> bool:
-    """Tell whether values spread by no more than rounding, given the size of what they were computed from."""
+    """Tell whether values spread by no more than rounding, given the size of what they were
+    computed from.
+    """
     return float(np.ptp(values)) <= _CONSTANT * float(np.max(np.abs(scale)))

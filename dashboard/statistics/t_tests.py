@@ -11,7 +11,15 @@ import numpy as np
 from scipy import special
 
 from dashboard.statistics.distributions import Values
-from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, TooFewError, checked, groups, pairs
+from dashboard.statistics.samples import (
+    LEVEL,
+    MINIMUM,
+    Interval,
+    TooFewError,
+    checked,
+    groups,
+    pairs,
+)
 
 
 class Method(StrEnum):
@@ -29,7 +37,8 @@ class Summary:
         n: how many.
         mean: their mean.
         sd: sample standard deviation (n − 1 below); ``None`` for fewer than two.
-        interval: 95 % interval of the mean; ``None`` for fewer than three, where it would say nothing.
+        interval: 95 % interval of the mean; ``None`` for fewer than three, where it would say
+            nothing.
     """
 
     n: int
@@ -44,7 +53,8 @@ class TTest:
 
     Attributes:
         method: paired or Welch.
-        n_first: participants on the first side; with a paired test the number of pairs, and equal to ``n_second``.
+        n_first: participants on the first side; with a paired test the number of pairs, and equal
+            to ``n_second``.
         n_second: participants on the second side.
         difference: mean difference, in the unit of the values.
         interval: 95 % interval of the difference.
@@ -68,8 +78,10 @@ class TTest:
 def summarize(values: Iterable[float]) -> Summary:
     """Describe one group.
 
-    Formula: mean ± t(1 − 0.05/2; n − 1) · s / √n. Assumes independent values from a normal distribution for the
-    interval. Source: any textbook, such as Altman 1991, Practical Statistics for Medical Research, §8.4.
+    Formula: mean ± t(1 − 0.05/2; n − 1) · s / √n. Assumes independent values from a normal
+    distribution for the
+    interval. Source: any textbook, such as Altman 1991, Practical Statistics for Medical Research,
+    §8.4.
 
     Raises:
         StatisticsError: no value, a value that is not finite, or one beyond 1e±60.
@@ -91,8 +103,9 @@ def paired_t(first: Iterable[float], second: Iterable[float]) -> TTest:
     """Student's t-test of paired differences.
 
     Formula: d = first − second per participant; t = mean(d) / (s_d / √n), df = n − 1; interval
-    mean(d) ± t(0.975; n − 1) · s_d / √n. Assumes independent participants and differences from a normal distribution.
-    Source: Student 1908, Biometrika 6:1–25. Equal to ``scipy.stats.ttest_rel`` and R's ``t.test(paired = TRUE)``.
+    mean(d) ± t(0.975; n − 1) · s_d / √n. Assumes independent participants and differences from a
+    normal distribution. Source: Student 1908, Biometrika 6:1–25. Equal to ``scipy.stats.ttest_rel``
+    and R's ``t.test(paired = TRUE)``.
 
     Args:
         first: one value a participant.
@@ -104,16 +117,18 @@ def paired_t(first: Iterable[float], second: Iterable[float]) -> TTest:
         StatisticsError: lengths differ, or a value is not finite or beyond 1e±60.
     """
     a, b = pairs(first, second)
-    return _t_test(Method.PAIRED, a, b, float(np.mean(a - b)), standard_error(a, b, Method.PAIRED), len(a) - 1)
+    return _t_test(
+        Method.PAIRED, a, b, float(np.mean(a - b)), standard_error(a, b, Method.PAIRED), len(a) - 1
+    )
 
 
 def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
     """Welch's t-test of two independent groups.
 
     Formula: v = s² / n per group; t = (mean₁ − mean₂) / √(v₁ + v₂);
-    df = (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1)). Assumes that nobody is in both groups and each group is from a
-    normal distribution; the variances may differ. Source: Welch 1947. Equal to SciPy's
-    ``ttest_ind(equal_var=False)`` and R's ``t.test``.
+    df = (v₁ + v₂)² / (v₁² / (n₁ − 1) + v₂² / (n₂ − 1)). Assumes that nobody is in both groups and
+    each group is from a normal distribution; the variances may differ. Source: Welch 1947. Equal to
+    SciPy's ``ttest_ind(equal_var=False)`` and R's ``t.test``.
 
     Raises:
         TooFewError: fewer than three participants in a group.
@@ -127,7 +142,9 @@ def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
     return _t_test(Method.WELCH, a, b, difference, standard_error(a, b, Method.WELCH), df)
 
 
-def _t_test(method: Method, a: Values, b: Values, difference: float, error: float, df: float) -> TTest:
+def _t_test(
+    method: Method, a: Values, b: Values, difference: float, error: float, df: float
+) -> TTest:
     """Return the test of a difference with its standard error, from Student's t distribution."""
     t = difference / error
     half = float(special.stdtrit(df, 0.5 + LEVEL / 2)) * error

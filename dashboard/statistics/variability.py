@@ -1,4 +1,7 @@
-"""Heart-rate variability from the intervals between beats, with a stated rule for artefacts. Pure."""
+"""Heart-rate variability from the intervals between beats, with a stated rule for artefacts.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ MOST_REJECTED = 0.2
 
 
 class TooShortError(StatisticsError):
-    """There are fewer seconds of accepted intervals than the measures need; the text says how many it needs."""
+    """There are fewer seconds of accepted intervals than the measures need.
+
+    The text says how many it needs.
+    """
 
 
 class ArtefactError(StatisticsError):
@@ -83,19 +89,23 @@ class HeartVariability:
             NoVariationError: all successive intervals are equal.
         """
         if self.rmssd_ms == 0:
-            raise NoVariationError("successive intervals do not differ at all, so RMSSD has no logarithm")
+            raise NoVariationError(
+                "successive intervals do not differ at all, so RMSSD has no logarithm"
+            )
         return math.log(self.rmssd_ms)
 
 
 def accepted(intervals: Sequence[float] | Values) -> npt.NDArray[np.bool_]:
     """Tell which intervals of an unbroken run are taken for beats.
 
-    Rule: an interval is rejected when it lies outside 0.3…2.0 s, and when it differs by more than 20 % from the median
-    of the up to five intervals on each side that lie within that range; an interval without such neighbours is
-    rejected, because nothing vouches for it. One pass; nothing is interpolated. A missed beat (one double interval)
-    and an extra one (two short ones) go; six or more artefacts in a row can pass. 20 % is the limit of Malik et al.
-    1989 against the interval before; the median of the surrounding ones as in Xu & Schuckers 2001 does not move with
-    the artefact itself. Very strong breathing arrhythmia may exceed 20 %: look at the share that was rejected.
+    Rule: an interval is rejected when it lies outside 0.3…2.0 s, and when it differs by more than
+    20 % from the median of the up to five intervals on each side that lie within that range; an
+    interval without such neighbours is rejected, because nothing vouches for it. One pass; nothing
+    is interpolated. A missed beat (one double interval) and an extra one (two short ones) go; six
+    or more artefacts in a row can pass. 20 % is the limit of Malik et al. 1989 against the interval
+    before; the median of the surrounding ones as in Xu & Schuckers 2001 does not move with the
+    artefact itself. Very strong breathing arrhythmia may exceed 20 %: look at the share that was
+    rejected.
 
     Args:
         intervals: seconds between beats, in order, with no beat missing between two of them.
@@ -107,7 +117,10 @@ def accepted(intervals: Sequence[float] | Values) -> npt.NDArray[np.bool_]:
 
 
 def _accepted(intervals: Values, run: Integers) -> npt.NDArray[np.bool_]:
-    """Tell which intervals are taken for beats; ``run`` numbers the unbroken run of each, rising."""
+    """Tell which intervals are taken for beats.
+
+    ``run`` numbers the unbroken run of each, rising.
+    """
     kept = (intervals >= SHORTEST_S) & (intervals <= LONGEST_S)
     possible = intervals[kept]
     usual = _medians_around(possible, run[kept])
@@ -116,18 +129,25 @@ def _accepted(intervals: Values, run: Integers) -> npt.NDArray[np.bool_]:
 
 
 def _medians_around(values: Values, run: Integers) -> Values:
-    """Return for each value the median of up to five neighbours on each side in its run; 0 where there is none."""
+    """Return for each value the median of up to five neighbours on each side in its run.
+
+    0 where there is none.
+    """
     if not len(values):
         return values
     own = _around(run, -1) == run[:, np.newaxis]
-    around = np.sort(np.where(own, _around(values, np.inf), np.inf), axis=1)  # those of other runs go to the end
+    # those of other runs go to the end
+    around = np.sort(np.where(own, _around(values, np.inf), np.inf), axis=1)
     n, places = np.count_nonzero(own, axis=1), np.arange(len(values))
     medians: Values = (around[places, np.maximum(n - 1, 0) // 2] + around[places, n // 2]) / 2
     return np.where(n == 0, 0.0, medians)
 
 
 def _around(row: npt.NDArray[_Number], beyond: float) -> npt.NDArray[_Number]:
-    """Return for each value its neighbours, five on each side; ``beyond`` where the row has ended."""
+    """Return for each value its neighbours, five on each side.
+
+    ``beyond`` where the row has ended.
+    """
     padded = np.pad(row, NEIGHBOURS, constant_values=beyond)
     return np.delete(sliding_window_view(padded, 2 * NEIGHBOURS + 1), NEIGHBOURS, axis=1)
 
@@ -135,13 +155,14 @@ def _around(row: npt.NDArray[_Number], beyond: float) -> npt.NDArray[_Number]:
 def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariability:
     """Compute RMSSD and SDNN of a recording.
 
-    Formula, over accepted intervals x in ms: RMSSD = √(mean of (xᵢ₊₁ − xᵢ)²) over neighbours that were both accepted
-    (never across a rejected interval or the border of two runs); SDNN = √(Σ (x − mean)² / (n − 1)). Assumes sinus
-    rhythm and a roughly constant mean. SDNN grows with the length, so compare only recordings of similar length.
-    Needs 60 s of accepted intervals, and 80 % of the intervals accepted. Source: Task Force of the ESC and the NASPE
-    1996, which asks for five minutes; shorter ones are ``ultra_short``. In 3,387 people at rest, RMSSD of 120 s
-    correlated by 0.986 with that of 240 to 300 s, SDNN by 0.956; of 10 s by 0.86 and 0.76 (Munoz et al. 2015). Few
-    other studies judged the agreement so strictly (Shaffer et al. 2020).
+    Formula, over accepted intervals x in ms: RMSSD = √(mean of (xᵢ₊₁ − xᵢ)²) over neighbours that
+    were both accepted (never across a rejected interval or the border of two runs); SDNN = √(Σ (x −
+    mean)² / (n − 1)). Assumes sinus rhythm and a roughly constant mean. SDNN grows with the length,
+    so compare only recordings of similar length. Needs 60 s of accepted intervals, and 80 % of the
+    intervals accepted. Source: Task Force of the ESC and the NASPE 1996, which asks for five
+    minutes; shorter ones are ``ultra_short``. In 3,387 people at rest, RMSSD of 120 s correlated by
+    0.986 with that of 240 to 300 s, SDNN by 0.956; of 10 s by 0.86 and 0.76 (Munoz et al. 2015).
+    Few other studies judged the agreement so strictly (Shaffer et al. 2020).
 
     Args:
         runs: unbroken runs of intervals in seconds; a run ends where a beat may be missing.
@@ -172,10 +193,12 @@ def _require(n: int, rejected: int, seconds: float) -> None:
     """Refuse what the measures would say nothing about."""
     if rejected > MOST_REJECTED * (n + rejected):
         raise ArtefactError(
-            f"{rejected} of {n + rejected} intervals between beats are artefacts; heart-rate variability is computed "
-            f"with up to {MOST_REJECTED:.0%} of them. Check the sensor's contact."
+            f"{rejected} of {n + rejected} intervals between beats are artefacts; heart-rate "
+            f"variability is computed with up to {MOST_REJECTED:.0%} of them. Check the sensor's "
+            "contact."
         )
     if seconds < MINIMUM_S:
         raise TooShortError(
-            f"heart-rate variability needs at least {MINIMUM_S:g} s of intervals between beats; there are {seconds:.0f}"
+            f"heart-rate variability needs at least {MINIMUM_S:g} s of intervals between beats; "
+            f"there are {seconds:.0f}"
         )

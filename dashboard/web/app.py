@@ -19,7 +19,13 @@ from dashboard.web.routes import account, analysis, assets, export, health, live
 from dashboard.web.routes.protocol import operator, participant
 from dashboard.web.routes.readings import csv_import, ingest, manual
 from dashboard.web.routes.study import study
-from dashboard.web.security import HEADERS, AttemptLimiter, BodyLimit, SecurityHeaders, require_same_origin
+from dashboard.web.security import (
+    HEADERS,
+    AttemptLimiter,
+    BodyLimit,
+    SecurityHeaders,
+    require_same_origin,
+)
 from dashboard.web.services import LoginNeededError, Services, require_login
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
@@ -61,13 +67,15 @@ def create_app(options: DashboardOptions) -> FastAPI:
         options.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
-            f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another with --data."
+            f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another "
+            "with --data."
         ) from error
     migrate(options.database)
     app = FastAPI(
         title="Affect Edge",
         version=__version__,
-        description="Emotion and vital-sign timeline of one appliance. Log in first; the cookie is the key.",
+        description="Emotion and vital-sign timeline of one appliance. Log in first; the cookie is "
+        "the key.",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # served by our own route, which needs a login
@@ -124,7 +132,9 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
-        response = _problem(request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it.")
+        response = _problem(
+            request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it."
+        )
         response.headers.update(HEADERS)  # this answer passes by the middleware
         return response
 
@@ -154,4 +164,6 @@ def _is_api(request: Request) -> bool:
 def _problem(request: Request, status: int, text: str) -> Response:
     if _is_api(request):
         return JSONResponse({"detail": text}, status)
-    return render(request, "error.html", status, title=_TITLES.get(status, "That did not work"), text=text)
+    return render(
+        request, "error.html", status, title=_TITLES.get(status, "That did not work"), text=text
+    )

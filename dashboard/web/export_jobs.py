@@ -1,8 +1,10 @@
-"""Exports that are prepared in the data folder, so that a download can be taken up where it broke off.
+"""Exports that are prepared in the data folder, so that a download can be taken up where it broke
+off.
 
-A prepared file holds health data: it lies under a random name, readable for this user alone and found by the account
-that asked for it, and is deleted ten minutes after it was sent to its end, an hour after it was made, when the account
-asks for another, when anybody is erased, and whenever the dashboard starts or ends.
+A prepared file holds health data: it lies under a random name, readable for this user alone and
+found by the account that asked for it, and is deleted ten minutes after it was sent to its end, an
+hour after it was made, when the account asks for another, when anybody is erased, and whenever the
+dashboard starts or ends.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ KEPT_S = 3600.0
 SENT_S = 600.0
 SPARE_BYTES = 500_000_000
 """Space that an export must leave: the recording on the same disk needs it."""
-_ENDINGS = {Format.BUNDLE: ".zip", Format.JSON: ".json", Format.FHIR: ".fhir.json", Format.PARQUET: ".parquet.zip"}
+_ENDINGS = {
+    Format.BUNDLE: ".zip",
+    Format.JSON: ".json",
+    Format.FHIR: ".fhir.json",
+    Format.PARQUET: ".parquet.zip",
+}
 
 
 class _StoppedError(Exception):
@@ -94,7 +101,9 @@ class Exports:
         models: names or paths of the configured models.
     """
 
-    def __init__(self, database: Path, device: str, settings: Mapping[str, Any], models: tuple[str, ...]) -> None:
+    def __init__(
+        self, database: Path, device: str, settings: Mapping[str, Any], models: tuple[str, ...]
+    ) -> None:
         self._database = database
         self._data = database.parent
         self._about = (device, settings, models)
@@ -106,7 +115,9 @@ class Exports:
 
     def prepare(self, account: int, request: Request) -> Prepared:
         """Begin to prepare an export; an earlier one of this account is deleted."""
-        name = f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
+        name = (
+            f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
+        )
         token = secrets.token_urlsafe(16)
         file = prepared_folder(self._data) / token / (name + _ENDINGS[request.form])
         made = Prepared(token, account, request, file)
@@ -128,7 +139,11 @@ class Exports:
     def find(self, account: int, token: str) -> Prepared | None:
         """Return the export of that id, if it is this account's."""
         found = self.of_account(account)
-        return found if found is not None and secrets.compare_digest(found.id.encode(), token.encode()) else None
+        return (
+            found
+            if found is not None and secrets.compare_digest(found.id.encode(), token.encode())
+            else None
+        )
 
     def drop(self, prepared: Prepared) -> None:
         """Delete an export, or end its preparation."""
@@ -136,7 +151,9 @@ class Exports:
             self._forget(prepared)
 
     def sent(self, prepared: Prepared) -> None:
-        """Note that an export was sent to its end: it stays for a short while, for whoever lost the last part."""
+        """Note that an export was sent to its end: it stays for a short while, for whoever lost the
+        last part.
+        """
         self._delete_in(prepared, SENT_S)
 
     def forget_all(self) -> None:
@@ -155,7 +172,8 @@ class Exports:
             forget_prepared(self._data)
         except OSError as error:
             raise StoreError(
-                f"{prepared_folder(self._data)}: an earlier export cannot be deleted ({error.strerror}). Delete it."
+                f"{prepared_folder(self._data)}: an earlier export cannot be deleted "
+                f"({error.strerror}). Delete it."
             ) from error
 
     def close(self) -> None:
@@ -212,8 +230,8 @@ class Exports:
         free = shutil.disk_usage(self._data).free
         if free < SPARE_BYTES:
             raise StoreError(
-                f"Only {free / 1e6:.0f} MB are free, which the recording needs. Free space, or export a shorter "
-                "range or single sessions. Nothing was exported."
+                f"Only {free / 1e6:.0f} MB are free, which the recording needs. Free space, or "
+                "export a shorter range or single sessions. Nothing was exported."
             )
 
     def _delete_in(self, prepared: Prepared, seconds: float) -> None:

@@ -1,4 +1,6 @@
-"""Where readings are handed in: tokens, limits, and files that wait for a person to say what their columns are."""
+"""Where readings are handed in: tokens, limits, and files that wait for a person to say what their
+columns are.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class _Kept:
 
 
 class UploadedFiles:
-    """Files between upload and import: in memory only, for half an hour, few at a time, each for who sent it.
+    """Files between upload and import: in memory only, for half an hour, few at a time, each for
+    who sent it.
 
     Args:
         clock: seconds, never going back.

@@ -44,7 +44,8 @@ NAVIGATION = (
 
 
 def local_time(wall_ms: int | None, form: str = "datetime") -> str:
-    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the reader's time zone.
+    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the
+    reader's time zone.
 
     Args:
         wall_ms: UTC milliseconds since 1970; ``None`` gives a dash.
@@ -54,7 +55,9 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
         return Markup("–")
     pattern = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}[form]
     shown = datetime.fromtimestamp(wall_ms / 1000, UTC).strftime(pattern)
-    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(iso_utc(wall_ms), form, shown)
+    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
+        iso_utc(wall_ms), form, shown
+    )
 
 
 def duration(ms: int | None) -> str:
@@ -96,7 +99,11 @@ def make_templates() -> Jinja2Templates:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        local_time=local_time, duration=duration, file_size=file_size, words=words, thousands=lambda n: f"{n:,}"
+        local_time=local_time,
+        duration=duration,
+        file_size=file_size,
+        words=words,
+        thousands=lambda n: f"{n:,}",
     )
     environment.globals.update(
         navigation=NAVIGATION,
@@ -109,11 +116,17 @@ def make_templates() -> Jinja2Templates:
 
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, ``device``, ``path`` and the navigation are there in every template."""
+    """Return a page; ``account``, ``device``, ``path`` and the navigation are there in every
+    template.
+    """
     try:
         account = account_of(request)
     except StoreError:  # the page that says so must still be shown
         account = None
-    shared = {"account": account, "device": services(request).options.device, "path": request.url.path}
+    shared = {
+        "account": account,
+        "device": services(request).options.device,
+        "path": request.url.path,
+    }
     templates: Jinja2Templates = request.app.state.templates
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

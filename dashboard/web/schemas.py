@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.domain import Marker, MarkerKind, Purpose, Session, Setting
 
-EpochMs = Annotated[int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")]
+EpochMs = Annotated[
+    int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
+]
 
 
 class ApiModel(BaseModel):
@@ -75,19 +77,27 @@ class NewMarker(ApiModel):
     """A marker to add to the open session, now."""
 
     kind: MarkerKind
-    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline")
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
 
 
 class NewSession(ApiModel):
     """A session to open, now."""
 
-    participant: str = Field(min_length=1, max_length=32, description="Code of a participant who has consented")
+    participant: str = Field(
+        min_length=1, max_length=32, description="Code of a participant who has consented"
+    )
     purpose: Purpose
     name: str = Field("", max_length=80, description="What to call it")
     setting: Setting = Field(
-        Setting.OTHER, description="Where it takes place; at work and in education only medical or safety is allowed"
+        Setting.OTHER,
+        description="Where it takes place; at work and in education only medical or "
+        "safety is allowed",
     )
-    protocol: str | None = Field(None, max_length=64, description="Name of a protocol that is run in it")
+    protocol: str | None = Field(
+        None, max_length=64, description="Name of a protocol that is run in it"
+    )
 
 
 class ProtocolEntry(ApiModel):
@@ -103,7 +113,9 @@ class ScreenModel(ApiModel):
 
     title: str
     kind: str = Field(description="baseline, stimulus, rest, pressure or scale")
-    seconds: float | None = Field(description="null: until the medium has ended or the question is answered")
+    seconds: float | None = Field(
+        description="null: until the medium has ended or the question is answered"
+    )
     condition: str | None
 
 
@@ -120,16 +132,22 @@ class ProtocolState(ApiModel):
     remaining_ms: int | None = Field(description="Of the present screen; null where nobody knows")
     participant_present: bool = Field(description="Whether the participant's page is open")
     participant_ready: bool
-    participant_path: str = Field(description="Address of the participant's page; whoever has it can open it")
+    participant_path: str = Field(
+        description="Address of the participant's page; whoever has it can open it"
+    )
     answers: int
-    problem: str = Field(description="Why nothing can be written down at the moment; empty when all is well")
+    problem: str = Field(
+        description="Why nothing can be written down at the moment; empty when all is well"
+    )
 
 
 class Answer(ApiModel):
     """What a participant's page says of a screen."""
 
     step: int = Field(ge=0, le=100_000, description="Number of the screen that it is about")
-    value: int | str | None = Field(None, description="Answer to its question; null: they would rather not say")
+    value: int | str | None = Field(
+        None, description="Answer to its question; null: they would rather not say"
+    )
 
 
 class VitalModel(ApiModel):
@@ -144,12 +162,17 @@ class VitalModel(ApiModel):
 
 
 class ExpressionTrend(ApiModel):
-    """How the expression of the primary face went; lists hold one value for each bucket, null where nothing was."""
+    """How the expression of the primary face went.
+
+    Lists hold one value for each bucket, null where nothing was.
+    """
 
     resolution: str = Field(description="What was read: row, minute or hour")
     bucket_ms: int
     starts: list[EpochMs]
-    shares: dict[str, list[float | None]] = Field(description="Share of rows by smoothed label, with uncertain: sum 1")
+    shares: dict[str, list[float | None]] = Field(
+        description="Share of rows by smoothed label, with uncertain: sum 1"
+    )
     rows: list[int]
     frames: list[int]
     simulated: bool = Field(description="Whether rows of a demonstration are among them")
@@ -202,7 +225,9 @@ class HealthModel(ApiModel):
     first: EpochMs | None = Field(description="First thing on the timeline")
     last: EpochMs | None = Field(description="Last thing on the timeline")
     models: list[ModelInUse]
-    agent: dict[str, Any] | None = Field(description="The agent's last health message; null while it is not running")
+    agent: dict[str, Any] | None = Field(
+        description="The agent's last health message; null while it is not running"
+    )
 
 
 class ModelInUse(ApiModel):

@@ -1,4 +1,6 @@
-"""What guards every answer and every change: response headers, same-origin check, attempt limit, safe redirects."""
+"""What guards every answer and every change: response headers, same-origin check, attempt limit,
+safe redirects.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware: puts ``HEADERS`` on every answer and keeps health data out of caches unless a route says so."""
+    """ASGI middleware: puts ``HEADERS`` on every answer and keeps health data out of caches unless
+    a route says so.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,7 +64,8 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """ASGI middleware: a request whose body is larger than ``BODY_BYTES`` is refused before it fills the memory.
+    """ASGI middleware: a request whose body is larger than ``BODY_BYTES`` is refused before it
+    fills the memory.
 
     The paths in ``LARGER`` have limits of their own.
     """
@@ -84,7 +89,9 @@ class BodyLimit:
                 message = await receive()
                 read += len(message.get("body", b""))
             if read > limit:
-                raise HTTPException(413, f"The request is larger than {limit // 1024} KiB. Send less at a time.")
+                raise HTTPException(
+                    413, f"The request is larger than {limit // 1024} KiB. Send less at a time."
+                )
             return message
 
         await self._app(scope, receive_limited, send)
@@ -93,8 +100,8 @@ class BodyLimit:
 def require_same_origin(request: Request) -> None:
     """Refuse changes that a page of another origin asks for (cross-site request forgery).
 
-    Browsers say where a request comes from in ``Sec-Fetch-Site`` and ``Origin``; programs that send neither carry no
-    cookie that a foreign page could misuse.
+    Browsers say where a request comes from in ``Sec-Fetch-Site`` and ``Origin``; programs that send
+    neither carry no cookie that a foreign page could misuse.
 
     Raises:
         HTTPException: 403 when the request comes from elsewhere.
@@ -108,12 +115,16 @@ def require_same_origin(request: Request) -> None:
     if site is None and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
         return
     raise HTTPException(
-        403, "This request came from another page, so nothing was changed. Open the dashboard itself and try again."
+        403,
+        "This request came from another page, so nothing was changed. Open the dashboard "
+        "itself and try again.",
     )
 
 
 def safe_next(target: str | None, default: str = "/") -> str:
-    """Return ``target`` when it is a path of this dashboard, else ``default``, so that a link cannot lead elsewhere."""
+    """Return ``target`` when it is a path of this dashboard, else ``default``, so that a link
+    cannot lead elsewhere.
+    """
     if not target or not target.startswith("/") or target.startswith("//"):
         return default
     if "\\" in target or any(ord(character) < 32 or ord(character) == 127 for character in target):
@@ -124,8 +135,8 @@ def safe_next(target: str | None, default: str = "/") -> str:
 class AttemptLimiter:
     """Counts attempts per network address, so that passwords and codes cannot be guessed.
 
-    An attempt is counted before it is checked: several at once cannot slip past. IPv6 addresses count per /64, which
-    is what one machine gets. Kept in memory and bounded; a restart forgives.
+    An attempt is counted before it is checked: several at once cannot slip past. IPv6 addresses
+    count per /64, which is what one machine gets. Kept in memory and bounded; a restart forgives.
 
     Args:
         limit: attempts in a window.
@@ -149,7 +160,9 @@ class AttemptLimiter:
         self._lock = threading.Lock()
 
     def attempt(self, address: str) -> int:
-        """Count an attempt; return 0 when it may go on, else the seconds to wait (such an attempt is not counted)."""
+        """Count an attempt; return 0 when it may go on, else the seconds to wait (such an attempt
+        is not counted).
+        """
         key, now = _group(address), self._clock()
         with self._lock:
             times = self._seen.setdefault(key, deque())
@@ -188,7 +201,9 @@ def with_wait(response: Response, wait: int) -> Response:
 
 
 def _group(address: str) -> str:
-    """Return what is counted together: the address itself, or the /64 network of an IPv6 address."""
+    """Return what is counted together: the address itself, or the /64 network of an IPv6
+    address.
+    """
     try:
         parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:

@@ -1,4 +1,6 @@
-"""Listening and stopping: a socket that is bound before anything is promised, and an end within three seconds."""
+"""Listening and stopping: a socket that is bound before anything is promised, and an end within
+three seconds.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,16 @@ WATCHDOG_SECONDS = 5
 
 
 class DashboardServer(uvicorn.Server):
-    """uvicorn, which also tells the open event streams that the end has come; else it would wait for them.
+    """uvicorn, which also tells the open event streams that the end has come.
+
+    Else it would wait for them.
 
     It tells systemd that it is ready and alive, and takes a renewed certificate without a restart.
     """
 
-    def __init__(self, config: uvicorn.Config, services: Services, notifier: SystemdNotifier) -> None:
+    def __init__(
+        self, config: uvicorn.Config, services: Services, notifier: SystemdNotifier
+    ) -> None:
         super().__init__(config)
         self.services = services
         self._notifier = notifier
@@ -47,7 +53,10 @@ class DashboardServer(uvicorn.Server):
         self._notifier.ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Go on as uvicorn does; counting ticks, not seconds, for the clock of a Raspberry Pi jumps."""
+        """Go on as uvicorn does.
+
+        Counting ticks, not seconds, for the clock of a Raspberry Pi jumps.
+        """
         if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
             self._notifier.watchdog()
         if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
@@ -57,23 +66,33 @@ class DashboardServer(uvicorn.Server):
     def _take_renewed_certificate(self) -> None:
         options = self.services.options
         written = _written(options.certificate)
-        if options.certificate is None or self.config.ssl is None or written in {None, self._certificate}:
+        if (
+            options.certificate is None
+            or self.config.ssl is None
+            or written in {None, self._certificate}
+        ):
             return
         self._certificate = written
         try:
             # Tried apart first: a pair that does not fit must not spoil what is in use.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                options.certificate, options.key
+            )
             self.config.ssl.load_cert_chain(options.certificate, options.key)
         except (ssl.SSLError, OSError) as error:
-            log.warning("%s: cannot be used (%s); the certificate of before stays", options.certificate, error)
+            log.warning(
+                "%s: cannot be used (%s); the certificate of before stays",
+                options.certificate,
+                error,
+            )
         else:
             log.info("%s: the changed certificate is used from now on", options.certificate)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's name
         """Stop on SIGINT and SIGTERM; a second SIGINT does not wait.
 
-        uvicorn's own also notes the signal to raise it again at the end, which would turn an orderly stop into a
-        death by signal; this one ends with exit code 0.
+        uvicorn's own also notes the signal to raise it again at the end, which would turn an
+        orderly stop into a death by signal; this one ends with exit code 0.
         """
         self.services.stopping.set()
         self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -88,7 +107,8 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         with_login_link: print an address that logs in its first visitor.
 
     Raises:
-        ConfigError: the address is open to the network without TLS, or the certificate cannot be used.
+        ConfigError: the address is open to the network without TLS, or the certificate cannot be
+            used.
         ServerError: the port is taken or not permitted.
         StoreError: the database cannot be used.
     """
@@ -126,8 +146,9 @@ def make_server(options: DashboardOptions) -> DashboardServer:
         config.load()
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(
-            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': cannot be used "
-            f"({error.strerror or error}). Both must be PEM files that belong together and that this user may read."
+            f"dashboard.certificate = '{options.certificate}', dashboard.key = '{options.key}': "
+            f"cannot be used ({error.strerror or error}). Both must be PEM files that belong "
+            "together and that this user may read."
         ) from error
     services: Services = app.state.services
     return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
@@ -148,10 +169,13 @@ def listen(host: str, port: int) -> socket.socket:
         ServerError: it is taken, not permitted, or not an address of this machine.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
     except socket.gaierror as error:
         raise ServerError(
-            f"dashboard.host = {host!r}: no such address ({error.strerror}). Give one of this machine."
+            f"dashboard.host = {host!r}: no such address ({error.strerror}). Give one of this "
+            "machine."
         ) from error
     listener = socket.socket(family, kind, protocol)
     try:
@@ -167,11 +191,20 @@ def listen(host: str, port: int) -> socket.socket:
 def _why_not(host: str, port: int, error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            cure = f"is taken by another program. Stop that one, or choose another port, such as --port {port + 1}."
+            cure = (
+                "is taken by another program. Stop that one, or choose another port, such as "
+                f"--port {port + 1}."
+            )
         case errno.EACCES:
-            cure = "needs more rights: ports below 1024 belong to the system. Choose another, such as --port 8080."
+            cure = (
+                "needs more rights: ports below 1024 belong to the system. Choose another, "
+                "such as --port 8080."
+            )
         case errno.EADDRNOTAVAIL:
-            cure = "is no address of this machine. Choose --host 127.0.0.1, or --host 0.0.0.0 for all of them."
+            cure = (
+                "is no address of this machine. Choose --host 127.0.0.1, or --host 0.0.0.0 for "
+                "all of them."
+            )
         case _:
             cure = f"cannot be listened on ({error.strerror})."
     return f"Port {port} on {host} {cure}"

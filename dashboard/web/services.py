@@ -19,8 +19,10 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 
 LOGIN_COOKIE = "affect-edge-login"
-PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})  # the last wants a token
-PUBLIC_PREFIXES = ("/static/", "/participate/")  # a participant's page is opened by the token in its address
+# the last wants a token
+PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})
+# a participant's page is opened by the token in its address
+PUBLIC_PREFIXES = ("/static/", "/participate/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def account_of(request: Request) -> Account | None:
 
 
 def require_login(request: Request) -> None:
-    """Refuse every route but the public ones to those who are not logged in; a dependency of the whole application.
+    """Refuse every route but the public ones to those who are not logged in.
+
+    A dependency of the whole application.
 
     Raises:
         LoginNeededError: with the address of the login page, which leads back here.
@@ -80,7 +84,11 @@ def require_login(request: Request) -> None:
     path = request.url.path
     if path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES) or account_of(request) is not None:
         return
-    back = path + (f"?{request.url.query}" if request.url.query else "") if request.method == "GET" else "/"
+    back = (
+        path + (f"?{request.url.query}" if request.url.query else "")
+        if request.method == "GET"
+        else "/"
+    )
     raise LoginNeededError("/login" if back == "/" else f"/login?next={quote(back)}")
 
 

@@ -1,4 +1,6 @@
-"""What the dashboard needs to know to serve: the values it takes from the configuration, and what it refuses to do."""
+"""What the dashboard needs to know to serve: the values it takes from the configuration, and what
+it refuses to do.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class DashboardOptions:
         key: private key of the certificate.
         session_hours: hours until a login ends.
         purposes: purposes offered when a session is started.
-        only_in_sessions: whether readings that programs hand in are taken only while a session is open.
+        only_in_sessions: whether readings that programs hand in are taken only while a session is
+            open.
         outbox_rows: messages about sessions that wait for the broker at the most.
         protocols: folder of the protocol files.
         told: the settings that an export tells of.
@@ -75,7 +78,10 @@ class DashboardOptions:
 
 
 def options_from(settings: Settings, data: Path | None = None) -> DashboardOptions:
-    """Take the dashboard's values out of the whole configuration; ``data`` (from ``--data``) wins over the file."""
+    """Take the dashboard's values out of the whole configuration.
+
+    ``data`` (from ``--data``) wins over the file.
+    """
     section = settings.dashboard
     return DashboardOptions(
         data=at_home(data or settings.data.folder),
@@ -108,17 +114,21 @@ def check_exposure(options: DashboardOptions) -> None:
     """Refuse to send passwords and health data over a network in the clear.
 
     Raises:
-        ConfigError: the address is reachable from other machines and no certificate is given, or a file of it is
-            missing.
+        ConfigError: the address is reachable from other machines and no certificate is given, or a
+            file of it is missing.
     """
     for name, file in (("certificate", options.certificate), ("key", options.key)):
         if file is not None and not file.is_file():
-            raise ConfigError(f"dashboard.{name} = '{file}': no such file. Give the path of a PEM file.")
+            raise ConfigError(
+                f"dashboard.{name} = '{file}': no such file. Give the path of a PEM file."
+            )
     if options.is_secure or is_loopback(options.host):
         return
     raise ConfigError(
-        f"dashboard.host = {options.host!r} is reachable from other machines; without TLS passwords and health data "
-        "would cross the network unencrypted. Give dashboard.certificate and dashboard.key (a self-signed pair: "
-        "openssl req -x509 -newkey rsa:3072 -nodes -days 825 -subj /CN=affect-edge -keyout key.pem -out cert.pem), "
-        f"or listen on 127.0.0.1 and reach it with: ssh -L {options.port}:127.0.0.1:{options.port} USER@THIS-MACHINE"
+        f"dashboard.host = {options.host!r} is reachable from other machines; without TLS "
+        "passwords and health data would cross the network unencrypted. Give "
+        "dashboard.certificate and dashboard.key (a self-signed pair: openssl req -x509 -newkey "
+        "rsa:3072 -nodes -days 825 -subj /CN=affect-edge -keyout key.pem -out cert.pem), or "
+        f"listen on 127.0.0.1 and reach it with: ssh -L {options.port}:127.0.0.1:{options.port} "
+        "USER@THIS-MACHINE"
     )

@@ -1,1 +1,3 @@
-"""What looks after an installed appliance: doctor, certificate, releases, updates and the speed test."""
+"""What looks after an installed appliance: doctor, certificate, releases, updates and the speed
+test.
+"""

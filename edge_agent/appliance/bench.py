@@ -1,4 +1,6 @@
-"""How fast the vision chain is on this machine: each of its stages, on a picture, a video or the demonstration."""
+"""How fast the vision chain is on this machine: each of its stages, on a picture, a video or the
+demonstration.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ STAGES = {
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }
-"""Stages in the order of the chain, and what they are called; ``frame`` is all of them but ``decode``."""
+"""Stages in the order of the chain, and what they are called.
+
+``frame`` is all of them but ``decode``.
+"""
 
 
 class Laps:
@@ -80,9 +85,11 @@ class Measured:
 
 
 def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, Any]:
-    """Run the configured chain over frames as fast as it goes, and return the figures as JSON values.
+    """Run the configured chain over frames as fast as it goes, and return the figures as JSON
+    values.
 
-    The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in the agent.
+    The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in
+    the agent.
 
     Args:
         settings: the configuration: models, rate, size of the demonstration's frames.
@@ -94,7 +101,11 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         ModelError: a model is missing or damaged.
     """
     recognizer, fps = recognizer_of(settings), settings.camera.fps
-    images = demo_frames(settings.camera.width, settings.camera.height, fps) if source is None else file_frames(source)
+    images = (
+        demo_frames(settings.camera.width, settings.camera.height, fps)
+        if source is None
+        else file_frames(source)
+    )
     done = run(recognizer, islice(images, WARM_UP + frames), fps)
     times = {stage: [lap[stage] for lap in done.laps if stage in lap] for stage in STAGES}
     cpu_ms, memory = percentile(done.cpu_ms, 50), psutil.Process().memory_info().rss
@@ -110,7 +121,10 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         "whole_searches": done.searches,
         "models": [f"{model.name} {model.version}" for model in recognizer.models],
         "stages": {
-            stage: {"median_ms": round(percentile(values, 50), 3), "p95_ms": round(percentile(values, 95), 3)}
+            stage: {
+                "median_ms": round(percentile(values, 50), 3),
+                "p95_ms": round(percentile(values, 95), 3),
+            }
             for stage, values in times.items()
             if values
         },
@@ -143,9 +157,16 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
         searches.append(recognizer.searches - searched)
         laps.begin()
     laps.frames.pop()
-    first = min(WARM_UP, len(cpu_ms) - 1)  # of a very short video, the last frame is better than none
+    # of a very short video, the last frame is better than none
+    first = min(WARM_UP, len(cpu_ms) - 1)
     height, width = image.shape[:2]
-    return Measured(laps.frames[first:], cpu_ms[first:], sum(faces[first:]), sum(searches[first:]), (width, height))
+    return Measured(
+        laps.frames[first:],
+        cpu_ms[first:],
+        sum(faces[first:]),
+        sum(searches[first:]),
+        (width, height),
+    )
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -169,7 +190,10 @@ def table(figures: dict[str, Any]) -> str:
     frames = "frame" if figures["frames"] == 1 else "frames"
     faces = "face" if each == "1" else "faces"
     lines = [
-        f"{figures['source']}: {figures['frames']} {frames} of {figures['width']} × {figures['height']}",
+        (
+            f"{figures['source']}: {figures['frames']} {frames} of {figures['width']} × "
+            f"{figures['height']}"
+        ),
         f"{each} {faces} in each; {', '.join(figures['models'])}; {figures['machine']}",
         "",
         f"{'':34}{'median':>10}{'95 %':>10}",
@@ -182,8 +206,14 @@ def table(figures: dict[str, Any]) -> str:
     lines += [
         "",
         f"{'frames a second at the most':34}{figures['frames_per_second']:7.0f}",
-        f"{at_pace:34}{figures['cpu_percent']:7.1f} % of one core; {figures['cpu_budget_percent']:.0f} % are allowed",
-        f"{'memory':34}{figures['memory_mb']:7.0f} MB, {figures['memory_peak_mb']:.0f} MB at the most",
+        (
+            f"{at_pace:34}{figures['cpu_percent']:7.1f} % of one core; "
+            f"{figures['cpu_budget_percent']:.0f} % are allowed"
+        ),
+        (
+            f"{'memory':34}{figures['memory_mb']:7.0f} MB, {figures['memory_peak_mb']:.0f} MB at the "
+            "most"
+        ),
         f"{'whole frames searched':34}{figures['whole_searches']:7d}",
     ]
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""The certificate that the appliance makes for itself, so that the dashboard answers by HTTPS from the first day."""
+"""The certificate that the appliance makes for itself, so that the dashboard answers by HTTPS from
+the first day.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +19,29 @@ log = logging.getLogger(__name__)
 
 CERTIFICATE, KEY = "cert.pem", "key.pem"
 VALID_DAYS = 800
-"""Apple's systems refuse certificates that are valid for longer than 825 days (support.apple.com/103769)."""
+"""Apple's systems refuse certificates that are valid for longer than 825 days
+(support.apple.com/103769).
+"""
 RENEW_DAYS = 30
 _DAY_SECONDS = 86_400
 _TIMEOUT_S = 60.0
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
-    """Make the certificate where there is none, and make it anew when it ends soon or the machine was renamed.
+    """Make the certificate where there is none, and make it anew when it ends soon or the machine
+    was renamed.
 
     Args:
-        folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner only.
+        folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner
+            only.
         name: of the machine; ``None`` asks the system.
 
     Returns:
         Whether a new one was made.
 
     Raises:
-        CertificateError: openssl is missing or fails, or the folder cannot be written. Nothing has changed then.
+        CertificateError: openssl is missing or fails, or the folder cannot be written. Nothing has
+            changed then.
     """
     name = host_name() if name is None else name
     certificate, key = folder / CERTIFICATE, folder / KEY
@@ -64,7 +71,9 @@ def fingerprint(certificate: Path) -> str:
 def _is_good(certificate: Path, name: str) -> bool:
     """Tell whether a certificate is valid for some time and carries the name."""
     try:
-        _openssl("x509", "-in", str(certificate), "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS))
+        _openssl(
+            "x509", "-in", str(certificate), "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS)
+        )
         names = _openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
     except CertificateError:
         return False
@@ -77,9 +86,22 @@ def _make(folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         fresh_key.unlink(missing_ok=True)
         fresh_key.touch(mode=0o600)
-        words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        words = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ]
         words += ["-days", str(VALID_DAYS), "-subj", f"/O=Affect Edge/CN={name}"]
-        words += ["-addext", f"subjectAltName={','.join(_names(name))}", "-addext", "extendedKeyUsage=serverAuth"]
+        words += [
+            "-addext",
+            f"subjectAltName={','.join(_names(name))}",
+            "-addext",
+            "extendedKeyUsage=serverAuth",
+        ]
         words += ["-addext", "basicConstraints=critical,CA:FALSE"]
         _openssl(*words, "-keyout", str(fresh_key), "-out", str(fresh_certificate))
         # The dashboard looks at the certificate's time: the key is there when it does.
@@ -87,7 +109,8 @@ def _make(folder: Path, name: str) -> None:
         fresh_certificate.replace(folder / CERTIFICATE)
     except OSError as error:
         raise CertificateError(
-            f"{folder}: the certificate cannot be written ({error.strerror}). Run as the user that owns the folder."
+            f"{folder}: the certificate cannot be written ({error.strerror}). Run as the user that "
+            "owns the folder."
         ) from error
 
 
@@ -98,7 +121,12 @@ def _names(name: str) -> list[str]:
         for address in addresses:
             if address.family in {socket.AF_INET, socket.AF_INET6} and _is_typed(address.address):
                 found.add(address.address)
-    return [f"DNS:{name}", f"DNS:{name}.local", "DNS:localhost", *(f"IP:{address}" for address in sorted(found))]
+    return [
+        f"DNS:{name}",
+        f"DNS:{name}.local",
+        "DNS:localhost",
+        *(f"IP:{address}" for address in sorted(found)),
+    ]
 
 
 def _is_typed(address: str) -> bool:
@@ -112,11 +140,17 @@ def _is_typed(address: str) -> bool:
 
 def _openssl(*words: str) -> str:
     try:
-        done = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            ["openssl", *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+        )
     except FileNotFoundError as error:
-        raise CertificateError("openssl is not installed. On Debian: sudo apt install openssl") from error
+        raise CertificateError(
+            "openssl is not installed. On Debian: sudo apt install openssl"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise CertificateError(f"openssl did not end within {_TIMEOUT_S:g} s. Try again.") from error
+        raise CertificateError(
+            f"openssl did not end within {_TIMEOUT_S:g} s. Try again."
+        ) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise CertificateError(f"openssl {words[0]}: {last}")

@@ -1,7 +1,7 @@
 """Finds what is wrong on this machine and says the cure.
 
-A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded by the errors that
-its room is known to raise, so that one broken part does not hide another.
+A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded
+by the errors that its room is known to raise, so that one broken part does not hide another.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _guarded("disk budget", lambda: _disk_budget(settings, data))
     vision = settings.vision
     yield _guarded(f"model {vision.detector_model}", lambda: _detector(settings))
-    yield _guarded(f"model {vision.expression_model}", lambda: _expression_model(vision.expression_model))
+    yield _guarded(
+        f"model {vision.expression_model}", lambda: _expression_model(vision.expression_model)
+    )
     yield _guarded("camera", lambda: _camera(settings))
     if settings.vitals.bluetooth.devices:
         yield _guarded("bluetooth", lambda: _bluetooth(settings))
@@ -78,7 +80,10 @@ def _platform() -> Finding:
     found = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
     if bits != 64:
         return Finding(
-            "platform", Verdict.PROBLEM, found, "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build."
+            "platform",
+            Verdict.PROBLEM,
+            found,
+            "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build.",
         )
     return Finding("platform", Verdict.OK, found)
 
@@ -93,12 +98,24 @@ def _clock() -> Finding:
 def _data_folder(data: Path) -> Iterator[Finding]:
     place = next(p for p in (data, *data.parents) if p.exists())
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Finding("data folder", Verdict.PROBLEM, f"{place} may not be written to", "Choose another with --data.")
+        yield Finding(
+            "data folder",
+            Verdict.PROBLEM,
+            f"{place} may not be written to",
+            "Choose another with --data.",
+        )
         return
-    yield Finding("data folder", Verdict.OK, str(data) if place == data else f"{data} (will be made)")
+    yield Finding(
+        "data folder", Verdict.OK, str(data) if place == data else f"{data} (will be made)"
+    )
     free = shutil.disk_usage(place).free // 2**20
     if free < FREE_WANTED_MB:
-        yield Finding("disk", Verdict.PROBLEM, f"{free} MB free", f"Free at least {FREE_WANTED_MB} MB on this disk.")
+        yield Finding(
+            "disk",
+            Verdict.PROBLEM,
+            f"{free} MB free",
+            f"Free at least {FREE_WANTED_MB} MB on this disk.",
+        )
     else:
         yield Finding("disk", Verdict.OK, f"{free} MB free")
 
@@ -111,7 +128,11 @@ def _database(data: Path) -> Finding:
     if not path.exists():
         return Finding("database", Verdict.OK, f"{path} is not there yet; the agent makes it")
     counts = Reader(path).counts()
-    return Finding("database", Verdict.OK, ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())))
+    return Finding(
+        "database",
+        Verdict.OK,
+        ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())),
+    )
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:
@@ -120,7 +141,9 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 
     path, record = data / DATABASE_NAME, settings.record
     if not path.exists():
-        return Finding("disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies")
+        return Finding(
+            "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
+        )
     space = space_of(path, record.budget_mb, record.keep_days)
     taken = sum(file.stat().st_size for file in (path, *copies_of(path)))
     free = shutil.disk_usage(data).free
@@ -128,7 +151,8 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
     told = f"{size}, its share of record.budget_mb is {record.budget_mb // SHARES} MB"
     if space.over_bytes:
         cure = (
-            "Export and erase participants who are done, or raise record.budget_mb; sessions are not deleted for space."
+            "Export and erase participants who are done, or raise record.budget_mb; sessions are "
+            "not deleted for space."
         )
         return Finding("disk budget", Verdict.WARNING, told, cure)
     if space.cut_ms is not None:
@@ -136,7 +160,10 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
         longer = "Raise record.budget_mb, or lower record.keep_days to what fits."
         return Finding("disk budget", Verdict.WARNING, early, longer)
     if record.budget_mb > (taken + free) / 1e6:
-        small = f"record.budget_mb is {record.budget_mb} MB, but there is room for {(taken + free) / 1e6:.0f} MB"
+        small = (
+            f"record.budget_mb is {record.budget_mb} MB, but there is room for "
+            f"{(taken + free) / 1e6:.0f} MB"
+        )
         fitting = "Lower record.budget_mb to what fits, or use a larger disk."
         return Finding("disk budget", Verdict.WARNING, small, fitting)
     return Finding("disk budget", Verdict.OK, told)
@@ -171,7 +198,9 @@ def _bluetooth(settings: Settings) -> Finding:
     from edge_agent.vitals.bluetooth import check_bluetooth
 
     check_bluetooth(settings.vitals.bluetooth.adapter)
-    sensors = ", ".join(f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices)
+    sensors = ", ".join(
+        f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices
+    )
     return Finding("bluetooth", Verdict.OK, f"switched on; configured: {sensors}")
 
 
@@ -183,8 +212,13 @@ def _broker(settings: Settings) -> Finding:
     try:
         socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT_S).close()
     except OSError as error:
-        cure = "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox until then."
-        return Finding("broker", Verdict.WARNING, f"{where} does not answer ({error.strerror or error})", cure)
+        cure = (
+            "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox "
+            "until then."
+        )
+        return Finding(
+            "broker", Verdict.WARNING, f"{where} does not answer ({error.strerror or error})", cure
+        )
     return Finding("broker", Verdict.OK, f"{where} answers")
 
 

@@ -33,7 +33,9 @@ def version_of(release: Path) -> str:
     try:
         text = (release / "VERSION").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UpdateError(f"{release.name}: holds no file VERSION, so it is no release of Affect Edge.") from error
+        raise UpdateError(
+            f"{release.name}: holds no file VERSION, so it is no release of Affect Edge."
+        ) from error
     if not _VERSION.fullmatch(text):
         raise UpdateError(f"{release.name}: its VERSION {text[:40]!r} is not of the form 1.2.3.")
     return text
@@ -59,7 +61,9 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
                 _copy_bounded(stream, file, place)
         except (OSError, ValueError) as error:
             hint = " The signature lies beside the archive." if place.endswith(".sig") else ""
-            raise UpdateError(f"{place}: cannot be read ({getattr(error, 'reason', None) or error}).{hint}") from error
+            raise UpdateError(
+                f"{place}: cannot be read ({getattr(error, 'reason', None) or error}).{hint}"
+            ) from error
     return archive, signature
 
 
@@ -78,7 +82,9 @@ def _copy_bounded(stream: BinaryIO, file: BinaryIO, place: str) -> None:
     while chunk := stream.read(_CHUNK):
         taken += len(chunk)
         if taken > LARGEST_BYTES:
-            raise UpdateError(f"{place}: is larger than {LARGEST_BYTES / 1e9:.0f} GB, so it is no release.")
+            raise UpdateError(
+                f"{place}: is larger than {LARGEST_BYTES / 1e9:.0f} GB, so it is no release."
+            )
         file.write(chunk)
 
 
@@ -89,18 +95,36 @@ def check_signature(archive: Path, signature: Path, signers: Path) -> None:
         UpdateError: nobody is trusted, or the signature is not theirs, or not of this archive.
     """
     if not any(line.strip() and not line.startswith("#") for line in _lines(signers)):
-        raise UpdateError(f"{signers}: names no key that may sign releases, so none can be trusted. Install by hand.")
-    words = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
+        raise UpdateError(
+            f"{signers}: names no key that may sign releases, so none can be "
+            "trusted. Install by hand."
+        )
+    words = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        str(signers),
+        "-I",
+        SIGNER,
+        "-n",
+        NAMESPACE,
+        "-s",
+        str(signature),
+    ]
     try:
         with archive.open("rb") as content:
             done = subprocess.run(words, stdin=content, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise UpdateError("ssh-keygen is missing. On Debian: sudo apt install openssh-client") from error
+        raise UpdateError(
+            "ssh-keygen is missing. On Debian: sudo apt install openssh-client"
+        ) from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise UpdateError(
-            f"The archive is not trusted, and nothing of it was used ({said[0] if said else 'bad signature'}). "
-            "Download it again from where releases are published."
+            "The archive is not trusted, and nothing of it was used "
+            f"({said[0] if said else 'bad signature'}). Download it again from where releases are "
+            "published."
         )
 
 
@@ -121,14 +145,23 @@ def unpack(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts or not (member.isfile() or member.isdir()):
-                    raise UpdateError(f"The archive holds {member.name!r}, which is no plain file below its folder.")
+                if (
+                    path.is_absolute()
+                    or ".." in path.parts
+                    or not (member.isfile() or member.isdir())
+                ):
+                    raise UpdateError(
+                        f"The archive holds {member.name!r}, which is no plain file "
+                        "below its folder."
+                    )
                 _unpack_member(tar, member, folder / path)
     except (tarfile.TarError, OSError) as error:
         raise UpdateError(f"The archive cannot be unpacked: {error}.") from error
     tops = list(folder.iterdir()) if folder.exists() else []
     if len(tops) != 1 or not (tops[0] / "install.sh").is_file():
-        raise UpdateError("The archive is no release of Affect Edge: it holds no folder with an install.sh.")
+        raise UpdateError(
+            "The archive is no release of Affect Edge: it holds no folder with an install.sh."
+        )
     return tops[0]
 
 

@@ -1,7 +1,7 @@
 """Taking a signed release, and taking it back.
 
-A release is built beside the one that runs, and has to stay well for a minute; else the one of before comes back, with
-the database of before where the new one had changed its schema.
+A release is built beside the one that runs, and has to stay well for a minute; else the one of
+before comes back, with the database of before where the new one had changed its schema.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class Place:
         """
         release = (self.program / "current").resolve()
         if not (release / "VERSION").exists():
-            raise UpdateError(f"{self.program}: no Affect Edge is installed there. Install it with install.sh.")
+            raise UpdateError(
+                f"{self.program}: no Affect Edge is installed there. Install it with install.sh."
+            )
         return release
 
     def previous(self) -> Path:
@@ -84,7 +86,9 @@ class Place:
 
 
 def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SECONDS) -> str:
-    """Install a newer release and watch over it; the release of before comes back by itself if it is not well.
+    """Install a newer release and watch over it.
+
+    The release of before comes back by itself if it is not well.
 
     Args:
         place: the appliance.
@@ -96,7 +100,8 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
         The version that runs now.
 
     Raises:
-        UpdateError: not fetched, not trusted, no release, not newer, not built, not well. The release of before runs.
+        UpdateError: not fetched, not trusted, no release, not newer, not built, not well. The
+            release of before runs.
         StoreError: the database cannot be copied; the release of before runs.
     """
     old = place.current()
@@ -118,7 +123,8 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
 
 
 def roll_back(place: Place, say: Say) -> str:
-    """Let the release of before run again, with its database where the newer one had changed the schema.
+    """Let the release of before run again, with its database where the newer one had changed the
+    schema.
 
     Returns:
         The version that runs now.
@@ -138,7 +144,9 @@ def roll_back(place: Place, say: Say) -> str:
 
 
 def loses_rows(place: Place, old: Path) -> bool:
-    """Tell whether going back gives up what was recorded since the update, for its schema is a newer one."""
+    """Tell whether going back gives up what was recorded since the update, for its schema is a
+    newer one.
+    """
     copy = place.copy_for(version_of(old))
     return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
 
@@ -147,7 +155,9 @@ def loses_rows(place: Place, old: Path) -> bool:
 
 
 def _check_newer(new: str, old: str) -> None:
-    """A signed archive of long ago, with holes that are known since, must not come back this way."""
+    """A signed archive of long ago, with holes that are known since, must not come back this
+    way.
+    """
     if order_of(new) <= order_of(old):
         raise UpdateError(
             f"The archive holds {new}, and {old} is installed. Only newer releases are taken; "
@@ -159,7 +169,9 @@ def _build(unpacked: Path) -> Path:
     done = _run([str(unpacked / "install.sh"), "--build"], _BUILD_TIMEOUT_S)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        raise UpdateError(f"The release could not be built; the one of before runs on. {_last(done)}")
+        raise UpdateError(
+            f"The release could not be built; the one of before runs on. {_last(done)}"
+        )
     return Path(lines[-1])
 
 
@@ -167,7 +179,8 @@ def _check_config(place: Place, new: Path) -> None:
     done = _run([str(new / "venv/bin/affect-edge"), "config", "check", str(place.config)], 120.0)
     if done.returncode:
         raise UpdateError(
-            f"The release does not understand the configuration; the one of before runs on. {_last(done)}"
+            "The release does not understand the configuration; the one of before runs on. "
+            f"{_last(done)}"
         )
 
 
@@ -189,7 +202,9 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
         say(f"{error} Going back to {version_of(old)}.")
         _take_back(place, old, say)
         _forget(before, older, new)
-        raise UpdateError(f"{version} was not well, {version_of(old)} runs again. {error}") from error
+        raise UpdateError(
+            f"{version} was not well, {version_of(old)} runs again. {error}"
+        ) from error
     if older is not None and older not in {old, new}:
         shutil.rmtree(older, ignore_errors=True)
 
@@ -235,13 +250,19 @@ def _stay_well(place: Place, seconds: float) -> None:
     while time.monotonic() < end:
         time.sleep(min(LOOK_SECONDS, seconds))
         if _systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
-            raise UpdateError("A service ended within a minute of its start; see: journalctl -u 'affect-edge-*' -n 50.")
+            raise UpdateError(
+                "A service ended within a minute of its start; see: journalctl -u "
+                "'affect-edge-*' -n 50."
+            )
     dashboard = load_settings(place.config).dashboard
     address = f"{'https' if dashboard.certificate else 'http'}://127.0.0.1:{dashboard.port}/healthz"
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this machine asks itself, for a sign of life
+    # this machine asks itself, for a sign of life
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with urllib.request.urlopen(address, timeout=10, context=context if dashboard.certificate else None):  # noqa: S310
+        with urllib.request.urlopen(
+            address, timeout=10, context=context if dashboard.certificate else None
+        ):  # noqa: S310
             return
     except (urllib.error.URLError, OSError) as error:
         raise UpdateError(f"The dashboard does not answer at {address} ({error}).") from error
@@ -277,7 +298,9 @@ def _run(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]
 
 def _plain() -> dict[str, str]:
     """The environment without our own variables, which would be laid over the configuration."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AFFECT_EDGE_")}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("AFFECT_EDGE_")
+    }
 
 
 def _last(done: subprocess.CompletedProcess[str]) -> str:

@@ -1,4 +1,6 @@
-"""What every camera promises, and what the kinds of camera share: counting, turning, pace, calls that may hang."""
+"""What every camera promises, and what the kinds of camera share: counting, turning, pace, calls
+that may hang.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,12 @@ _LATE_S = 0.5
 
 
 class DriverStuckError(CameraError):
-    """The driver of a camera did not come back from a call and cannot be interrupted; only a new process helps.
+    """The driver of a camera did not come back from a call and cannot be interrupted.
 
-    Its reason is always ``stalled``. Whoever supervises the camera should end the process and have it started again
-    instead of opening the camera once more.
+    Only a new process helps.
+
+    Its reason is always ``stalled``. Whoever supervises the camera should end the process and have
+    it started again instead of opening the camera once more.
     """
 
 
@@ -43,24 +47,28 @@ class Camera(Protocol):
 
     Attributes:
         name: kind and device, for logs and the health page; never contains a password.
-        simulated: whether the pictures show nobody who is here now, so that rows made of them must say so.
+        simulated: whether the pictures show nobody who is here now, so that rows made of them must
+            say so.
     """
 
     name: str
     simulated: bool
 
     def read(self) -> Frame:
-        """Wait for the next frame at the camera's pace and return it: uint8, height × width × 3, BGR, contiguous.
+        """Wait for the next frame at the camera's pace and return it: uint8, height × width × 3,
+        BGR, contiguous.
 
         Raises:
-            CameraError: with its reason. ``end_of_file`` is final; after any other reason the camera may be closed and
-                opened anew.
+            CameraError: with its reason. ``end_of_file`` is final; after any other reason the
+                camera may be closed and opened anew.
             DriverStuckError: reopening cannot help, only a new process can.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the device within three seconds; a ``read`` that waits ends with ``CameraError``.
+        """Let go of the device within three seconds.
+
+        A ``read`` that waits ends with ``CameraError``.
 
         Closing twice does nothing.
 
@@ -74,14 +82,19 @@ class Camera(Protocol):
         ...
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the camera."""
         ...
 
 
 class CameraBase(ABC):
-    """Counts, stamps and turns the frames of a kind of camera; the kind gives ``_take`` and ``_release``.
+    """Counts, stamps and turns the frames of a kind of camera.
+
+    The kind gives ``_take`` and ``_release``.
 
     Args:
         name: see ``Camera``.
@@ -118,7 +131,10 @@ class CameraBase(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the camera."""
         self.close()
@@ -133,7 +149,9 @@ class CameraBase(ABC):
 
 def closed_error(name: str) -> CameraError:
     """Return the error of reading from a camera that was closed."""
-    return CameraError(CameraReason.END_OF_FILE, f"{name}: the camera was closed.", "Open it again.")
+    return CameraError(
+        CameraReason.END_OF_FILE, f"{name}: the camera was closed.", "Open it again."
+    )
 
 
 def stuck_error(name: str, seconds: float) -> DriverStuckError:
@@ -152,15 +170,17 @@ def turned(image: Image, degrees: Rotation) -> Image:
 
     if degrees == 0:
         return np.ascontiguousarray(image)
-    code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[degrees]
+    code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[
+        degrees
+    ]
     return np.ascontiguousarray(cv2.rotate(image, code), dtype=np.uint8)
 
 
 class Pace:
     """Lets one tick pass every 1/fps seconds, by the boot clock.
 
-    A reader that comes late gets its tick at once; one that comes more than half a second late has lost that time, and
-    the ticks go on from there, so that a pause is never followed by a burst.
+    A reader that comes late gets its tick at once; one that comes more than half a second late has
+    lost that time, and the ticks go on from there, so that a pause is never followed by a burst.
 
     Args:
         fps: ticks per second, above 0.
@@ -184,20 +204,24 @@ class Pace:
 
 
 class Helper:
-    """Makes calls that may hang on a thread of its own, one after the other, so that the caller can give up on them.
+    """Makes calls that may hang on a thread of its own, one after the other, so that the caller can
+    give up on them.
 
     The thread is a daemon: a hung driver does not keep the process from ending.
     """
 
     def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def call(self, function: Callable[[], T], seconds: float) -> T:
         """Return what ``function`` returns, or raise what it raises.
 
         Raises:
-            TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it comes.
+            TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it
+                comes.
         """
         future: Future[T] = Future()
         self._calls.put((function, future))

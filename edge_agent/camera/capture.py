@@ -1,4 +1,6 @@
-"""The thread that reads the camera: newest frame first, reopened when it fails, silence recorded as a gap."""
+"""The thread that reads the camera: newest frame first, reopened when it fails, silence recorded as
+a gap.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""A camera for machines without one: it moves over two real portraits, so that every stage has something to do.
+"""A camera for machines without one: it moves over two real portraits, so that every stage has
+something to do.
 
-The portraits are in the public domain and come with installed packages: Eileen Collins, smiling (scikit-image's
-``astronaut.png``), and Grace Hopper, serious (Matplotlib's ``grace_hopper.jpg``); both photographs were made by the
-United States government. The packages are found, never imported.
+The portraits are in the public domain and come with installed packages: Eileen Collins, smiling
+(scikit-image's ``astronaut.png``), and Grace Hopper, serious (Matplotlib's ``grace_hopper.jpg``);
+both photographs were made by the United States government. The packages are found, never imported.
 
-What is shown is a pure function of the seconds since the start. A round of 28 s goes: 12 s the smiling woman, 2 s the
-view moves on over empty background, 12 s the serious one, 2 s back. Within a stretch the view zooms, drifts and tilts a
-little, the light changes, and for about two seconds the picture is darker and blurred.
+What is shown is a pure function of the seconds since the start. A round of 28 s goes: 12 s the
+smiling woman, 2 s the view moves on over empty background, 12 s the serious one, 2 s back. Within a
+stretch the view zooms, drifts and tilts a little, the light changes, and for about two seconds the
+picture is darker and blurred.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ SMILING, SERIOUS = "astronaut", "grace_hopper"
 SHOWN_S, EMPTY_S = 12.0, 2.0
 """Seconds of each stretch with a face, and of each without."""
 _STRETCH_S = SHOWN_S + EMPTY_S
-_MOVING_S = 0.7  # of the empty stretch, moving away from one portrait, and as long moving to the next
+# of the empty stretch, moving away from one portrait, and as long moving to the next
+_MOVING_S = 0.7
 _REFERENCE_HEIGHT = 480.0  # blur and drift are given for this picture height
 _DIM_AT_S, _DIM_WIDTH_S = 8.3, 0.7
 
@@ -82,7 +85,10 @@ class View:
 
 
 def shown_at(seconds: float) -> str | None:
-    """Return which portrait is wholly in the picture ``seconds`` after the start; ``None`` between two."""
+    """Return which portrait is wholly in the picture ``seconds`` after the start.
+
+    ``None`` between two.
+    """
     turn, within = divmod(seconds, _STRETCH_S)
     return PORTRAITS[int(turn) % 2].name if within < SHOWN_S else None
 
@@ -107,7 +113,9 @@ class DemoCamera(CameraBase):
 
     simulated = True
 
-    def __init__(self, *, width: int, height: int, fps: float, rotate: Rotation = 0, seed: int = 1) -> None:
+    def __init__(
+        self, *, width: int, height: int, fps: float, rotate: Rotation = 0, seed: int = 1
+    ) -> None:
         super().__init__("demo", rotate)
         self._size = (width, height)
         self._pace = Pace(fps, self._closed)
@@ -127,7 +135,10 @@ class DemoCamera(CameraBase):
         return self.picture_at(seconds), at
 
     def picture_at(self, seconds: float) -> Image:
-        """Return what the camera sees ``seconds`` after its start, before rotation; the same for the same seed."""
+        """Return what the camera sees ``seconds`` after its start, before rotation.
+
+        The same for the same seed.
+        """
         width, height = self._size
         return self._wall.seen(self.view_at(seconds), width, height)
 
@@ -135,14 +146,17 @@ class DemoCamera(CameraBase):
         """Return where the camera looks ``seconds`` after its start."""
         turn, within = divmod(seconds, _STRETCH_S)
         here = int(turn) % 2
-        way = _smooth((within - SHOWN_S) / _MOVING_S) + _smooth((within - _STRETCH_S + _MOVING_S) / _MOVING_S)
+        way = _smooth((within - SHOWN_S) / _MOVING_S) + _smooth(
+            (within - _STRETCH_S + _MOVING_S) / _MOVING_S
+        )
         along = here + (0.5 - here) * way if way <= 1 else 0.5 + (0.5 - here) * (way - 1)
         a, b, c, d, e, f = (float(phase) for phase in self._phases)
         dim = math.exp(-(((within - _DIM_AT_S) / _DIM_WIDTH_S) ** 2))
         return View(
             x=self._wall.distance * along + 0.16 * math.sin(0.53 * seconds + a),
             y=0.14 + 0.10 * math.sin(0.41 * seconds + b),
-            face=0.34 + 0.12 * math.sin(0.449 * seconds + c),  # 14 s: each stretch sees near and far
+            # 14 s: each stretch sees near and far
+            face=0.34 + 0.12 * math.sin(0.449 * seconds + c),
             tilt=4.0 * math.sin(0.37 * seconds + d),
             light=(1.0 + 0.12 * math.sin(0.61 * seconds + e)) * (1 - 0.35 * dim),
             blur=0.5 + 0.3 * math.sin(0.29 * seconds + f) + 1.3 * dim,
@@ -150,7 +164,9 @@ class DemoCamera(CameraBase):
 
 
 class Wall:
-    """The portraits side by side on one large soft background, all faces equally tall; the camera looks at parts of it.
+    """The portraits side by side on one large soft background, all faces equally tall.
+
+    The camera looks at parts of it.
 
     Args:
         portraits: each with its picture, left to right.
@@ -176,14 +192,20 @@ class Wall:
         turn = cv2.getRotationMatrix2D((x, y), view.tilt, scale)
         turn[:, 2] += np.array([width / 2 - x, height / 2 - y])
         seen = cv2.warpAffine(
-            self._pixels, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            self._pixels,
+            turn,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         sigma = view.blur * unit / _REFERENCE_HEIGHT
         blurred = cv2.GaussianBlur(seen, (0, 0), sigma) if sigma > 0.3 else seen
         return np.asarray(cv2.convertScaleAbs(blurred, alpha=view.light), dtype=np.uint8)
 
     def _tile(self, portrait: Portrait, image: Image) -> Image:
-        """Return a portrait with its face in the middle, dissolving into a blurred, darker copy of itself."""
+        """Return a portrait with its face in the middle, dissolving into a blurred, darker copy of
+        itself.
+        """
         face = self._FACE
         size = (round(self.distance * face), round((self._TOP + self._BELOW) * face))
         scale = face / portrait.face_height
@@ -193,9 +215,15 @@ class Wall:
                 [0, scale, self._TOP * face - scale * portrait.face_y],
             ]
         )
-        sharp = cv2.warpAffine(image, place, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101)
-        mask = cv2.warpAffine(_feather(image.shape[:2]), place, size, flags=cv2.INTER_LINEAR)[..., np.newaxis]
-        soft = cv2.GaussianBlur(cv2.resize(sharp, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA), (0, 0), 7)
+        sharp = cv2.warpAffine(
+            image, place, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
+        )
+        mask = cv2.warpAffine(_feather(image.shape[:2]), place, size, flags=cv2.INTER_LINEAR)[
+            ..., np.newaxis
+        ]
+        soft = cv2.GaussianBlur(
+            cv2.resize(sharp, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA), (0, 0), 7
+        )
         ground = 0.62 * cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC)
         return np.asarray(np.clip(mask * sharp + (1 - mask) * ground, 0, 255), dtype=np.uint8)
 
@@ -215,7 +243,8 @@ def load_portrait(portrait: Portrait) -> tuple[Portrait, Image]:
     if image is None:
         raise CameraError(
             CameraReason.NOT_FOUND,
-            f"demo: the portrait {path or portrait.file} of the package {portrait.package} is missing.",
+            f"demo: the portrait {path or portrait.file} of the package {portrait.package} is "
+            "missing.",
             'Install it: pip install "affect-edge[demo]".',
         )
     return portrait, image
@@ -239,7 +268,9 @@ def _joined(tiles: list[Image], reach: int) -> Image:
     weight = np.linspace(0, 1, 2 * reach, dtype=np.float32)[np.newaxis, :, np.newaxis]
     weight = weight * weight * (3 - 2 * weight)
     left, right = seam[:, :1], seam[:, -1:]
-    wall[:, position - reach : position + reach] = (left * (1 - weight) + right * weight).astype(np.uint8)
+    wall[:, position - reach : position + reach] = (left * (1 - weight) + right * weight).astype(
+        np.uint8
+    )
     return wall
 
 

@@ -24,7 +24,14 @@ class DeviceCamera(LiveCamera):
     """
 
     def __init__(
-        self, path: Path, *, width: int, height: int, fps: float, rotate: Rotation = 0, stall_seconds: float = 5.0
+        self,
+        path: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        rotate: Rotation = 0,
+        stall_seconds: float = 5.0,
     ) -> None:
         quiet_opencv()
         node = _camera_node(path)
@@ -63,7 +70,9 @@ def _camera_node(path: Path) -> v4l2.Node:
     cure = "Choose another /dev/video… in camera.device."
     if node.driver in v4l2.LIBCAMERA_DRIVERS:
         cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
-    raise CameraError(CameraReason.UNREADABLE, f"{path}: {node.card or node.driver} gives no pictures.", cure)
+    raise CameraError(
+        CameraReason.UNREADABLE, f"{path}: {node.card or node.driver} gives no pictures.", cure
+    )
 
 
 def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCapture:
@@ -77,10 +86,16 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
             f"{path}: OpenCV cannot take pictures from it.",
             "Check with `v4l2-ctl --list-formats-ext` that it gives MJPEG or YUYV.",
         )
-    if width * height > 640 * 480:  # uncompressed, larger pictures do not fit through USB 2 at a useful rate
+    if width * height > 640 * 480:
+        # uncompressed, larger pictures do not fit through USB 2 at a useful rate
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    wishes = ((cv2.CAP_PROP_FRAME_WIDTH, width), (cv2.CAP_PROP_FRAME_HEIGHT, height), (cv2.CAP_PROP_FPS, fps))
-    for key, value in (*wishes, (cv2.CAP_PROP_BUFFERSIZE, 1)):  # one buffer: the newest frame, not a stored one
+    wishes = (
+        (cv2.CAP_PROP_FRAME_WIDTH, width),
+        (cv2.CAP_PROP_FRAME_HEIGHT, height),
+        (cv2.CAP_PROP_FPS, fps),
+    )
+    for key, value in (*wishes, (cv2.CAP_PROP_BUFFERSIZE, 1)):
+        # one buffer: the newest frame, not a stored one
         capture.set(key, value)
     return capture
 

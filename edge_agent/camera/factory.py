@@ -31,7 +31,8 @@ def open_camera(
     """Open a camera; each kind loads its libraries only when it is asked for.
 
     Args:
-        source: kind of camera; ``auto`` takes the Pi's own camera, else the first USB camera that gives a frame.
+        source: kind of camera; ``auto`` takes the Pi's own camera, else the first USB camera that
+            gives a frame.
         device: for ``opencv``: number or node, video file, or address.
         folder: for ``pictures``.
         width: asked of the camera, pixels; ``pictures`` and ``demo`` give exactly this.
@@ -48,7 +49,14 @@ def open_camera(
         case "auto":
             return _open_auto(
                 partial(_open_pi, width, height, fps, rotate, stall_seconds),
-                partial(_open_node, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds),
+                partial(
+                    _open_node,
+                    width=width,
+                    height=height,
+                    fps=fps,
+                    rotate=rotate,
+                    stall_seconds=stall_seconds,
+                ),
             )
         case "picamera2":
             return _open_pi(width, height, fps, rotate, stall_seconds)
@@ -56,12 +64,20 @@ def open_camera(
             from edge_agent.camera.opencv import open_opencv
 
             return open_opencv(
-                device, width=width, height=height, fps=fps, loop=loop, rotate=rotate, stall_seconds=stall_seconds
+                device,
+                width=width,
+                height=height,
+                fps=fps,
+                loop=loop,
+                rotate=rotate,
+                stall_seconds=stall_seconds,
             )
         case "pictures":
             from edge_agent.camera.pictures import PicturesCamera
 
-            return PicturesCamera(folder.expanduser(), width=width, height=height, fps=fps, loop=loop, rotate=rotate)
+            return PicturesCamera(
+                folder.expanduser(), width=width, height=height, fps=fps, loop=loop, rotate=rotate
+            )
         case "demo":
             from edge_agent.camera.demo import DemoCamera
 
@@ -73,13 +89,19 @@ def open_camera(
 def _open_pi(width: int, height: int, fps: float, rotate: Rotation, stall_seconds: float) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
-    return PicameraCamera(width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds)
+    return PicameraCamera(
+        width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+    )
 
 
-def _open_node(node: Path, *, width: int, height: int, fps: float, rotate: Rotation, stall_seconds: float) -> Camera:
+def _open_node(
+    node: Path, *, width: int, height: int, fps: float, rotate: Rotation, stall_seconds: float
+) -> Camera:
     from edge_agent.camera.device import DeviceCamera
 
-    return DeviceCamera(node, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds)
+    return DeviceCamera(
+        node, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+    )
 
 
 def _open_auto(
@@ -89,7 +111,8 @@ def _open_auto(
     try:
         return open_pi()
     except CameraError as error:
-        if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:  # it is there: take no other in its place
+        if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:
+            # it is there: take no other in its place
             raise
         pi_error = error
     log.debug("no camera through picamera2 (%s); looking for a USB camera", pi_error.reason)
@@ -107,7 +130,8 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
         try:
             return open_node(node)
         except CameraError as error:
-            # Nodes that are no cameras say nothing; one that is busy or not allowed says what to do.
+            # Nodes that are no cameras say nothing; one that is busy or not allowed says what to
+            # do.
             if error.reason is not CameraReason.UNREADABLE:
                 telling = telling or error
     raise telling or CameraError(
@@ -116,9 +140,14 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
 
 
 def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError:
-    """Join why neither kind of camera could be opened; the more telling reason of the two is kept."""
+    """Join why neither kind of camera could be opened.
+
+    The more telling reason of the two is kept.
+    """
     vague = {CameraReason.NOT_FOUND, CameraReason.LIBCAMERA_MISSING}
-    reason = next((e.reason for e in (usb_error, pi_error) if e.reason not in vague), CameraReason.NOT_FOUND)
+    reason = next(
+        (e.reason for e in (usb_error, pi_error) if e.reason not in vague), CameraReason.NOT_FOUND
+    )
     return CameraError(
         reason,
         f"No camera can be used.\n- Pi camera: {pi_error}\n- USB camera: {usb_error}\n",

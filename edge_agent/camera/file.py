@@ -22,11 +22,15 @@ log = logging.getLogger(__name__)
 
 _SLOWEST_FPS, _FASTEST_FPS = 0.1, 1000.0
 _MAX_DAMAGED = 30
-"""Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the end."""
+"""Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the
+end.
+"""
 
 
 class VideoFile:
-    """The frames of a video file one after the other; damaged ones are passed over, since whole ones may follow.
+    """The frames of a video file one after the other.
+
+    Damaged ones are passed over, since whole ones may follow.
 
     Attributes:
         damaged: how many frames were passed over.
@@ -53,7 +57,10 @@ class VideoFile:
         return False
 
     def image(self) -> Image | None:
-        """Return the frame that was grabbed, or the next that can be decoded; ``None`` when there is none."""
+        """Return the frame that was grabbed, or the next that can be decoded.
+
+        ``None`` when there is none.
+        """
         ok, image = self._capture.retrieve()
         while not ok:
             self.damaged += 1
@@ -68,11 +75,12 @@ class VideoFile:
 
 
 class FileCamera(CameraBase):
-    """Plays a video file at its own pace, at most ``fps`` frames a second: frames beyond that are passed over.
+    """Plays a video file at its own pace, at most ``fps`` frames a second: frames beyond that are
+    passed over.
 
-    A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else ``read`` raises
-    ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames are passed over, and counted in the
-    log at the end.
+    A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
+    ``read`` raises ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames
+    are passed over, and counted in the log at the end.
 
     Raises:
         CameraError: the file is missing, may not be read, or is no video.
@@ -125,7 +133,11 @@ class FileCamera(CameraBase):
         """Log how many frames were damaged, once and not again in every round."""
         if self._video.damaged > self._damaged_told:
             self._damaged_told = self._video.damaged
-            log.warning("camera %s: damaged frames passed over in the video: %d", self.name, self._damaged_told)
+            log.warning(
+                "camera %s: damaged frames passed over in the video: %d",
+                self.name,
+                self._damaged_told,
+            )
 
     def _ended(self) -> CameraError:
         if self._count <= 1 and is_picture(self._path):
@@ -147,7 +159,8 @@ class FileCamera(CameraBase):
 
 
 def opencv_name(path: Path) -> str:
-    """Return a file's name as OpenCV takes it: absolute, since FFmpeg takes the start of ``clip:1.mp4`` for a protocol.
+    """Return a file's name as OpenCV takes it: absolute, since FFmpeg takes the start of
+    ``clip:1.mp4`` for a protocol.
 
     Raises:
         CameraError: the name is not UTF-8, on which OpenCV crashes.
@@ -156,7 +169,9 @@ def opencv_name(path: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise CameraError(CameraReason.UNREADABLE, f"{path}: its name is not UTF-8.", "Rename the file.") from error
+        raise CameraError(
+            CameraReason.UNREADABLE, f"{path}: its name is not UTF-8.", "Rename the file."
+        ) from error
     return name
 
 
@@ -188,7 +203,9 @@ def _check_file(path: Path) -> None:
         with path.open("rb") as file:
             if not file.read(1):
                 raise CameraError(
-                    CameraReason.UNREADABLE, f"{path}: the file is empty.", "Give a video file that holds something."
+                    CameraReason.UNREADABLE,
+                    f"{path}: the file is empty.",
+                    "Give a video file that holds something.",
                 )
     except OSError as error:
         raise file_error(path, error) from error
@@ -197,7 +214,9 @@ def _check_file(path: Path) -> None:
 def file_error(path: Path, error: OSError) -> CameraError:
     """Translate what the system says when a file is looked up or opened."""
     if isinstance(error, FileNotFoundError):
-        return CameraError(CameraReason.NOT_FOUND, f"{path}: the file is gone.", "Check the path in camera.device.")
+        return CameraError(
+            CameraReason.NOT_FOUND, f"{path}: the file is gone.", "Check the path in camera.device."
+        )
     if isinstance(error, PermissionError):
         return CameraError(
             CameraReason.NO_PERMISSION,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 
-from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, Rotation, closed_error, stuck_error
+from edge_agent.camera.base import (
+    CLOSE_S,
+    GRACE_S,
+    CameraBase,
+    Helper,
+    Rotation,
+    closed_error,
+    stuck_error,
+)
 from edge_agent.camera.pixels import as_bgr
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -34,7 +42,10 @@ class LiveCamera(CameraBase):
     """
 
     def hung(self, seconds: float) -> CameraError:
-        """Return the error of a call that has not come back for that long; a driver holds its device meanwhile."""
+        """Return the error of a call that has not come back for that long.
+
+        A driver holds its device meanwhile.
+        """
         return stuck_error(self.name, seconds)
 
     def __init__(

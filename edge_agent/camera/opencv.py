@@ -1,4 +1,6 @@
-"""Opens what OpenCV can open, by what ``camera.device`` names: a device, a video file, a network stream."""
+"""Opens what OpenCV can open, by what ``camera.device`` names: a device, a video file, a network
+stream.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,17 @@ from edge_agent.core.errors import CameraError, CameraReason
 
 
 def open_opencv(
-    device: str, *, width: int, height: int, fps: float, loop: bool, rotate: Rotation, stall_seconds: float
+    device: str,
+    *,
+    width: int,
+    height: int,
+    fps: float,
+    loop: bool,
+    rotate: Rotation,
+    stall_seconds: float,
 ) -> CameraBase:
-    """Open what ``device`` names: a number or node (``0``, ``/dev/video0``), a video file, or an address.
+    """Open what ``device`` names: a number or node (``0``, ``/dev/video0``), a video file, or an
+    address.
 
     Width and height are asked of devices; files and streams come in their own size.
 
@@ -26,20 +36,30 @@ def open_opencv(
     quiet_opencv()
     if not device.strip():
         raise CameraError(
-            CameraReason.NOT_FOUND, "camera.device is empty.", "Set it to a camera, a video file or an address."
+            CameraReason.NOT_FOUND,
+            "camera.device is empty.",
+            "Set it to a camera, a video file or an address.",
         )
     if "://" in device:
         return StreamCamera(device, rotate=rotate, stall_seconds=stall_seconds)
     path = Path(f"/dev/video{device}" if device.isdecimal() else device).expanduser()
     mode = _mode(path)
     if stat.S_ISCHR(mode):
-        return DeviceCamera(path, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds)
+        return DeviceCamera(
+            path, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+        )
     if stat.S_ISREG(mode):
         return FileCamera(path, fps=fps, loop=loop, rotate=rotate)
     if stat.S_ISDIR(mode):
-        problem, cure = "is a folder.", 'For a folder of pictures set camera.source = "pictures" and camera.folder.'
+        problem, cure = (
+            "is a folder.",
+            'For a folder of pictures set camera.source = "pictures" and camera.folder.',
+        )
     else:
-        problem, cure = "is neither a camera nor a file.", "Set camera.device to a camera, a video file or an address."
+        problem, cure = (
+            "is neither a camera nor a file.",
+            "Set camera.device to a camera, a video file or an address.",
+        )
     raise CameraError(CameraReason.UNREADABLE, f"{path}: {problem}", cure)
 
 
@@ -51,7 +71,9 @@ def _mode(path: Path) -> int:
         if path.is_relative_to("/dev"):
             raise no_camera(path) from error
         raise CameraError(
-            CameraReason.NOT_FOUND, f"{path}: there is no such file.", "Check the path in camera.device."
+            CameraReason.NOT_FOUND,
+            f"{path}: there is no such file.",
+            "Check the path in camera.device.",
         ) from error
     except OSError as error:
         raise file_error(path, error) from error

@@ -1,8 +1,8 @@
 """The Raspberry Pi's own camera, through Picamera2.
 
-Only calls that its manual documents are used. ``libcamera`` is a module of the system, so that the virtual environment
-has to be made with ``--system-site-packages``. Opening, stopping and closing can hang in the driver; all of them run on
-a helper thread with a deadline.
+Only calls that its manual documents are used. ``libcamera`` is a module of the system, so that the
+virtual environment has to be made with ``--system-site-packages``. Opening, stopping and closing
+can hang in the driver; all of them run on a helper thread with a deadline.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 OPEN_S = 15.0
 """Seconds that opening and starting may take."""
-_FORMAT = "RGB888"  # libcamera names formats by the byte order in a register: in memory these bytes are B, G, R
+# libcamera names formats by the byte order in a register: in memory these bytes are B, G, R
+_FORMAT = "RGB888"
 _DMA_HEAP = Path("/dev/dma_heap")
-_CABLE = "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists what is connected."
+_CABLE = (
+    "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
+    "what is connected."
+)
 
 
 class PicameraCamera(CameraBase):
@@ -105,7 +109,9 @@ class PicameraCamera(CameraBase):
         except (OSError, RuntimeError) as error:
             raise picamera_error(error) from error
         try:
-            return np.asarray(request.make_array("main"), dtype=np.uint8), taken_at(request.get_metadata())
+            return np.asarray(request.make_array("main"), dtype=np.uint8), taken_at(
+                request.get_metadata()
+            )
         finally:
             request.release()
 
@@ -120,7 +126,8 @@ class PicameraCamera(CameraBase):
         if device is None:
             return
         try:
-            device.close()  # stops it too, and unlike stop() does not queue behind a capture that never ends
+            # stops it too, and unlike stop() does not queue behind a capture that never ends
+            device.close()
         except (OSError, RuntimeError) as error:  # there is nothing left to do with it
             log.warning("camera %s did not close cleanly: %s", self.name, error)
 
@@ -135,7 +142,8 @@ def import_picamera2() -> Any:
     """Return the ``picamera2`` module.
 
     Raises:
-        CameraError: it, or ``libcamera`` below it, is missing in this environment or does not fit it.
+        CameraError: it, or ``libcamera`` below it, is missing in this environment or does not fit
+            it.
     """
     try:
         return importlib.import_module("picamera2")
@@ -156,18 +164,29 @@ def import_picamera2() -> Any:
 
 
 def taken_at(metadata: dict[str, Any]) -> Instant:
-    """Return when a frame was exposed: ``SensorTimestamp``, nanoseconds of the boot clock, where it is plausible."""
+    """Return when a frame was exposed: ``SensorTimestamp``, nanoseconds of the boot clock, where it
+    is plausible.
+    """
     age_s = (clock.boot_ns() - int(metadata.get("SensorTimestamp", 0))) / 1e9
     return clock.now().shifted(-age_s if 0 <= age_s < OPEN_S else 0.0)
 
 
 def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
-    """Translate what Picamera2 raised; it wraps libcamera's errors, so the whole chain is looked at."""
+    """Translate what Picamera2 raised.
+
+    It wraps libcamera's errors, so the whole chain is looked at.
+    """
     chain = list(_chain(error))
     text = "; ".join(f"{type(link).__name__}: {link}" for link in chain)
     lower = text.lower()
-    nothing = any(isinstance(link, IndexError) for link in chain) or "no camera number" in lower or "not found" in lower
-    refused = any(isinstance(link, PermissionError) for link in chain) or "permission denied" in lower
+    nothing = (
+        any(isinstance(link, IndexError) for link in chain)
+        or "no camera number" in lower
+        or "not found" in lower
+    )
+    refused = (
+        any(isinstance(link, PermissionError) for link in chain) or "permission denied" in lower
+    )
     if refused or (nothing and not _may_use(dma_heap)):
         return CameraError(
             CameraReason.NO_PERMISSION,
@@ -175,18 +194,26 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
             "Put the user into the group video: sudo usermod -aG video $USER, then log in again.",
         )
     if nothing:
-        return CameraError(CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE)
+        return CameraError(
+            CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE
+        )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
             CameraReason.BUSY,
             f"picamera2: another program uses the camera ({text}).",
-            "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again within a minute.",
+            "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
+            "within a minute.",
         )
-    return CameraError(CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE)
+    return CameraError(
+        CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE
+    )
 
 
 def _model(cameras: list[dict[str, Any]]) -> str:
-    """Return the model of camera 0. Picamera2 lists USB cameras last: if the first is one, there is no other."""
+    """Return the model of camera 0.
+
+    Picamera2 lists USB cameras last: if the first is one, there is no other.
+    """
     first = cameras[0]
     if "/usb" in str(first.get("Id", "")):
         raise IndexError("only USB cameras are connected")
@@ -207,4 +234,6 @@ def _may_use(folder: Path) -> bool:
         return True
     except PermissionError:
         return False
-    return not nodes or any(os.access(node, os.R_OK | os.W_OK, effective_ids=True) for node in nodes)
+    return not nodes or any(
+        os.access(node, os.R_OK | os.W_OK, effective_ids=True) for node in nodes
+    )

@@ -18,21 +18,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
 
 
 class PicturesCamera(CameraBase):
     """Shows the pictures of a folder, ``fps`` of them a second, letterboxed to one size.
 
-    Broken pictures are passed over with one warning each. At the end the folder starts again with ``loop``, else
-    ``read`` raises ``end_of_file``. Files that come later are seen at the next start.
+    Broken pictures are passed over with one warning each. At the end the folder starts again with
+    ``loop``, else ``read`` raises ``end_of_file``. Files that come later are seen at the next
+    start.
 
     Raises:
-        CameraError: the folder is missing, unreadable, holds no picture, or no picture that can be read.
+        CameraError: the folder is missing, unreadable, holds no picture, or no picture that can be
+            read.
     """
 
     def __init__(
-        self, folder: Path, *, width: int, height: int, fps: float, loop: bool = False, rotate: Rotation = 0
+        self,
+        folder: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        loop: bool = False,
+        rotate: Rotation = 0,
     ) -> None:
         super().__init__(f"pictures:{folder}", rotate)
         quiet_opencv()
@@ -64,7 +75,10 @@ class PicturesCamera(CameraBase):
         return image, clock.now()
 
     def _load(self) -> Image | None:
-        """Return the next picture that can be read; ``None`` at the end. Broken ones leave the list."""
+        """Return the next picture that can be read; ``None`` at the end.
+
+        Broken ones leave the list.
+        """
         while self._files:
             if self._position >= len(self._files):
                 if not self._loop:
@@ -85,18 +99,28 @@ class PicturesCamera(CameraBase):
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """Return the picture files of a folder in natural name order: ``a2`` before ``a10``; hidden files left out.
+    """Return the picture files of a folder in natural name order: ``a2`` before ``a10``.
+
+    Hidden files left out.
 
     Raises:
         CameraError: the folder is missing, no folder, unreadable or without pictures.
     """
     cure = "Set camera.folder to a folder with pictures."
     try:
-        files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+        files = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        ]
     except FileNotFoundError as error:
-        raise CameraError(CameraReason.NOT_FOUND, f"{folder}: there is no such folder.", cure) from error
+        raise CameraError(
+            CameraReason.NOT_FOUND, f"{folder}: there is no such folder.", cure
+        ) from error
     except NotADirectoryError as error:
-        raise CameraError(CameraReason.NOT_FOUND, f"{folder}: is a file, not a folder.", cure) from error
+        raise CameraError(
+            CameraReason.NOT_FOUND, f"{folder}: is a file, not a folder.", cure
+        ) from error
     except PermissionError as error:
         raise CameraError(
             CameraReason.NO_PERMISSION,
@@ -110,6 +134,9 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Return a sort key by which the numbers in a name count as numbers; equal names fall back to the text."""
+    """Return a sort key by which the numbers in a name count as numbers.
+
+    Equal names fall back to the text.
+    """
     parts = re.split(r"(\d+)", name.casefold())
     return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = 0xD9
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-"""A marker that ends the image or has a length behind it; within a scan, 00 is data and D0 to D7 are restarts."""
+"""A marker that ends the image or has a length behind it.
+
+Within a scan, 00 is data and D0 to D7 are restarts.
+"""
 
 
 def quiet_opencv() -> None:
     """Keep OpenCV and FFmpeg from writing to stderr: what goes wrong is said by our errors.
 
-    Both have documented switches; whoever sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL`` keeps them.
+    Both have documented switches; whoever sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
+    keeps them.
     """
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -30,7 +34,9 @@ def quiet_opencv() -> None:
 
 
 def decoded(path: Path) -> Image | None:
-    """Return a picture file as uint8 height × width × 3 BGR, turned as its EXIF says; ``None`` if it is broken.
+    """Return a picture file as uint8 height × width × 3 BGR, turned as its EXIF says.
+
+    ``None`` if it is broken.
 
     Raises:
         OSError: the file cannot be read.
@@ -48,7 +54,10 @@ def decoded(path: Path) -> Image | None:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """Return whether the first image of a JPEG file has an end; phones put thumbnails into it and videos behind it."""
+    """Return whether the first image of a JPEG file has an end.
+
+    Phones put thumbnails into it and videos behind it.
+    """
     place = len(_JPEG_START)
     while marker := _JPEG_MARKER.search(data, place):
         if marker[1][0] == _JPEG_END:
@@ -58,7 +67,9 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:
-    """Return the picture scaled to fit ``width`` × ``height`` with its proportions kept, on black."""
+    """Return the picture scaled to fit ``width`` × ``height`` with its proportions kept, on
+    black.
+    """
     scale = min(width / image.shape[1], height / image.shape[0])
     inner_width = max(1, min(width, round(image.shape[1] * scale)))
     inner_height = max(1, min(height, round(image.shape[0] * scale)))

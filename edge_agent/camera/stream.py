@@ -35,15 +35,23 @@ class StreamCamera(LiveCamera):
             return _open_stream(address, shown, stall_seconds)
 
         def lost(waited: float) -> CameraError:
-            what = "no frame for" if waited >= 0.9 * stall_seconds else "the stream ended after waiting"
+            what = (
+                "no frame for"
+                if waited >= 0.9 * stall_seconds
+                else "the stream ended after waiting"
+            )
             return CameraError(
-                CameraReason.STALLED, f"{shown}: {what} {waited:.1f} s.", "Check the network; it is opened again."
+                CameraReason.STALLED,
+                f"{shown}: {what} {waited:.1f} s.",
+                "Check the network; it is opened again.",
             )
 
         super().__init__(f"opencv:{shown}", open_capture, lost, stall_seconds, rotate)
 
     def hung(self, seconds: float) -> CameraError:
-        """Return a plain error: what hangs is the network, and nothing keeps the stream from being opened anew."""
+        """Return a plain error: what hangs is the network, and nothing keeps the stream from being
+        opened anew.
+        """
         return CameraError(
             CameraReason.STALLED,
             f"{self.name}: the network has not answered for {seconds:.1f} s.",
@@ -91,15 +99,21 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
 
 def _check_address(address: str, shown: str, seconds: float) -> None:
     """Raise unless the address can be taken and somebody listens there."""
-    example = "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
+    example = (
+        "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
+    )
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
-        raise CameraError(CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example) from error
+        raise CameraError(
+            CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example
+        ) from error
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
-        raise CameraError(CameraReason.UNREADABLE, f"{shown}: is none of {known} with a host.", example)
+        raise CameraError(
+            CameraReason.UNREADABLE, f"{shown}: is none of {known} with a host.", example
+        )
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:

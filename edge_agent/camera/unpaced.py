@@ -1,4 +1,6 @@
-"""Frames one after the other without a camera's pace, for measuring: of a video, a picture, or the demonstration."""
+"""Frames one after the other without a camera's pace, for measuring: of a video, a picture, or the
+demonstration.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,16 @@ def file_frames(path: Path) -> Iterator[Image]:
 
 
 def _picture(path: Path) -> Image | None:
-    """Return the picture that a file holds; ``None`` if it does not begin like one: a video is not read into memory."""
+    """Return the picture that a file holds.
+
+    ``None`` if it does not begin like one: a video is not read into memory.
+    """
     try:
         path.open("rb").close()
         if not path.is_file():
-            raise CameraError(CameraReason.UNREADABLE, f"{path}: is a pipe or a device, not a file.", _CURE)
+            raise CameraError(
+                CameraReason.UNREADABLE, f"{path}: is a pipe or a device, not a file.", _CURE
+            )
         if not is_picture(path):
             return None
         picture = decoded(path)
@@ -58,7 +65,9 @@ def _picture(path: Path) -> Image | None:
             file_error(path, error).reason, f"{path}: cannot be read ({error.strerror}).", _CURE
         ) from error
     if picture is None:
-        raise CameraError(CameraReason.UNREADABLE, f"{path}: the picture is broken or cannot be read.", _CURE)
+        raise CameraError(
+            CameraReason.UNREADABLE, f"{path}: the picture is broken or cannot be read.", _CURE
+        )
     return picture
 
 

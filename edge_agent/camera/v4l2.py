@@ -1,4 +1,5 @@
-"""Asks a Video4Linux node what it is, which OpenCV does not tell: camera or not, its name, busy or not.
+"""Asks a Video4Linux node what it is, which OpenCV does not tell: camera or not, its name, busy or
+not.
 
 Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable interface.
 """
@@ -15,13 +16,16 @@ from pathlib import Path
 
 _QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability)
 _REQBUFS = 0xC0145608  # _IOWR('V', 8, struct v4l2_requestbuffers)
-_CAPABILITY = struct.Struct("16s32s32s6I")  # driver, card, bus, version, capabilities, device_caps, reserved × 3
+# driver, card, bus, version, capabilities, device_caps, reserved × 3
+_CAPABILITY = struct.Struct("16s32s32s6I")
 _REQUEST = struct.Struct("5I")  # count, type, memory, capabilities, flags and reserved
 _CAPTURE = 0x0000_0001 | 0x0000_1000  # V4L2_CAP_VIDEO_CAPTURE, …_MPLANE
 _DEVICE_CAPS = 0x8000_0000
 _BUFFER_CAPTURE, _MEMORY_MMAP = 1, 1
 
-LIBCAMERA_DRIVERS = frozenset({"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpi-hevc-dec"})
+LIBCAMERA_DRIVERS = frozenset(
+    {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpi-hevc-dec"}
+)
 """Nodes of the Pi's own camera pipeline: they give raw or no pictures without libcamera."""
 
 
@@ -51,7 +55,8 @@ def ask(path: Path) -> Node:
     """Open a node and ask what it is.
 
     Raises:
-        OSError: it cannot be opened (``ENOENT``, ``EACCES``, ``EBUSY``) or is no Video4Linux node (``ENOTTY``).
+        OSError: it cannot be opened (``ENOENT``, ``EACCES``, ``EBUSY``) or is no Video4Linux node
+            (``ENOTTY``).
     """
     handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -63,14 +68,20 @@ def ask(path: Path) -> Node:
 
 
 def is_busy(path: Path) -> bool:
-    """Tell whether another program streams from a node: only then does asking for a buffer say ``EBUSY``."""
+    """Tell whether another program streams from a node: only then does asking for a buffer say
+    ``EBUSY``.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         return error.errno == errno.EBUSY
     try:
         for count in (1, 0):  # 0 gives the buffer back
-            fcntl.ioctl(handle, _REQBUFS, bytearray(_REQUEST.pack(count, _BUFFER_CAPTURE, _MEMORY_MMAP, 0, 0)))
+            fcntl.ioctl(
+                handle,
+                _REQBUFS,
+                bytearray(_REQUEST.pack(count, _BUFFER_CAPTURE, _MEMORY_MMAP, 0, 0)),
+            )
     except OSError as error:
         return error.errno == errno.EBUSY
     finally:
@@ -81,7 +92,9 @@ def is_busy(path: Path) -> bool:
 def nodes(folder: Path) -> list[Path]:
     """Return the ``videoN`` nodes in ``folder`` by number."""
     found = ((re.fullmatch(r"video(\d+)", path.name), path) for path in folder.glob("video*"))
-    return [path for _number, path in sorted((int(match[1]), path) for match, path in found if match)]
+    return [
+        path for _number, path in sorted((int(match[1]), path) for match, path in found if match)
+    ]
 
 
 def _text(raw: bytes) -> str:

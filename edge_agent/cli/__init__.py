@@ -1,7 +1,8 @@
 """The commands of ``affect-edge``.
 
-Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration. ``--json`` prints only JSON on stdout;
-everything else goes to standard error. Each command imports what it needs when it runs, so that ``--help`` is quick.
+Exit codes: 0 done, 1 failed while running, 2 wrong use or configuration. ``--json`` prints only
+JSON on stdout; everything else goes to standard error. Each command imports what it needs when it
+runs, so that ``--help`` is quick.
 """
 
 from edge_agent.cli.app import cli, main

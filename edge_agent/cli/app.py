@@ -58,16 +58,22 @@ def run(config: Path | None, data: Path | None) -> None:
 def dashboard(config: Path | None, data: Path | None, host: str | None, port: int | None) -> None:
     """Serve the dashboard."""
     options = {"--config": config, "--data": data, "--host": host, "--port": port}
-    words = [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    words = [
+        str(word) for name, value in options.items() if value is not None for word in (name, value)
+    ]
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", *words])
 
 
 @cli.command()
 @common_options
-@click.option("--seconds", type=click.IntRange(1, 366 * 86_400), help="End by itself after this long.")
+@click.option(
+    "--seconds", type=click.IntRange(1, 366 * 86_400), help="End by itself after this long."
+)
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
 def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
-    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example study."""
+    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example
+    study.
+    """
     log_to_stderr()
     from edge_agent.demo import run_demo
 
@@ -92,7 +98,12 @@ def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
                 click.echo(f"{'':8} → {finding.cure}")
     if as_json:
         click.echo(
-            json.dumps([{"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure} for f in findings])
+            json.dumps(
+                [
+                    {"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
+                    for f in findings
+                ]
+            )
         )
     sys.exit(exit_code(findings))
 
@@ -136,12 +147,16 @@ def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
     rows = []
     for name, path in shipped_models().items():
         card = read_card(path)
-        rows.append({"name": name, "kind": card.kind, "version": card.version, "used": name in used})
+        rows.append(
+            {"name": name, "kind": card.kind, "version": card.version, "used": name in used}
+        )
     if as_json:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        click.echo(f"{'*' if row['used'] else ' '} {row['name']:24} {row['version']:8} {row['kind']}")
+        click.echo(
+            f"{'*' if row['used'] else ' '} {row['name']:24} {row['version']:8} {row['kind']}"
+        )
 
 
 @model.command("verify")
@@ -203,7 +218,8 @@ for _command in (
 def main() -> None:
     """Run the command line; our own errors become one sentence and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a file name of another encoding
+        # a terminal or a file name of another encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         cli(prog_name="affect-edge")
     except ConfigError as error:
@@ -215,9 +231,14 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         drop_output()
         sys.exit(1)
-    except OSError as error:  # every room translates its own; what is left is mostly our output onto a full disk
+    except OSError as error:
+        # every room translates its own; what is left is mostly our output onto a full disk
         drop_output()
-        what = "the output cannot be written" if error.errno == errno.ENOSPC else error.filename or "the system refuses"
+        what = (
+            "the output cannot be written"
+            if error.errno == errno.ENOSPC
+            else error.filename or "the system refuses"
+        )
         click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
         sys.exit(1)
 
@@ -225,8 +246,8 @@ def main() -> None:
 def leave(code: int) -> NoReturn:
     """End the process, and do not wait for a thread that was left behind in a driver.
 
-    Were the interpreter taken down as usual, it would stop such a thread within C++, which aborts the process: a core
-    dump and a failed service instead of an orderly end.
+    Were the interpreter taken down as usual, it would stop such a thread within C++, which aborts
+    the process: a core dump and a failed service instead of an orderly end.
     """
     if any(thread.daemon for thread in threading.enumerate()):
         logging.shutdown()
@@ -236,6 +257,8 @@ def leave(code: int) -> NoReturn:
 
 
 def drop_output() -> None:
-    """Send what is still to be written nowhere, so that the end of the program does not fail at it again."""
+    """Send what is still to be written nowhere, so that the end of the program does not fail at it
+    again.
+    """
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from edge_agent.appliance.update import Place
 
 TLS_FOLDER = "tls"
-"""Below the data folder: what the appliance makes itself is data, what a person writes is configuration."""
+"""Below the data folder: what the appliance makes itself is data, what a person writes is
+configuration.
+"""
 
 
 @click.command()
 @common_options
 def maintenance(config: Path | None, data: Path | None) -> None:
-    """Do what is due every day: certificate, retention, disk budget, a copy of the database, a check of it.
+    """Do what is due every day: certificate, retention, disk budget, a copy of the database, a
+    check of it.
 
     Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
     """
@@ -55,12 +58,17 @@ def maintenance(config: Path | None, data: Path | None) -> None:
     def budget_step() -> str:
         kept = keep_to_budget(database, record.budget_mb, record.keep_days)
         share = f"{kept.space.used_bytes / 1e6:.0f} of {kept.space.share_bytes / 1e6:.0f} MB"
-        return f"{kept.rows} rows deleted, {kept.given_back / 1e6:.0f} MB given back; the database has {share}"
+        return (
+            f"{kept.rows} rows deleted, {kept.given_back / 1e6:.0f} MB given back; the "
+            f"database has {share}"
+        )
 
     steps: list[tuple[str, Callable[[], str]]] = [("certificate", certificate_step)]
     if database.exists():
         days = record.keep_days
-        steps.append(("retention", lambda: f"{prune(database, days)} rows older than {days} days deleted"))
+        steps.append(
+            ("retention", lambda: f"{prune(database, days)} rows older than {days} days deleted")
+        )
         steps.append(("budget", budget_step))
         steps.append(("copy", copy_step))
     failed = [name for name, step in steps if not attempt(name, step)]
@@ -101,7 +109,9 @@ def update(source: str, yes: bool) -> None:
     from edge_agent.appliance.release import version_of
 
     place = installed_place()
-    click.echo(f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds.")
+    click.echo(
+        f"Affect Edge {version_of(place.current())} is installed. Recording stops for some seconds."
+    )
     if not yes:
         click.confirm("Update now?", abort=True)
     version = room.update(place, source, lambda sentence: click.echo(f"• {sentence}"))
@@ -118,8 +128,9 @@ def rollback(yes: bool) -> None:
 
     place = installed_place()
     old = place.previous()
-    lost = " What was recorded since the update goes, for the older program cannot read it." * room.loses_rows(
-        place, old
+    lost = (
+        " What was recorded since the update goes, for the older program cannot read it."
+        * room.loses_rows(place, old)
     )
     click.echo(f"{version_of(place.current())} makes room for {version_of(old)}.{lost}")
     if not yes:
@@ -133,7 +144,9 @@ def installed_place() -> Place:
     from edge_agent.appliance.update import Place
 
     if os.geteuid() != 0:
-        raise UpdateError("Only root can change the installed program; put sudo before the command.")
+        raise UpdateError(
+            "Only root can change the installed program; put sudo before the command."
+        )
     return Place()
 
 
@@ -146,5 +159,7 @@ def certificate(config: Path | None, data: Path | None) -> None:
     from edge_agent.appliance.certificate import CERTIFICATE, fingerprint, keep_certificate
 
     made = keep_certificate(folder / TLS_FOLDER)
-    click.echo(f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint")
+    click.echo(
+        f"{folder / TLS_FOLDER / CERTIFICATE}: {'made' if made else 'good'}, SHA-256 fingerprint"
+    )
     click.echo(f"  {fingerprint(folder / TLS_FOLDER / CERTIFICATE)}")

@@ -30,15 +30,18 @@ FORMATS = ("bundle", "csv", "json", "fhir", "parquet")
     required=True,
     help="New file (bundle, json, fhir), or folder (csv, parquet); made if needed.",
 )
-@click.option("--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated.")
+@click.option(
+    "--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated."
+)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="bundle: a zip that explains and recomputes itself. csv: a folder of tables. json: one document. fhir: an R4 "
-    "bundle of sessions. parquet: a folder of tables. Default: bundle for a name that ends in .zip, else csv.",
+    help="bundle: a zip that explains and recomputes itself. csv: a folder of tables. json: one "
+    "document. fhir: an R4 bundle of sessions. parquet: a folder of tables. Default: bundle "
+    "for a name that ends in .zip, else csv.",
 )
 def export(
     config: Path | None,
@@ -49,7 +52,9 @@ def export(
     end: datetime | None,
     form: str | None,
 ) -> None:
-    """Take the timeline along: expressions, vitals, episodes, markers, self-reports, sessions, participants."""
+    """Take the timeline along: expressions, vitals, episodes, markers, self-reports, sessions,
+    participants.
+    """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
@@ -59,7 +64,9 @@ def export(
 
     start_ms, end_ms = epoch_ms(start), epoch_ms(end)
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
-        raise click.UsageError(f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}.")
+        raise click.UsageError(
+            f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
+        )
     if form == "fhir" and not sessions:
         raise click.UsageError("--format fhir tells of sessions: name at least one with --session.")
     chosen = Format(form or ("bundle" if out.suffix == ".zip" else "csv"))
@@ -75,7 +82,9 @@ def epoch_ms(local: datetime | None) -> int | None:
     try:
         return None if local is None else round(local.astimezone().timestamp() * 1000)
     except (OverflowError, ValueError, OSError) as error:
-        raise click.BadParameter(f"{local}: is no time that this machine can reckon with.") from error
+        raise click.BadParameter(
+            f"{local}: is no time that this machine can reckon with."
+        ) from error
 
 
 def _appliance(settings: Settings) -> Appliance:
@@ -89,7 +98,10 @@ def _appliance(settings: Settings) -> Appliance:
 
 @contextmanager
 def _progress_bar() -> Iterator[Tell | None]:
-    """Show how far an export has come, on a terminal only; on standard error, so that the output stays a list."""
+    """Show how far an export has come, on a terminal only.
+
+    On standard error, so that the output stays a list.
+    """
     if not sys.stderr.isatty():
         yield None
         return

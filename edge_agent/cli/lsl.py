@@ -18,8 +18,8 @@ from edge_agent.cli.options import common_options, load, log_to_stderr
 def lsl(config: Path | None, data: Path | None) -> None:
     """Offer what the running agent sees and measures as Lab Streaming Layer streams, until Ctrl-C.
 
-    The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same network can read the
-    streams. Use it in a laboratory's own network only.
+    The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same
+    network can read the streams. Use it in a laboratory's own network only.
     """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
@@ -27,12 +27,15 @@ def lsl(config: Path | None, data: Path | None) -> None:
     from edge_agent.runtime.lsl import Streams
 
     streams = Streams(settings.device.name)
-    click.echo("Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True)
+    click.echo(
+        "Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True
+    )
 
     async def pass_on() -> None:
         this = asyncio.current_task()
         assert this is not None
-        for each in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores Ctrl-C unless it is asked for
+        for each in (signal.SIGINT, signal.SIGTERM):
+            # a shell's background job ignores Ctrl-C unless it is asked for
             asyncio.get_running_loop().add_signal_handler(each, this.cancel)
         async with aclosing(live_messages(folder / SOCKET_NAME)) as messages:
             async for message in messages:

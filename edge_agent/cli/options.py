@@ -19,8 +19,12 @@ P = ParamSpec("P")
 
 def common_options(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--config`` and ``--data``."""
-    config = click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
-    data = click.option("--data", type=click.Path(path_type=Path), help="Data folder; wins over the configuration.")
+    config = click.option(
+        "--config", type=click.Path(path_type=Path), help="Configuration file (TOML)."
+    )
+    data = click.option(
+        "--data", type=click.Path(path_type=Path), help="Data folder; wins over the configuration."
+    )
     return config(data(command))
 
 
@@ -40,5 +44,9 @@ def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to standard error; under systemd the journal adds the time."""
     under_systemd = "JOURNAL_STREAM" in os.environ
-    form = "%(levelname)s %(name)s: %(message)s" if under_systemd else "%(asctime)s %(levelname)s %(message)s"
+    form = (
+        "%(levelname)s %(name)s: %(message)s"
+        if under_systemd
+        else "%(asctime)s %(levelname)s %(message)s"
+    )
     logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
     "drawing",
     metavar="OUT.png",
     type=click.Path(path_type=Path),
-    help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to draw.",
+    help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to "
+    "draw.",
 )
 def classify(
-    paths: tuple[Path, ...], config: Path | None, data: Path | None, as_json: bool, drawing: Path | None
+    paths: tuple[Path, ...],
+    config: Path | None,
+    data: Path | None,
+    as_json: bool,
+    drawing: Path | None,
 ) -> None:
     """Find and read the faces in pictures and folders."""
     log_to_stderr(logging.WARNING)
@@ -50,7 +55,9 @@ def classify(
 
 
 def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
-    """Return the one picture that a drawing is asked of, after making sure that the drawing has a place of its own."""
+    """Return the one picture that a drawing is asked of, after making sure that the drawing has a
+    place of its own.
+    """
     from edge_agent.vision.stills.drawing import check_place
     from edge_agent.vision.stills.pictures import find_pictures
 
@@ -75,7 +82,9 @@ def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool)
     click.echo(json.dumps(line) if as_json else describe_picture(line))
     if drawn is None:
         if "error" not in line:
-            click.echo(f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True)
+            click.echo(
+                f"affect-edge: {drawing} is not drawn: there is no face to explain.", err=True
+            )
         sys.exit(1)
     save_png(drawn, drawing)
     click.echo(drawing, err=as_json)

@@ -39,11 +39,17 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
 
     people = Study(folder / DATABASE_NAME).participants()
     if as_json:
-        rows = [{"code": p.code, "created": iso_utc(p.created_ms), "simulated": p.simulated} for p in people]
+        rows = [
+            {"code": p.code, "created": iso_utc(p.created_ms), "simulated": p.simulated}
+            for p in people
+        ]
         click.echo(json.dumps(rows))
         return
     for person in people:
-        click.echo(f"{person.code}  {iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else ""))
+        click.echo(
+            f"{person.code}  "
+            f"{iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else "")
+        )
 
 
 @participant.command("erase")
@@ -51,13 +57,17 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
 @common_options
 @json_option
 def participant_erase(code: str, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of the code."""
+    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of
+    the code.
+    """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.upkeep.erasure import erase_participant
 
-    done = erase_participant(folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows)
+    done = erase_participant(
+        folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows
+    )
     click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
 
 
@@ -91,8 +101,15 @@ def session_quality(number: int, config: Path | None, data: Path | None, as_json
 
 @session.command("start")
 @click.argument("participant_code", metavar="CODE")
-@click.option("--purpose", required=True, help="research, medical, safety, personal or demonstration.")
-@click.option("--setting", default="other", show_default=True, help="home, laboratory, clinic, workplace, education.")
+@click.option(
+    "--purpose", required=True, help="research, medical, safety, personal or demonstration."
+)
+@click.option(
+    "--setting",
+    default="other",
+    show_default=True,
+    help="home, laboratory, clinic, workplace, education.",
+)
 @click.option("--name", default="", help="What to call it.")
 @common_options
 @json_option
@@ -110,7 +127,10 @@ def session_start(
     from edge_agent.core.domain import Purpose, Setting
 
     opened = study.start_session(
-        participant_code, named(Purpose, "--purpose", purpose), name, setting=named(Setting, "--setting", setting)
+        participant_code,
+        named(Purpose, "--purpose", purpose),
+        name,
+        setting=named(Setting, "--setting", setting),
     )
     say_session(opened, as_json)
 
@@ -120,7 +140,9 @@ def session_start(
 @click.argument("label", default="")
 @common_options
 @json_option
-def session_mark(kind: str, label: str, config: Path | None, data: Path | None, as_json: bool) -> None:
+def session_mark(
+    kind: str, label: str, config: Path | None, data: Path | None, as_json: bool
+) -> None:
     """Set a marker in the open session, now.
 
     KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note.
@@ -130,7 +152,12 @@ def session_mark(kind: str, label: str, config: Path | None, data: Path | None, 
     from edge_agent.core.domain import MarkerKind
 
     marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
-    said = {"at": iso_utc(marker.at.wall_ms), "kind": marker.kind, "label": marker.label, "session": marker.session}
+    said = {
+        "at": iso_utc(marker.at.wall_ms),
+        "kind": marker.kind,
+        "label": marker.label,
+        "session": marker.session,
+    }
     click.echo(json.dumps(said) if as_json else f"{marker.kind} {marker.label}, {said['at']}")
 
 
@@ -177,11 +204,20 @@ def say_session(session: Session, as_json: bool) -> None:
     """Print a session."""
     from edge_agent.core.clock import iso_utc
 
-    start, end = iso_utc(session.start_ms), None if session.end_ms is None else iso_utc(session.end_ms)
+    start, end = (
+        iso_utc(session.start_ms),
+        None if session.end_ms is None else iso_utc(session.end_ms),
+    )
     if as_json:
-        said = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
+        said = {
+            "session": session.id,
+            "participant": session.participant,
+            "purpose": session.purpose,
+        }
         said |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
         click.echo(json.dumps(said))
         return
-    about = f"{session.participant}, {session.purpose}" + (f", {session.name}" if session.name else "")
+    about = f"{session.participant}, {session.purpose}" + (
+        f", {session.name}" if session.name else ""
+    )
     click.echo(f"session {session.id} ({about}): {start} to {end or 'now'}")

@@ -22,17 +22,30 @@ if TYPE_CHECKING:
 
 @click.command("import-vitals")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--timezone", help="Zone of times that name none, such as Europe/Berlin; else such times are refused.")
+@click.option(
+    "--timezone",
+    help="Zone of times that name none, such as Europe/Berlin; else such times are refused.",
+)
 @click.option(
     "--map",
     "columns",
     metavar="WHAT=COLUMN",
     multiple=True,
-    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess goes by the names.",
+    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map "
+    "guess goes by the names.",
 )
-@click.option("--unit", "units", metavar="KIND=UNIT", multiple=True, help="Unit of a column, such as systolic=kPa.")
 @click.option(
-    "--dates", type=click.Choice(["iso", "dmy", "mdy"]), default="iso", help="How dates are written, with --map."
+    "--unit",
+    "units",
+    metavar="KIND=UNIT",
+    multiple=True,
+    help="Unit of a column, such as systolic=kPa.",
+)
+@click.option(
+    "--dates",
+    type=click.Choice(["iso", "dmy", "mdy"]),
+    default="iso",
+    help="How dates are written, with --map.",
 )
 @common_options
 def import_vitals(
@@ -68,7 +81,9 @@ def zone_of(name: str | None) -> tzinfo | None:
         raise click.BadParameter(str(error)) from error
 
 
-def column_map(file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder) -> ColumnMap | None:
+def column_map(
+    file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
+) -> ColumnMap | None:
     """Return what ``--map``, ``--unit`` and ``--dates`` say; ``None`` when they say nothing."""
     from edge_agent.vitals.csv import read_file
     from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
@@ -86,7 +101,9 @@ def column_map(file: Path, columns: tuple[str, ...], units: tuple[str, ...], dat
 def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:
     """Return what stands before and behind the ``=`` of each word."""
     pairs = [word.partition("=") for word in words]
-    wrong = next((name + value for name, sign, value in pairs if not (name and sign and value)), None)
+    wrong = next(
+        (name + value for name, sign, value in pairs if not (name and sign and value)), None
+    )
     if wrong is not None:
         raise click.UsageError(f"{option} {wrong}: write {option} NAME=VALUE.")
     return {name.strip(): value.strip() for name, _, value in pairs}
@@ -98,11 +115,19 @@ def vitals() -> None:
 
 
 @vitals.command("scan")
-@click.option("--seconds", type=click.FloatRange(1, 300), default=8.0, show_default=True, help="How long to listen.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 300),
+    default=8.0,
+    show_default=True,
+    help="How long to listen.",
+)
 @common_options
 @json_option
 def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Find Bluetooth straps and cuffs in reach, and print the lines that the configuration wants."""
+    """Find Bluetooth straps and cuffs in reach, and print the lines that the configuration
+    wants.
+    """
     log_to_stderr(logging.ERROR)
     settings, _folder = load(config, data)
     from edge_agent.vitals.bluetooth import scan_sensors
@@ -114,11 +139,12 @@ def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json:
     for sensor in found:
         click.echo(describe_sensor(sensor))
     click.echo(
-        f"\nPut the lines of yours into `devices` under [vitals.bluetooth] in {config or 'the configuration'}, then "
-        "restart the agent."
+        "\nPut the lines of yours into `devices` under [vitals.bluetooth] in "
+        f"{config or 'the configuration'}, then restart the agent."
         if found
-        else f"No strap or cuff was heard within {seconds:g} s. A strap speaks while it is worn (wet its electrodes), "
-        "a cuff for some seconds after a measurement; and neither while a phone or watch holds it.",
+        else f"No strap or cuff was heard within {seconds:g} s. A strap speaks while it is worn "
+        "(wet its electrodes), a cuff for some seconds after a measurement; and neither "
+        "while a phone or watch holds it.",
         err=not found,
     )
 

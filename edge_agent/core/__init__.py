@@ -1,1 +1,3 @@
-"""Ground floor of every room: frozen value types, errors, both clocks, threads, and the registry of vitals."""
+"""Ground floor of every room: frozen value types, errors, both clocks, threads, and the registry of
+vitals.
+"""

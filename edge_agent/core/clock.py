@@ -1,8 +1,8 @@
 """The one place that asks the time.
 
-Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the network corrects it: a
-Raspberry Pi has no battery-backed clock. The *boot* clock counts from the start of the machine, never jumps, and is
-the only one used for durations.
+Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the
+network corrects it: a Raspberry Pi has no battery-backed clock. The *boot* clock counts from the
+start of the machine, never jumps, and is the only one used for durations.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def thread_cpu_seconds() -> float:
 
 
 def boot_id() -> str:
-    """Return the kernel's identifier of this start of the machine (a UUID), or ``unknown`` where there is none."""
+    """Return the kernel's identifier of this start of the machine (a UUID), or ``unknown`` where
+    there is none.
+    """
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:

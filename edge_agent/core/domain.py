@@ -30,7 +30,9 @@ class Emotion(StrEnum):
 
 EMOTIONS: tuple[Emotion, ...] = tuple(Emotion)
 POSITIVE = frozenset({Emotion.HAPPINESS})
-NEGATIVE = frozenset({Emotion.SADNESS, Emotion.ANGER, Emotion.DISGUST, Emotion.FEAR, Emotion.CONTEMPT})
+NEGATIVE = frozenset(
+    {Emotion.SADNESS, Emotion.ANGER, Emotion.DISGUST, Emotion.FEAR, Emotion.CONTEMPT}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ class Face:
     Attributes:
         box: where, in pixels.
         score: how sure the detector is, 0…1.
-        landmarks: five points (x, y) in pixels: right eye, left eye, nose, right and left corner of the mouth of the
-            person, which is left to right in a picture that is not mirrored.
+        landmarks: five points (x, y) in pixels: right eye, left eye, nose, right and left corner of
+            the mouth of the person, which is left to right in a picture that is not mirrored.
     """
 
     box: Box
@@ -105,7 +107,9 @@ class Expression:
 
     def __post_init__(self) -> None:
         if len(self.probabilities) != len(EMOTIONS):
-            raise ValueError(f"an expression has {len(EMOTIONS)} probabilities, not {len(self.probabilities)}")
+            raise ValueError(
+                f"an expression has {len(EMOTIONS)} probabilities, not {len(self.probabilities)}"
+            )
 
     @property
     def dominant(self) -> Emotion:
@@ -121,7 +125,8 @@ class Expression:
     def valence(self) -> float:
         """Derived valence in −1…1: probability of happiness minus that of the negative categories.
 
-        Surprise and neutral count as 0. It is derived from the probabilities, not measured; label it so wherever shown.
+        Surprise and neutral count as 0. It is derived from the probabilities, not measured; label
+        it so wherever shown.
         """
         by_emotion = dict(zip(EMOTIONS, self.probabilities, strict=True))
         return sum(by_emotion[e] for e in POSITIVE) - sum(by_emotion[e] for e in NEGATIVE)
@@ -138,7 +143,9 @@ STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
 
 
 class Flaw(StrEnum):
-    """Why a face could not be read in a frame: such a frame is counted with its reason, never averaged."""
+    """Why a face could not be read in a frame: such a frame is counted with its reason, never
+    averaged.
+    """
 
     CUT_OFF = "cut_off"
     TOO_SMALL = "too_small"
@@ -153,15 +160,16 @@ class Observation:
     """One tracked face in one frame.
 
     Attributes:
-        track: number of the track, unique within a run of the agent; identifies a face over frames, never a person.
+        track: number of the track, unique within a run of the agent; identifies a face over frames,
+            never a person.
         face: where it is.
         raw: the classifier's probabilities for this frame.
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
         primary: whether this is the participant's face (largest and most central).
         quality: 0…1, how fit the crop is for reading (wholeness, size, sharpness, light, pose).
-        flaw: why this frame of it is not fit for reading; ``None`` when it is. ``smoothed`` and ``emotion`` are then
-            held over from the last fit frame, and ``raw`` goes into no mean.
+        flaw: why this frame of it is not fit for reading; ``None`` when it is. ``smoothed`` and
+            ``emotion`` are then held over from the last fit frame, and ``raw`` goes into no mean.
     """
 
     track: int
@@ -184,8 +192,8 @@ class Recognition:
         frame_width: pixels.
         frame_height: pixels.
         observations: the faces that are followed and seen in this frame.
-        held: the participant's state (one of ``STATES``) held over frames in which the face was missed; ``None`` when
-            nobody followed it, and the frame speaks for itself.
+        held: the participant's state (one of ``STATES``) held over frames in which the face was
+            missed; ``None`` when nobody followed it, and the frame speaks for itself.
     """
 
     at: Instant
@@ -242,7 +250,8 @@ class ExpressionRow:
 
 @dataclass(frozen=True, slots=True)
 class UnfitRow:
-    """The frames of one track and recording interval that could not be read for one reason, as they are recorded.
+    """The frames of one track and recording interval that could not be read for one reason, as they
+    are recorded.
 
     Attributes:
         at: end of the interval.
@@ -360,8 +369,9 @@ class VitalReading:
         value: in the unit of the kind.
         source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
         flags: what is special about it.
-        device_time: the time that the device itself stamped, as it stamped it (``2026-11-20T08:15:00``, its own local
-            time, parts that it does not know 0); ``None`` when it stamped none.
+        device_time: the time that the device itself stamped, as it stamped it
+            (``2026-11-20T08:15:00``, its own local time, parts that it does not know 0); ``None``
+            when it stamped none.
     """
 
     at: Instant
@@ -395,7 +405,10 @@ class Gap:
 
 
 class Purpose(StrEnum):
-    """Why a session is recorded. Inferring emotions at work and in education is refused unless medical or safety."""
+    """Why a session is recorded.
+
+    Inferring emotions at work and in education is refused unless medical or safety.
+    """
 
     RESEARCH = "research"
     MEDICAL = "medical"
@@ -416,17 +429,22 @@ class Setting(StrEnum):
 
 
 def forbidden_because(purpose: Purpose, setting: Setting) -> str | None:
-    """Return why emotions must not be inferred for this purpose in this setting; ``None`` where nothing forbids it.
+    """Return why emotions must not be inferred for this purpose in this setting.
+
+    ``None`` where nothing forbids it.
 
     Regulation (EU) 2024/1689 (AI Act), article 5(1)(f).
     """
-    if setting not in {Setting.WORKPLACE, Setting.EDUCATION} or purpose in {Purpose.MEDICAL, Purpose.SAFETY}:
+    if setting not in {Setting.WORKPLACE, Setting.EDUCATION} or purpose in {
+        Purpose.MEDICAL,
+        Purpose.SAFETY,
+    }:
         return None
     where = "at work" if setting is Setting.WORKPLACE else "in education"
     return (
-        f"Emotions must not be inferred {where} for the purpose {purpose}: in the European Union that is forbidden at "
-        "work and in education except for medical or safety reasons (AI Act, article 5(1)(f)). Who depends on an "
-        "employer or a school cannot freely say no."
+        f"Emotions must not be inferred {where} for the purpose {purpose}: in the European Union "
+        "that is forbidden at work and in education except for medical or safety reasons (AI Act, "
+        "article 5(1)(f)). Who depends on an employer or a school cannot freely say no."
     )
 
 
@@ -443,8 +461,8 @@ class MarkerKind(StrEnum):
 class Marker:
     """An instant in a session.
 
-    A stimulus start opens the condition that it names. A baseline says that the participant, asked to do so, looks
-    neutral from here for 20 s.
+    A stimulus start opens the condition that it names. A baseline says that the participant, asked
+    to do so, looks neutral from here for 20 s.
     """
 
     at: Instant
@@ -466,7 +484,10 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A named interval of the timeline with one participant, purpose and consent; ``end_ms`` is ``None`` while open."""
+    """A named interval of the timeline with one participant, purpose and consent.
+
+    ``end_ms`` is ``None`` while open.
+    """
 
     id: int
     participant: str

@@ -1,7 +1,7 @@
 """Every error that Affect Edge raises on purpose.
 
-Each message names the value that was wrong and what to do about it, so that a command can print it as it is.
-Adapters translate the errors of their libraries into these once, with ``raise … from``.
+Each message names the value that was wrong and what to do about it, so that a command can print it
+as it is. Adapters translate the errors of their libraries into these once, with ``raise … from``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ class AffectEdgeError(Exception):
 
 
 class ConfigError(AffectEdgeError):
-    """The configuration is wrong; the text names key, value, what is allowed, and the line where it can be told."""
+    """The configuration is wrong.
+
+    The text names key, value, what is allowed, and the line where it can be told.
+    """
 
 
 class CameraReason(StrEnum):
@@ -74,16 +77,22 @@ class VitalsError(AffectEdgeError):
 
 
 class GattError(AffectEdgeError):
-    """A Bluetooth characteristic holds what its specification does not allow; nothing of it is used.
+    """A Bluetooth characteristic holds what its specification does not allow.
+
+    Nothing of it is used.
 
     Attributes:
         characteristic: its name and number.
         payload: all of its bytes.
-        problem: what is wrong, without the bytes: these are somebody's health, and the problem goes into the log.
+        problem: what is wrong, without the bytes: these are somebody's health, and the problem goes
+            into the log.
     """
 
     def __init__(self, characteristic: str, payload: bytes, problem: str) -> None:
-        super().__init__(f"{characteristic} [{payload.hex(' ')}]: {problem}. Look for newer firmware of the sensor.")
+        super().__init__(
+            f"{characteristic} [{payload.hex(' ')}]: {problem}. Look for newer "
+            "firmware of the sensor."
+        )
         self.characteristic = characteristic
         self.payload = payload
         self.problem = problem
@@ -106,7 +115,9 @@ class ReadingError(AffectEdgeError):
 
 
 class ModelError(AffectEdgeError):
-    """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is missing."""
+    """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is
+    missing.
+    """
 
 
 class PictureError(AffectEdgeError):
@@ -114,7 +125,9 @@ class PictureError(AffectEdgeError):
 
 
 class StoreError(AffectEdgeError):
-    """The database cannot be used: newer version, not a database, no permission, disk full, in use."""
+    """The database cannot be used: newer version, not a database, no permission, disk full, in
+    use.
+    """
 
 
 class DataFileError(AffectEdgeError):
@@ -126,7 +139,10 @@ class StudyError(AffectEdgeError):
 
 
 class MqttError(AffectEdgeError):
-    """The MQTT settings cannot work (certificate missing, bad address); an unreachable broker is no error."""
+    """The MQTT settings cannot work (certificate missing, bad address).
+
+    An unreachable broker is no error.
+    """
 
 
 class ServerError(AffectEdgeError):
@@ -138,11 +154,17 @@ class CertificateError(AffectEdgeError):
 
 
 class UpdateError(AffectEdgeError):
-    """A release cannot be fetched, trusted, unpacked, installed or taken back; the text says how things stand."""
+    """A release cannot be fetched, trusted, unpacked, installed or taken back.
+
+    The text says how things stand.
+    """
 
 
 class StatisticsError(AffectEdgeError):
-    """A test cannot be computed from the data given; the text says how many participants are needed."""
+    """A test cannot be computed from the data given.
+
+    The text says how many participants are needed.
+    """
 
 
 class TrainingError(AffectEdgeError):

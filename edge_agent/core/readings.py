@@ -1,9 +1,10 @@
-"""What readings must look like that others hand in, and what becomes of them: one judge for messages, requests, files
-and forms. Pure.
+"""What readings must look like that others hand in, and what becomes of them: one judge for
+messages, requests, files and forms. Pure.
 
-What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the clock of its sender
-cannot have got right ``clock_differs``; neither is dropped, and neither counts in a mean. What cannot be understood is
-refused by a ``ReadingError`` that names field, value and what is allowed.
+What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the
+clock of its sender cannot have got right ``clock_differs``; neither is dropped, and neither counts
+in a mean. What cannot be understood is refused by a ``ReadingError`` that names field, value and
+what is allowed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ OLDEST_LIVE_S = 31 * 86_400.0
 MAX_READINGS = 1000
 MAX_BYTES = 256 * 1024
 SOURCE_LENGTH = 64
-_FILE_SOURCE_LENGTH = 400  # a file may come from an export, where a source has its prefix and a file's name
+# a file may come from an export, where a source has its prefix and a file's name
+_FILE_SOURCE_LENGTH = 400
 
 _EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100
 _SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
@@ -58,19 +60,29 @@ class GivenReading(BaseModel):
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this form")
     kind: VitalKind = Field(description="What was measured")
-    value: float = Field(description="In the unit given; an implausible one is kept and flagged out_of_range")
+    value: float = Field(
+        description="In the unit given; an implausible one is kept and flagged out_of_range"
+    )
     unit: str | None = Field(
-        None, description="/min or bpm; mm[Hg], mmHg or kPa; s or ms. Left out: 1/min, mmHg; an RR interval needs one"
+        None,
+        description="/min or bpm; mm[Hg], mmHg or kPa; s or ms. Left out: 1/min, mmHg; an RR "
+        "interval needs one",
     )
     at: int | str | None = Field(
         None,
-        description="When it was measured: ISO 8601 with Z or offset, or milliseconds (or seconds) since 1970 UTC. "
-        "Left out: when it arrives",
+        description="When it was measured: ISO 8601 with Z or offset, or milliseconds (or seconds) "
+        "since 1970 UTC. Left out: when it arrives",
     )
-    source: Name | None = Field(None, description="Which sensor measured, where the sender has several")
+    source: Name | None = Field(
+        None, description="Which sensor measured, where the sender has several"
+    )
     flags: list[VitalFlag] = Field([], description="What is special about it")
-    device_time: str | None = Field(None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00")
-    id: str | int | None = Field(None, description="The sender's own number or name of it; comes back with the answer")
+    device_time: str | None = Field(
+        None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00"
+    )
+    id: str | int | None = Field(
+        None, description="The sender's own number or name of it; comes back with the answer"
+    )
 
 
 FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fields.items())
@@ -82,11 +94,13 @@ class Origin:
 
     Attributes:
         source: goes into ``VitalReading.source`` where the reading names none.
-        prefix: goes before a source that the reading names, so that nobody speaks in another's name.
+        prefix: goes before a source that the reading names, so that nobody speaks in another's
+            name.
         flags: what all of these readings are.
         zone: time zone of times that name none; ``None`` refuses such times.
         decimal_comma: whether ``72,5`` is a number.
-        live: whether they are handed in as they are measured, so that an old one is the mark of a wrong clock.
+        live: whether they are handed in as they are measured, so that an old one is the mark of a
+            wrong clock.
         units_needed: whether an RR interval must say its unit: 0.8 s and 800 ms are both in use.
     """
 
@@ -100,10 +114,11 @@ class Origin:
 
 
 class ArrivalTimes:
-    """Gives each reading that names no time the moment of its arrival, but none of one kind and source twice.
+    """Gives each reading that names no time the moment of its arrival, but none of one kind and
+    source twice.
 
-    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this way. May be asked
-    from several threads.
+    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this
+    way. May be asked from several threads.
     """
 
     def __init__(self) -> None:
@@ -129,25 +144,36 @@ def parse_payload(payload: bytes) -> list[object]:
         ReadingError: too large, no JSON, something else than objects, none or too many.
     """
     if len(payload) > MAX_BYTES:
-        raise ReadingError("payload", f"of {len(payload)} bytes", f"is too large. Send at most {MAX_BYTES} at a time.")
+        raise ReadingError(
+            "payload",
+            f"of {len(payload)} bytes",
+            f"is too large. Send at most {MAX_BYTES} at a time.",
+        )
     try:
         given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
     except RecursionError as error:
-        raise ReadingError("payload", "", "is nested too deeply. Send a reading, or a list of readings.") from error
+        raise ReadingError(
+            "payload", "", "is nested too deeply. Send a reading, or a list of readings."
+        ) from error
     except ValueError as error:
         raise ReadingError("payload", "", f"is not JSON ({error}).") from error
     items = given if isinstance(given, list) else [given]
     if not 1 <= len(items) <= MAX_READINGS:
-        raise ReadingError("payload", f"of {len(items)} readings", f"is not allowed. Send 1 to {MAX_READINGS}.")
+        raise ReadingError(
+            "payload", f"of {len(items)} readings", f"is not allowed. Send 1 to {MAX_READINGS}."
+        )
     return items
 
 
 def read_given(
     items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
 ) -> list[VitalReading | ReadingError]:
-    """Judge readings that came together; return for each the reading, flagged, or why it is refused."""
+    """Judge readings that came together.
+
+    Return for each the reading, flagged, or why it is refused.
+    """
     judged: list[VitalReading | ReadingError] = []
     for item in items:
         try:
@@ -171,18 +197,24 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     given = _fields_of(item)
     kind = _kind(given.get("kind"))
     unit = given.get("unit")
-    value = _number(given.get("value"), origin.decimal_comma, _factor(kind, unit, origin.units_needed))
+    value = _number(
+        given.get("value"), origin.decimal_comma, _factor(kind, unit, origin.units_needed)
+    )
     flags = _flags(given.get("flags")) | origin.flags
     at = arrived
     if has_time(given):
         at = Instant(boot_ms=0, wall_ms=_time_ms(given["at"], origin.zone))
         flags |= _clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
     source = _source(given.get("source"), origin)
-    return VitalReading(at, kind, value, source, flags, _device_time(given.get("device_time"))).checked()
+    return VitalReading(
+        at, kind, value, source, flags, _device_time(given.get("device_time"))
+    ).checked()
 
 
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less apart are flagged."""
+    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less
+    apart are flagged.
+    """
     pairs: dict[tuple[str, int], dict[VitalKind, float]] = defaultdict(dict)
     for reading in readings:
         pairs[reading.source, reading.at.wall_ms][reading.kind] = reading.value
@@ -208,7 +240,11 @@ def id_of(item: object) -> str | int | None:
     found = item.get("id") if isinstance(item, Mapping) else None
     if isinstance(found, str):
         return found if len(found) <= SOURCE_LENGTH and found.isprintable() else None
-    return found if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63 else None
+    return (
+        found
+        if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63
+        else None
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -221,12 +257,20 @@ def _fields_of(item: object) -> Mapping[str, object]:
         raise ReadingError("reading", _shown(item), "is no object with kind and value.")
     unknown = next((key for key in item if key not in FIELDS), None)
     if unknown is not None:
-        raise ReadingError(_shown(unknown), "", f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}.")
+        raise ReadingError(
+            _shown(unknown), "", f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}."
+        )
     version = item.get("schema", 1)
     if version != 1 or isinstance(version, bool):
-        raise ReadingError("schema", _shown(version), "is not spoken here. Send version 1, or leave it out.")
+        raise ReadingError(
+            "schema", _shown(version), "is not spoken here. Send version 1, or leave it out."
+        )
     if item.get("id") is not None and id_of(item) is None:
-        raise ReadingError("id", _shown(item["id"]), f"is no whole number or text of up to {SOURCE_LENGTH} characters.")
+        raise ReadingError(
+            "id",
+            _shown(item["id"]),
+            f"is no whole number or text of up to {SOURCE_LENGTH} characters.",
+        )
     return item
 
 
@@ -239,7 +283,9 @@ def _kind(value: object) -> VitalKind:
     try:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
-        raise ReadingError("kind", _shown(value), f"is not one of {', '.join(VitalKind)}.") from error
+        raise ReadingError(
+            "kind", _shown(value), f"is not one of {', '.join(VitalKind)}."
+        ) from error
 
 
 def _factor(kind: VitalKind, unit: object, needed: bool) -> float:
@@ -247,11 +293,15 @@ def _factor(kind: VitalKind, unit: object, needed: bool) -> float:
     allowed = f"Allowed: {', '.join(_UNITS[kind])}"
     if unit is None or unit == "":
         if needed and kind is VitalKind.RR_INTERVAL:
-            raise ReadingError("unit", "", f"is missing: an RR interval may be in s or in ms. {allowed}.")
+            raise ReadingError(
+                "unit", "", f"is missing: an RR interval may be in s or in ms. {allowed}."
+            )
         return 1.0
     factor = _UNITS[kind].get(unit.strip().lower()) if isinstance(unit, str) else None
     if factor is None:
-        raise ReadingError("unit", _shown(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}.")
+        raise ReadingError(
+            "unit", _shown(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
+        )
     return factor
 
 
@@ -298,12 +348,15 @@ def _iso_seconds(text: str, zone: tzinfo | None) -> float:
         raise ReadingError(
             "at",
             _shown(text),
-            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch seconds.",
+            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
+            "seconds.",
         ) from error
     if moment.tzinfo is None:
         if zone is None:
             raise ReadingError(
-                "at", _shown(text), "has no time zone. Write Z or +01:00 behind it, or name the zone of the file."
+                "at",
+                _shown(text),
+                "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
             )
         moment = moment.replace(tzinfo=zone)
     try:
@@ -313,7 +366,9 @@ def _iso_seconds(text: str, zone: tzinfo | None) -> float:
 
 
 def _clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]:
-    """Return ``clock_differs`` for a time that is still to come, or far too old for what is sent as it happens."""
+    """Return ``clock_differs`` for a time that is still to come, or far too old for what is sent as
+    it happens.
+    """
     ahead_s = (at_ms - arrived_ms) / 1000
     wrong = ahead_s > CLOCK_TOLERANCE_S or (live and ahead_s < -OLDEST_LIVE_S)
     return frozenset({VitalFlag.CLOCK_DIFFERS}) if wrong else frozenset()
@@ -323,8 +378,14 @@ def _source(value: object, origin: Origin) -> str:
     if value is None or value == "":
         return origin.source
     longest = SOURCE_LENGTH if origin.live else _FILE_SOURCE_LENGTH
-    if not isinstance(value, str) or len(value) > longest or not value.replace("\t", " ").isprintable():
-        raise ReadingError("source", _shown(value), f"is no name of up to {longest} printable characters.")
+    if (
+        not isinstance(value, str)
+        or len(value) > longest
+        or not value.replace("\t", " ").isprintable()
+    ):
+        raise ReadingError(
+            "source", _shown(value), f"is no name of up to {longest} printable characters."
+        )
     return origin.prefix + value
 
 
@@ -334,7 +395,9 @@ def _flags(value: object) -> frozenset[VitalFlag]:
         if isinstance(words, list):
             return frozenset(VitalFlag(word) for word in words)
     except (ValueError, TypeError) as error:
-        raise ReadingError("flags", _shown(value), f"is not made of {', '.join(VitalFlag)}.") from error
+        raise ReadingError(
+            "flags", _shown(value), f"is not made of {', '.join(VitalFlag)}."
+        ) from error
     raise ReadingError("flags", _shown(value), f"is not made of {', '.join(VitalFlag)}.")
 
 
@@ -343,7 +406,11 @@ def _device_time(value: object) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or not _DEVICE_TIME.fullmatch(value):
-        raise ReadingError("device_time", _shown(value), "is not a time such as 2026-11-20T08:15:00, without a zone.")
+        raise ReadingError(
+            "device_time",
+            _shown(value),
+            "is not a time such as 2026-11-20T08:15:00, without a zone.",
+        )
     return value
 
 

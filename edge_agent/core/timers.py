@@ -8,7 +8,10 @@ RATE_S = 2.0
 
 
 class Every:
-    """Tells, when asked, whether an interval has passed since it last said yes; by the boot clock."""
+    """Tells, when asked, whether an interval has passed since it last said yes.
+
+    By the boot clock.
+    """
 
     def __init__(self, seconds: float, at_once: bool = False) -> None:
         self._seconds = seconds

@@ -1,4 +1,7 @@
-"""A named thread with a stop event; when it dies unexpectedly, whoever supervises is told and ends the agent."""
+"""A named thread with a stop event.
+
+When it dies unexpectedly, whoever supervises is told and ends the agent.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ class Worker(ABC):
         on_death: called in the dying thread with this worker and the error, when ``work`` raised.
     """
 
-    def __init__(self, name: str, on_death: Callable[[Worker, Exception], None] | None = None) -> None:
+    def __init__(
+        self, name: str, on_death: Callable[[Worker, Exception], None] | None = None
+    ) -> None:
         self.name = name
         self.error: Exception | None = None
         self.on_death = on_death
@@ -59,7 +64,8 @@ class Worker(ABC):
         try:
             self.work()
         except Exception as error:  # the top of a worker: logged, kept, and passed on
-            foreseen = isinstance(error, AffectEdgeError)  # its text says all; a traceback is for what nobody foresaw
+            # its text says all; a traceback is for what nobody foresaw
+            foreseen = isinstance(error, AffectEdgeError)
             log.critical("worker %s died: %s", self.name, error, exc_info=not foreseen)
             self.error = error
             if self.on_death is not None:

@@ -1,6 +1,7 @@
 """The AsyncAPI 3 document of what the appliance publishes, generated from the payload models.
 
-``python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json`` writes it anew after a model has changed.
+``python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json`` writes it anew after a model has
+changed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ CHANNELS: tuple[Channel, ...] = (
         StatusPayload,
         1,
         True,
-        "On connecting and on stopping; the broker says offline in the appliance's name when the connection breaks.",
+        "On connecting and on stopping; the broker says offline in the appliance's name when the "
+        "connection breaks.",
         {"schema": 1, "state": "online", "at": _TIME},
     ),
     Channel(
@@ -65,8 +67,8 @@ CHANNELS: tuple[Channel, ...] = (
         SummaryPayload,
         1,
         False,
-        "Once a window (10 seconds unless configured otherwise), through the outbox: none is lost while the broker is "
-        "away, up to the outbox's bound.",
+        "Once a window (10 seconds unless configured otherwise), through the outbox: none is lost "
+        "while the broker is away, up to the outbox's bound.",
         {
             "schema": 1,
             "device": "affect-edge",
@@ -171,7 +173,12 @@ CHANNELS: tuple[Channel, ...] = (
                 "fps_limit": None,
                 "limited_by": None,
             },
-            "recorder": {"queue_depth": 4, "rows_dropped": 0, "last_commit_age_seconds": 3.2, "duplicates": 0},
+            "recorder": {
+                "queue_depth": 4,
+                "rows_dropped": 0,
+                "last_commit_age_seconds": 3.2,
+                "duplicates": 0,
+            },
             "mqtt": {"state": "connected", "outbox": 0, "readings_taken": 0, "readings_refused": 0},
             "sensors": [
                 {
@@ -185,7 +192,11 @@ CHANNELS: tuple[Channel, ...] = (
             ],
             "clock_synchronised": True,
             "alarms": [
-                {"name": "hot", "text": "The processor has 79 °C and will slow down. Give it air or a heat sink."}
+                {
+                    "name": "hot",
+                    "text": "The processor has 79 °C and will slow down. Give it air "
+                    "or a heat sink.",
+                }
             ],
         },
     ),
@@ -206,7 +217,8 @@ CHANNELS: tuple[Channel, ...] = (
                     "index": 1,
                     "id": "a-17",
                     "field": "unit",
-                    "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], mmhg, kpa, or empty for mm[Hg].",
+                    "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], mmhg, kpa, or "
+                    "empty for mm[Hg].",
                 }
             ],
         },
@@ -252,8 +264,8 @@ INGEST = Channel(
     GivenReading,
     1,
     False,
-    "Readings of other devices, one object or a list of up to 1000; only where `vitals.mqtt.enabled` is set. What "
-    "cannot be understood is answered on `ingest/rejected`.",
+    "Readings of other devices, one object or a list of up to 1000; only where "
+    "`vitals.mqtt.enabled` is set. What cannot be understood is answered on `ingest/rejected`.",
     {
         "schema": 1,
         "kind": "heart_rate",
@@ -275,7 +287,8 @@ COMMANDS = (
         SessionCommand,
         1,
         False,
-        "Opens or closes a session; only where `mqtt.commands` is set. Refusals are answered on `command/rejected`.",
+        "Opens or closes a session; only where `mqtt.commands` is set. Refusals are answered on "
+        "`command/rejected`.",
         {
             "action": "start",
             "participant": "P007",
@@ -310,15 +323,24 @@ def document() -> dict[str, Any]:
             "title": "Affect Edge",
             "version": API_VERSION,
             "description": (
-                "What an Affect Edge appliance says and hears over MQTT 3.1.1 or 5. Delivery at QoS 1 is at least "
-                "once: a reader that counts remembers the highest `seq` of a topic and passes over what is not higher."
+                "What an Affect Edge appliance says and hears over MQTT 3.1.1 or 5. Delivery at "
+                "QoS 1 is at least once: a reader that counts remembers the highest `seq` of a "
+                "topic and passes over what is not higher."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
-        "servers": {"broker": {"host": "127.0.0.1:1883", "protocol": "mqtt", "description": "Yours; see mqtt.host"}},
+        "servers": {
+            "broker": {
+                "host": "127.0.0.1:1883",
+                "protocol": "mqtt",
+                "description": "Yours; see mqtt.host",
+            }
+        },
         "channels": {channel.key: _channel(channel) for channel in channels},
-        "operations": {f"{channel.action}_{channel.key}": _operation(channel) for channel in channels},
+        "operations": {
+            f"{channel.action}_{channel.key}": _operation(channel) for channel in channels
+        },
         "components": {
             "messages": {channel.key: _message(channel) for channel in channels},
             "schemas": definitions["$defs"],
@@ -343,14 +365,21 @@ def _operation(channel: Channel) -> dict[str, Any]:
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{channel.key}"},
         "messages": [{"$ref": f"#/channels/{channel.key}/messages/{channel.key}"}],
-        "bindings": {"mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}},
+        "bindings": {
+            "mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}
+        },
     }
 
 
 def _message(channel: Channel) -> dict[str, Any]:
     schema: dict[str, Any] = {"$ref": f"#/components/schemas/{channel.payload.__name__}"}
     if channel is INGEST:
-        schema = {"oneOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": MAX_READINGS}]}
+        schema = {
+            "oneOf": [
+                schema,
+                {"type": "array", "items": schema, "minItems": 1, "maxItems": MAX_READINGS},
+            ]
+        }
     return {
         "name": channel.suffix,
         "summary": (channel.payload.__doc__ or "").splitlines()[0],

@@ -1,6 +1,7 @@
 """The MQTT worker: says what happens now, and drains the outbox whenever the broker is there.
 
-An unreachable broker is no error: the worker tries again, ever more slowly, and says so in ``state``.
+An unreachable broker is no error: the worker tries again, ever more slowly, and says so in
+``state``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,23 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.connection import Broker, Connection, ConnectionEndedError, MqttState, read_password, tls_context
+from edge_agent.mqtt.connection import (
+    Broker,
+    Connection,
+    ConnectionEndedError,
+    MqttState,
+    read_password,
+    tls_context,
+)
 from edge_agent.mqtt.outbox import OutboxQueue, WaitingMessage
-from edge_agent.mqtt.topics import EmotionPayload, HealthPayload, Payload, Topics, VitalPayload, status_payload
+from edge_agent.mqtt.topics import (
+    EmotionPayload,
+    HealthPayload,
+    Payload,
+    Topics,
+    VitalPayload,
+    status_payload,
+)
 
 __all__ = ["Backoff", "Broker", "MqttClient", "MqttState", "read_password"]
 
@@ -31,7 +46,9 @@ VITALS_WAITING = 256
 FAREWELL_SECONDS = 2.0
 SHORT_SECONDS = 10.0
 SETTLE_SECONDS = 2.0
-"""After an outage the outbox waits this long, so that readers whom it cut off too are back before it is emptied."""
+"""After an outage the outbox waits this long, so that readers whom it cut off too are back before
+it is emptied.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,8 @@ class Listener:
 
     Attributes:
         suffix: the topic.
-        hear: called in the worker's thread with a payload and whether the broker had kept it; returns what to answer.
+        hear: called in the worker's thread with a payload and whether the broker had kept it;
+            returns what to answer.
         answers: the topic of the answers.
     """
 
@@ -65,13 +83,15 @@ class Listener:
 
 
 class Delivery:
-    """Carries the outbox over one connection: in order, few at a time, a row deleted once the broker has it.
+    """Carries the outbox over one connection: in order, few at a time, a row deleted once the
+    broker has it.
 
     Args:
         outbox: where messages wait.
         topics: names of this appliance.
         window_s: length of a summary; what is older than two of them is marked ``replayed``.
-        acknowledged: rows that the broker has but the database could not yet forget; outlives the connection.
+        acknowledged: rows that the broker has but the database could not yet forget; outlives the
+            connection.
         forget: called with a topic that is cleared, so that what it held is not said again.
     """
 
@@ -108,7 +128,9 @@ class Delivery:
                 if clears:
                     self._forget(row.topic)
                 payload = self._encode(row)
-                mid = connection.publish(self._topics.full(row.topic), payload, qos=1, retain=clears)
+                mid = connection.publish(
+                    self._topics.full(row.topic), payload, qos=1, retain=clears
+                )
                 self._in_flight[mid] = row.id
 
     def settle(self, connection: Connection) -> tuple[bool, str | None]:
@@ -131,11 +153,14 @@ class Delivery:
         return taken, refusal
 
     def _encode(self, row: WaitingMessage) -> bytes:
-        if row.payload is None:  # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
+        if row.payload is None:
+            # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
             return b""
         late_ms = clock.now().wall_ms - row.created_ms
         replayed = row.created_ms < self._connected_ms or late_ms > 2 * self._window_ms
-        return json.dumps({**row.payload, "replayed": replayed}, separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(
+            {**row.payload, "replayed": replayed}, separators=(",", ":"), ensure_ascii=False
+        ).encode()
 
 
 class MqttClient(Worker):
@@ -227,17 +252,26 @@ class MqttClient(Worker):
         self._nudge()
 
     def publish_emotion(self, payload: EmotionPayload) -> None:
-        """Say a changed emotion (QoS 0, retained); while the broker is away only the newest is kept."""
+        """Say a changed emotion (QoS 0, retained).
+
+        While the broker is away only the newest is kept.
+        """
         self._retain(Topics.EMOTION, payload)
 
     def publish_health(self, payload: HealthPayload | Mapping[str, Any]) -> None:
-        """Say how the appliance is (QoS 0, retained); while the broker is away only the newest is kept."""
+        """Say how the appliance is (QoS 0, retained).
+
+        While the broker is away only the newest is kept.
+        """
         if not isinstance(payload, HealthPayload):
             payload = HealthPayload.model_validate(payload)
         self._retain(Topics.HEALTH, payload)
 
     def publish_vital(self, payload: VitalPayload) -> None:
-        """Say a reading (QoS 0); while the broker is away it is not said at all, the timeline has it."""
+        """Say a reading (QoS 0).
+
+        While the broker is away it is not said at all, the timeline has it.
+        """
         if self._state is MqttState.CONNECTED:
             with self._lock:
                 self._vitals.append(payload.encode())
@@ -258,7 +292,9 @@ class MqttClient(Worker):
                     if lasted_s > self._backoff.longest_s:
                         delay_s = self._backoff.first_s
                     self._count()
-                    self.stopping.wait(delay_s if ended.state is MqttState.UNREACHABLE else self._backoff.refused_s)
+                    self.stopping.wait(
+                        delay_s if ended.state is MqttState.UNREACHABLE else self._backoff.refused_s
+                    )
                     delay_s = min(2 * delay_s, self._backoff.longest_s)
         finally:
             self._set_state(MqttState.STOPPED, None)
@@ -267,7 +303,10 @@ class MqttClient(Worker):
             self._outbox.close()
 
     def _hint(self, lasted_s: float) -> str:
-        """Guess at two appliances of one name, which end each other's connections; few brokers say so."""
+        """Guess at two appliances of one name, which end each other's connections.
+
+        Few brokers say so.
+        """
         if self._state is MqttState.CONNECTED:
             self._short_lived = self._short_lived + 1 if lasted_s < SHORT_SECONDS else 0
         many = self._short_lived >= 3
@@ -277,14 +316,18 @@ class MqttClient(Worker):
         """Hold one connection until it ends or the worker is stopped."""
         topic = self._topics.full(Topics.STATUS)
         will = (topic, status_payload("offline", None).encode())
-        connection = Connection(self._broker, self._context, self._client_id, will, self._wake_reader)
+        connection = Connection(
+            self._broker, self._context, self._client_id, will, self._wake_reader
+        )
         try:
             connection.open()
             online = status_payload("online", clock.now().wall_ms)
             connection.publish(topic, online.encode(), qos=1, retain=True)
             for heard in self._listeners:
                 connection.subscribe(heard)
-            delivery = Delivery(self._outbox, self._topics, self._window_s, self._acknowledged, self._forget)
+            delivery = Delivery(
+                self._outbox, self._topics, self._window_s, self._acknowledged, self._forget
+            )
             self._set_state(MqttState.CONNECTED, None)
             self._send_now = True
             self._settled_s = clock.boot_seconds() + (SETTLE_SECONDS if self._lost else 0.0)
@@ -315,15 +358,23 @@ class MqttClient(Worker):
     def _listen(self, connection: Connection) -> None:
         """Hand on what was heard, and answer."""
         for topic in connection.deaf_to():
-            log.warning("mqtt: the broker does not let user %r listen. Let it read %s.", self._broker.username, topic)
+            log.warning(
+                "mqtt: the broker does not let user %r listen. Let it read %s.",
+                self._broker.username,
+                topic,
+            )
         for message in connection.heard():
             listener = self._listeners.get(message.topic)
             answer = listener.hear(message.payload, message.retained) if listener else None
             if listener is not None and answer is not None:
-                connection.publish(self._topics.full(listener.answers), answer.encode(), qos=0, retain=False)
+                connection.publish(
+                    self._topics.full(listener.answers), answer.encode(), qos=0, retain=False
+                )
 
     def _deliver(self, connection: Connection, delivery: Delivery) -> None:
-        """Settle what the broker has answered and send what waits, unless a refusal or a store error says to wait."""
+        """Settle what the broker has answered and send what waits, unless a refusal or a store
+        error says to wait.
+        """
         now_s = clock.boot_seconds()
         try:
             taken, refusal = delivery.settle(connection)
@@ -353,11 +404,14 @@ class MqttClient(Worker):
 
     def _refused(self, reason: str) -> str:
         return (
-            f"the broker refuses messages ({reason}). Let user {self._broker.username!r} write {self._topics.base}/#."
+            f"the broker refuses messages ({reason}). Let user {self._broker.username!r} write "
+            f"{self._topics.base}/#."
         )
 
     def _take_leave(self, connection: Connection, delivery: Delivery, topic: str) -> None:
-        """Wait a little for answers under way, say ``offline``, and disconnect so that the will is not published."""
+        """Wait a little for answers under way, say ``offline``, and disconnect so that the will is
+        not published.
+        """
         deadline_s = clock.boot_seconds() + FAREWELL_SECONDS
         self._say(connection)
         self._send_now, self._settled_s = True, 0.0
@@ -367,7 +421,9 @@ class MqttClient(Worker):
             self._deliver(connection, delivery)
         offline = status_payload("offline", clock.now().wall_ms)
         mid = connection.publish(topic, offline.encode(), qos=1, retain=True)
-        while clock.boot_seconds() < deadline_s + 1 and mid not in {answer.mid for answer in connection.answers()}:
+        while clock.boot_seconds() < deadline_s + 1 and mid not in {
+            answer.mid for answer in connection.answers()
+        }:
             connection.pump(0.1)
         connection.close()
 

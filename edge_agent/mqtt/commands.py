@@ -1,4 +1,6 @@
-"""Sessions and markers that are commanded over MQTT: what is understood is done, what is not is answered."""
+"""Sessions and markers that are commanded over MQTT: what is understood is done, what is not is
+answered.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Command = TypeVar("Command", bound=BaseModel)
 
 
 class Commands:
-    """Does what a message says. A message that the broker had kept is never obeyed: it is not of now.
+    """Does what a message says.
+
+    A message that the broker had kept is never obeyed: it is not of now.
 
     Args:
         start: opens a session, given participant, purpose, name and setting.
@@ -62,7 +66,10 @@ def _obey(
 ) -> CommandRejectedPayload | None:
     reason = None
     if retained:
-        reason = "A command that the broker had kept is not obeyed: it is not of now. Publish it without retain."
+        reason = (
+            "A command that the broker had kept is not obeyed: it is not of now. Publish it "
+            "without retain."
+        )
     elif len(payload) > COMMAND_BYTES:
         reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."
     else:
@@ -70,14 +77,17 @@ def _obey(
             do(model.model_validate_json(payload))
         except ValidationError as error:
             reason = "; ".join(
-                _describe(str(one["loc"][-1]) if one["loc"] else "", one["msg"]) for one in error.errors()
+                _describe(str(one["loc"][-1]) if one["loc"] else "", one["msg"])
+                for one in error.errors()
             )
         except (StudyError, StoreError) as error:
             reason = str(error)
     if reason is None:
         return None
     digest = hashlib.sha256(payload).hexdigest()[:16]
-    return CommandRejectedPayload(at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500])
+    return CommandRejectedPayload(
+        at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500]
+    )
 
 
 def _describe(field: str, message: str) -> str:

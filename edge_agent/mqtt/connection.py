@@ -1,7 +1,7 @@
 """One connection to a broker, from connecting to its end: the only file that knows paho.
 
-paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here the outbox does
-that, so every connection gets a paho client of its own and nothing outlives it.
+paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
+the outbox does that, so every connection gets a paho client of its own and nothing outlives it.
 """
 
 from __future__ import annotations
@@ -86,12 +86,16 @@ def read_password(path: Path) -> str:
             f"mqtt.password_file {path}: is not UTF-8 text. Write the password on its first line."
         ) from error
     if not lines or not lines[0]:
-        raise MqttError(f"mqtt.password_file {path}: its first line is empty. Write the broker's password there.")
+        raise MqttError(
+            f"mqtt.password_file {path}: its first line is empty. Write the broker's "
+            "password there."
+        )
     return lines[0]
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that checks certificate and host name against ``ca_file`` or the system's authorities.
+    """Return a context that checks certificate and host name against ``ca_file`` or the system's
+    authorities.
 
     Raises:
         MqttError: the file is missing, cannot be read or holds no certificate.
@@ -102,16 +106,17 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:
         raise MqttError(
-            f"mqtt.ca_file {ca_file}: holds no certificate. It must be the broker's authority in PEM form "
-            "(-----BEGIN CERTIFICATE-----)."
+            f"mqtt.ca_file {ca_file}: holds no certificate. It must be the broker's authority in "
+            "PEM form (-----BEGIN CERTIFICATE-----)."
         ) from error
     except OSError as error:
         raise MqttError(
-            f"mqtt.ca_file {ca_file}: cannot be read ({error.strerror}). Copy the certificate of the broker's "
-            "authority there, or leave ca_file out to trust the system's."
+            f"mqtt.ca_file {ca_file}: cannot be read ({error.strerror}). Copy the certificate of "
+            "the broker's authority there, or leave ca_file out to trust the system's."
         ) from error
-    # From Python 3.13 on, strict checking is the default. It refuses authorities without a key usage extension, such as
-    # those made as mosquitto's manual says. Signature, validity and host name are checked as before.
+    # From Python 3.13 on, strict checking is the default. It refuses authorities without a key
+    # usage extension, such as those made as mosquitto's manual says. Signature, validity and host
+    # name are checked as before.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
@@ -132,7 +137,10 @@ class ConnectionEndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The broker's answer to one message at QoS 1; ``refusal`` is ``None`` when it took the message."""
+    """The broker's answer to one message at QoS 1.
+
+    ``refusal`` is ``None`` when it took the message.
+    """
 
     mid: int
     refusal: str | None
@@ -153,8 +161,8 @@ class Connection:
     Args:
         broker: where to connect.
         context: for TLS, ``None`` without.
-        client_id: the same at every connection, so that the broker ends a half-dead older one, last will first,
-            before it lets the new one say ``online``.
+        client_id: the same at every connection, so that the broker ends a half-dead older one, last
+            will first, before it lets the new one say ``online``.
         will: topic and payload that the broker publishes, retained, when the connection breaks.
         wake: a socket whose readability ends the wait in ``pump``.
     """
@@ -177,9 +185,14 @@ class Connection:
         self._deaf: list[str] = []
         self._subscriptions: dict[int, str] = {}
         self.receive_maximum = 65535
-        version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
+        version = (
+            MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
+        )
         self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=version,
+            reconnect_on_failure=False,
         )
         self._client.connect_timeout = CONNECT_SECONDS
         self._client.will_set(will[0], will[1], qos=1, retain=True)
@@ -202,22 +215,28 @@ class Connection:
         where = f"{self._broker.host}:{self._broker.port}"
         try:
             self._client.connect(
-                self._broker.host, self._broker.port, self._broker.keepalive, properties=self._connect_properties()
+                self._broker.host,
+                self._broker.port,
+                self._broker.keepalive,
+                properties=self._connect_properties(),
             )
         except ssl.SSLCertVerificationError as error:
             raise ConnectionEndedError(
                 MqttState.UNTRUSTED,
-                f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file must be the "
-                "authority that signed it, and mqtt.host the name in it.",
+                f"{where}: the certificate is not trusted ({error.verify_message}). mqtt.ca_file "
+                "must be the authority that signed it, and mqtt.host the name in it.",
             ) from error
         except ssl.SSLError as error:
             raise ConnectionEndedError(
                 MqttState.UNTRUSTED,
-                f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's TLS port?",
+                f"{where}: no encrypted connection ({error.reason or error}). Is this the broker's "
+                "TLS port?",
             ) from error
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason}).") from error
+            raise ConnectionEndedError(
+                MqttState.UNREACHABLE, f"{where}: cannot be reached ({reason})."
+            ) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -237,7 +256,8 @@ class Connection:
             left = deadline - boot_seconds()
             if left <= 0:
                 raise ConnectionEndedError(
-                    MqttState.UNREACHABLE, f"{where}: did not answer within {ANSWER_SECONDS:.0f} s. Is it a broker?"
+                    MqttState.UNREACHABLE,
+                    f"{where}: did not answer within {ANSWER_SECONDS:.0f} s. Is it a broker?",
                 )
             self.pump(left)
 
@@ -246,7 +266,10 @@ class Connection:
         return self._client.publish(topic, payload, qos=qos, retain=retain).mid
 
     def subscribe(self, topic: str) -> None:
-        """Ask for the messages of a topic; they come back from ``heard``, a refusal from ``deaf_to``."""
+        """Ask for the messages of a topic.
+
+        They come back from ``heard``, a refusal from ``deaf_to``.
+        """
         mid = self._client.subscribe(topic, qos=1)[1]
         if mid is not None:
             self._subscriptions[mid] = topic
@@ -263,13 +286,16 @@ class Connection:
         return given
 
     def pump(self, timeout_s: float) -> None:
-        """Read and write what is there, waiting at most ``timeout_s`` (and at most a second) for it.
+        """Read and write what is there, waiting at most ``timeout_s`` (and at most a second) for
+        it.
 
         Raises:
             ConnectionEndedError: the connection is over.
         """
         sock = self._socket()
-        self._selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0))
+        self._selector.modify(
+            sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
+        )
         buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         ready = self._selector.select(0 if buffered else min(timeout_s, 1.0))
         for key, events in ready:
@@ -288,7 +314,9 @@ class Connection:
         return given
 
     def close(self) -> None:
-        """Take leave, so that the last will is not published, as far as the socket takes it at once."""
+        """Take leave, so that the last will is not published, as far as the socket takes it at
+        once.
+        """
         if self._client.socket() is not None:
             self._client.disconnect()
 
@@ -310,7 +338,9 @@ class Connection:
     def _ended(self) -> ConnectionEndedError:
         """Say why the connection is over, from what the broker said last."""
         where = f"{self._broker.host}:{self._broker.port}"
-        said = self._connack if self._connack is not None and self._connack.is_failure else self._end
+        said = (
+            self._connack if self._connack is not None and self._connack.is_failure else self._end
+        )
         code = said.value if said is not None else 0
         if code == _UNSUPPORTED_PROTOCOL:
             other = "3.1.1" if self._broker.protocol == "5" else "5"
@@ -319,7 +349,11 @@ class Connection:
                 f'{where}: does not speak MQTT {self._broker.protocol}. Set mqtt.protocol to "{other}".',
             )
         if code in _LOGIN_REFUSED:
-            who = f"user {self._broker.username!r}" if self._broker.username else "visitors without a name"
+            who = (
+                f"user {self._broker.username!r}"
+                if self._broker.username
+                else "visitors without a name"
+            )
             return ConnectionEndedError(
                 MqttState.UNAUTHORISED,
                 f"{where}: refuses {who} ({said}). Check mqtt.username and the password.",
@@ -327,14 +361,18 @@ class Connection:
         if code == _TAKEN_OVER:
             return ConnectionEndedError(
                 MqttState.REFUSED,
-                f"{where}: another appliance of the same name took over. Give each its own device.name.",
+                f"{where}: another appliance of the same name took over. Give each its own "
+                "device.name.",
             )
         if self._connack is not None and self._connack.is_failure:
-            return ConnectionEndedError(MqttState.REFUSED, f"{where}: refuses the connection ({said}).")
+            return ConnectionEndedError(
+                MqttState.REFUSED, f"{where}: refuses the connection ({said})."
+            )
         if self._connack is None:
             port = "port with TLS" if self._broker.tls else "port without TLS"
             return ConnectionEndedError(
-                MqttState.UNREACHABLE, f"{where}: hung up without a greeting. Is it a broker, and this its {port}?"
+                MqttState.UNREACHABLE,
+                f"{where}: hung up without a greeting. Is it a broker, and this its {port}?",
             )
         return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({said}).")
 
@@ -350,12 +388,22 @@ class Connection:
         self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
 
     def _on_publish(
-        self, _client: paho.Client, _data: object, mid: int, reason: ReasonCode, _properties: Properties
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reason: ReasonCode,
+        _properties: Properties,
     ) -> None:
         self._answers.append(Answer(mid, str(reason) if reason.is_failure else None))
 
     def _on_subscribe(
-        self, _client: paho.Client, _data: object, mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
     ) -> None:
         topic = self._subscriptions.pop(mid, None)
         if topic is not None and any(reason.is_failure for reason in reasons):

@@ -19,7 +19,10 @@ class WaitingMessage(Protocol):
 
     @property
     def seq(self) -> int | None:
-        """Number of the message within its topic, rising by one; ``None`` for topics that are not numbered."""
+        """Number of the message within its topic, rising by one.
+
+        ``None`` for topics that are not numbered.
+        """
 
     @property
     def payload(self) -> Mapping[str, Any] | None:
@@ -34,7 +37,10 @@ class OutboxQueue(Protocol):
     """The outbox, called from the client's own thread only."""
 
     def pending(self, limit: int) -> Sequence[WaitingMessage]:
-        """Return the oldest ``limit`` messages in the order of writing; a ``StoreError`` is met by trying again."""
+        """Return the oldest ``limit`` messages in the order of writing.
+
+        A ``StoreError`` is met by trying again.
+        """
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget messages that the broker has acknowledged."""

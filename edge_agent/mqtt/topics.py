@@ -1,6 +1,7 @@
 """Topic names and payloads: what is said over MQTT, as pydantic models.
 
-A model is the contract of one topic. The AsyncAPI document is generated from them (``edge_agent.mqtt.asyncapi``).
+A model is the contract of one topic. The AsyncAPI document is generated from them
+(``edge_agent.mqtt.asyncapi``).
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class Payload(BaseModel):
         json_schema_serialization_defaults_required=True,
     )
 
-    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this payload's form")
+    schema_version: Literal[1] = Field(
+        1, alias="schema", description="Version of this payload's form"
+    )
 
     def encode(self) -> bytes:
         """Return the payload as compact JSON in UTF-8."""
@@ -108,19 +111,27 @@ class StatusPayload(Payload):
     """Whether the appliance is reachable; the last will says offline without a time."""
 
     state: Literal["online", "offline"] = Field(description="online from connecting to stopping")
-    at: Time | None = Field(description="When it changed; null in the last will, which is written beforehand")
+    at: Time | None = Field(
+        description="When it changed; null in the last will, which is written beforehand"
+    )
 
 
 class EmotionPayload(Payload):
     """The smoothed emotion of the primary face, sent when it changes."""
 
     at: Time
-    emotion: Label = Field(description="Smoothed category, uncertain (none above the threshold) or no_face")
+    emotion: Label = Field(
+        description="Smoothed category, uncertain (none above the threshold) or no_face"
+    )
     probability: Share | None = Field(
         description="Smoothed probability of the most probable category; null: no face now"
     )
-    track: int | None = Field(description="Number of the track: a face followed over frames, never a person")
-    valence: float | None = Field(ge=-1, le=1, description="Derived from the probabilities, not measured")
+    track: int | None = Field(
+        description="Number of the track: a face followed over frames, never a person"
+    )
+    valence: float | None = Field(
+        ge=-1, le=1, description="Derived from the probabilities, not measured"
+    )
     simulated: bool = Field(description="Whether the camera is a demonstration")
 
 
@@ -138,8 +149,12 @@ class VitalPayload(Payload):
 class RefusedReading(Part):
     """A reading that was not taken, and why."""
 
-    index: int | None = Field(ge=0, description="Its place in the list; null: the message as a whole")
-    id: str | int | None = Field(description="What its sender calls it; null: it said none that could be used")
+    index: int | None = Field(
+        ge=0, description="Its place in the list; null: the message as a whole"
+    )
+    id: str | int | None = Field(
+        description="What its sender calls it; null: it said none that could be used"
+    )
     field: str = Field(description="Which part is wrong")
     reason: str = Field(description="Field, value, and what is allowed")
 
@@ -148,17 +163,23 @@ class RejectedPayload(Payload):
     """Readings handed in over MQTT that were not taken."""
 
     at: Time
-    digest: str = Field(description="First 16 hexadecimal digits of the SHA-256 of the message that was refused")
+    digest: str = Field(
+        description="First 16 hexadecimal digits of the SHA-256 of the message that was refused"
+    )
     taken: int = Field(ge=0, description="Readings of the same message that were taken")
     refused: int = Field(ge=1, description="Readings that were not")
-    readings: list[RefusedReading] = Field(max_length=REFUSALS_SHOWN, description="The first twenty of these")
+    readings: list[RefusedReading] = Field(
+        max_length=REFUSALS_SHOWN, description="The first twenty of these"
+    )
 
 
 class SessionCommand(Part):
     """Opens or closes a session, now."""
 
     action: Literal["start", "end"]
-    participant: str | None = Field(None, max_length=32, description="start: code of somebody who has consented")
+    participant: str | None = Field(
+        None, max_length=32, description="start: code of somebody who has consented"
+    )
     purpose: Purpose | None = Field(None, description="start: why it is recorded")
     setting: Setting = Field(Setting.OTHER, description="start: where it takes place")
     name: str = Field("", max_length=80, description="start: what to call it")
@@ -168,7 +189,9 @@ class MarkerCommand(Part):
     """Sets a marker in the open session, now."""
 
     kind: MarkerKind
-    label: str = Field("", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline")
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
 
 
 class CommandRejectedPayload(Payload):
@@ -189,13 +212,18 @@ class Window(Part):
 
 
 class VitalSummary(Part):
-    """One kind of reading over the window; readings out of range or without contact are only counted."""
+    """One kind of reading over the window.
+
+    Readings out of range or without contact are only counted.
+    """
 
     mean: float
     min: float
     max: float
     n: int = Field(ge=1, description="Readings that mean, min and max are taken over")
-    flagged: int = Field(ge=0, description="Readings left out: in doubt (range, contact, clock), or only estimated")
+    flagged: int = Field(
+        ge=0, description="Readings left out: in doubt (range, contact, clock), or only estimated"
+    )
     unit: str = Field(description="UCUM unit")
     simulated: bool
 
@@ -204,20 +232,32 @@ class SummaryPayload(Payload):
     """One window of the timeline."""
 
     device: str
-    seq: int = Field(ge=1, description="Rises by one from summary to summary; a repeated number is a repetition")
+    seq: int = Field(
+        ge=1, description="Rises by one from summary to summary; a repeated number is a repetition"
+    )
     replayed: bool = Field(description="Whether it comes late, after the broker was away")
     window: Window
     frames: int = Field(ge=0, description="Frames read in the window")
-    frames_with_face: int = Field(ge=0, description="Of these, frames in which the primary face was seen")
+    frames_with_face: int = Field(
+        ge=0, description="Of these, frames in which the primary face was seen"
+    )
     unfit: dict[Flaw, int] = Field(
-        default_factory=dict, description="Of these, frames whose face could not be read, by reason; in no mean"
+        default_factory=dict,
+        description="Of these, frames whose face could not be read, by reason; in no mean",
     )
     emotions: dict[Emotion, Share] | None = Field(
-        description="Mean smoothed probability of each category over the frames that could be read; null: none could"
+        description="Mean smoothed probability of each category over the frames that could be "
+        "read; null: none could"
     )
-    dominant: Label | None = Field(description="The label of the most frames; null: no frame at all")
-    shares: dict[Label, Share] | None = Field(description="Share of frames with each label; null: no frame at all")
-    valence: float | None = Field(ge=-1, le=1, description="Mean; derived from the probabilities, not measured")
+    dominant: Label | None = Field(
+        description="The label of the most frames; null: no frame at all"
+    )
+    shares: dict[Label, Share] | None = Field(
+        description="Share of frames with each label; null: no frame at all"
+    )
+    valence: float | None = Field(
+        ge=-1, le=1, description="Mean; derived from the probabilities, not measured"
+    )
     vitals: dict[VitalKind, VitalSummary]
     simulated: bool = Field(description="Whether any part comes from a demonstration")
 
@@ -232,7 +272,9 @@ class SessionMarker(Part):
 class SessionPayload(Payload):
     """A session started or ended, or a marker was set."""
 
-    seq: int = Field(ge=1, description="Rises by one from message to message; a repeated number is a repetition")
+    seq: int = Field(
+        ge=1, description="Rises by one from message to message; a repeated number is a repetition"
+    )
     replayed: bool = Field(description="Whether it comes late, after the broker was away")
     event: Literal["started", "ended", "marker"]
     session: int = Field(description="Number of the session on this appliance")
@@ -271,10 +313,18 @@ class Throttling(Part):
 class CameraHealth(Part):
     """How frames flow."""
 
-    fps: float | None = Field(description="Frames read each second; null: the camera is not meant to run")
-    frame_age_seconds: float | None = Field(description="Age of the newest frame; null: none expected or none yet")
-    frames_dropped: int = Field(ge=0, description="Frames passed over because a newer one was there")
-    fps_limit: float | None = Field(ge=0, description="Frames read each second at the most; null: all are read")
+    fps: float | None = Field(
+        description="Frames read each second; null: the camera is not meant to run"
+    )
+    frame_age_seconds: float | None = Field(
+        description="Age of the newest frame; null: none expected or none yet"
+    )
+    frames_dropped: int = Field(
+        ge=0, description="Frames passed over because a newer one was there"
+    )
+    fps_limit: float | None = Field(
+        ge=0, description="Frames read each second at the most; null: all are read"
+    )
     limited_by: Literal["budget", "heat"] | None = Field(
         description="Why: vision.cpu_budget, or the temperature of the processor; null: not limited"
     )
@@ -286,7 +336,9 @@ class RecorderHealth(Part):
     queue_depth: int = Field(ge=0, description="Items waiting to be written")
     rows_dropped: int = Field(ge=0, description="Rows lost because they could not be written")
     last_commit_age_seconds: float | None = Field(description="null: nothing was written yet")
-    duplicates: int = Field(ge=0, description="Readings that were there already and were not written again")
+    duplicates: int = Field(
+        ge=0, description="Readings that were there already and were not written again"
+    )
 
 
 class MqttHealth(Part):
@@ -295,7 +347,9 @@ class MqttHealth(Part):
     state: str
     outbox: int = Field(ge=0, description="Messages that the broker has not acknowledged")
     readings_taken: int = Field(ge=0, description="Readings that other devices handed in over MQTT")
-    readings_refused: int = Field(ge=0, description="Readings of theirs that could not be understood")
+    readings_refused: int = Field(
+        ge=0, description="Readings of theirs that could not be understood"
+    )
 
 
 class SensorHealth(Part):
@@ -305,8 +359,12 @@ class SensorHealth(Part):
     kind: SensorKind = Field(description="What it measures")
     connected: bool
     battery_percent: int | None = Field(ge=0, le=100, description="null: it never told")
-    contact: bool | None = Field(description="Whether it touches the skin; null: not connected, or it cannot tell")
-    reason: str | None = Field(description="Why it could not be connected, a short word; null: it was")
+    contact: bool | None = Field(
+        description="Whether it touches the skin; null: not connected, or it cannot tell"
+    )
+    reason: str | None = Field(
+        description="Why it could not be connected, a short word; null: it was"
+    )
 
 
 class Alarm(Part):
@@ -332,7 +390,9 @@ class HealthPayload(Payload):
     camera: CameraHealth
     recorder: RecorderHealth
     mqtt: MqttHealth
-    sensors: list[SensorHealth] = Field(description="Bluetooth straps and cuffs that are configured")
+    sensors: list[SensorHealth] = Field(
+        description="Bluetooth straps and cuffs that are configured"
+    )
     clock_synchronised: bool
     alarms: list[Alarm]
 
@@ -343,12 +403,17 @@ def status_payload(state: Literal["online", "offline"], wall_ms: int | None) -> 
 
 
 def emotion_payload(recognition: Recognition, *, simulated: bool) -> EmotionPayload:
-    """Return what to say about the primary face of one frame; one that is missed for a moment keeps its state."""
+    """Return what to say about the primary face of one frame.
+
+    One that is missed for a moment keeps its state.
+    """
     face: Observation | None = recognition.primary
     at = iso_utc(recognition.at.wall_ms)
     state = cast("Label", recognition.state)
     if face is None:
-        return EmotionPayload(at=at, emotion=state, probability=None, track=None, valence=None, simulated=simulated)
+        return EmotionPayload(
+            at=at, emotion=state, probability=None, track=None, valence=None, simulated=simulated
+        )
     return EmotionPayload(
         at=at,
         emotion=state,
@@ -372,9 +437,14 @@ def vital_payload(reading: VitalReading) -> VitalPayload:
 
 
 def rejected_payload(
-    wall_ms: int, digest: str, taken: int, refused: Sequence[tuple[int | None, str | int | None, ReadingError]]
+    wall_ms: int,
+    digest: str,
+    taken: int,
+    refused: Sequence[tuple[int | None, str | int | None, ReadingError]],
 ) -> RejectedPayload:
-    """Return what to say about the readings of a message that were not taken: place, name of their sender's, reason."""
+    """Return what to say about the readings of a message that were not taken: place, name of their
+    sender's, reason.
+    """
     return RejectedPayload(
         at=iso_utc(wall_ms),
         digest=digest,

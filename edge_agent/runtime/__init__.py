@@ -1,1 +1,3 @@
-"""The running agent: its parts put together, summaries, health, the live feed and what systemd is told."""
+"""The running agent: its parts put together, summaries, health, the live feed and what systemd is
+told.
+"""

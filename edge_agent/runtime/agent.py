@@ -1,7 +1,8 @@
 """The composition root: settings → objects → threads, and the loop that watches over them.
 
-This is the module that knows every room. Each thread does one thing (see docs/architecture.md); the loop closes
-summary windows, gathers health and keeps systemd's watchdog content while everything is fresh.
+This is the module that knows every room. Each thread does one thing (see docs/architecture.md); the
+loop closes summary windows, gathers health and keeps systemd's watchdog content while everything is
+fresh.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ SESSION_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 3600.0
-PRUNE_WITHIN_S = 2.0  # in the loop; what it leaves is done an hour later, or at night by the maintenance
+# in the loop; what it leaves is done an hour later, or at night by the maintenance
+PRUNE_WITHIN_S = 2.0
 DRAIN_S = 2.0
 
 
@@ -83,9 +85,11 @@ def broker_of(mqtt: MqttSettings) -> Broker:
 
 
 class StopSignals:
-    """SIGTERM and Ctrl-C, from now on: they end the agent in order, also when they come before it is built.
+    """SIGTERM and Ctrl-C, from now on: they end the agent in order, also when they come before it
+    is built.
 
-    They set a flag and raise nothing: an exception out of the middle of an import would look like a broken library.
+    They set a flag and raise nothing: an exception out of the middle of an import would look like a
+    broken library.
     """
 
     def __init__(self) -> None:
@@ -123,13 +127,16 @@ class Agent:
         ServerError: the live feed cannot listen.
     """
 
-    def __init__(self, settings: Settings, data: Path, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, settings: Settings, data: Path, environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._settings = settings
         self._stop = threading.Event()
         self._dead: Worker | None = None
         database = data / DATABASE_NAME
         recognizer = recognizer_of(settings)
-        self._lock = lock(database)  # before the migration: never upgrade the file under a running agent
+        # before the migration: never upgrade the file under a running agent
+        self._lock = lock(database)
         try:
             migrate(database)
             self._build(database, data, recognizer, environment)
@@ -137,7 +144,9 @@ class Agent:
             self._lock.release()
             raise
 
-    def _build(self, database: Path, data: Path, recognizer: Recognizer, environment: Mapping[str, str]) -> None:
+    def _build(
+        self, database: Path, data: Path, recognizer: Recognizer, environment: Mapping[str, str]
+    ) -> None:
         settings = self._settings
         simulated = settings.camera.source == "demo"
         self._database = database
@@ -162,13 +171,22 @@ class Agent:
         mailbox: Mailbox[Frame] = Mailbox()
         self._mailbox = mailbox
         self._capture = CaptureWorker(
-            camera_opener(settings), mailbox, self._recorder.submit, self._end_of_file, self._may_capture
+            camera_opener(settings),
+            mailbox,
+            self._recorder.submit,
+            self._end_of_file,
+            self._may_capture,
         )
         self._pulse = self._make_pulse(simulated)
         watch = watch_skin(self._pulse.see) if self._pulse else None
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
         self._vision = VisionWorker(
-            mailbox, recognizer, self._governor, self._distributor.recognition, watch, settings.vision.threads
+            mailbox,
+            recognizer,
+            self._governor,
+            self._distributor.recognition,
+            watch,
+            settings.vision.threads,
         )
         self._vitals = self._make_vitals()
         self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
@@ -210,11 +228,15 @@ class Agent:
         if self._settings.mqtt.commands:
             study = self._study
             commands = Commands(
-                lambda code, purpose, name, setting: study.start_session(code, purpose, name, setting=setting),
+                lambda code, purpose, name, setting: study.start_session(
+                    code, purpose, name, setting=setting
+                ),
                 study.end_session,
                 study.add_marker,
             )
-            found.append(Listener(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED))
+            found.append(
+                Listener(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED)
+            )
             found.append(Listener(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED))
         return found
 
@@ -257,7 +279,11 @@ class Agent:
             return []
         file = at_home(replay.file)
         readings = recorded_vitals(file) if file.suffix == ".db" else read_readings(file)
-        return [ReplayVitals(self._distributor.vital, readings, file.name, speed=replay.speed, loop=replay.loop)]
+        return [
+            ReplayVitals(
+                self._distributor.vital, readings, file.name, speed=replay.speed, loop=replay.loop
+            )
+        ]
 
     def _make_bluetooth(self) -> list[BluetoothVitals]:
         bluetooth = self._settings.vitals.bluetooth
@@ -265,7 +291,12 @@ class Agent:
             return []
         sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
         return [
-            BluetoothVitals(self._distributor.vital, self._recorder.submit, sensors, radio_opener(bluetooth.adapter))
+            BluetoothVitals(
+                self._distributor.vital,
+                self._recorder.submit,
+                sensors,
+                radio_opener(bluetooth.adapter),
+            )
         ]
 
     @property
@@ -305,13 +336,19 @@ class Agent:
             self._distributor.close_window(clock.now())
         if self._live_timer.due():
             self._report(self._figures())
-        if self._watchdog_timer is not None and self._watchdog_timer.due() and is_fresh(self._figures()):
+        if (
+            self._watchdog_timer is not None
+            and self._watchdog_timer.due()
+            and is_fresh(self._figures())
+        ):
             self._notifier.watchdog()
         if self._prune_timer.due():
             self._prune()
 
     def _report(self, figures: Figures) -> None:
-        """Publish the health: to the live feed always, to the broker every minute and when an alarm changes."""
+        """Publish the health: to the live feed always, to the broker every minute and when an alarm
+        changes.
+        """
         report = self._monitor.report(figures, clock.now())
         self._governor.feel(report["temperature_celsius"])
         self._live.publish({"type": "health", **report})
@@ -324,7 +361,9 @@ class Agent:
         record, path = self._settings.record, self._database
         try:
             prune(path, record.keep_days, within_s=PRUNE_WITHIN_S)
-            self._space = keep_to_budget(path, record.budget_mb, record.keep_days, within_s=PRUNE_WITHIN_S).space
+            self._space = keep_to_budget(
+                path, record.budget_mb, record.keep_days, within_s=PRUNE_WITHIN_S
+            ).space
         except StoreError as error:
             log.warning("old rows were not removed: %s", error)
 
@@ -336,8 +375,11 @@ class Agent:
         committed, error = recorder.last_commit_boot_s, recorder.last_error
         return Figures(
             fps=None if capture.is_idle else self._rate.per_second(self._vision.frames),
-            # The age of what was recognized, not of what was read: a vision thread that hangs shall be noticed, too.
-            frame_age_s=None if capture.is_idle else present - max(self._vision.last_sign_s, capture.begun_s),
+            # The age of what was recognized, not of what was read: a vision thread that hangs shall
+            # be noticed, too.
+            frame_age_s=None
+            if capture.is_idle
+            else present - max(self._vision.last_sign_s, capture.begun_s),
             frames_dropped=self._mailbox.dropped,
             fps_limit=1 / plan.frame_s if plan.frame_s else None,
             limited_by=plan.limit.value if plan.limit else None,
@@ -356,7 +398,12 @@ class Agent:
             duplicates=recorder.duplicates,
             readings_taken=self._ingest.taken,
             readings_refused=self._ingest.refused,
-            sensors=tuple(s for source in self._vitals if isinstance(source, BluetoothVitals) for s in source.states),
+            sensors=tuple(
+                s
+                for source in self._vitals
+                if isinstance(source, BluetoothVitals)
+                for s in source.states
+            ),
         )
 
     def _died(self, worker: Worker, _error: Exception) -> None:

@@ -19,11 +19,17 @@ LATE_S = 60.0
 class Distributor:
     """Hands each recognition and each reading to recorder, summary, live feed and broker.
 
-    Called from the vision thread and from those of the vitals; the summary window is guarded by a lock.
+    Called from the vision thread and from those of the vitals; the summary window is guarded by a
+    lock.
     """
 
     def __init__(
-        self, recorder: Recorder, window: SummaryWindow, live: LiveServer, client: MqttClient | None, simulated: bool
+        self,
+        recorder: Recorder,
+        window: SummaryWindow,
+        live: LiveServer,
+        client: MqttClient | None,
+        simulated: bool,
     ) -> None:
         self._recorder = recorder
         self._window = window
@@ -47,7 +53,9 @@ class Distributor:
             self._client.publish_emotion(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Hand on one reading; one that comes late, or ahead of its time, goes to the timeline only."""
+        """Hand on one reading; one that comes late, or ahead of its time, goes to the timeline
+        only.
+        """
         self._recorder.submit(reading)
         if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
             return
@@ -58,7 +66,10 @@ class Distributor:
             self._client.publish_vital(vital_payload(reading))
 
     def close_window(self, at: clock.Instant) -> None:
-        """Close the summary window; what it says goes to the outbox with the rows that it speaks of."""
+        """Close the summary window.
+
+        What it says goes to the outbox with the rows that it speaks of.
+        """
         with self._lock:
             payload = self._window.close(at)
         if self._client is not None:

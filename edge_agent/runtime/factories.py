@@ -1,4 +1,6 @@
-"""From the settings to what reads pictures: the parts of the agent that commands use alone, without the rest of it."""
+"""From the settings to what reads pictures: the parts of the agent that commands use alone, without
+the rest of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 
 def camera_opener(settings: Settings) -> Callable[[], Camera]:
-    """Return what opens the configured camera; each call opens it anew and may raise ``CameraError``."""
+    """Return what opens the configured camera.
+
+    Each call opens it anew and may raise ``CameraError``.
+    """
     camera = settings.camera
     return partial(
         open_camera,

@@ -1,4 +1,6 @@
-"""How the appliance is: what the machine says, what the threads say, and what a person should look at."""
+"""How the appliance is: what the machine says, what the threads say, and what a person should look
+at.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Figures:
         fps: frames read each second; ``None``: the camera is not meant to run.
         frame_age_s: age of the newest frame; ``None``: none is expected, or none came yet.
         frames_dropped: frames passed over because a newer one was there.
-        fps_limit: frames read each second at the most, to keep to the budget; ``None``: all are read.
+        fps_limit: frames read each second at the most, to keep to the budget; ``None``: all are
+            read.
         limited_by: ``budget`` or ``heat``, with ``fps_limit``.
         camera_error: why the camera gives nothing, with its cure.
         queue_depth: items that wait to be written.
@@ -96,7 +99,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Throttling:
-    """What the Raspberry Pi's firmware says, now and since its start (bits of ``vcgencmd get_throttled``)."""
+    """What the Raspberry Pi's firmware says, now and since its start (bits of ``vcgencmd
+    get_throttled``).
+    """
 
     under_voltage: bool
     frequency_capped: bool
@@ -109,8 +114,9 @@ class Throttling:
 def parse_throttled(text: str) -> Throttling | None:
     """Read a line such as ``throttled=0x50005``; ``None`` when it is something else.
 
-    Bits as documented by Raspberry Pi for ``vcgencmd get_throttled``: 0 under-voltage, 1 frequency capped,
-    2 throttled, 3 soft temperature limit; 16 and 18 say that bits 0 and 2 were set since the start.
+    Bits as documented by Raspberry Pi for ``vcgencmd get_throttled``: 0 under-voltage, 1 frequency
+    capped, 2 throttled, 3 soft temperature limit; 16 and 18 say that bits 0 and 2 were set since
+    the start.
     """
     name, _, value = text.strip().partition("=")
     try:
@@ -123,10 +129,12 @@ def parse_throttled(text: str) -> Throttling | None:
 
 
 class ThrottlingProbe:
-    """Asks the firmware now and then, never waiting for it: ``latest`` gives the answer to an earlier question.
+    """Asks the firmware now and then, never waiting for it: ``latest`` gives the answer to an
+    earlier question.
 
     Args:
-        program: the command to ask with; ``None`` finds ``vcgencmd``, and without it there is no answer.
+        program: the command to ask with; ``None`` finds ``vcgencmd``, and without it there is no
+            answer.
     """
 
     def __init__(self, program: Path | None = None) -> None:
@@ -158,7 +166,11 @@ class ThrottlingProbe:
         self._asked_s = now_s
         try:
             self._running = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
             )
         except OSError:
             self._command = None  # there, but not for us: not asked again
@@ -182,7 +194,10 @@ class Reading(Protocol):
 
 
 def processor_temperature(sensors: Mapping[str, Sequence[Reading]]) -> float | None:
-    """Return the processor's temperature out of what the machine has; ``None`` without a sensor that is known."""
+    """Return the processor's temperature out of what the machine has.
+
+    ``None`` without a sensor that is known.
+    """
     for name in _SENSORS:
         if sensors.get(name):
             return max(reading.current for reading in sensors[name])
@@ -235,7 +250,8 @@ class HealthMonitor:
             "version": self._version,
             "uptime_seconds": round(machine.uptime_s, 1),
             "temperature_celsius": machine.temperature,
-            "throttling": throttling and {f.name: getattr(throttling, f.name) for f in fields(Throttling)},
+            "throttling": throttling
+            and {f.name: getattr(throttling, f.name) for f in fields(Throttling)},
             "cpu_percent": self._process.cpu_percent(),
             "load_1_minute": round(os.getloadavg()[0], 2),
             "disk": disk,
@@ -245,7 +261,10 @@ class HealthMonitor:
             },
             **_thread_tables(figures),
             "clock_synchronised": machine.clock_synchronised,
-            "alarms": [{"name": name, "text": text} for name, text in alarms(figures, machine, self._limits).items()],
+            "alarms": [
+                {"name": name, "text": text}
+                for name, text in alarms(figures, machine, self._limits).items()
+            ],
         }
 
     def _disk(self) -> dict[str, Any] | None:
@@ -309,7 +328,9 @@ class Machine:
 
 
 def alarms(figures: Figures, machine: Machine, limits: Limits) -> dict[str, str]:
-    """Return what a person should look at: a name for programs and a sentence with the cure, in a fixed order."""
+    """Return what a person should look at: a name for programs and a sentence with the cure, in a
+    fixed order.
+    """
     return _machine_alarms(machine, limits) | _thread_alarms(figures, limits)
 
 
@@ -317,18 +338,29 @@ def _machine_alarms(machine: Machine, limits: Limits) -> dict[str, str]:
     found = {}
     celsius, power, free = machine.temperature, machine.throttling, machine.disk_free_bytes
     if celsius is not None and celsius >= limits.hot_celsius:
-        found["hot"] = f"The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."
+        found["hot"] = (
+            f"The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."
+        )
     if power is not None and power.under_voltage:
-        found["under_voltage"] = "The supply voltage is too low. Use the Raspberry Pi's own power supply."
+        found["under_voltage"] = (
+            "The supply voltage is too low. Use the Raspberry Pi's own power supply."
+        )
     elif power is not None and power.under_voltage_since_start:
-        found["was_under_voltage"] = "The supply voltage was too low since the start. Check power supply and cable."
+        found["was_under_voltage"] = (
+            "The supply voltage was too low since the start. Check power supply and cable."
+        )
     if power is not None and (power.throttled or power.frequency_capped):
-        found["throttled"] = "The processor runs slower than it could, for heat or lack of power. Cure that."
+        found["throttled"] = (
+            "The processor runs slower than it could, for heat or lack of power. Cure that."
+        )
     if free is None:
-        found["disk_gone"] = "The data folder is gone. Check that its disk is attached, then restart."
+        found["disk_gone"] = (
+            "The data folder is gone. Check that its disk is attached, then restart."
+        )
     elif free < limits.disk_free_bytes:
         found["disk_low"] = (
-            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower record.budget_mb."
+            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower "
+            "record.budget_mb."
         )
     if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
         found["clock_not_synchronised"] = (
@@ -344,17 +376,20 @@ def _thread_alarms(figures: Figures, limits: Limits) -> dict[str, str]:
     if figures.camera_error is not None:
         found["camera"] = figures.camera_error
     elif age_s is not None and age_s > limits.frame_age_s:
-        found["frame_stale"] = f"The camera gave no frame for {age_s:.0f} s. Check its cable, then restart."
+        found["frame_stale"] = (
+            f"The camera gave no frame for {age_s:.0f} s. Check its cable, then restart."
+        )
     if figures.store_error is not None:
         found["store"] = f"The timeline cannot be written: {figures.store_error}"
     elif figures.waiting_s > limits.waiting_s:
         found["commit_stale"] = (
-            f"Rows have waited {figures.waiting_s:.0f} s to be written. Check the disk: it is slow or failing."
+            f"Rows have waited {figures.waiting_s:.0f} s to be written. Check the disk: it is "
+            "slow or failing."
         )
     if figures.rows_dropped:
         found["rows_dropped"] = (
-            f"{figures.rows_dropped} rows were lost since the start because they could not be written. "
-            "Free some space or use a faster disk."
+            f"{figures.rows_dropped} rows were lost since the start because they could not be "
+            "written. Free some space or use a faster disk."
         )
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
         found["broker_away"] = (
@@ -368,38 +403,51 @@ def _budget_alarms(figures: Figures) -> dict[str, str]:
     found = {}
     if figures.budget_cut_ms is not None:
         found["disk_budget"] = (
-            f"Rows of before {iso_utc(figures.budget_cut_ms)[:10]} were deleted early to keep to the disk budget, none "
-            "of a session. Raise record.budget_mb, or lower record.keep_days to what fits."
+            f"Rows of before {iso_utc(figures.budget_cut_ms)[:10]} were deleted early to keep to "
+            "the disk budget, none of a session. Raise record.budget_mb, or lower "
+            "record.keep_days to what fits."
         )
     if figures.budget_over_bytes:
         found["disk_budget_exceeded"] = (
-            f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget allows; "
-            "sessions and the last day are not deleted for it. Export and erase participants who are done, or raise "
-            "record.budget_mb."
+            f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget "
+            "allows; sessions and the last day are not deleted for it. Export and erase "
+            "participants who are done, or raise record.budget_mb."
         )
     return found
 
 
 def _sensor_alarms(figures: Figures, limits: Limits) -> dict[str, str]:
-    """A sensor that is not in reach is no alarm: straps are taken off, and a cuff sleeps between measurements."""
+    """A sensor that is not in reach is no alarm: straps are taken off, and a cuff sleeps between
+    measurements.
+    """
     found = {}
-    broken = [sensor.problem for sensor in figures.sensors if sensor.problem and sensor.reason != "not_found"]
+    broken = [
+        sensor.problem
+        for sensor in figures.sensors
+        if sensor.problem and sensor.reason != "not_found"
+    ]
     if broken:
         found["bluetooth"] = " ".join(dict.fromkeys(broken))
-    told = [(sensor.source, sensor.battery_percent) for sensor in figures.sensors if sensor.battery_percent is not None]
+    told = [
+        (sensor.source, sensor.battery_percent)
+        for sensor in figures.sensors
+        if sensor.battery_percent is not None
+    ]
     weak = [(source, percent) for source, percent in told if percent <= limits.battery_percent]
     if weak:
         found["sensor_battery"] = " ".join(
-            f"The battery of {source} has {percent} % left. Change or charge it." for source, percent in weak
+            f"The battery of {source} has {percent} % left. Change or charge it."
+            for source, percent in weak
         )
     return found
 
 
 def is_fresh(figures: Figures, limits: Limits | None = None) -> bool:
-    """Tell whether newest frame and oldest waiting row are young enough for systemd's watchdog to be told.
+    """Tell whether newest frame and oldest waiting row are young enough for systemd's watchdog to
+    be told.
 
-    A camera that failed with a known reason is reopened by its own thread and is no cause for a restart; a disk that
-    refuses rows is not cured by one either.
+    A camera that failed with a known reason is reopened by its own thread and is no cause for a
+    restart; a disk that refuses rows is not cured by one either.
     """
     limits = limits or Limits()
     hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s

@@ -1,7 +1,8 @@
-"""What happens now, carried from the agent to the dashboard over a local socket, one JSON object a line.
+"""What happens now, carried from the agent to the dashboard over a local socket, one JSON object a
+line.
 
-A reader that is slow loses messages; the agent never waits for one and never keeps more than a few dozen for it. Who
-connects gets the newest message of each kind first.
+A reader that is slow loses messages; the agent never waits for one and never keeps more than a few
+dozen for it. Who connects gets the newest message of each kind first.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _LONGEST_ADDRESS = 107
 
 
 def expression_message(recognition: Recognition, *, simulated: bool = False) -> dict[str, Any]:
-    """Return what is seen in one frame; boxes are x, y, width and height relative to the frame, 0…1.
+    """Return what is seen in one frame.
+
+    Boxes are x, y, width and height relative to the frame, 0…1.
 
     Args:
         recognition: what is seen.
@@ -114,7 +117,11 @@ class LiveServer(Worker):
     """
 
     def __init__(
-        self, path: Path, *, simulated: bool = False, on_death: Callable[[Worker, Exception], None] | None = None
+        self,
+        path: Path,
+        *,
+        simulated: bool = False,
+        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
         super().__init__("live", on_death)
         self._simulated = simulated
@@ -145,7 +152,8 @@ class LiveServer(Worker):
     def publish(self, message: Mapping[str, Any]) -> None:
         """Send a message to every reader; callable from any thread, returns at once.
 
-        ``type`` names what it is; of each type (and ``kind``, where it has one) the newest is kept for later readers.
+        ``type`` names what it is; of each type (and ``kind``, where it has one) the newest is kept
+        for later readers.
         """
         line = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         with self._lock:
@@ -198,7 +206,8 @@ class LiveServer(Worker):
         loop.add_reader(listener, knock.set)
         try:
             while True:
-                # The only place to be cancelled at: a connection once accepted always gets its task.
+                # The only place to be cancelled at: a connection once accepted always gets its
+                # task.
                 await knock.wait()
                 knock.clear()
                 with contextlib.suppress(BlockingIOError):
@@ -215,7 +224,8 @@ class LiveServer(Worker):
         task = tasks.create_task(self._attend(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: connection.close())  # one that is cancelled before it begins closes nothing
+        # one that is cancelled before it begins closes nothing
+        task.add_done_callback(lambda _: connection.close())
 
     async def _attend(self, connection: socket.socket) -> None:
         """Serve one reader until it hangs up."""
@@ -254,9 +264,12 @@ async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
 
 
 async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
-    """Give what the agent says now, for ever; ``OFFLINE`` once whenever it goes or is not there at the beginning.
+    """Give what the agent says now, for ever.
 
-    Close the generator to hang up. It connects again by itself, waiting half a second at first and five at most.
+    ``OFFLINE`` once whenever it goes or is not there at the beginning.
+
+    Close the generator to hang up. It connects again by itself, waiting half a second at first and
+    five at most.
     """
     retry_s, known_offline = FIRST_RETRY_S, False
     while True:
@@ -304,8 +317,8 @@ def _listen(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ServerError(
-            f"live socket {path}: cannot be made ({error.strerror or error}). The folder must exist on a local disk "
-            "and be writable for the agent."
+            f"live socket {path}: cannot be made ({error.strerror or error}). The folder must "
+            "exist on a local disk and be writable for the agent."
         ) from error
     return listener
 
@@ -331,13 +344,20 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except OSError as error:
-            raise ServerError(f"live socket {path}: cannot be taken over ({error}). Remove it.") from error
-    raise ServerError(f"live socket {path}: another agent serves it. Stop that one, or choose another data folder.")
+            raise ServerError(
+                f"live socket {path}: cannot be taken over ({error}). Remove it."
+            ) from error
+    raise ServerError(
+        f"live socket {path}: another agent serves it. Stop that one, or choose "
+        "another data folder."
+    )
 
 
 @contextlib.contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """Give an address for the socket: its path, or a short way to the same place where the path is too long."""
+    """Give an address for the socket: its path, or a short way to the same place where the path is
+    too long.
+    """
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
         return

@@ -1,7 +1,9 @@
-"""What happens now as streams of the Lab Streaming Layer, beside EEG, eye trackers and stimuli of other makers.
+"""What happens now as streams of the Lab Streaming Layer, beside EEG, eye trackers and stimuli of
+other makers.
 
-One stream for the expression of the participant's face and one for each kind of vital; a sample carries the time at
-which it was seen or measured, on the clock of the Lab Streaming Layer. https://labstreaminglayer.readthedocs.io
+One stream for the expression of the participant's face and one for each kind of vital; a sample
+carries the time at which it was seen or measured, on the clock of the Lab Streaming Layer.
+https://labstreaminglayer.readthedocs.io
 """
 
 from __future__ import annotations
@@ -19,10 +21,13 @@ _PREFIX = "AffectEdge"
 
 
 class Streams:
-    """Outlets for expression and vitals; those of vitals are made when the first reading of their kind comes.
+    """Outlets for expression and vitals.
+
+    Those of vitals are made when the first reading of their kind comes.
 
     Args:
-        device: name of the appliance, part of each stream's source id, by which recorders find it again.
+        device: name of the appliance, part of each stream's source id, by which recorders find it
+            again.
 
     Raises:
         ServerError: pylsl or its native library is missing.
@@ -39,7 +44,10 @@ class Streams:
         }
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Pass on a message of the live feed; others than expressions and vitals are passed over."""
+        """Pass on a message of the live feed.
+
+        Others than expressions and vitals are passed over.
+        """
         taker = self._takers.get(str(message.get("type")))
         if taker is not None:
             taker(message)
@@ -74,7 +82,9 @@ class Streams:
         )
         described = info.desc().append_child("channels")
         for channel in channels:
-            described.append_child("channel").append_child_value("label", channel).append_child_value("unit", unit)
+            described.append_child("channel").append_child_value(
+                "label", channel
+            ).append_child_value("unit", unit)
         return self._pylsl.StreamOutlet(info)
 
 
@@ -84,11 +94,14 @@ def _load() -> Any:
         import pylsl
     except ImportError as error:
         raise ServerError(
-            "Lab Streaming Layer: the library pylsl is not installed. Install it with: pip install 'affect-edge[lsl]'"
+            "Lab Streaming Layer: the library pylsl is not installed. Install it with: pip install "
+            "'affect-edge[lsl]'"
         ) from error
-    except (RuntimeError, OSError) as error:  # pylsl is there, but finds no liblsl for this processor
+    except (RuntimeError, OSError) as error:
+        # pylsl is there, but finds no liblsl for this processor
         raise ServerError(
-            "Lab Streaming Layer: pylsl finds no native library (liblsl) for this machine. Install liblsl of your "
-            "system from github.com/sccn/liblsl/releases, or name its file in the environment variable PYLSL_LIB."
+            "Lab Streaming Layer: pylsl finds no native library (liblsl) for this machine. Install "
+            "liblsl of your system from github.com/sccn/liblsl/releases, or name its file in the "
+            "environment variable PYLSL_LIB."
         ) from error
     return pylsl

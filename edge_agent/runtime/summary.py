@@ -1,4 +1,7 @@
-"""Windows of the timeline condensed into the payload of one MQTT summary. Pure: no I/O, no clock."""
+"""Windows of the timeline condensed into the payload of one MQTT summary.
+
+Pure: no I/O, no clock.
+"""
 
 from __future__ import annotations
 
@@ -67,21 +70,29 @@ class SummaryWindow:
         if face.flaw is not None:
             self._now.unfit[face.flaw] += 1
             return
-        self._now.sums = [total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)]
+        self._now.sums = [
+            total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)
+        ]
 
     def add_vital(self, reading: VitalReading) -> None:
         """Take in one reading."""
         self._now.readings.setdefault(reading.kind, []).append(reading)
 
     def close(self, at: Instant) -> dict[str, Any]:
-        """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``, and begin anew.
+        """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``,
+        and begin anew.
 
-        Shares are fractions of the frames of the window; the dominant label has the largest share (a tie goes to the
-        label that comes first). Where nothing was seen the value is ``None``, not 0.
+        Shares are fractions of the frames of the window; the dominant label has the largest share
+        (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,
+        not 0.
         """
         done, self._now = self._now, _Gathered(at)
         mean = done.mean()
-        vitals = {k.value: s for k in VitalKind if (s := _vital_summary(k, done.readings.get(k, []))) is not None}
+        vitals = {
+            k.value: s
+            for k in VitalKind
+            if (s := _vital_summary(k, done.readings.get(k, []))) is not None
+        }
         return {
             "schema": 1,
             "device": self._device,
@@ -93,12 +104,17 @@ class SummaryWindow:
             "frames": done.frames,
             "frames_with_face": done.frames_with_face,
             "unfit": {flaw.value: frames for flaw, frames in done.unfit.most_common()},
-            "emotions": None if mean is None else {name: _share(p) for name, p in mean.as_dict().items()},
+            "emotions": None
+            if mean is None
+            else {name: _share(p) for name, p in mean.as_dict().items()},
             "dominant": max(STATES, key=done.labels.__getitem__) if done.frames else None,
-            "shares": {x: _share(done.labels[x] / done.frames) for x in STATES} if done.frames else None,
+            "shares": {x: _share(done.labels[x] / done.frames) for x in STATES}
+            if done.frames
+            else None,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),
             "vitals": vitals,
-            "simulated": self._simulated or any(summary["simulated"] for summary in vitals.values()),
+            "simulated": self._simulated
+            or any(summary["simulated"] for summary in vitals.values()),
         }
 
 

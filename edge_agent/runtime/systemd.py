@@ -8,11 +8,15 @@ from collections.abc import Mapping
 
 
 class SystemdNotifier:
-    """Tells systemd how the service is (the protocol of ``sd_notify``); says nothing where nobody listens.
+    """Tells systemd how the service is (the protocol of ``sd_notify``).
+
+    Says nothing where nobody listens.
 
     Args:
-        address: of the datagram socket, ``@`` in front for the abstract namespace; ``None`` without systemd.
-        watchdog_interval_s: how often to send ``watchdog``; ``None`` where systemd does not ask for it.
+        address: of the datagram socket, ``@`` in front for the abstract namespace; ``None`` without
+            systemd.
+        watchdog_interval_s: how often to send ``watchdog``; ``None`` where systemd does not ask for
+            it.
     """
 
     def __init__(self, address: str | None, watchdog_interval_s: float | None = None) -> None:
@@ -21,7 +25,10 @@ class SystemdNotifier:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> SystemdNotifier:
-        """Read ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``; half the time asked for is the interval."""
+        """Read ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
+
+        Half the time asked for is the interval.
+        """
         micros = environment.get("WATCHDOG_USEC", "")
         for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         asked = for_us and micros.isdecimal() and int(micros) > 0

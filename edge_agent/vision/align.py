@@ -1,7 +1,7 @@
 """The one definition of the face crop that expression models see, in training and on the device.
 
-A face is turned, scaled and shifted (never sheared or mirrored) so that its five landmarks come as near as possible
-to where they lie in the pictures of FER2013, which the models learned from.
+A face is turned, scaled and shifted (never sheared or mirrored) so that its five landmarks come as
+near as possible to where they lie in the pictures of FER2013, which the models learned from.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ CROP_NAME = "fer2013-v1"
 """Name of this crop in the card of an expression model; it changes when the template does."""
 
 TEMPLATE: npt.NDArray[np.float32] = np.array(
-    [[0.3200, 0.3827], [0.6800, 0.3827], [0.5000, 0.5937], [0.3473, 0.7516], [0.6527, 0.7516]], dtype=np.float32
+    [[0.3200, 0.3827], [0.6800, 0.3827], [0.5000, 0.5937], [0.3473, 0.7516], [0.6527, 0.7516]],
+    dtype=np.float32,
 )
 """Right eye, left eye, nose, right and left mouth corner in the unit square of the crop.
 
-Median over the 27,176 of 28,709 FER2013 Training pictures (enlarged four times, the edge repeated around them) in which
-face-detector 1.4.0 finds a face, averaged with its mirror image: ``training/faces/labelling/measure_template.py``.
+Median over the 27,176 of 28,709 FER2013 Training pictures (enlarged four times, the edge repeated
+around them) in which face-detector 1.4.0 finds a face, averaged with its mirror image:
+``training/faces/labelling/measure_template.py``.
 """
 TEMPLATE.setflags(write=False)
 
@@ -45,20 +47,24 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
 
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
-        landmarks: five points (x, y) in pixels of ``image``, in the order of ``domain.Face.landmarks``.
+        landmarks: five points (x, y) in pixels of ``image``, in the order of
+            ``domain.Face.landmarks``.
         size: side of the crop in pixels.
 
     Returns:
-        uint8, ``size`` × ``size``, gray. What lies outside the image repeats its nearest edge pixel.
+        uint8, ``size`` × ``size``, gray. What lies outside the image repeats its nearest edge
+        pixel.
 
     Raises:
-        ValueError: image, landmarks or size have the wrong type or shape, or the landmarks are not finite or coincide.
+        ValueError: image, landmarks or size have the wrong type or shape, or the landmarks are not
+            finite or coincide.
     """
     return cut(image, landmark_matrix(landmarks), size)
 
 
 def align_box(image: Picture, box: Box, size: int) -> Picture:
-    """Cut out a face by its box alone, upright: the fallback for a face whose landmarks cannot be used.
+    """Cut out a face by its box alone, upright: the fallback for a face whose landmarks cannot be
+    used.
 
     The middle of the box comes to the middle of ``TEMPLATE_BOX`` and its area to the same area.
 
@@ -77,7 +83,8 @@ def align_box(image: Picture, box: Box, size: int) -> Picture:
 
 
 def landmark_matrix(landmarks: Points) -> Matrix:
-    """Return the similarity from pixels of the picture to the unit square of the crop, by landmarks.
+    """Return the similarity from pixels of the picture to the unit square of the crop, by
+    landmarks.
 
     Returns:
         float64, 2 × 3.
@@ -87,7 +94,9 @@ def landmark_matrix(landmarks: Points) -> Matrix:
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.shape != TEMPLATE.shape:
-        raise ValueError(f"landmarks must be five points (x, y), got an array of shape {points.shape}")
+        raise ValueError(
+            f"landmarks must be five points (x, y), got an array of shape {points.shape}"
+        )
     return similarity(points, TEMPLATE)
 
 
@@ -100,7 +109,11 @@ def box_matrix(box: Box) -> Matrix:
     Raises:
         ValueError: the box is empty or not finite.
     """
-    if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))) or box.width <= 0 or box.height <= 0:
+    if (
+        not all(map(math.isfinite, (box.x, box.y, box.width, box.height)))
+        or box.width <= 0
+        or box.height <= 0
+    ):
         raise ValueError(f"a face needs a box with a finite place and a positive size, got {box}")
     scale = math.sqrt(TEMPLATE_BOX.area / box.area)
     (from_x, from_y), (to_x, to_y) = box.center, TEMPLATE_BOX.center
@@ -108,10 +121,12 @@ def box_matrix(box: Box) -> Matrix:
 
 
 def similarity(source: Points, target: Points) -> Matrix:
-    """Find rotation, uniform scale and shift that bring ``source`` nearest to ``target`` in the least-squares sense.
+    """Find rotation, uniform scale and shift that bring ``source`` nearest to ``target`` in the
+    least-squares sense.
 
-    The solution of Umeyama (1991) without reflection. In the plane it has a closed form: with points as complex
-    numbers z → a·z + b, a = Σ conj(z − z̄)(w − w̄) / Σ |z − z̄|² and b = w̄ − a·z̄.
+    The solution of Umeyama (1991) without reflection. In the plane it has a closed form: with
+    points as complex numbers z → a·z + b, a = Σ conj(z − z̄)(w − w̄) / Σ |z − z̄|² and b = w̄ −
+    a·z̄.
 
     Args:
         source: n × 2 points, n ≥ 2.
@@ -123,11 +138,16 @@ def similarity(source: Points, target: Points) -> Matrix:
     Raises:
         ValueError: a coordinate is not finite, or all source points coincide.
     """
-    before, after = np.asarray(source, dtype=np.float64).tolist(), np.asarray(target, dtype=np.float64).tolist()
+    before, after = (
+        np.asarray(source, dtype=np.float64).tolist(),
+        np.asarray(target, dtype=np.float64).tolist(),
+    )
     z, w = [complex(*point) for point in before], [complex(*point) for point in after]
     finite = all(map(cmath.isfinite, z + w))
     if not finite or max(max(axis) - min(axis) for axis in zip(*before, strict=True)) < 1e-6:
-        raise ValueError(f"no similarity can be found from points that coincide or are not finite: {before}")
+        raise ValueError(
+            f"no similarity can be found from points that coincide or are not finite: {before}"
+        )
     z_mean, w_mean = sum(z) / len(z), sum(w) / len(w)
     turned = sum((p - z_mean).conjugate() * (q - w_mean) for p, q in zip(z, w, strict=True))
     a = turned / sum(abs(p - z_mean) ** 2 for p in z)
@@ -136,7 +156,9 @@ def similarity(source: Points, target: Points) -> Matrix:
 
 
 def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
-    """Warp ``image`` by a map onto the unit square; a face larger than the crop is averaged, not subsampled.
+    """Warp ``image`` by a map onto the unit square.
+
+    A face larger than the crop is averaged, not subsampled.
 
     Args:
         image: as for `align_face`.
@@ -149,11 +171,18 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     Raises:
         ValueError: image or size are wrong as for `align_face`.
     """
-    if image.dtype != np.uint8 or image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}")
+    if (
+        image.dtype != np.uint8
+        or image.ndim not in {2, 3}
+        or (image.ndim == 3 and image.shape[2] != 3)
+    ):
+        raise ValueError(
+            f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}"
+        )
     if image.size == 0 or size < 1 or max(image.shape) > _MAX_SIDE:
         raise ValueError(
-            f"cannot cut a crop of {size} pixels out of a picture of shape {image.shape}; sides go up to {_MAX_SIDE}"
+            f"cannot cut a crop of {size} pixels out of a picture of shape {image.shape}; sides go "
+            f"up to {_MAX_SIDE}"
         )
     left, top, part = _part(image, to_unit)
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
@@ -162,17 +191,21 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
         part, half, shrink = _halved(part), half * 2, shrink / 2
     side = size * min(max(math.ceil(shrink), 1), _MAX_OVERSAMPLING)
     matrix = to_unit * side
-    # OpenCV's pixel i covers i − 0.5 … i + 0.5; shift the unit square's corner to that pixel's outer edge.
+    # OpenCV's pixel i covers i − 0.5 … i + 0.5; shift the unit square's corner to that pixel's
+    # outer edge.
     matrix[:, 2] += matrix[:, 0] * (left + half / 2) + matrix[:, 1] * (top + half / 2) - 0.5
     matrix[:, :2] *= half
-    crop = cv2.warpAffine(part, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    crop = cv2.warpAffine(
+        part, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     if side > size:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, dtype=np.uint8)
 
 
 def share_outside(image: Picture, to_unit: Matrix) -> float:
-    """Return how much of a crop lies outside the picture, where `cut` repeats the edge: a share of its area, 0…1.
+    """Return how much of a crop lies outside the picture, where `cut` repeats the edge: a share of
+    its area, 0…1.
 
     Args:
         image: as for `align_face`.
@@ -189,13 +222,17 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
 
 
 def _corners(to_unit: Matrix) -> list[complex]:
-    """Return the corners of the unit square in pixels of the picture, one after the other around it."""
+    """Return the corners of the unit square in pixels of the picture, one after the other around
+    it.
+    """
     a, b = complex(to_unit[0, 0], to_unit[1, 0]), complex(to_unit[0, 2], to_unit[1, 2])
     return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
 
 
 def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
-    """Return the part of a convex polygon on one side of a line, by each corner's depth on that side (< 0: beyond)."""
+    """Return the part of a convex polygon on one side of a line, by each corner's depth on that
+    side (< 0: beyond).
+    """
     if min(depths, default=0.0) >= 0:
         return polygon
     kept = []
@@ -213,20 +250,34 @@ def _area(polygon: list[complex]) -> float:
 
 
 def _halved(gray: Picture) -> Picture:
-    """Return a picture of half the size, each pixel the mean of four; an odd last row or column is left out."""
+    """Return a picture of half the size, each pixel the mean of four.
+
+    An odd last row or column is left out.
+    """
     width, height = gray.shape[1] // 2, gray.shape[0] // 2
-    half = cv2.resize(gray[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA)
+    half = cv2.resize(
+        gray[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(half, dtype=np.uint8)
 
 
 def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
-    """Return the part of the picture that the unit square touches, at least a pixel of it, in gray: left, top, part."""
+    """Return the part of the picture that the unit square touches, at least a pixel of it, in gray:
+    left, top, part.
+    """
     corners = _corners(to_unit)
     spans = []
-    for values, length in (([z.real for z in corners], image.shape[1]), ([z.imag for z in corners], image.shape[0])):
+    for values, length in (
+        ([z.real for z in corners], image.shape[1]),
+        ([z.imag for z in corners], image.shape[0]),
+    ):
         start = math.floor(min(max(min(values) - _EDGE, 0), length - 1))
         spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
     across, down = spans
     part = image[down, across]
-    gray = part if part.ndim == 2 else np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    gray = (
+        part
+        if part.ndim == 2
+        else np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    )
     return across.start, down.start, gray

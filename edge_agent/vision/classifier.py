@@ -31,12 +31,20 @@ class ExpressionClassifier:
 
     def __init__(self, model: TFLiteModel) -> None:
         card = model.card
-        if card.kind != "expression" or card.temperature is None or card.crop is None or card.uncertain_below is None:
-            raise ModelError(f"{model.path}: {card.name!r} is a {card.kind} model; an expression model is needed here.")
+        if (
+            card.kind != "expression"
+            or card.temperature is None
+            or card.crop is None
+            or card.uncertain_below is None
+        ):
+            raise ModelError(
+                f"{model.path}: {card.name!r} is a {card.kind} model; an expression "
+                "model is needed here."
+            )
         if card.input.color != "gray" or card.input.width != card.input.height:
             raise ModelError(
-                f"{model.path}: its input is {card.input.width} × {card.input.height} {card.input.color}; "
-                "faces are cropped to a gray square, train for that."
+                f"{model.path}: its input is {card.input.width} × {card.input.height} "
+                f"{card.input.color}; faces are cropped to a gray square, train for that."
             )
         self.card = card
         self.size = card.input.width
@@ -57,9 +65,11 @@ class ExpressionClassifier:
         return self._expression(self._model.run(crop, ("expression",)))
 
     def explain(self, crop: npt.NDArray[np.uint8]) -> tuple[Expression, npt.NDArray[np.float32]]:
-        """Return the probabilities of one face, and what each region of the crop adds to each category's logit.
+        """Return the probabilities of one face, and what each region of the crop adds to each
+        category's logit.
 
-        The parts of a category sum to its logit (class activation maps, Zhou et al. 2016; up to the rounding of int8).
+        The parts of a category sum to its logit (class activation maps, Zhou et al. 2016; up to the
+        rounding of int8).
 
         Args:
             crop: as for `classify`.
@@ -83,9 +93,9 @@ class ExpressionClassifier:
         """
         if self.card.output("evidence") is None:
             raise ModelError(
-                f"{self._model.path}: {self.card.name!r} {self.card.version} was exported without the evidence of "
-                "regions and cannot explain itself. Choose another vision.expression_model, or export it again with "
-                "`python -m training quantize`."
+                f"{self._model.path}: {self.card.name!r} {self.card.version} was exported without "
+                "the evidence of regions and cannot explain itself. Choose another "
+                "vision.expression_model, or export it again with `python -m training quantize`."
             )
 
     def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
@@ -93,7 +103,9 @@ class ExpressionClassifier:
 
 
 def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:
-    """Return exp(l / T) / Σ exp(l / T): calibrated probabilities (Guo et al. 2017, "temperature scaling")."""
+    """Return exp(l / T) / Σ exp(l / T): calibrated probabilities (Guo et al. 2017, "temperature
+    scaling").
+    """
     largest = max(logits)
     powers = [math.exp((logit - largest) / temperature) for logit in logits]
     total = math.fsum(powers)

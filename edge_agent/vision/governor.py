@@ -1,4 +1,6 @@
-"""Decides how much the vision chain may do, from what it costs, what it may cost, and how warm the processor is."""
+"""Decides how much the vision chain may do, from what it costs, what it may cost, and how warm the
+processor is.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,26 @@ from enum import Enum
 log = logging.getLogger(__name__)
 
 WHOLE_S = 0.5
-"""Seconds from one search of the whole frame to the next while every frame is read: a new face waits half of it."""
+"""Seconds from one search of the whole frame to the next while every frame is read: a new face
+waits half of it.
+"""
 WHOLE_FRAMES = 8
 """Frames for one of which the whole is searched when frames are passed over."""
 SLOWEST_S = 0.5
-"""Most seconds from one frame to the next, whatever that costs: what a face shows is lost track of with fewer."""
+"""Most seconds from one frame to the next, whatever that costs: what a face shows is lost track of
+with fewer.
+"""
 COST_S = 2.0
 """Time constant with which the cost of a frame follows what is measured."""
 HEAT = ((70.0, 0.75), (74.0, 0.5), (78.0, 0.25))
-"""From so many degrees Celsius on, so much of the budget may be used. At 80 a Raspberry Pi slows itself down, and all
-that it does; it is better to read fewer frames before."""
+"""From so many degrees Celsius on, so much of the budget may be used. At 80 a Raspberry Pi slows
+itself down, and all that it does; it is better to read fewer frames before."""
 COOLED = 2.0
 """A step is left again when the processor is cooler than it by so many degrees."""
 TELL_S = 5.0
-"""What is decided is told when it has held for so long: a limit is looked for, and moments are of no interest."""
+"""What is decided is told when it has held for so long: a limit is looked for, and moments are of
+no interest.
+"""
 _SLACK = 1.1
 
 
@@ -50,10 +58,12 @@ class Plan:
 
 
 class Governor:
-    """Keeps the vision chain within its share of the processor, and within less of it when that is warm.
+    """Keeps the vision chain within its share of the processor, and within less of it when that is
+    warm.
 
-    Frames come at the camera's rate. While all of them can be read within the budget, they are; else as many as can,
-    evenly, and the whole frame is searched as rarely in proportion. Belongs to one thread, but for `feel`.
+    Frames come at the camera's rate. While all of them can be read within the budget, they are;
+    else as many as can, evenly, and the whole frame is searched as rarely in proportion. Belongs to
+    one thread, but for `feel`.
 
     Args:
         budget: share of one core that may be used, above 0; 0.4 is 40 %.
@@ -81,7 +91,10 @@ class Governor:
         return self._cost_s
 
     def feel(self, celsius: float | None) -> None:
-        """Take in the temperature of the processor; ``None`` where it is not known. May be called from any thread."""
+        """Take in the temperature of the processor; ``None`` where it is not known.
+
+        May be called from any thread.
+        """
         self._celsius = celsius
 
     def spend(self, cpu_s: float, at_s: float) -> Plan:
@@ -101,7 +114,10 @@ class Governor:
         return self.plan
 
     def _heat_step(self) -> int:
-        """Return how many steps of `HEAT` are taken; a step is held until the processor has cooled below it."""
+        """Return how many steps of `HEAT` are taken.
+
+        A step is held until the processor has cooled below it.
+        """
         celsius = self._celsius
         if celsius is None:
             return 0
@@ -112,13 +128,16 @@ class Governor:
     def _planned(self) -> Plan:
         allowed = self._budget * (HEAT[self._heat - 1][1] if self._heat else 1.0)
         frame_s = self._cost_s / allowed
-        # Once limited, stays so until the frames fit with room to spare: no flutter around the limit.
+        # Once limited, stays so until the frames fit with room to spare: no flutter around the
+        # limit.
         threshold = self._period_s / _SLACK if self.plan.limit else self._period_s
         if frame_s <= threshold:
             return Plan()
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
         is_heat = self._heat > 0 and self._cost_s / self._budget <= self._period_s
-        return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), Limit.HEAT if is_heat else Limit.BUDGET)
+        return Plan(
+            frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), Limit.HEAT if is_heat else Limit.BUDGET
+        )
 
     def _tell_what_lasts(self, at_s: float) -> None:
         if not _differ(self.plan, self._told):
@@ -135,19 +154,22 @@ class Governor:
             log.info("every frame is read again")
         elif plan.limit is Limit.HEAT:
             log.info(
-                "at most %.1f frames are read each second: the processor has %.0f °C", 1 / plan.frame_s, self._celsius
+                "at most %.1f frames are read each second: the processor has %.0f °C",
+                1 / plan.frame_s,
+                self._celsius,
             )
         elif plan.frame_s * self._budget < 0.9 * self._cost_s:
             log.warning(
-                "a frame takes %.0f ms of the processor: even %.1f a second are more than %.0f %% of one core "
-                "(vision.cpu_budget). Choose the model expression-fast, or allow more.",
+                "a frame takes %.0f ms of the processor: even %.1f a second are more than %.0f %% "
+                "of one core (vision.cpu_budget). Choose the model expression-fast, or allow more.",
                 1000 * self._cost_s,
                 1 / plan.frame_s,
                 percent,
             )
         else:
             log.info(
-                "at most %.1f frames are read each second, to keep to %.0f %% of one core (vision.cpu_budget)",
+                "at most %.1f frames are read each second, to keep to %.0f %% of one core "
+                "(vision.cpu_budget)",
                 1 / plan.frame_s,
                 percent,
             )

@@ -1,8 +1,10 @@
-"""How fit a face is for reading: whole, large enough, turned to the camera, well enough lit and sharp enough.
+"""How fit a face is for reading: whole, large enough, turned to the camera, well enough lit and
+sharp enough.
 
-Where one of these is so bad that a reading says little, the frame has a *flaw*, and is counted instead of averaged. The
-limits lie where the shipped classifier loses about ten points of its accuracy (83 % on 500 pictures of FER2013's
-PublicTest, FER+ majority labels), measured by spoiling pictures, or by sorting them where they cannot be spoiled.
+Where one of these is so bad that a reading says little, the frame has a *flaw*, and is counted
+instead of averaged. The limits lie where the shipped classifier loses about ten points of its
+accuracy (83 % on 500 pictures of FER2013's PublicTest, FER+ majority labels), measured by spoiling
+pictures, or by sorting them where they cannot be spoiled.
 """
 
 from __future__ import annotations
@@ -19,47 +21,53 @@ from edge_agent.core.domain import Face, Flaw
 Crop = npt.NDArray[np.uint8]
 
 MOST_OUTSIDE = 0.25
-"""Share of the crop that lies outside the picture, from which a face is cut off by the frame's edge.
+"""Share of the crop that lies outside the picture, from which a face is cut off by the frame's
+edge.
 
-The whole chain on 300 labelled photographs, each cut from below, above, left and right by up to half of its face: right
-in 2 points fewer than uncut where 0.2 to 0.25 lies outside, 6 fewer up to 0.3, 13 up to 0.35, 21 up to 0.4. Cut from
-below, where the mouth goes first, it is sure of another emotion in 10 % at 0.2 to 0.25, in 20 % at 0.25 to 0.3. A
-smiling portrait is read as happy up to 0.23, is uncertain from 0.32, and is surely neutral from 0.4.
+The whole chain on 300 labelled photographs, each cut from below, above, left and right by up to
+half of its face: right in 2 points fewer than uncut where 0.2 to 0.25 lies outside, 6 fewer up to
+0.3, 13 up to 0.35, 21 up to 0.4. Cut from below, where the mouth goes first, it is sure of another
+emotion in 10 % at 0.2 to 0.25, in 20 % at 0.25 to 0.3. A smiling portrait is read as happy up to
+0.23, is uncertain from 0.32, and is surely neutral from 0.4.
 """
 LEAST_PIXELS = 24.0
 """Height of a face, pixels of the picture, below which it is too small.
 
-The whole chain on 300 labelled photographs scaled to a face height of 96, 48, 32, 24, 20, 16: right in 66, 65, 59, 60,
-56, 51 % of the faces found.
+The whole chain on 300 labelled photographs scaled to a face height of 96, 48, 32, 24, 20, 16: right
+in 66, 65, 59, 60, 56, 51 % of the faces found.
 """
 ENOUGH_PIXELS = 48.0
 """Height of a face from which more pixels add nothing to a crop of 48 × 48."""
 LEAST_SHARPNESS = 0.015
 """Variance of the Laplacian over variance of the crop, below which it is blurred.
 
-Medians and accuracy: 0.71 and 83 % as the pictures are; 0.065 and 81 % blurred with a standard deviation of 1 pixel,
-0.024 and 74 % of 1.5, 0.011 and 69 % of 2, 0.005 and 49 % of 3.
+Medians and accuracy: 0.71 and 83 % as the pictures are; 0.065 and 81 % blurred with a standard
+deviation of 1 pixel, 0.024 and 74 % of 1.5, 0.011 and 69 % of 2, 0.005 and 49 % of 3.
 """
 ENOUGH_SHARPNESS = 0.12
 """The same, from which a crop counts as sharp: as if it had gone through 28 × 28 pixels."""
 LEAST_CONTRAST = 9.0
 """Standard deviation of the gray values below which light or fog leaves too little.
 
-Medians and accuracy: 54 and 83 % as the pictures are; with light at a quarter 13 and 80 %, at 0.15 8 and 70 %, at a
-tenth 5 and 55 %; in fog that leaves a quarter of the contrast 13 and 77 %, a tenth 5 and 55 %.
+Medians and accuracy: 54 and 83 % as the pictures are; with light at a quarter 13 and 80 %, at 0.15
+8 and 70 %, at a tenth 5 and 55 %; in fog that leaves a quarter of the contrast 13 and 77 %, a tenth
+5 and 55 %.
 """
 ENOUGH_CONTRAST = 25.0
 """The same, from which light is no limit; 99 % of the FER2013 pictures have more."""
 MOST_CLIPPED = 0.5
-"""Share of pixels that are black or white through and through, from which the picture is too dark or too bright.
+"""Share of pixels that are black or white through and through, from which the picture is too dark
+or too bright.
 
 Accuracy 81 % with a third of the pixels burnt out, 60 % with 0.7.
 """
 MOST_YAW = 0.5
-"""Yaw (see `Pose`) from which a face is turned away: 44 to 56° in portraits that were turned by computer.
+"""Yaw (see `Pose`) from which a face is turned away: 44 to 56° in portraits that were turned by
+computer.
 
-Sorted by it (landmarks of face-detector 1.4.0, 2,642 faces of PublicTest with an FER+ majority), the whole chain is
-right in 93.5 % of those below 0.2, in 92.1 % of those from 0.2 to 0.4, in 89.4 % to 0.5 and in 87.1 % of the others.
+Sorted by it (landmarks of face-detector 1.4.0, 2,642 faces of PublicTest with an FER+ majority),
+the whole chain is right in 93.5 % of those below 0.2, in 92.1 % of those from 0.2 to 0.4, in 89.4 %
+to 0.5 and in 87.1 % of the others.
 """
 LEAST_BREADTH = 0.6
 """Breadth (see `Pose`) below which a face is turned away: arccos 0.6 = 53° of turn by geometry."""
@@ -73,15 +81,18 @@ _BLACK, _WHITE = 4, 251
 class Pose:
     """How a face is turned, from its five landmarks; no pose is assumed of the camera.
 
-    With the eyes' middle as origin and x along the line from the right eye to the left one (so that roll is gone):
+    With the eyes' middle as origin and x along the line from the right eye to the left one (so that
+    roll is gone):
 
     Attributes:
         roll: degrees of that line in the picture; positive is clockwise.
-        yaw: x of the nose over half the distance of the eyes. 0 looks at the camera; at ±1 the nose lies under an eye.
-            A nose that stands out by n over a turn of φ gives n·tan φ (weak perspective; about 0.6·tan φ measured).
-        pitch: y of the nose over y of the mouth: 0.57 looks at the camera, less looks up, more looks down.
-        breadth: distance of the eyes over that from the eyes' middle to the mouth's: 1.0 looks at the camera; a turn by
-            φ multiplies it by cos φ, a nod by φ by 1 / cos φ.
+        yaw: x of the nose over half the distance of the eyes. 0 looks at the camera; at ±1 the nose
+            lies under an eye. A nose that stands out by n over a turn of φ gives n·tan φ (weak
+            perspective; about 0.6·tan φ measured).
+        pitch: y of the nose over y of the mouth: 0.57 looks at the camera, less looks up, more
+            looks down.
+        breadth: distance of the eyes over that from the eyes' middle to the mouth's: 1.0 looks at
+            the camera; a turn by φ multiplies it by cos φ, a nod by φ by 1 / cos φ.
     """
 
     roll: float
@@ -102,15 +113,15 @@ class Quality:
     Attributes:
         outside: share of the crop that lies outside the picture.
         height: of the face, pixels of the picture.
-        sharpness: variance of the Laplacian over variance of the crop (Pech-Pacheco et al. 2000, independent of
-            contrast).
+        sharpness: variance of the Laplacian over variance of the crop (Pech-Pacheco et al. 2000,
+            independent of contrast).
         brightness: mean gray value of the crop, 0…255.
         contrast: standard deviation of its gray values.
         black: share of its pixels below 4.
         white: share of its pixels above 251.
         pose: ``None`` where the landmarks coincide.
-        score: 0…1: the worst of wholeness, size, sharpness, light and pose, since any one of them alone can spoil a
-            reading.
+        score: 0…1: the worst of wholeness, size, sharpness, light and pose, since any one of them
+            alone can spoil a reading.
         flaw: why it is not fit; ``None`` when it is.
     """
 

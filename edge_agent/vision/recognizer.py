@@ -11,9 +11,22 @@ import numpy.typing as npt
 
 from edge_agent.core.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.align import CROP_NAME, Matrix, box_matrix, cut, landmark_matrix, share_outside
+from edge_agent.vision.align import (
+    CROP_NAME,
+    Matrix,
+    box_matrix,
+    cut,
+    landmark_matrix,
+    share_outside,
+)
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.faces.finder import DetectorKind, FaceFinder, UsedModel, open_finder, open_near_finder
+from edge_agent.vision.faces.finder import (
+    DetectorKind,
+    FaceFinder,
+    UsedModel,
+    open_finder,
+    open_near_finder,
+)
 from edge_agent.vision.faces.follower import FaceFollower
 from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
 from edge_agent.vision.models.card import ModelCard, find_model
@@ -63,8 +76,8 @@ class Explanation:
 class Recognizer:
     """Reads every face of a frame, and follows the faces over frames.
 
-    `recognize` belongs to one thread, since it remembers tracks. `read_picture` remembers nothing and may be called
-    from any thread.
+    `recognize` belongs to one thread, since it remembers tracks. `read_picture` remembers nothing
+    and may be called from any thread.
 
     Args:
         detector: finds faces in pictures.
@@ -78,8 +91,8 @@ class Recognizer:
 
     Attributes:
         models: which two models are used.
-        on_stage: told the name of each stage of a frame once it is done, for measuring: ``find``, ``follow``, then for
-            each face ``cut``, ``read``, ``judge`` and ``steady``.
+        on_stage: told the name of each stage of a frame once it is done, for measuring: ``find``,
+            ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
 
     Raises:
         ModelError: the classifier learned from another crop than the one cut here.
@@ -99,8 +112,8 @@ class Recognizer:
     ) -> None:
         if classifier.crop != CROP_NAME:
             raise ModelError(
-                f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this program cuts "
-                f"{CROP_NAME!r}. Install a model of this version."
+                f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this "
+                f"program cuts {CROP_NAME!r}. Install a model of this version."
             )
         self.models: tuple[UsedModel, ModelCard] = (detector.card, classifier.card)
         self._detector = detector
@@ -112,11 +125,16 @@ class Recognizer:
         self._gate = gate
         self._holder = StateHolder()
         self.on_stage: Callable[[str], None] | None = None
-        self._uncertain_below = classifier.uncertain_below if uncertain_below is None else uncertain_below
+        self._uncertain_below = (
+            classifier.uncertain_below if uncertain_below is None else uncertain_below
+        )
 
     @property
     def whole_s(self) -> float:
-        """Seconds from one search of the whole frame to the next while `recognize` follows faces; may be set."""
+        """Seconds from one search of the whole frame to the next while `recognize` follows faces.
+
+        May be set.
+        """
         return self._follower.whole_s
 
     @whole_s.setter
@@ -135,7 +153,8 @@ class Recognizer:
             frame: later than the one of the last call.
 
         Returns:
-            One observation for each face that is followed; one that was only just found is not among them.
+            One observation for each face that is followed; one that was only just found is not
+            among them.
         """
         height, width = frame.image.shape[:2]
         faces = self._follower.find(frame, self._tracker.steady(frame.at))
@@ -143,7 +162,9 @@ class Recognizer:
         tracked = self._tracker.update(faces, frame.at)
         primary = self._chooser.choose(tracked, width, height, frame.at)
         self._done("follow")
-        observations = tuple(self._observe(frame, track, face, track == primary) for track, face in tracked)
+        observations = tuple(
+            self._observe(frame, track, face, track == primary) for track, face in tracked
+        )
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
 
@@ -159,7 +180,8 @@ class Recognizer:
         return [self._read(image, face) for face in self._detector.detect(image)]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
-        """Read the faces of a still picture as `read_picture` does, with the evidence for what is said.
+        """Read the faces of a still picture as `read_picture` does, with the evidence for what is
+        said.
 
         Raises:
             ModelError: the classifier was exported without the evidence of regions.
@@ -174,7 +196,14 @@ class Recognizer:
         smoothed = steady(track, reading.expression, frame.at)
         self._done("steady")
         return Observation(
-            track, face, reading.expression, smoothed.expression, smoothed.emotion, primary, reading.quality, flaw
+            track,
+            face,
+            reading.expression,
+            smoothed.expression,
+            smoothed.emotion,
+            primary,
+            reading.quality,
+            flaw,
         )
 
     def _read(self, image: Picture, face: Face) -> Reading:
@@ -195,15 +224,29 @@ class Recognizer:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
-        return Explanation(self._reading(face, crop, expression, share_outside(image, to_crop)), crop, to_crop, parts)
+        return Explanation(
+            self._reading(face, crop, expression, share_outside(image, to_crop)),
+            crop,
+            to_crop,
+            parts,
+        )
 
-    def _reading(self, face: Face, crop: Picture, expression: Expression, outside: float) -> Reading:
+    def _reading(
+        self, face: Face, crop: Picture, expression: Expression, outside: float
+    ) -> Reading:
         quality = face_quality(crop, face, outside)
-        return Reading(face, expression, label_of(expression, self._uncertain_below), quality.score, quality.flaw)
+        return Reading(
+            face,
+            expression,
+            label_of(expression, self._uncertain_below),
+            quality.score,
+            quality.flaw,
+        )
 
 
 def crop_face(image: Picture, face: Face, size: int) -> Picture:
-    """Return the crop of a face that expression models see: by its landmarks, or by its box where they cannot be used.
+    """Return the crop of a face that expression models see: by its landmarks, or by its box where
+    they cannot be used.
 
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
@@ -214,7 +257,9 @@ def crop_face(image: Picture, face: Face, size: int) -> Picture:
 
 
 def crop_matrix(face: Face) -> Matrix:
-    """Return where the crop of a face lies: float64, 2 × 3, from pixels of the picture to the unit square."""
+    """Return where the crop of a face lies: float64, 2 × 3, from pixels of the picture to the unit
+    square.
+    """
     try:
         return landmark_matrix(face.landmarks)
     except ValueError:  # landmarks that coincide
@@ -253,13 +298,15 @@ def open_recognizer(
         hysteresis: lead that a new label needs.
         dwell_seconds: least time between two changes of a label.
         confirm_frames: frames in which a new face must be seen before it counts.
-        memory_seconds: how long a face that is hidden keeps its track, and the participant is waited for.
+        memory_seconds: how long a face that is hidden keeps its track, and the participant is
+            waited for.
         gate: whether a face that is not fit for reading is only counted.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
     """
-    cv2.setNumThreads(threads)  # its work is of microseconds, which waking other threads only makes longer
+    # its work is of microseconds, which waking other threads only makes longer
+    cv2.setNumThreads(threads)
     finder = open_finder(
         detector_model,
         detector=detector,

@@ -1,4 +1,6 @@
-"""The mean colour of the skin of a face: three numbers a frame, from which a camera pulse can be estimated."""
+"""The mean colour of the skin of a face: three numbers a frame, from which a camera pulse can be
+estimated.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,12 @@ from edge_agent.vision.align import Picture, box_matrix, landmark_matrix
 Colour = tuple[float, float, float]
 
 SIDE = 48
-"""Side in pixels of the patch that is averaged: small enough to cost little, its 2,304 pixels enough to average the
-camera's noise and rounding away."""
+"""Side in pixels of the patch that is averaged: small enough to cost little, its 2,304 pixels
+enough to average the camera's noise and rounding away."""
 _PATCHES = ((0.50, 0.20, 0.20, 0.07), (0.27, 0.58, 0.08, 0.11), (0.73, 0.58, 0.08, 0.11))
-"""Middle and standard deviations (x, y) of forehead, right and left cheek in the unit square of the crop: skin that is
-well supplied with blood, away from eyes, mouth and hair. Soft edges: a landmark that trembles changes little."""
+"""Middle and standard deviations (x, y) of forehead, right and left cheek in the unit square of the
+crop: skin that is well supplied with blood, away from eyes, mouth and hair. Soft edges: a landmark
+that trembles changes little."""
 
 
 def _weights() -> npt.NDArray[np.float32]:
@@ -44,14 +47,20 @@ def skin_colour(image: Picture, face: Face) -> Colour:
         matrix = landmark_matrix(face.landmarks) * SIDE
     except ValueError:  # landmarks that coincide
         matrix = box_matrix(face.box) * SIDE
-    matrix[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5 - 0.5  # a pixel covers i − 0.5 … i + 0.5
-    patch = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # a pixel covers i − 0.5 … i + 0.5
+    matrix[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5 - 0.5
+    patch = cv2.warpAffine(
+        image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     blue, green, red = WEIGHTS.ravel() @ patch.reshape(-1, 3).astype(np.float32)
     return float(red), float(green), float(blue)
 
 
-def watch_skin(see: Callable[[Instant, int | None, Colour | None], None]) -> Callable[[Frame, Recognition], None]:
-    """Return what tells ``see`` of each frame its time, the participant's track, and the colour of their skin.
+def watch_skin(
+    see: Callable[[Instant, int | None, Colour | None], None],
+) -> Callable[[Frame, Recognition], None]:
+    """Return what tells ``see`` of each frame its time, the participant's track, and the colour of
+    their skin.
 
     Track and colour are ``None`` where their face is not seen, or not well enough to be read.
     """

@@ -1,4 +1,6 @@
-"""Steadies the expression of each track over time, and says when it is uncertain and when there is no face."""
+"""Steadies the expression of each track over time, and says when it is uncertain and when there is
+no face.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,22 @@ class _State:
 
 
 class Smoother:
-    """Exponential smoothing by the time that really passed, so that frame rate and dropped frames do not matter.
+    """Exponential smoothing by the time that really passed, so that frame rate and dropped frames
+    do not matter.
 
-    After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way; after a long one the
-    track starts anew from its next frame. A label, *uncertain* included, stays for at least ``dwell_s``; it comes when
-    its category leads by ``hysteresis``: over the present label, or, after *uncertain*, over the threshold (at most by
-    half of what is left to 1, so that every threshold can be reached).
+    After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way;
+    after a long one the track starts anew from its next frame. A label, *uncertain* included, stays
+    for at least ``dwell_s``; it comes when its category leads by ``hysteresis``: over the present
+    label, or, after *uncertain*, over the threshold (at most by half of what is left to 1, so that
+    every threshold can be reached).
 
     Args:
         time_constant_s: τ; 0 is no smoothing.
         hysteresis: lead that another category needs over the present label.
         uncertain_below: when no category reaches this probability, the label is ``None``.
         dwell_s: least time between two changes of a label.
-        hold_s: time without a frame that could be read after which a face that is still seen becomes uncertain.
+        hold_s: time without a frame that could be read after which a face that is still seen
+            becomes uncertain.
         reset_after_s: gap in a track after which its past no longer counts.
     """
 
@@ -78,9 +83,11 @@ class Smoother:
         return smoothed
 
     def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
-        """Return what ``track`` steadied to before a frame that cannot be read, and take nothing in.
+        """Return what ``track`` steadied to before a frame that cannot be read, and take nothing
+        in.
 
-        After ``hold_s`` without a fit frame it is uncertain. Without any, ``raw`` is all there is, and uncertain too.
+        After ``hold_s`` without a fit frame it is uncertain. Without any, ``raw`` is all there is,
+        and uncertain too.
         """
         before = self._before(track, at)
         if before is None:
@@ -93,7 +100,9 @@ class Smoother:
     def _before(self, track: int, at: Instant) -> _State | None:
         """Forget what is too long ago, and return what is known of ``track``."""
         self._states = {
-            number: state for number, state in self._states.items() if at.seconds_since(state.at) <= self._reset_after_s
+            number: state
+            for number, state in self._states.items()
+            if at.seconds_since(state.at) <= self._reset_after_s
         }
         return self._states.get(track)
 
@@ -102,9 +111,16 @@ class Smoother:
         if self._time_constant_s == 0:
             return new
         share = -math.expm1(-max(seconds, 0.0) / self._time_constant_s)
-        return Expression(tuple(o + share * (n - o) for o, n in zip(old.probabilities, new.probabilities, strict=True)))
+        return Expression(
+            tuple(
+                o + share * (n - o)
+                for o, n in zip(old.probabilities, new.probabilities, strict=True)
+            )
+        )
 
-    def _labelled(self, expression: Expression, before: _State, at: Instant) -> tuple[Smoothed, Instant]:
+    def _labelled(
+        self, expression: Expression, before: _State, at: Instant
+    ) -> tuple[Smoothed, Instant]:
         """Return the expression with its label, and since when it has it."""
         present = before.smoothed.emotion
         threshold = self._uncertain_below
@@ -119,8 +135,8 @@ class Smoother:
 class StateHolder:
     """Steadies what the participant shows: one of ``domain.STATES``, *no face* among them.
 
-    A face that is missed for less than ``no_face_after_s`` keeps its state: detectors miss a face for a frame or two,
-    and people reach for their glasses.
+    A face that is missed for less than ``no_face_after_s`` keeps its state: detectors miss a face
+    for a frame or two, and people reach for their glasses.
 
     Args:
         no_face_after_s: seconds without the participant's face after which the state is *no face*.
@@ -146,14 +162,18 @@ class StateHolder:
 
 
 def label_of(
-    expression: Expression, uncertain_below: float, present: Emotion | None = None, hysteresis: float = 0.0
+    expression: Expression,
+    uncertain_below: float,
+    present: Emotion | None = None,
+    hysteresis: float = 0.0,
 ) -> Emotion | None:
     """Return the label of an expression, or ``None`` when no category reaches ``uncertain_below``.
 
     Args:
         expression: the probabilities.
         uncertain_below: least probability of a label.
-        present: the label until now, kept while it reaches ``uncertain_below`` and no other leads by ``hysteresis``.
+        present: the label until now, kept while it reaches ``uncertain_below`` and no other leads
+            by ``hysteresis``.
         hysteresis: that lead.
     """
     if expression.confidence < uncertain_below:

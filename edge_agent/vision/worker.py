@@ -68,4 +68,5 @@ class VisionWorker(Worker):
         self._recognizer.whole_s = plan.whole_s
         pause_s = begun_s + plan.frame_s - clock.boot_seconds()
         if pause_s > 0:
-            self.stopping.wait(pause_s)  # the newest frame waits meanwhile, and older ones are dropped
+            # the newest frame waits meanwhile, and older ones are dropped
+            self.stopping.wait(pause_s)

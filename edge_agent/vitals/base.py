@@ -13,7 +13,8 @@ Sink = Callable[[VitalReading], None]
 class VitalSource(Worker):
     """A thread that reads one device, or makes readings up, until it is stopped.
 
-    A source whose device is away tries again by itself, waiting longer each time; it dies only of its own faults.
+    A source whose device is away tries again by itself, waiting longer each time; it dies only of
+    its own faults.
 
     Args:
         name: goes into ``VitalReading.source`` and into the name of the thread.
@@ -21,7 +22,9 @@ class VitalSource(Worker):
         on_death: as in ``Worker``.
     """
 
-    def __init__(self, name: str, sink: Sink, on_death: Callable[[Worker, Exception], None] | None = None) -> None:
+    def __init__(
+        self, name: str, sink: Sink, on_death: Callable[[Worker, Exception], None] | None = None
+    ) -> None:
         super().__init__(f"vitals-{name}", on_death)
         self.source = name
         self._sink = sink

@@ -1,4 +1,6 @@
-"""Speaks Bluetooth through ``bleak``, which on Linux means BlueZ over D-Bus. The only module that knows ``bleak``.
+"""Speaks Bluetooth through ``bleak``, which on Linux means BlueZ over D-Bus.
+
+The only module that knows ``bleak``.
 
 Everything here runs in one event loop: ``bleak`` keeps one connection to BlueZ for each loop.
 """
@@ -40,7 +42,10 @@ RESCAN_S = 60.0  # a scan of this age is begun anew: the adapter may have been u
 CONNECT_S = 15.0
 READ_S = 5.0
 GOODBYE_S = 0.7  # the agent gives a source a second to end
-SERVICES = {gatt.HEART_RATE_SERVICE: SensorKind.HEART_RATE, gatt.BLOOD_PRESSURE_SERVICE: SensorKind.BLOOD_PRESSURE}
+SERVICES = {
+    gatt.HEART_RATE_SERVICE: SensorKind.HEART_RATE,
+    gatt.BLOOD_PRESSURE_SERVICE: SensorKind.BLOOD_PRESSURE,
+}
 _LOCKED = {
     BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
     BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
@@ -55,7 +60,10 @@ _CURES = {
     ),
     VitalsReason.ADAPTER_MISSING: (
         "There is no Bluetooth adapter.",
-        "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows those that there are.",
+        (
+            "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows those that "
+            "there are."
+        ),
     ),
     VitalsReason.ADAPTER_OFF: (
         "Bluetooth is switched off.",
@@ -67,11 +75,17 @@ _CURES = {
     ),
     VitalsReason.NOT_FOUND: (
         "{address} is not in reach, or sleeps.",
-        "Wear the strap, or measure with the cuff, near this machine, and disconnect it from phones.",
+        (
+            "Wear the strap, or measure with the cuff, near this machine, and disconnect it from "
+            "phones."
+        ),
     ),
     VitalsReason.NOT_PAIRED: (
         "{address} wants to be paired first.",
-        "Put it into pairing mode, then: bluetoothctl pair {address} && bluetoothctl trust {address}.",
+        (
+            "Put it into pairing mode, then: bluetoothctl pair {address} && bluetoothctl trust "
+            "{address}."
+        ),
     ),
     VitalsReason.UNSUPPORTED: (
         "{address} does not offer what it is configured as.",
@@ -112,8 +126,14 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     reason = _reason(error)
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
-    said = "it did not answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-    return VitalsError(reason, f"The connection to {address} failed ({said}).", "It is tried again by itself.")
+    said = (
+        "it did not answer in time"
+        if isinstance(error, TimeoutError)
+        else str(error) or type(error).__name__
+    )
+    return VitalsError(
+        reason, f"The connection to {address} failed ({said}).", "It is tried again by itself."
+    )
 
 
 def _reason(error: Exception) -> VitalsReason:
@@ -267,18 +287,26 @@ class BleakRadio:
         device = await self._connected_already(address)
         if device is not None:
             return await self._open(device, closed)
-        async with self._search.running():  # until connected: BlueZ may forget a sensor once it does not scan
+        # until connected: BlueZ may forget a sensor once it does not scan
+        async with self._search.running():
             return await self._open(await self._search.find(address), closed)
 
     async def _connected_already(self, address: str) -> BLEDevice | None:
-        """Return a sensor that is connected still, as after a crash: it does not advertise, no scan would find it."""
+        """Return a sensor that is connected still, as after a crash: it does not advertise, no scan
+        would find it.
+        """
         for device in await _connected_devices(self._adapter):
             if device.address.upper() == address:
                 return device
         return None
 
     async def _open(self, device: BLEDevice, closed: asyncio.Event) -> BleakClient:
-        client = BleakClient(device, lambda _client: closed.set(), timeout=CONNECT_S, bluez=_client_args(self._adapter))
+        client = BleakClient(
+            device,
+            lambda _client: closed.set(),
+            timeout=CONNECT_S,
+            bluez=_client_args(self._adapter),
+        )
         async with self._connecting:
             await client.connect()
         return client
@@ -306,9 +334,11 @@ async def check(adapter: str | None) -> None:
 
 
 async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
-    """Return the straps and cuffs in reach, the nearest first, with their battery where it can be read.
+    """Return the straps and cuffs in reach, the nearest first, with their battery where it can be
+    read.
 
-    A sensor that is connected to this machine already, by the agent for example, is found too, but not asked.
+    A sensor that is connected to this machine already, by the agent for example, is found too, but
+    not asked.
 
     Raises:
         VitalsError: Bluetooth cannot be used.
@@ -319,7 +349,10 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
             await asyncio.sleep(seconds)
             connected = await _connected_devices(adapter)
             seen = scanner.discovered_devices_and_advertisement_data
-            found = [_found(device, None, device.details["props"].get("UUIDs", [])) for device in connected]
+            found = [
+                _found(device, None, device.details["props"].get("UUIDs", []))
+                for device in connected
+            ]
             theirs = {sensor.address for sensor in found}
             for device, advertisement in seen.values():
                 sensor = _found(device, advertisement.rssi, advertisement.service_uuids)
@@ -331,18 +364,25 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
 def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:
     services = sorted(uuid.lower() for uuid in services)
     kinds = tuple(kind for uuid, kind in SERVICES.items() if uuid in services)
-    return FoundSensor(device.address.upper(), device.name, rssi, tuple(services), kinds, connected=rssi is None)
+    return FoundSensor(
+        device.address.upper(), device.name, rssi, tuple(services), kinds, connected=rssi is None
+    )
 
 
 async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | None) -> FoundSensor:
-    """Connect for a moment and read the battery; a sensor that does not let us is listed without."""
+    """Connect for a moment and read the battery.
+
+    A sensor that does not let us is listed without.
+    """
     try:
         with translated(sensor.address):
             async with (
                 asyncio.timeout(CONNECT_S),
                 BleakClient(device, timeout=READ_S, bluez=_client_args(adapter)) as client,
             ):
-                level = gatt.decode_battery_level(bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL)))
+                level = gatt.decode_battery_level(
+                    bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL))
+                )
     except (VitalsError, GattError) as error:
         log.debug("%s does not tell its battery: %s", sensor.address, error)
         return sensor

@@ -1,4 +1,7 @@
-"""Bluetooth straps and cuffs as a source of readings, and the search for them; loads ``bleak`` when it is needed."""
+"""Bluetooth straps and cuffs as a source of readings, and the search for them.
+
+Loads ``bleak`` when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ log = logging.getLogger(__name__)
 class BluetoothVitals(VitalSource):
     """Keeps all configured straps and cuffs connected, in one thread with an event loop.
 
-    A sensor that is away, and Bluetooth that does not work, are tried again for ever, at most 15 s apart; what is wrong
-    stands in ``states``.
+    A sensor that is away, and Bluetooth that does not work, are tried again for ever, at most 15 s
+    apart; what is wrong stands in ``states``.
 
     Args:
         sink: as in ``VitalSource``.
@@ -70,7 +73,9 @@ class BluetoothVitals(VitalSource):
         if self.stopping.is_set():
             return
         radio = self._open_radio()
-        self._sessions = tuple(SensorSession(s, radio, self.emit, self._on_gap) for s in self._sensors)
+        self._sessions = tuple(
+            SensorSession(s, radio, self.emit, self._on_gap) for s in self._sensors
+        )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(session.run()) for session in self._sessions]
             await self._halt.wait()

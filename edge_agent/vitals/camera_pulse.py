@@ -1,4 +1,5 @@
-"""Heart rate from the colour of the participant's face: experimental, an estimate, and silent where it is not clear.
+"""Heart rate from the colour of the participant's face: experimental, an estimate, and silent where
+it is not clear.
 
 Only three numbers of each frame come here, never a picture.
 """
@@ -23,9 +24,13 @@ STEP_S = 5.0
 SILENCE_S = 10.0
 """Seconds without a reading that are no gap yet."""
 LONGEST_GAP_S = 300.0
-"""A silence that goes on is written down in pieces of this length: a session's report need not wait for its end."""
+"""A silence that goes on is written down in pieces of this length: a session's report need not wait
+for its end.
+"""
 LEAST_PER_S = 10.0
-"""Frames a second with the face, below which the pulse's shape is lost: its second harmonic reaches 5 Hz."""
+"""Frames a second with the face, below which the pulse's shape is lost: its second harmonic reaches
+5 Hz.
+"""
 _HOLE_S = 0.5  # frames without the face that are bridged
 _PAUSE_S = 3.0  # without any frame: the camera stands still, which is its own gap
 
@@ -41,20 +46,25 @@ class _Sample:
 class CameraPulse:
     """Makes readings of the colours of one face.
 
-    A reading is stamped with the middle of the 20 s that it speaks of and flagged ``estimated``; a silence lasts from
-    the end of those to the middle of the next. Called from one thread.
+    A reading is stamped with the middle of the 20 s that it speaks of and flagged ``estimated``; a
+    silence lasts from the end of those to the middle of the next. Called from one thread.
 
     Args:
         sink: called with every reading.
-        on_gap: told of every silence longer than 10 s: ``no_face``, ``few_frames``, ``gathering`` (the face was not
-            there for 20 s yet) or ``unclear`` (no pulse above the noise), whichever was most of it.
+        on_gap: told of every silence longer than 10 s: ``no_face``, ``few_frames``, ``gathering``
+            (the face was not there for 20 s yet) or ``unclear`` (no pulse above the noise),
+            whichever was most of it.
         simulated: whether the frames show nobody who is here now.
     """
 
-    def __init__(self, sink: Sink, on_gap: Callable[[Gap], None], *, simulated: bool = False) -> None:
+    def __init__(
+        self, sink: Sink, on_gap: Callable[[Gap], None], *, simulated: bool = False
+    ) -> None:
         self._sink = sink
         self._on_gap = on_gap
-        self._flags = frozenset({VitalFlag.ESTIMATED} | ({VitalFlag.SIMULATED} if simulated else set()))
+        self._flags = frozenset(
+            {VitalFlag.ESTIMATED} | ({VitalFlag.SIMULATED} if simulated else set())
+        )
         self._samples: deque[_Sample] = deque()
         self._track: int | None = None
         self._since: Instant | None = None  # of the silence
@@ -107,7 +117,11 @@ class CameraPulse:
         if not isinstance(rate, str):
             self._break_silence(middle)
             self._since = at  # so far the window reaches
-            self._sink(VitalReading(middle, VitalKind.HEART_RATE, round(rate, 1), SOURCE, self._flags).checked())
+            self._sink(
+                VitalReading(
+                    middle, VitalKind.HEART_RATE, round(rate, 1), SOURCE, self._flags
+                ).checked()
+            )
             return
         self._reasons[rate] += 1
         if self._since is not None and middle.seconds_since(self._since) >= LONGEST_GAP_S:
@@ -123,7 +137,9 @@ class CameraPulse:
         if len(samples) < LEAST_PER_S * WINDOW_S:
             return "few_frames"
         first = samples[0].at
-        pulse = find_pulse([s.at.seconds_since(first) for s in samples], [s.colour for s in samples])
+        pulse = find_pulse(
+            [s.at.seconds_since(first) for s in samples], [s.colour for s in samples]
+        )
         return pulse.rate if pulse is not None and pulse.is_clear else "unclear"
 
     def _break_silence(self, at: Instant) -> None:
@@ -131,4 +147,6 @@ class CameraPulse:
         since, reasons = self._since, self._reasons
         self._since, self._reasons = at, Counter()
         if since is not None and at.seconds_since(since) > SILENCE_S:
-            self._on_gap(Gap(SOURCE, since, at, reasons.most_common(1)[0][0] if reasons else "gathering"))
+            self._on_gap(
+                Gap(SOURCE, since, at, reasons.most_common(1)[0][0] if reasons else "gathering")
+            )

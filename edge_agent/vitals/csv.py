@@ -1,4 +1,7 @@
-"""Readings from a CSV file. ``docs/data.md`` describes its columns. A file with one bad row gives no reading at all."""
+"""Readings from a CSV file.
+
+``docs/data.md`` describes its columns. A file with one bad row gives no reading at all.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ class JudgedRow:
         number: as a spreadsheet counts, the header being row 1.
         cells: column → what stands there.
         readings: what it gives; wide files have several in a row.
-        problems: what is wrong with it, column and value named; nothing of a file with a problem is imported.
+        problems: what is wrong with it, column and value named; nothing of a file with a problem is
+            imported.
     """
 
     number: int
@@ -40,7 +44,8 @@ class JudgedRow:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file in memory: UTF-8, with or without a mark, separated by comma, semicolon (decimal comma) or tab.
+    """A CSV file in memory: UTF-8, with or without a mark, separated by comma, semicolon (decimal
+    comma) or tab.
 
     Attributes:
         name: of the file, for messages and as source of its readings.
@@ -64,7 +69,9 @@ class CsvFile:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
         text = _decoded(name, raw)
         if not text.strip():
-            raise DataFileError(f"{name}: is empty. Its first row must name the columns: {', '.join(OURS)}.")
+            raise DataFileError(
+                f"{name}: is empty. Its first row must name the columns: {', '.join(OURS)}."
+            )
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         file = cls(name, (), text, delimiter)
         return cls(name, tuple(cell.strip() for cell in next(file._rows())[1]), text, delimiter)
@@ -84,7 +91,9 @@ class CsvFile:
             if number > 1 and any(cell.strip() for cell in cells):
                 yield number, cells
 
-    def judged(self, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None) -> Iterator[JudgedRow]:
+    def judged(
+        self, columns: ColumnMap, zone: tzinfo | None, now: Instant | None = None
+    ) -> Iterator[JudgedRow]:
         """Judge row after row; the file as a whole may be far larger than what is asked for.
 
         Raises:
@@ -106,9 +115,13 @@ class CsvFile:
         for number, cells in self.rows():
             yield self._judge(number, cells, columns, origin, now)
 
-    def _judge(self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant) -> JudgedRow:
+    def _judge(
+        self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
+    ) -> JudgedRow:
         if len(cells) != len(self.header):
-            problem = f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns."
+            problem = (
+                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns."
+            )
             return JudgedRow(number, dict(zip(self.header, cells, strict=False)), (), (problem,))
         row = {name: cell.strip() for name, cell in zip(self.header, cells, strict=True)}
         readings: list[VitalReading] = []
@@ -122,16 +135,21 @@ class CsvFile:
                 readings.append(reading_of(item, now, origin))
         except ReadingError as error:
             column = columns.column_of(error.field, kind)
-            problems.append(f"row {number}, column {column}: {error.shown} {error.reason}".replace(":  ", ": "))
+            problems.append(
+                f"row {number}, column {column}: {error.shown} {error.reason}".replace(":  ", ": ")
+            )
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        rows = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._delimiter, strict=True)
+        rows = csv.reader(
+            io.StringIO(self._text, newline=""), delimiter=self._delimiter, strict=True
+        )
         try:
             yield from enumerate(rows, start=1)
         except csv.Error as error:
             raise DataFileError(
-                f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes of this row."
+                f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes of this "
+                "row."
             ) from error
 
 
@@ -152,18 +170,23 @@ def read_file(path: Path) -> CsvFile:
 
 
 def read_readings(
-    path: Path, zone: tzinfo | None = None, columns: ColumnMap | None = None, now: Instant | None = None
+    path: Path,
+    zone: tzinfo | None = None,
+    columns: ColumnMap | None = None,
+    now: Instant | None = None,
 ) -> list[VitalReading]:
     """Return the readings of a CSV file, each flagged ``imported``.
 
     Args:
         path: the file.
         zone: time zone of times that name none; ``None`` refuses such times.
-        columns: what the columns say; ``None``: each says it by its name, and others than ours are refused.
+        columns: what the columns say; ``None``: each says it by its name, and others than ours are
+            refused.
         now: by which times to come are known; ``None`` is the present.
 
     Raises:
-        DataFileError: the file cannot be read, or rows are bad: the first ten are named by row, column and value.
+        DataFileError: the file cannot be read, or rows are bad: the first ten are named by row,
+            column and value.
     """
     file = read_file(path)
     if columns is None:
@@ -186,16 +209,25 @@ def all_readings(
         count += len(row.readings)
         problems += row.problems
     if problems:
-        more = f"\n… and {len(problems) - PROBLEMS_SHOWN} more." if len(problems) > PROBLEMS_SHOWN else ""
+        more = (
+            f"\n… and {len(problems) - PROBLEMS_SHOWN} more."
+            if len(problems) > PROBLEMS_SHOWN
+            else ""
+        )
         shown = "\n".join(f"{file.name}, {problem}" for problem in problems[:PROBLEMS_SHOWN])
         raise DataFileError(f"{shown}{more}\nNothing was imported.")
     if not count:
-        raise DataFileError(f"{file.name}: has no rows with readings below the names of the columns.")
-    return _with_near_pressures(reading for row in file.judged(columns, zone, now) for reading in row.readings)
+        raise DataFileError(
+            f"{file.name}: has no rows with readings below the names of the columns."
+        )
+    return _with_near_pressures(
+        reading for row in file.judged(columns, zone, now) for reading in row.readings
+    )
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:
-    """Return the columns of a file of our own form, or refuse a header that lacks, repeats or adds one.
+    """Return the columns of a file of our own form, or refuse a header that lacks, repeats or adds
+    one.
 
     Raises:
         DataFileError: the header is not ours.
@@ -204,8 +236,9 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
     missing = [name for name in OURS if name not in header]
     if missing:
         raise DataFileError(
-            f"{file.name}, row 1: column {missing[0]} is missing. Columns found: {', '.join(header)}; needed: "
-            f"{', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. Columns of other names: say with --map what they are."
+            f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
+            f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
+            "Columns of other names: say with --map what they are."
         )
     for name in header:
         if name not in (*OURS, *OPTIONAL, *DERIVED):
@@ -213,16 +246,23 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
             raise DataFileError(f"{file.name}, row 1: unknown column {name!r}. Known: {known}.")
         if header.count(name) > 1:
             raise DataFileError(f"{file.name}, row 1: column {name} is there twice.")
-    return ColumnMap({name: column for name, column in own_columns().columns.items() if column in header})
+    return ColumnMap(
+        {name: column for name, column in own_columns().columns.items() if column in header}
+    )
 
 
 def _with_own_names(file: CsvFile) -> CsvFile:
     """Return the file with its columns' names in small letters, as ours are."""
-    return CsvFile(file.name, tuple(name.lower() for name in file.header), file._text, file._delimiter)
+    return CsvFile(
+        file.name, tuple(name.lower() for name in file.header), file._text, file._delimiter
+    )
 
 
 def _with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-    """Flag pressures of one measurement that are too near to each other; its readings follow each other in a file."""
+    """Flag pressures of one measurement that are too near to each other.
+
+    Its readings follow each other in a file.
+    """
     for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
         yield from flag_near_pressures(list(together))
 

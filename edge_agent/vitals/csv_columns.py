@@ -1,4 +1,6 @@
-"""Which column of a CSV file says what: by its name in our own form, by a guess, or as a person explains it."""
+"""Which column of a CSV file says what: by its name in our own form, by a guess, or as a person
+explains it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
 DERIVED = ("at_ms", "session", "participant", "condition", "observed", "simulated")
 TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
-"""What a column can be: ``time`` is a time of day beside a date in ``at``; a kind is a column of its values."""
+"""What a column can be: ``time`` is a time of day beside a date in ``at``.
+
+A kind is a column of its values.
+"""
 
 _GUESSES: Mapping[str, str] = {
     "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|zeit(punkt|stempel)?|datum|measurement date",
@@ -42,8 +47,8 @@ class ColumnMap:
     """What the columns of a file say.
 
     Attributes:
-        columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and ``value``, one
-            reading in each row, or a column for each kind.
+        columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and
+            ``value``, one reading in each row, or a column for each kind.
         units: unit of the columns of a kind, for files that do not say it.
         dates: how dates are written: as ISO 8601, or with the day or the month first.
     """
@@ -67,10 +72,16 @@ class ColumnMap:
             return "no column says when the readings were measured. Choose one for `at`."
         long = {"kind", "value"} & set(self.columns)
         if long and self.kinds:
-            return "either one column has the kind and one the value, or each kind has a column; not both."
+            return (
+                "either one column has the kind and one the value, or each kind has a column; "
+                "not both."
+            )
         if len(long) == 1 or not (long or self.kinds):
             kinds = ", ".join(VitalKind)
-            return f"no column has values. Choose one for each kind ({kinds}), or for `kind` and `value`."
+            return (
+                f"no column has values. Choose one for each kind ({kinds}), or for `kind` and "
+                "`value`."
+            )
         return None
 
     def column_of(self, target: str, kind: str | None) -> str:
@@ -80,7 +91,8 @@ class ColumnMap:
         return self.columns.get(target, target)
 
     def items(self, row: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """Return the readings that a row holds, not judged yet: of wide files one for each kind that has a value.
+        """Return the readings that a row holds, not judged yet: of wide files one for each kind
+        that has a value.
 
         Raises:
             ReadingError: the row has a time that is not written as ``dates`` says.
@@ -89,7 +101,11 @@ class ColumnMap:
         shared["at"] = self._at(row)
         if not self.kinds:
             kind = row[self.columns["kind"]]
-            unit = {"unit": self.units[kind.lower()]} if kind.lower() in self.units and "unit" not in shared else {}
+            unit = (
+                {"unit": self.units[kind.lower()]}
+                if kind.lower() in self.units and "unit" not in shared
+                else {}
+            )
             yield {**shared, **unit, "kind": kind, "value": row[self.columns["value"]]}
         for kind in self.kinds:
             value = row[self.columns[kind]]
@@ -126,7 +142,9 @@ def zone_named(name: str) -> tzinfo | None:
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise DataFileError(f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin.") from error
+        raise DataFileError(
+            f"{name!r} is no known time zone; write UTC or one such as Europe/Berlin."
+        ) from error
 
 
 def own_columns() -> ColumnMap:
@@ -135,7 +153,10 @@ def own_columns() -> ColumnMap:
 
 
 def guess_columns(header: Sequence[str]) -> ColumnMap:
-    """Return what the columns are likely to be, by their names in English or German; units from brackets in them."""
+    """Return what the columns are likely to be, by their names in English or German.
+
+    Units from brackets in them.
+    """
     if set(OURS) <= set(header):
         return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
     columns: dict[str, str] = {}
@@ -162,7 +183,11 @@ def _iso(text: str, order: DateOrder) -> str:
     found = _LOCAL_DATE.fullmatch(text.strip())
     if found is None:
         example = "20.11.2026 08:15" if order == "dmy" else "11/20/2026 8:15 AM"
-        raise ReadingError("at", repr(text[:60]), f"is not a time such as {example}, which was chosen for this file.")
+        raise ReadingError(
+            "at",
+            repr(text[:60]),
+            f"is not a time such as {example}, which was chosen for this file.",
+        )
     first, second, year, hour, minute, second_part, half, rest = found.groups()
     day, month = (first, second) if order == "dmy" else (second, first)
     hours = int(hour or 0)

@@ -14,7 +14,8 @@ class FoundSensor:
     Attributes:
         address: what the configuration wants.
         name: as it calls itself.
-        rssi: strength of its signal in dBm, nearer to 0 is stronger; ``None`` while it is connected.
+        rssi: strength of its signal in dBm, nearer to 0 is stronger; ``None`` while it is
+            connected.
         services: UUIDs of what it offers.
         kinds: which of them are ours.
         battery_percent: charge of its battery; ``None``: it did not tell.

@@ -1,11 +1,14 @@
-"""What the standard Bluetooth characteristics of straps and cuffs mean: bytes in, values out, nothing else.
+"""What the standard Bluetooth characteristics of straps and cuffs mean: bytes in, values out,
+nothing else.
 
-Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood Pressure
-Measurement, Date Time, Battery Level, Body Sensor Location), *Heart Rate Service* 1.0, *Blood Pressure Service* 1.1;
-IEEE 11073-20601 for the number format SFLOAT. All numbers are little-endian.
+Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood
+Pressure Measurement, Date Time, Battery Level, Body Sensor Location), *Heart Rate Service* 1.0,
+*Blood Pressure Service* 1.1; IEEE 11073-20601 for the number format SFLOAT. All numbers are
+little-endian.
 
-Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so are octets behind the
-last field that is known. Whatever else disagrees with the specification is refused as a whole: ``GattError``.
+Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so
+are octets behind the last field that is known. Whatever else disagrees with the specification is
+refused as a whole: ``GattError``.
 """
 
 from __future__ import annotations
@@ -148,7 +151,9 @@ class _Fields:
         return int.from_bytes(self._payload[self._at - octets : self._at], "little")
 
     def sfloat(self, what: str) -> float | None:
-        """Return the next SFLOAT, ``None`` for the one special value that the specification lets a field have: NaN."""
+        """Return the next SFLOAT, ``None`` for the one special value that the specification lets a
+        field have: NaN.
+        """
         raw = self.number(what, 2)
         if raw in _SPECIAL:
             raise self.error(f"the {what} is {_SPECIAL[raw]}, no number")
@@ -158,8 +163,9 @@ class _Fields:
 def decode_sfloat(raw: int) -> float:
     """Return the number that 16 bits stand for as an IEEE 11073-20601 SFLOAT.
 
-    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. NaN, NRes (not at this
-    resolution) and the reserved value give ``nan``; the infinities ``inf`` and ``-inf``.
+    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. NaN, NRes
+    (not at this resolution) and the reserved value give ``nan``; the infinities ``inf`` and
+    ``-inf``.
     """
     if raw in {0x07FE, 0x0802}:
         return math.inf if raw == 0x07FE else -math.inf
@@ -195,28 +201,38 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     """Decode a Blood Pressure Measurement (0x2A35); kPa are turned into mmHg.
 
     Raises:
-        GattError: it is too short, a value is infinite, reserved or not representable, or its time cannot be one.
+        GattError: it is too short, a value is infinite, reserved or not representable, or its time
+            cannot be one.
     """
     fields = _Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
     flags = fields.number("flags")
     unit = MMHG_IN_KPA if flags & 1 else 1.0
     systolic, diastolic, mean = (
         None if value is None else value * unit
-        for value in [fields.sfloat(f"{name} pressure") for name in ("systolic", "diastolic", "mean arterial")]
+        for value in [
+            fields.sfloat(f"{name} pressure") for name in ("systolic", "diastolic", "mean arterial")
+        ]
     )
     time = _device_time(fields) if flags & 0b10 else None
     pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
     user = fields.number("user") if flags & 0b1000 else _NO_USER
     status = fields.number("measurement status", 2) if flags & 0b10000 else 0
     return BloodPressure(
-        systolic, diastolic, mean, time, pulse, None if user == _NO_USER else user, _status_flags(status)
+        systolic,
+        diastolic,
+        mean,
+        time,
+        pulse,
+        None if user == _NO_USER else user,
+        _status_flags(status),
     )
 
 
 def _device_time(fields: _Fields) -> DeviceTime:
     """Take a Date Time: year 1582 to 9999, month and day may each be 0 for not known."""
     time = DeviceTime(
-        fields.number("year", 2), *(fields.number(what) for what in ("month", "day", "hour", "minute", "second"))
+        fields.number("year", 2),
+        *(fields.number(what) for what in ("month", "day", "hour", "minute", "second")),
     )
     # A day that is known must be one of its month; 2000 has all the days that there are.
     known = DeviceTime(time.year or 2000, time.month or 1, time.day or 1, *time[3:])

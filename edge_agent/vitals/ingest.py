@@ -1,4 +1,6 @@
-"""Readings that other devices hand in as messages: each is taken or refused with its reason, and all are counted."""
+"""Readings that other devices hand in as messages: each is taken or refused with its reason, and
+all are counted.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import VitalReading
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import ArrivalTimes, Origin, has_time, id_of, parse_payload, read_given
+from edge_agent.core.readings import (
+    ArrivalTimes,
+    Origin,
+    has_time,
+    id_of,
+    parse_payload,
+    read_given,
+)
 from edge_agent.vitals.base import Sink
 
 log = logging.getLogger(__name__)
@@ -22,7 +31,8 @@ class Refusal:
     """A reading that was not taken.
 
     Attributes:
-        index: its place in the list that was sent; ``None`` when the message as a whole was refused.
+        index: its place in the list that was sent; ``None`` when the message as a whole was
+            refused.
         id: what its sender calls it, if anything.
         error: why.
     """
@@ -39,7 +49,8 @@ class Verdict:
     Attributes:
         taken: readings handed on; those that are there already are known only by the database.
         refusals: the others.
-        digest: beginning of the SHA-256 of the payload in hexadecimal, by which its sender can tell it.
+        digest: beginning of the SHA-256 of the payload in hexadecimal, by which its sender can tell
+            it.
     """
 
     taken: int
@@ -67,8 +78,8 @@ class VitalIngest:
     def take(self, payload: bytes, *, retained: bool = False) -> Verdict:
         """Take the readings of a message, one or a list; a bad one does not keep out the others.
 
-        A message that the broker had kept says when it was measured, or it is refused: it comes again with every
-        connection, and would be a new reading each time.
+        A message that the broker had kept says when it was measured, or it is refused: it comes
+        again with every connection, and would be a new reading each time.
         """
         digest = hashlib.sha256(payload).hexdigest()[:16]
         try:
@@ -80,7 +91,11 @@ class VitalIngest:
         for index, (item, answer) in enumerate(
             zip(items, read_given(items, self._now(), self._origin, self._arrivals), strict=True)
         ):
-            judged = _RETAINED if retained and not has_time(item) and isinstance(answer, VitalReading) else answer
+            judged = (
+                _RETAINED
+                if retained and not has_time(item) and isinstance(answer, VitalReading)
+                else answer
+            )
             if isinstance(judged, VitalReading):
                 taken.append(judged)
             else:
@@ -92,10 +107,14 @@ class VitalIngest:
     def _count(self, verdict: Verdict) -> Verdict:
         if verdict.refusals and not self.refused:
             field = verdict.refusals[0].error.field
-            log.warning("readings from %s are refused, the first for its %s", self._origin.source, field)
+            log.warning(
+                "readings from %s are refused, the first for its %s", self._origin.source, field
+            )
         self.taken += verdict.taken
         self.refused += len(verdict.refusals)
         return verdict
 
 
-_RETAINED = ReadingError("at", "", "is missing in a retained message. Say when it was measured, or do not retain it.")
+_RETAINED = ReadingError(
+    "at", "", "is missing in a retained message. Say when it was measured, or do not retain it."
+)

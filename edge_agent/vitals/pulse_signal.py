@@ -1,11 +1,14 @@
-"""Heart rate from the colour of skin over time, by POS, and how far it can be trusted. Pure; NumPy alone.
+"""Heart rate from the colour of skin over time, by POS, and how far it can be trusted.
 
-With each beat the blood in the skin takes a little more of the green light than of the red. POS, "plane orthogonal to
-skin", finds that change beneath the larger ones of light and motion, which are alike in all three colours: Wang, den
-Brinker, Stuijk & de Haan 2017, "Algorithmic principles of remote PPG", IEEE Transactions on Biomedical Engineering
-64:1479–1491, algorithm 1. What is found is a spectrum, and a spectrum always has a peak; whether that is a pulse is
-judged by two signs: the signal-to-noise ratio of de Haan & Jeanne 2013 ("Robust pulse rate from chrominance-based
-rPPG", same journal 60:2878–2886), and whether the parts of the window agree with the whole.
+Pure; NumPy alone.
+
+With each beat the blood in the skin takes a little more of the green light than of the red. POS,
+"plane orthogonal to skin", finds that change beneath the larger ones of light and motion, which are
+alike in all three colours: Wang, den Brinker, Stuijk & de Haan 2017, "Algorithmic principles of
+remote PPG", IEEE Transactions on Biomedical Engineering 64:1479–1491, algorithm 1. What is found is
+a spectrum, and a spectrum always has a peak; whether that is a pulse is judged by two signs: the
+signal-to-noise ratio of de Haan & Jeanne 2013 ("Robust pulse rate from chrominance-based rPPG",
+same journal 60:2878–2886), and whether the parts of the window agree with the whole.
 """
 
 from __future__ import annotations
@@ -22,14 +25,17 @@ WINDOW_S = 20.0
 LOWEST, HIGHEST = 42.0, 150.0
 """Rates that are looked for, 1/min; people who sit before a camera are rarely outside."""
 LEAST_SNR_DB = 5.0
-"""Signal-to-noise ratio from which an estimate counts: the pulse has three times the power of all the rest."""
+"""Signal-to-noise ratio from which an estimate counts: the pulse has three times the power of all
+the rest.
+"""
 MOST_SPREAD = 5.0
 """How far, in 1/min, a part of the window may be from the whole."""
 
 _HZ = 20.0  # of the evenly spaced samples
 _POS_SAMPLES = 32  # 1.6 s, as the paper has it: at least one beat
 _FFT = 4096  # zeros added until the spectrum's points lie 0.3 /min apart
-_PEAK_HZ, _HARMONIC_HZ = 0.12, 0.18  # half widths around the rate and its double: of a Hann window's peak over 20 s
+# half widths around the rate and its double: of a Hann window's peak over 20 s
+_PEAK_HZ, _HARMONIC_HZ = 0.12, 0.18
 _NOISE_HZ = (0.6, 4.0)
 _PARTS = 3
 
@@ -41,7 +47,8 @@ class Pulse:
     Attributes:
         rate: heart rate, 1/min.
         snr_db: power at the rate and at its double over the rest between 0.6 and 4 Hz, dB.
-        spread: how far the rates of its first, middle and last half are from that of the whole, 1/min, at most.
+        spread: how far the rates of its first, middle and last half are from that of the whole,
+            1/min, at most.
     """
 
     rate: float
@@ -62,7 +69,8 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
         colours: n × 3, red, green and blue in any unit that is linear enough (a camera's 0…255 is).
 
     Returns:
-        What was found, clear or not; ``None`` where there is no colour to look at: a gray or a black picture.
+        What was found, clear or not; ``None`` where there is no colour to look at: a gray or a
+        black picture.
     """
     samples = _evenly(np.asarray(times_s, np.float64), np.asarray(colours, np.float64))
     if samples.min() <= 0:
@@ -75,7 +83,9 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
     half = len(signal) // 2
     starts = np.linspace(0, len(signal) - half, _PARTS).astype(int)
     parts = [_peak(*_spectrum(signal[start : start + half])) for start in starts]
-    return Pulse(60 * rate, _snr_db(frequencies, power, rate), 60 * max(abs(part - rate) for part in parts))
+    return Pulse(
+        60 * rate, _snr_db(frequencies, power, rate), 60 * max(abs(part - rate) for part in parts)
+    )
 
 
 def pulse_signal(colours: Values) -> Values:
@@ -92,7 +102,9 @@ def pulse_signal(colours: Values) -> Values:
     red, green, blue = normalised[:, 0], normalised[:, 1], normalised[:, 2]
     first, second = green - blue, green + blue - 2 * red
     deviation = second.std(axis=1)
-    tuning = np.divide(first.std(axis=1), deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    tuning = np.divide(
+        first.std(axis=1), deviation, out=np.zeros_like(deviation), where=deviation > 0
+    )
     parts = first + tuning[:, np.newaxis] * second
     parts -= parts.mean(axis=1, keepdims=True)
     signal = np.zeros(len(colours))

@@ -1,4 +1,7 @@
-"""Readings of an earlier recording, played again at their own pace; each says ``replayed`` and ``simulated``."""
+"""Readings of an earlier recording, played again at their own pace.
+
+Each says ``replayed`` and ``simulated``.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,14 @@ from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
 
 MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
-"""Simulated, too: nobody who was there now had this heart rate, and no test may take it for that."""
+"""Simulated, too: nobody who was there now had this heart rate, and no test may take it for
+that.
+"""
 
 
 class ReplayVitals(VitalSource):
-    """Plays readings in the order of their times: the first at once, each other as long after it as it was then.
+    """Plays readings in the order of their times: the first at once, each other as long after it as
+    it was then.
 
     Args:
         sink: as in ``VitalSource``.
@@ -43,7 +49,9 @@ class ReplayVitals(VitalSource):
     ) -> None:
         super().__init__(f"replay:{name}", sink, on_death)
         if not readings:
-            raise DataFileError(f"vitals.replay.file: {name} has no readings to play. Name another recording.")
+            raise DataFileError(
+                f"vitals.replay.file: {name} has no readings to play. Name another recording."
+            )
         self._readings = sorted(readings, key=lambda reading: reading.at.wall_ms)
         self._speed = speed
         self._loop = loop
@@ -58,11 +66,14 @@ class ReplayVitals(VitalSource):
                 if self.stopping.wait(max(0.0, due_s - clock.boot_seconds())):
                     return
                 self.emit(self._played(reading))
-            # A recording of one instant would spin; a second lies between its end and its next beginning.
+            # A recording of one instant would spin; a second lies between its end and its next
+            # beginning.
             if not self._loop or self.stopping.wait(1.0 / self._speed):
                 return
 
     def _played(self, reading: VitalReading) -> VitalReading:
         source = f"{self.source}:{reading.source}"
         at = self._arrivals.stamp(source, reading.kind, clock.now())
-        return replace(reading, at=at, source=source, flags=(reading.flags - {VitalFlag.IMPORTED}) | MARKS)
+        return replace(
+            reading, at=at, source=source, flags=(reading.flags - {VitalFlag.IMPORTED}) | MARKS
+        )

@@ -1,6 +1,8 @@
-"""Keeps one Bluetooth sensor connected and turns what it says into readings, and what it leaves unsaid into gaps.
+"""Keeps one Bluetooth sensor connected and turns what it says into readings, and what it leaves
+unsaid into gaps.
 
-Nothing here knows the library that speaks Bluetooth: a ``Radio`` connects, a ``Link`` is one connection.
+Nothing here knows the library that speaks Bluetooth: a ``Radio`` connects, a ``Link`` is one
+connection.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ SILENCE_S = 10.0
 STALL_S = 60.0  # a connection on which nothing comes for this long is made anew
 WATCH_S = 20.0
 BATTERY_S = 600.0
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # a cuff is in reach for some 30 s after a measurement: never wait longer
+# a cuff is in reach for some 30 s after a measurement: never wait longer
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 MEASUREMENTS = {
     SensorKind.HEART_RATE: gatt.HEART_RATE_MEASUREMENT,
     SensorKind.BLOOD_PRESSURE: gatt.BLOOD_PRESSURE_MEASUREMENT,
@@ -47,7 +50,10 @@ class Sensor:
 
 
 class Link(Protocol):
-    """One connection to a sensor; a characteristic is named by its UUID. Everything may raise ``VitalsError``."""
+    """One connection to a sensor; a characteristic is named by its UUID.
+
+    Everything may raise ``VitalsError``.
+    """
 
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
         """Have ``on_value`` called with each notification or indication."""
@@ -80,7 +86,9 @@ class Silence:
         limit_s: seconds that are no gap yet.
     """
 
-    def __init__(self, source: str, since: Instant, on_gap: Callable[[Gap], None], limit_s: float = SILENCE_S) -> None:
+    def __init__(
+        self, source: str, since: Instant, on_gap: Callable[[Gap], None], limit_s: float = SILENCE_S
+    ) -> None:
         self._source = source
         self._since = since
         self._on_gap = on_gap
@@ -100,7 +108,9 @@ class Silence:
     def ended(self, at: Instant) -> None:
         """Note that something came, or that listening ends."""
         if self.seconds(at) > self._limit_s:
-            self._on_gap(Gap(self._source, self._since, at, "disconnected" if self._was_away else "silent"))
+            self._on_gap(
+                Gap(self._source, self._since, at, "disconnected" if self._was_away else "silent")
+            )
         self._since = at
         self._was_away = not self._connected
 
@@ -112,7 +122,8 @@ class SensorSession:
         sensor: what to connect to.
         radio: connects.
         sink: called with every reading.
-        on_gap: told of every silence of a strap longer than 10 s; a cuff is silent until somebody measures.
+        on_gap: told of every silence of a strap longer than 10 s; a cuff is silent until somebody
+            measures.
         now: asked for the time.
     """
 
@@ -174,8 +185,13 @@ class SensorSession:
             if await link.closed_within(WATCH_S):
                 return
             now = self._now()
-            if self._stalls and min(self._silence.seconds(now), now.seconds_since(connected)) > STALL_S:
-                log.warning("%s says nothing although connected; connecting anew", self._sensor.source)
+            if (
+                self._stalls
+                and min(self._silence.seconds(now), now.seconds_since(connected)) > STALL_S
+            ):
+                log.warning(
+                    "%s says nothing although connected; connecting anew", self._sensor.source
+                )
                 return
 
     async def _ask_battery(self, link: Link) -> None:
@@ -194,7 +210,12 @@ class SensorSession:
             readings = self._decoded(payload, at)
         except GattError as error:
             if not self._refusing:
-                log.warning("%s: %s %s; passed over", self._sensor.source, error.characteristic, error.problem)
+                log.warning(
+                    "%s: %s %s; passed over",
+                    self._sensor.source,
+                    error.characteristic,
+                    error.problem,
+                )
             self._refusing = True
             return
         self._refusing = False
@@ -208,12 +229,17 @@ class SensorSession:
             return self._readings.of_blood_pressure(gatt.decode_blood_pressure(payload), at)
         measured = gatt.decode_heart_rate(payload)
         if measured.contact is not self.state.contact:
-            log.info("%s: contact with the skin %s", self._sensor.source, _CONTACT[measured.contact])
+            log.info(
+                "%s: contact with the skin %s", self._sensor.source, _CONTACT[measured.contact]
+            )
             self.state = replace(self.state, contact=measured.contact)
         return self._readings.of_heart_rate(measured, at)
 
     def _failed(self, error: VitalsError) -> None:
-        """Note why there is no connection; said once, until there is one or the reason is another."""
+        """Note why there is no connection.
+
+        Said once, until there is one or the reason is another.
+        """
         if self.state.reason != error.reason.value:
             level = logging.INFO if error.reason is VitalsReason.NOT_FOUND else logging.WARNING
             log.log(level, "%s: %s", self._sensor.source, error)

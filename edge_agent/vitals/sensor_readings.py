@@ -1,4 +1,6 @@
-"""Turns what a Bluetooth sensor measured into readings of the timeline: at our time, flagged, none twice."""
+"""Turns what a Bluetooth sensor measured into readings of the timeline: at our time, flagged, none
+twice.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,10 @@ from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
 class SensorReadings:
     """Makes the readings of one sensor.
 
-    Readings are stamped with the time at which they arrived. Of several RR intervals in one message the last ended
-    then, and the ones before it each by the following ones earlier. A kind never has two readings in one millisecond,
-    as messages that arrive in a burst would give: the timeline keeps only one reading of a kind, source and time.
+    Readings are stamped with the time at which they arrived. Of several RR intervals in one message
+    the last ended then, and the ones before it each by the following ones earlier. A kind never has
+    two readings in one millisecond, as messages that arrive in a burst would give: the timeline
+    keeps only one reading of a kind, source and time.
 
     Args:
         source: goes into ``VitalReading.source``.
@@ -24,21 +27,26 @@ class SensorReadings:
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
-        """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does not touch skin."""
+        """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does
+        not touch skin.
+        """
         flags = frozenset({VitalFlag.CONTACT_LOST}) if measured.contact is False else frozenset()
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
             left -= interval
-            readings.append(self._reading(VitalKind.RR_INTERVAL, interval, at.shifted(-left), flags))
+            readings.append(
+                self._reading(VitalKind.RR_INTERVAL, interval, at.shifted(-left), flags)
+            )
         return readings
 
     def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
         """Return what the cuff could tell of pressures and pulse.
 
-        All are flagged with what the cuff says of the measurement, and ``clock_differs`` when its time is more than
-        five minutes from ours: a stored measurement that comes late, or a clock that is wrong. Systolic and diastolic
-        that are too near to each other to be true are ``out_of_range``.
+        All are flagged with what the cuff says of the measurement, and ``clock_differs`` when its
+        time is more than five minutes from ours: a stored measurement that comes late, or a clock
+        that is wrong. Systolic and diastolic that are too near to each other to be true are
+        ``out_of_range``.
         """
         flags = measured.flags
         if measured.time is not None and _differs(measured.time, at):
@@ -53,12 +61,23 @@ class SensorReadings:
             (VitalKind.MEAN_ARTERIAL, measured.mean, pressures),
             (VitalKind.HEART_RATE, measured.pulse, flags),
         )
-        return [self._reading(kind, value, at, said, stamped) for kind, value, said in found if value is not None]
+        return [
+            self._reading(kind, value, at, said, stamped)
+            for kind, value, said in found
+            if value is not None
+        ]
 
     def _reading(
-        self, kind: VitalKind, value: float, at: Instant, flags: frozenset[VitalFlag], device_time: str | None = None
+        self,
+        kind: VitalKind,
+        value: float,
+        at: Instant,
+        flags: frozenset[VitalFlag],
+        device_time: str | None = None,
     ) -> VitalReading:
-        """Return a reading, flagged when it is implausible, at least a millisecond after the one before of its kind."""
+        """Return a reading, flagged when it is implausible, at least a millisecond after the one
+        before of its kind.
+        """
         late_ms = self._last.get(kind, at.boot_ms - 1) + 1 - at.boot_ms
         at = at.shifted(max(0, late_ms) / 1000)
         self._last[kind] = at.boot_ms

@@ -1,4 +1,7 @@
-"""A made-up person whose heart rate and blood pressure react to what is shown; every reading says ``simulated``."""
+"""A made-up person whose heart rate and blood pressure react to what is shown.
+
+Every reading says ``simulated``.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """Mean and spread of the change between people; made up, of the size that laboratory studies of anger report."""
+    """Mean and spread of the change between people.
+
+    Made up, of the size that laboratory studies of anger report.
+    """
 
     mean: Change
     spread: Change
@@ -56,20 +62,29 @@ _REST = Change(0, 0, 0)
 
 
 class SimulatedPerson:
-    """Somebody with a resting state, a way of breathing and reactions of their own, all from one seed.
+    """Somebody with a resting state, a way of breathing and reactions of their own, all from one
+    seed.
 
-    Heart rate follows a condition with a time constant of 6 s, blood pressure with 15 s; breathing and slow waves ride
-    on the heart rate, and both are noisy. Conditions that are not names of emotions, and *neutral*, change nothing.
+    Heart rate follows a condition with a time constant of 6 s, blood pressure with 15 s; breathing
+    and slow waves ride on the heart rate, and both are noisy. Conditions that are not names of
+    emotions, and *neutral*, change nothing.
     """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311 - a made-up person needs no secrecy
         gauss = self._random.gauss
         self._rest = Change(
-            min(90.0, max(52.0, gauss(68, 7))), min(140.0, max(98.0, gauss(118, 9))), min(90.0, max(58.0, gauss(75, 6)))
+            min(90.0, max(52.0, gauss(68, 7))),
+            min(140.0, max(98.0, gauss(118, 9))),
+            min(90.0, max(58.0, gauss(75, 6))),
         )
         self._reactions = {
-            name: Change(*(gauss(mean, spread) for mean, spread in zip(reaction.mean, reaction.spread, strict=True)))
+            name: Change(
+                *(
+                    gauss(mean, spread)
+                    for mean, spread in zip(reaction.mean, reaction.spread, strict=True)
+                )
+            )
             for name, reaction in REACTIONS.items()
         }
         self._breathing = self._random.uniform(0.5, 2.5)
@@ -85,7 +100,9 @@ class SimulatedPerson:
         self._now = Change(
             *(
                 now + (to - now) * step
-                for now, to, step in zip(self._now, target, (heart, pressure, pressure), strict=True)
+                for now, to, step in zip(
+                    self._now, target, (heart, pressure, pressure), strict=True
+                )
             )
         )
         self._seconds += seconds
@@ -94,20 +111,35 @@ class SimulatedPerson:
         """Return the present heart rate in 1/min, one decimal."""
         breath = self._breathing * math.sin(2 * math.pi * _BREATHS_HZ * self._seconds + self._phase)
         wave = math.sin(2 * math.pi * _MAYER_HZ * self._seconds)
-        return round(self._rest.heart_rate + self._now.heart_rate + breath + wave + self._random.gauss(0, 0.7), 1)
+        return round(
+            self._rest.heart_rate
+            + self._now.heart_rate
+            + breath
+            + wave
+            + self._random.gauss(0, 0.7),
+            1,
+        )
 
     def pressure(self) -> Pressure:
         """Return a cuff's reading in mmHg: whole numbers, mean pressure by the rule of thirds."""
         systolic = self._rest.systolic + self._now.systolic + self._random.gauss(0, 2.0)
-        diastolic = min(systolic - 15, self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5))
-        return Pressure(float(round(systolic)), float(round(diastolic)), float(round((systolic + 2 * diastolic) / 3)))
+        diastolic = min(
+            systolic - 15, self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
+        )
+        return Pressure(
+            float(round(systolic)),
+            float(round(diastolic)),
+            float(round((systolic + 2 * diastolic) / 3)),
+        )
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Return readings of this moment, flagged as what they are."""
         simulated = frozenset({VitalFlag.SIMULATED})
         found = []
         if heart_rate:
-            found.append(VitalReading(at, VitalKind.HEART_RATE, self.heart_rate(), SOURCE, simulated))
+            found.append(
+                VitalReading(at, VitalKind.HEART_RATE, self.heart_rate(), SOURCE, simulated)
+            )
         if pressure:
             cuff = self.pressure()
             found += [
@@ -156,7 +188,10 @@ class SimulatedVitals(VitalSource):
             ready = [now >= moment for moment in due]
             # After a pause of the machine the readings that were missed are not made up.
             due = [
-                now + every if is_due else moment for moment, every, is_due in zip(due, self._every, ready, strict=True)
+                now + every if is_due else moment
+                for moment, every, is_due in zip(due, self._every, ready, strict=True)
             ]
-            for reading in self._person.readings(clock.now(), heart_rate=ready[0], pressure=ready[1]):
+            for reading in self._person.readings(
+                clock.now(), heart_rate=ready[0], pressure=ready[1]
+            ):
                 self.emit(reading)

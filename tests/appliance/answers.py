@@ -1,4 +1,6 @@
-"""What the shipped models answer to pictures, in whole numbers as the runtime gives them; run on two processors.
+"""What the shipped models answer to pictures, in whole numbers as the runtime gives them.
+
+Run on two processors.
 
 python answers.py PICTURES.npz ANSWERS.npz
 """
@@ -35,10 +37,16 @@ def main(pictures: str, out: str) -> None:
     found: dict[str, Any] = {}
     with np.load(pictures) as taken:
         for name, card in shipped_models().items():
-            found |= {f"{name} {output}": values for output, values in answers_of(card, taken[name]).items()}
+            found |= {
+                f"{name} {output}": values
+                for output, values in answers_of(card, taken[name]).items()
+            }
     np.savez(out, **found)
     runtime = importlib.metadata.version("ai-edge-litert")
-    print(f"{platform.machine()}, Python {platform.python_version()}, LiteRT {runtime}, NumPy {np.__version__}")
+    print(
+        f"{platform.machine()}, Python {platform.python_version()}, LiteRT {runtime}, NumPy "
+        f"{np.__version__}"
+    )
 
 
 if __name__ == "__main__":

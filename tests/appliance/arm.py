@@ -1,8 +1,9 @@
-"""A Debian for 64-bit ARM, the Pi's processor, run by qemu: what `make test-appliance-arm` works on.
+"""A Debian for 64-bit ARM, the Pi's processor, run by qemu: what `make test-appliance-arm` works
+on.
 
-Needs root, debootstrap, systemd-nspawn and qemu-user-static. It has no network. The bare root is kept in `.appliance/`
-of the checkout; each use writes into an overlay over it, which goes with it, as the kernel's note of who runs ARM
-programs does.
+Needs root, debootstrap, systemd-nspawn and qemu-user-static. It has no network. The bare root is
+kept in `.appliance/` of the checkout; each use writes into an overlay over it, which goes with it,
+as the kernel's note of who runs ARM programs does.
 """
 
 from __future__ import annotations
@@ -20,14 +21,22 @@ from typing import Self
 from tests.appliance.machine import PATH, bare_root, host, lay_over, take_away
 
 PACKAGES = "python3,python3-venv,ca-certificates,openssl,openssh-client,dbus,bluez"
-"""What `install.sh` asks for, without the broker; dbus, for debootstrap does not find out that bluez needs it."""
+"""What `install.sh` asks for, without the broker.
+
+Dbus, for debootstrap does not find out that bluez needs it.
+"""
 EXCHANGE = "/exchange"
 QEMU = "qemu-aarch64-static"
-NEEDED = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", QEMU: "qemu-user-static"}
+NEEDED = {
+    "debootstrap": "debootstrap",
+    "systemd-nspawn": "systemd-container",
+    QEMU: "qemu-user-static",
+}
 """Program → the package of Debian that has it."""
 
-# The first 20 bytes of an ELF file: 64 bit, little-endian, version 1, any system, a program (2) or library (3), machine
-# 183 (AArch64). The form of the line: Documentation/admin-guide/binfmt-misc.rst of Linux.
+# The first 20 bytes of an ELF file: 64 bit, little-endian, version 1, any system, a program (2) or
+# library (3), machine 183 (AArch64). The form of the line:
+# Documentation/admin-guide/binfmt-misc.rst of Linux.
 MAGIC = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
 MASK = r"\xff" * 7 + r"\x00" + r"\xff" * 8 + r"\xfe" + r"\xff" * 3
 
@@ -64,10 +73,18 @@ class Processor:
     def described(self) -> str:
         """Return what ``/proc/cpuinfo`` says of as many of them as this machine has cores.
 
-        qemu shows this machine's instead, and LiteRT's runtime, which chooses its code by it, crashes on that.
+        qemu shows this machine's instead, and LiteRT's runtime, which chooses its code by it,
+        crashes on that.
         """
-        about = {"part": self.part, "variant": self.variant, "revision": self.revision, "features": self.features}
-        return "".join(PART_OF_ARM.format(core=core, **about) for core in range(os.cpu_count() or 1))
+        about = {
+            "part": self.part,
+            "variant": self.variant,
+            "revision": self.revision,
+            "features": self.features,
+        }
+        return "".join(
+            PART_OF_ARM.format(core=core, **about) for core in range(os.cpu_count() or 1)
+        )
 
 
 PI_4 = Processor("cortex-a72", "0xd08", "0x0", 3, "fp asimd evtstrm crc32 cpuid")
@@ -76,7 +93,8 @@ PI_5 = Processor(
     "0xd0b",
     "0x4",
     1,
-    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
+    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop "
+    "asimddp",
 )
 
 
@@ -89,18 +107,26 @@ def what_is_missing(user: int, found: Sequence[str], processor: str) -> str | No
         processor: of this machine, as ``uname -m`` says it.
     """
     if processor != "x86_64":
-        return f"the models' answers are compared with those of x86-64, and this machine is {processor}. Use a PC."
+        return (
+            "the models' answers are compared with those of x86-64, and this machine is "
+            f"{processor}. Use a PC."
+        )
     missing = [package for program, package in NEEDED.items() if program not in found]
     if missing:
         return f"missing: {', '.join(missing)}. Install with: sudo apt install {' '.join(missing)}"
     if user != 0:
-        return "it mounts a file system and tells the kernel who runs ARM programs; type: sudo make test-appliance-arm"
+        return (
+            "it mounts a file system and tells the kernel who runs ARM programs; type: sudo "
+            "make test-appliance-arm"
+        )
     return None
 
 
 @contextmanager
 def arm_programs(folder: Path) -> Iterator[None]:
-    """Let the kernel hand ARM programs to qemu while this is open; what others have registered is left alone.
+    """Let the kernel hand ARM programs to qemu while this is open.
+
+    What others have registered is left alone.
 
     Args:
         folder: a new one, where the kernel's register is mounted meanwhile.
@@ -109,7 +135,8 @@ def arm_programs(folder: Path) -> Iterator[None]:
     name = f"affect-edge-arm64-{os.getpid()}"
     host("mount", "-t", "binfmt_misc", "binfmt_misc", str(folder))
     try:
-        # O and C hand qemu the open file and its rights; F opens qemu now, so that it is found inside of the root.
+        # O and C hand qemu the open file and its rights; F opens qemu now, so that it is found
+        # inside of the root.
         (folder / "register").write_text(f":{name}:M::{MAGIC}:{MASK}:{shutil.which(QEMU)}:OCF")
         try:
             yield
@@ -150,7 +177,9 @@ class ArmRoot:
         self._open.close()
 
     def shell(self, processor: Processor, script: str, within_s: float) -> str:
-        """Run a line of bash as root inside, without a network; return what it prints. It must succeed.
+        """Run a line of bash as root inside, without a network; return what it prints.
+
+        It must succeed.
 
         Args:
             processor: what qemu plays.
@@ -159,9 +188,22 @@ class ArmRoot:
         """
         (self.exchange / "cpuinfo").write_text(processor.described())
         line = f"exec 2>&1; mount --bind {EXCHANGE}/cpuinfo /proc/cpuinfo && {{ {script}; }}"
-        words = ["systemd-nspawn", "-q", "-D", str(self.root), "--as-pid2", "--pipe", "--register=no", "--keep-unit"]
+        words = [
+            "systemd-nspawn",
+            "-q",
+            "-D",
+            str(self.root),
+            "--as-pid2",
+            "--pipe",
+            "--register=no",
+            "--keep-unit",
+        ]
         words += ["--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
-        words += [f"--bind={self.exchange}:{EXCHANGE}", f"--setenv=QEMU_CPU={processor.name}", f"--setenv=PATH={PATH}"]
+        words += [
+            f"--bind={self.exchange}:{EXCHANGE}",
+            f"--setenv=QEMU_CPU={processor.name}",
+            f"--setenv=PATH={PATH}",
+        ]
         words += ["--setenv=LANG=C.UTF-8", "--setenv=TERM=dumb", "bash", "-c", line]
         with subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -173,5 +215,7 @@ class ArmRoot:
                 raise
         said = output.decode(errors="replace").strip()
         # What nspawn itself has to say is of use only when it failed.
-        assert nspawn.returncode == 0, f"{script}\n{said[-4000:]}\n{errors.decode(errors='replace')}"
+        assert nspawn.returncode == 0, (
+            f"{script}\n{said[-4000:]}\n{errors.decode(errors='replace')}"
+        )
         return said

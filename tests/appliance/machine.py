@@ -1,7 +1,10 @@
-"""A real Debian, booted with its systemd in a container with a network of its own; what `make test-appliance` works on.
+"""A real Debian, booted with its systemd in a container with a network of its own.
 
-Needs root, systemd-nspawn, debootstrap and slirp4netns. Downloads are kept in `.appliance/` of the checkout. The bare
-root is made once; each machine writes into an overlay over it that goes with the machine.
+What `make test-appliance` works on.
+
+Needs root, systemd-nspawn, debootstrap and slirp4netns. Downloads are kept in `.appliance/` of the
+checkout. The bare root is made once; each machine writes into an overlay over it that goes with the
+machine.
 """
 
 from __future__ import annotations
@@ -49,12 +52,14 @@ class Machine:
 
     def __enter__(self) -> Self:
         lay_over(bare_root(self._suite, PACKAGES), self._folder)
-        for file in (Path("/etc/hosts"), CERTIFICATES):  # what this machine needs to reach its package mirror
+        for file in (Path("/etc/hosts"), CERTIFICATES):
+            # what this machine needs to reach its package mirror
             target = self.root / file.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
         (self.root / "etc/resolv.conf").unlink(missing_ok=True)
-        (self.root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")  # slirp4netns answers there
+        # slirp4netns answers there
+        (self.root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")
         (self.root / "etc/hostname").write_text("pi-test\n")
         self.boot()
         return self
@@ -68,26 +73,53 @@ class Machine:
         pip, apt = CACHE / "pip", CACHE / f"apt-{self._suite}"
         for folder in (pip, apt / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
-        words = ["systemd-nspawn", "-q", "-D", str(self.root), "--boot", "--register=no", "--keep-unit"]
+        words = [
+            "systemd-nspawn",
+            "-q",
+            "-D",
+            str(self.root),
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+        ]
         words += ["--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
-        words += [f"--bind={pip}:/var/cache/pip", f"--bind={apt}:/var/cache/apt/archives", *_shared_with_pip()]
+        words += [
+            f"--bind={pip}:/var/cache/pip",
+            f"--bind={apt}:/var/cache/apt/archives",
+            *_shared_with_pip(),
+        ]
         with (self._folder / "boot.log").open("wb") as log:
-            self._nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self._nspawn = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + BOOT_SECONDS
         while not self._is_up():
             if self._nspawn.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(
-                    f"it did not boot:\n{(self._folder / 'boot.log').read_text(errors='replace')[-2000:]}"
+                    "it did not boot:\n"
+                    f"{(self._folder / 'boot.log').read_text(errors='replace')[-2000:]}"
                 )
             time.sleep(0.5)
         if network:
             self.connect()
 
     def connect(self) -> None:
-        """Give it a way into the network; its own address is 10.0.2.100, and nobody can call it from outside."""
-        words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(self._leader), "tap0"]
+        """Give it a way into the network.
+
+        Its own address is 10.0.2.100, and nobody can call it from outside.
+        """
+        words = [
+            "slirp4netns",
+            "--configure",
+            "--mtu=65520",
+            "--disable-host-loopback",
+            str(self._leader),
+            "tap0",
+        ]
         with (self._folder / "network.log").open("wb") as log:
-            self._network = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            self._network = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def disconnect(self) -> None:
         """Take the way into the network away."""
@@ -98,7 +130,9 @@ class Machine:
 
     def _is_up(self) -> bool:
         assert self._nspawn is not None
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
+        children = (
+            Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
+        )
         if not children:
             return False
         self._leader = int(children[0])
@@ -126,10 +160,29 @@ class Machine:
 
     def run(self, *words: str, within_s: float = 60.0) -> Done:
         """Run a command as root inside; its output is standard output and error together."""
-        inside = ["nsenter", "-t", str(self._leader), "-a", "env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        inside += ["TERM=dumb", "PIP_CACHE_DIR=/var/cache/pip", f"PIP_CERT={CERTIFICATES}", *_pip_environment()]
+        inside = [
+            "nsenter",
+            "-t",
+            str(self._leader),
+            "-a",
+            "env",
+            "-i",
+            f"PATH={PATH}",
+            "HOME=/root",
+            "LANG=C.UTF-8",
+        ]
+        inside += [
+            "TERM=dumb",
+            "PIP_CACHE_DIR=/var/cache/pip",
+            f"PIP_CERT={CERTIFICATES}",
+            *_pip_environment(),
+        ]
         done = subprocess.run(
-            [*inside, *words], capture_output=True, check=False, timeout=within_s, stdin=subprocess.DEVNULL
+            [*inside, *words],
+            capture_output=True,
+            check=False,
+            timeout=within_s,
+            stdin=subprocess.DEVNULL,
         )
         return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
@@ -140,7 +193,9 @@ class Machine:
         return done.output.strip()
 
     def beside(self, *words: str, within_s: float = 60.0) -> Done:
-        """Run a command of this machine in the network of that one: how a stranger in its network sees it."""
+        """Run a command of this machine in the network of that one: how a stranger in its network
+        sees it.
+        """
         done = subprocess.run(
             ["nsenter", "-t", str(self._leader), "-n", *words],
             capture_output=True,
@@ -154,7 +209,9 @@ class Machine:
         """Ask until a line of bash succeeds inside; return the seconds that it took."""
         start = time.monotonic()
         while self.run("bash", "-c", script).code != 0:
-            assert time.monotonic() - start < within_s, f"not within {within_s:g} s: {script}\n{self.journal()}"
+            assert time.monotonic() - start < within_s, (
+                f"not within {within_s:g} s: {script}\n{self.journal()}"
+            )
             time.sleep(0.3)
         return time.monotonic() - start
 
@@ -164,7 +221,9 @@ class Machine:
 
 
 def bare_root(suite: str, packages: str, architecture: str = "") -> Path:
-    """Return the bare root of a Debian, which nobody may write to; made when it is not in the cache.
+    """Return the bare root of a Debian, which nobody may write to.
+
+    Made when it is not in the cache.
 
     Args:
         suite: trixie or bookworm.
@@ -183,7 +242,9 @@ def bare_root(suite: str, packages: str, architecture: str = "") -> Path:
 
 
 def lay_over(base: Path, folder: Path) -> None:
-    """Make ``root`` in a folder: what is written there goes with the folder, and the base stays as it is."""
+    """Make ``root`` in a folder: what is written there goes with the folder, and the base stays as
+    it is.
+    """
     for name in ("upper", "work", "root"):
         (folder / name).mkdir()
     layers = f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work"
@@ -200,7 +261,9 @@ def copy_checkout(folder: Path) -> None:
     """Copy the files of this checkout into a new folder, without those that git ignores."""
     folder.mkdir()
     words = "git ls-files -co --exclude-standard -z | tar --null -T - --ignore-failed-read -cf - "
-    subprocess.run(["bash", "-c", f'{words} | tar -xf - -C "$0"', str(folder)], check=True, cwd=ROOT)
+    subprocess.run(
+        ["bash", "-c", f'{words} | tar -xf - -C "$0"', str(folder)], check=True, cwd=ROOT
+    )
 
 
 def host(*words: str) -> None:
@@ -211,13 +274,21 @@ def host(*words: str) -> None:
 
 
 def _pip_environment() -> Sequence[str]:
-    """Return this machine's settings of pip, so that the other one finds packages where this one does."""
-    return [f"{name}={value}" for name, value in os.environ.items() if name in {"PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"}]
+    """Return this machine's settings of pip, so that the other one finds packages where this one
+    does.
+    """
+    return [
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name in {"PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"}
+    ]
 
 
 def _shared_with_pip() -> Sequence[str]:
     """Bind pip's configuration and the folders that it names."""
-    said = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(
+        ["pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
     words = [word.strip("'\"").removeprefix("file://") for word in said.replace("=", " ").split()]
     named = [Path(word) for word in words if word.startswith("/") and Path(word).is_dir()]
     # The folder above, too: an index refers to files that lie beside it.

@@ -1,7 +1,7 @@
 """The appliance on a booted Debian, from the first command to the last: `make test-appliance`.
 
-The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm` takes Debian 12;
-`INTERRUPTIONS=20` kills the installer at so many random moments (2 by itself).
+The tests are the life of one machine and run in the order in which they stand. `SUITE=bookworm`
+takes Debian 12; `INTERRUPTIONS=20` kills the installer at so many random moments (2 by itself).
 """
 
 from __future__ import annotations
@@ -37,16 +37,35 @@ PLENTY_S = 1200.0
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "2"))
 KILLED = 128 + 9
 
-CHANGING = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/cache", "/root", "/var/lib/apt"]
+CHANGING = [
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/tmp",
+    "/var/tmp",
+    "/var/log",
+    "/var/cache",
+    "/root",
+    "/var/lib/apt",
+]
 """What every Debian writes by itself, and where the checkout lies."""
-PACKAGES_OF_DEBIAN = ["/var/lib/dpkg", "/var/lib/systemd", "/etc/ld.so.cache", "/etc/.pwd.lock", "/var/lib/pam"]
+PACKAGES_OF_DEBIAN = [
+    "/var/lib/dpkg",
+    "/var/lib/systemd",
+    "/etc/ld.so.cache",
+    "/etc/.pwd.lock",
+    "/var/lib/pam",
+]
 figures: dict[str, str] = {}
 measured: dict[str, float] = {}
 
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """A Debian that has never seen the project, with a checkout and a folder of portraits for a camera."""
+    """A Debian that has never seen the project, with a checkout and a folder of portraits for a
+    camera.
+    """
     with Machine(SUITE) as booted:
         give_checkout(booted)
         yield booted
@@ -67,7 +86,9 @@ def packages(machine: Machine) -> str:
 
 @pytest.fixture(scope="module")
 def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two signed archives for this machine: a newer release, and one whose agent dies half a minute after its start."""
+    """Two signed archives for this machine: a newer release, and one whose agent dies half a minute
+    after its start.
+    """
     out = tmp_path_factory.mktemp("releases")
     tree = out / "tree"
     shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
@@ -75,11 +96,17 @@ def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path
     about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/runtime/agent.py"
     for name, dies in ((GOOD, False), (BAD, True)):
         version = name.removeprefix("affect-edge-").removesuffix(".tar")
-        about.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', about.read_text()))
+        about.write_text(
+            re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', about.read_text())
+        )
         if dies:
             ready = "self._notifier.ready()"
             assert ready in agent.read_text()
-            agent.write_text(agent.read_text().replace(ready, f"{ready}; threading.Timer(25, os._exit, [1]).start()"))
+            agent.write_text(
+                agent.read_text().replace(
+                    ready, f"{ready}; threading.Timer(25, os._exit, [1]).start()"
+                )
+            )
         archive = build_release(tree, out, [f"linux-{platform.machine()}-py{python}"])
         assert archive.name == name
         sign(archive, key_of(machine))
@@ -99,7 +126,9 @@ def versions(machine: Machine) -> list[str]:
 def give_checkout(machine: Machine) -> None:
     """Put the files of this checkout, and pictures, onto the machine."""
     copy_checkout(machine.root / "root/affect-edge")
-    make_key(key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase="")
+    make_key(
+        key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase=""
+    )
     pictures = machine.root / "var/cache/pictures"
     pictures.mkdir()
     for portrait in (SMILING_FILE, SERIOUS_FILE):
@@ -111,7 +140,8 @@ def listing(machine: Machine, *more: str) -> str:
     pruned = " -o ".join(f"-path {path}" for path in [*CHANGING, *more])
     form = r"%p %y %m %u %g %s %T@ %l\n"
     return machine.shell(
-        rf"find / \( {pruned} \) -prune -o -type d -printf '%p d %m %u %g\n' -o -printf '{form}' | sort", within_s=120
+        rf"find / \( {pruned} \) -prune -o -type d -printf '%p d %m %u %g\n' -o -printf '{form}' | sort",
+        within_s=120,
     )
 
 
@@ -122,12 +152,16 @@ def registered(machine: Machine) -> str:
 
 def install(machine: Machine, *options: str) -> Done:
     """Run the installer from the checkout."""
-    return machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S)
+    return machine.run(
+        "bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S
+    )
 
 
 def ask(machine: Machine, statement: str) -> str:
     """Ask the database."""
-    look = f"sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute('{statement}').fetchone()[0]"
+    look = (
+        f"sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute('{statement}').fetchone()[0]"
+    )
     return machine.shell(f'python3 -c "import sqlite3; print({look})"')
 
 
@@ -144,9 +178,16 @@ def stranger(machine: Machine, *words: str) -> str:
 
 
 def seconds_to_first_row(machine: Machine) -> float:
-    """Wait for the first row that the present agent recorded; return how long after its start that lies in time."""
-    started_ms = int(machine.shell(f"systemctl show -P ExecMainStartTimestampMonotonic {AGENT}")) / 1000
-    statement = f"SELECT coalesce(min(boot_ms), 0) FROM expression WHERE boot_ms >= {started_ms:.0f}"
+    """Wait for the first row that the present agent recorded.
+
+    Return how long after its start that lies in time.
+    """
+    started_ms = (
+        int(machine.shell(f"systemctl show -P ExecMainStartTimestampMonotonic {AGENT}")) / 1000
+    )
+    statement = (
+        f"SELECT coalesce(min(boot_ms), 0) FROM expression WHERE boot_ms >= {started_ms:.0f}"
+    )
     deadline = time.monotonic() + 60
     while (at := int(ask(machine, statement))) == 0:
         assert time.monotonic() < deadline, f"no row was recorded\n{machine.journal()}"
@@ -163,7 +204,11 @@ def test_a_look_at_the_plan_changes_nothing(machine: Machine, before: str) -> No
 
 
 def test_wrong_use_is_refused_before_anything_is_changed(machine: Machine, before: str) -> None:
-    for options, said in (("--port 80", "from 1024"), ("--camera nowhere", "give auto"), ("--purge", "--uninstall")):
+    for options, said in (
+        ("--port 80", "from 1024"),
+        ("--camera nowhere", "give auto"),
+        ("--purge", "--uninstall"),
+    ):
         done = install(machine, "--yes", options)
         assert done.code == 2 and said in done.output
     done = machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh < /dev/null")
@@ -186,7 +231,9 @@ def test_one_command_installs_it_without_a_question(machine: Machine, before: st
 def test_the_services_and_the_timer_are_active_and_nothing_failed(machine: Machine) -> None:
     for unit in (AGENT, DASHBOARD, "affect-edge-maintenance.timer", "mosquitto"):
         assert machine.shell(f"systemctl is-active {unit}") == "active"
-    machine.shell(f"systemctl is-enabled {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto")
+    machine.shell(
+        f"systemctl is-enabled {AGENT} {DASHBOARD} affect-edge-maintenance.timer mosquitto"
+    )
     assert machine.shell("systemctl --failed --no-legend") == ""
 
 
@@ -204,7 +251,8 @@ def test_faces_before_the_camera_become_rows(machine: Machine) -> None:
 
 def test_the_dashboard_answers_by_https_and_the_setup_code_works_once(machine: Machine) -> None:
     code = machine.shell(
-        f"journalctl -b -o cat -u {DASHBOARD} | sed -n 's/^Setup code: \\([A-Z0-9-]*\\).*/\\1/p' | tail -n 1"
+        f"journalctl -b -o cat -u {DASHBOARD} | sed -n 's/^Setup code: \\([A-Z0-9-]*\\).*/\\1/p' | "
+        "tail -n 1"
     )
     certificate = f"{machine.root}/var/lib/affect-edge/tls/cert.pem"
     statuses = stranger(machine, "setup", "https://localhost:8080", certificate, code)
@@ -216,10 +264,20 @@ def test_the_broker_refuses_strangers_foreign_topics_and_other_machines(machine:
     password = machine.shell("head -n 1 /etc/affect-edge/mqtt-password")
     topic, foreign = "affect-edge/affect-edge/test", "homeassistant/switch/door/set"
     assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic) == "Not authorized"
-    assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", "guess") == "Not authorized"
-    assert "Success" in stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", password)
-    assert stranger(machine, "mqtt", "127.0.0.1", "1883", foreign, "affect-edge", password) == "Success, Not authorized"
-    assert stranger(machine, "mqtt", "10.0.2.100", "1883", topic, "affect-edge", password) == "closed"
+    assert (
+        stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", "guess")
+        == "Not authorized"
+    )
+    assert "Success" in stranger(
+        machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", password
+    )
+    assert (
+        stranger(machine, "mqtt", "127.0.0.1", "1883", foreign, "affect-edge", password)
+        == "Success, Not authorized"
+    )
+    assert (
+        stranger(machine, "mqtt", "10.0.2.100", "1883", topic, "affect-edge", password) == "closed"
+    )
     machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 30)
 
 
@@ -230,7 +288,10 @@ def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
 
 def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -> None:
     for unit in (AGENT, DASHBOARD):
-        inside = f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge --regid=affect-edge --init-groups"
+        inside = (
+            f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge "
+            "--regid=affect-edge --init-groups"
+        )
         find = r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune -o ! -type l -writable -print 2>/dev/null"
         found = machine.run("bash", "-c", f"{inside} {find}", within_s=120).output.split()
         own = ("/var/lib/affect-edge", "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
@@ -239,12 +300,20 @@ def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -
 
 
 def test_it_is_small(machine: Machine) -> None:
-    size = int(machine.shell("du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"))
+    size = int(
+        machine.shell(
+            "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
+        )
+    )
     resident = sum(
-        int(machine.shell(f"awk '/^VmRSS/ {{print $2}}' /proc/{pid_of(machine, unit)}/status")) // 1024
+        int(machine.shell(f"awk '/^VmRSS/ {{print $2}}' /proc/{pid_of(machine, unit)}/status"))
+        // 1024
         for unit in (AGENT, DASHBOARD, "mosquitto.service")
     )
-    figures["on disk"], figures["resident"] = f"{size} MB (bar {FOOTPRINT_MB})", f"{resident} MB (bar {RESIDENT_MB})"
+    figures["on disk"], figures["resident"] = (
+        f"{size} MB (bar {FOOTPRINT_MB})",
+        f"{resident} MB (bar {RESIDENT_MB})",
+    )
     assert size <= FOOTPRINT_MB and resident <= RESIDENT_MB
 
 
@@ -256,7 +325,9 @@ def test_the_doctor_finds_no_problem(machine: Machine) -> None:
 def test_a_night_leaves_a_checked_copy(machine: Machine) -> None:
     machine.shell("systemctl start affect-edge-maintenance.service")
     said = machine.shell("journalctl -b -o cat -u affect-edge-maintenance.service")
-    assert "certificate: good" in said and re.search(r"copy: affect-edge.db.backup-[\d-]{10}, sound", said)
+    assert "certificate: good" in said and re.search(
+        r"copy: affect-edge.db.backup-[\d-]{10}, sound", said
+    )
     machine.shell("systemctl list-timers | grep -q affect-edge-maintenance")
 
 
@@ -290,7 +361,10 @@ def test_a_frozen_service_is_killed_by_the_watchdog_and_returns(machine: Machine
             150,
         )
         figures[f"{unit} back after freezing"] = f"{waited:.0f} s"
-    assert "watchdog timeout" in machine.shell("journalctl -b --no-pager | grep -i 'watchdog timeout'").lower()
+    assert (
+        "watchdog timeout"
+        in machine.shell("journalctl -b --no-pager | grep -i 'watchdog timeout'").lower()
+    )
 
 
 def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine: Machine) -> None:
@@ -298,12 +372,18 @@ def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine
     assert rows > 0
     machine.pull_the_plug()
     machine.boot(network=False)
-    machine.wait_for(" && ".join(f"systemctl is-active {unit}" for unit in (AGENT, DASHBOARD, "mosquitto")), 60)
+    machine.wait_for(
+        " && ".join(f"systemctl is-active {unit}" for unit in (AGENT, DASHBOARD, "mosquitto")), 60
+    )
     seconds = seconds_to_first_row(machine)
-    figures["first row after the start, without network"] = f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
+    figures["first row after the start, without network"] = (
+        f"{seconds:.1f} s (bar {FIRST_ROW_SECONDS:.0f} s)"
+    )
     assert seconds <= FIRST_ROW_SECONDS
     assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
-    assert "Setup code" not in machine.shell(f"journalctl -b -o cat -u {DASHBOARD}"), "the account is still there"
+    assert "Setup code" not in machine.shell(f"journalctl -b -o cat -u {DASHBOARD}"), (
+        "the account is still there"
+    )
     machine.connect()
 
 
@@ -336,7 +416,9 @@ def test_a_newer_release_is_taken_without_a_network(machine: Machine, releases: 
 
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:
     done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{BAD}", within_s=PLENTY_S)
-    assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in done.output, done.output[-4000:]
+    assert done.code == 1 and "99.0.1 was not well, 99.0.0 runs again" in done.output, done.output[
+        -4000:
+    ]
     assert machine.shell("affect-edge --version").endswith("99.0.0")
     machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
     assert versions(machine) == ["0", "99"]
@@ -357,7 +439,9 @@ def test_uninstalling_keeps_what_was_recorded(machine: Machine) -> None:
     assert done.code == 0, done.output
     assert machine.shell(f"ls {DATABASE}") == DATABASE
     gone = machine.run(
-        "bash", "-c", "ls -d /opt/affect-edge /usr/local/bin/affect-edge /etc/systemd/system/affect-edge*"
+        "bash",
+        "-c",
+        "ls -d /opt/affect-edge /usr/local/bin/affect-edge /etc/systemd/system/affect-edge*",
     )
     assert gone.output.count("No such file") == 3
     assert machine.shell("ss -Hltn | grep -c 8080 || true") == "0"
@@ -370,7 +454,9 @@ def test_installing_again_finds_what_was_recorded(machine: Machine) -> None:
     assert int(ask(machine, "SELECT count(*) FROM expression")) > 0
 
 
-def test_purging_leaves_no_file_unit_user_or_package_behind(machine: Machine, before: str, packages: str) -> None:
+def test_purging_leaves_no_file_unit_user_or_package_behind(
+    machine: Machine, before: str, packages: str
+) -> None:
     purge(machine, before, packages)
 
 
@@ -383,14 +469,19 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
     for turn in range(INTERRUPTIONS):
         cuts.append(cut_an_installation_short(machine, chance))
         print(
-            f"\n  cut {turn + 1} after {cuts[-1]:.1f} s, {'cleaned' if turn % 2 else 'completed'} …", end="", flush=True
+            f"\n  cut {turn + 1} after {cuts[-1]:.1f} s, {'cleaned' if turn % 2 else 'completed'} "
+            "…",
+            end="",
+            flush=True,
         )
         if turn % 2 == 0:
             done = install(machine, "--yes", "--camera /var/cache/pictures")
             assert done.code == 0, f"after {cuts[-1]:.1f} s: {done.output[-4000:]}"
             machine.shell(f"systemctl is-active {AGENT} && systemctl is-active {DASHBOARD}")
         purge(machine, before, packages)
-    figures["installations cut short, from nothing"] = f"{len(cuts)}, after {min(cuts):.1f} to {max(cuts):.1f} s"
+    figures["installations cut short, from nothing"] = (
+        f"{len(cuts)}, after {min(cuts):.1f} to {max(cuts):.1f} s"
+    )
 
 
 def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_network(
@@ -400,13 +491,20 @@ def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_networ
     platform_here = f"linux-{platform.machine()}-py{python}"
     layer = build_image_layer(machine.root / "root/affect-edge", tmp_path / "layer", platform_here)
     stage = layer / "stage-affect-edge/00-affect-edge"
-    wanted = set((stage / "00-packages-nr").read_text().split()) - {"python3-picamera2"}  # Debian has no such package
-    machine.shell(f"apt-get install -y -qq --no-install-recommends {' '.join(wanted)}", within_s=PLENTY_S)
-    subprocess.run(["./01-run.sh"], cwd=stage, env={**os.environ, "ROOTFS_DIR": str(machine.root)}, check=True)
+    # Debian has no such package
+    wanted = set((stage / "00-packages-nr").read_text().split()) - {"python3-picamera2"}
+    machine.shell(
+        f"apt-get install -y -qq --no-install-recommends {' '.join(wanted)}", within_s=PLENTY_S
+    )
+    subprocess.run(
+        ["./01-run.sh"], cwd=stage, env={**os.environ, "ROOTFS_DIR": str(machine.root)}, check=True
+    )
     machine.power_off()
     machine.boot(network=False)
     start = time.monotonic()
-    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD} mosquitto && [ ! -e /{INSIDE} ]", PLENTY_S)
+    machine.wait_for(
+        f"systemctl is-active {AGENT} {DASHBOARD} mosquitto && [ ! -e /{INSIDE} ]", PLENTY_S
+    )
     figures["first start of an image"] = f"{time.monotonic() - start:.0f} s until the services ran"
     assert re.search(r"setup code [A-Z2-9]{4}-", machine.shell(f"journalctl -b -o cat -u {UNIT}"))
     assert machine.run("systemctl", "cat", UNIT).code != 0, "the service has removed itself"
@@ -415,14 +513,17 @@ def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_networ
 
 
 def cut_an_installation_short(machine: Machine, chance: random.Random) -> float:
-    """Kill an installation from nothing, and all it has started, at a random moment; return after how many seconds.
+    """Kill an installation from nothing, and all it has started, at a random moment.
+
+    Return after how many seconds.
 
     One that was done before its moment is no cut: it is purged, and the next is cut earlier.
     """
     for _ in range(4):
         seconds = chance.uniform(0.5, measured["install"])
         script = (
-            f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera /var/cache/pictures || exit $?"
+            f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera "
+            "/var/cache/pictures || exit $?"
         )
         start = time.monotonic()
         code = machine.run("bash", "-c", script, within_s=PLENTY_S).code
@@ -442,7 +543,9 @@ def purge(machine: Machine, before: str, packages: str) -> None:
 
     def names(text: str) -> set[str]:
         # Sizes and times of Debian's own registers differ; what is there and whose it is must not.
-        return {" ".join(line.split()[:5]) for line in text.splitlines() if not line.startswith(kept)}
+        return {
+            " ".join(line.split()[:5]) for line in text.splitlines() if not line.startswith(kept)
+        }
 
     after = names(listing(machine))
     was = names(before)

@@ -1,7 +1,11 @@
-"""What somebody in the appliance's network may try; run there by `Machine.beside`, prints what came of it.
+"""What somebody in the appliance's network may try.
 
-python -m tests.appliance.stranger mqtt HOST PORT TOPIC [USER PASSWORD]      what the broker says to connect and publish
-python -m tests.appliance.stranger setup ADDRESS CERTIFICATE CODE            statuses of: health, setup twice, login
+Run there by `Machine.beside`, prints what came of it.
+
+python -m tests.appliance.stranger mqtt HOST PORT TOPIC [USER PASSWORD]      what the broker says to
+connect and publish
+python -m tests.appliance.stranger setup ADDRESS CERTIFICATE CODE            statuses of: health,
+setup twice, login
 """
 
 from __future__ import annotations
@@ -22,19 +26,25 @@ PATIENCE_S = 10.0
 
 
 def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
-    """Connect and publish; return what the broker answers to each, and `closed` where it says nothing."""
+    """Connect and publish; return what the broker answers to each, and `closed` where it says
+    nothing.
+    """
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     answers: list[str] = []
     done = threading.Event()
 
-    def connected(_client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def connected(
+        _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         answers.append(str(reason))
         if reason.is_failure:
             done.set()
         else:
             client.publish(topic, b"{}", qos=1)
 
-    def published(_client: mqtt.Client, _data: Any, _number: int, reason: Any, _properties: Any) -> None:
+    def published(
+        _client: mqtt.Client, _data: Any, _number: int, reason: Any, _properties: Any
+    ) -> None:
         answers.append(str(reason))
         done.set()
 
@@ -57,7 +67,9 @@ def set_up(address: str, certificate: Path, code: str) -> str:
     context = ssl.create_default_context(cafile=str(certificate))
 
     def status(method: str, path: str, form: dict[str, str] | None = None) -> int:
-        connection = http.client.HTTPSConnection(target.hostname or "", target.port, context=context, timeout=20)
+        connection = http.client.HTTPSConnection(
+            target.hostname or "", target.port, context=context, timeout=20
+        )
         head = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
         connection.request(method, path, urlencode(form) if form else None, head)
         return connection.getresponse().status

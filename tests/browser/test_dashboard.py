@@ -37,7 +37,16 @@ from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
 from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
-PAGES = ("/live", "/trends?range=1h", "/study", "/readings", "/analysis", "/export", "/health", "/account")
+PAGES = (
+    "/live",
+    "/trends?range=1h",
+    "/study",
+    "/readings",
+    "/analysis",
+    "/export",
+    "/health",
+    "/account",
+)
 TITLES = ("Live", "Trends", "Study", "Readings", "Analysis", "Export", "Health")
 
 
@@ -111,7 +120,9 @@ class Agent:
             seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
             self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
             flags = frozenset({VitalFlag.SIMULATED})
-            self._server.publish_vital(VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags))
+            self._server.publish_vital(
+                VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags)
+            )
 
 
 def settle(page: Page) -> None:
@@ -128,14 +139,20 @@ def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_addr
         for title in TITLES:
             page.get_by_role("navigation", name="Pages").get_by_role("link", name=title).click()
             expect(page.get_by_role("heading", level=1)).to_have_text(title)
-            expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute("aria-current", "page")
+            expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute(
+                "aria-current", "page"
+            )
             settle(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_page_scrolls_sideways_in_light_or_dark(
-    browser: Browser, dashboard: DashboardProcess, login: StorageState, size: tuple[int, int], scheme: str
+    browser: Browser,
+    dashboard: DashboardProcess,
+    login: StorageState,
+    size: tuple[int, int],
+    scheme: str,
 ) -> None:
     with watched_page(browser, login, size, "dark" if scheme == "dark" else "light") as page:
         for path in PAGES:
@@ -151,9 +168,13 @@ def test_dark_and_light_have_other_colours_in_charts_too(
         page.goto(f"{dashboard.address}/trends?range=1h")
         settle(page)
         fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
-        light = page.evaluate(fill_of), page.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = (
+            page.evaluate(fill_of),
+            page.evaluate("getComputedStyle(document.body).backgroundColor"),
+        )
         page.emulate_media(color_scheme="dark")
-        # Asked from here: a page under our content policy may not evaluate what a waiting function is made of.
+        # Asked from here: a page under our content policy may not evaluate what a waiting function
+        # is made of.
         wait_until(lambda: page.evaluate(fill_of) != light[0], "the chart in other colours")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light[1]
 
@@ -164,11 +185,15 @@ def test_the_trends_chart_is_described_in_words_and_as_a_table_in_the_readers_ti
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends?range=1h")
         settle(page)
-        expect(page.get_by_role("img").first).to_have_accessible_name(re.compile(r"of [\d,]+ recorded rows"))
+        expect(page.get_by_role("img").first).to_have_accessible_name(
+            re.compile(r"of [\d,]+ recorded rows")
+        )
         page.get_by_text("Data as a table").click()
         table = page.get_by_role("table")
         expect(table.get_by_role("columnheader").first).to_have_text("from")
-        expect(table.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(re.compile(r"\d{4}, \d\d:\d\d"))
+        expect(table.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(
+            re.compile(r"\d{4}, \d\d:\d\d")
+        )
         expect(page.get_by_text("contains simulated data")).to_be_visible()
 
 
@@ -181,7 +206,8 @@ def test_a_range_of_ones_own_is_entered_in_local_time(
         page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
         page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
         page.get_by_role("button", name="Show").click()
-        expect(page).to_have_url(re.compile(r"start=1782900000000&end=1782903600000"))  # 10:00 and 11:00 UTC
+        # 10:00 and 11:00 UTC
+        expect(page).to_have_url(re.compile(r"start=1782900000000&end=1782903600000"))
         expect(page.get_by_text("Nothing was recorded from 1 Jul 2026, 12:00")).to_be_visible()
         expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-01T12:00")
 
@@ -237,8 +263,12 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(
         bar.get_by_role("textbox", name="Note").fill("coughed")
         bar.get_by_role("button", name="Add").click()
         expect(bar).to_contain_text("4 markers")
-        Study(DashboardOptions(data=folder).database).add_marker(MarkerKind.STIMULUS_START, "by program")
-        expect(bar.get_by_role("button", name="by program")).to_have_attribute("aria-pressed", "true")
+        Study(DashboardOptions(data=folder).database).add_marker(
+            MarkerKind.STIMULUS_START, "by program"
+        )
+        expect(bar.get_by_role("button", name="by program")).to_have_attribute(
+            "aria-pressed", "true"
+        )
         bar.get_by_role("button", name="End the session").click()
         expect(bar).to_be_hidden()
         page.goto(f"{dashboard.address}/study")
@@ -256,7 +286,9 @@ def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_pa
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/analysis?sample=example")
         rows = page.locator("table.tests tbody tr:not(.group)")
-        shown = [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
+        shown = [
+            [cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()
+        ]
         assert len(shown) == 9
         page.goto(f"{dashboard.address}/export")
         prepare = page.get_by_role("button", name="Prepare the sessions")
@@ -272,17 +304,29 @@ def test_the_scripts_of_a_downloaded_bundle_print_the_numbers_of_the_analysis_pa
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
         archive.extractall(tmp_path)
     programs = [[sys.executable, "-I", "analysis.py"]]
-    programs += [[program, "--vanilla", "analysis.R"] for program in [shutil.which("Rscript")] if program]
+    programs += [
+        [program, "--vanilla", "analysis.R"] for program in [shutil.which("Rscript")] if program
+    ]
     for program in programs:
-        text = subprocess.run(program, cwd=tmp_path, capture_output=True, check=True, timeout=60).stdout.decode("utf-8")
-        lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if " | " in line]
+        text = subprocess.run(
+            program, cwd=tmp_path, capture_output=True, check=True, timeout=60
+        ).stdout.decode("utf-8")
+        lines = [
+            [cell.strip() for cell in line.split("|")]
+            for line in text.splitlines()
+            if " | " in line
+        ]
         assert [as_on_the_page(line) for line in lines[1:]] == shown, program
 
 
 def as_on_the_page(cells: list[str]) -> list[str]:
-    """The cells of a script's line as the page shows them: intervals behind their numbers, dashes where nothing is."""
+    """The cells of a script's line as the page shows them: intervals behind their numbers, dashes
+    where nothing is.
+    """
     pairs = {4: f"{cells[4]} ({cells[5]})", 10: f"{cells[10]} ({cells[11]})"}
-    return [pairs.get(place, cell or "–") for place, cell in enumerate(cells) if place not in {5, 11}]
+    return [
+        pairs.get(place, cell or "–") for place, cell in enumerate(cells) if place not in {5, 11}
+    ]
 
 
 def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_described(
@@ -298,7 +342,9 @@ def test_an_analysis_is_asked_for_by_keyboard_on_a_phone_and_every_picture_is_de
         page.get_by_role("button", name="Compare").press("Enter")
         expect(page.get_by_role("heading", name="All 3 tests")).to_be_visible()
         expect(page.get_by_role("radio", name="Benjamini–Hochberg")).to_be_checked()
-        expect(page.get_by_text("A difference of 9 /min or more either way is").first).to_be_visible()
+        expect(
+            page.get_by_text("A difference of 9 /min or more either way is").first
+        ).to_be_visible()
         figures = page.locator("figure[data-chart]")
         expect(figures).to_have_count(3)
         for figure in figures.all():

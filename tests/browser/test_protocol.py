@@ -1,4 +1,6 @@
-"""A study's session by keyboard alone, from consent to end, with the demonstration's made-up person."""
+"""A study's session by keyboard alone, from consent to end, with the demonstration's made-up
+person.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,10 @@ def test_a_session_is_run_from_consent_to_its_end_by_keyboard_alone(
     browser: Browser, tmp_path: Path, protocols: Path
 ) -> None:
     port = free_port()
-    settings: dict[str, dict[str, Any]] = {"mqtt": {"enabled": False}, "dashboard": {"protocols": str(protocols)}}
+    settings: dict[str, dict[str, Any]] = {
+        "mqtt": {"enabled": False},
+        "dashboard": {"protocols": str(protocols)},
+    }
     with Appliance(tmp_path / "demo", settings, "demo", "--port", str(port)) as demo:
         demo.wait_for("login?link=", 90)
         link = re.search(r"http://127\.0\.0\.1:\d+/login\?link=\S+", demo.said)
@@ -225,12 +230,15 @@ def check_record(database: Path, code: str) -> None:
     """What the database holds of that session."""
     [(session, start, end, setting)] = rows(
         database,
-        "SELECT session.id, started, ended, setting FROM session JOIN participant ON participant.id = participant "
-        f"WHERE code = '{code}'",
+        "SELECT session.id, started, ended, setting FROM session JOIN participant ON "
+        f"participant.id = participant WHERE code = '{code}'",
     )
     assert end is not None
     assert setting == "laboratory"
-    markers = rows(database, f"SELECT kind, label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id")
+    markers = rows(
+        database,
+        f"SELECT kind, label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id",
+    )
     assert [(kind, label) for kind, label, _ in markers] == [
         ("note", "protocol: begins"),
         ("stimulus_start", "baseline"),
@@ -249,9 +257,14 @@ def check_record(database: Path, code: str) -> None:
     ]
     times = [at for _, _, at in markers]
     assert times[3] == times[4] == times[1] + 2000
-    assert (times[5] - times[4]) + (times[9] - times[8]) == 11_000, "ten seconds of anger, and one for the cuff"
+    assert (times[5] - times[4]) + (times[9] - times[8]) == 11_000, (
+        "ten seconds of anger, and one for the cuff"
+    )
     assert times[12] - times[11] == 3000
-    reports = rows(database, f"SELECT condition, scale, value FROM self_report WHERE session = {session} ORDER BY id")
+    reports = rows(
+        database,
+        f"SELECT condition, scale, value FROM self_report WHERE session = {session} ORDER BY id",
+    )
     assert reports == [
         ("anger", "valence", 2),
         ("anger", "arousal", 8),
@@ -259,9 +272,16 @@ def check_record(database: Path, code: str) -> None:
         ("happiness", "valence", 8),
     ]
     within = f"at BETWEEN {start} AND {end}"
-    assert rows(database, f"SELECT count(*) >= 5 FROM vital WHERE kind = 'heart_rate' AND {within}") == [(1,)]
+    assert rows(
+        database, f"SELECT count(*) >= 5 FROM vital WHERE kind = 'heart_rate' AND {within}"
+    ) == [(1,)]
     wait_until(
-        lambda: rows(database, f"SELECT count(*) FROM expression WHERE is_primary = 1 AND {within}")[0][0] >= 3,
+        lambda: (
+            rows(database, f"SELECT count(*) FROM expression WHERE is_primary = 1 AND {within}")[0][
+                0
+            ]
+            >= 3
+        ),
         "expressions of that session",
         60,
     )
@@ -289,12 +309,17 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
         welcomed(participant.page)
         participant.press("Space")
         expect(participant.page.locator("#text")).to_have_text(STIMULUS)
-        running = "SELECT count(*) FROM marker, protocol_run WHERE label = 'protocol: goes on' AND state = 'running'"
+        running = (
+            "SELECT count(*) FROM marker, protocol_run WHERE label = 'protocol: goes on' "
+            "AND state = 'running'"
+        )
         wait_until(lambda: rows(database, running) == [(1,)], "the place on disk", 30)
         first.stop(signal.SIGKILL, 10)
     with DashboardProcess(folder, "--config", str(config), port=first.port):
         operator.page.reload()
-        expect(operator.page.locator("#reason")).to_have_text("interrupted, the dashboard was restarted")
+        expect(operator.page.locator("#reason")).to_have_text(
+            "interrupted, the dashboard was restarted"
+        )
         expect(operator.page.locator("#step-title")).to_have_text("anger")
         expect(operator.page.locator("#participant-state")).to_have_text("ready")
         operator.press("Space")
@@ -308,7 +333,12 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
         expect(participant.page.locator("#screen-end h1")).to_be_visible()
         expect(operator.page.locator("#step-title")).to_have_text("ended")
         context.close()
-    labels = [label for (label,) in rows(database, "SELECT label FROM marker WHERE kind = 'note' ORDER BY at, id")]
+    labels = [
+        label
+        for (label,) in rows(
+            database, "SELECT label FROM marker WHERE kind = 'note' ORDER BY at, id"
+        )
+    ]
     assert labels == [
         "protocol: begins",
         "protocol: the participant's page was closed",
@@ -319,11 +349,18 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
     ]
     assert Study(database).open_session() is None
     assert rows(database, "SELECT condition, value FROM self_report") == [("anger", 5)]
-    kinds = [kind for (kind,) in rows(database, "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id")]
+    kinds = [
+        kind
+        for (kind,) in rows(
+            database, "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id"
+        )
+    ]
     assert kinds == [MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value] * 3
 
 
-def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(browser: Browser, tmp_path: Path) -> None:
+def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(
+    browser: Browser, tmp_path: Path
+) -> None:
     folder = tmp_path / "data"
     with DashboardProcess(folder, "--login-link") as dashboard:
         study = Study(DashboardOptions(data=folder).database)

@@ -64,7 +64,9 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
         tab_to(page, "systolic")
         page.keyboard.type("121")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("Nothing was stored. 1 field is not right: diastolic.")
+        expect(page.get_by_role("alert")).to_contain_text(
+            "Nothing was stored. 1 field is not right: diastolic."
+        )
         assert stored(tmp_path) == []
         tab_to(page, "diastolic")
         expect(page.get_by_label("Diastolic")).to_have_attribute("aria-invalid", "true")
@@ -83,7 +85,9 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
     with watched_page(browser, size=PHONE) as page:
         page.goto(dashboard.login_link)
         page.goto(f"{dashboard.address}/readings")
-        page.locator("#file").set_input_files(FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF))
+        page.locator("#file").set_input_files(
+            FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF)
+        )
         page.get_by_role("button", name="Look at it").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
         expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
@@ -95,7 +99,9 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         page.get_by_role("button", name="Import the file").click()
         expect(page.get_by_role("status")).to_contain_text("4 readings were taken.")
     first = stored(tmp_path)[0]
-    assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), "2026-01-05T07:00:00Z"
+    assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), (
+        "2026-01-05T07:00:00Z"
+    )
 
 
 def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(

@@ -230,7 +230,11 @@ def _type_of(kind: click.ParamType[Any]) -> str:
 def _default_of(parameter: click.Parameter) -> Any:
     default = parameter.default
     if isinstance(default, PurePath):  # where the checkout lies is nobody's business
-        return default.relative_to(ROOT).as_posix() if default.is_relative_to(ROOT) else default.as_posix()
+        return (
+            default.relative_to(ROOT).as_posix()
+            if default.is_relative_to(ROOT)
+            else default.as_posix()
+        )
     if isinstance(default, Iterable) and not isinstance(default, str):
         return [str(one) for one in default]
     return default if isinstance(default, _SCALARS) else None  # what was not given has no JSON

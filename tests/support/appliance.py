@@ -77,7 +77,9 @@ class Appliance:
 
     def wait_for(self, text: str, deadline_s: float = 40.0) -> None:
         """Return once it has printed ``text``."""
-        wait_until(lambda: text in self.said or self.has_ended, f"{text!r} in what it prints", deadline_s)
+        wait_until(
+            lambda: text in self.said or self.has_ended, f"{text!r} in what it prints", deadline_s
+        )
         assert text in self.said, self.said
 
     @property
@@ -101,7 +103,12 @@ class Appliance:
         """Start it."""
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         """Kill it if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()

@@ -1,4 +1,6 @@
-"""A real mosquitto on a free port, a subscriber that can be waited for, and a relay that can break the line."""
+"""A real mosquitto on a free port, a subscriber that can be waited for, and a relay that can break
+the line.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,15 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = DEA
 
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _ports = (20_000 + _WORKER % 40 * 300 + number % 300 for number in itertools.count(os.getpid()))
-"""Below those that the system gives to connections, and other ones for each process that runs tests."""
+"""Below those that the system gives to connections, and other ones for each process that runs
+tests.
+"""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that nobody else is given before it has been used."""
+    """Return a port that nobody listens on, and that nobody else is given before it has been
+    used.
+    """
     for port in itertools.islice(_ports, 300):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
@@ -58,17 +64,46 @@ class Certificates:
 
     @classmethod
     def make(cls, folder: Path, name: str) -> Certificates:
-        """Make both with openssl; ``name`` is what the certificate is for, such as ``DNS:localhost``."""
+        """Make both with openssl.
+
+        ``name`` is what the certificate is for, such as ``DNS:localhost``.
+        """
         folder.mkdir(parents=True)
         ca, ca_key = folder / "ca.pem", folder / "ca.key"
-        certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
+        certificate, key, request = (
+            folder / "broker.pem",
+            folder / "broker.key",
+            folder / "broker.csr",
+        )
         ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        _openssl("req", "-x509", *ec, "-keyout", str(ca_key), "-out", str(ca), "-subj", "/CN=test authority")
+        _openssl(
+            "req",
+            "-x509",
+            *ec,
+            "-keyout",
+            str(ca_key),
+            "-out",
+            str(ca),
+            "-subj",
+            "/CN=test authority",
+        )
         _openssl("req", *ec, "-keyout", str(key), "-out", str(request), "-subj", "/CN=broker")
         extensions = folder / "extensions"
-        extensions.write_text(f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n", encoding="ascii")
-        signing = ["-CA", str(ca), "-CAkey", str(ca_key), "-CAcreateserial", "-extfile", str(extensions)]
-        _openssl("x509", "-req", "-in", str(request), *signing, "-out", str(certificate), "-days", "2")
+        extensions.write_text(
+            f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n", encoding="ascii"
+        )
+        signing = [
+            "-CA",
+            str(ca),
+            "-CAkey",
+            str(ca_key),
+            "-CAcreateserial",
+            "-extfile",
+            str(extensions),
+        ]
+        _openssl(
+            "x509", "-req", "-in", str(request), *signing, "-out", str(certificate), "-days", "2"
+        )
         return cls(ca, certificate, key)
 
 
@@ -77,7 +112,9 @@ def _openssl(*arguments: str) -> None:
 
 
 class Mosquitto:
-    """Debian's mosquitto with a configuration of its own; it keeps retained messages and sessions over a kill.
+    """Debian's mosquitto with a configuration of its own.
+
+    It keeps retained messages and sessions over a kill.
 
     Args:
         folder: where its files go.
@@ -119,7 +156,11 @@ class Mosquitto:
         file = self.folder / "passwords"
         file.touch(mode=0o600)
         for user, password in self.users.items():
-            subprocess.run(["mosquitto_passwd", "-b", str(file), user, password], check=True, capture_output=True)
+            subprocess.run(
+                ["mosquitto_passwd", "-b", str(file), user, password],
+                check=True,
+                capture_output=True,
+            )
         return file
 
     def _rules(self, text: str) -> Path:
@@ -152,12 +193,17 @@ class Mosquitto:
         wait_until(self._listens, f"mosquitto to listen; see {log}")
 
     def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=1),
+        ):
             return True
         return False
 
     def save(self) -> None:
-        """Make it write what it keeps to its disk, so that a kill does not make it forget its subscribers."""
+        """Make it write what it keeps to its disk, so that a kill does not make it forget its
+        subscribers.
+        """
         assert self._process is not None
         database = self.folder / "mosquitto.db"
         database.unlink(missing_ok=True)
@@ -183,7 +229,10 @@ class Mosquitto:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.kill()
 
@@ -221,16 +270,23 @@ class Subscriber:
         assert self._subscribed.wait(DEADLINE_S), "the broker did not take the subscription"
 
     def _take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.messages.append(Received(message.topic, json.loads(message.payload or b"{}"), message.retain, message.qos))
+        self.messages.append(
+            Received(
+                message.topic, json.loads(message.payload or b"{}"), message.retain, message.qos
+            )
+        )
 
     def on(self, suffix: str) -> list[Received]:
         """Return the messages whose topic ends with ``/suffix``."""
         return [m for m in list(self.messages) if m.topic.endswith(f"/{suffix}")]
 
-    def wait_for(self, suffix: str, condition: Callable[[dict[str, Any]], bool] = lambda _: True) -> Received:
+    def wait_for(
+        self, suffix: str, condition: Callable[[dict[str, Any]], bool] = lambda _: True
+    ) -> Received:
         """Wait for a message on ``suffix`` that meets ``condition``, and return the first."""
         wait_until(
-            lambda: any(condition(m.payload) for m in self.on(suffix)), f"a message on {suffix}; got {self.messages}"
+            lambda: any(condition(m.payload) for m in self.on(suffix)),
+            f"a message on {suffix}; got {self.messages}",
         )
         return next(m for m in self.on(suffix) if condition(m.payload))
 
@@ -241,7 +297,9 @@ class Subscriber:
 
 
 @contextlib.contextmanager
-def subscribed(port: int, user: str | None = None, password: str | None = None) -> Iterator[Subscriber]:
+def subscribed(
+    port: int, user: str | None = None, password: str | None = None
+) -> Iterator[Subscriber]:
     """A subscriber for the length of a ``with`` block."""
     subscriber = Subscriber(port, user, password)
     try:

@@ -9,7 +9,15 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, StorageState, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 FLAGS = (
     "--headless",
@@ -95,7 +103,11 @@ def watched_page(
 
 
 def has_sideways_scroll(page: Page) -> bool:
-    """Tell whether the page is wider than the window, once its styles are there: text can be found before them."""
+    """Tell whether the page is wider than the window, once its styles are there: text can be found
+    before them.
+    """
     page.wait_for_load_state("load")
-    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    wide: bool = page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
     return wide

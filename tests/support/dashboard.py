@@ -41,7 +41,9 @@ START_SECONDS = 30.0
 def client_of(folder: Path, **values: Any) -> TestClient:
     """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
     app = create_app(DashboardOptions(data=folder, **values))
-    return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False)
+    return TestClient(
+        app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
+    )
 
 
 def set_up(client: TestClient, folder: Path) -> TestClient:
@@ -53,7 +55,9 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
 
 
 def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
-    """Write a timeline that ends now: an expression a second with a gap in the middle, and vital signs."""
+    """Write a timeline that ends now: an expression a second with a gap in the middle, and vital
+    signs.
+    """
     migrate(database)
     moment, seconds = now(), minutes * 60
     labels = (Emotion.NEUTRAL, Emotion.HAPPINESS, None, Emotion.ANGER)
@@ -65,16 +69,24 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
         shown = mostly(label or Emotion.NEUTRAL, 0.8 if label else 0.3)
         if not seconds * 0.4 < second < seconds * 0.6:
             rows.append((ExpressionRow(at, 1, 10, shown, shown, label, 140.0, 0.8, True), None))
-            readings.append((VitalReading(at, VitalKind.HEART_RATE, 70 + second % 9, "strap", flags), None))
+            readings.append(
+                (VitalReading(at, VitalKind.HEART_RATE, 70 + second % 9, "strap", flags), None)
+            )
         if second % 40 == 0:
-            readings.append((VitalReading(at, VitalKind.SYSTOLIC, 120 + second % 7, "cuff", flags), None))
-            readings.append((VitalReading(at, VitalKind.DIASTOLIC, 78 + second % 5, "cuff", flags), None))
+            readings.append(
+                (VitalReading(at, VitalKind.SYSTOLIC, 120 + second % 7, "cuff", flags), None)
+            )
+            readings.append(
+                (VitalReading(at, VitalKind.DIASTOLIC, 78 + second % 5, "cuff", flags), None)
+            )
     with writing(database) as connection:
         write_expressions(connection, rows, 1000, simulated)
         write_vitals(connection, readings)
 
 
-def add_session(database: Path, code: str = "P-01", name: str = "films", minutes_ago: float = 20.0) -> int:
+def add_session(
+    database: Path, code: str = "P-01", name: str = "films", minutes_ago: float = 20.0
+) -> int:
     """Write a finished session of ten minutes with three conditions."""
     study, start = Study(database), now().shifted(-60 * minutes_ago)
     study.create_participant(code)
@@ -99,8 +111,19 @@ class DashboardProcess:
     def __init__(self, folder: Path, *words: str, port: int | None = None) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "dashboard", "--data", str(folder), "--port", str(self.port), *words]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "dashboard",
+            "--data",
+            str(folder),
+            "--port",
+            str(self.port),
+            *words,
+        ]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.output = ""
 
     def __enter__(self) -> Self:
@@ -113,7 +136,10 @@ class DashboardProcess:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._process.poll() is None:
             self._process.kill()

@@ -38,7 +38,9 @@ class MemoryOutbox:
         with self._lock:
             self._last += 1
             created = now().wall_ms - round(age_s * 1000)
-            self._rows.append(Row(self._last, topic, self._last, {**payload, "seq": self._last}, created))
+            self._rows.append(
+                Row(self._last, topic, self._last, {**payload, "seq": self._last}, created)
+            )
             return self._last
 
     def clear(self, topic: str) -> None:

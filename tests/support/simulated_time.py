@@ -1,4 +1,6 @@
-"""An event loop in which an hour takes a moment: instead of waiting for the next timer, its clock jumps there."""
+"""An event loop in which an hour takes a moment: instead of waiting for the next timer, its clock
+jumps there.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,12 @@ def heart(**by_state: float) -> States:
 
 
 def add_session(
-    path: Path, code: str, states: States, *, simulated: bool = False, flags: Iterable[VitalFlag] = ()
+    path: Path,
+    code: str,
+    states: States,
+    *,
+    simulated: bool = False,
+    flags: Iterable[VitalFlag] = (),
 ) -> int:
     """Write a finished session of a participant, an hour after the last one; return its id."""
     migrate(path)
@@ -43,12 +48,18 @@ def add_session(
         if code not in {participant.code for participant in select_participants(connection)}:
             insert_participant(connection, code, start, simulated=simulated)
             insert_consent(connection, code, "1", start)
-        session = insert_session(connection, code, Purpose.RESEARCH, "films", start, simulated=simulated)
+        session = insert_session(
+            connection, code, Purpose.RESEARCH, "films", start, simulated=simulated
+        )
         for number, (label, vitals) in enumerate(states.items()):
             begin = start.shifted(10 + _CONDITION_S * number)
             insert_marker(connection, session, MarkerKind.STIMULUS_START, label, begin)
-            insert_marker(connection, session, MarkerKind.STIMULUS_END, label, begin.shifted(_CONDITION_S - 1))
-            write_vitals(connection, [(reading, None) for reading in _readings(vitals, begin, marks)])
+            insert_marker(
+                connection, session, MarkerKind.STIMULUS_END, label, begin.shifted(_CONDITION_S - 1)
+            )
+            write_vitals(
+                connection, [(reading, None) for reading in _readings(vitals, begin, marks)]
+            )
         close_session(connection, start.shifted(_SESSION_S - 1))
     return session.id
 

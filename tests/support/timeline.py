@@ -1,4 +1,6 @@
-"""Made timelines: instants, recognitions and readings at known times, and a database with rows in it."""
+"""Made timelines: instants, recognitions and readings at known times, and a database with rows in
+it.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def recognition(seconds: float, *observations: Observation) -> Recognition:
     return Recognition(instant(seconds), round(seconds * 1000), 640, 480, observations)
 
 
-def row(seconds: float, emotion: Emotion | None = Emotion.HAPPINESS, *, primary: bool = True) -> ExpressionRow:
+def row(
+    seconds: float, emotion: Emotion | None = Emotion.HAPPINESS, *, primary: bool = True
+) -> ExpressionRow:
     """A row of one second with 10 frames."""
     shown = mostly(emotion or Emotion.NEUTRAL)
     return ExpressionRow(instant(seconds), 1, 10, shown, shown, emotion, 120.0, 0.75, primary)
@@ -79,7 +83,10 @@ def reading(
 
 
 def database(
-    folder: Path, rows: Sequence[ExpressionRow] = (), readings: Sequence[VitalReading] = (), simulated: bool = False
+    folder: Path,
+    rows: Sequence[ExpressionRow] = (),
+    readings: Sequence[VitalReading] = (),
+    simulated: bool = False,
 ) -> Path:
     """A migrated database with rows of one second and readings in it."""
     path = folder / "affect-edge.db"
@@ -89,7 +96,10 @@ def database(
 
 
 def add(
-    path: Path, rows: Sequence[ExpressionRow] = (), readings: Sequence[VitalReading] = (), simulated: bool = False
+    path: Path,
+    rows: Sequence[ExpressionRow] = (),
+    readings: Sequence[VitalReading] = (),
+    simulated: bool = False,
 ) -> None:
     """Write rows and readings at once."""
     with writing(path) as connection:

@@ -22,12 +22,23 @@ _NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
 
 
 def asks_to_learn(command: Command) -> Callable[..., None]:
-    """Give a command the options that a :class:`FitRequest` is made of, and call it with the request first."""
+    """Give a command the options that a :class:`FitRequest` is made of, and call it with the
+    request first.
+    """
     file = click.Path(path_type=Path)
 
-    @click.option("--recipe", type=file, required=True, help="TOML file that describes the model and its training.")
+    @click.option(
+        "--recipe",
+        type=file,
+        required=True,
+        help="TOML file that describes the model and its training.",
+    )
     @click.option("--out", type=file, help="Folder of the run; runs/RECIPE if not given.")
-    @click.option("--limit", type=click.Choice(["small"]), help="small: a few steps, to try that everything works.")
+    @click.option(
+        "--limit",
+        type=click.Choice(["small"]),
+        help="small: a few steps, to try that everything works.",
+    )
     @data_options
     @wraps(command)
     def called(
@@ -43,7 +54,9 @@ def asks_to_learn(command: Command) -> Callable[..., None]:
         **others: object,
     ) -> None:
         folder = Path("runs") / recipe.stem if out is None else out
-        request = FitRequest(recipe, data, votes, folder, cache, limit is not None, resume, device, watts)
+        request = FitRequest(
+            recipe, data, votes, folder, cache, limit is not None, resume, device, watts
+        )
         command(request, **others)
 
     return called
@@ -51,9 +64,14 @@ def asks_to_learn(command: Command) -> Callable[..., None]:
 
 def learning_options(command: Command) -> Command:
     """Give a command ``--device`` and ``--threads``."""
-    threads = click.option("--threads", type=click.IntRange(min=1), help="Processor cores to use; all if not given.")
+    threads = click.option(
+        "--threads", type=click.IntRange(min=1), help="Processor cores to use; all if not given."
+    )
     device = click.option(
-        "--device", default="auto", show_default=True, help="cpu, cuda, or auto: the GPU where there is one."
+        "--device",
+        default="auto",
+        show_default=True,
+        help="cpu, cuda, or auto: the GPU where there is one.",
     )
     return device(threads(command))
 
@@ -90,11 +108,19 @@ def fit(request: FitRequest, threads: int | None) -> None:
 @app.command("find-lr")
 @asks_to_learn
 @learning_options
-@click.option("--from", "least", type=float, default=1e-4, show_default=True, help="First learning rate.")
-@click.option("--to", "most", type=float, default=3.0, show_default=True, help="Last learning rate.")
+@click.option(
+    "--from", "least", type=float, default=1e-4, show_default=True, help="First learning rate."
+)
+@click.option(
+    "--to", "most", type=float, default=3.0, show_default=True, help="Last learning rate."
+)
 @click.option("--steps", type=int, default=120, show_default=True, help="Batches to learn.")
-def find_lr(request: FitRequest, threads: int | None, least: float, most: float, steps: int) -> None:
-    """Find a peak learning rate: learn while it rises, and see where the loss falls and where it diverges."""
+def find_lr(
+    request: FitRequest, threads: int | None, least: float, most: float, steps: int
+) -> None:
+    """Find a peak learning rate: learn while it rises, and see where the loss falls and where it
+    diverges.
+    """
     require(_NEEDED_TO_TRAIN)
     _use_threads(threads)
     from training.learning.run import search_lr
@@ -120,7 +146,9 @@ for _command in (evaluate, compare, report, chain, explain, crop_faces, faces_ev
 
 
 def main() -> None:
-    """Run the command line; our own errors become one sentence and an exit code (1 failed, 2 wrong use)."""
+    """Run the command line; our own errors become one sentence and an exit code (1 failed, 2 wrong
+    use).
+    """
     try:
         app(prog_name="python -m training")
     except AffectEdgeError as error:
@@ -133,9 +161,13 @@ def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:
 
     command = f"python -m training fit --recipe {recipe} --out {checkpoint.parent}"
     if not checkpoint.exists():
-        raise RecipeError(f"{checkpoint.parent}: holds no {checkpoint.name}; train first with: {command}")
+        raise RecipeError(
+            f"{checkpoint.parent}: holds no {checkpoint.name}; train first with: {command}"
+        )
     if left := epochs_left(checkpoint):
-        raise RecipeError(f"{checkpoint}: {left} epochs are still to be done; go on with: {command} --resume")
+        raise RecipeError(
+            f"{checkpoint}: {left} epochs are still to be done; go on with: {command} --resume"
+        )
 
 
 def _use_threads(threads: int | None) -> None:

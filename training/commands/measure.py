@@ -1,4 +1,7 @@
-"""The commands that measure finished models: ``evaluate``, ``compare`` and ``report``. None of them needs PyTorch."""
+"""The commands that measure finished models: ``evaluate``, ``compare`` and ``report``.
+
+None of them needs PyTorch.
+"""
 
 import json
 from pathlib import Path
@@ -14,9 +17,14 @@ _FILE = click.Path(path_type=Path)
 _PAGES = Path("docs/models")
 
 _usage_option = click.option(
-    "--usage", default="PublicTest", show_default=True, help=f"One of {', '.join(USAGES)}; a folder is used whole."
+    "--usage",
+    default="PublicTest",
+    show_default=True,
+    help=f"One of {', '.join(USAGES)}; a folder is used whole.",
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
 
 
 @click.command()
@@ -25,9 +33,18 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 @_usage_option
 @_json_option
 @click.option("--out", type=_FILE, help="Folder for figures (PNG) and tables (CSV).")
-@click.option("--robustness", "robust", is_flag=True, help="Also judge shifted, scaled, rolled, dark … crops; slower.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference.")
-@click.option("--predictions", type=_FILE, help="Instead of MODEL: the answers of any program (predict.csv).")
+@click.option(
+    "--robustness",
+    "robust",
+    is_flag=True,
+    help="Also judge shifted, scaled, rolled, dark … crops; slower.",
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
+)
+@click.option(
+    "--predictions", type=_FILE, help="Instead of MODEL: the answers of any program (predict.csv)."
+)
 @click.option("--truth", type=_FILE, help="What is right, for --predictions (ground_truth.csv).")
 def evaluate(
     model: Path | None,
@@ -42,15 +59,20 @@ def evaluate(
     predictions: Path | None,
     truth: Path | None,
 ) -> None:
-    """Judge MODEL (NAME.tflite, with NAME.json beside it) on labelled faces, through the agent's runtime.
+    """Judge MODEL (NAME.tflite, with NAME.json beside it) on labelled faces, through the agent's
+    runtime.
 
     Or, with --predictions and --truth, the answers of any other program.
     """
     if predictions is not None or truth is not None:
         if predictions is None or truth is None or model is not None or data is not None:
-            raise click.UsageError("give --predictions and --truth together, and then neither MODEL nor --data")
+            raise click.UsageError(
+                "give --predictions and --truth together, and then neither MODEL nor --data"
+            )
         if out is not None or robust:
-            raise click.UsageError("--out and --robustness need a MODEL; leave them out with --predictions")
+            raise click.UsageError(
+                "--out and --robustness need a MODEL; leave them out with --predictions"
+            )
         _evaluate_tables(predictions, truth, as_json=as_json)
         return
     if model is None or data is None:
@@ -81,8 +103,18 @@ def evaluate(
 @data_options
 @_usage_option
 @_json_option
-def compare(first: Path, second: Path, data: Path, votes: Path | None, cache: Path, usage: str, as_json: bool) -> None:
-    """Judge two models on the same pictures, side by side, and test whether they differ in more than luck."""
+def compare(
+    first: Path,
+    second: Path,
+    data: Path,
+    votes: Path | None,
+    cache: Path,
+    usage: str,
+    as_json: bool,
+) -> None:
+    """Judge two models on the same pictures, side by side, and test whether they differ in more
+    than luck.
+    """
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
 
@@ -98,9 +130,22 @@ def compare(first: Path, second: Path, data: Path, votes: Path | None, cache: Pa
 @click.argument("model", type=_FILE)
 @data_options
 @click.option("--out", type=_FILE, default=_PAGES, show_default=True, help="Folder of the pages.")
-@click.option("--photos", type=_FILE, help="Also judge the whole chain on these photographs (zip archive or folder).")
-@click.option("--labels", type=_FILE, help="Table with the columns file, emotion; labels.csv among the photographs.")
-@click.option("--time", "time_again", is_flag=True, help="Measure the milliseconds again, though the card has them.")
+@click.option(
+    "--photos",
+    type=_FILE,
+    help="Also judge the whole chain on these photographs (zip archive or folder).",
+)
+@click.option(
+    "--labels",
+    type=_FILE,
+    help="Table with the columns file, emotion; labels.csv among the photographs.",
+)
+@click.option(
+    "--time",
+    "time_again",
+    is_flag=True,
+    help="Measure the milliseconds again, though the card has them.",
+)
 def report(
     model: Path,
     data: Path,
@@ -111,7 +156,9 @@ def report(
     labels: Path | None,
     time_again: bool,
 ) -> None:
-    """Calibrate MODEL on half A of PublicTest, measure everything, rewrite its card and write its page NAME.md."""
+    """Calibrate MODEL on half A of PublicTest, measure everything, rewrite its card and write its
+    page NAME.md.
+    """
     require(_NEEDED_TO_DRAW)
     from training.data.labelled_photographs import LabelledPhotographs
     from training.publishing.report import write_report
@@ -135,6 +182,10 @@ def _evaluate_tables(predictions: Path, truth: Path, *, as_json: bool) -> None:
 
     evaluation = evaluate_tables(predictions, truth)
     if as_json:
-        click.echo(json.dumps({"predictions": str(predictions), "truth": str(truth), **evaluation.as_json()}))
+        click.echo(
+            json.dumps(
+                {"predictions": str(predictions), "truth": str(truth), **evaluation.as_json()}
+            )
+        )
     else:
         click.echo(evaluation.as_text())

@@ -1,4 +1,6 @@
-"""What several commands of ``python -m training`` share: options, and the check that their libraries are there."""
+"""What several commands of ``python -m training`` share: options, and the check that their
+libraries are there.
+"""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -50,7 +52,10 @@ def _data_option(*, required: bool) -> Callable[[Command], Command]:
 def _beside_data(command: Command) -> Command:
     file = click.Path(path_type=Path)
     cache = click.option(
-        "--cache", type=file, default=CACHE, help="Folder that keeps parsed tables, so that the next start is quick."
+        "--cache",
+        type=file,
+        default=CACHE,
+        help="Folder that keeps parsed tables, so that the next start is quick.",
     )
     votes = click.option("--votes", type=file, help="FER+ votes (fer2013new.csv) of the same rows.")
     return votes(cache(command))

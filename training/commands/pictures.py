@@ -18,9 +18,18 @@ _FILE = click.Path(path_type=Path)
 @click.argument("photographs", type=_FILE)
 @click.option("--out", type=_FILE, required=True, help="Folder for the faces, new or empty.")
 @click.option(
-    "--size", type=click.IntRange(16, 1024), default=EDGE, show_default=True, help="Side of a face in pixels."
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=EDGE,
+    show_default=True,
+    help="Side of a face in pixels.",
 )
-@click.option("--by-label", "labels", type=_FILE, help="CSV with columns file, emotion, instead of subfolders.")
+@click.option(
+    "--by-label",
+    "labels",
+    type=_FILE,
+    help="CSV with columns file, emotion, instead of subfolders.",
+)
 def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> None:
     """Cut the largest face out of each of your photographs, as the agent does, to learn from.
 
@@ -30,7 +39,9 @@ def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> 
 
     cuts = plan_cuts(photographs, out, labels)
     cutter, tally = FaceCutter(size), Tally()
-    with click.progressbar(cuts, label="cutting faces", file=sys.stderr, hidden=not sys.stderr.isatty()) as progress:
+    with click.progressbar(
+        cuts, label="cutting faces", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as progress:
         for cut in progress:
             cut_one(cut, out, cutter, tally)
     click.echo(tally.as_text(out))
@@ -40,14 +51,28 @@ def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> 
 
 @click.command()
 @click.argument("pictures", type=_FILE, nargs=-1, required=True)
-@click.option("--run", "folder", type=_FILE, required=True, help="Folder of a training run, with its checkpoint.pt.")
-@click.option("--recipe", type=_FILE, help="Recipe of the run, if the folder keeps no copy of it.")
-@click.option("--out", type=_FILE, required=True, help="Folder for the sheets (PNG) and the table (CSV).")
 @click.option(
-    "--category", type=click.Choice(EXPRESSIONS), help="What to look for; else what each face most likely is."
+    "--run",
+    "folder",
+    type=_FILE,
+    required=True,
+    help="Folder of a training run, with its checkpoint.pt.",
 )
-@click.option("--stage", type=int, help="Of Grad-CAM, 1 for the first; the last but one if not given.")
-@click.option("--aligned", is_flag=True, help="PICTURES are faces cut out already, as crop-faces cuts them.")
+@click.option("--recipe", type=_FILE, help="Recipe of the run, if the folder keeps no copy of it.")
+@click.option(
+    "--out", type=_FILE, required=True, help="Folder for the sheets (PNG) and the table (CSV)."
+)
+@click.option(
+    "--category",
+    type=click.Choice(EXPRESSIONS),
+    help="What to look for; else what each face most likely is.",
+)
+@click.option(
+    "--stage", type=int, help="Of Grad-CAM, 1 for the first; the last but one if not given."
+)
+@click.option(
+    "--aligned", is_flag=True, help="PICTURES are faces cut out already, as crop-faces cuts them."
+)
 def explain(
     pictures: tuple[Path, ...],
     folder: Path,
@@ -57,9 +82,11 @@ def explain(
     stage: int | None,
     aligned: bool,
 ) -> None:
-    """Draw where a trained network (float, from its checkpoint) sees a category in PICTURES: CAM and Grad-CAM.
+    """Draw where a trained network (float, from its checkpoint) sees a category in PICTURES: CAM
+    and Grad-CAM.
 
-    PICTURES are photographs, of which the agent's detector cuts out the largest face, or folders of them.
+    PICTURES are photographs, of which the agent's detector cuts out the largest face, or folders of
+    them.
     """
     require(_NEEDED_TO_EXPLAIN)
     from edge_agent.vision.stills.pictures import find_pictures
@@ -92,4 +119,7 @@ def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path
     given = {picture.resolve() for picture in pictures}
     for name in names:
         if (out / name).resolve() in given:
-            raise DataError(f"{out / name}: is one of the PICTURES and would be overwritten; choose another --out")
+            raise DataError(
+                f"{out / name}: is one of the PICTURES and would be overwritten; "
+                "choose another --out"
+            )

@@ -1,6 +1,8 @@
-"""Faces cut out of one's own photographs, exactly as the agent cuts them, so that a model can learn from them.
+"""Faces cut out of one's own photographs, exactly as the agent cuts them, so that a model can learn
+from them.
 
-What comes out is a folder as `training.data.datasets.load_folder` reads it: a subfolder a category, a picture a face.
+What comes out is a folder as `training.data.datasets.load_folder` reads it: a subfolder a category,
+a picture a face.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from training.errors import DataError
 from training.files import write_whole
 
 MIN_FACE = 24
-"""Smallest face that is cut out, in pixels of the photograph: as small as the agent reads them by default."""
+"""Smallest face that is cut out, in pixels of the photograph: as small as the agent reads them by
+default.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +87,30 @@ class FaceCutter:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._detector = FaceDetector(load_model(find_model("face-detector"), kind="face-detector"), None, MIN_FACE)
+        self._detector = FaceDetector(
+            load_model(find_model("face-detector"), kind="face-detector"), None, MIN_FACE
+        )
 
     def cut(self, image: Picture) -> tuple[Picture | None, int]:
-        """Return the largest face, uint8, size × size, gray, or none, and how many faces there are."""
+        """Return the largest face, uint8, size × size, gray, or none, and how many faces there
+        are.
+        """
         faces = self._detector.detect(image)
         if not faces:
             return None, 0
         return crop_face(image, max(faces, key=_area), self._size), len(faces)
 
 
-def aligned_faces(paths: Sequence[Path], *, aligned: bool) -> tuple[list[tuple[str, Picture]], list[str]]:
-    """Read faces as a network sees them: name and face, uint8, 48 × 48, and a sentence for each that was left out.
+def aligned_faces(
+    paths: Sequence[Path], *, aligned: bool
+) -> tuple[list[tuple[str, Picture]], list[str]]:
+    """Read faces as a network sees them: name and face, uint8, 48 × 48, and a sentence for each
+    that was left out.
 
     Args:
         paths: pictures and folders of pictures.
-        aligned: the pictures are cut-out faces; otherwise photographs, of which the largest face is cut out.
+        aligned: the pictures are cut-out faces; otherwise photographs, of which the largest face is
+            cut out.
     """
     cutter = None if aligned else FaceCutter(EDGE)
     faces: list[tuple[str, Picture]] = []
@@ -111,7 +123,9 @@ def aligned_faces(paths: Sequence[Path], *, aligned: bool) -> tuple[list[tuple[s
             continue
         face = _whole(image) if cutter is None else cutter.cut(image)[0]
         if face is None:
-            left_out.append(f"{path}: no face; if it is one that was cut out already, add --aligned")
+            left_out.append(
+                f"{path}: no face; if it is one that was cut out already, add --aligned"
+            )
         else:
             faces.append((path.name, face))
     return faces, left_out
@@ -121,8 +135,8 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     """Decide which face comes from which photograph, before anything is written.
 
     Args:
-        photographs: a folder with a subfolder a category, each with photographs, also in subfolders of its own; or,
-            with ``labels``, any folder.
+        photographs: a folder with a subfolder a category, each with photographs, also in subfolders
+            of its own; or, with ``labels``, any folder.
         out: where the faces are to go: a new or empty folder outside ``photographs``.
         labels: table with the columns ``file`` (below ``photographs``) and ``emotion``.
 
@@ -137,12 +151,16 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     for cut in cuts:
         other = first.setdefault(cut.face, cut.photograph)
         if other != cut.photograph:
-            raise DataError(f"{cut.photograph} and {other} would both become {cut.face}; rename one of them")
+            raise DataError(
+                f"{cut.photograph} and {other} would both become {cut.face}; rename one of them"
+            )
     return cuts
 
 
 def cut_one(cut: Cut, out: Path, cutter: FaceCutter, tally: Tally) -> None:
-    """Cut the largest face out of one photograph and write it below ``out``; what happened goes into ``tally``.
+    """Cut the largest face out of one photograph and write it below ``out``.
+
+    What happened goes into ``tally``.
 
     Raises:
         DataError: the face cannot be written.
@@ -172,14 +190,22 @@ def _area(face: Face) -> float:
 
 
 def _check_out(out: Path, photographs: Path) -> None:
-    """Refuse a folder that holds something, or that lies among the photographs and would be taken for a category."""
+    """Refuse a folder that holds something, or that lies among the photographs and would be taken
+    for a category.
+    """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise DataError(f"--out {out}: is there already and not an empty folder; name a new one")
+            raise DataError(
+                f"--out {out}: is there already and not an empty folder; name a new one"
+            )
     except OSError as error:
-        raise DataError(f"--out {out}: cannot be used ({error.strerror}); name another folder") from error
+        raise DataError(
+            f"--out {out}: cannot be used ({error.strerror}); name another folder"
+        ) from error
     if out.resolve().is_relative_to(photographs.resolve()):
-        raise DataError(f"--out {out}: lies in {photographs}, among the photographs; name a folder elsewhere")
+        raise DataError(
+            f"--out {out}: lies in {photographs}, among the photographs; name a folder elsewhere"
+        )
 
 
 def _by_label(photographs: Path, labels: Path) -> list[Cut]:
@@ -197,13 +223,17 @@ def _by_folder(photographs: Path) -> list[Cut]:
     for path in find_pictures([photographs]):
         parts = path.relative_to(photographs).parts
         if path == photographs:
-            raise DataError(f"{photographs}: holds no photograph in a subfolder named {', '.join(EXPRESSIONS)}")
+            raise DataError(
+                f"{photographs}: holds no photograph in a subfolder named {', '.join(EXPRESSIONS)}"
+            )
         if path.is_dir():
-            raise DataError(f"{path}: this user may not read the folder; allow it: chmod a+rx '{path}'")
+            raise DataError(
+                f"{path}: this user may not read the folder; allow it: chmod a+rx '{path}'"
+            )
         if len(parts) == 1:
             raise DataError(
-                f"{path}: lies in no subfolder that says its category; put it into one named {', '.join(EXPRESSIONS)}, "
-                "or give a table with --by-label"
+                f"{path}: lies in no subfolder that says its category; put it into one named "
+                f"{', '.join(EXPRESSIONS)}, or give a table with --by-label"
             )
         folder_category(photographs / parts[0])
         cuts.append(Cut(path, _face(parts[0], parts[1:])))

@@ -1,8 +1,9 @@
-"""Labelled faces: FER2013 in its published CSV form, FER+ votes beside it, or a folder of pictures a category.
+"""Labelled faces: FER2013 in its published CSV form, FER+ votes beside it, or a folder of pictures
+a category.
 
-Everything is checked while it is read; a fault names the file, the row (the header is row 1) and the column, and then
-nothing is loaded. What was parsed is kept as arrays in a cache folder, because parsing takes longer than an epoch of a
-small run.
+Everything is checked while it is read; a fault names the file, the row (the header is row 1) and
+the column, and then nothing is loaded. What was parsed is kept as arrays in a cache folder, because
+parsing takes longer than an epoch of a small run.
 """
 
 import contextlib
@@ -54,7 +55,8 @@ class Faces:
     ``fer2013``
         int64, N: index into :data:`FER2013`, or -1 where there is no such label.
     ``votes``
-        uint8, N × 10: the FER+ votes in the order of :data:`VOTE_COLUMNS`; a row of zeros where nobody voted.
+        uint8, N × 10: the FER+ votes in the order of :data:`VOTE_COLUMNS`; a row of zeros where
+        nobody voted.
     ``usage``
         int8, N: index into :data:`USAGES`.
     """
@@ -69,7 +71,9 @@ class Faces:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "Faces":
         """The faces at a mask or at indices."""
-        return Faces(self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen])
+        return Faces(
+            self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen]
+        )
 
     def of_usage(self, usage: str) -> "Faces":
         """The faces of one split.
@@ -91,17 +95,21 @@ class Faces:
 
 
 def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = None) -> Faces:
-    """Read a FER2013 CSV (``.csv``, ``.csv.gz`` or ``.csv.xz``), with its FER+ votes if given, or a folder of pictures.
+    """Read a FER2013 CSV (``.csv``, ``.csv.gz`` or ``.csv.xz``), with its FER+ votes if given, or a
+    folder of pictures.
 
-    Row i of ``votes`` belongs to row i of ``data``; the votes may go on further (the published file holds splits that a
-    copy of the data may lack). ``cache`` is a folder for the parsed arrays; without it nothing is kept.
+    Row i of ``votes`` belongs to row i of ``data``; the votes may go on further (the published file
+    holds splits that a copy of the data may lack). ``cache`` is a folder for the parsed arrays;
+    without it nothing is kept.
 
     Raises:
         DataError: naming the file and, in a table, the row and the column.
     """
     if data.is_dir():
         if votes is not None:
-            raise DataError(f"--votes belong to a FER2013 table, and {data} is a folder; leave --votes out")
+            raise DataError(
+                f"--votes belong to a FER2013 table, and {data} is a folder; leave --votes out"
+            )
         return load_folder(data)
     faces = _cached(data, cache) if cache is not None else read_fer2013(data)
     return faces if votes is None else replace(faces, votes=read_votes(votes, faces.usage))
@@ -132,7 +140,8 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
     """Parse the FER+ votes of the pictures whose splits are ``usage``: uint8, N × 10.
 
     Raises:
-        DataError: naming file, row and column of the first fault; also when the rows cannot belong to the pictures.
+        DataError: naming file, row and column of the first fault; also when the rows cannot belong
+            to the pictures.
     """
     counts: list[list[int]] = []
     for row, cells in table_rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
@@ -141,8 +150,8 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
         split, wanted = cells["Usage"], USAGES[usage[len(counts)]]
         if split != wanted:
             raise DataError(
-                f"{path}: row {row}, column Usage: {split!r} where the picture of that row is {wanted}; "
-                "the votes belong to another copy of the data"
+                f"{path}: row {row}, column Usage: {split!r} where the picture of that row is "
+                f"{wanted}; the votes belong to another copy of the data"
             )
         counts.append([_count(path, row, name, cells[name]) for name in VOTE_COLUMNS])
     if len(counts) < len(usage):
@@ -161,9 +170,13 @@ def load_folder(folder: Path, usage: str = "Training") -> Faces:
     import cv2
 
     pictures, fer2013, votes = [], [], []
-    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for subfolder in sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    ):
         category = folder_category(subfolder)
-        for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in _PICTURES):
+        for path in sorted(
+            path for path in subfolder.iterdir() if path.suffix.lower() in _PICTURES
+        ):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
                 raise DataError(f"{path}: is not a picture that can be read; remove or replace it")
@@ -196,10 +209,11 @@ def folder_category(subfolder: Path) -> str:
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The FER+ majority category of each picture, -1 where there is none (Barsoum et al. 2016, "majority voting").
+    """The FER+ majority category of each picture, -1 where there is none (Barsoum et al. 2016,
+    "majority voting").
 
-    Single votes are dropped as noise; the top category must then hold more than half of the rest and be one of the
-    eight.
+    Single votes are dropped as noise; the top category must then hold more than half of the rest
+    and be one of the eight.
     """
     kept = np.where(votes > 1, votes, 0).astype(np.int64)
     top = kept.argmax(axis=1)
@@ -208,11 +222,13 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def soft_targets(faces: Faces) -> NDArray[np.float32]:
-    """Probabilities of the eight categories to learn: float32, N × 8; a row of zeros where nothing can be learnt.
+    """Probabilities of the eight categories to learn: float32, N × 8.
 
-    The votes of more than one person, as shares (Barsoum et al. 2016, "probabilistic label drawing" without the
-    drawing). Where nobody voted at all the FER2013 class counts; where most saw no face or an unknown expression
-    nothing does.
+    A row of zeros where nothing can be learnt.
+
+    The votes of more than one person, as shares (Barsoum et al. 2016, "probabilistic label drawing"
+    without the drawing). Where nobody voted at all the FER2013 class counts; where most saw no face
+    or an unknown expression nothing does.
     """
     kept = np.where(faces.votes > 1, faces.votes, 0)
     shares = kept[:, : len(EXPRESSIONS)].astype(np.float32)
@@ -231,7 +247,8 @@ class Lessons:
     ``pictures``
         uint8, N × 48 × 48, grey.
     ``expression``
-        float32, N × 8: shares of the eight categories (:func:`soft_targets`); zeros where there is nothing to learn.
+        float32, N × 8: shares of the eight categories (:func:`soft_targets`); zeros where there is
+        nothing to learn.
     ``fer2013``
         float32, N × 7: shares of the FER2013 classes; zeros where there is none.
     """
@@ -245,15 +262,21 @@ class Lessons:
 
 
 def lessons(faces: Faces) -> Lessons:
-    """Make each picture a lesson; copies of a picture, byte for byte, become one with the mean of their labels.
+    """Make each picture a lesson.
 
-    FER2013 holds more than a thousand such copies, some with different labels. Learnt one by one they would be learnt
-    more often than others, and against each other.
+    Copies of a picture, byte for byte, become one with the mean of their labels.
+
+    FER2013 holds more than a thousand such copies, some with different labels. Learnt one by one
+    they would be learnt more often than others, and against each other.
     """
-    _, first, group = np.unique(faces.pictures.reshape(len(faces), -1), axis=0, return_index=True, return_inverse=True)
+    _, first, group = np.unique(
+        faces.pictures.reshape(len(faces), -1), axis=0, return_index=True, return_inverse=True
+    )
     order = np.argsort(first)  # keep the order of the table, whatever the bytes of its pictures
     place = np.argsort(order)[group]
-    classes = np.eye(len(FER2013), dtype=np.float32)[faces.fer2013] * (faces.fer2013 != NO_LABEL)[:, None]
+    classes = (
+        np.eye(len(FER2013), dtype=np.float32)[faces.fer2013] * (faces.fer2013 != NO_LABEL)[:, None]
+    )
     return Lessons(
         pictures=faces.pictures[first[order]],
         expression=_mean_of_groups(soft_targets(faces), place, len(first)),
@@ -261,7 +284,9 @@ def lessons(faces: Faces) -> Lessons:
     )
 
 
-def _mean_of_groups(shares: NDArray[np.float32], group: NDArray[np.intp], groups: int) -> NDArray[np.float32]:
+def _mean_of_groups(
+    shares: NDArray[np.float32], group: NDArray[np.intp], groups: int
+) -> NDArray[np.float32]:
     """Mean of the rows of each group that say something; a row of zeros says nothing."""
     total = np.zeros((groups, shares.shape[1]), dtype=np.float32)
     np.add.at(total, group, shares)
@@ -272,15 +297,20 @@ def _mean_of_groups(shares: NDArray[np.float32], group: NDArray[np.intp], groups
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
     """Cut off about ``share`` of the faces: (to learn from, held back).
 
-    Decided by the picture itself, so that the cut is the same for every seed and copies of a picture stay together.
+    Decided by the picture itself, so that the cut is the same for every seed and copies of a
+    picture stay together.
     """
     held = lot(faces.pictures) < share
     return faces.take(~held), faces.take(held)
 
 
 def lot(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A number in 0…1 for each picture, from its CRC-32: as good as drawn, but the same for ever and for its copies."""
-    return np.array([zlib.crc32(picture.tobytes()) for picture in pictures], dtype=np.float64) / 2**32
+    """A number in 0…1 for each picture, from its CRC-32: as good as drawn, but the same for ever
+    and for its copies.
+    """
+    return (
+        np.array([zlib.crc32(picture.tobytes()) for picture in pictures], dtype=np.float64) / 2**32
+    )
 
 
 def _cached(path: Path, cache: Path) -> Faces:
@@ -302,7 +332,13 @@ def _cached(path: Path, cache: Path) -> Faces:
     part = kept.with_suffix(f".{os.getpid()}.part.npz")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        np.savez(part, pictures=faces.pictures, fer2013=faces.fer2013, votes=faces.votes, usage=faces.usage)
+        np.savez(
+            part,
+            pictures=faces.pictures,
+            fer2013=faces.fer2013,
+            votes=faces.votes,
+            usage=faces.usage,
+        )
         part.replace(kept)
     except OSError as error:  # what cannot be kept is parsed again next time
         with contextlib.suppress(OSError):
@@ -326,7 +362,9 @@ def _open_table(path: Path) -> Iterator[TextIO]:
 
 
 def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table as (number, cells by column); the header is row 1 and may hold further columns.
+    """The rows of a table as (number, cells by column).
+
+    The header is row 1 and may hold further columns.
 
     Raises:
         DataError: naming the file, and the row where it is torn or the column that is missing.
@@ -336,16 +374,23 @@ def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict
         header = [name.strip() for name in next(table, [])]
         missing = [name for name in columns if name not in header]
         if missing:
-            raise DataError(f"{path}: row 1: column {missing[0]} is missing; expected {', '.join(columns)}")
+            raise DataError(
+                f"{path}: row 1: column {missing[0]} is missing; expected {', '.join(columns)}"
+            )
         for row, cells in enumerate(table, start=2):
             if len(cells) != len(header):
-                raise DataError(f"{path}: row {row}: holds {len(cells)} columns where the header names {len(header)}")
+                raise DataError(
+                    f"{path}: row {row}: holds {len(cells)} columns where the header "
+                    f"names {len(header)}"
+                )
             yield row, dict(zip(header, cells, strict=True))
 
 
 def _choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
     if text.strip() not in choices:
-        raise DataError(f"{path}: row {row}, column {column}: {text[:40]!r} is not one of {', '.join(choices)}")
+        raise DataError(
+            f"{path}: row {row}, column {column}: {text[:40]!r} is not one of {', '.join(choices)}"
+        )
     return choices.index(text.strip())
 
 
@@ -353,13 +398,20 @@ def _pixels(path: Path, row: int, text: str) -> bytes:
     try:
         pixels = bytes(map(int, text.split()))
     except ValueError as error:
-        raise DataError(f"{path}: row {row}, column pixels: a value is not a number from 0 to 255: {error}") from error
+        raise DataError(
+            f"{path}: row {row}, column pixels: a value is not a number from 0 to 255: {error}"
+        ) from error
     if len(pixels) != EDGE * EDGE:
-        raise DataError(f"{path}: row {row}, column pixels: {len(pixels)} values where {EDGE * EDGE} make a picture")
+        raise DataError(
+            f"{path}: row {row}, column pixels: {len(pixels)} values where "
+            f"{EDGE * EDGE} make a picture"
+        )
     return pixels
 
 
 def _count(path: Path, row: int, column: str, text: str) -> int:
     if not text.strip().isdecimal() or int(text) > 255:
-        raise DataError(f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes")
+        raise DataError(
+            f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes"
+        )
     return int(text)

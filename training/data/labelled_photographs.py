@@ -5,8 +5,9 @@ Among the photographs lies `labels.csv`, one row a photograph::
     file,emotion
     00000.jpg,anger
 
-`file` is the place in the archive or folder; `emotion` is one of the eight categories. Further columns are ignored.
-Everything but the pixels is checked before the first photograph is read; a fault names file, row, value and cure.
+`file` is the place in the archive or folder; `emotion` is one of the eight categories. Further
+columns are ignored. Everything but the pixels is checked before the first photograph is read; a
+fault names file, row, value and cure.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ from training.errors import DataError
 
 LABELS = "labels.csv"
 COLUMNS = ("file", "emotion")
-_CURE = f"add a table with the columns {', '.join(COLUMNS)} and a row for each photograph, or name one with --labels"
+_CURE = (
+    f"add a table with the columns {', '.join(COLUMNS)} and a row for each photograph, or "
+    "name one with --labels"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ class LabelledPhotograph:
 
 
 class LabelledPhotographs:
-    """Reads photographs one by one, in the order of their labels; may be read through again and again.
+    """Reads photographs one by one, in the order of their labels.
+
+    May be read through again and again.
 
     Args:
         source: a zip archive, or a folder.
@@ -58,7 +64,8 @@ class LabelledPhotographs:
         labels: index of each one's category in ``EXPRESSIONS``.
 
     Raises:
-        DataError: ``source`` or the table cannot be used, or the table names a photograph that is not there.
+        DataError: ``source`` or the table cannot be used, or the table names a photograph that is
+            not there.
     """
 
     def __init__(self, source: Path, labels: Path | None = None) -> None:
@@ -72,7 +79,8 @@ class LabelledPhotographs:
             for row, file in enumerate(found, start=2):
                 if not place.joinpath(file).is_file():
                     raise DataError(
-                        f"{name}: row {row}, column file: {file!r} is not in {source}; add it or drop the row"
+                        f"{name}: row {row}, column file: {file!r} is not in {source}; add it or "
+                        "drop the row"
                     )
         self.files = tuple(found)
         self.labels = tuple(found.values())
@@ -98,12 +106,15 @@ def _opened(source: Path) -> Iterator[Traversable]:
         yield source
         return
     if not source.exists():
-        raise DataError(f"{source}: does not exist; give a zip archive or a folder of photographs with {LABELS}")
+        raise DataError(
+            f"{source}: does not exist; give a zip archive or a folder of photographs with {LABELS}"
+        )
     try:
         archive = zipfile.ZipFile(source)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{source}: is not a zip archive that can be read ({error}); pack it again, or give the folder"
+            f"{source}: is not a zip archive that can be read ({error}); pack it again, or give "
+            "the folder"
         ) from error
     with archive:
         yield zipfile.Path(archive)
@@ -112,8 +123,11 @@ def _opened(source: Path) -> Iterator[Traversable]:
 def _content(file: Traversable, name: str) -> bytes:
     try:
         return file.read_bytes()
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:  # as zipfile fails
-        raise DataError(f"{name}: cannot be read ({error}); put it there again, without a password") from error
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        # as zipfile fails
+        raise DataError(
+            f"{name}: cannot be read ({error}); put it there again, without a password"
+        ) from error
 
 
 def _labels(content: bytes, name: str) -> dict[str, int]:
@@ -125,18 +139,28 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
     header = [column.strip() for column in rows[0]] if rows else []
     missing = [column for column in COLUMNS if column not in header]
     if missing:
-        raise DataError(f"{name}: row 1: column {missing[0]} is missing; expected {', '.join(COLUMNS)}")
+        raise DataError(
+            f"{name}: row 1: column {missing[0]} is missing; expected {', '.join(COLUMNS)}"
+        )
     found: dict[str, int] = {}
     for row, cells in enumerate(rows[1:], start=2):
         if len(cells) != len(header):
-            raise DataError(f"{name}: row {row}: holds {len(cells)} values where the header names {len(header)}")
+            raise DataError(
+                f"{name}: row {row}: holds {len(cells)} values where the header names {len(header)}"
+            )
         file, emotion = (cells[header.index(column)].strip() for column in COLUMNS)
         if file in found or not file:
-            why = "has a row further up; keep one of them" if file else "is empty; name the photograph"
+            why = (
+                "has a row further up; keep one of them"
+                if file
+                else "is empty; name the photograph"
+            )
             raise DataError(f"{name}: row {row}, column file: {file!r} {why}")
         if emotion not in EXPRESSIONS:
             known = ", ".join(EXPRESSIONS)
-            raise DataError(f"{name}: row {row}, column emotion: {emotion[:40]!r} is not one of {known}")
+            raise DataError(
+                f"{name}: row {row}, column emotion: {emotion[:40]!r} is not one of {known}"
+            )
         found[file] = EXPRESSIONS.index(emotion)
     if not found:
         raise DataError(f"{name}: holds only a header; {_CURE}")
@@ -146,5 +170,8 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
 def _picture(file: Traversable) -> Picture:
     try:
         return load_picture(file)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:  # as zipfile fails
-        raise DataError(f"{file}: cannot be unpacked ({error}); pack the archive again, without a password") from error
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        # as zipfile fails
+        raise DataError(
+            f"{file}: cannot be unpacked ({error}); pack the archive again, without a password"
+        ) from error

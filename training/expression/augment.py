@@ -1,4 +1,6 @@
-"""Random changes to a batch of grey faces, all pictures at once, so that two cores keep the network busy."""
+"""Random changes to a batch of grey faces, all pictures at once, so that two cores keep the network
+busy.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,21 +16,46 @@ from training.learning.recipe import Section
 
 
 class Augmentation(Section):
-    """How much a face may differ from its picture. Each change is drawn anew for every picture and epoch."""
+    """How much a face may differ from its picture.
+
+    Each change is drawn anew for every picture and epoch.
+    """
 
     flip: Annotated[float, Field(ge=0, le=1, description="chance to be mirrored")] = 0.5
-    roll: Annotated[float, Field(ge=0, le=180, description="largest turn in the picture plane, degrees")] = 18.0
-    scale: Annotated[float, Field(ge=0, lt=1, description="largest change of size, as a share")] = 0.15
-    shift: Annotated[float, Field(ge=0, lt=1, description="largest shift, as a share of the edge")] = 0.1
-    light: Annotated[float, Field(ge=0, lt=1, description="largest change of contrast and of brightness")] = 0.3
-    gain: Annotated[float, Field(ge=1, le=4, description="largest factor of all pixels, upwards or downwards")] = 2.2
+    roll: Annotated[
+        float, Field(ge=0, le=180, description="largest turn in the picture plane, degrees")
+    ] = 18.0
+    scale: Annotated[float, Field(ge=0, lt=1, description="largest change of size, as a share")] = (
+        0.15
+    )
+    shift: Annotated[
+        float, Field(ge=0, lt=1, description="largest shift, as a share of the edge")
+    ] = 0.1
+    light: Annotated[
+        float, Field(ge=0, lt=1, description="largest change of contrast and of brightness")
+    ] = 0.3
+    gain: Annotated[
+        float, Field(ge=1, le=4, description="largest factor of all pixels, upwards or downwards")
+    ] = 2.2
     gain_chance: Annotated[float, Field(ge=0, le=1, description="chance of such a factor")] = 0.3
-    blur: Annotated[float, Field(ge=0, le=1, description="chance to lose detail as a small face does")] = 0.25
-    noise: Annotated[float, Field(ge=0, le=1, description="largest standard deviation of sensor noise")] = 0.03
-    erase: Annotated[float, Field(ge=0, le=1, description="chance that a square is covered with grey noise")] = 0.5
-    erase_edge: Annotated[float, Field(gt=0, lt=1, description="largest edge of that square, as a share")] = 0.4
-    mix: Annotated[float, Field(ge=0, le=1, description="chance that a batch is mixed, by MixUp or CutMix")] = 0.0
-    mix_alpha: Annotated[float, Field(gt=0, le=10, description="of the Beta distribution of the share mixed in")] = 0.4
+    blur: Annotated[
+        float, Field(ge=0, le=1, description="chance to lose detail as a small face does")
+    ] = 0.25
+    noise: Annotated[
+        float, Field(ge=0, le=1, description="largest standard deviation of sensor noise")
+    ] = 0.03
+    erase: Annotated[
+        float, Field(ge=0, le=1, description="chance that a square is covered with grey noise")
+    ] = 0.5
+    erase_edge: Annotated[
+        float, Field(gt=0, lt=1, description="largest edge of that square, as a share")
+    ] = 0.4
+    mix: Annotated[
+        float, Field(ge=0, le=1, description="chance that a batch is mixed, by MixUp or CutMix")
+    ] = 0.0
+    mix_alpha: Annotated[
+        float, Field(gt=0, le=10, description="of the Beta distribution of the share mixed in")
+    ] = 0.4
 
 
 def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -49,16 +76,24 @@ def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> 
 
 
 def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Mirror, roll, scale and shift each picture with one resampling; what enters from outside repeats the border."""
+    """Mirror, roll, scale and shift each picture with one resampling.
+
+    What enters from outside repeats the border.
+    """
     n = len(pictures)
     angle = _spread(n, math.radians(how.roll), generator)
     size = 1 + _spread(n, how.scale, generator)
     mirror = 1 - 2 * (_uniform(n, generator) < how.flip).float()
     cosine, sine = torch.cos(angle) * size, torch.sin(angle) * size
     across, down = (_spread(n, 2 * how.shift, generator) for _ in range(2))
-    rows = [torch.stack([cosine * mirror, -sine, across], 1), torch.stack([sine * mirror, cosine, down], 1)]
+    rows = [
+        torch.stack([cosine * mirror, -sine, across], 1),
+        torch.stack([sine * mirror, cosine, down], 1),
+    ]
     grid = functional.affine_grid(torch.stack(rows, 1), list(pictures.shape), align_corners=False)
-    return functional.grid_sample(pictures, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return functional.grid_sample(
+        pictures, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
 
 
 def flip(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
@@ -70,10 +105,12 @@ def flip(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Ten
 def mix(
     pictures: Tensor, targets: Sequence[Tensor], how: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, list[Tensor]]:
-    """Mix each picture, and its targets alike, with another of the batch; or, with chance 1 − ``how.mix``, do nothing.
+    """Mix each picture, and its targets alike, with another of the batch.
 
-    Half of the mixed batches are blended (MixUp, Zhang et al. 2018), the others get a rectangle of the other picture
-    (CutMix, Yun et al. 2019). One share is drawn for the whole batch.
+    Or, with chance 1 − ``how.mix``, do nothing.
+
+    Half of the mixed batches are blended (MixUp, Zhang et al. 2018), the others get a rectangle of
+    the other picture (CutMix, Yun et al. 2019). One share is drawn for the whole batch.
 
     Args:
         pictures: float32, N × 1 × H × W.
@@ -100,7 +137,9 @@ def mix(
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """One draw from Beta(α, α), drawn by NumPy from a seed of ``generator``: PyTorch's own takes no generator."""
+    """One draw from Beta(α, α), drawn by NumPy from a seed of ``generator``: PyTorch's own takes no
+    generator.
+    """
     numbers = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
     return float(numbers.beta(alpha, alpha))
 
@@ -111,7 +150,9 @@ def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor
     strength = _uniform(n, generator) * (_uniform(n, generator) < chance)
     half = (_uniform(n, generator) < 0.5).view(-1, 1, 1, 1)
     coarse = [
-        functional.interpolate(functional.avg_pool2d(pictures, by), size=edges, mode="bilinear", align_corners=False)
+        functional.interpolate(
+            functional.avg_pool2d(pictures, by), size=edges, mode="bilinear", align_corners=False
+        )
         for by in (2, 3)
     ]
     return torch.lerp(pictures, torch.where(half, coarse[0], coarse[1]), strength.view(-1, 1, 1, 1))
@@ -119,12 +160,17 @@ def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor
 
 def _relight(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     n = len(pictures)
-    factor = torch.exp(_spread(n, math.log(how.gain), generator) * (_uniform(n, generator) < how.gain_chance))
-    pictures = (pictures * factor.view(-1, 1, 1, 1)).clamp(0, 1)  # too much light whitens, it does not come back
+    factor = torch.exp(
+        _spread(n, math.log(how.gain), generator) * (_uniform(n, generator) < how.gain_chance)
+    )
+    # too much light whitens, it does not come back
+    pictures = (pictures * factor.view(-1, 1, 1, 1)).clamp(0, 1)
     contrast = (1 + _spread(n, how.light, generator)).view(-1, 1, 1, 1)
     brightness = _spread(n, how.light / 2, generator).view(-1, 1, 1, 1)
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
-    grain = torch.randn(pictures.shape, generator=generator) * (_uniform(n, generator) * how.noise).view(-1, 1, 1, 1)
+    grain = torch.randn(pictures.shape, generator=generator) * (
+        _uniform(n, generator) * how.noise
+    ).view(-1, 1, 1, 1)
     return (pictures - mean) * contrast + mean + brightness + grain
 
 

@@ -1,4 +1,6 @@
-"""What the teachers say: finished runs asked about changed pictures, once, and kept for every student."""
+"""What the teachers say: finished runs asked about changed pictures, once, and kept for every
+student.
+"""
 
 import hashlib
 import logging
@@ -36,7 +38,8 @@ class View:
     ``pictures``
         uint8, N × 48 × 48.
     ``expression``, ``fer2013``
-        float16, N × 8 and N × 7: logarithms of the teachers' mean probabilities for the picture and its mirror image.
+        float16, N × 8 and N × 7: logarithms of the teachers' mean probabilities for the picture and
+        its mirror image.
     """
 
     pictures: NDArray[np.uint8]
@@ -45,7 +48,9 @@ class View:
 
 
 class Views:
-    """Changed versions of each picture and the teachers' answers for them; made when first asked for.
+    """Changed versions of each picture and the teachers' answers for them.
+
+    Made when first asked for.
 
     Args:
         learn: what is learnt; its order is that of every view.
@@ -60,14 +65,23 @@ class Views:
     """
 
     def __init__(
-        self, learn: Lessons, teachers: Sequence[Path], how: Augmentation, *, count: int, seed: int, folder: Path
+        self,
+        learn: Lessons,
+        teachers: Sequence[Path],
+        how: Augmentation,
+        *,
+        count: int,
+        seed: int,
+        folder: Path,
     ) -> None:
         self.count = count
         self._pictures = learn.pictures
         self._how = how
         self._seed = seed
         self._teachers = [load_run(teacher) for teacher in teachers]
-        key = hashlib.sha256(learn.pictures.tobytes() + f"{how.model_dump()}|{seed}|mirrored, too".encode())
+        key = hashlib.sha256(
+            learn.pictures.tobytes() + f"{how.model_dump()}|{seed}|mirrored, too".encode()
+        )
         for network, _ in self._teachers:
             key.update(_fingerprint(network))
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
@@ -91,37 +105,55 @@ class Views:
             np.savez(part, pictures=made.pictures, expression=made.expression, fer2013=made.fer2013)
             part.replace(path)
         except OSError as error:
-            raise RecipeError(f"{path}: cannot be written ({error.strerror}); make room or choose --cache") from error
+            raise RecipeError(
+                f"{path}: cannot be written ({error.strerror}); make room or choose --cache"
+            ) from error
         return made
 
     def _make(self, number: int) -> View:
         generator = torch.Generator().manual_seed(self._seed * 1009 + number)
         parts: list[tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float16]]] = []
-        chunks: tuple[Tensor, ...] = torch.split(torch.from_numpy(self._pictures).unsqueeze(1), _BATCH)
+        chunks: tuple[Tensor, ...] = torch.split(
+            torch.from_numpy(self._pictures).unsqueeze(1), _BATCH
+        )
         label = f"asking the teachers, version {number + 1} of {self.count}"
         log.info(label)
-        with click.progressbar(chunks, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as progress:
+        with click.progressbar(
+            chunks, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as progress:
             for chunk in progress:
-                changed = (augment(chunk.float() / 255, self._how, generator) * 255).round().to(torch.uint8)
+                changed = (
+                    (augment(chunk.float() / 255, self._how, generator) * 255)
+                    .round()
+                    .to(torch.uint8)
+                )
                 expression, fer2013 = self._ask(changed.float() / 255)
                 parts.append((changed.squeeze(1).numpy(), expression, fer2013))
-        pictures, expressions, classes = (np.concatenate(column) for column in zip(*parts, strict=True))
+        pictures, expressions, classes = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
         return View(pictures, expressions, classes)
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         said: list[list[Tensor]] = [[], []]
         for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                answers = network(recipe.as_input(seen).contiguous(memory_format=torch.channels_last))
+                answers = network(
+                    recipe.as_input(seen).contiguous(memory_format=torch.channels_last)
+                )
             for head, logits in zip(said, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
-        first, second = (torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said)
+        first, second = (
+            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said
+        )
         return first, second
 
 
 def _fingerprint(network: SmallResNet) -> bytes:
     """Bytes that change with the weights."""
-    return b"".join(weight.contiguous().numpy().tobytes() for weight in network.state_dict().values())
+    return b"".join(
+        weight.contiguous().numpy().tobytes() for weight in network.state_dict().values()
+    )
 
 
 def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
@@ -140,7 +172,9 @@ def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet
     try:
         network.load_state_dict(averaged_weights(folder))
     except RuntimeError as error:
-        raise RecipeError(f"{folder}: its weights belong to another network than {file.name} describes") from error
+        raise RecipeError(
+            f"{folder}: its weights belong to another network than {file.name} describes"
+        ) from error
     return network.to(memory_format=torch.channels_last).eval(), recipe  # type: ignore[call-overload]
 
 

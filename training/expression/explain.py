@@ -1,9 +1,12 @@
-"""Where does a network look? Maps of its float form, to judge a training by; the int8 file has its own (`evidence`).
+"""Where does a network look? Maps of its float form, to judge a training by.
 
-Two maps of one category. *CAM* (Zhou et al. 2016) takes the logit apart over the regions of the last stage, exactly:
-it is what the published model gives on the device. *Grad-CAM* (Selvaraju et al. 2017) works at any stage, so also at
-one with more and smaller regions: the stage's channels, each weighed by the mean gradient of the logit, negative sums
-cut off. At the last stage Grad-CAM is the positive part of CAM without the bias.
+The int8 file has its own (`evidence`).
+
+Two maps of one category. *CAM* (Zhou et al. 2016) takes the logit apart over the regions of the
+last stage, exactly: it is what the published model gives on the device. *Grad-CAM* (Selvaraju et
+al. 2017) works at any stage, so also at one with more and smaller regions: the stage's channels,
+each weighed by the mean gradient of the logit, negative sums cut off. At the last stage Grad-CAM is
+the positive part of CAM without the bias.
 """
 
 from __future__ import annotations
@@ -56,12 +59,17 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
     """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
 
     Raises:
-        RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong together.
+        RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong
+            together.
     """
     if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
-        raise RecipeError(f"--run {folder}: holds no {CHECKPOINT}; give the folder of a training run (runs/NAME)")
+        raise RecipeError(
+            f"--run {folder}: holds no {CHECKPOINT}; give the folder of a training run (runs/NAME)"
+        )
     if recipe is None and not (folder / RECIPE).is_file():
-        raise RecipeError(f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe")
+        raise RecipeError(
+            f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe"
+        )
     network, form = load_run(folder, recipe)
     return network.requires_grad_(False), form
 
@@ -94,17 +102,27 @@ def explain_faces(
         pictures = recipe.as_input(crops.float() / 255)
         with torch.no_grad():
             logits, _, evidence = WithEvidence(network)(pictures)
-        wanted = logits.argmax(dim=1) if category is None else torch.full((len(chunk),), EXPRESSIONS.index(category))
+        wanted = (
+            logits.argmax(dim=1)
+            if category is None
+            else torch.full((len(chunk),), EXPRESSIONS.index(category))
+        )
         finer = grad_cam(network, pictures, wanted, blocks).numpy()
         shares = logits.softmax(dim=1)
         for i, (name, crop) in enumerate(chunk):
             k = int(wanted[i])
-            explained.append(Explained(name, crop, k, float(shares[i, k]), evidence[i, :, :, k].numpy(), finer[i]))
+            explained.append(
+                Explained(
+                    name, crop, k, float(shares[i, k]), evidence[i, :, :, k].numpy(), finer[i]
+                )
+            )
     return explained
 
 
 def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
-    """How many blocks of the network lie before the end of a stage (1 …); left out: the last but one, if there is one.
+    """How many blocks of the network lie before the end of a stage (1 …).
+
+    Left out: the last but one, if there is one.
 
     Raises:
         RecipeError: the network has no such stage.
@@ -112,12 +130,15 @@ def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
     blocks = recipe.network.blocks
     stage = max(len(blocks) - 1, 1) if stage is None else stage
     if not 1 <= stage <= len(blocks):
-        raise RecipeError(f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}")
+        raise RecipeError(
+            f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}"
+        )
     return sum(blocks[:stage])
 
 
 def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks: int) -> Tensor:
-    """Grad-CAM of the first head after the first ``blocks`` blocks: ReLU(Σ_c mean_yx(∂ logit / ∂ A_c) · A_c).
+    """Grad-CAM of the first head after the first ``blocks`` blocks: ReLU(Σ_c mean_yx(∂ logit / ∂
+    A_c) · A_c).
 
     Args:
         network: in eval mode.
@@ -139,15 +160,22 @@ def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks:
 
 
 def peak(values: Map) -> tuple[float, float]:
-    """Where a map is largest: x and y of the middle of the region, in pixels of the 48 × 48 face."""
+    """Where a map is largest: x and y of the middle of the region, in pixels of the 48 × 48
+    face.
+    """
     row, column = np.unravel_index(values.argmax(), values.shape)
-    return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[0]
+    return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[
+        0
+    ]
 
 
 def upper_share(values: Map) -> float | None:
-    """Share of what supports the category that lies in the upper half of the face; none where nothing supports it.
+    """Share of what supports the category that lies in the upper half of the face.
 
-    The middle of the crop is the middle of the face (`edge_agent.vision.align.TEMPLATE_BOX`), between eyes and nose.
+    None where nothing supports it.
+
+    The middle of the crop is the middle of the face (`edge_agent.vision.align.TEMPLATE_BOX`),
+    between eyes and nose.
     """
     rows = np.clip(values, 0, None).sum(axis=1)
     upper = np.clip(len(rows) / 2 - np.arange(len(rows)), 0, 1)

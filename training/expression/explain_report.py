@@ -1,4 +1,6 @@
-"""What `python -m training explain` writes and prints: contact sheets, a table, and a summary by category."""
+"""What `python -m training explain` writes and prints: contact sheets, a table, and a summary by
+category.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,18 @@ def artefacts(explained: Sequence[Explained]) -> dict[str, bytes]:
 
 
 def table(explained: Sequence[Explained]) -> bytes:
-    """CSV: peaks in pixels of the 48 × 48 face; shares of what supports the category, empty where nothing does."""
+    """CSV: peaks in pixels of the 48 × 48 face.
+
+    Shares of what supports the category, empty where nothing does.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(_HEADER)
     for face in explained:
         figures = [*_figures(face.cam), *_figures(face.grad_cam)]
-        writer.writerow([face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures])
+        writer.writerow(
+            [face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures]
+        )
     return text.getvalue().encode()
 
 
@@ -58,8 +65,14 @@ def summary(explained: Sequence[Explained]) -> str:
     for index, category in enumerate(EXPRESSIONS):
         faces = [face for face in explained if face.category == index]
         if faces:
-            cam, finer = _mean_upper([f.cam for f in faces]), _mean_upper([f.grad_cam for f in faces])
-            lines.append(f"{category:10} {len(faces):5}   in the upper half of the face: CAM {cam}, Grad-CAM {finer}")
+            cam, finer = (
+                _mean_upper([f.cam for f in faces]),
+                _mean_upper([f.grad_cam for f in faces]),
+            )
+            lines.append(
+                f"{category:10} {len(faces):5}   in the upper half of the face: CAM "
+                f"{cam}, Grad-CAM {finer}"
+            )
     return "\n".join(lines)
 
 
@@ -75,14 +88,18 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         x, y = _LABEL + column * (_SIDE + _GAP), band * height
         said = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
         pen.multiline_text((x, y + 4), said, font=ImageFont.load_default(13), fill="black")
-        gray = np.asarray(cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        gray = np.asarray(
+            cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+        )
         rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), ("Grad-CAM", face.grad_cam))
         for row, (name, values) in enumerate(rows):
             top = y + _TITLE + row * (_SIDE + _GAP)
             canvas.paste(Image.fromarray(tint(gray, scaled(over_crop(values, _SIDE)))), (x, top))
             if column == 0 and name:
                 label = f"{name}\n{values.shape[0]} x {values.shape[1]}"
-                pen.multiline_text((4, top + _SIDE // 2 - 16), label, font=ImageFont.load_default(13), fill="black")
+                pen.multiline_text(
+                    (4, top + _SIDE // 2 - 16), label, font=ImageFont.load_default(13), fill="black"
+                )
     content = io.BytesIO()
     canvas.save(content, format="PNG")
     return content.getvalue()

@@ -1,4 +1,6 @@
-"""From a recipe and faces to a published expression model: train, quantize, calibrate its confidence, judge it."""
+"""From a recipe and faces to a published expression model: train, quantize, calibrate its
+confidence, judge it.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -46,7 +48,9 @@ HELD_BACK = "held-back"
 
 
 def plan_expression(request: FitRequest) -> Plan:
-    """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
+    """Make ready what ``request.recipe`` describes.
+
+    Publishing writes model and card into ``request.out``.
 
     Raises:
         RecipeError: when the recipe, or one of its teachers, cannot be used.
@@ -56,11 +60,21 @@ def plan_expression(request: FitRequest) -> Plan:
     faces = load_faces(request.data, request.votes, cache=request.cache)
     if request.small:
         recipe, faces = _small(recipe, faces)
-    learn, held_back = split_held_back(faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back)
+    learn, held_back = split_held_back(
+        faces.of_usage(recipe.data.usage).without_blank(), recipe.data.held_back
+    )
     if len(held_back) == 0:
-        raise DataError(f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} pictures is none")
+        raise DataError(
+            f"{request.data}: data.held_back = {recipe.data.held_back} of {len(learn)} "
+            "pictures is none"
+        )
     known = lessons(learn)
-    log.info("learning from %d faces, %d of them different; %d held back", len(learn), len(known), len(held_back))
+    log.info(
+        "learning from %d faces, %d of them different; %d held back",
+        len(learn),
+        len(known),
+        len(held_back),
+    )
 
     def publish(fitted: Fitted) -> Path:
         assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
@@ -70,7 +84,9 @@ def plan_expression(request: FitRequest) -> Plan:
         card = _write(fitted, fitted.module, recipe, request, learn)
         return finish_card(card, fitted.module, recipe, splits)
 
-    task = ExpressionTask(recipe, known, held_back, _views(recipe, request, known), _start(recipe, request))
+    task = ExpressionTask(
+        recipe, known, held_back, _views(recipe, request, known), _start(recipe, request)
+    )
     return Plan(task, recipe.schedule, recipe.seed, publish)
 
 
@@ -81,7 +97,9 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
         return None
     teachers = [request.run_folder(name) for name in how.teachers]
     count = 1 if request.small else how.views
-    return Views(known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache)
+    return Views(
+        known, teachers, recipe.augmentation, count=count, seed=recipe.seed, folder=request.cache
+    )
 
 
 def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
@@ -90,25 +108,36 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
         return None
     network, other = load_run(request.run_folder(recipe.start))
     if not recipe.network.can_learn_on(other.network):
-        raise RecipeError(f"{request.recipe}: start = {recipe.start!r} has another network than this recipe describes")
+        raise RecipeError(
+            f"{request.recipe}: start = {recipe.start!r} has another network than "
+            "this recipe describes"
+        )
     return network
 
 
 def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
     """Size and normalisation of the input as the model card says them."""
     edge, data = recipe.network.edge, recipe.data
-    return PixelInput(edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation)
+    return PixelInput(
+        edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation
+    )
 
 
-def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]) -> Path:
-    """Add temperature (from the held-back faces) and the figures of each split, int8 through the agent and float."""
+def finish_card(
+    path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]
+) -> Path:
+    """Add temperature (from the held-back faces) and the figures of each split, int8 through the
+    agent and float.
+    """
     model = load_model(path, kind="expression")
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
         metrics[name] = judge(logits[name], faces).headline()
         expression, fer2013 = predict(module, faces.pictures, recipe)
-        metrics[f"{name}, float"] = judge({"expression": expression, "fer2013": fer2013}, faces).headline()
+        metrics[f"{name}, float"] = judge(
+            {"expression": expression, "fer2013": fer2013}, faces
+        ).headline()
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
     card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
@@ -117,16 +146,19 @@ def finish_card(path: Path, module: nn.Module, recipe: ExpressionRecipe, splits:
 
 
 def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
-    """Calibrate the second head, and scale it so that the one temperature of the card, the first head's, fits it, too.
+    """Calibrate the second head, and scale it so that the one temperature of the card, the first
+    head's, fits it, too.
 
-    The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too often: its biases are
-    corrected (:func:`training.measuring.temperature.bias_corrected_temperature`). softmax((logits / T₂ + bias) · T₁ /
-    T₁) is then what the card's temperature makes of it. The first head learns from people's votes, unweighed, and stays
-    as it is.
+    The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too
+    often: its biases are corrected
+    (:func:`training.measuring.temperature.bias_corrected_temperature`). softmax((logits / T₂ +
+    bias) · T₁ / T₁) is then what the card's temperature makes of it. The first head learns from
+    people's votes, unweighed, and stays as it is.
 
     Args:
         network: changed in place.
-        faces: what to fit temperatures and biases on; nothing happens when they lack one kind of label.
+        faces: what to fit temperatures and biases on; nothing happens when they lack one kind of
+            label.
         recipe: of the network.
     """
     first, second = predict(network, faces.pictures, recipe)
@@ -145,7 +177,13 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
     log.info("the FER2013 head: logits scaled by %.3f, biases corrected by %s", shared / own, shown)
 
 
-def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, request: FitRequest, learn: Faces) -> Path:
+def _write(
+    fitted: Fitted,
+    network: SmallResNet,
+    recipe: ExpressionRecipe,
+    request: FitRequest,
+    learn: Faces,
+) -> Path:
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
     teachers = recipe.distillation.teachers if recipe.distillation else ()
     card = {
@@ -161,7 +199,11 @@ def _write(fitted: Fitted, network: SmallResNet, recipe: ExpressionRecipe, reque
             "recipe": request.recipe.name,
             "seed": recipe.seed,
             "epochs": fitted.epochs,
-            "data": [f"FER2013 {recipe.data.usage}" if request.data.is_file() else f"pictures of {request.data.name}"]
+            "data": [
+                f"FER2013 {recipe.data.usage}"
+                if request.data.is_file()
+                else f"pictures of {request.data.name}"
+            ]
             + (["FER+ votes"] if request.votes else []),
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
@@ -190,7 +232,10 @@ def _hours(seconds: Sequence[float | None]) -> float | None:
 
 
 def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
-    """Half A of PublicTest, as for the temperature in the card's report; the held-back faces where there is none."""
+    """Half A of PublicTest, as for the temperature in the card's report.
+
+    The held-back faces where there is none.
+    """
     public = splits.get("PublicTest")
     half = public.take(in_half_a(public.pictures)) if public is not None else None
     return half if half is not None and len(half) > 0 else splits[HELD_BACK]
@@ -198,13 +243,23 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:
     """The splits that were not learnt from and that the data hold."""
-    present = {usage: faces.take(faces.usage == number) for number, usage in enumerate(USAGES) if usage != "Training"}
+    present = {
+        usage: faces.take(faces.usage == number)
+        for number, usage in enumerate(USAGES)
+        if usage != "Training"
+    }
     return {usage: split for usage, split in present.items() if len(split) > 0}
 
 
 def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Faces]:
     """Few pictures of each split and few steps, for trying whether everything works."""
-    parts = [np.flatnonzero(faces.usage == number)[:SMALL_PICTURES] for number in range(len(USAGES))]
-    schedule = recipe.schedule.model_copy(update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)})
+    parts = [
+        np.flatnonzero(faces.usage == number)[:SMALL_PICTURES] for number in range(len(USAGES))
+    ]
+    schedule = recipe.schedule.model_copy(
+        update={"epochs": SMALL_EPOCHS, "batch": min(recipe.schedule.batch, 16)}
+    )
     data = recipe.data.model_copy(update={"held_back": 0.25})
-    return recipe.model_copy(update={"schedule": schedule, "data": data}), faces.take(np.concatenate(parts))
+    return recipe.model_copy(update={"schedule": schedule, "data": data}), faces.take(
+        np.concatenate(parts)
+    )

@@ -17,32 +17,50 @@ HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 class Data(Section):
     """Which of the faces are learnt from, and what is cut off them."""
 
-    usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = "Training"
+    usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
+        "Training"
+    )
     held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves")] = 0.02
     mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
-    deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = 0.255
+    deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
+        0.255
+    )
 
 
 class Network(Section):
     """The shape of :class:`training.models.small_resnet.SmallResNet`."""
 
     architecture: Literal["small-resnet"]
-    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)]
-    blocks: Annotated[tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)]
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)
+    ]
+    blocks: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)
+    ]
     strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
     dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
-    region_attention: Annotated[bool, Field(description="weigh each region of the face before the mean")] = False
-    edge: Annotated[Literal[48, 56, 64], Field(description="of the input, pixels; smaller pictures are enlarged")] = 48
+    region_attention: Annotated[
+        bool, Field(description="weigh each region of the face before the mean")
+    ] = False
+    edge: Annotated[
+        Literal[48, 56, 64],
+        Field(description="of the input, pixels; smaller pictures are enlarged"),
+    ] = 48
 
     @model_validator(mode="after")
     def _a_width_more_than_stages(self) -> "Network":
         for name, given in (("blocks", self.blocks), ("strides", self.strides)):
             if len(given) != len(self.widths) - 1:
-                raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, one number a stage")
+                raise ValueError(
+                    f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, "
+                    "one number a stage"
+                )
         return self
 
     def can_learn_on(self, other: "Network") -> bool:
-        """Whether it can take the other's weights: of one shape, and with its region attention, if that has one."""
+        """Whether it can take the other's weights: of one shape, and with its region attention, if
+        that has one.
+        """
         free = {"dropout", "edge", "region_attention"}
         attention = self.region_attention or not other.region_attention
         return self.model_dump(exclude=free) == other.model_dump(exclude=free) and attention
@@ -50,32 +68,52 @@ class Network(Section):
     def build(self) -> SmallResNet:
         """The network with its two heads, untrained."""
         return SmallResNet(
-            self.widths, self.blocks, self.strides, HEADS, self.dropout, region_attention=self.region_attention
+            self.widths,
+            self.blocks,
+            self.strides,
+            HEADS,
+            self.dropout,
+            region_attention=self.region_attention,
         )
 
 
 class Loss(Section):
     """How the two heads are weighed."""
 
-    fer2013_weight: Annotated[float, Field(ge=0, le=10, description="of the second head; the first weighs 1")] = 1.0
+    fer2013_weight: Annotated[
+        float, Field(ge=0, le=10, description="of the second head; the first weighs 1")
+    ] = 1.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="of the second head")] = 0.1
     balance: Annotated[
-        float, Field(ge=0, le=1, description="a FER2013 class weighs (1 / its share of the pictures) to this power")
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="a FER2013 class weighs (1 / its share of the pictures) to this power",
+        ),
     ] = 0.25
 
 
 class Distillation(Section):
-    """Learning from the answers of finished runs (Hinton et al. 2015, "Distilling the knowledge in a neural network").
+    """Learning from the answers of finished runs (Hinton et al. 2015, "Distilling the knowledge in
+    a neural network").
 
-    The teachers answer for the very pictures that the student sees, changed alike (Beyer et al. 2022, "Knowledge
-    distillation: a good teacher is patient and consistent"), and for their mirror images: the mean of both answers is
-    better than one of them. Asking costs more than learning, so they are asked for ``views`` versions of each picture,
-    which are kept and used in turn, mirrored or not.
+    The teachers answer for the very pictures that the student sees, changed alike (Beyer et al.
+    2022, "Knowledge distillation: a good teacher is patient and consistent"), and for their mirror
+    images: the mean of both answers is better than one of them. Asking costs more than learning, so
+    they are asked for ``views`` versions of each picture, which are kept and used in turn, mirrored
+    or not.
     """
 
-    teachers: Annotated[tuple[str, ...], Field(min_length=1, description="run folders beside this run's folder")]
-    weight: Annotated[float, Field(gt=0, le=1, description="of the teachers' answers; the labels weigh the rest")] = 0.7
-    temperature: Annotated[float, Field(ge=1, le=10, description="that softens teachers and student")] = 2.0
+    teachers: Annotated[
+        tuple[str, ...], Field(min_length=1, description="run folders beside this run's folder")
+    ]
+    weight: Annotated[
+        float, Field(gt=0, le=1, description="of the teachers' answers; the labels weigh the rest")
+    ] = 0.7
+    temperature: Annotated[
+        float, Field(ge=1, le=10, description="that softens teachers and student")
+    ] = 2.0
     views: Annotated[int, Field(ge=1, le=64, description="versions of each picture")] = 8
 
 
@@ -83,16 +121,25 @@ class ExpressionRecipe(Recipe):
     """A recipe of kind ``expression``."""
 
     kind: Literal["expression"]
-    uncertain_below: Annotated[float, Field(gt=0, lt=1, description="top probability under which the agent abstains")]
+    uncertain_below: Annotated[
+        float, Field(gt=0, lt=1, description="top probability under which the agent abstains")
+    ]
     data: Data = Data()
     network: Network
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
     distillation: Distillation | None = None
-    start: Annotated[str | None, Field(description="run folder beside this run's whose network is learnt on")] = None
+    start: Annotated[
+        str | None, Field(description="run folder beside this run's whose network is learnt on")
+    ] = None
 
     def as_input(self, pictures: Tensor) -> Tensor:
-        """N × 1 × H × W, 0…1 → what the network sees; the card says the same as size, ``scale`` and ``offset``."""
+        """N × 1 × H × W, 0…1 → what the network sees.
+
+        The card says the same as size, ``scale`` and ``offset``.
+        """
         if pictures.shape[-1] != self.network.edge:
-            pictures = functional.interpolate(pictures, size=(self.network.edge,) * 2, mode="bilinear")
+            pictures = functional.interpolate(
+                pictures, size=(self.network.edge,) * 2, mode="bilinear"
+            )
         return (pictures - self.data.mean) / self.data.deviation

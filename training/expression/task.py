@@ -17,15 +17,16 @@ _CHUNK = 512
 
 
 class ExpressionTask:
-    """Learn both heads from faces: FER+ vote shares, and FER2013 classes (:class:`training.learning.loop.Task`).
+    """Learn both heads from faces: FER+ vote shares, and FER2013 classes
+    (:class:`training.learning.loop.Task`).
 
     Args:
         recipe: how.
         learn: what.
         held_back: what to check on after each epoch.
         views: what the teachers say, when the recipe has teachers.
-        start: a network of the recipe's shape to learn on (transfer learning), with or without region attention;
-            left out: random weights.
+        start: a network of the recipe's shape to learn on (transfer learning), with or without
+            region attention; left out: random weights.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class ExpressionTask:
         return len(self._pictures) // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Shuffled (pictures normalised N×1×48×48, shares of the categories N×8, shares of FER2013's classes N×7).
+        """Shuffled (pictures normalised N×1×48×48, shares of the categories N×8, shares of
+        FER2013's classes N×7).
 
         With teachers two more: their softened probabilities of both.
         """
@@ -70,7 +72,11 @@ class ExpressionTask:
         for chosen in torch.split(order[: self.steps_per_epoch * size], size):
             changed = pictures[chosen].float() / 255
             # a teachers' version is changed already
-            changed = augment(changed, how, generator) if self._views is None else flip(changed, how, generator)
+            changed = (
+                augment(changed, how, generator)
+                if self._views is None
+                else flip(changed, how, generator)
+            )
             changed, mixed = mix(changed, [target[chosen] for target in targets], how, generator)
             yield self._recipe.as_input(changed), *mixed
 
@@ -84,14 +90,22 @@ class ExpressionTask:
         taught = [soften(said, temperature) for said in (view.expression, view.fer2013)]
         return torch.from_numpy(view.pictures).unsqueeze(1), labels + taught
 
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Cross-entropy of both heads with their labels; with teachers, and with the teachers' answers."""
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Cross-entropy of both heads with their labels.
+
+        With teachers, and with the teachers' answers.
+        """
         pictures, shares, classes, *taught = batch
         expression, fer2013 = (logits.float() for logits in module(pictures))
         weight = self._recipe.loss.fer2013_weight
         first = cross_entropy(expression, shares)
         smoothing = self._recipe.loss.label_smoothing
-        smooth = classes * (1 - smoothing) + classes.sum(dim=1, keepdim=True) * smoothing / classes.shape[1]
+        smooth = (
+            classes * (1 - smoothing)
+            + classes.sum(dim=1, keepdim=True) * smoothing / classes.shape[1]
+        )
         second = cross_entropy(fer2013, smooth * self._class_weights.to(smooth.device))
         figures = {
             "expression": first.detach(),
@@ -102,9 +116,12 @@ class ExpressionTask:
         total = first + weight * second
         if (how := self._recipe.distillation) is not None and taught:
             heat = how.temperature
-            said = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(fer2013 / heat, taught[1])
+            said = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(
+                fer2013 / heat, taught[1]
+            )
             figures["teachers"] = said.detach()
-            # the gradient of a softened loss shrinks with the temperature's square (Hinton et al. 2015, section 2.1)
+            # the gradient of a softened loss shrinks with the temperature's square (Hinton et al.
+            # 2015, section 2.1)
             total = (1 - how.weight) * total + how.weight * heat**2 * said
         return total, figures
 
@@ -114,7 +131,9 @@ class ExpressionTask:
         clear = majority(self._held_back.votes)
         clear = clear if (clear != NO_LABEL).any() else soft_targets(self._held_back).argmax(axis=1)
         judged = clear != NO_LABEL
-        entropy = functional.cross_entropy(torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged]))
+        entropy = functional.cross_entropy(
+            torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged])
+        )
         known = self._held_back.fer2013 != NO_LABEL
         return {
             "accuracy": _share(expression.argmax(1)[judged] == clear[judged]),
@@ -124,7 +143,10 @@ class ExpressionTask:
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Mean cross-entropy of N × K logits with N × K shares; a row of zeros says nothing and does not count."""
+    """Mean cross-entropy of N × K logits with N × K shares.
+
+    A row of zeros says nothing and does not count.
+    """
     said = (shares.sum(dim=1) > 0).sum().clamp(min=1)
     return -(shares * functional.log_softmax(logits, dim=1)).sum() / said
 
@@ -136,7 +158,9 @@ def agreement(logits: Tensor, shares: Tensor) -> Tensor:
 
 
 def class_weights(shares: Tensor, balance: float) -> Tensor:
-    """Weight of each class for N × K shares: (1 / its part) to the power ``balance``, 1 on average over the rows."""
+    """Weight of each class for N × K shares: (1 / its part) to the power ``balance``, 1 on average
+    over the rows.
+    """
     part = shares.sum(dim=0) / shares.sum().clamp(min=1e-9)
     weights = part.clamp(min=1e-4) ** -balance
     return weights / (weights * part).sum().clamp(min=1e-9)

@@ -1,8 +1,10 @@
-"""Training pictures of the detector: labelled photographs pasted at many sizes and changed in light, colour and focus.
+"""Training pictures of the detector: labelled photographs pasted at many sizes and changed in
+light, colour and focus.
 
-A scene is either one photograph turned and scaled so that one of its faces gets a chosen size at a chosen place, over
-another photograph or a plain ground, or a grid of photographs. Labels follow; a face that is mostly cut off or covered
-becomes an ignored region, so that the detector is neither rewarded nor punished for it.
+A scene is either one photograph turned and scaled so that one of its faces gets a chosen size at a
+chosen place, over another photograph or a plain ground, or a grid of photographs. Labels follow; a
+face that is mostly cut off or covered becomes an ignored region, so that the detector is neither
+rewarded nor punished for it.
 """
 
 from __future__ import annotations
@@ -28,20 +30,34 @@ class Composition(Section):
     """How scenes are made. Sizes are square roots of box areas in pixels of the scene."""
 
     smallest: Annotated[float, Field(gt=0, description="faces below are ignored")] = 9.0
-    sizes: Annotated[tuple[float, float], Field(description="chosen sizes, evenly on a logarithmic scale")] = (11, 230)
+    sizes: Annotated[
+        tuple[float, float], Field(description="chosen sizes, evenly on a logarithmic scale")
+    ] = (11, 230)
     largest_enlargement: Annotated[float, Field(ge=1, description="of a photograph")] = 3.0
     grid: Annotated[float, Field(ge=0, le=1, description="share of scenes that are grids")] = 0.45
-    over_photograph: Annotated[float, Field(ge=0, le=1, description="share of the others with one behind")] = 0.75
-    faceless: Annotated[float, Field(ge=0, le=1, description="share of photographs cut to a part without faces")] = 0.12
-    pattern: Annotated[float, Field(ge=0, le=1, description="share of the others with a drawn pattern behind")] = 0.5
+    over_photograph: Annotated[
+        float, Field(ge=0, le=1, description="share of the others with one behind")
+    ] = 0.75
+    faceless: Annotated[
+        float, Field(ge=0, le=1, description="share of photographs cut to a part without faces")
+    ] = 0.12
+    pattern: Annotated[
+        float, Field(ge=0, le=1, description="share of the others with a drawn pattern behind")
+    ] = 0.5
     turn: Annotated[float, Field(ge=0, le=180, description="largest usual turn, degrees")] = 35.0
     gray: Annotated[float, Field(ge=0, le=1, description="share of gray scenes")] = 0.2
-    light: Annotated[float, Field(ge=0, le=1, description="largest change of contrast and brightness")] = 0.45
+    light: Annotated[
+        float, Field(ge=0, le=1, description="largest change of contrast and brightness")
+    ] = 0.45
     dark: Annotated[float, Field(ge=0, le=1, description="share of scenes with little light")] = 0.2
-    least_light: Annotated[float, Field(gt=0, le=1, description="share left in the darkest of them")] = 0.12
+    least_light: Annotated[
+        float, Field(gt=0, le=1, description="share left in the darkest of them")
+    ] = 0.12
     blur: Annotated[float, Field(ge=0, le=1, description="share of blurred scenes")] = 0.25
     noise: Annotated[float, Field(ge=0, le=1, description="share of noisy scenes")] = 0.3
-    jpeg: Annotated[float, Field(ge=0, le=1, description="share of scenes compressed once more")] = 0.15
+    jpeg: Annotated[
+        float, Field(ge=0, le=1, description="share of scenes compressed once more")
+    ] = 0.15
 
 
 class Composer:
@@ -60,7 +76,10 @@ class Composer:
         self._how = how
 
     def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
-        """A scene in which photograph number ``first`` has a part; all else is drawn from ``random``."""
+        """A scene in which photograph number ``first`` has a part.
+
+        All else is drawn from ``random``.
+        """
         how = self._how
         if random.random() < how.grid:
             scene, faces = self._grid(first, random)
@@ -70,19 +89,28 @@ class Composer:
         return change_light(scene, how, random), faces.without_small(how.smallest)
 
     def _any(self, random: np.random.Generator) -> int:
-        return min(int(np.searchsorted(self._reached, random.random(), side="right")), len(self._pictures) - 1)
+        return min(
+            int(np.searchsorted(self._reached, random.random(), side="right")),
+            len(self._pictures) - 1,
+        )
 
     def _ground(self, random: np.random.Generator) -> tuple[Picture, Faces]:
-        """What lies behind: another photograph that covers the scene, a drawn pattern or one colour."""
+        """What lies behind: another photograph that covers the scene, a drawn pattern or one
+        colour.
+        """
         if random.random() < self._how.over_photograph:
             return self._cover(self._any(random), self._width, self._height, random)
         if random.random() < self._how.pattern:
             return draw_pattern(self._width, self._height, random), Faces.of(())
         plain = np.empty((self._height, self._width, 3), dtype=np.uint8)
-        plain[:] = random.integers(0, 256, 3) if random.random() < 0.5 else random.choice([0, 114, 255])
+        plain[:] = (
+            random.integers(0, 256, 3) if random.random() < 0.5 else random.choice([0, 114, 255])
+        )
         return plain, Faces.of(())
 
-    def _paste(self, scene: Picture, behind: Faces, number: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+    def _paste(
+        self, scene: Picture, behind: Faces, number: int, random: np.random.Generator
+    ) -> tuple[Picture, Faces]:
         """Lay a photograph over the scene so that one of its faces gets a drawn size and place."""
         picture, faces = self._pictures[number], self._faces[number]
         matrix = self._placement(picture, faces, random)
@@ -95,13 +123,18 @@ class Composer:
             borderMode=cv2.BORDER_TRANSPARENT,
         )
         height, width = picture.shape[:2]
-        corners = np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ matrix[:, :2].T + matrix[:, 2]
+        corners = (
+            np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ matrix[:, :2].T
+            + matrix[:, 2]
+        )
         mask = np.zeros((self._height, self._width), dtype=np.uint8)
         cv2.fillConvexPoly(mask, np.rint(corners).astype(np.int32), 1)
         above = faces.moved(matrix).within(0, 0, self._width, self._height)
         return scene, join([behind.behind(mask), above])
 
-    def _placement(self, picture: Picture, faces: Faces, random: np.random.Generator) -> NDArray[np.float64]:
+    def _placement(
+        self, picture: Picture, faces: Faces, random: np.random.Generator
+    ) -> NDArray[np.float64]:
         height, width = picture.shape[:2]
         sure = np.flatnonzero(~faces.ignore)
         target = random.uniform((0.05, 0.05), (0.95, 0.95)) * (self._width, self._height)
@@ -111,7 +144,9 @@ class Composer:
             scale = min(size / float(faces.sizes[chosen]), self._how.largest_enlargement)
             center = faces.boxes[chosen].reshape(2, 2).mean(axis=0)
             room = size * 0.35
-            target = np.clip(target, room, (max(self._width - room, room), max(self._height - room, room)))
+            target = np.clip(
+                target, room, (max(self._width - room, room), max(self._height - room, room))
+            )
         else:
             scale = max(self._width / width, self._height / height) * random.uniform(0.6, 1.6)
             center = np.array((width, height)) / 2
@@ -123,7 +158,9 @@ class Composer:
         return np.column_stack([linear, target - linear @ center])
 
     def _turn(self, random: np.random.Generator) -> float:
-        """A turn in radians: none at all in one of ten cases, up to twice the usual one in another."""
+        """A turn in radians: none at all in one of ten cases, up to twice the usual one in
+        another.
+        """
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
         return math.radians(degrees) if random.random() < 0.9 else 0.0
 
@@ -144,8 +181,13 @@ class Composer:
             parts.append(faces.moved(np.array([[1.0, 0.0, left], [0.0, 1.0, top]])))
         return scene, join(parts)
 
-    def _cover(self, number: int, width: int, height: int, random: np.random.Generator) -> tuple[Picture, Faces]:
-        """A part of a photograph that fills a rectangle; sometimes one in which there is no face."""
+    def _cover(
+        self, number: int, width: int, height: int, random: np.random.Generator
+    ) -> tuple[Picture, Faces]:
+        """A part of a photograph that fills a rectangle.
+
+        Sometimes one in which there is no face.
+        """
         picture, faces = self._pictures[number], self._faces[number]
         full_height, full_width = picture.shape[:2]
         least = max(width / full_width, height / full_height)
@@ -157,16 +199,22 @@ class Composer:
             mirror = random.random() < 0.5
             linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
             shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
-            matrix = turned(np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2))
+            matrix = turned(
+                np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2)
+            )
             placed = faces.moved(matrix)
             if faceless and not (placed.share_in(0, 0, width, height) > 0).any():
                 break
         shrunk, matrix = _shrink_first(picture, matrix, random)
-        cell = cv2.warpAffine(shrunk, for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE)
+        cell = cv2.warpAffine(
+            shrunk, for_opencv(matrix), (width, height), borderMode=cv2.BORDER_REPLICATE
+        )
         return np.asarray(cell, dtype=np.uint8), placed.within(0, 0, width, height)
 
 
-def turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, float]) -> NDArray[np.float64]:
+def turned(
+    matrix: NDArray[np.float64], radians: float, about: tuple[float, float]
+) -> NDArray[np.float64]:
     """``matrix`` (2 × 3), then a clockwise turn about a point."""
     cosine, sine = math.cos(radians), math.sin(radians)
     turn = np.array([[cosine, -sine], [sine, cosine]])
@@ -176,7 +224,9 @@ def turned(matrix: NDArray[np.float64], radians: float, about: tuple[float, floa
 def _shrink_first(
     picture: Picture, matrix: NDArray[np.float64], random: np.random.Generator
 ) -> tuple[Picture, NDArray[np.float64]]:
-    """Average a picture that is to become much smaller down to a camera's frame, which the agent only samples."""
+    """Average a picture that is to become much smaller down to a camera's frame, which the agent
+    only samples.
+    """
     scale = math.sqrt(abs(determinant(matrix))) * random.uniform(1, 1 / SHRINK_AT_ONCE)
     if scale > 0.75:
         return picture, matrix
@@ -194,7 +244,9 @@ def for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def change_light(scene: Picture, how: Composition, random: np.random.Generator) -> Picture:
-    """Change gamma, contrast, brightness and colour of a scene, blur it, add noise, compress it, make it gray."""
+    """Change gamma, contrast, brightness and colour of a scene, blur it, add noise, compress it,
+    make it gray.
+    """
     if random.random() < how.gray:
         scene = np.repeat(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)[:, :, None], 3, axis=2)
         tint = np.zeros(3)
@@ -202,9 +254,16 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
         tint = random.uniform(-0.12, 0.12, 3)
     levels = np.arange(256, dtype=np.float64) / 255
     gamma = math.exp(random.uniform(-1, 1) * how.light)
-    contrast, brightness = 1 + random.uniform(-1, 0.6) * how.light, random.uniform(-1, 1) * how.light * 0.4
+    contrast, brightness = (
+        1 + random.uniform(-1, 0.6) * how.light,
+        random.uniform(-1, 1) * how.light * 0.4,
+    )
     curve = ((levels**gamma)[:, None] - 0.5) * contrast * (1 + tint) + 0.5 + brightness
-    left = math.exp(random.uniform(math.log(how.least_light), 0)) if random.random() < how.dark else 1.0
+    left = (
+        math.exp(random.uniform(math.log(how.least_light), 0))
+        if random.random() < how.dark
+        else 1.0
+    )
     table = np.asarray(np.clip(curve * 255 * left, 0, 255), dtype=np.uint8)
     scene = np.asarray(cv2.LUT(scene, table[None]), dtype=np.uint8)
     if random.random() < how.blur:
@@ -213,7 +272,9 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
         grain = random.standard_normal(scene.shape[:2], dtype=np.float32) * random.uniform(2, 14)
         scene = np.asarray(np.clip(scene + grain[:, :, None], 0, 255), dtype=np.uint8)
     if random.random() < how.jpeg:
-        _, packed = cv2.imencode(".jpg", scene, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 85))])
+        _, packed = cv2.imencode(
+            ".jpg", scene, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(25, 85))]
+        )
         scene = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)
     return np.ascontiguousarray(scene)
 

@@ -1,4 +1,6 @@
-"""From a recipe and labelled photographs to a published face detector: train, quantize, choose the threshold, judge."""
+"""From a recipe and labelled photographs to a published face detector: train, quantize, choose the
+threshold, judge.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ from training.faces.compose import Composer
 from training.faces.judging.judge import judge
 from training.faces.labelling.labels import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
-from training.faces.task import LOW, OFFSET, SCALE, DetectorRecipe, DetectorTask, Network, in_picture, predict
+from training.faces.task import (
+    LOW,
+    OFFSET,
+    SCALE,
+    DetectorRecipe,
+    DetectorTask,
+    Network,
+    in_picture,
+    predict,
+)
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
@@ -32,7 +43,9 @@ CALIBRATION_PICTURES = 400
 
 
 def plan_detector(request: FitRequest) -> Plan:
-    """Make ready what ``request.recipe`` describes; publishing writes model and card into ``request.out``.
+    """Make ready what ``request.recipe`` describes.
+
+    Publishing writes model and card into ``request.out``.
 
     Raises:
         RecipeError: when the recipe cannot be used, or the run that it learns on from.
@@ -49,15 +62,23 @@ def plan_detector(request: FitRequest) -> Plan:
         if (chosen := [p for p in labelled if p.part == part]) or part != "test"
     }
     log.info("learning from %d photographs, %d held back", len(parts["train"]), len(parts["valid"]))
-    cv2.setNumThreads(1)  # Scenes are small: more threads of OpenCV would only take cores from PyTorch.
+    # Scenes are small: more threads of OpenCV would only take cores from PyTorch.
+    cv2.setNumThreads(1)
 
     def publish(fitted: Fitted) -> Path:
         save_weights(fitted.module, request.out)
         card = _write(fitted, recipe, request, parts["train"])
-        return finish_card(card, fitted, recipe, {part: parts[part] for part in parts if part != "train"})
+        return finish_card(
+            card, fitted, recipe, {part: parts[part] for part in parts if part != "train"}
+        )
 
     start = None if recipe.start is None else averaged_weights(request.run_folder(recipe.start))
-    return Plan(DetectorTask(recipe, parts["train"], parts["valid"], start), recipe.schedule, recipe.seed, publish)
+    return Plan(
+        DetectorTask(recipe, parts["train"], parts["valid"], start),
+        recipe.schedule,
+        recipe.seed,
+        publish,
+    )
 
 
 def pixel_input(network: Network) -> PixelInput:
@@ -74,17 +95,32 @@ def run_model(model: TFLiteModel, pictures: Sequence[Picture]) -> list[Candidate
     return found
 
 
-def finish_card(path: Path, fitted: Fitted, recipe: DetectorRecipe, parts: Mapping[str, Photographs]) -> Path:
-    """Add the score threshold, chosen on the part ``valid``, and the figures of each part, int8 and float."""
+def finish_card(
+    path: Path, fitted: Fitted, recipe: DetectorRecipe, parts: Mapping[str, Photographs]
+) -> Path:
+    """Add the score threshold, chosen on the part ``valid``, and the figures of each part, int8 and
+    float.
+    """
     model = load_model(path, kind="face-detector")
-    judged = {part: judge(run_model(model, held.pictures), held.faces) for part, held in parts.items()}
+    judged = {
+        part: judge(run_model(model, held.pictures), held.faces) for part, held in parts.items()
+    }
     threshold = judged["valid"].threshold(recipe.false_share)
     metrics: dict[str, dict[str, float]] = {}
     for part, held in parts.items():
-        metrics[part] = {**judged[part].at(threshold).figures(), "faces": judged[part].at(threshold).faces}
+        metrics[part] = {
+            **judged[part].at(threshold).figures(),
+            "faces": judged[part].at(threshold).faces,
+        }
         floating = judge(predict(fitted.module, held.pictures, recipe.network), held.faces)
         metrics[f"{part}, float"] = floating.at(threshold).figures()
-        log.info("%s at %.2f: int8 %s; float %s", part, threshold, metrics[part], metrics[f"{part}, float"])
+        log.info(
+            "%s at %.2f: int8 %s; float %s",
+            part,
+            threshold,
+            metrics[part],
+            metrics[f"{part}, float"],
+        )
     card = model.card.model_copy(update={"score_threshold": threshold, "metrics": metrics})
     path.write_text(card.to_json(), encoding="utf-8")
     return path
@@ -97,7 +133,9 @@ def calibration_pictures(learn: Photographs, recipe: DetectorRecipe) -> NDArray[
     composer = Composer(learn, network.width, network.height, recipe.composition)
     numbers = random.choice(len(learn), CALIBRATION_PICTURES, p=learn.weights)
     half = CALIBRATION_PICTURES // 2
-    whole = [letterbox(learn.pictures[int(n)], network.width, network.height)[0] for n in numbers[:half]]
+    whole = [
+        letterbox(learn.pictures[int(n)], network.width, network.height)[0] for n in numbers[:half]
+    ]
     scenes = [composer.scene(int(n), random)[0][:, :, ::-1] for n in numbers[half:]]
     return np.stack([*whole, *scenes])
 
@@ -131,7 +169,9 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
     )
 
 
-def _refuse_held_out(labelled: Sequence[LabelledPicture], recipe: DetectorRecipe, request: FitRequest) -> None:
+def _refuse_held_out(
+    labelled: Sequence[LabelledPicture], recipe: DetectorRecipe, request: FitRequest
+) -> None:
     """Make sure that nothing is learnt from what the recipe keeps to judge the model.
 
     Raises:
@@ -142,15 +182,23 @@ def _refuse_held_out(labelled: Sequence[LabelledPicture], recipe: DetectorRecipe
         shares = recipe.data.shares.get(folder)
         if shares is not None and shares.part(name) == "test" != picture.part:
             raise DataError(
-                f"{request.data}: {picture.file} is labelled for {picture.part}, but {request.recipe} holds it out "
-                "(data.shares); label the photographs again with the shares of the recipe"
+                f"{request.data}: {picture.file} is labelled for {picture.part}, but "
+                f"{request.recipe} holds it out (data.shares); label the photographs again with "
+                "the shares of the recipe"
             )
 
 
-def _small(recipe: DetectorRecipe, labelled: Sequence[LabelledPicture]) -> tuple[DetectorRecipe, list[LabelledPicture]]:
+def _small(
+    recipe: DetectorRecipe, labelled: Sequence[LabelledPicture]
+) -> tuple[DetectorRecipe, list[LabelledPicture]]:
     """Few pictures of each part and few steps, for trying whether everything works."""
-    parts = [[p for p in labelled if p.part == part][:SMALL_PICTURES] for part in ("train", "valid", "test")]
+    parts = [
+        [p for p in labelled if p.part == part][:SMALL_PICTURES]
+        for part in ("train", "valid", "test")
+    ]
     batch = min(recipe.schedule.batch, 8)
     schedule = recipe.schedule.model_copy(update={"epochs": SMALL_EPOCHS, "batch": batch})
     data = recipe.data.model_copy(update={"scenes": 2 * batch})
-    return recipe.model_copy(update={"schedule": schedule, "data": data}), [p for part in parts for p in part]
+    return recipe.model_copy(update={"schedule": schedule, "data": data}), [
+        p for part in parts for p in part
+    ]

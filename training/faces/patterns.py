@@ -1,4 +1,7 @@
-"""Drawn grounds without a face: stripes, checks, rings, discs, soft spots, lettering, wheels; a detector stays calm."""
+"""Drawn grounds without a face: stripes, checks, rings, discs, soft spots, lettering, wheels.
+
+A detector stays calm.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,12 @@ import numpy as np
 from training.faces.labelling.labels import Picture
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdeghmnopqsu0123456789&@?!"
-FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_TRIPLEX)
+FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+)
 
 
 def draw_pattern(width: int, height: int, random: np.random.Generator) -> Picture:
@@ -29,7 +37,12 @@ def draw_pattern(width: int, height: int, random: np.random.Generator) -> Pictur
     if kind == 2 and random.random() < 0.5:  # checks
         wave = wave * np.sin(2 * np.pi / (period * random.uniform(0.5, 2)) * across)
     elif kind == 3:  # rings
-        wave = np.sin(2 * np.pi / period * np.hypot(xs - random.uniform(0, width), ys - random.uniform(0, height)))
+        wave = np.sin(
+            2
+            * np.pi
+            / period
+            * np.hypot(xs - random.uniform(0, width), ys - random.uniform(0, height))
+        )
     share = (np.clip(wave * random.uniform(0.5, 8), -1, 1)[:, :, None] + 1) / 2
     dark, light = random.uniform(0, 256, (2, 3))
     return np.asarray(dark + (light - dark) * share, dtype=np.uint8)
@@ -77,11 +90,22 @@ def _wheels(width: int, height: int, random: np.random.Generator) -> Picture:
         flat, turn = float(random.uniform(0.5, 1)), float(random.uniform(0, 180))
         for share in (1.0, random.uniform(0.6, 0.95), random.uniform(0.1, 0.5)):
             axes = (max(round(radius * share), 1), max(round(radius * share * flat), 1))
-            filled = -1 if random.random() < 0.6 else max(round(radius * float(random.uniform(0.05, 0.2))), 1)
+            filled = (
+                -1
+                if random.random() < 0.6
+                else max(round(radius * float(random.uniform(0.05, 0.2))), 1)
+            )
             cv2.ellipse(picture, middle, axes, turn, 0, 360, _color(random), filled, cv2.LINE_AA)
-        spokes, color, thickness = int(random.integers(0, 13)), _color(random), max(round(radius / 20), 1)
+        spokes, color, thickness = (
+            int(random.integers(0, 13)),
+            _color(random),
+            max(round(radius / 20), 1),
+        )
         for angle in np.linspace(0, 2 * np.pi, spokes, endpoint=False):
-            end = (round(middle[0] + radius * float(np.cos(angle))), round(middle[1] + radius * float(np.sin(angle))))
+            end = (
+                round(middle[0] + radius * float(np.cos(angle))),
+                round(middle[1] + radius * float(np.sin(angle))),
+            )
             cv2.line(picture, middle, end, color, thickness, cv2.LINE_AA)
     return picture
 

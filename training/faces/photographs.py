@@ -1,4 +1,6 @@
-"""Labelled photographs in memory, and what becomes of their faces when a photograph is moved, cut or covered."""
+"""Labelled photographs in memory, and what becomes of their faces when a photograph is moved, cut
+or covered.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from training.faces.labelling.measure_template import MIRROR
 Floats = NDArray[np.float32]
 
 HIDDEN = 0.2
-"""A face of which less than this share is in sight is no face any more; up to `SEEN` it is ignored."""
+"""A face of which less than this share is in sight is no face any more.
+
+Up to `SEEN` it is ignored.
+"""
 SEEN = 0.55
 COVERED = 0.15
 """A face of which more than this share is covered by something is ignored."""
@@ -57,7 +62,9 @@ class Faces:
     @property
     def sizes(self) -> Floats:
         """Square roots of the areas of the boxes."""
-        return np.asarray(np.sqrt(np.clip(self.boxes[:, 2:] - self.boxes[:, :2], 0, None).prod(axis=1)))
+        return np.asarray(
+            np.sqrt(np.clip(self.boxes[:, 2:] - self.boxes[:, :2], 0, None).prod(axis=1))
+        )
 
     @property
     def sides(self) -> Floats:
@@ -66,10 +73,15 @@ class Faces:
 
     def take(self, chosen: NDArray[np.bool_]) -> Faces:
         """Those faces that are chosen."""
-        return Faces(self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen])
+        return Faces(
+            self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen]
+        )
 
     def moved(self, matrix: NDArray[np.float64]) -> Faces:
-        """After a similarity (2 × 3), perhaps with mirroring; boxes stay upright and keep their proportions."""
+        """After a similarity (2 × 3), perhaps with mirroring.
+
+        Boxes stay upright and keep their proportions.
+        """
         area = determinant(matrix)
         scale = math.sqrt(abs(area))
         centers = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
@@ -78,7 +90,9 @@ class Faces:
         if area < 0:
             points = points[:, MIRROR]
         boxes = np.concatenate([centers - half, centers + half], axis=1)
-        return Faces(boxes.astype(np.float32), points.astype(np.float32), self.ignore, self.ceilings)
+        return Faces(
+            boxes.astype(np.float32), points.astype(np.float32), self.ignore, self.ceilings
+        )
 
     def without_small(self, smallest: float) -> Faces:
         """Those below a size (square root of the area) are ignored."""
@@ -89,7 +103,8 @@ class Faces:
         return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def within(self, left: float, top: float, right: float, bottom: float) -> Faces:
-        """Those in sight in a rectangle: a face that is mostly outside is ignored, or left out when nearly all is.
+        """Those in sight in a rectangle: a face that is mostly outside is ignored, or left out when
+        nearly all is.
 
         Ignored regions are cut to the rectangle.
         """
@@ -101,7 +116,9 @@ class Faces:
         return kept.take(seen >= HIDDEN)
 
     def behind(self, mask: NDArray[np.uint8]) -> Faces:
-        """Those in sight when something is laid over the scene where ``mask`` (height × width) is not 0."""
+        """Those in sight when something is laid over the scene where ``mask`` (height × width) is
+        not 0.
+        """
         covered = np.zeros(len(self), dtype=np.float32)
         limit = mask.shape[::-1] * 2
         for i, (left, top, right, bottom) in enumerate(np.clip(self.boxes, 0, limit).astype(int)):
@@ -115,11 +132,15 @@ class Faces:
         low = np.maximum(self.boxes[:, :2], (left, top))
         high = np.minimum(self.boxes[:, 2:], (right, bottom))
         area = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1)
-        return np.asarray(np.clip(high - low, 0, None).prod(axis=1) / np.maximum(area, 1e-6), dtype=np.float32)
+        return np.asarray(
+            np.clip(high - low, 0, None).prod(axis=1) / np.maximum(area, 1e-6), dtype=np.float32
+        )
 
 
 def determinant(matrix: NDArray[np.float64]) -> float:
-    """Of the linear part of a 2 × 3 matrix: by how much it scales areas, negative when it mirrors."""
+    """Of the linear part of a 2 × 3 matrix: by how much it scales areas, negative when it
+    mirrors.
+    """
     return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
 
@@ -148,14 +169,18 @@ class Photographs:
     weights: NDArray[np.float64]
 
     @classmethod
-    def load(cls, folder: Path, labelled: Sequence[LabelledPicture], weights: Mapping[str, float]) -> Photographs:
+    def load(
+        cls, folder: Path, labelled: Sequence[LabelledPicture], weights: Mapping[str, float]
+    ) -> Photographs:
         """Read pictures of ``folder``.
 
         Raises:
             DataError: there is none, or a file cannot be read.
         """
         if not labelled:
-            raise DataError(f"{folder}: has no pictures of a part that is needed; see column part of labels.csv")
+            raise DataError(
+                f"{folder}: has no pictures of a part that is needed; see column part of labels.csv"
+            )
         shares = np.array([weights.get(p.file.split("/", maxsplit=1)[0], 1.0) for p in labelled])
         if not shares.sum() > 0:
             raise DataError(f"{folder}: data.weights of the recipe leaves no picture to learn from")

@@ -1,14 +1,16 @@
-"""A second teacher, for the five points alone: it learns from points that people marked, and places those of all faces.
+"""A second teacher, for the five points alone: it learns from points that people marked, and places
+those of all faces.
 
-YuNet's points deviate from people's by about a tenth of the eye distance, and a detector that learns from both learns
-that. A small network that sees one face at a time places them twice as well, and does it alike in every photograph.
+YuNet's points deviate from people's by about a tenth of the eye distance, and a detector that
+learns from both learns that. A small network that sees one face at a time places them twice as
+well, and does it alike in every photograph.
 
     python -m training.faces.points FOLDER
 
-FOLDER is what `training.faces.labelling.teacher` has labelled. The network learns from the marked faces of the part
-`train`; then it is asked about every face of the parts `train` and `valid` whose points nobody marked, turned level and
-once more mirrored. Where its mean answer is near the first teacher's, it takes its place in `labels.csv`; elsewhere
-(masks, profiles) that stays.
+FOLDER is what `training.faces.labelling.teacher` has labelled. The network learns from the marked
+faces of the part `train`; then it is asked about every face of the parts `train` and `valid` whose
+points nobody marked, turned level and once more mirrored. Where its mean answer is near the first
+teacher's, it takes its place in `labels.csv`; elsewhere (masks, profiles) that stays.
 """
 
 from __future__ import annotations
@@ -51,12 +53,18 @@ SIDE = 64
 MARGIN = 1.25
 """Side of the square in longer sides of the face's box."""
 SAME = 0.02
-"""Points of `labels.csv` this near to marked ones, in eye distances, are those: numbers there are rounded."""
+"""Points of `labels.csv` this near to marked ones, in eye distances, are those: numbers there are
+rounded.
+"""
 BELIEVED = 0.2
-"""Answers are taken that lie, on average, nearer to the first teacher's points than so many eye distances."""
+"""Answers are taken that lie, on average, nearer to the first teacher's points than so many eye
+distances.
+"""
 HELD_BACK = 20
 """One marked face in so many is held back to see how well the network does."""
-SCHEDULE = Schedule(epochs=40, batch=64, optimizer="adamw", peak_lr=0.003, weight_decay=1e-3, bfloat16=False)
+SCHEDULE = Schedule(
+    epochs=40, batch=64, optimizer="adamw", peak_lr=0.003, weight_decay=1e-3, bfloat16=False
+)
 SEED = 1
 
 Points = NDArray[np.float64]
@@ -72,7 +80,9 @@ class MarkedFace:
 
 
 class PointNet(nn.Sequential):
-    """N × 3 × `SIDE` × `SIDE`, RGB in −1…1 → N × 10: x and y of the points in sides, from the middle."""
+    """N × 3 × `SIDE` × `SIDE`, RGB in −1…1 → N × 10: x and y of the points in sides, from the
+    middle.
+    """
 
     def __init__(self) -> None:
         widths = (24, 48, 96, 96)
@@ -86,15 +96,17 @@ class _Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = ConvBlock(channels, channels, 3)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.second = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.relu(features + self.second(self.first(features)))
 
 
 class PointTask:
-    """Learn to place points (:class:`training.learning.loop.Task`): faces shifted, scaled, turned, mirrored, lit,
-    blurred.
+    """Learn to place points (:class:`training.learning.loop.Task`): faces shifted, scaled, turned,
+    mirrored, lit, blurred.
     """
 
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:
@@ -113,14 +125,21 @@ class PointTask:
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Squares (float32 N × 3 × `SIDE` × `SIDE`) and points (float32 N × 10)."""
-        random = np.random.default_rng([int(torch.randint(2**31, (1,), generator=generator)), epoch])
+        random = np.random.default_rng(
+            [int(torch.randint(2**31, (1,), generator=generator)), epoch]
+        )
         order = random.permutation(len(self._learn))
         for start in range(0, self.steps_per_epoch * SCHEDULE.batch, SCHEDULE.batch):
             chosen = [self._learn[i] for i in order[start : start + SCHEDULE.batch]]
             squares, points = zip(*(_changed(face, random) for face in chosen), strict=True)
-            yield _as_input(squares), torch.from_numpy(np.stack(points).reshape(-1, 10).astype(np.float32))
+            yield (
+                _as_input(squares),
+                torch.from_numpy(np.stack(points).reshape(-1, 10).astype(np.float32)),
+            )
 
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Mean absolute error in sides of the square."""
         squares, points = batch
         error = functional.l1_loss(module(squares).float(), points)
@@ -129,32 +148,49 @@ class PointTask:
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """Mean deviation from people's points in eye distances, of faces that are held back."""
         answers = place(module, [(face.picture, face.box, 0.0) for face in self._held_back])
-        deviations = [deviation(a, face.points) for a, face in zip(answers, self._held_back, strict=True)]
+        deviations = [
+            deviation(a, face.points) for a, face in zip(answers, self._held_back, strict=True)
+        ]
         return {"deviation": float(np.mean(deviations))}
 
 
 def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> list[Points]:
-    """Points of faces, each given as picture (BGR), box and roll (radians, clockwise): 5 × 2, pixels of the picture.
+    """Points of faces, each given as picture (BGR), box and roll (radians, clockwise): 5 × 2,
+    pixels of the picture.
 
     The mean of the answers for the face turned level and for its mirror image.
     """
     placed: list[Points] = []
     for start in range(0, len(faces), 64):
         matrices = [_to_square(box, -roll) for _, box, roll in faces[start : start + 64]]
-        squares = [_square(picture, m) for (picture, _, _), m in zip(faces[start:], matrices, strict=False)]
+        squares = [
+            _square(picture, m) for (picture, _, _), m in zip(faces[start:], matrices, strict=False)
+        ]
         with torch.no_grad():
             plain, mirrored = (
-                module(_as_input([s[:, :: -1 if mirror else 1] for s in squares])).numpy().reshape(-1, 5, 2)
+                module(_as_input([s[:, :: -1 if mirror else 1] for s in squares]))
+                .numpy()
+                .reshape(-1, 5, 2)
                 for mirror in (False, True)
             )
         mean = (plain + mirrored[:, MIRROR] * (-1.0, 1.0)) / 2
-        placed += [_from_square(points, matrix) for points, matrix in zip(mean, matrices, strict=True)]
+        placed += [
+            _from_square(points, matrix) for points, matrix in zip(mean, matrices, strict=True)
+        ]
     return placed
 
 
-def relabelled(module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]) -> list[LabelledFace]:
-    """``faces`` of a picture with the points that the network places, where it and the first teacher agree."""
-    told = [(face, np.array(face.points)) for face in faces if face.points is not None and not face.ignore]
+def relabelled(
+    module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]
+) -> list[LabelledFace]:
+    """``faces`` of a picture with the points that the network places, where it and the first
+    teacher agree.
+    """
+    told = [
+        (face, np.array(face.points))
+        for face in faces
+        if face.points is not None and not face.ignore
+    ]
     answers = place(module, [(picture, face.box, _roll(points)) for face, points in told])
     better = {
         face: replace(face, points=tuple((float(x), float(y)) for x, y in answer))
@@ -180,7 +216,9 @@ def is_marked(face: LabelledFace, points: Points | None) -> bool:
     return deviation(np.array(face.points), points) < SAME
 
 
-def examples(folder: Path, pictures: Sequence[LabelledPicture], marked: Mapping[str, Points]) -> list[MarkedFace]:
+def examples(
+    folder: Path, pictures: Sequence[LabelledPicture], marked: Mapping[str, Points]
+) -> list[MarkedFace]:
     """The marked faces of the part `train`.
 
     Raises:
@@ -195,8 +233,8 @@ def examples(folder: Path, pictures: Sequence[LabelledPicture], marked: Mapping[
     ]
     if len(found) < 2 * SCHEDULE.batch:
         raise DataError(
-            f"{folder}: only {len(found)} faces of the part train have points that people marked ({MARKED} of an "
-            f"archive), {2 * SCHEDULE.batch} are needed; leave this step out"
+            f"{folder}: only {len(found)} faces of the part train have points that people marked "
+            f"({MARKED} of an archive), {2 * SCHEDULE.batch} are needed; leave this step out"
         )
     return found
 
@@ -215,7 +253,9 @@ def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Po
         lit = square.astype(np.float32) * random.uniform(0.6, 1.3) + random.uniform(-25, 25)
         square = np.clip(lit, 0, 255).astype(np.uint8)
     if random.random() < 0.3:
-        small = cv2.resize(square, (int(random.integers(16, SIDE)),) * 2, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            square, (int(random.integers(16, SIDE)),) * 2, interpolation=cv2.INTER_AREA
+        )
         square = np.asarray(cv2.resize(small, (SIDE, SIDE)), dtype=np.uint8)
     return square, points
 
@@ -226,7 +266,9 @@ def _roll(points: Points) -> float:
 
 
 def _to_square(box: Box, turn: float, zoom: float = 1.0) -> NDArray[np.float64]:
-    """From pixels of the picture to the square about a face, turned clockwise by ``turn`` radians: 2 × 3."""
+    """From pixels of the picture to the square about a face, turned clockwise by ``turn`` radians:
+    2 × 3.
+    """
     scale = zoom * SIDE / (MARGIN * max(box.width, box.height))
     cosine, sine = math.cos(turn), math.sin(turn)
     linear = scale * np.array([[cosine, -sine], [sine, cosine]])
@@ -239,14 +281,21 @@ def _from_square(points: Points, matrix: NDArray[np.float64]) -> Points:
 
 
 def _square(picture: Picture, matrix: NDArray[np.float64]) -> Picture:
-    """The part of a picture that a matrix takes to the square; much smaller pictures are averaged first."""
+    """The part of a picture that a matrix takes to the square.
+
+    Much smaller pictures are averaged first.
+    """
     scale = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
     if scale < 0.6:
         size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
         back = np.array([picture.shape[1] / size[0], picture.shape[0] / size[1]])
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        picture = np.asarray(
+            cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
         matrix = np.column_stack([matrix[:, :2] * back, matrix[:, 2]])
-    square = cv2.warpAffine(picture, for_opencv(matrix), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    square = cv2.warpAffine(
+        picture, for_opencv(matrix), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray(square, dtype=np.uint8)
 
 
@@ -256,9 +305,13 @@ def _as_input(squares: Sequence[Picture]) -> Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="labelled photographs")
-    parser.add_argument("--run", type=Path, default=Path("runs/face-points"), help="folder of the training, resumed")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/face-points"), help="folder of the training, resumed"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)
@@ -272,11 +325,17 @@ def main() -> None:
     changed = []
     for picture in pictures:
         told = picture.faces
-        if picture.part != "test" and not any(is_marked(face, marked.get(picture.file)) for face in told):
+        if picture.part != "test" and not any(
+            is_marked(face, marked.get(picture.file)) for face in told
+        ):
             told = tuple(relabelled(module, read_picture(folder / picture.file), told))
         changed.append(replace(picture, faces=told))
     write_labels(folder, changed)
-    count = sum(a != b for p, q in zip(pictures, changed, strict=True) for a, b in zip(p.faces, q.faces, strict=True))
+    count = sum(
+        a != b
+        for p, q in zip(pictures, changed, strict=True)
+        for a, b in zip(p.faces, q.faces, strict=True)
+    )
     log.info("%d of %d faces have new points", count, sum(len(p.faces) for p in pictures))
 
 

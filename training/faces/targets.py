@@ -12,12 +12,17 @@ from edge_agent.vision.faces.detector import STRIDES
 from training.faces.photographs import Faces
 
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
-"""Sizes of face (square root of the area, pixels of the scene) that each stride answers for; neighbours overlap."""
+"""Sizes of face (square root of the area, pixels of the scene) that each stride answers for.
+
+Neighbours overlap.
+"""
 NEARLY = 1.3
-"""A size beyond the bounds by at most this factor is no background: the cell may say what it likes."""
+"""A size beyond the bounds by at most this factor is no background: the cell may say what it
+likes.
+"""
 CORE = (0.75, 0.22)
-"""A cell answers for a face when it is nearer to its middle, along both axes, than the larger of these two: in
-strides, and in sizes of the face."""
+"""A cell answers for a face when it is nearer to its middle, along both axes, than the larger of
+these two: in strides, and in sizes of the face."""
 RING = 1.7
 """Cells farther away by at most this factor may say what they like."""
 
@@ -28,7 +33,8 @@ class Targets:
 
     Attributes:
         answers: bool, n: whether the cell answers for a face.
-        ceilings: float32, n: the most that the score of another cell should be: 0 for background, 1 for any.
+        ceilings: float32, n: the most that the score of another cell should be: 0 for background, 1
+            for any.
         boxes: float32, n × 4: left, top, right, bottom of the face, pixels of the scene.
         points: float32, n × 10: its points, NaN where not known.
     """
@@ -45,7 +51,12 @@ def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32
     cells = []
     for stride in STRIDES:
         ys, xs = np.mgrid[0 : height // stride, 0 : width // stride]
-        cells.append((stride, ((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride).astype(np.float32)))
+        cells.append(
+            (
+                stride,
+                ((np.stack([xs.ravel(), ys.ravel()], axis=1) + 0.5) * stride).astype(np.float32),
+            )
+        )
     return tuple(cells)
 
 
@@ -61,7 +72,10 @@ def assign(faces: Faces, width: int, height: int) -> Targets:
 
 
 def _ceilings(doubtful: Faces, stride: int, width: int, height: int) -> NDArray[np.float32]:
-    """Ceilings of the cells of one stride when there are only doubtful regions; where they overlap, the higher."""
+    """Ceilings of the cells of one stride when there are only doubtful regions.
+
+    Where they overlap, the higher.
+    """
     ceilings = np.zeros((height // stride, width // stride), dtype=np.float32)
     corners = np.clip(doubtful.boxes / stride, 0, None).round().astype(int)
     for (left, top, right, bottom), ceiling in zip(corners, doubtful.ceilings, strict=True):

@@ -40,10 +40,16 @@ Positive = Annotated[int, Field(ge=1, le=4096)]
 class Network(Section):
     """The shape of :class:`training.models.face_detector.FaceDetectorNet`."""
 
-    width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")] = 256
-    height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")] = 192
+    width: Annotated[
+        int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")
+    ] = 256
+    height: Annotated[
+        int, Field(ge=64, le=1024, multiple_of=32, description="of the input, pixels")
+    ] = 192
     stem: Positive = 16
-    stages: Annotated[tuple[Positive, Positive, Positive, Positive], Field(description="at strides 4, 8, 16, 32")]
+    stages: Annotated[
+        tuple[Positive, Positive, Positive, Positive], Field(description="at strides 4, 8, 16, 32")
+    ]
     neck: Positive = 48
 
     def build(self) -> FaceDetectorNet:
@@ -54,17 +60,33 @@ class Network(Section):
 class Data(Section):
     """How often which photographs are drawn, and how large the scenes are that are made of them."""
 
-    names: Annotated[list[str], Field(min_length=1, description="what is learnt from, for the model card")]
+    names: Annotated[
+        list[str], Field(min_length=1, description="what is learnt from, for the model card")
+    ]
     scenes: Annotated[int, Field(ge=1, description="scenes in an epoch")]
-    weights: Annotated[dict[str, float], Field(description="folder → weight of each of its pictures, else 1")]
+    weights: Annotated[
+        dict[str, float], Field(description="folder → weight of each of its pictures, else 1")
+    ]
     shares: Annotated[
-        dict[str, Shares], Field(default_factory=dict, description="folder → shares of its pictures that are held out")
+        dict[str, Shares],
+        Field(
+            default_factory=dict, description="folder → shares of its pictures that are held out"
+        ),
     ]
     hardness: Annotated[
-        float, Field(ge=0, le=1, description="0: drawn by weight; 1: that times what they cost the start network")
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="0: drawn by weight; 1: that times what they cost the start network",
+        ),
     ] = 0.0
-    width: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 256
-    height: Annotated[int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")] = 192
+    width: Annotated[
+        int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")
+    ] = 256
+    height: Annotated[
+        int, Field(ge=64, le=1024, multiple_of=32, description="of a scene, pixels")
+    ] = 192
 
 
 class DetectorRecipe(Recipe):
@@ -72,9 +94,15 @@ class DetectorRecipe(Recipe):
 
     kind: Literal["face-detector"]
     teacher: Annotated[str, Field(min_length=1, description="whose answers the labels are")]
-    start: Annotated[str | None, Field(description="run folder beside this run's whose weights are learnt on")] = None
-    frozen: Annotated[tuple[str, ...], Field(description="parts of the network that stay as they are")] = ()
-    false_share: Annotated[float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")]
+    start: Annotated[
+        str | None, Field(description="run folder beside this run's whose weights are learnt on")
+    ] = None
+    frozen: Annotated[
+        tuple[str, ...], Field(description="parts of the network that stay as they are")
+    ] = ()
+    false_share: Annotated[
+        float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")
+    ]
     network: Network
     data: Data
     composition: Composition = Composition()
@@ -114,12 +142,15 @@ class DetectorTask:
         return self._recipe.data.scenes // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Scenes (float32 N×3×H×W) and their targets: answers and ceilings N×cells, boxes N×cells×4, points N×cells×10.
+        """Scenes (float32 N×3×H×W) and their targets: answers and ceilings N×cells, boxes
+        N×cells×4, points N×cells×10.
 
-        Half of a batch is the mirror image of the other: a scene takes half as long to make as to learn from. A thread
-        makes the next batch while the network learns from this one.
+        Half of a batch is the mirror image of the other: a scene takes half as long to make as to
+        learn from. A thread makes the next batch while the network learns from this one.
         """
-        random = np.random.default_rng([int(torch.randint(2**31, (1,), generator=generator)), epoch])
+        random = np.random.default_rng(
+            [int(torch.randint(2**31, (1,), generator=generator)), epoch]
+        )
         with ThreadPoolExecutor(1) as worker:
             following = worker.submit(self._next_batch, random)
             for left in range(self.steps_per_epoch - 1, -1, -1):
@@ -128,17 +159,25 @@ class DetectorTask:
                     following = worker.submit(self._next_batch, random)
                 yield batch
 
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.loss.DetectorLoss`."""
         for name in self._recipe.frozen:  # nor may its batch norm drift
             self._module.get_submodule(name).eval()
         pictures, *targets = batch
-        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(module(pictures), *targets)
+        result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(
+            module(pictures), *targets
+        )
         return result
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Recall, share of false faces and landmark error on whole photographs at a score of 0.5."""
-        judged = judge(predict(module, self._held_back.pictures, self._recipe.network), self._held_back.faces)
+        """Recall, share of false faces and landmark error on whole photographs at a score of
+        0.5.
+        """
+        judged = judge(
+            predict(module, self._held_back.pictures, self._recipe.network), self._held_back.faces
+        )
         return judged.at(0.5).figures()
 
     def _next_batch(self, random: np.random.Generator) -> Sequence[Tensor]:
@@ -146,11 +185,15 @@ class DetectorTask:
         batch = self._recipe.schedule.batch
         numbers = random.choice(len(self._learn), (batch + 1) // 2, p=self._learn.weights)
         scenes = [self._composer.scene(int(number), random) for number in numbers]
-        scenes += [(picture[:, ::-1], faces.mirrored(scene.width)) for picture, faces in scenes[: batch // 2]]
+        scenes += [
+            (picture[:, ::-1], faces.mirrored(scene.width))
+            for picture, faces in scenes[: batch // 2]
+        ]
         targets = [assign(faces, scene.width, scene.height) for _, faces in scenes]
         pictures = np.stack([picture[:, :, ::-1] for picture, _ in scenes])
         return as_input(pictures), *(
-            torch.from_numpy(np.stack([getattr(t, name) for t in targets])) for name in Targets.__dataclass_fields__
+            torch.from_numpy(np.stack([getattr(t, name) for t in targets]))
+            for name in Targets.__dataclass_fields__
         )
 
 
@@ -161,28 +204,40 @@ def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
         RecipeError: there is none.
     """
     own = module.state_dict()
-    fitting = {name: weight for name, weight in start.items() if name in own and own[name].shape == weight.shape}
+    fitting = {
+        name: weight
+        for name, weight in start.items()
+        if name in own and own[name].shape == weight.shape
+    }
     if not fitting:
-        raise RecipeError("start names a run whose network has no weight in common with this recipe's; leave it out")
+        raise RecipeError(
+            "start names a run whose network has no weight in common with this "
+            "recipe's; leave it out"
+        )
     log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
     module.load_state_dict(fitting, strict=False)
 
 
 def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:
-    """What each photograph, shown as a whole, costs a network in its scores: missed faces, false ones, doubts."""
+    """What each photograph, shown as a whole, costs a network in its scores: missed faces, false
+    ones, doubts.
+    """
     network, smallest = recipe.network, recipe.composition.smallest
     loss = DetectorLoss(network.width, network.height, recipe.loss)
     module.eval()
     found: list[Tensor] = []
     for start in range(0, len(learn), 32):
         pixels, targets = [], []
-        for picture, faces in zip(learn.pictures[start : start + 32], learn.faces[start : start + 32], strict=True):
+        for picture, faces in zip(
+            learn.pictures[start : start + 32], learn.faces[start : start + 32], strict=True
+        ):
             seen, scale = letterbox(picture, network.width, network.height)
             pixels.append(seen)
             shown = faces.moved(np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
             targets.append(assign(shown.without_small(smallest), network.width, network.height))
         answers, ceilings = (
-            torch.from_numpy(np.stack([getattr(t, name) for t in targets])) for name in ("answers", "ceilings")
+            torch.from_numpy(np.stack([getattr(t, name) for t in targets]))
+            for name in ("answers", "ceilings")
         )
         with torch.no_grad():
             found.append(loss.doubt(module(as_input(np.stack(pixels))), answers, ceilings))
@@ -191,28 +246,41 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
 
 
 def drawn_by_cost(learn: Photographs, cost: NDArray[np.float64], hardness: float) -> Photographs:
-    """Photographs drawn by weight and cost; none more than five times as often as by weight, or less than a fifth."""
+    """Photographs drawn by weight and cost.
+
+    None more than five times as often as by weight, or less than a fifth.
+    """
     share = np.clip(cost / max(float((cost * learn.weights).sum()), 1e-9), 0.2, 5.0) ** hardness
     weights = learn.weights * share
     return replace(learn, weights=weights / weights.sum())
 
 
 def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) -> list[Candidates]:
-    """Detections of a network in float32 at a low threshold in whole photographs (BGR), in their pixels."""
+    """Detections of a network in float32 at a low threshold in whole photographs (BGR), in their
+    pixels.
+    """
     found = []
     for start in range(0, len(pictures), 32):
-        boxed = [letterbox(picture, network.width, network.height) for picture in pictures[start : start + 32]]
+        boxed = [
+            letterbox(picture, network.width, network.height)
+            for picture in pictures[start : start + 32]
+        ]
         with torch.no_grad():
             answers = module(as_input(np.stack([pixels for pixels, _ in boxed])))
         for i, (_, scale) in enumerate(boxed):
-            outputs = {name: answer[i : i + 1].numpy() for name, answer in zip(OUTPUTS, answers, strict=True)}
+            outputs = {
+                name: answer[i : i + 1].numpy()
+                for name, answer in zip(OUTPUTS, answers, strict=True)
+            }
             found.append(in_picture(merge(decode(outputs, LOW)), scale))
     return found
 
 
 def in_picture(found: Candidates, scale: float) -> Candidates:
     """Detections in pixels of a picture that was scaled by ``scale`` for the network."""
-    return Candidates(found.scores, found.boxes / np.float32(scale), found.points / np.float32(scale))
+    return Candidates(
+        found.scores, found.boxes / np.float32(scale), found.points / np.float32(scale)
+    )
 
 
 def as_input(pictures: NDArray[np.uint8]) -> Tensor:

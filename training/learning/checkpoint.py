@@ -1,4 +1,6 @@
-"""The checkpoint of a run: all that changes while training, written whole after every epoch, and read again."""
+"""The checkpoint of a run: all that changes while training, written whole after every epoch, and
+read again.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,8 @@ class State:
 def save_checkpoint(
     folder: Path, state: State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int
 ) -> None:
-    """Write ``checkpoint.pt`` whole or not at all: a run that is cut off leaves the last good epoch.
+    """Write ``checkpoint.pt`` whole or not at all: a run that is cut off leaves the last good
+    epoch.
 
     Raises:
         RecipeError: when it cannot be written.
@@ -54,11 +57,17 @@ def save_checkpoint(
         torch.save(held, part)
         part.replace(folder / CHECKPOINT)
     except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        raise RecipeError(f"{folder}: the checkpoint cannot be written ({error}); make room or permission") from error
+        raise RecipeError(
+            f"{folder}: the checkpoint cannot be written ({error}); make room or permission"
+        ) from error
 
 
-def load_checkpoint(path: Path, state: State, schedule: Schedule, seed: int) -> list[dict[str, float]]:
-    """Load a checkpoint into ``state`` and return the rows of the epochs it has behind it; none when there is none.
+def load_checkpoint(
+    path: Path, state: State, schedule: Schedule, seed: int
+) -> list[dict[str, float]]:
+    """Load a checkpoint into ``state`` and return the rows of the epochs it has behind it.
+
+    None when there is none.
 
     Raises:
         RecipeError: when it cannot be read, or belongs to another schedule, seed or network.
@@ -68,7 +77,10 @@ def load_checkpoint(path: Path, state: State, schedule: Schedule, seed: int) -> 
         return []
     held = read_checkpoint(path)
     if held["seed"] != seed or held["schedule"] != schedule.model_dump():
-        raise RecipeError(f"{path}: belongs to another seed or schedule; choose another --out, or leave --resume out")
+        raise RecipeError(
+            f"{path}: belongs to another seed or schedule; choose another --out, or "
+            "leave --resume out"
+        )
     try:
         state.module.load_state_dict(held["module"])
         state.average.load_state_dict(held["average"])
@@ -105,16 +117,24 @@ def seconds_spent(folder: Path) -> float | None:
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
     """The averaged weights of a run, by the names they have in its network; float32.
 
-    They come from the checkpoint; a folder without one may hold ``weights.pt`` alone, as published models do.
+    They come from the checkpoint; a folder without one may hold ``weights.pt`` alone, as published
+    models do.
 
     Raises:
         RecipeError: when there is neither, or it cannot be read.
     """
     if _weights_alone(folder):
         held = read_checkpoint(folder / WEIGHTS)
-        return {name: weight.float() if weight.is_floating_point() else weight for name, weight in held.items()}
+        return {
+            name: weight.float() if weight.is_floating_point() else weight
+            for name, weight in held.items()
+        }
     held = read_checkpoint(folder / CHECKPOINT)["average"]
-    return {name.removeprefix("module."): weight for name, weight in held.items() if name.startswith("module.")}
+    return {
+        name.removeprefix("module."): weight
+        for name, weight in held.items()
+        if name.startswith("module.")
+    }
 
 
 def _weights_alone(folder: Path) -> bool:
@@ -122,18 +142,22 @@ def _weights_alone(folder: Path) -> bool:
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:
-    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from it.
+    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from
+    it.
 
     Raises:
         RecipeError: when it cannot be written.
     """
     held = {
-        name: weight.half() if weight.is_floating_point() else weight for name, weight in module.state_dict().items()
+        name: weight.half() if weight.is_floating_point() else weight
+        for name, weight in module.state_dict().items()
     }
     try:
         torch.save(held, folder / WEIGHTS)
     except (OSError, RuntimeError) as error:
-        raise RecipeError(f"{folder}: {WEIGHTS} cannot be written ({error}); make room or permission") from error
+        raise RecipeError(
+            f"{folder}: {WEIGHTS} cannot be written ({error}); make room or permission"
+        ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -145,5 +169,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         held: dict[str, Any] = torch.load(path, weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise RecipeError(f"{path}: is not a checkpoint that can be read; remove it to begin again") from error
+        raise RecipeError(
+            f"{path}: is not a checkpoint that can be read; remove it to begin again"
+        ) from error
     return held

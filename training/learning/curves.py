@@ -1,4 +1,6 @@
-"""The curves of a run: a row for each epoch as CSV, and the same drawn, to judge a run while it goes on."""
+"""The curves of a run: a row for each epoch as CSV, and the same drawn, to judge a run while it
+goes on.
+"""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,9 @@ def write_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
         _draw(rows, part)
         part.replace(folder / PICTURE)
     except OSError as error:
-        raise RecipeError(f"{folder}: the curves cannot be written ({error}); make room or permission") from error
+        raise RecipeError(
+            f"{folder}: the curves cannot be written ({error}); make room or permission"
+        ) from error
 
 
 def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -40,7 +44,12 @@ def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
     for title, axes in zip(_PANELS, figure.subplots(1, len(_PANELS)), strict=True):
         for name in rows[0]:
             if _panel(name) == title:
-                axes.plot(epochs, [row[name] for row in rows], label=name, marker="." if len(rows) < 3 else None)
+                axes.plot(
+                    epochs,
+                    [row[name] for row in rows],
+                    label=name,
+                    marker="." if len(rows) < 3 else None,
+                )
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         if axes.lines:

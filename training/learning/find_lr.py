@@ -1,4 +1,6 @@
-"""The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks", section 3.3)."""
+"""The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks",
+section 3.3).
+"""
 
 import csv
 import itertools
@@ -26,7 +28,8 @@ class RangeTest:
     Attributes:
         rates: rising by a constant factor.
         losses: of the batch learnt at each rate.
-        smoothed: moving average of the losses, corrected for its start (Kingma and Ba 2015, section 3).
+        smoothed: moving average of the losses, corrected for its start (Kingma and Ba 2015, section
+            3).
     """
 
     rates: tuple[float, ...]
@@ -41,7 +44,9 @@ class RangeTest:
 
     @property
     def suggested(self) -> float:
-        """A peak for the one cycle: a third of the rate with the least smoothed loss, and no less than the steepest."""
+        """A peak for the one cycle: a third of the rate with the least smoothed loss, and no less
+        than the steepest.
+        """
         lowest = self.rates[min(range(len(self.smoothed)), key=self.smoothed.__getitem__)]
         return max(lowest / 3, self.steepest)
 
@@ -56,14 +61,18 @@ def find_lr(
     steps: int = 120,
     device: torch.device = CPU,
 ) -> RangeTest:
-    """Learn for ``steps`` batches while the rate rises from ``least`` to ``most``; stop when the loss has tripled.
+    """Learn for ``steps`` batches while the rate rises from ``least`` to ``most``.
+
+    Stop when the loss has tripled.
 
     Raises:
         DataError: when the loss diverges before there is anything to choose from.
         RecipeError: when the bounds do not rise or the steps are too few.
     """
     if not 0 < least < most or steps < 10:
-        raise RecipeError(f"from {least} to {most} in {steps} steps: the rates must rise, in at least 10 steps")
+        raise RecipeError(
+            f"from {least} to {most} in {steps} steps: the rates must rise, in at least 10 steps"
+        )
     torch.manual_seed(seed)
     state = begin(task, schedule, device)
     state.module.train()
@@ -100,7 +109,10 @@ def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
     axes = figure.subplots()
     axes.semilogx(found.rates, found.losses, alpha=0.3, label="loss of the batch")
     axes.semilogx(found.rates, found.smoothed, label="smoothed")
-    for rate, style, name in ((found.steepest, ":", "steepest"), (found.suggested, "--", "suggested peak")):
+    for rate, style, name in (
+        (found.steepest, ":", "steepest"),
+        (found.suggested, "--", "suggested peak"),
+    ):
         axes.axvline(rate, linestyle=style, color="black", label=f"{name}: {rate:.3g}")
     axes.set(xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
     axes.set_ylim(min(found.smoothed) * 0.9, max(found.smoothed[: len(found.smoothed) // 2]) * 1.3)
@@ -111,11 +123,14 @@ def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
             table = csv.writer(file)
             table.writerow(("lr", "loss", "smoothed"))
             table.writerows(
-                [f"{value:.6g}" for value in row] for row in zip(found.rates, found.losses, found.smoothed, strict=True)
+                [f"{value:.6g}" for value in row]
+                for row in zip(found.rates, found.losses, found.smoothed, strict=True)
             )
         figure.savefig(folder / PICTURE, dpi=100)
     except OSError as error:
-        raise RecipeError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+        raise RecipeError(
+            f"{folder}: cannot be written ({error.strerror}); choose another --out"
+        ) from error
     return folder / TABLE, folder / PICTURE
 
 
@@ -125,6 +140,8 @@ def _endless(task: Task, seed: int) -> Iterator[Sequence[Tensor]]:
 
 
 def _smooth(losses: Sequence[float]) -> float:
-    """Exponentially weighted mean of the losses up to now, each weight divided by the weights' sum."""
+    """Exponentially weighted mean of the losses up to now, each weight divided by the weights'
+    sum.
+    """
     weights = [_SMOOTHING ** (len(losses) - 1 - i) for i in range(len(losses))]
     return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)

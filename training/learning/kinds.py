@@ -29,7 +29,9 @@ PUBLISHED = Path(__file__).parents[1] / "weights"
 """Recipes and weights of the published models, for those who learn on from them."""
 
 SMALL_EPOCHS = 2
-"""Epochs of a run with ``--limit small``: enough to pass through every line of the code, not to learn."""
+"""Epochs of a run with ``--limit small``: enough to pass through every line of the code, not to
+learn.
+"""
 SMALL_PICTURES = 64
 """Most pictures (of each split) of a run with ``--limit small``."""
 
@@ -47,7 +49,8 @@ class FitRequest:
         small: train on at most SMALL_PICTURES pictures for SMALL_EPOCHS epochs.
         resume: go on from the checkpoint in ``out``.
         device: what to learn on, as for :func:`training.learning.processes.device_of`.
-        watts: what the machine is taken to draw while it learns; the card estimates the energy with it.
+        watts: what the machine is taken to draw while it learns; the card estimates the energy with
+            it.
     """
 
     recipe: Path
@@ -74,7 +77,8 @@ class Plan:
         task: what is learnt.
         schedule: how long and how fast.
         seed: of every random choice.
-        publish: writes the int8 model and its card from the trained network, and returns the path of the card.
+        publish: writes the int8 model and its card from the trained network, and returns the path
+            of the card.
     """
 
     task: Task

@@ -1,8 +1,9 @@
 """The one training loop: every model is trained by :func:`fit`, whatever it learns.
 
-A model brings a :class:`Task` (its network, its batches, its loss, its validation); the loop brings the schedule, the
-moving average of the weights, checkpoints, curves and determinism. The random state of an epoch follows from the
-seed and the epoch's number alone, so a run that was interrupted and resumed ends with the weights of one that was not.
+A model brings a :class:`Task` (its network, its batches, its loss, its validation); the loop brings
+the schedule, the moving average of the weights, checkpoints, curves and determinism. The random
+state of an epoch follows from the seed and the epoch's number alone, so a run that was interrupted
+and resumed ends with the weights of one that was not.
 """
 
 import itertools
@@ -39,7 +40,8 @@ class Task(Protocol):
     """What a model brings to the loop.
 
     ``module``
-        the network to train, float32. The loop makes it channels-last, trains it in place and averages a copy.
+        the network to train, float32. The loop makes it channels-last, trains it in place and
+        averages a copy.
     ``steps_per_epoch``
         how many batches :meth:`batches` yields.
     """
@@ -51,32 +53,38 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int: ...
 
     def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
-        """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else random.
+        """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else
+        random.
 
-        A batch is any sequence of tensors that :meth:`loss` understands; the loop makes the four-dimensional ones
-        channels-last and changes nothing else.
+        A batch is any sequence of tensors that :meth:`loss` understands; the loop makes the
+        four-dimensional ones channels-last and changes nothing else.
         """
         ...
 
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The scalar to minimise, and detached figures to average over the epoch into the curves.
 
-        Called under bfloat16 autocast when the recipe asks for it: compute the loss itself in float32
-        (``outputs.float()``).
+        Called under bfloat16 autocast when the recipe asks for it: compute the loss itself in
+        float32 (``outputs.float()``).
         """
         ...
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """Figures of ``module`` on held-back data; the same keys every time.
 
-        Called each epoch with the averaged weights, in eval mode, without gradients, never under autocast.
+        Called each epoch with the averaged weights, in eval mode, without gradients, never under
+        autocast.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The end of a run: the averaged network in eval mode, and the last epoch's row of the curves."""
+    """The end of a run: the averaged network in eval mode, and the last epoch's row of the
+    curves.
+    """
 
     module: nn.Module
     figures: Mapping[str, float]
@@ -85,22 +93,32 @@ class Fitted:
 
 
 def fit(
-    task: Task, schedule: Schedule, folder: Path, *, seed: int, resume: bool = False, device: torch.device = CPU
+    task: Task,
+    schedule: Schedule,
+    folder: Path,
+    *,
+    seed: int,
+    resume: bool = False,
+    device: torch.device = CPU,
 ) -> Fitted:
     """Train ``task`` to the end of ``schedule`` and return its averaged network, on the CPU.
 
-    ``folder`` receives ``checkpoint.pt`` after every epoch, and ``curves.csv`` and ``curves.png``. With ``resume`` the
-    run continues after the checkpoint's epoch; without one it begins. Under ``torchrun`` each process learns from its
-    part of every batch; only the first checks, writes and returns, the others end here.
+    ``folder`` receives ``checkpoint.pt`` after every epoch, and ``curves.csv`` and ``curves.png``.
+    With ``resume`` the run continues after the checkpoint's epoch; without one it begins. Under
+    ``torchrun`` each process learns from its part of every batch; only the first checks, writes and
+    returns, the others end here.
 
     Raises:
-        RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be read; when
-            ``folder`` cannot be written; when the processes cannot share a batch evenly.
+        RecipeError: when the checkpoint belongs to another schedule, seed or network, or cannot be
+            read; when ``folder`` cannot be written; when the processes cannot share a batch evenly.
         DataError: when the loss is not finite or an epoch has no batch.
         SystemExit: in every process but the first, at the end.
     """
     if task.steps_per_epoch < 1:
-        raise DataError("the training data do not fill one batch; give more pictures or a smaller schedule.batch")
+        raise DataError(
+            "the training data do not fill one batch; give more pictures or a smaller "
+            "schedule.batch"
+        )
     _make_folder(folder)
     torch.manual_seed(seed)
     with processes(device) as team:
@@ -123,11 +141,17 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
     """Split the parameters so that biases and batch norm are not decayed."""
     decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
     others = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers; at first it follows fast: decay ≤ (1 + n) / (10 + n)."""
+    """An exponential moving average of weights and buffers.
+
+    At first it follows fast: decay ≤ (1 + n) / (10 + n).
+    """
 
     def blend(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
         n = int(updates)
@@ -140,7 +164,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(f"{folder}: cannot be made ({error.strerror}); choose another --out") from error
+        raise RecipeError(
+            f"{folder}: cannot be made ({error.strerror}); choose another --out"
+        ) from error
 
 
 def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
@@ -150,7 +176,12 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     optimizer: Optimizer
     match schedule.optimizer:
         case "sgd":
-            optimizer = SGD(groups, lr=schedule.peak_lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
+            optimizer = SGD(
+                groups,
+                lr=schedule.peak_lr,
+                momentum=schedule.momentum,
+                nesterov=schedule.momentum > 0,
+            )
         case "muon":
             optimizer = Muon(module, groups, lr=schedule.peak_lr, momentum=schedule.momentum)
         case "adamw":
@@ -160,14 +191,18 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
         optimizer,
         max_lr=schedule.peak_lr,
         total_steps=steps,
-        pct_start=max(schedule.warmup, 1.5 / steps),  # a rise that ends before the first step divides by zero
+        # a rise that ends before the first step divides by zero
+        pct_start=max(schedule.warmup, 1.5 / steps),
         cycle_momentum=False,
     )
     return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
 
 
 def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """The random numbers of one epoch; dropout and the like draw from the global state, seeded alike."""
+    """The random numbers of one epoch.
+
+    Dropout and the like draw from the global state, seeded alike.
+    """
     torch.manual_seed(seed * 100_003 + epoch)
     return torch.Generator().manual_seed(seed * 100_003 + epoch)
 
@@ -206,7 +241,9 @@ class _Learner:
             batches, self.task.steps_per_epoch, label=label, file=sys.stderr, hidden=hidden
         ) as progress:
             for batch in progress:
-                loss, figures = step(self.task, self.state, self.shared, self.schedule, self.team.part(batch))
+                loss, figures = step(
+                    self.task, self.state, self.shared, self.schedule, self.team.part(batch)
+                )
                 self.state.cycle.step()
                 for name, value in {"loss": loss, **figures}.items():
                     sums[name] = sums.get(name, 0.0) + float(value)
@@ -230,11 +267,17 @@ def step(
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """One step of the optimizer and of the average: the loss and the task's figures, detached."""
     device = next(state.module.parameters()).device
-    ready = [t.to(device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(device) for t in batch]
+    ready = [
+        t.to(device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(device)
+        for t in batch
+    ]
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=schedule.bfloat16):
         loss, figures = task.loss(shared, ready)
     if not torch.isfinite(loss):
-        raise DataError(f"the loss became {loss.item()}; lower schedule.peak_lr ({schedule.peak_lr}) in the recipe")
+        raise DataError(
+            f"the loss became {loss.item()}; lower schedule.peak_lr "
+            f"({schedule.peak_lr}) in the recipe"
+        )
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     if schedule.clip_norm is not None:

@@ -9,33 +9,46 @@ from torch.optim import Optimizer
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
-"""Newton–Schulz, quintic (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks")."""
+"""Newton–Schulz, quintic (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
+networks").
+"""
 
 
 class Muon(Optimizer):
     """Muon for the filters of convolutions; SGD with Nesterov momentum for every other parameter.
 
-    A filter's step is its Nesterov momentum, as a matrix of output channels × the rest, with all singular values
-    brought near 1. Before the step the filter is scaled to the norm √(output channels): batch norm takes its scale out
-    again, so the learning rate alone says how far it turns, and it needs no weight decay (Jordan 2024, "94 % on
-    CIFAR-10 in 3.29 seconds on a single GPU"). PyTorch's own ``Muon`` takes matrices alone.
+    A filter's step is its Nesterov momentum, as a matrix of output channels × the rest, with all
+    singular values brought near 1. Before the step the filter is scaled to the norm √(output
+    channels): batch norm takes its scale out again, so the learning rate alone says how far it
+    turns, and it needs no weight decay (Jordan 2024, "94 % on CIFAR-10 in 3.29 seconds on a single
+    GPU"). PyTorch's own ``Muon`` takes matrices alone.
 
     Args:
-        module: the network; the filters are those of its convolutions without bias, which batch norm follows, with more
-            than one input channel.
-        groups: all parameters as SGD takes them, with ``weight_decay``; the filters are taken out of them.
+        module: the network; the filters are those of its convolutions without bias, which batch
+            norm follows, with more than one input channel.
+        groups: all parameters as SGD takes them, with ``weight_decay``; the filters are taken out
+            of them.
         lr: learning rate of all.
         momentum: of all.
     """
 
-    def __init__(self, module: nn.Module, groups: Iterable[dict[str, Any]], lr: float, momentum: float) -> None:
+    def __init__(
+        self, module: nn.Module, groups: Iterable[dict[str, Any]], lr: float, momentum: float
+    ) -> None:
         filters = [
-            m.weight for m in module.modules() if isinstance(m, nn.Conv2d) and m.bias is None and m.in_channels > 1
+            m.weight
+            for m in module.modules()
+            if isinstance(m, nn.Conv2d) and m.bias is None and m.in_channels > 1
         ]
         known = {id(weight) for weight in filters}
-        parted = [{**group, "params": [p for p in group["params"] if id(p) not in known]} for group in groups]
+        parted = [
+            {**group, "params": [p for p in group["params"] if id(p) not in known]}
+            for group in groups
+        ]
         parted.append({"params": filters, "weight_decay": 0.0, "orthogonal": True})
-        super().__init__(parted, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False})
+        super().__init__(
+            parted, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False}
+        )
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override] # noqa: ARG002 - PyTorch's name
@@ -53,7 +66,9 @@ class Muon(Optimizer):
 
 
 def orthogonal(filters: Tensor) -> Tensor:
-    """Filters, O × I × H × W, with the singular values of their O × (I·H·W) matrix brought near 1."""
+    """Filters, O × I × H × W, with the singular values of their O × (I·H·W) matrix brought near
+    1.
+    """
     a, b, c = _COEFFICIENTS
     last = filters.movedim(1, -1)  # as channels-last keeps them: a view, not a copy
     matrix = last.reshape(len(filters), -1).bfloat16()

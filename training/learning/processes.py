@@ -1,7 +1,8 @@
-"""Several processes that learn together: each takes its part of every batch, and their gradients are averaged.
+"""Several processes that learn together: each takes its part of every batch, and their gradients
+are averaged.
 
-Started by PyTorch's own ``torchrun --nproc-per-node N -m training fit …``, which tells each process its number in the
-environment; without it there is one process, and nothing here does anything.
+Started by PyTorch's own ``torchrun --nproc-per-node N -m training fit …``, which tells each process
+its number in the environment; without it there is one process, and nothing here does anything.
 """
 
 import logging
@@ -37,17 +38,26 @@ class Processes:
         """
         size = len(batch[0])
         if size % self.count:
-            raise RecipeError(f"schedule.batch = {size} cannot be shared by {self.count} processes; choose a multiple")
+            raise RecipeError(
+                f"schedule.batch = {size} cannot be shared by {self.count} "
+                "processes; choose a multiple"
+            )
         return [tensor[self.rank :: self.count] for tensor in batch]
 
     def shared(self, module: nn.Module) -> nn.Module:
-        """``module`` itself when alone; otherwise wrapped so that the gradients of all processes are averaged."""
+        """``module`` itself when alone.
+
+        Otherwise wrapped so that the gradients of all processes are averaged.
+        """
         return module if self.count == 1 else DistributedDataParallel(module)
 
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that ``torchrun`` started, and leave them in the end; all but the first only warn."""
+    """Join the processes that ``torchrun`` started, and leave them in the end.
+
+    All but the first only warn.
+    """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes()
@@ -65,7 +75,9 @@ def processes(device: torch.device) -> Iterator[Processes]:
 
 
 def device_of(name: str) -> torch.device:
-    """The device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` …; ``auto`` is the first GPU, or the CPU.
+    """The device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` ….
+
+    ``auto`` is the first GPU, or the CPU.
 
     Raises:
         RecipeError: when there is no such device here.
@@ -79,5 +91,7 @@ def device_of(name: str) -> torch.device:
     if device.type not in {"cpu", "cuda"}:
         raise RecipeError(f"--device {name}: this program learns on cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise RecipeError(f"--device {name}: PyTorch finds {torch.cuda.device_count()} GPUs here; use cpu")
+        raise RecipeError(
+            f"--device {name}: PyTorch finds {torch.cuda.device_count()} GPUs here; use cpu"
+        )
     return device

@@ -24,14 +24,27 @@ class Schedule(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training data")]
     batch: Annotated[int, Field(ge=2, le=4096, description="pictures in one step")]
     optimizer: Annotated[
-        Literal["sgd", "muon", "adamw"], Field(description="sgd has Nesterov momentum; muon turns filters evenly")
+        Literal["sgd", "muon", "adamw"],
+        Field(description="sgd has Nesterov momentum; muon turns filters evenly"),
     ] = "sgd"
-    peak_lr: Annotated[float, Field(gt=0, le=10, description="learning rate at the top of the one cycle")]
-    warmup: Annotated[float, Field(gt=0, lt=1, description="share of the steps in which the rate rises")] = 0.25
-    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD and Muon, first beta of AdamW")] = 0.9
-    weight_decay: Annotated[float, Field(ge=0, le=1, description="not applied to biases and batch norm")] = 5e-4
-    ema_decay: Annotated[float, Field(ge=0, lt=1, description="of the moving average of the weights")] = 0.998
-    clip_norm: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")] = None
+    peak_lr: Annotated[
+        float, Field(gt=0, le=10, description="learning rate at the top of the one cycle")
+    ]
+    warmup: Annotated[
+        float, Field(gt=0, lt=1, description="share of the steps in which the rate rises")
+    ] = 0.25
+    momentum: Annotated[
+        float, Field(ge=0, lt=1, description="momentum of SGD and Muon, first beta of AdamW")
+    ] = 0.9
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1, description="not applied to biases and batch norm")
+    ] = 5e-4
+    ema_decay: Annotated[
+        float, Field(ge=0, lt=1, description="of the moving average of the weights")
+    ] = 0.998
+    clip_norm: Annotated[
+        float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")
+    ] = None
     bfloat16: Annotated[bool, Field(description="autocast to bfloat16; false: float32")] = True
 
 
@@ -39,8 +52,13 @@ class Recipe(Section):
     """What every recipe says, whatever it trains. A kind of model adds its own sections."""
 
     schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
-    kind: Annotated[Literal["expression", "face-detector"], Field(description="what the model does")]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="also the file name of the model")]
+    kind: Annotated[
+        Literal["expression", "face-detector"], Field(description="what the model does")
+    ]
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="also the file name of the model"),
+    ]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$", description="of the model")]
     license: Annotated[str, Field(min_length=1, description="terms of the weights")]
     description: Annotated[str, Field(min_length=1, description="one sentence for the model card")]
@@ -56,12 +74,15 @@ def load_recipe(path: Path, form: type[RecipeT]) -> RecipeT:
     """Read and check a recipe.
 
     Raises:
-        RecipeError: when the file is missing, is not TOML, or holds a wrong or unknown key (each is named).
+        RecipeError: when the file is missing, is not TOML, or holds a wrong or unknown key (each is
+            named).
     """
     try:
         return form.model_validate(_read_toml(path))
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
         raise RecipeError(f"{path}: {faults}") from error
 
 
@@ -73,7 +94,9 @@ def recipe_kind(path: Path) -> str:
     """
     kind = _read_toml(path).get("kind")
     if not isinstance(kind, str):
-        raise RecipeError(f'{path}: kind is missing; write kind = "expression" or kind = "face-detector"')
+        raise RecipeError(
+            f'{path}: kind is missing; write kind = "expression" or kind = "face-detector"'
+        )
     return kind
 
 

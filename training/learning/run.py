@@ -12,7 +12,8 @@ from training.learning.recipe import RECIPE
 
 
 def train(request: FitRequest) -> Path:
-    """Train, or go on training, what ``request.recipe`` describes, and write model and card into ``request.out``.
+    """Train, or go on training, what ``request.recipe`` describes, and write model and card into
+    ``request.out``.
 
     Returns:
         the path of the card.
@@ -36,7 +37,8 @@ def train(request: FitRequest) -> Path:
 
 
 def search_lr(request: FitRequest, *, least: float, most: float, steps: int) -> tuple[float, Path]:
-    """Run the learning-rate range test of a recipe: the suggested peak, and the picture that shows why.
+    """Run the learning-rate range test of a recipe: the suggested peak, and the picture that shows
+    why.
 
     Raises:
         RecipeError: when the recipe, the device or the bounds cannot be used.
@@ -45,7 +47,13 @@ def search_lr(request: FitRequest, *, least: float, most: float, steps: int) -> 
     device = device_of(request.device)
     prepared = plan(request)
     found = find_lr(
-        prepared.task, prepared.schedule, seed=prepared.seed, least=least, most=most, steps=steps, device=device
+        prepared.task,
+        prepared.schedule,
+        seed=prepared.seed,
+        least=least,
+        most=most,
+        steps=steps,
+        device=device,
     )
     return found.suggested, write_range_test(found, request.out)[1]
 
@@ -57,4 +65,6 @@ def _keep_recipe(request: FitRequest) -> None:
         if not (kept.exists() and kept.samefile(request.recipe)):
             shutil.copyfile(request.recipe, kept)
     except OSError as error:
-        raise RecipeError(f"{request.out}: cannot be written ({error.strerror}); choose another --out") from error
+        raise RecipeError(
+            f"{request.out}: cannot be written ({error.strerror}); choose another --out"
+        ) from error

@@ -1,4 +1,6 @@
-"""Does a model know how sure it may be? Calibration, its error, and what refusing to answer gains."""
+"""Does a model know how sure it may be? Calibration, its error, and what refusing to answer
+gains.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,9 +76,11 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
 
 
 def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
-    """Expected calibration error of the top label (Guo et al. 2017, equation 3) in BINS bins of equal width.
+    """Expected calibration error of the top label (Guo et al. 2017, equation 3) in BINS bins of
+    equal width.
 
-    With n faces it cannot be smaller than chance lets it: a perfectly calibrated model still shows about 0.01 on 1,500.
+    With n faces it cannot be smaller than chance lets it: a perfectly calibrated model still shows
+    about 0.01 on 1,500.
 
     Args:
         shares: probabilities, float64, N × K.
@@ -93,14 +97,20 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
     mean_confidence = np.bincount(place, weights=confidence, minlength=BINS) / np.maximum(count, 1)
     mean_right = np.bincount(place, weights=right, minlength=BINS) / np.maximum(count, 1)
     bins = tuple(
-        Bin(i / BINS, (i + 1) / BINS, int(count[i]), float(mean_confidence[i]), float(mean_right[i]))
+        Bin(
+            i / BINS, (i + 1) / BINS, int(count[i]), float(mean_confidence[i]), float(mean_right[i])
+        )
         for i in range(BINS)
     )
-    return Calibration(len(truth), sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / len(truth), bins)
+    return Calibration(
+        len(truth), sum(b.n * abs(b.accuracy - b.confidence) for b in bins) / len(truth), bins
+    )
 
 
 def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pictures (uint8, N × H × W) are of half A, on which things are fitted; the rest, half B, checks them.
+    """Which pictures (uint8, N × H × W) are of half A, on which things are fitted.
+
+    The rest, half B, checks them.
 
     Decided by the picture itself, so that copies of one never lie in both halves.
     """
@@ -108,14 +118,19 @@ def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: float) -> Answered:
-    """Coverage and accuracy when faces below ``threshold`` get no answer (arguments as for :func:`calibration`)."""
+    """Coverage and accuracy when faces below ``threshold`` get no answer (arguments as for
+    :func:`calibration`).
+    """
     given = shares.max(axis=1) >= threshold
     right = shares.argmax(axis=1) == truth
-    return Answered(threshold, float(given.mean()), float(right[given].mean()) if given.any() else 1.0)
+    return Answered(
+        threshold, float(given.mean()), float(right[given].mean()) if given.any() else 1.0
+    )
 
 
 def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[Answered, ...]:
-    """The risk-coverage curve (El-Yaniv and Wiener 2010): each threshold from 0 to 0.99 in steps of 0.01.
+    """The risk-coverage curve (El-Yaniv and Wiener 2010): each threshold from 0 to 0.99 in steps of
+    0.01.
 
     Raises:
         DataError: when there is no face.
@@ -128,8 +143,8 @@ def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
 def choose_threshold(curve: Sequence[Answered]) -> float:
     """The threshold below which a face is called uncertain: one rule for every model.
 
-    The lowest at which WANTED_ACCURACY of the answers are right; but where that would leave fewer than LEAST_COVERAGE
-    of the faces with an answer, the highest that keeps so many.
+    The lowest at which WANTED_ACCURACY of the answers are right; but where that would leave fewer
+    than LEAST_COVERAGE of the faces with an answer, the highest that keeps so many.
     """
     kept = [point for point in curve if point.coverage >= LEAST_COVERAGE]
     good = [point for point in kept if point.accuracy >= WANTED_ACCURACY]

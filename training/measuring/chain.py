@@ -1,12 +1,13 @@
 """How good is the whole chain, detector → crop → classifier, on photographs as they come?
 
-The chain is the agent's own. The same classifier also reads other crops of the same photographs, so that what detector
-and crop cost is seen apart from what the classifier costs:
+The chain is the agent's own. The same classifier also reads other crops of the same photographs, so
+that what detector and crop cost is seen apart from what the classifier costs:
 
-- `box`: cut by the box of the agent's detector alone, upright; the agent's way out where landmarks cannot be used;
+- `box`: cut by the box of the agent's detector alone, upright; the agent's way out where landmarks
+  cannot be used;
 - `yunet`: cut by the landmarks of YuNet, a larger detector (`training.faces.labelling.teacher`);
-- `centred`: one cut for all photographs, with the eyes and the mouth where the median of YuNet's landmarks lies. It
-  fits photographs that were centred by hand, and needs no detector.
+- `centred`: one cut for all photographs, with the eyes and the mouth where the median of YuNet's
+  landmarks lies. It fits photographs that were centred by hand, and needs no detector.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ from training.measuring.metrics import Figures, classification_figures
 
 NO_FACE = "no face"
 LABELS = (*EXPRESSIONS, NO_FACE)
-"""What can be said of a photograph. Nothing is labelled `NO_FACE`: a face that is not found is a miss of its label."""
+"""What can be said of a photograph.
+
+Nothing is labelled `NO_FACE`: a face that is not found is a miss of its label.
+"""
 CHAIN, BOX, YUNET, CENTRED = "chain", "box", "yunet", "centred"
 
 Points = NDArray[np.float64]
@@ -106,10 +110,12 @@ class Deviations:
     Attributes:
         faces: how many both found.
         landmarks: mean distance of the five points, in distances of the eyes.
-        scale: logarithm of the size of the face in the chain's crop over that in the other; 0.05 is 5 % larger.
+        scale: logarithm of the size of the face in the chain's crop over that in the other; 0.05 is
+            5 % larger.
         roll: turn of the face in the chain's crop against the other, degrees, clockwise.
         across, down: shift of the middle of the face in the chain's crop, in sides of the crop.
-        roll_followed: degrees that the chain's landmarks turn when YuNet's turn by one (the slope of a regression).
+        roll_followed: degrees that the chain's landmarks turn when YuNet's turn by one (the slope
+            of a regression).
     """
 
     faces: int
@@ -142,11 +148,18 @@ class ChainReport:
     def tests(self) -> dict[str, McNemar]:
         """Way of cropping → test of the chain (the first) against it."""
         right = self.answers[CHAIN].right
-        return {name: mcnemar(right, other.right) for name, other in self.answers.items() if name != CHAIN}
+        return {
+            name: mcnemar(right, other.right)
+            for name, other in self.answers.items()
+            if name != CHAIN
+        }
 
 
 def measure_chain(
-    model: str, photographs: LabelledPhotographs, detector: str = "face-detector", label: Labeller | None = None
+    model: str,
+    photographs: LabelledPhotographs,
+    detector: str = "face-detector",
+    label: Labeller | None = None,
 ) -> ChainReport:
     """Read every photograph as the agent does, and in the other ways.
 
@@ -154,8 +167,8 @@ def measure_chain(
         model: path of NAME.tflite or of its card, or name of a shipped expression model.
         photographs: with one label each.
         detector: likewise of a face detector.
-        label: says where the faces of a picture are, as YuNet does (`Teacher.label`); without it the crops that need
-            it are left out.
+        label: says where the faces of a picture are, as YuNet does (`Teacher.label`); without it
+            the crops that need it are left out.
 
     Raises:
         ModelError: a model or its card is not as the agent wants it.
@@ -165,7 +178,12 @@ def measure_chain(
     classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"))
     seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)
-    shares = {CHAIN: [_shares(None if one.reading is None else one.reading.expression.probabilities) for one in seen]}
+    shares = {
+        CHAIN: [
+            _shares(None if one.reading is None else one.reading.expression.probabilities)
+            for one in seen
+        ]
+    }
     for photograph, one in zip(photographs, seen, strict=True):
         for name, crop in _crops(photograph.image, one, usual, classifier.size).items():
             said = _shares(None if crop is None else classifier.classify(crop).probabilities)
@@ -173,7 +191,11 @@ def measure_chain(
     truth = np.array(photographs.labels, dtype=np.int64)
     finder, reader = (f"{card.name} {card.version}" for card in recognizer.models)
     answers = {name: Answers(truth, np.stack(rows)) for name, rows in shares.items()}
-    both = [(one.landmarks, one.taught) for one in seen if one.landmarks is not None and one.taught is not None]
+    both = [
+        (one.landmarks, one.taught)
+        for one in seen
+        if one.landmarks is not None and one.taught is not None
+    ]
     return ChainReport(reader, finder, photographs.files, answers, deviations(both))
 
 
@@ -204,7 +226,9 @@ class _Seen:
 
 
 def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
-    """Find the face that the agent would take for the participant's: the largest and most central."""
+    """Find the face that the agent would take for the participant's: the largest and most
+    central.
+    """
     height, width = image.shape[:2]
     readings = recognizer.read_picture(image)
     reading = max(readings, key=lambda one: prominence(one.face.box, width, height), default=None)
@@ -220,7 +244,9 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
     return np.asarray(np.median(np.stack(known), axis=0)) if known else None
 
 
-def _crops(image: Picture, seen: _Seen, usual: Points | None, size: int) -> dict[str, Picture | None]:
+def _crops(
+    image: Picture, seen: _Seen, usual: Points | None, size: int
+) -> dict[str, Picture | None]:
     """The other crops of a photograph by name; ``None`` where there is no face."""
     crops = {BOX: None if seen.reading is None else align_box(image, seen.reading.face.box, size)}
     if usual is not None:
@@ -235,18 +261,24 @@ def _shares(probabilities: Sequence[float] | None) -> NDArray[np.float64]:
 
 
 def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:
-    """Compare landmarks of the same faces, 5 × 2 each: the chain's, and YuNet's; ``None`` without any."""
+    """Compare landmarks of the same faces, 5 × 2 each: the chain's, and YuNet's.
+
+    ``None`` without any.
+    """
     if not pairs:
         return None
     ours, theirs = ([_plane(points) for points in side] for side in zip(*pairs, strict=True))
-    # From YuNet's crop to the chain's: z → a·z + b in complex numbers, and where that takes the middle of the crop.
+    # From YuNet's crop to the chain's: z → a·z + b in complex numbers, and where that takes the
+    # middle of the crop.
     a = np.array([one[0] / other[0] for one, other in zip(ours, theirs, strict=True)])
     b = np.array([one[1] for one in ours]) - a * np.array([other[1] for other in theirs])
     shift = a * (0.5 + 0.5j) + b - (0.5 + 0.5j)
     turned, there = (np.angle(np.array([one[0] for one in side])) for side in (ours, theirs))
     return Deviations(
         faces=len(pairs),
-        landmarks=Spread.of(np.array([landmark_error(_single(one), _single(other)) for one, other in pairs])),
+        landmarks=Spread.of(
+            np.array([landmark_error(_single(one), _single(other)) for one, other in pairs])
+        ),
         scale=Spread.of(np.log(np.abs(a))),
         roll=Spread.of(np.degrees(np.angle(a))),
         across=Spread.of(shift.real),
@@ -256,7 +288,10 @@ def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:
 
 
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """By how much the line of least squares rises when ``x`` rises by 1; 0 where ``x`` is the same everywhere."""
+    """By how much the line of least squares rises when ``x`` rises by 1.
+
+    0 where ``x`` is the same everywhere.
+    """
     away = x - x.mean()
     return float(away @ y) / max(float(away @ away), 1e-12)
 

@@ -32,7 +32,9 @@ WAYS = {
 
 
 def chain_json(report: ChainReport) -> dict[str, object]:
-    """Plain values for ``json``: the chain's figures, and the other ways of cropping under ``crops``."""
+    """Plain values for ``json``: the chain's figures, and the other ways of cropping under
+    ``crops``.
+    """
     chain, tests = report.answers[CHAIN], report.tests
     return {
         "model": report.model,
@@ -48,10 +50,15 @@ def chain_json(report: ChainReport) -> dict[str, object]:
 
 
 def chain_text(report: ChainReport) -> str:
-    """The ways of cropping side by side, how far the landmarks deviate, and the chain by category."""
+    """The ways of cropping side by side, how far the landmarks deviate, and the chain by
+    category.
+    """
     chain = report.answers[CHAIN]
     found = int(chain.found.sum())
-    counts = f"{len(report.files)} photographs, a face found in {found} ({found / len(report.files):.1%})"
+    counts = (
+        f"{len(report.files)} photographs, a face found in {found} "
+        f"({found / len(report.files):.1%})"
+    )
     parts = [
         f"{report.model} behind {report.detector}: {counts}",
         _ways_text(report),
@@ -62,14 +69,21 @@ def chain_text(report: ChainReport) -> str:
 
 
 def chain_tables(report: ChainReport) -> dict[str, bytes]:
-    """File name → content: the confusion matrix of each way of cropping, and what the chain said of each photograph."""
-    files = {f"confusion-{name}.csv": _confusion(answers) for name, answers in report.answers.items()}
+    """File name → content: the confusion matrix of each way of cropping, and what the chain said of
+    each photograph.
+    """
+    files = {
+        f"confusion-{name}.csv": _confusion(answers) for name, answers in report.answers.items()
+    }
     chain = report.answers[CHAIN]
     rows = zip(report.files, chain.truth, chain.said, chain.shares, strict=True)
     files["photographs.csv"] = _csv(
         [
             ("file", "emotion", "said", *EXPRESSIONS),
-            *((file, EXPRESSIONS[is_], LABELS[said], *(f"{p:.4f}" for p in row)) for file, is_, said, row in rows),
+            *(
+                (file, EXPRESSIONS[is_], LABELS[said], *(f"{p:.4f}" for p in row))
+                for file, is_, said, row in rows
+            ),
         ]
     )
     return files
@@ -90,9 +104,13 @@ def _test_json(test: McNemar) -> dict[str, object]:
 
 
 def _ways_text(report: ChainReport) -> str:
-    """One row a way of cropping: faces, share right, recalls, and how it compares with the chain."""
+    """One row a way of cropping: faces, share right, recalls, and how it compares with the
+    chain.
+    """
     present = [name for name in EXPRESSIONS if report.answers[CHAIN].figures.per_class[name].n > 0]
-    head = f"{'recall by way of cropping':<34} {'found':>6} {'right':>6} " + " ".join(f"{n[:9]:>9}" for n in present)
+    head = f"{'recall by way of cropping':<34} {'found':>6} {'right':>6} " + " ".join(
+        f"{n[:9]:>9}" for n in present
+    )
     lines = [f"{head}  right only here : only in the chain"]
     for name, answers in report.answers.items():
         figures = answers.figures
@@ -107,14 +125,23 @@ def _ways_text(report: ChainReport) -> str:
 
 def _deviations_text(found: Deviations) -> str:
     def row(what: str, spread: Spread, factor: float, unit: str) -> str:
-        values = f"{spread.median * factor:>8.1f} {spread.p90 * factor:>8.1f} {spread.bias * factor:>+8.1f}"
+        values = (
+            f"{spread.median * factor:>8.1f} {spread.p90 * factor:>8.1f} "
+            f"{spread.bias * factor:>+8.1f}"
+        )
         return f"{what:<34} {values}  {unit}"
 
     eyes = found.landmarks
     return "\n".join(
         [
-            f"{f'chain against YuNet, {found.faces} faces':<34} {'median':>8} {'p90':>8} {'bias':>8}",
-            f"{'landmarks':<34} {eyes.median:>8.1%} {eyes.p90:>8.1%} {'':>8}  of the distance of the eyes",
+            (
+                f"{f'chain against YuNet, {found.faces} faces':<34} {'median':>8} {'p90':>8} "
+                f"{'bias':>8}"
+            ),
+            (
+                f"{'landmarks':<34} {eyes.median:>8.1%} {eyes.p90:>8.1%} {'':>8}  of the distance of "
+                "the eyes"
+            ),
             row("size of the face in the crop", found.scale, 100, "%"),
             row("turn of the face in the crop", found.roll, 1, "degrees"),
             row("shift of the face, across", found.across, 100, "% of the crop"),

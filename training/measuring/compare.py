@@ -1,4 +1,6 @@
-"""Two models side by side on the same pictures, with the test whether they differ in more than luck."""
+"""Two models side by side on the same pictures, with the test whether they differ in more than
+luck.
+"""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,13 +87,15 @@ def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
     sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]
     said = [protocols(each, faces) for each in logits]
     tests = {
-        name: mcnemar(one.said == one.truth, said[1][name].said == said[1][name].truth) for name, one in said[0].items()
+        name: mcnemar(one.said == one.truth, said[1][name].said == said[1][name].truth)
+        for name, one in said[0].items()
     }
     return Comparison(sides[0], sides[1], tests)
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """McNemar's exact test (McNemar 1947; a binomial test of the pictures on which only one model is right).
+    """McNemar's exact test (McNemar 1947; a binomial test of the pictures on which only one model
+    is right).
 
     Args:
         first: bool, n: whether the first model is right on each picture.
@@ -114,11 +118,13 @@ def comparison_text(comparison: Comparison) -> str:
         _ratio("million multiply-adds", a.multiply_adds / 1e6, b.multiply_adds / 1e6, "{:.1f}"),
         _ratio("million parameters", a.parameters / 1e6, b.parameters / 1e6, "{:.2f}"),
     ]
-    lines = [f"{title:<30} {left:>24} {right:>24} {change:>16}" for title, left, right, change in rows]
+    lines = [
+        f"{title:<30} {left:>24} {right:>24} {change:>16}" for title, left, right, change in rows
+    ]
     for name, test in comparison.tests.items():
         lines.append(
-            f"{PROTOCOLS[name]}, McNemar's exact test on {test.n:,} pictures: "
-            f"{test.only_first} only the first has right, {test.only_second} only the second; p = {test.p:.3g}"
+            f"{PROTOCOLS[name]}, McNemar's exact test on {test.n:,} pictures: {test.only_first} "
+            f"only the first has right, {test.only_second} only the second; p = {test.p:.3g}"
         )
     return "\n".join(lines)
 
@@ -127,7 +133,12 @@ def _protocol_rows(name: str, a: Side, b: Side) -> list[tuple[str, str, str, str
     title = PROTOCOLS[name]
     points = 100 * (b.accuracy[name] - a.accuracy[name])
     return [
-        (f"{title}, right", f"{a.accuracy[name]:.2%}", f"{b.accuracy[name]:.2%}", f"{points:+.2f} points"),
+        (
+            f"{title}, right",
+            f"{a.accuracy[name]:.2%}",
+            f"{b.accuracy[name]:.2%}",
+            f"{points:+.2f} points",
+        ),
         _difference(f"{title}, macro F1", a.macro_f1[name], b.macro_f1[name]),
         _difference(f"{title}, cal. error", a.calibration_error[name], b.calibration_error[name]),
     ]
@@ -141,7 +152,9 @@ def _ratio(title: str, left: float, right: float, form: str) -> tuple[str, str, 
     return title, form.format(left), form.format(right), f"× {right / left:.2f}" if left else ""
 
 
-def _side(model: TFLiteModel, logits: dict[str, NDArray[np.float32]], milliseconds: float, faces: Faces) -> Side:
+def _side(
+    model: TFLiteModel, logits: dict[str, NDArray[np.float32]], milliseconds: float, faces: Faces
+) -> Side:
     card: ModelCard = model.card
     figures = judge(logits, faces).by_protocol
     temperature = 1.0 if card.temperature is None else card.temperature

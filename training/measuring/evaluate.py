@@ -1,4 +1,5 @@
-"""How good is a model file? Measured through the runtime that the agent uses, on the protocols that papers use.
+"""How good is a model file? Measured through the runtime that the agent uses, on the protocols that
+papers use.
 
 No torch is needed: whoever can run the agent can check its model.
 """
@@ -12,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces, majority
+from training.data.datasets import (
+    EXPRESSIONS,
+    FER2013,
+    FER2013_AS_EXPRESSION,
+    NO_LABEL,
+    Faces,
+    majority,
+)
 from training.errors import DataError
 from training.measuring.metrics import Figures, classification_figures
 
@@ -48,7 +56,8 @@ class Evaluation:
 
     Attributes:
         fer2013: the seven classes on every picture that has one, or None.
-        ferplus: the eight categories on the pictures with a clear majority of votes, or None without votes.
+        ferplus: the eight categories on the pictures with a clear majority of votes, or None
+            without votes.
     """
 
     fer2013: Figures | None
@@ -56,7 +65,9 @@ class Evaluation:
 
     @property
     def by_protocol(self) -> dict[str, Figures]:
-        """Key of the protocol → its figures, the leading protocol first (FER+ when there are votes)."""
+        """Key of the protocol → its figures, the leading protocol first (FER+ when there are
+        votes).
+        """
         each = {"ferplus": self.ferplus, "fer2013": self.fer2013}
         return {name: figures for name, figures in each.items() if figures is not None}
 
@@ -88,23 +99,34 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures; outputs of other shapes are left out."""
+    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures.
+
+    Outputs of other shapes are left out.
+    """
     heads = [output.name for output in model.card.outputs if len(output.shape) == 2]
     outputs = [model.run(picture, heads) for picture in enlarged(pictures, model.card.input.width)]
     return {name: np.concatenate([output[name] for output in outputs]) for name in heads}
 
 
 def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
-    """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation; often they have it."""
+    """Square pictures, uint8 N × H × H, at the size that a model takes, by linear interpolation.
+
+    Often they have it.
+    """
     if pictures.shape[1:] == (edge, edge):
         return pictures
-    return np.stack([cv2.resize(picture, (edge, edge), interpolation=cv2.INTER_LINEAR) for picture in pictures])
+    return np.stack(
+        [cv2.resize(picture, (edge, edge), interpolation=cv2.INTER_LINEAR) for picture in pictures]
+    )
 
 
 def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[str, Said]:
-    """What was said of ``faces`` by protocol, FER+ first; a protocol that counts none of them is left out.
+    """What was said of ``faces`` by protocol, FER+ first.
 
-    Without a ``fer2013`` head the seven classes are read from the first head, whose contempt is left out.
+    A protocol that counts none of them is left out.
+
+    Without a ``fer2013`` head the seven classes are read from the first head, whose contempt is
+    left out.
 
     Raises:
         DataError: when no picture can be judged.
@@ -132,11 +154,15 @@ def judge(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation
         DataError: when no picture can be judged.
     """
     figures = {
-        name: classification_figures(one.truth, one.said, one.labels) for name, one in protocols(logits, faces).items()
+        name: classification_figures(one.truth, one.said, one.labels)
+        for name, one in protocols(logits, faces).items()
     }
     return Evaluation(fer2013=figures.get("fer2013"), ferplus=figures.get("ferplus"))
 
 
 def _as_fer2013(expression: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The columns of the eight categories in the order of the seven classes; contempt is left out."""
+    """The columns of the eight categories in the order of the seven classes.
+
+    Contempt is left out.
+    """
     return expression[:, [EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION]]

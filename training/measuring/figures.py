@@ -1,4 +1,7 @@
-"""Figures as small PNG pictures, and the tables behind them as CSV. The same figures give the same bytes."""
+"""Figures as small PNG pictures, and the tables behind them as CSV.
+
+The same figures give the same bytes.
+"""
 
 import csv
 import io
@@ -24,20 +27,32 @@ def artefacts(measured: Measured) -> dict[str, bytes]:
     """File name → content of every figure and table of what was measured."""
     files: dict[str, bytes] = {}
     for name, figures in measured.evaluation.by_protocol.items():
-        files[f"confusion-{name}.png"] = confusion_png(figures, f"{PROTOCOLS[name]}, {measured.usage}")
+        files[f"confusion-{name}.png"] = confusion_png(
+            figures, f"{PROTOCOLS[name]}, {measured.usage}"
+        )
         files[f"confusion-{name}.csv"] = _csv(
             [["is / said", *figures.labels]]
-            + [[label, *row] for label, row in zip(figures.labels, figures.confusion_matrix, strict=True)]
+            + [
+                [label, *row]
+                for label, row in zip(figures.labels, figures.confusion_matrix, strict=True)
+            ]
         )
         files[f"reliability-{name}.csv"] = _reliability_csv(measured.calibration[name])
     leading = next(iter(measured.calibration))
-    files["reliability.png"] = reliability_png(measured.calibration[leading], f"{PROTOCOLS[leading]}, {measured.usage}")
+    files["reliability.png"] = reliability_png(
+        measured.calibration[leading], f"{PROTOCOLS[leading]}, {measured.usage}"
+    )
     if measured.confidence is not None:
         found = measured.confidence
-        files["risk-coverage.png"] = risk_coverage_png(found.curve, found.answered, f"FER+ majority, {measured.usage}")
+        files["risk-coverage.png"] = risk_coverage_png(
+            found.curve, found.answered, f"FER+ majority, {measured.usage}"
+        )
         files["risk-coverage.csv"] = _csv(
             [["threshold", "coverage", "accuracy"]]
-            + [[f"{p.threshold:.2f}", f"{p.coverage:.4f}", f"{p.accuracy:.4f}"] for p in found.curve]
+            + [
+                [f"{p.threshold:.2f}", f"{p.coverage:.4f}", f"{p.accuracy:.4f}"]
+                for p in found.curve
+            ]
         )
     if measured.robustness:
         names = list(measured.evaluation.by_protocol)
@@ -67,13 +82,24 @@ def confusion_png(figures: Figures, title: str) -> bytes:
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
         places = range(len(figures.labels))
         axes.set_xticks(places, figures.labels, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(places, [f"{name} ({n})" for name, n in zip(figures.labels, counts.sum(axis=1), strict=True)])
+        axes.set_yticks(
+            places,
+            [f"{name} ({n})" for name, n in zip(figures.labels, counts.sum(axis=1), strict=True)],
+        )
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for row in places:
             for column in places:
                 colour = "white" if share[row, column] > 0.55 else _INK
-                axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=8)
+                axes.text(
+                    column,
+                    row,
+                    f"{counts[row, column]}",
+                    ha="center",
+                    va="center",
+                    color=colour,
+                    fontsize=8,
+                )
         axes.set_xlabel("said")
         axes.set_ylabel("is")
         axes.set_title(f"{title}: {100 * figures.accuracy:.2f} % right", fontsize=10)
@@ -120,15 +146,20 @@ def reliability_png(calibration: Calibration, title: str) -> bytes:
 
 
 def risk_coverage_png(curve: Sequence[Answered], chosen: Answered, title: str) -> bytes:
-    """Accuracy of the answers by the share of the faces that get one, with the threshold of the card."""
+    """Accuracy of the answers by the share of the faces that get one, with the threshold of the
+    card.
+    """
     given = [point for point in curve if point.coverage > 0]
     coverage, accuracy = 100 * chosen.coverage, 100 * chosen.accuracy
 
     def draw(axes: Axes) -> None:
-        axes.plot([p.coverage for p in given], [p.accuracy for p in given], color=_ACCENT, linewidth=2)
+        axes.plot(
+            [p.coverage for p in given], [p.accuracy for p in given], color=_ACCENT, linewidth=2
+        )
         axes.scatter([chosen.coverage], [chosen.accuracy], color=_INK, zorder=3)
         axes.annotate(
-            f"uncertain below {chosen.threshold:.2f}:\n{coverage:.2f} % answered, {accuracy:.2f} % right",
+            f"uncertain below {chosen.threshold:.2f}:\n{coverage:.2f} % answered, {accuracy:.2f} % "
+            "right",
             (chosen.coverage, chosen.accuracy),
             xytext=(-12, -14),
             textcoords="offset points",
@@ -139,7 +170,10 @@ def risk_coverage_png(curve: Sequence[Answered], chosen: Answered, title: str) -
         )
         lowest = min(point.accuracy for point in given)
         axes.set(xlim=(0, 1.01), ylim=(max(0.0, lowest - 0.08), 1.005))
-        axes.set(xlabel="share of the faces that get an answer", ylabel="share of the answers that are right")
+        axes.set(
+            xlabel="share of the faces that get an answer",
+            ylabel="share of the answers that are right",
+        )
         axes.set_title(title, fontsize=10)
         _plain(axes)
 
@@ -167,7 +201,15 @@ def _png(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
 def _reliability_csv(calibration: Calibration) -> bytes:
     rows: list[list[object]] = [["lower", "upper", "n", "confidence", "accuracy"]]
     for one in calibration.bins:
-        rows.append([f"{one.lower:.4f}", f"{one.upper:.4f}", one.n, f"{one.confidence:.4f}", f"{one.accuracy:.4f}"])
+        rows.append(
+            [
+                f"{one.lower:.4f}",
+                f"{one.upper:.4f}",
+                one.n,
+                f"{one.confidence:.4f}",
+                f"{one.accuracy:.4f}",
+            ]
+        )
     return _csv(rows)
 
 

@@ -28,15 +28,16 @@ WORST_OF: dict[str, tuple[Group, ...]] = {"worst": ("main",), "worst_with_harsh"
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """One half of the faces with a majority: half A is what temperature and threshold were fitted on, B checks them.
+    """One half of the faces with a majority: half A is what temperature and threshold were fitted
+    on, B checks them.
 
     Attributes:
         n: faces.
         accuracy: share right, 0…1.
         calibration_error: as for :class:`training.measuring.calibration.Calibration`.
         answered: at the threshold of the card.
-        fer2013_accuracy: share right of all its faces with a FER2013 class, 0…1: on half A the second head's biases
-            were fitted, too; None where none has one.
+        fer2013_accuracy: share right of all its faces with a FER2013 class, 0…1: on half A the
+            second head's biases were fitted, too; None where none has one.
     """
 
     n: int
@@ -48,12 +49,14 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far the probabilities that the agent records can be trusted: the first head against the FER+ majority.
+    """How far the probabilities that the agent records can be trusted: the first head against the
+    FER+ majority.
 
     Attributes:
         halves: "A" and "B"; a half without faces is left out.
         answered: all faces with a majority, at the threshold of the card.
-        coverage_of_all: share of all pictures of the split that get an answer, those without a majority too, 0…1.
+        coverage_of_all: share of all pictures of the split that get an answer, those without a
+            majority too, 0…1.
         curve: risk-coverage curve over all faces with a majority.
     """
 
@@ -88,8 +91,8 @@ class Measured:
         evaluation: how often it is right.
         calibration: by protocol, at the card's temperature, against that protocol's labels.
         confidence: None without votes.
-        without_copies: the same figures without pictures that also lie, byte for byte, in Training; None where there
-            is no Training to compare with.
+        without_copies: the same figures without pictures that also lie, byte for byte, in Training;
+            None where there is no Training to compare with.
         file_bytes: size of the TFLite file.
         speed: of one inference; None where it was not measured.
         robustness: empty where it was not measured.
@@ -107,11 +110,16 @@ class Measured:
 
     @property
     def float_figures(self) -> Mapping[str, float]:
-        """What the card says of the network before it became int8, on the same split; empty where it says nothing."""
+        """What the card says of the network before it became int8, on the same split.
+
+        Empty where it says nothing.
+        """
         return self.card.metrics.get(f"{self.usage}, float", {})
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for ``json``: what :meth:`Evaluation.as_json` holds, and everything else beside it."""
+        """Plain values for ``json``: what :meth:`Evaluation.as_json` holds, and everything else
+        beside it.
+        """
         found: dict[str, object] = {
             **self.evaluation.as_json(),
             "calibration_error": next(iter(self.calibration.values())).error,
@@ -119,7 +127,9 @@ class Measured:
             "uncertain_below": self.card.uncertain_below,
             "calibration": {name: asdict(one) for name, one in self.calibration.items()},
             "confidence": None if self.confidence is None else asdict(self.confidence),
-            "without_copies": None if self.without_copies is None else self.without_copies.headline(),
+            "without_copies": None
+            if self.without_copies is None
+            else self.without_copies.headline(),
             "float": dict(self.float_figures) or None,
             "int8_loss": int8_loss(self),
             "file_bytes": self.file_bytes,
@@ -131,7 +141,8 @@ class Measured:
             found["robustness"] = [asdict(row) for row in self.robustness]
             for key, groups in WORST_OF.items():
                 found[f"robustness_{key}"] = {
-                    name: asdict(worst(self.robustness, name, groups)) for name in self.evaluation.by_protocol
+                    name: asdict(worst(self.robustness, name, groups))
+                    for name in self.evaluation.by_protocol
                 }
         return found
 
@@ -152,7 +163,8 @@ def measure(
         faces: all faces at hand; those of Training tell which of the others are copies.
         usage: the split that is judged; ``all`` judges every face.
         card: whose temperature and threshold count, where not the model's own.
-        robust: also each change of :mod:`training.measuring.robustness`, which takes as long as seventeen evaluations.
+        robust: also each change of :mod:`training.measuring.robustness`, which takes as long as
+            seventeen evaluations.
         speed: also time the inference.
 
     Raises:
@@ -169,9 +181,12 @@ def measure(
         usage=usage,
         evaluation=evaluation,
         calibration={
-            name: calibration(probabilities(one.logits, _temperature(card)), one.truth) for name, one in said.items()
+            name: calibration(probabilities(one.logits, _temperature(card)), one.truth)
+            for name, one in said.items()
         },
-        confidence=_confidence(card, logits["expression"], said, judged) if "ferplus" in said else None,
+        confidence=_confidence(card, logits["expression"], said, judged)
+        if "ferplus" in said
+        else None,
         without_copies=_without_copies(logits, judged, faces) if usage != "all" else None,
         file_bytes=model.path.stat().st_size,
         speed=speed_of(model, judged.pictures) if speed else None,
@@ -185,7 +200,10 @@ def speed_of(model: TFLiteModel, pictures: NDArray[np.uint8]) -> Speed:
 
 
 def int8_loss(measured: Measured) -> dict[str, float] | None:
-    """Protocol → points of accuracy that int8 lost against the network; None where the card has no such figure."""
+    """Protocol → points of accuracy that int8 lost against the network.
+
+    None where the card has no such figure.
+    """
     loss = {}
     for name, figures in measured.evaluation.by_protocol.items():
         if (exact := measured.float_figures.get(f"{name}_accuracy")) is not None:
@@ -197,7 +215,9 @@ def _temperature(card: ModelCard) -> float:
     return 1.0 if card.temperature is None else card.temperature
 
 
-def _confidence(card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, Said], faces: Faces) -> Confidence:
+def _confidence(
+    card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, Said], faces: Faces
+) -> Confidence:
     """The first head's probabilities against the FER+ majority, in halves and together."""
     said, seven = each["ferplus"], each.get("fer2013")
     threshold = 0.0 if card.uncertain_below is None else card.uncertain_below
@@ -220,13 +240,18 @@ def _confidence(card: ModelCard, logits: NDArray[np.float32], each: Mapping[str,
 
 
 def _accuracy(said: Said | None, half: NDArray[np.bool_]) -> float | None:
-    """Share right of the faces of ``half`` (N) that a protocol counts; None where it counts none of them."""
+    """Share right of the faces of ``half`` (N) that a protocol counts.
+
+    None where it counts none of them.
+    """
     if said is None or not (part := half[said.chosen]).any():
         return None
     return float((said.said[part] == said.truth[part]).mean())
 
 
-def _without_copies(logits: Mapping[str, NDArray[np.float32]], judged: Faces, faces: Faces) -> Evaluation | None:
+def _without_copies(
+    logits: Mapping[str, NDArray[np.float32]], judged: Faces, faces: Faces
+) -> Evaluation | None:
     learnt = {picture.tobytes() for picture in faces.pictures[faces.usage == 0]}
     fresh = np.array([picture.tobytes() not in learnt for picture in judged.pictures])
     if not learnt or not fresh.any():

@@ -12,7 +12,9 @@ from training.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """One category: precision, recall and F1 (0…1; 0 where undefined), and its number of pictures."""
+    """One category: precision, recall and F1 (0…1; 0 where undefined), and its number of
+    pictures.
+    """
 
     precision: float
     recall: float
@@ -45,7 +47,9 @@ class Figures:
         return asdict(self)
 
 
-def classification_figures(truth: NDArray[np.int64], said: NDArray[np.int64], labels: Sequence[str]) -> Figures:
+def classification_figures(
+    truth: NDArray[np.int64], said: NDArray[np.int64], labels: Sequence[str]
+) -> Figures:
     """Compare what was said with the truth; both are indices into ``labels``.
 
     Raises:
@@ -54,7 +58,9 @@ def classification_figures(truth: NDArray[np.int64], said: NDArray[np.int64], la
     if len(truth) == 0:
         raise DataError("no picture has a label to judge the model by")
     known = list(range(len(labels)))
-    precision, recall, f1, support = precision_recall_fscore_support(truth, said, labels=known, zero_division=0.0)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, said, labels=known, zero_division=0.0
+    )
     per_class = {
         name: ClassFigures(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
         for i, name in enumerate(labels)

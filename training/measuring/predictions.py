@@ -1,8 +1,9 @@
 """Judge the answers of any program: two small tables, ``predict.csv`` and ``ground_truth.csv``.
 
-Both have a column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one column of
-probabilities for each category, or both; other columns are ignored. Rows belong together by their id, whatever their
-order. The categories are the eight of FER+ or the seven of FER2013, and both tables use the same names.
+Both have a column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one
+column of probabilities for each category, or both; other columns are ignored. Rows belong together
+by their id, whatever their order. The categories are the eight of FER+ or the seven of FER2013, and
+both tables use the same names.
 """
 
 from collections.abc import Sequence
@@ -59,14 +60,19 @@ class TableEvaluation:
     def as_text(self) -> str:
         """The table for people."""
         text = figures_text(PROTOCOL, self.figures)
-        return text if self.calibration is None else f"{text}\ncalibration error {self.calibration.error:.3f}"
+        return (
+            text
+            if self.calibration is None
+            else f"{text}\ncalibration error {self.calibration.error:.3f}"
+        )
 
 
 def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     """Judge ``predictions`` by ``truth``.
 
     Raises:
-        DataError: naming file, row, column, value and cure; or the ids that only one of the tables holds.
+        DataError: naming file, row, column, value and cure; or the ids that only one of the tables
+            holds.
     """
     said_rows, true_rows = _rows_by_id(predictions), _rows_by_id(truth)
     labels = _categories(true_rows) or _categories(said_rows) or EXPRESSIONS
@@ -77,7 +83,8 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     given = np.array([said.labels[name] for name in order], dtype=np.int64)
     shares = np.stack([said.shares[name] for name in order]) if said.shares else None
     return TableEvaluation(
-        classification_figures(wanted, given, labels), None if shares is None else calibration(shares, wanted)
+        classification_figures(wanted, given, labels),
+        None if shares is None else calibration(shares, wanted),
     )
 
 
@@ -93,10 +100,14 @@ def _rows_by_id(path: Path) -> dict[str, tuple[int, Cells]]:
             )
         name = cells[column].strip()
         if not name:
-            raise DataError(f"{path}: row {row}, column {column}: is empty; every row needs the name of its picture")
+            raise DataError(
+                f"{path}: row {row}, column {column}: is empty; every row needs the "
+                "name of its picture"
+            )
         if name in found:
             raise DataError(
-                f"{path}: row {row}, column {column}: {name!r} stands in row {found[name][0]} already; keep one of them"
+                f"{path}: row {row}, column {column}: {name!r} stands in row {found[name][0]} "
+                "already; keep one of them"
             )
         found[name] = (row, cells)
     if not found:
@@ -117,22 +128,33 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
     header = next(iter(rows.values()))[1]
     columns = [name for name in header if name in _EVERY_NAME]
     if not columns and _LABEL not in header:
-        raise DataError(f"{path}: row 1: needs a column {_LABEL}, or one for each of {', '.join(labels)}")
+        raise DataError(
+            f"{path}: row 1: needs a column {_LABEL}, or one for each of {', '.join(labels)}"
+        )
     if columns and set(columns) != set(labels):
         odd = sorted(set(columns) ^ set(labels))[0]
         raise DataError(
-            f"{path}: row 1: column {odd} is {'missing' if odd in labels else 'of another set of categories'}; "
-            f"probabilities need one column for each of {', '.join(labels)}"
+            f"{path}: row 1: column {odd} is "
+            f"{'missing' if odd in labels else 'of another set of categories'}; probabilities need "
+            f"one column for each of {', '.join(labels)}"
         )
-    shares = {name: _shares(path, row, cells, labels) for name, (row, cells) in rows.items()} if columns else {}
+    shares = (
+        {name: _shares(path, row, cells, labels) for name, (row, cells) in rows.items()}
+        if columns
+        else {}
+    )
     if _LABEL not in header:
-        return Answers({name: _top(path, rows[name][0], labels, values) for name, values in shares.items()}, shares)
+        return Answers(
+            {name: _top(path, rows[name][0], labels, values) for name, values in shares.items()},
+            shares,
+        )
     named = {name: _label(path, row, cells[_LABEL], labels) for name, (row, cells) in rows.items()}
     for name, values in shares.items():
         if values[named[name]] < values.max():
             raise DataError(
-                f"{path}: row {rows[name][0]}, column {_LABEL}: {labels[named[name]]!r} is not the most probable "
-                f"category of its row ({labels[int(values.argmax())]!r} is); correct one of them, or drop the column"
+                f"{path}: row {rows[name][0]}, column {_LABEL}: {labels[named[name]]!r} is not the "
+                f"most probable category of its row ({labels[int(values.argmax())]!r} is); correct "
+                "one of them, or drop the column"
             )
     return Answers(named, shares)
 
@@ -150,8 +172,8 @@ def _shares(path: Path, row: int, cells: Cells, labels: tuple[str, ...]) -> NDAr
     values = np.array([_probability(path, row, name, cells[name]) for name in labels])
     if abs(values.sum() - 1) > _ROUNDING:
         raise DataError(
-            f"{path}: row {row}, columns {labels[0]} … {labels[-1]}: the probabilities sum to {values.sum():.4g}, "
-            "not to 1; give the softmax of the logits"
+            f"{path}: row {row}, columns {labels[0]} … {labels[-1]}: the probabilities sum to "
+            f"{values.sum():.4g}, not to 1; give the softmax of the logits"
         )
     return values
 
@@ -163,7 +185,8 @@ def _probability(path: Path, row: int, column: str, text: str) -> float:
         value = float("nan")
     if not 0 <= value <= 1:
         raise DataError(
-            f"{path}: row {row}, column {column}: {text[:40]!r} is not a probability; give a number from 0 to 1"
+            f"{path}: row {row}, column {column}: {text[:40]!r} is not a probability; give a "
+            "number from 0 to 1"
         )
     return value
 
@@ -173,7 +196,8 @@ def _top(path: Path, row: int, labels: tuple[str, ...], values: NDArray[np.float
     if len(best) > 1:
         names = " and ".join(labels[i] for i in best)
         raise DataError(
-            f"{path}: row {row}: {names} are equally probable; add a column {_LABEL} that says which is meant"
+            f"{path}: row {row}: {names} are equally probable; add a column {_LABEL} that says "
+            "which is meant"
         )
     return int(best[0])
 
@@ -182,11 +206,15 @@ def _same_ids(predictions: Path, said: Answers, truth: Path, true: Answers) -> N
     missing = [name for name in true.labels if name not in said.labels]
     if missing:
         raise DataError(
-            f"{predictions}: has no row for {_some(missing)} of {truth}; every picture there needs one prediction"
+            f"{predictions}: has no row for {_some(missing)} of {truth}; every picture there needs "
+            "one prediction"
         )
     unknown = [name for name in said.labels if name not in true.labels]
     if unknown:
-        raise DataError(f"{predictions}: {_some(unknown)} is not in {truth}; remove what has no truth, or add it there")
+        raise DataError(
+            f"{predictions}: {_some(unknown)} is not in {truth}; remove what has no "
+            "truth, or add it there"
+        )
 
 
 def _some(names: Sequence[str]) -> str:

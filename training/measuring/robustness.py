@@ -1,7 +1,8 @@
-"""What a classifier loses when the crop is not as it should be: one change at a time, on every picture.
+"""What a classifier loses when the crop is not as it should be: one change at a time, on every
+picture.
 
-Each change says exactly what it does. Pixels are 8 bits, geometry is bilinear, and what enters from outside the picture
-repeats its border.
+Each change says exactly what it does. Pixels are 8 bits, geometry is bilinear, and what enters from
+outside the picture repeats its border.
 """
 
 import math
@@ -31,7 +32,8 @@ class Change:
     Attributes:
         name: short, also the name in the card.
         does: exactly what is done to the picture.
-        group: ``main``; ``harsh``: more than a camera does; ``covered``: a part of the face cannot be seen.
+        group: ``main``; ``harsh``: more than a camera does; ``covered``: a part of the face cannot
+            be seen.
         apply: uint8 H × W → uint8 H × W.
     """
 
@@ -94,7 +96,11 @@ def _moved(
         matrix = cv2.getRotationMatrix2D(middle, roll, scale)
         matrix[:, 2] += (right * width, down * height)
         moved = cv2.warpAffine(
-            picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            picture,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(moved, dtype=np.uint8)
 
@@ -109,7 +115,8 @@ def _looked_up(table: NDArray[np.floating]) -> Callable[[Picture], Picture]:
 def _light(factor: float) -> Callable[[Picture], Picture]:
     """So many times the light: pixel → linear light → times factor, at most white → pixel.
 
-    The transfer function of sRGB, IEC 61966-2-1: linear below 0.04045, else ((v + 0.055) / 1.055) ^ 2.4.
+    The transfer function of sRGB, IEC 61966-2-1: linear below 0.04045, else ((v + 0.055) / 1.055) ^
+    2.4.
     """
     value = np.arange(256) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
@@ -120,7 +127,9 @@ def _light(factor: float) -> Callable[[Picture], Picture]:
 
 def _blurred(picture: Picture) -> Picture:
     sigma = picture.shape[1] / _FER2013_EDGE
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8)
+    return np.asarray(
+        cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
+    )
 
 
 def _covered(side: Literal["left", "right", "upper", "lower"]) -> Callable[[Picture], Picture]:
@@ -140,19 +149,63 @@ def _covered(side: Literal["left", "right", "upper", "lower"]) -> Callable[[Pict
 
 
 CHANGES: tuple[Change, ...] = (
-    Change("shifted right 10 %", "the face moves right by a tenth of the edge", "main", _moved(right=SHIFT)),
-    Change("shifted left 10 %", "the face moves left by a tenth of the edge", "main", _moved(right=-SHIFT)),
-    Change("shifted down 10 %", "the face moves down by a tenth of the edge", "main", _moved(down=SHIFT)),
-    Change("shifted up 10 %", "the face moves up by a tenth of the edge", "main", _moved(down=-SHIFT)),
-    Change("scaled up 15 %", "the face is 1.15 times as large, about the middle", "main", _moved(scale=1 + SCALE)),
-    Change("scaled down 15 %", "the face is 0.85 times as large, about the middle", "main", _moved(scale=1 - SCALE)),
-    Change("rolled left 15°", "the face is turned counter-clockwise about the middle", "main", _moved(roll=ROLL)),
-    Change("rolled right 15°", "the face is turned clockwise about the middle", "main", _moved(roll=-ROLL)),
-    Change("light halved", "half of the linear light (sRGB transfer function)", "main", _light(0.5)),
-    Change("light doubled", "twice the linear light (sRGB), clipped at white", "main", _light(2.0)),
-    Change("blurred", "Gaussian blur with a standard deviation of 1 pixel at 48 × 48", "main", _blurred),
     Change(
-        "pixels halved", "pixel values × 0.5: about a fifth of the light", "harsh", _looked_up(np.arange(256) * 0.5)
+        "shifted right 10 %",
+        "the face moves right by a tenth of the edge",
+        "main",
+        _moved(right=SHIFT),
+    ),
+    Change(
+        "shifted left 10 %",
+        "the face moves left by a tenth of the edge",
+        "main",
+        _moved(right=-SHIFT),
+    ),
+    Change(
+        "shifted down 10 %",
+        "the face moves down by a tenth of the edge",
+        "main",
+        _moved(down=SHIFT),
+    ),
+    Change(
+        "shifted up 10 %", "the face moves up by a tenth of the edge", "main", _moved(down=-SHIFT)
+    ),
+    Change(
+        "scaled up 15 %",
+        "the face is 1.15 times as large, about the middle",
+        "main",
+        _moved(scale=1 + SCALE),
+    ),
+    Change(
+        "scaled down 15 %",
+        "the face is 0.85 times as large, about the middle",
+        "main",
+        _moved(scale=1 - SCALE),
+    ),
+    Change(
+        "rolled left 15°",
+        "the face is turned counter-clockwise about the middle",
+        "main",
+        _moved(roll=ROLL),
+    ),
+    Change(
+        "rolled right 15°",
+        "the face is turned clockwise about the middle",
+        "main",
+        _moved(roll=-ROLL),
+    ),
+    Change(
+        "light halved", "half of the linear light (sRGB transfer function)", "main", _light(0.5)
+    ),
+    Change("light doubled", "twice the linear light (sRGB), clipped at white", "main", _light(2.0)),
+    Change(
+        "blurred", "Gaussian blur with a standard deviation of 1 pixel at 48 × 48", "main", _blurred
+    ),
+    Change(
+        "pixels halved",
+        "pixel values × 0.5: about a fifth of the light",
+        "harsh",
+        _looked_up(np.arange(256) * 0.5),
     ),
     Change(
         "pixels doubled",
@@ -160,8 +213,25 @@ CHANGES: tuple[Change, ...] = (
         "harsh",
         _looked_up(np.arange(256) * 2.0),
     ),
-    Change("left half covered", "the left half of the picture is grey 128", "covered", _covered("left")),
-    Change("right half covered", "the right half of the picture is grey 128", "covered", _covered("right")),
-    Change("upper half covered", "the upper half of the picture is grey 128", "covered", _covered("upper")),
-    Change("lower half covered", "the lower half of the picture is grey 128", "covered", _covered("lower")),
+    Change(
+        "left half covered", "the left half of the picture is grey 128", "covered", _covered("left")
+    ),
+    Change(
+        "right half covered",
+        "the right half of the picture is grey 128",
+        "covered",
+        _covered("right"),
+    ),
+    Change(
+        "upper half covered",
+        "the upper half of the picture is grey 128",
+        "covered",
+        _covered("upper"),
+    ),
+    Change(
+        "lower half covered",
+        "the lower half of the picture is grey 128",
+        "covered",
+        _covered("lower"),
+    ),
 )

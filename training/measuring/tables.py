@@ -16,9 +16,15 @@ _GROUPS: dict[Group, str] = {
 
 
 def measured_text(measured: Measured) -> str:
-    """What was measured: headline, confidence and cost; then the robustness; then each protocol by category."""
+    """What was measured: headline, confidence and cost.
+
+    Then the robustness; then each protocol by category.
+    """
     card = measured.card
-    parts = [f"{card.name} {card.version} on {measured.usage}\n\n{_headline(measured)}", _confidence(measured)]
+    parts = [
+        f"{card.name} {card.version} on {measured.usage}\n\n{_headline(measured)}",
+        _confidence(measured),
+    ]
     parts.append(_cost(measured))
     if measured.robustness:
         parts.append(robustness_text(measured.robustness, measured.evaluation))
@@ -28,13 +34,20 @@ def measured_text(measured: Measured) -> str:
 
 def evaluation_text(evaluation: Evaluation) -> str:
     """Each protocol as a table of categories and a confusion matrix."""
-    return "\n\n".join(figures_text(PROTOCOLS[name], figures) for name, figures in evaluation.by_protocol.items())
+    return "\n\n".join(
+        figures_text(PROTOCOLS[name], figures) for name, figures in evaluation.by_protocol.items()
+    )
 
 
 def figures_text(protocol: str, figures: Figures) -> str:
-    """One protocol: the headline, the categories, and the confusion matrix (row = is, column = said)."""
+    """One protocol: the headline, the categories, and the confusion matrix (row = is, column =
+    said).
+    """
     lines = [
-        f"{protocol}: {figures.accuracy:.1%} of {figures.n} pictures right, macro F1 {figures.macro_f1:.3f}",
+        (
+            f"{protocol}: {figures.accuracy:.1%} of {figures.n} pictures right, macro F1 "
+            f"{figures.macro_f1:.3f}"
+        ),
         f"{'':<10} {'precision':>9} {'recall':>7} {'F1':>7} {'n':>6}",
     ]
     lines += [
@@ -50,20 +63,28 @@ def figures_text(protocol: str, figures: Figures) -> str:
 def robustness_text(rows: Sequence[Row], evaluation: Evaluation) -> str:
     """Each change with its accuracy and the points it costs, by protocol."""
     names = list(evaluation.by_protocol)
-    lines = [f"{'when the crop is':<{_WIDTH}}" + "".join(f" {PROTOCOLS[name]:>14} {'loses':>6}" for name in names)]
+    lines = [
+        f"{'when the crop is':<{_WIDTH}}"
+        + "".join(f" {PROTOCOLS[name]:>14} {'loses':>6}" for name in names)
+    ]
     lines.append(
         f"{'as it should be':<{_WIDTH}}"
-        + "".join(f" {figures.accuracy:>14.1%} {'':>6}" for figures in evaluation.by_protocol.values())
+        + "".join(
+            f" {figures.accuracy:>14.1%} {'':>6}" for figures in evaluation.by_protocol.values()
+        )
     )
     for group, title in _GROUPS.items():
         lines += [f"  {title}:"] if title else []
         for row in (row for row in rows if row.group == group):
-            cells = "".join(f" {row.accuracy[name]:>14.1%} {row.loss[name]:>6.1f}" for name in names)
+            cells = "".join(
+                f" {row.accuracy[name]:>14.1%} {row.loss[name]:>6.1f}" for name in names
+            )
             lines.append(f"{row.name:<{_WIDTH}}" + cells)
     for name in names:
         row = worst(rows, name)
         lines.append(
-            f"worst for {PROTOCOLS[name]}, cover and harsher light aside: {row.name}, {row.loss[name]:.1f} points"
+            f"worst for {PROTOCOLS[name]}, cover and harsher light aside: {row.name}, "
+            f"{row.loss[name]:.1f} points"
         )
     return "\n".join(lines)
 
@@ -82,18 +103,29 @@ def _headline(measured: Measured) -> str:
     ]
     if measured.without_copies is not None:
         fresh = measured.without_copies.by_protocol
-        cells = [f"{fresh[name].accuracy:.2%} of {fresh[name].n:,}" if name in fresh else "none" for name in names]
+        cells = [
+            f"{fresh[name].accuracy:.2%} of {fresh[name].n:,}" if name in fresh else "none"
+            for name in names
+        ]
         rows.append(("right, copies left out", cells))
     if loss := int8_loss(measured):
         exact = measured.float_figures
-        rows.append(("right before int8 (card)", [f"{exact[f'{n}_accuracy']:.2%}" if n in loss else "" for n in names]))
+        rows.append(
+            (
+                "right before int8 (card)",
+                [f"{exact[f'{n}_accuracy']:.2%}" if n in loss else "" for n in names],
+            )
+        )
         rows.append(("int8 loses (points)", [f"{loss[n]:.2f}" if n in loss else "" for n in names]))
-    return "\n".join(f"{title:<{_WIDTH}}" + "".join(f" {cell:>19}" for cell in cells) for title, cells in rows)
+    return "\n".join(
+        f"{title:<{_WIDTH}}" + "".join(f" {cell:>19}" for cell in cells) for title, cells in rows
+    )
 
 
 def _weakest(figures: Figures) -> str:
     name, one = min(
-        ((name, one) for name, one in figures.per_class.items() if one.n > 0), key=lambda item: item[1].recall
+        ((name, one) for name, one in figures.per_class.items() if one.n > 0),
+        key=lambda item: item[1].recall,
     )
     return f"{name} {one.recall:.2f}"
 
@@ -102,20 +134,27 @@ def _confidence(measured: Measured) -> str:
     found = measured.confidence
     if found is None:
         return ""
-    halves = "; ".join(f"half {name} {half.calibration_error:.3f} of {half.n:,}" for name, half in found.halves.items())
+    halves = "; ".join(
+        f"half {name} {half.calibration_error:.3f} of {half.n:,}"
+        for name, half in found.halves.items()
+    )
     return (
-        f"temperature {measured.card.temperature}: calibration error {halves}\n"
-        f"uncertain below {found.answered.threshold}: {found.answered.coverage:.1%} of the faces with a majority "
-        f"get an answer ({found.coverage_of_all:.1%} of all), {found.answered.accuracy:.1%} of these are right"
+        f"temperature {measured.card.temperature}: calibration error {halves}\nuncertain below "
+        f"{found.answered.threshold}: {found.answered.coverage:.1%} of the faces with a majority "
+        f"get an answer ({found.coverage_of_all:.1%} of all), {found.answered.accuracy:.1%} of "
+        "these are right"
     )
 
 
 def _cost(measured: Measured) -> str:
     card, speed = measured.card, measured.speed
     text = (
-        f"{measured.file_bytes / 1e6:.2f} MB, {card.multiply_adds / 1e6:.1f} million multiply-adds, "
-        f"{card.parameters / 1e6:.2f} million parameters"
+        f"{measured.file_bytes / 1e6:.2f} MB, {card.multiply_adds / 1e6:.1f} million "
+        f"multiply-adds, {card.parameters / 1e6:.2f} million parameters"
     )
     if speed is not None:
-        text += f", {speed.milliseconds:.2f} ms a face (median of {speed.runs} on this {speed.processor})"
+        text += (
+            f", {speed.milliseconds:.2f} ms a face (median of {speed.runs} on this "
+            f"{speed.processor})"
+        )
     return text

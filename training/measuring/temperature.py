@@ -11,15 +11,17 @@ LEAST, MOST = 0.2, 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) has the least cross-entropy with what people said.
+    """The temperature at which softmax(logits / temperature) has the least cross-entropy with what
+    people said.
 
-    Guo et al. 2017, "On calibration of modern neural networks"; between LEAST and MOST. With one label a face the
-    largest probability comes to say how often the label is right; with vote shares, how many people would say so.
+    Guo et al. 2017, "On calibration of modern neural networks"; between LEAST and MOST. With one
+    label a face the largest probability comes to say how often the label is right; with vote
+    shares, how many people would say so.
 
     Args:
         logits: float32, N × K.
-        shares: float32, N × K, rows that sum to one (a single label: a one among zeros), or to zero where nobody
-            voted.
+        shares: float32, N × K, rows that sum to one (a single label: a one among zeros), or to zero
+            where nobody voted.
 
     Raises:
         DataError: when no row has votes.
@@ -29,7 +31,9 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
         raise DataError("no held-back face has a label to fit the temperature on")
 
     def cross_entropy(log_temperature: float) -> float:
-        return float(-(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum())
+        return float(
+            -(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum()
+        )
 
     found = minimize_scalar(cross_entropy, bounds=(np.log(LEAST), np.log(MOST)), method="bounded")
     return float(np.exp(found.x))
@@ -38,11 +42,13 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
 def bias_corrected_temperature(
     logits: NDArray[np.float32], known: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Temperature and one bias a category with which softmax(logits / temperature + bias) fits the labels best.
+    """Temperature and one bias a category with which softmax(logits / temperature + bias) fits the
+    labels best.
 
-    Alexandari et al. 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at label shift
-    adaptation". A head that learnt with weighted categories says the rare ones too often; the biases take that back.
-    A normal prior of deviation 1 keeps the bias of a category finite that no label names.
+    Alexandari et al. 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at
+    label shift adaptation". A head that learnt with weighted categories says the rare ones too
+    often; the biases take that back. A normal prior of deviation 1 keeps the bias of a category
+    finite that no label names.
 
     Args:
         logits: float32, N × K.
@@ -66,5 +72,7 @@ def bias_corrected_temperature(
         return float(-(labels * said).sum() + (bias**2).sum() / 2), slope
 
     bounds = [(np.log(LEAST), np.log(MOST)), *[(None, None)] * logits.shape[1]]
-    found = minimize(cost, np.zeros(logits.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        cost, np.zeros(logits.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds
+    )
     return float(np.exp(found.x[0])), np.asarray(found.x[1:] - found.x[1:].mean())

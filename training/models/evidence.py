@@ -1,8 +1,10 @@
-"""What the device needs to explain itself: the network's logits with, for each region, its part in them.
+"""What the device needs to explain itself: the network's logits with, for each region, its part in
+them.
 
-A head that is a full connection after a mean over all places is linear in the features, so its logit is a sum over
-the places (class activation maps, Zhou et al. 2016, "Learning deep features for discriminative localization"):
-logit[k] = Σ_yx (Σ_c W[k, c] · features[c, y, x] + b[k]) / (h · w). Nothing is learnt or approximated.
+A head that is a full connection after a mean over all places is linear in the features, so its
+logit is a sum over the places (class activation maps, Zhou et al. 2016, "Learning deep features for
+discriminative localization"): logit[k] = Σ_yx (Σ_c W[k, c] · features[c, y, x] + b[k]) / (h · w).
+Nothing is learnt or approximated.
 """
 
 from torch import Tensor, nn
@@ -15,7 +17,9 @@ EVIDENCE = "evidence"
 
 
 class WithEvidence(nn.Module):
-    """A trained :class:`SmallResNet` with a further output; for the export, its weights are shared and not copied.
+    """A trained :class:`SmallResNet` with a further output.
+
+    For the export, its weights are shared and not copied.
 
     Args:
         network: its heads stay as they are.
@@ -28,8 +32,9 @@ class WithEvidence(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """N × 1 × H × W → the logits of each head in order, then N × h × w × K: what each cell adds to each of the
-        K logits of the head, the bias spread evenly; the sum over h and w is the logit."""
+        """N × 1 × H × W → the logits of each head in order, then N × h × w × K: what each cell adds
+        to each of the K logits of the head, the bias spread evenly; the sum over h and w is the
+        logit."""
         features = self.network.features(x)
         head = self.network.heads[self.head]
         assert isinstance(head, nn.Linear)

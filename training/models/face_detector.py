@@ -1,10 +1,12 @@
-"""A small anchor-free face detector with five landmarks, made to be run with int8 weights and activations.
+"""A small anchor-free face detector with five landmarks, made to be run with int8 weights and
+activations.
 
-A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a top-down neck adds
-the coarse to the fine; each stride has a head of its own. Each cell of a stride answers three questions: is a face
-centred here (score), how far are its four sides (box), and where are its five points (landmarks). The three come as
-tensors of their own, so that each is quantized with its own range, and distances are linear in units of the stride:
-an exponential would spend the 256 steps on the largest faces.
+A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
+top-down neck adds the coarse to the fine; each stride has a head of its own. Each cell of a stride
+answers three questions: is a face centred here (score), how far are its four sides (box), and where
+are its five points (landmarks). The three come as tensors of their own, so that each is quantized
+with its own range, and distances are linear in units of the stride: an exponential would spend the
+256 steps on the largest faces.
 """
 
 from __future__ import annotations
@@ -36,9 +38,19 @@ class Widths:
 class ConvBlock(nn.Sequential):
     """Convolution, batch norm, ReLU; an odd ``size`` is padded to keep the picture's."""
 
-    def __init__(self, inputs: int, outputs: int, size: int = 1, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: int = 1, stride: int = 1, groups: int = 1
+    ) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, size, stride, size // 2 if size % 2 else 0, groups=groups, bias=False),
+            nn.Conv2d(
+                inputs,
+                outputs,
+                size,
+                stride,
+                size // 2 if size % 2 else 0,
+                groups=groups,
+                bias=False,
+            ),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
         )
@@ -48,11 +60,15 @@ class Separable(nn.Sequential):
     """3×3 depthwise, then 1×1, each with batch norm and ReLU."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__(ConvBlock(channels, channels, 3, groups=channels), ConvBlock(channels, channels))
+        super().__init__(
+            ConvBlock(channels, channels, 3, groups=channels), ConvBlock(channels, channels)
+        )
 
 
 class Residual(nn.Module):
-    """A separable block beside its own input, which it leaves as it is at first: a trained network can get one."""
+    """A separable block beside its own input, which it leaves as it is at first: a trained network
+    can get one.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -67,25 +83,36 @@ class Residual(nn.Module):
 
 def blocks(channels: int, plain: int, residual: int = 0) -> list[nn.Module]:
     """Separable blocks, then such beside their own inputs."""
-    return [*(Separable(channels) for _ in range(plain)), *(Residual(channels) for _ in range(residual))]
+    return [
+        *(Separable(channels) for _ in range(plain)),
+        *(Residual(channels) for _ in range(residual)),
+    ]
 
 
 def stage(inputs: int, outputs: int, plain: int, residual: int = 0) -> nn.Sequential:
     """Halve the resolution with one 2×2 convolution, then mix with blocks.
 
-    A depthwise convolution with stride 2 has fewer multiply-adds, but its gradient took a quarter of the training.
+    A depthwise convolution with stride 2 has fewer multiply-adds, but its gradient took a quarter
+    of the training.
     """
     return nn.Sequential(ConvBlock(inputs, outputs, 2, stride=2), *blocks(outputs, plain, residual))
 
 
 class Head(nn.Module):
-    """One shared block for score (1) and box (4) of each cell, blocks of their own for its landmarks (10).
+    """One shared block for score (1) and box (4) of each cell, blocks of their own for its
+    landmarks (10).
 
-    With features that score and box also use, the landmarks stayed level whatever the roll of the head.
+    With features that score and box also use, the landmarks stayed level whatever the roll of the
+    head.
     """
 
     def __init__(
-        self, channels: int, point_channels: int, point_blocks: int, residual: int = 0, prior: float = -4.6
+        self,
+        channels: int,
+        point_channels: int,
+        point_blocks: int,
+        residual: int = 0,
+        prior: float = -4.6,
     ) -> None:
         super().__init__()
         self.shared = Separable(channels)
@@ -98,7 +125,11 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, point_features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shared = self.shared(features)
-        answers = (self.score(shared), self.box(shared), self.landmarks(self.points(point_features)))
+        answers = (
+            self.score(shared),
+            self.box(shared),
+            self.landmarks(self.points(point_features)),
+        )
         score, box, landmarks = (answer.permute(0, 2, 3, 1) for answer in answers)
         return score, box, landmarks
 
@@ -109,10 +140,11 @@ class FaceDetectorNet(nn.Module):
     Args:
         widths: channels of its parts.
 
-    The input is batch × 3 × height × width, RGB in −1…1, height and width multiples of 32. The nine outputs come in
-    the order of `OUTPUTS`, each batch × height/stride × width/stride × channels, as the runtime wants them: score is a
-    logit; box is the distance from the middle of the cell to the left, upper, right and lower side, landmarks x and y
-    of the five points from there, both in strides.
+    The input is batch × 3 × height × width, RGB in −1…1, height and width multiples of 32. The nine
+    outputs come in the order of `OUTPUTS`, each batch × height/stride × width/stride × channels, as
+    the runtime wants them: score is a logit; box is the distance from the middle of the cell to the
+    left, upper, right and lower side, landmarks x and y of the five points from there, both in
+    strides.
     """
 
     def __init__(self, widths: Widths | None = None) -> None:
@@ -125,7 +157,8 @@ class FaceDetectorNet(nn.Module):
         self.stage32 = stage(w.stage16, w.stage32, 2, residual=1)
         self.lateral = nn.ModuleList(ConvBlock(c, w.neck) for c in (w.stage8, w.stage16, w.stage32))
         self.merge = nn.ModuleList(Separable(w.neck) for _ in range(2))
-        # Small faces have points of the neck. Larger ones, whose points matter, have them of what the backbone gives.
+        # Small faces have points of the neck. Larger ones, whose points matter, have them of what
+        # the backbone gives.
         points = ((w.neck, 1), (w.stage16, 2, 1), (w.stage32, 2))
         self.heads = nn.ModuleList(Head(w.neck, *widths) for widths in points)
 
@@ -144,7 +177,9 @@ class FaceDetectorNet(nn.Module):
         )
 
     def _neck(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        fine, middle, coarse = (lateral(level) for lateral, level in zip(self.lateral, levels, strict=True))
+        fine, middle, coarse = (
+            lateral(level) for lateral, level in zip(self.lateral, levels, strict=True)
+        )
         middle = self.merge[1](middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
         fine = self.merge[0](fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
         return [fine, middle, coarse]

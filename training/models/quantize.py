@@ -1,7 +1,8 @@
-"""PyTorch network → static int8 TFLite file with its card, the only form in which a model leaves the training.
+"""PyTorch network → static int8 TFLite file with its card, the only form in which a model leaves
+the training.
 
-The ranges of the activations are measured on real pictures (calibration). The network's outputs get the names that the
-card gives them; the runtime finds them again by the tensor names written here.
+The ranges of the activations are measured on real pictures (calibration). The network's outputs get
+the names that the card gives them; the runtime finds them again by the tensor names written here.
 """
 
 import hashlib
@@ -80,12 +81,14 @@ def write_model(
     """Quantize ``module`` and write ``NAME.tflite`` and ``NAME.json`` into ``folder``.
 
     Args:
-        module: takes float32 N × C × H × W, returns a tuple of tensors, one for each of ``outputs``.
+        module: takes float32 N × C × H × W, returns a tuple of tensors, one for each of
+            ``outputs``.
         pixels: geometry and normalisation of the input.
         outputs: names of the outputs, in the order in which the module returns them.
         calibration: uint8 N × H × W (× C): a few hundred real pictures, such as the model will see.
-        card: the rest of the card (``name``, ``version``, ``kind``, ``license`` …); ``schema``, ``file``, ``sha256``,
-            ``input``, ``outputs``, ``multiply_adds`` and ``parameters`` are added.
+        card: the rest of the card (``name``, ``version``, ``kind``, ``license`` …); ``schema``,
+            ``file``, ``sha256``, ``input``, ``outputs``, ``multiply_adds`` and ``parameters`` are
+            added.
         folder: made when missing.
         labels: the labels of those outputs that have some.
 
@@ -117,14 +120,21 @@ def write_model(
     return path
 
 
-def quantize(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]) -> bytes:
+def quantize(
+    module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]
+) -> bytes:
     """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
     if len(calibration) == 0:
         raise DataError("no picture to calibrate the int8 model on")
     with TemporaryDirectory() as folder, _quiet():
         floating = Path(folder) / "float.tflite"
         convert(module, pixels, outputs, floating)
-        check_conversion(floating, module, outputs, [pixels.real(picture[None]) for picture in calibration[:_CHECKED]])
+        check_conversion(
+            floating,
+            module,
+            outputs,
+            [pixels.real(picture[None]) for picture in calibration[:_CHECKED]],
+        )
         recipe = quantizer_recipe.static_wi8_ai8()
         ranges = _calibrate(str(floating), recipe, list(_samples(pixels, calibration)))
         result = quantizer.Quantizer(str(floating), recipe).quantize(ranges)
@@ -135,11 +145,14 @@ def quantize(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], cali
     return content
 
 
-def _calibrate(floating: str, recipe: list[dict[str, Any]], samples: list[dict[str, NDArray[np.float32]]]) -> Any:
+def _calibrate(
+    floating: str, recipe: list[dict[str, Any]], samples: list[dict[str, NDArray[np.float32]]]
+) -> Any:
     """Smallest and largest value of each tensor over all samples.
 
-    ``Quantizer.calibrate`` would keep a moving average of each sample's extremes instead, which cuts off what is rare:
-    it left a detector whose logits ended at 0, and a picture whose black and white were clipped.
+    ``Quantizer.calibrate`` would keep a moving average of each sample's extremes instead, which
+    cuts off what is rare: it left a detector whose logits ended at 0, and a picture whose black and
+    white were clipped.
     """
     manager = RecipeManager()
     manager.load_quantization_recipe(recipe)
@@ -150,7 +163,9 @@ def _calibrate(floating: str, recipe: list[dict[str, Any]], samples: list[dict[s
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep converter and quantizer off stdout, which is for the command's answer, and their warnings to themselves."""
+    """Keep converter and quantizer off stdout, which is for the command's answer, and their
+    warnings to themselves.
+    """
     with redirect_stdout(StringIO()), catch_warnings():
         simplefilter("ignore")
         yield
@@ -172,7 +187,8 @@ def convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path:
     """Write ``module`` as a float TFLite file with input N × H × W × C and named outputs."""
     import litert_torch
 
-    # The converter writes weights as they lie in memory: channels-last ones would come out scrambled.
+    # The converter writes weights as they lie in memory: channels-last ones would come out
+    # scrambled.
     plain = convert_conv2d_weight_memory_format(deepcopy(module), torch.contiguous_format)
     named = litert_torch.to_channel_last_io(_Named(plain, outputs).eval(), args=[0]).eval()
     sample = torch.zeros(1, pixels.height, pixels.width, pixels.channels)
@@ -181,7 +197,10 @@ def convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path:
 
 
 def check_conversion(
-    floating: Path, module: nn.Module, outputs: Sequence[str], samples: Sequence[NDArray[np.float32]]
+    floating: Path,
+    module: nn.Module,
+    outputs: Sequence[str],
+    samples: Sequence[NDArray[np.float32]],
 ) -> None:
     """Compare a float TFLite file with the network that it was made from.
 
@@ -203,10 +222,14 @@ def check_conversion(
         for name, tensor in zip(outputs, expected, strict=True):
             wanted = tensor.numpy()
             if np.abs(found[name] - wanted).max() > 1e-3 * max(1.0, float(np.abs(wanted).max())):
-                raise DataError(f"the converter changed the network: output {name!r} differs from PyTorch's")
+                raise DataError(
+                    f"the converter changed the network: output {name!r} differs from PyTorch's"
+                )
 
 
-def _samples(pixels: PixelInput, calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
+def _samples(
+    pixels: PixelInput, calibration: NDArray[np.uint8]
+) -> Iterator[dict[str, NDArray[np.float32]]]:
     for picture in calibration:
         yield {"args_0": pixels.real(picture[None])}
 

@@ -1,5 +1,6 @@
-"""A small residual network for grey faces, made of the operations that run as int8 everywhere: convolution, addition,
-ReLU, mean, full connection, and, where regions are weighed, the logistic function and a product."""
+"""A small residual network for grey faces, made of the operations that run as int8 everywhere:
+convolution, addition, ReLU, mean, full connection, and, where regions are weighed, the logistic
+function and a product."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,13 +8,17 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions with batch norm, added to the input (He et al. 2016, "Deep residual learning")."""
+    """Two 3×3 convolutions with batch norm, added to the input (He et al. 2016, "Deep residual
+    learning").
+    """
 
     def __init__(self, into: int, out: int, stride: int) -> None:
         super().__init__()
         self.first = _conv(into, out, 3, stride)
         self.second = _conv(out, out, 3, 1)
-        self.shortcut = nn.Identity() if into == out and stride == 1 else _conv(into, out, 1, stride)
+        self.shortcut = (
+            nn.Identity() if into == out and stride == 1 else _conv(into, out, 1, stride)
+        )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -26,9 +31,10 @@ class Block(nn.Module):
 class RegionAttention(nn.Module):
     """Weigh each region of the face by what is seen there: x · 2σ(w · x + b).
 
-    As the self-attention of Wang et al. 2020, "Region attention networks for pose and occlusion robust facial
-    expression recognition", but over the cells of one map, and without the sum of the weights below the line, so that
-    the logits stay a sum over the regions. It begins as no attention at all: w = 0 and b = 0 weigh every region 1.
+    As the self-attention of Wang et al. 2020, "Region attention networks for pose and occlusion
+    robust facial expression recognition", but over the cells of one map, and without the sum of the
+    weights below the line, so that the logits stay a sum over the regions. It begins as no
+    attention at all: w = 0 and b = 0 weigh every region 1.
     """
 
     def __init__(self, channels: int) -> None:
@@ -68,16 +74,25 @@ class SmallResNet(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(_conv(1, widths[0], 3, 1), nn.ReLU())
         stages: list[nn.Module] = []
-        for before, width, count, stride in zip(widths[:-1], widths[1:], blocks, strides, strict=True):
-            stages += [Block(before, width, stride), *(Block(width, width, 1) for _ in range(count - 1))]
+        for before, width, count, stride in zip(
+            widths[:-1], widths[1:], blocks, strides, strict=True
+        ):
+            stages += [
+                Block(before, width, stride),
+                *(Block(width, width, 1) for _ in range(count - 1)),
+            ]
         if region_attention:
             stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
         self.dropout = nn.Dropout(dropout)
-        self.heads = nn.ModuleDict({name: nn.Linear(widths[-1], size) for name, size in heads.items()})
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(widths[-1], size) for name, size in heads.items()}
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its size."""
+        """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its
+        size.
+        """
         return self.logits(self.features(x))
 
     def features(self, x: Tensor) -> Tensor:
@@ -95,8 +110,8 @@ class SmallResNet(nn.Module):
 def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:
     """Convolution (He initialisation) and batch norm.
 
-    All norms begin with the factor 1: with so few blocks, beginning each as its shortcut alone (factor 0) was tried and
-    had learnt nothing after three epochs.
+    All norms begin with the factor 1: with so few blocks, beginning each as its shortcut alone
+    (factor 0) was tried and had learnt nothing after three epochs.
     """
     conv = nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,5 @@
-"""The page of a model, ``docs/models/NAME.md``: a pure function of its card, so that the two cannot disagree.
+"""The page of a model, ``docs/models/NAME.md``: a pure function of its card, so that the two cannot
+disagree.
 
 The words stand in ``model_page.md``; here the card's figures become the tables in them.
 """
@@ -17,10 +18,16 @@ USAGE = "PublicTest"
 """The split that the page speaks of."""
 FILE = "file"
 SPEED = "speed, "
-"""Beginning of the splits of a card that say how long one inference takes; the processor follows."""
+"""Beginning of the splits of a card that say how long one inference takes.
+
+The processor follows.
+"""
 
 PHOTOGRAPHS = "photographs"
-"""The split of a card that holds what the whole chain makes of photographs; those of its categories begin with it."""
+"""The split of a card that holds what the whole chain makes of photographs.
+
+Those of its categories begin with it.
+"""
 
 _WORDS = Path(__file__).with_name("model_page.md")
 _NOTHING = "–"
@@ -59,16 +66,29 @@ def page_text(card: ModelCard) -> str:
 
 
 def _facts(card: ModelCard) -> str:
-    speeds = {name.removeprefix(SPEED): one for name, one in card.metrics.items() if name.startswith(SPEED)}
+    speeds = {
+        name.removeprefix(SPEED): one
+        for name, one in card.metrics.items()
+        if name.startswith(SPEED)
+    }
     size = card.metrics.get(FILE, {}).get("bytes")
     rows = [
-        ("file", f"`{card.file}`" + ("" if size is None else f", {size / 1e6:.2f} MB ({size:,} bytes)")),
-        ("input", f"{card.input.width} × {card.input.height} {card.input.color}, crop `{card.crop}`"),
+        (
+            "file",
+            f"`{card.file}`" + ("" if size is None else f", {size / 1e6:.2f} MB ({size:,} bytes)"),
+        ),
+        (
+            "input",
+            f"{card.input.width} × {card.input.height} {card.input.color}, crop `{card.crop}`",
+        ),
         *(("output", f"`{one.name}`, {' × '.join(map(str, one.shape))}") for one in card.outputs),
         ("multiply-adds", f"{card.multiply_adds / 1e6:.1f} million"),
         ("parameters", f"{card.parameters / 1e6:.2f} million"),
         *(
-            (f"one face, one thread, {name}", f"{one['milliseconds']:.2f} ms (median of {one['runs']:.0f} runs)")
+            (
+                f"one face, one thread, {name}",
+                f"{one['milliseconds']:.2f} ms (median of {one['runs']:.0f} runs)",
+            )
             for name, one in speeds.items()
         ),
         ("temperature", f"{card.temperature}"),
@@ -80,17 +100,30 @@ def _facts(card: ModelCard) -> str:
 
 def _right(card: ModelCard) -> str:
     names = _protocols(card)
-    whole, exact, fresh = _of(card, USAGE), _of(card, f"{USAGE}, float"), _of(card, f"{USAGE}, without copies")
+    whole, exact, fresh = (
+        _of(card, USAGE),
+        _of(card, f"{USAGE}, float"),
+        _of(card, f"{USAGE}, without copies"),
+    )
     rows = [
         ("pictures", *(_count(whole, f"{name}_n") for name in names)),
         ("**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)),
-        ("accuracy of the network before int8", *(_share(exact, f"{name}_accuracy") for name in names)),
+        (
+            "accuracy of the network before int8",
+            *(_share(exact, f"{name}_accuracy") for name in names),
+        ),
         ("points lost by int8", *(_lost(exact, whole, f"{name}_accuracy") for name in names)),
         ("macro F1, int8", *(_number(whole, f"{name}_macro_f1") for name in names)),
-        ("macro F1 of the network before int8", *(_number(exact, f"{name}_macro_f1") for name in names)),
+        (
+            "macro F1 of the network before int8",
+            *(_number(exact, f"{name}_macro_f1") for name in names),
+        ),
         ("pictures without copies", *(_count(fresh, f"{name}_n") for name in names)),
         ("accuracy without copies", *(_share(fresh, f"{name}_accuracy") for name in names)),
-        ("expected calibration error", *(_number(whole, f"{name}_calibration_error") for name in names)),
+        (
+            "expected calibration error",
+            *(_number(whole, f"{name}_calibration_error") for name in names),
+        ),
     ]
     return _table(("", *(PROTOCOLS[name] for name in names)), rows)
 
@@ -104,7 +137,9 @@ def _categories(card: ModelCard) -> str:
         if not there:
             continue
         weakest = sorted((found[label]["recall"], label) for label in there)[:2]
-        named = " and ".join(f"**{label}** ({_share(found[label], 'recall')} of them found)" for _, label in weakest)
+        named = " and ".join(
+            f"**{label}** ({_share(found[label], 'recall')} of them found)" for _, label in weakest
+        )
         rows = [
             (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
             for label, one in found.items()
@@ -123,7 +158,14 @@ def _halves(card: ModelCard) -> str:
         given, of_these = _share(half, "answered"), _share(half, "answered_accuracy")
         seven = _share(half, "fer2013_accuracy")
         rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these, seven))
-    columns = ("pictures", "accuracy", "calibration error", "answered", "right of these", "FER2013 accuracy")
+    columns = (
+        "pictures",
+        "accuracy",
+        "calibration error",
+        "answered",
+        "right of these",
+        "FER2013 accuracy",
+    )
     return _table(("", *columns), rows)
 
 
@@ -138,24 +180,38 @@ def _photographs(card: ModelCard) -> str:
         if one.get("n")
     ]
     return (
-        "The agent's own detector, crop and classifier, one view of each face, on photographs with one person's label "
-        f"each, which are noisy. In {_count(whole, 'found')} of {_count(whole, 'n')} a face was found; "
-        f"{_share(whole, 'accuracy')} of all were read as labelled. A face that was not found counts as missed.\n\n"
+        "The agent's own detector, crop and classifier, one view of each face, on photographs "
+        f"with one person's label each, which are noisy. In {_count(whole, 'found')} of "
+        f"{_count(whole, 'n')} a face was found; {_share(whole, 'accuracy')} of all were read as "
+        "labelled. A face that was not found counts as missed.\n\n"
     ) + _table(("", "precision", "recall", "F1", "photographs"), rows)
 
 
 def _robustness(card: ModelCard) -> str:
     names, whole = _protocols(card), _of(card, USAGE)
-    head = ("the picture is", *(cell for name in names for cell in (PROTOCOLS[name], "loses")), "exactly")
-    rows = [("as it is", *(cell for name in names for cell in (_share(whole, f"{name}_accuracy"), "")), "")]
+    head = (
+        "the picture is",
+        *(cell for name in names for cell in (PROTOCOLS[name], "loses")),
+        "exactly",
+    )
+    rows = [
+        (
+            "as it is",
+            *(cell for name in names for cell in (_share(whole, f"{name}_accuracy"), "")),
+            "",
+        )
+    ]
     for change in CHANGES:
         found = _of(card, f"{USAGE}, {change.name}")
         marked = f"{change.name} (harsher)" if change.group == "harsh" else change.name
-        cells = [(_share(found, f"{name}_accuracy"), _number(found, f"{name}_loss", 2)) for name in names]
+        cells = [
+            (_share(found, f"{name}_accuracy"), _number(found, f"{name}_loss", 2)) for name in names
+        ]
         rows.append((marked, *(cell for pair in cells for cell in pair), change.does))
     lines = [
         f"- {PROTOCOLS[name]}: the worst row, covered faces and harsher light aside, is "
-        f"{_worst(card, name, ('main',))}; with harsher light it is {_worst(card, name, ('main', 'harsh'))}."
+        f"{_worst(card, name, ('main',))}; with harsher light it is "
+        f"{_worst(card, name, ('main', 'harsh'))}."
         for name in names
     ]
     return _table(head, rows) + "\n\n" + "\n".join(lines)
@@ -166,13 +222,22 @@ def _worst(card: ModelCard, protocol: str, groups: Sequence[Group]) -> str:
         return _of(card, f"{USAGE}, {change.name}").get(f"{protocol}_loss", float("-inf"))
 
     worst = max((change for change in CHANGES if change.group in groups), key=loss)
-    return f"*{worst.name}* ({_number(_of(card, f'{USAGE}, {worst.name}'), f'{protocol}_loss', 2)} points)"
+    return (
+        f"*{worst.name}* "
+        f"({_number(_of(card, f'{USAGE}, {worst.name}'), f'{protocol}_loss', 2)} points)"
+    )
 
 
 def _training(card: ModelCard) -> str:
     how = card.training
     rows = [
-        ("recipe", f"`training/recipes/{how.recipe}`, seed {how.seed}, {how.epochs} epochs, {how.date.isoformat()}")
+        (
+            "recipe",
+            (
+                f"`training/recipes/{how.recipe}`, seed {how.seed}, {how.epochs} epochs, "
+                f"{how.date.isoformat()}"
+            ),
+        )
     ]
     if how.teacher is not None:
         rows.append(("teachers", how.teacher))
@@ -181,7 +246,12 @@ def _training(card: ModelCard) -> str:
     spent = sum(value for value in hours.values() if value is not None)
     if how.watts is not None and spent:
         energy = spent * how.watts / 1000
-        rows.append(("energy, estimated", f"{energy:.2f} kWh ({spent:.1f} h × {how.watts:.0f} W; not metered)"))
+        rows.append(
+            (
+                "energy, estimated",
+                f"{energy:.2f} kWh ({spent:.1f} h × {how.watts:.0f} W; not metered)",
+            )
+        )
     return _table(("", ""), rows) + ("" if spent else "\n\nIts time and energy were not recorded.")
 
 

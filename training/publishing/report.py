@@ -1,4 +1,6 @@
-"""Publish what a finished model is worth: calibrate it, measure it, and write its card and its page."""
+"""Publish what a finished model is worth: calibrate it, measure it, and write its card and its
+page.
+"""
 
 import logging
 from dataclasses import asdict
@@ -32,10 +34,12 @@ def write_report(
     photographs: LabelledPhotographs | None = None,
     time_again: bool = False,
 ) -> Path:
-    """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page into ``out``.
+    """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page
+    into ``out``.
 
-    Temperature and threshold come from half A of PublicTest and are checked on half B. The same file and faces give
-    the same card and page; the milliseconds, which no two runs share, are measured once and then kept.
+    Temperature and threshold come from half A of PublicTest and are checked on half B. The same
+    file and faces give the same card and page; the milliseconds, which no two runs share, are
+    measured once and then kept.
 
     Args:
         model: a TFLite file with its card beside it.
@@ -68,8 +72,9 @@ def write_report(
 def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
     """The card of a model with the temperature and threshold that follow from half A of PublicTest.
 
-    The temperature is fitted against the FER+ majority, because the probability of an answer is to say how often the
-    answer is right; fitted against the shares of the votes it says how many people would agree, which is less.
+    The temperature is fitted against the FER+ majority, because the probability of an answer is to
+    say how often the answer is right; fitted against the shares of the votes it says how many
+    people would agree, which is less.
 
     Raises:
         DataError: half A has no picture with a majority of votes.
@@ -78,35 +83,59 @@ def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
     first = judged.take(in_half_a(judged.pictures))
     said = protocols(run_model(model, first.pictures), first).get("ferplus") if len(first) else None
     if said is None:
-        raise DataError(f"no picture in half A of {USAGE} has a majority of votes; give the FER+ votes with --votes")
+        raise DataError(
+            f"no picture in half A of {USAGE} has a majority of votes; give the FER+ "
+            "votes with --votes"
+        )
     labels = np.eye(len(said.labels), dtype=np.float32)[said.truth]
     temperature = round(best_temperature(said.logits, labels), 4)
     curve = risk_coverage(probabilities(said.logits, temperature), said.truth)
-    return model.card.model_copy(update={"temperature": temperature, "uncertain_below": choose_threshold(curve)})
+    return model.card.model_copy(
+        update={"temperature": temperature, "uncertain_below": choose_threshold(curve)}
+    )
 
 
 def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
-    """Everything that was measured as a card keeps it: split → figure → value. Figures of other splits stay."""
+    """Everything that was measured as a card keeps it: split → figure → value.
+
+    Figures of other splits stay.
+    """
     card, usage = measured.card, measured.usage
     kept = {
         name: dict(figures)
         for name, figures in card.metrics.items()
-        if name == f"{usage}, float" or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
+        if name == f"{usage}, float"
+        or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
     }
-    errors = {f"{name}_calibration_error": round(one.error, 4) for name, one in measured.calibration.items()}
+    errors = {
+        f"{name}_calibration_error": round(one.error, 4)
+        for name, one in measured.calibration.items()
+    }
     found = {usage: {**measured.evaluation.headline(), **errors}}
     if measured.without_copies is not None:
         found[f"{usage}, without copies"] = measured.without_copies.headline()
     for protocol, figures in measured.evaluation.by_protocol.items():
         for label, one in figures.per_class.items():
             found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
-    return kept | found | _confidence(measured) | _robustness(measured) | {FILE: {"bytes": measured.file_bytes}}
+    return (
+        kept
+        | found
+        | _confidence(measured)
+        | _robustness(measured)
+        | {FILE: {"bytes": measured.file_bytes}}
+    )
 
 
 def chain_metrics(answers: Answers) -> dict[str, dict[str, float]]:
     """What the whole chain makes of photographs, as a card keeps it."""
     figures = answers.figures
-    found = {PHOTOGRAPHS: {"n": figures.n, "found": int(answers.found.sum()), "accuracy": round(figures.accuracy, 4)}}
+    found = {
+        PHOTOGRAPHS: {
+            "n": figures.n,
+            "found": int(answers.found.sum()),
+            "accuracy": round(figures.accuracy, 4),
+        }
+    }
     for label, one in figures.per_class.items():
         if one.n > 0:
             found[f"{PHOTOGRAPHS}, {label}"] = _category(one)
@@ -114,7 +143,9 @@ def chain_metrics(answers: Answers) -> dict[str, dict[str, float]]:
 
 
 def _category(figures: ClassFigures) -> dict[str, float]:
-    return {name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()}
+    return {
+        name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()
+    }
 
 
 def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
@@ -131,7 +162,9 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
             "answered_accuracy": round(half.answered.accuracy, 4),
         }
         if half.fer2013_accuracy is not None:
-            found[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(half.fer2013_accuracy, 4)
+            found[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(
+                half.fer2013_accuracy, 4
+            )
     found[f"{measured.usage}, answered"] = {
         "coverage": round(confidence.answered.coverage, 4),
         "accuracy": round(confidence.answered.accuracy, 4),
@@ -151,7 +184,9 @@ def _robustness(measured: Measured) -> dict[str, dict[str, float]]:
     return found
 
 
-def _chain(model: TFLiteModel, photographs: LabelledPhotographs | None) -> dict[str, dict[str, float]]:
+def _chain(
+    model: TFLiteModel, photographs: LabelledPhotographs | None
+) -> dict[str, dict[str, float]]:
     """What the chain makes of the photographs; without photographs, what the card says of that."""
     if photographs is None:
         return _known(model, PHOTOGRAPHS)
@@ -168,4 +203,8 @@ def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, d
 
 
 def _known(model: TFLiteModel, beginning: str) -> dict[str, dict[str, float]]:
-    return {name: dict(figures) for name, figures in model.card.metrics.items() if name.startswith(beginning)}
+    return {
+        name: dict(figures)
+        for name, figures in model.card.metrics.items()
+        if name.startswith(beginning)
+    }

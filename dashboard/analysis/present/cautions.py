@@ -1,4 +1,6 @@
-"""What a reader must know before believing the numbers, what they take for granted, how they were computed. Pure."""
+"""What a reader must know before believing the numbers, what they take for granted, how they were
+computed. Pure.
+"""
 
 from __future__ import annotations
 
@@ -51,19 +53,26 @@ def _about_simulation(analysis: Analysis) -> str:
         return ""
     if simulated < readings:
         return (
-            f"Simulated and measured readings are mixed: {simulated:,} of {readings:,} are simulated. "
-            "These numbers say nothing about people; select sessions of one kind."
+            f"Simulated and measured readings are mixed: {simulated:,} of {readings:,} are "
+            "simulated. These numbers say nothing about people; select sessions of one kind."
         )
-    return "All of these readings are simulated. They show how the page works and say nothing about people."
+    return (
+        "All of these readings are simulated. They show how the page works and say nothing "
+        "about people."
+    )
 
 
 def _about_sessions(analysis: Analysis) -> str:
     if not analysis.sessions:
         wanted = {Sample.MEASURED: "no measured session", Sample.EXAMPLE: "no example study"}
-        return f"There is {wanted.get(analysis.sample, 'no session selected')}, so there is nothing to compare."
+        return (
+            f"There is {wanted.get(analysis.sample, 'no session selected')}, so there is "
+            "nothing to compare."
+        )
     if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
         return (
-            "No measured session has readings in anger, happiness or neutral yet; the example study is shown instead."
+            "No measured session has readings in anger, happiness or neutral yet; the example "
+            "study is shown instead."
         )
     return ""
 
@@ -83,8 +92,9 @@ def _about_repeats(analysis: Analysis) -> str:
     if not means or analysis.readings < _MANY_READINGS * means:
         return ""
     return (
-        f"The {analysis.readings:,} readings come from {people(len(analysis.participants))}. However many readings a "
-        "person gives, that person counts once in each state (n = 1): more readings make a mean steadier, not n larger."
+        f"The {analysis.readings:,} readings come from {people(len(analysis.participants))}. "
+        "However many readings a person gives, that person counts once in each state (n = 1): "
+        "more readings make a mean steadier, not n larger."
     )
 
 
@@ -93,8 +103,8 @@ def _about_left_out(analysis: Analysis) -> str:
     if not most:
         return ""
     return (
-        f"Some tests leave out up to {people(most)}: a paired test uses only people with both states, Welch’s only "
-        "people with one of them. The table says how many each."
+        f"Some tests leave out up to {people(most)}: a paired test uses only people with both "
+        "states, Welch’s only people with one of them. The table says how many each."
     )
 
 
@@ -104,10 +114,12 @@ def _about_estimates(analysis: Analysis) -> str:
         return ""
     if estimated < readings:
         return (
-            f"Estimated and measured readings are mixed: {estimated:,} of {readings:,} are estimated, which is no "
-            "measurement. Select sessions of one kind."
+            f"Estimated and measured readings are mixed: {estimated:,} of {readings:,} are "
+            "estimated, which is no measurement. Select sessions of one kind."
         )
-    return "All of these readings are estimated and not measured. The tests are about the estimates."
+    return (
+        "All of these readings are estimated and not measured. The tests are about the estimates."
+    )
 
 
 def _about_left_out_estimates(analysis: Analysis) -> str:
@@ -123,18 +135,24 @@ def _about_one_person(analysis: Analysis) -> str:
     if len(analysis.participants) != 1:
         return ""
     return (
-        f"All {analysis.readings:,} readings come from one person. However many readings a person gives, that is "
-        f"n = 1, and nothing can be said about people: at least {MINIMUM} are needed, and many more for a good answer."
+        f"All {analysis.readings:,} readings come from one person. However many readings a person "
+        f"gives, that is n = 1, and nothing can be said about people: at least {MINIMUM} are "
+        "needed, and many more for a good answer."
     )
 
 
 def _about_few_matches(analysis: Analysis) -> str:
     m = analysis.matching
-    if m is None or not m.matched or m.matched >= _FEW_MATCHED * (total := m.matched + m.unmatched + m.ambiguous):
+    if (
+        m is None
+        or not m.matched
+        or m.matched >= _FEW_MATCHED * (total := m.matched + m.unmatched + m.ambiguous)
+    ):
         return ""
     return (
-        f"Only {percent(m.matched / total)} of the readings could be matched to an emotion. Which ones those are is "
-        "not by chance: the means may speak of the moments in which a face was easy to read."
+        f"Only {percent(m.matched / total)} of the readings could be matched to an emotion. Which "
+        "ones those are is not by chance: the means may speak of the moments in which a face was "
+        "easy to read."
     )
 
 
@@ -147,13 +165,13 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
         each = {state: own[state].readings / n for state, n in heads.items()}
         if _ratio(heads) >= _UNEVEN_PEOPLE:
             texts.append(
-                f"{vital_name(kind)}: the states have uneven numbers of people ({_listed(heads)}). Who is missing in a "
-                "state is seldom missing by chance."
+                f"{vital_name(kind)}: the states have uneven numbers of people ({_listed(heads)}). "
+                "Who is missing in a state is seldom missing by chance."
             )
         if _ratio(each) >= _UNEVEN_READINGS:
             texts.append(
-                f"{vital_name(kind)}: the states have uneven numbers of readings a person ({_listed(each)}). The mean "
-                "of few readings is less steady."
+                f"{vital_name(kind)}: the states have uneven numbers of readings a person "
+                f"({_listed(each)}). The mean of few readings is less steady."
             )
     return texts
 
@@ -175,8 +193,9 @@ def _about_order(analysis: Analysis) -> str:
         return ""
     who = f"All {people(total)}" if count == total else f"{count} of {people(total)}"
     return (
-        f"{who} met the states in the same order ({', '.join(order)}). A difference may be one of the order: getting "
-        "used to it, getting tired, or what went on before. Balance the order between participants."
+        f"{who} met the states in the same order ({', '.join(order)}). A difference may be one of "
+        "the order: getting used to it, getting tired, or what went on before. Balance the order "
+        "between participants."
     )
 
 
@@ -185,8 +204,9 @@ def _about_matching(analysis: Analysis) -> str:
     if m is None or not (m.unmatched or m.ambiguous):
         return ""
     return (
-        f"Of the readings, {m.matched:,} could be matched to an observed emotion; {m.unmatched:,} could not because no "
-        f"face was recorded in the window, and {m.ambiguous:,} because no emotion held {_percent(analysis)} of it."
+        f"Of the readings, {m.matched:,} could be matched to an observed emotion; {m.unmatched:,} "
+        f"could not because no face was recorded in the window, and {m.ambiguous:,} because no "
+        f"emotion held {_percent(analysis)} of it."
     )
 
 
@@ -194,15 +214,17 @@ def _about_reports(analysis: Analysis) -> str:
     if not analysis.unreported:
         return ""
     return (
-        f"Of {analysis.unreported:,} stimul{'us' if analysis.unreported == 1 else 'i'} nothing was reported; the "
-        "readings taken meanwhile are left out."
+        f"Of {analysis.unreported:,} stimul{'us' if analysis.unreported == 1 else 'i'} nothing was "
+        "reported; the readings taken meanwhile are left out."
     )
 
 
 def _about_other_states(analysis: Analysis) -> str:
     if not analysis.other_states:
         return ""
-    listed = ", ".join(f"{label} ({count:,})" for label, count in list(analysis.other_states.items())[:12])
+    listed = ", ".join(
+        f"{label} ({count:,})" for label, count in list(analysis.other_states.items())[:12]
+    )
     more = ", …" if len(analysis.other_states) > 12 else ""
     return f"Readings in other states are not tested: {listed}{more}."
 
@@ -217,19 +239,24 @@ def _about_looks(analysis: Analysis) -> str:
     if not analysis.tests_computed:
         return ""
     return (
-        "Every look at growing data is another chance for a finding that is none: of studies without any effect, one "
-        "look at p < 0.05 finds something in 5 %, five looks find it in 14 % (Armitage, McPherson & Rowe 1969). Decide "
-        "beforehand how many people take part, and conclude from the look at the end."
+        "Every look at growing data is another chance for a finding that is none: of studies "
+        "without any effect, one look at p < 0.05 finds something in 5 %, five looks find it in 14 "
+        "% (Armitage, McPherson & Rowe 1969). Decide beforehand how many people take part, and "
+        "conclude from the look at the end."
     )
 
 
 def method_of(analysis: Analysis) -> tuple[str, ...]:
     """Say how the numbers were computed, fit for the methods section of a paper."""
-    method = "Holm’s method" if analysis.query.correction is Correction.HOLM else "Benjamini and Hochberg’s method"
+    method = (
+        "Holm’s method"
+        if analysis.query.correction is Correction.HOLM
+        else "Benjamini and Hochberg’s method"
+    )
     family = (
-        f"p values are adjusted by {method} for what could be computed ({analysis.tests_computed} of the "
-        f"{len(analysis.family)} tests of the family). A difference is called one where the adjusted p is below "
-        f"{ALPHA}."
+        f"p values are adjusted by {method} for what could be computed ({analysis.tests_computed} "
+        f"of the {len(analysis.family)} tests of the family). A difference is called one where the "
+        f"adjusted p is below {ALPHA}."
     )
     return (
         _state_rule(analysis),
@@ -250,58 +277,68 @@ def assumptions_of(analysis: Analysis) -> tuple[str, ...]:
     texts = [
         "People are independent of each other, and nobody takes part under two codes.",
         (
-            "The t-tests take the differences between a person’s two means (with Welch’s test the means in each group) "
-            "for normally distributed. With many people that hardly matters; with few, see whether the rank test "
-            "agrees."
+            "The t-tests take the differences between a person’s two means (with Welch’s test the "
+            "means in each group) for normally distributed. With many people that hardly matters; "
+            "with few, see whether the rank test agrees."
         ),
         "The equivalence bounds were declared before anybody looked at the numbers.",
     ]
     if analysis.query.state is not StateBy.CONDITION:
         texts.append(
-            "Who shows or reports which emotion, and when, is not left to chance. A difference between such states is "
-            "an association; only a difference between conditions in balanced order is an effect of the stimulus."
+            "Who shows or reports which emotion, and when, is not left to chance. A difference "
+            "between such states is an association; only a difference between conditions in "
+            "balanced order is an effect of the stimulus."
         )
     if analysis.query.correction is Correction.BENJAMINI_HOCHBERG:
         texts.append(
-            "Benjamini and Hochberg’s method takes the tests for independent or positively related. It keeps the share "
-            "of errors among the findings at 5 %, not the chance of any error."
+            "Benjamini and Hochberg’s method takes the tests for independent or positively "
+            "related. It keeps the share of errors among the findings at 5 %, not the chance of "
+            "any error."
         )
     return tuple(texts)
 
 
 _UNIT_RULE = (
-    "The unit is one participant’s mean in one state, over all readings and sessions of that participant. "
-    "Differences are first state minus second."
+    "The unit is one participant’s mean in one state, over all readings and sessions of that "
+    "participant. Differences are first state minus second."
 )
 _SIDES = "All tests are two-sided. Intervals are 95 % and not adjusted for the number of tests."
-_PAIRED_RULE = f"at least {MINIMUM} participants have both states, Student’s paired t-test of their differences"
-_WELCH_RULE = f"at least {MINIMUM} participants on each side have only that state, Welch’s t-test of two groups"
+_PAIRED_RULE = (
+    f"at least {MINIMUM} participants have both states, Student’s paired t-test of "
+    "their differences"
+)
+_WELCH_RULE = (
+    f"at least {MINIMUM} participants on each side have only that state, Welch’s t-test "
+    "of two groups"
+)
 _TEST_RULES = {
     Design.AUTO: f"Where {_PAIRED_RULE}; otherwise, where {_WELCH_RULE}. {_SIDES}",
     Design.PAIRED: f"Where {_PAIRED_RULE}, as asked. {_SIDES}",
     Design.INDEPENDENT: f"Where {_WELCH_RULE}, as asked. {_SIDES}",
 }
 _ALL_STATES_RULE = (
-    "All three states at once: repeated-measures analysis of variance over the participants who have all three, "
-    "degrees of freedom corrected by Greenhouse and Geisser’s ε always. The pairwise tests do not wait for it, and its "
-    "p is not adjusted for the number of vital signs."
+    "All three states at once: repeated-measures analysis of variance over the participants who "
+    "have all three, degrees of freedom corrected by Greenhouse and Geisser’s ε always. The "
+    "pairwise tests do not wait for it, and its p is not adjusted for the number of vital signs."
 )
 _AGREEMENT_RULE = (
-    "Agreement of condition, face and self-report: one judgement is one stimulus; Cohen’s κ with an interval that "
-    "counts participants (Fleiss, Cohen & Everitt 1969, summed by participant)."
+    "Agreement of condition, face and self-report: one judgement is one stimulus; Cohen’s κ with "
+    "an interval that counts participants (Fleiss, Cohen & Everitt 1969, summed by participant)."
 )
 _VARIABILITY_RULE = (
-    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996), after rejecting intervals outside "
-    "0.3 to 2.0 s and those more than 20 % off the median of their neighbours; nothing is interpolated."
+    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996), after rejecting "
+    "intervals outside 0.3 to 2.0 s and those more than 20 % off the median of their neighbours; "
+    "nothing is interpolated."
 )
 _EFFECT_RULE = (
-    "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact small-sample "
-    "correction J; its interval is from the noncentral t distribution (Algina & Keselman 2003 for pairs, Delacre et "
-    "al. 2021 for groups)."
+    "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact "
+    "small-sample correction J; its interval is from the noncentral t distribution (Algina & "
+    "Keselman 2003 for pairs, Delacre et al. 2021 for groups)."
 )
 _BESIDE_RULE = (
-    "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the Wilcoxon signed-rank or "
-    "Mann–Whitney test, exact up to 50 values. Neither decides which t-test is used."
+    "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
+    "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
+    "t-test is used."
 )
 
 
@@ -311,9 +348,10 @@ def _equivalence_rule(analysis: Analysis) -> str:
     if set(analysis.query.vital) - {VitalKind.HEART_RATE}:
         named.append(f"± {analysis.query.bound_pressure:g} mmHg")
     return (
-        f"Equivalence: two one-sided t-tests against {' and '.join(named)}, at 0.05 each and not adjusted; where the "
-        "bounds were not changed, they are what the standards allow a device to be wrong by. People needed: for a "
-        "difference of that size, the spread so far, a power of 80 % and one test."
+        f"Equivalence: two one-sided t-tests against {' and '.join(named)}, at 0.05 each and not "
+        "adjusted; where the bounds were not changed, they are what the standards allow a device "
+        "to be wrong by. People needed: for a difference of that size, the spread so far, a power "
+        "of 80 % and one test."
     )
 
 
@@ -325,16 +363,17 @@ def _state_rule(analysis: Analysis) -> str:
     query = analysis.query
     if query.state is StateBy.CONDITION:
         return (
-            "The state of a reading is the condition (stimulus) that went on when it was taken, if its label is anger, "
-            "happiness or neutral."
+            "The state of a reading is the condition (stimulus) that went on when it was taken, if "
+            "its label is anger, happiness or neutral."
         )
     if query.state is StateBy.REPORTED:
         return (
-            "The state of a reading is the emotion that the participant reported of the stimulus that went on when it "
-            "was taken: the last report before the next stimulus."
+            "The state of a reading is the emotion that the participant reported of the stimulus "
+            "that went on when it was taken: the last report before the next stimulus."
         )
     return (
-        "The state of a reading is the emotion observed on the participant’s face before it: the smoothed label that "
-        f"holds at least {_percent(analysis)} of the {query.window:g} s which end {query.lag_heart_rate:g} s before a "
-        f"heart-rate reading and {query.lag_pressure:g} s before a blood-pressure reading."
+        "The state of a reading is the emotion observed on the participant’s face before it: the "
+        f"smoothed label that holds at least {_percent(analysis)} of the {query.window:g} s which "
+        f"end {query.lag_heart_rate:g} s before a heart-rate reading and {query.lag_pressure:g} s "
+        "before a blood-pressure reading."
     )

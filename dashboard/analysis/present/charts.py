@@ -1,4 +1,6 @@
-"""Pictures of an analysis: every participant's means as a line over the states, and the effect sizes."""
+"""Pictures of an analysis: every participant's means as a line over the states, and the effect
+sizes.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,17 @@ _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on th
 def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
     """Draw one panel for each vital that has readings."""
     return tuple(
-        _panel(analysis, kind) for kind in analysis.query.vital if any(mean.kind is kind for mean in analysis.means)
+        _panel(analysis, kind)
+        for kind in analysis.query.vital
+        if any(mean.kind is kind for mean in analysis.means)
     )
 
 
 def effects_chart(analysis: Analysis) -> Chart | None:
-    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top; ``None`` without any."""
+    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top.
+
+    ``None`` without any.
+    """
     tests = [(test, test.comparison.tests) for test in analysis.family]
     shown = [(test, found.effect) for test, found in tests if found is not None]
     if not shown:
@@ -42,9 +49,9 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         id="effects",
         title="Effect sizes, Hedges’ g",
         sentence=(
-            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people differ from each other "
-            f"(one standard deviation). {apart} of {len(shown)} intervals leave out 0, before any adjustment for the "
-            "number of tests."
+            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people "
+            f"differ from each other (one standard deviation). {apart} of {len(shown)} intervals "
+            "leave out 0, before any adjustment for the number of tests."
         ),
         figure={
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
@@ -114,7 +121,8 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     summaries = [summary for summary in analysis.summaries if summary.kind is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
-        title=f"{vital_name(kind)}, {unit_of(kind)}{' · simulated' if any(mean.simulated for mean in own) else ''}",
+        title=f"{vital_name(kind)}, "
+        f"{unit_of(kind)}{' · simulated' if any(mean.simulated for mean in own) else ''}",
         sentence=_sentence(summaries),
         figure={
             "data": [
@@ -161,8 +169,18 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
         "name": "mean of all, 95 % interval",
         "x": [place + _SIDE for place, _ in shown],
         "y": [round(s.mean, 3) for _, s in shown],
-        "error_y": {"type": "data", "array": halves, "color": "var(--text)", "thickness": 2, "width": 6},
-        "marker": {"color": f"var({COLOURS[kind]})", "size": 12, "line": {"color": "var(--text)", "width": 2}},
+        "error_y": {
+            "type": "data",
+            "array": halves,
+            "color": "var(--text)",
+            "thickness": 2,
+            "width": 6,
+        },
+        "marker": {
+            "color": f"var({COLOURS[kind]})",
+            "size": 12,
+            "line": {"color": "var(--text)", "width": 2},
+        },
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}",
         "showlegend": False,
     }
@@ -192,7 +210,10 @@ def layout_of(**of_states: Any) -> dict[str, Any]:
 
 def _sentence(summaries: list[StateSummary]) -> str:
     """Say the means in words; the unit stands in the title."""
-    return f"Mean of the participants’ means, with 95 % CI: {'; '.join(_mean_text(state) for state in summaries)}."
+    return (
+        "Mean of the participants’ means, with 95 % CI: "
+        f"{'; '.join(_mean_text(state) for state in summaries)}."
+    )
 
 
 def _mean_text(state: StateSummary) -> str:

@@ -18,7 +18,11 @@ from dashboard.analysis.present.schemas import (
     ShapiroModel,
     StateModel,
 )
-from dashboard.analysis.present.supplement import agreement_model, sensitivity_models, variability_model
+from dashboard.analysis.present.supplement import (
+    agreement_model,
+    sensitivity_models,
+    variability_model,
+)
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.text import sentence
 from dashboard.analysis.readings import StateMean
@@ -41,7 +45,9 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
         other_states=dict(analysis.other_states),
         matching=None
         if matching is None
-        else MatchModel(matched=matching.matched, unmatched=matching.unmatched, ambiguous=matching.ambiguous),
+        else MatchModel(
+            matched=matching.matched, unmatched=matching.unmatched, ambiguous=matching.ambiguous
+        ),
         unreported=analysis.unreported,
         orders={"-".join(order): people for order, people in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
@@ -62,7 +68,13 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
 def _comparison(test: VitalComparison) -> ComparisonModel:
     c, tests = test.comparison, test.comparison.tests
     paired = c.method is Method.PAIRED
-    used = (c.n_both, c.n_both) if paired else (c.n_first_only, c.n_second_only) if c.method else (0, 0)
+    used = (
+        (c.n_both, c.n_both)
+        if paired
+        else (c.n_first_only, c.n_second_only)
+        if c.method
+        else (0, 0)
+    )
     return ComparisonModel(
         vital=test.kind,
         unit=test.kind.unit,
@@ -101,7 +113,11 @@ def _interval(interval: Interval | None) -> IntervalModel | None:
 def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
     names = ("differences",) if len(tests.normality) == 1 else (test.first.value, test.second.value)
     found = zip(names, tests.normality, strict=True)
-    return tuple(ShapiroModel(of=name, w=normality.w, p=normality.p) for name, normality in found if normality)
+    return tuple(
+        ShapiroModel(of=name, w=normality.w, p=normality.p)
+        for name, normality in found
+        if normality
+    )
 
 
 def _rank(tests: Tests) -> RankModel:

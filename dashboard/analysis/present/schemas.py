@@ -31,84 +31,137 @@ class RankModel(Model):
     name: Literal["wilcoxon_signed_rank", "mann_whitney"] = Field(description="Which test")
     statistic: float = Field(description="The smaller signed rank sum, or U of the first state")
     p: float = Field(description="Two-sided, unadjusted")
-    exact: bool = Field(description="Whether p is from the exact distribution or the normal approximation")
+    exact: bool = Field(
+        description="Whether p is from the exact distribution or the normal approximation"
+    )
 
 
 class EquivalenceModel(Model):
     """Two one-sided tests: is every difference beyond the bound excluded?"""
 
-    bound: float = Field(description="Differences from minus this to this count as none; in the unit of the vital")
+    bound: float = Field(
+        description="Differences from minus this to this count as none; in the unit of the vital"
+    )
     p: float = Field(description="Below 0.05: the difference lies within the bound")
-    interval: IntervalModel = Field(description="90 % interval; it lies within the bound exactly when p is below 0.05")
+    interval: IntervalModel = Field(
+        description="90 % interval; it lies within the bound exactly when p is below 0.05"
+    )
     shown: bool = Field(description="Whether p is below 0.05")
 
 
 class NeededModel(Model):
-    """How many people a study needs to find a difference of the size of the bound, with the spread so far."""
+    """How many people a study needs to find a difference of the size of the bound, with the spread
+    so far.
+    """
 
     difference: float = Field(description="That difference, in the unit of the vital")
-    sd: float = Field(description="Standard deviation so far: of the differences, or the average one of both groups")
+    sd: float = Field(
+        description="Standard deviation so far: of the differences, or the average "
+        "one of both groups"
+    )
     n: int = Field(description="Pairs, or people in each group, for the power")
-    power: float = Field(description="How often such a study finds it, at 0.05 and without adjustment")
-    more_first: int = Field(description="How many more people that is, on the first side; with pairs the same people")
+    power: float = Field(
+        description="How often such a study finds it, at 0.05 and without adjustment"
+    )
+    more_first: int = Field(
+        description="How many more people that is, on the first side; with pairs the same people"
+    )
     more_second: int = Field(description="How many more people that is, on the second side")
 
 
 class ComparisonModel(Model):
-    """One test of the family: first state minus second. Numbers are null where no test could be computed."""
+    """One test of the family: first state minus second.
+
+    Numbers are null where no test could be computed.
+    """
 
     vital: VitalKind = Field(description="What was measured")
     unit: str = Field(description="UCUM unit of difference and interval")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
-    method: Literal["paired", "welch"] | None = Field(description="Which t-test the participants allow")
-    n_first: int = Field(description="Participants used on the first side; in a paired test the pairs")
-    n_second: int = Field(description="Participants used on the second side; in a paired test the same pairs")
+    method: Literal["paired", "welch"] | None = Field(
+        description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        description="Participants used on the second side; in a paired test the same pairs"
+    )
     n_both: int = Field(description="Participants with readings in both states")
     n_first_only: int = Field(description="Participants with readings in the first state only")
     n_second_only: int = Field(description="Participants with readings in the second state only")
     left_out: int = Field(description="Participants whom the test does not use")
     difference: float | None = Field(description="Mean difference")
-    interval: IntervalModel | None = Field(description="95 % interval of the difference, not adjusted for the family")
+    interval: IntervalModel | None = Field(
+        description="95 % interval of the difference, not adjusted for the family"
+    )
     t: float | None = Field(description="Test statistic")
     df: float | None = Field(description="Degrees of freedom")
     p: float | None = Field(description="Two-sided, unadjusted")
-    holm_p: float | None = Field(description="p adjusted by Holm's method for the tests that were computed")
-    bh_p: float | None = Field(description="p adjusted by the method of Benjamini and Hochberg for the same tests")
-    adjusted_p: float | None = Field(description="The one of both that was asked for, and that the sentence speaks of")
+    holm_p: float | None = Field(
+        description="p adjusted by Holm's method for the tests that were computed"
+    )
+    bh_p: float | None = Field(
+        description="p adjusted by the method of Benjamini and Hochberg for the same tests"
+    )
+    adjusted_p: float | None = Field(
+        description="The one of both that was asked for, and that the sentence speaks of"
+    )
     g: float | None = Field(description="Hedges' g, standardised by the average of both variances")
     g_interval: IntervalModel | None = Field(description="95 % interval of g")
-    shapiro: tuple[ShapiroModel, ...] = Field(description="Of the differences, or of each group that varies")
-    rank: RankModel | None = Field(description="The rank test of the same participants")
-    equivalence: EquivalenceModel | None = Field(description="Whether a difference beyond the bound is excluded")
-    needed: NeededModel | None = Field(
-        description="People that a difference of the bound's size needs; null where no study could have so many"
+    shapiro: tuple[ShapiroModel, ...] = Field(
+        description="Of the differences, or of each group that varies"
     )
-    obstacle: Literal["too_few", "no_variation"] | None = Field(description="Why there are no numbers")
+    rank: RankModel | None = Field(description="The rank test of the same participants")
+    equivalence: EquivalenceModel | None = Field(
+        description="Whether a difference beyond the bound is excluded"
+    )
+    needed: NeededModel | None = Field(
+        description="People that a difference of the bound's size needs; null where no study could "
+        "have so many"
+    )
+    obstacle: Literal["too_few", "no_variation"] | None = Field(
+        description="Why there are no numbers"
+    )
     sentence: str = Field(description="The result in words")
 
 
 class AllStatesModel(Model):
-    """All three states of one vital at once: repeated-measures analysis of variance, Greenhouse–Geisser corrected."""
+    """All three states of one vital at once: repeated-measures analysis of variance,
+    Greenhouse–Geisser corrected.
+    """
 
     vital: VitalKind = Field(description="What was measured")
     n: int = Field(description="Participants who have all three states")
     left_out: int = Field(description="Participants who lack one")
     f: float | None = Field(description="Test statistic")
-    epsilon: float | None = Field(description="Greenhouse and Geisser's estimate; both df are multiplied by it")
-    df: tuple[float, float] | None = Field(description="Degrees of freedom of states and error, corrected")
+    epsilon: float | None = Field(
+        description="Greenhouse and Geisser's estimate; both df are multiplied by it"
+    )
+    df: tuple[float, float] | None = Field(
+        description="Degrees of freedom of states and error, corrected"
+    )
     p: float | None = Field(description="Corrected")
-    partial_eta_squared: float | None = Field(description="Share of the states in what is not between participants")
+    partial_eta_squared: float | None = Field(
+        description="Share of the states in what is not between participants"
+    )
     generalized_eta_squared: float | None = Field(description="Share of the states in everything")
-    obstacle: Literal["too_few", "no_variation"] | None = Field(description="Why there are no numbers")
+    obstacle: Literal["too_few", "no_variation"] | None = Field(
+        description="Why there are no numbers"
+    )
     sentence: str = Field(description="The result in words")
 
 
 class AgreementModel(Model):
     """How far two sources agree about the stimuli called anger, happiness or neutral."""
 
-    first: Literal["condition", "observed", "reported"] = Field(description="Gives the rows of the table")
-    second: Literal["condition", "observed", "reported"] = Field(description="Gives the columns of the table")
+    first: Literal["condition", "observed", "reported"] = Field(
+        description="Gives the rows of the table"
+    )
+    second: Literal["condition", "observed", "reported"] = Field(
+        description="Gives the columns of the table"
+    )
     labels: tuple[str, ...] = Field(description="Of rows and columns")
     table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
     n: int = Field(description="Stimuli of which both said something")
@@ -126,11 +179,19 @@ class VariabilityModel(Model):
     participant: str = Field(description="Pseudonymous code")
     state: str = Field(description="The state")
     rmssd_ms: float | None = Field(description="Root mean square of successive differences, ms")
-    ln_rmssd: float | None = Field(description="Its natural logarithm: what to test; null where RMSSD is 0")
-    sdnn_ms: float | None = Field(description="Standard deviation of the intervals, ms; grows with the length")
+    ln_rmssd: float | None = Field(
+        description="Its natural logarithm: what to test; null where RMSSD is 0"
+    )
+    sdnn_ms: float | None = Field(
+        description="Standard deviation of the intervals, ms; grows with the length"
+    )
     beats: int | None = Field(description="Accepted intervals")
-    seconds: float | None = Field(description="Their sum; below 300 the recording is called ultra-short")
-    rejected: float | None = Field(description="Share of intervals that the artefact rule rejected, 0…1")
+    seconds: float | None = Field(
+        description="Their sum; below 300 the recording is called ultra-short"
+    )
+    rejected: float | None = Field(
+        description="Share of intervals that the artefact rule rejected, 0…1"
+    )
     contact_lost: int = Field(description="Intervals without contact, left out before")
     simulated: bool = Field(description="Whether any interval is simulated")
     reason: str = Field(description="Why there are no numbers; empty where there are")
@@ -147,8 +208,12 @@ class VariantModel(Model):
     difference: float | None = Field(description="Mean difference")
     interval: IntervalModel | None = Field(description="95 % interval of the difference")
     p: float | None = Field(description="Unadjusted")
-    holm_p: float | None = Field(description="Adjusted by Holm's method for the family under this setting")
-    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(description="At a Holm p below 0.05")
+    holm_p: float | None = Field(
+        description="Adjusted by Holm's method for the family under this setting"
+    )
+    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
+        description="At a Holm p below 0.05"
+    )
     changes: bool = Field(description="Whether that differs from the declared setting")
 
 
@@ -159,7 +224,9 @@ class SensitivityModel(Model):
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     changed: int = Field(description="Under how many settings the conclusion is another")
-    variants: tuple[VariantModel, ...] = Field(description="All settings, the declared one among them")
+    variants: tuple[VariantModel, ...] = Field(
+        description="All settings, the declared one among them"
+    )
     sentence: str = Field(description="The result in words")
 
 
@@ -171,8 +238,12 @@ class StateModel(Model):
     n: int = Field(description="Participants")
     readings: int = Field(description="Readings behind their means")
     mean: float | None = Field(description="Mean of the participants' means; null without any")
-    sd: float | None = Field(description="Standard deviation between participants; null for fewer than two")
-    interval: IntervalModel | None = Field(description="95 % interval of the mean; null for fewer than three")
+    sd: float | None = Field(
+        description="Standard deviation between participants; null for fewer than two"
+    )
+    interval: IntervalModel | None = Field(
+        description="95 % interval of the mean; null for fewer than three"
+    )
 
 
 class MeanModel(Model):
@@ -204,21 +275,49 @@ class AnalysisModel(Model):
     readings: int = Field(description="Readings in the three states that went into the means")
     simulated_readings: int = Field(description="How many of them are simulated")
     estimated_readings: int = Field(description="How many of them are estimated and not measured")
-    estimated_left_out: int = Field(description="Estimated readings in the three states that nobody asked to count")
-    flagged: int = Field(description="Readings in the three states flagged out_of_range or contact_lost")
-    other_states: dict[str, int] = Field(description="Readings in states that no test uses, by state")
-    matching: MatchModel | None = Field(description="With state=observed: how the readings were matched")
-    unreported: int = Field(description="With state=reported: stimuli of which nothing was reported")
-    orders: dict[str, int] = Field(description="Participants by the order in which they met the states, such as a-b-c")
+    estimated_left_out: int = Field(
+        description="Estimated readings in the three states that nobody asked to count"
+    )
+    flagged: int = Field(
+        description="Readings in the three states flagged out_of_range or contact_lost"
+    )
+    other_states: dict[str, int] = Field(
+        description="Readings in states that no test uses, by state"
+    )
+    matching: MatchModel | None = Field(
+        description="With state=observed: how the readings were matched"
+    )
+    unreported: int = Field(
+        description="With state=reported: stimuli of which nothing was reported"
+    )
+    orders: dict[str, int] = Field(
+        description="Participants by the order in which they met the states, such as a-b-c"
+    )
     tests_computed: int = Field(description="Size of the family that p is adjusted for")
-    comparisons: tuple[ComparisonModel, ...] = Field(description="The family: three pairs of states for each vital")
-    all_states: tuple[AllStatesModel, ...] = Field(description="For each vital the test over all three states at once")
+    comparisons: tuple[ComparisonModel, ...] = Field(
+        description="The family: three pairs of states for each vital"
+    )
+    all_states: tuple[AllStatesModel, ...] = Field(
+        description="For each vital the test over all three states at once"
+    )
     states: tuple[StateModel, ...] = Field(description="Every vital in every state")
     means: tuple[MeanModel, ...] = Field(description="The values that were tested")
-    agreements: tuple[AgreementModel, ...] = Field(description="Condition, face and self-report, each with each")
-    variability: tuple[VariabilityModel, ...] = Field(description="By participant and state, from intervals of beats")
-    sensitivity: tuple[SensitivityModel, ...] = Field(description="With sensitivity=true: other windows and lags")
-    warnings: tuple[str, ...] = Field(description="What a reader must know before believing any number")
-    cautions: tuple[str, ...] = Field(description="What a reader must weigh when concluding from the numbers")
-    assumptions: tuple[str, ...] = Field(description="What the tests take for granted, in sentences")
+    agreements: tuple[AgreementModel, ...] = Field(
+        description="Condition, face and self-report, each with each"
+    )
+    variability: tuple[VariabilityModel, ...] = Field(
+        description="By participant and state, from intervals of beats"
+    )
+    sensitivity: tuple[SensitivityModel, ...] = Field(
+        description="With sensitivity=true: other windows and lags"
+    )
+    warnings: tuple[str, ...] = Field(
+        description="What a reader must know before believing any number"
+    )
+    cautions: tuple[str, ...] = Field(
+        description="What a reader must weigh when concluding from the numbers"
+    )
+    assumptions: tuple[str, ...] = Field(
+        description="What the tests take for granted, in sentences"
+    )
     method: tuple[str, ...] = Field(description="How the numbers were computed, in sentences")

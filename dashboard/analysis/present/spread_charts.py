@@ -15,24 +15,37 @@ from edge_agent.core.domain import Emotion, VitalKind
 
 
 def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
-    """Draw for each vital that has readings a box with all its dots for each state; a dot is one participant."""
+    """Draw for each vital that has readings a box with all its dots for each state.
+
+    A dot is one participant.
+    """
     measured = {mean.kind for mean in analysis.means}
     return tuple(_panel(analysis, kind) for kind in analysis.query.vital if kind in measured)
 
 
 def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     values = {
-        state: sorted(mean.mean for mean in analysis.means if mean.kind is kind and mean.state is state)
+        state: sorted(
+            mean.mean for mean in analysis.means if mean.kind is kind and mean.state is state
+        )
         for state in STATES
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
         title=f"{vital_name(kind)} by state, {unit_of(kind)}{' · simulated' if simulated else ''}",
-        sentence=f"How the participants’ means are distributed: {'; '.join(map(_words, values.items()))}.",
-        figure={"data": [_box(state, own, kind) for state, own in values.items() if own], "layout": layout_of()},
+        sentence="How the participants’ means are distributed: "
+        f"{'; '.join(map(_words, values.items()))}.",
+        figure={
+            "data": [_box(state, own, kind) for state, own in values.items() if own],
+            "layout": layout_of(),
+        },
         columns=("state", "people", "least", "lower quarter", "median", "upper quarter", "most"),
-        rows=tuple((state.value, str(len(own)), *map(number, _five(own))) for state, own in values.items() if own),
+        rows=tuple(
+            (state.value, str(len(own)), *map(number, _five(own)))
+            for state, own in values.items()
+            if own
+        ),
         height="medium",
     )
 
@@ -42,7 +55,10 @@ def _words(item: tuple[Emotion, Sequence[float]]) -> str:
     if not own:
         return f"{state}: no readings"
     least, _, median, _, most = _five(own)
-    return f"{state} median {number(median)}, from {number(least)} to {number(most)}, {people(len(own))}"
+    return (
+        f"{state} median {number(median)}, from {number(least)} to {number(most)}, "
+        f"{people(len(own))}"
+    )
 
 
 def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:

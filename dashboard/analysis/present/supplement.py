@@ -54,7 +54,10 @@ def variability_model(found: StateVariability) -> VariabilityModel:
 
 
 def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
-    """Return for each comparison its results under other windows and lags; none where that was not asked for."""
+    """Return for each comparison its results under other windows and lags.
+
+    None where that was not asked for.
+    """
     if not analysis.sensitivity:
         return ()
     return tuple(

@@ -1,4 +1,6 @@
-"""What stands beside the comparisons, in words: all states at once, agreement, variability, sensitivity. Pure."""
+"""What stands beside the comparisons, in words: all states at once, agreement, variability,
+sensitivity. Pure.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,17 @@ def all_states_sentence(states: VitalStates) -> str:
             f"It needs at least {MINIMUM} people with readings in all three states; there "
             f"{'is' if states.comparison.n == 1 else 'are'} {states.comparison.n}."
             if states.comparison.obstacle is Obstacle.TOO_FEW
-            else "The states differ by the same amounts for everybody, so there is no spread to judge them by."
+            else "The states differ by the same amounts for everybody, so there is no spread to "
+            "judge them by."
         )
         return f"{name}, all three states at once: no test. {why}"
-    df = " and ".join(df_text(value) if value == round(value) else f"{value:.2f}" for value in found.corrected_df)
+    df = " and ".join(
+        df_text(value) if value == round(value) else f"{value:.2f}" for value in found.corrected_df
+    )
     figures = (
-        f"{people(found.n)}, F = {number(found.f, 2)} with {df} degrees of freedom after Greenhouse and Geisser, "
-        f"p {p_equals(found.corrected_p)}, generalized η² = {number(found.generalized_eta_squared, 2)}"
+        f"{people(found.n)}, F = {number(found.f, 2)} with {df} degrees of freedom after "
+        f"Greenhouse and Geisser, p {p_equals(found.corrected_p)}, generalized η² = "
+        f"{number(found.generalized_eta_squared, 2)}"
     )
     if found.corrected_p < ALPHA:
         return f"{name} differed somewhere between the three states taken together ({figures})."
@@ -65,8 +71,8 @@ def agreement_sentence(found: SourceAgreement) -> str:
     agreement = found.agreement
     if agreement is None:
         return (
-            f"{names}: no agreement can be computed. It needs stimuli of which both say something, and not always the "
-            "same."
+            f"{names}: no agreement can be computed. It needs stimuli of which both say something, "
+            "and not always the same."
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
     ends = agreement.interval
@@ -74,9 +80,11 @@ def agreement_sentence(found: SourceAgreement) -> str:
     are = "is" if found.left_out == 1 else "are"
     left = f" {_stimuli(found.left_out)} of which one of both said nothing {are} left out."
     return (
-        f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of {people(agreement.participants)} "
-        f"({percent(agreement.observed)}; {percent(agreement.expected)} would be chance): kappa "
-        f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is chance.{left if found.left_out else ''}"
+        f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of "
+        f"{people(agreement.participants)} ({percent(agreement.observed)}; "
+        f"{percent(agreement.expected)} would be chance): kappa "
+        f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is "
+        f"chance.{left if found.left_out else ''}"
     )
 
 
@@ -85,23 +93,31 @@ def variability_sentence(found: tuple[StateVariability, ...]) -> str:
     computed = [one for one in found if one.variability is not None]
     short = sum(one.variability is not None and one.variability.ultra_short for one in found)
     brief = (
-        f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes (ultra-short)."
+        f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes "
+        "(ultra-short)."
         if short
         else ""
     )
     return (
-        f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one person in one state give "
-        f"numbers.{brief} Compare SDNN only between states that lasted equally long."
+        f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one "
+        f"person in one state give numbers.{brief} Compare SDNN only between states that lasted "
+        "equally long."
     )
 
 
 def sensitivity_sentence(test: VitalComparison, found: Sensitivity) -> str:
     """Say whether a conclusion depends on window and lag."""
-    start = f"{vital_name(test.kind)}, {test.first} and {test.second}: {conclusion_name(found.chosen.conclusion)}"
+    start = (
+        f"{vital_name(test.kind)}, {test.first} and {test.second}: "
+        f"{conclusion_name(found.chosen.conclusion)}"
+    )
     total = len(found.variants)
     if not found.changed:
         return f"{start} under all {total} windows and lags."
-    return f"{start}; another conclusion under {found.changed} of {total} windows and lags. Take it for a hint."
+    return (
+        f"{start}; another conclusion under {found.changed} of {total} windows and lags. Take "
+        "it for a hint."
+    )
 
 
 def _stimuli(count: int) -> str:

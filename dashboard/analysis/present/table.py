@@ -1,11 +1,21 @@
-"""The table of tests as people read it: every number of a comparison as text, for page and terminal. Pure."""
+"""The table of tests as people read it: every number of a comparison as text, for page and
+terminal. Pure.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel, IntervalModel
-from dashboard.analysis.present.text import ALPHA, df_text, interval_text, number, p_text, unit_of, vital_name
+from dashboard.analysis.present.text import (
+    ALPHA,
+    df_text,
+    interval_text,
+    number,
+    p_text,
+    unit_of,
+    vital_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,9 @@ def row_of(test: ComparisonModel) -> TestRow:
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
         rank="" if test.rank is None else _p(test.rank.p),
         equivalence="" if test.equivalence is None else _p(test.equivalence.p),
-        needed="" if test.needed is None else _needed(test.needed.n, in_groups=test.method == "welch"),
+        needed=""
+        if test.needed is None
+        else _needed(test.needed.n, in_groups=test.method == "welch"),
         is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
         sentence=test.sentence,
     )

@@ -34,18 +34,24 @@ def unit_of(kind: VitalKind) -> str:
 def number(value: float, digits: int = 1) -> str:
     """Write a number with a true minus sign and no negative zero.
 
-    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large, powers of ten. Twelve
-    digits count: the last bits differ between programs that compute the same, and must not decide how a tie is rounded.
+    Small ones get up to two more decimals than ``digits``; what is still smaller, or very large,
+    powers of ten. Twelve digits count: the last bits differ between programs that compute the same,
+    and must not decide how a tie is rounded.
     """
     value = _without_last_bits(value)
-    places = next((places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places), digits)
+    places = next(
+        (places for places in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-places),
+        digits,
+    )
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
         return f"{value:.1e}".replace("-", _MINUS)
     return f"{value:.{places}f}".replace("-", _MINUS) if value else f"{0:.{places}f}"
 
 
 def p_text(p: float) -> str:
-    """Write a p value to three decimals, to more where rounding would carry it across 0.05, small ones by powers."""
+    """Write a p value to three decimals, to more where rounding would carry it across 0.05, small
+    ones by powers.
+    """
     p = _without_last_bits(p)
     if p < 0.001:
         return f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS)
@@ -102,19 +108,21 @@ def _result(test: VitalComparison, tests: Tests) -> str:
     name, figures = vital_name(test.kind), _figures(test, tests)
     difference = f"difference {number(t.difference)} {unit}, "
     shift = f"{name} was {_shift(t.difference, unit)} in {test.first} than in {test.second}"
-    aside = difference if t.difference < 0 else ""  # the interval of a fall needs its sign explained
+    # the interval of a fall needs its sign explained
+    aside = difference if t.difference < 0 else ""
     if adjusted < ALPHA:
         return f"{shift} ({aside}{figures}).{_real_but_small(test)}"
     if t.p < ALPHA:
         adjustment = "Holm’s adjustment" if test.correction is Correction.HOLM else "adjustment"
         return (
-            f"{shift} in this sample, but that does not hold up when several tests are made at once ({aside}{figures}; "
-            f"p before {adjustment} {p_equals(t.p)}).{_real_but_small(test)}"
+            f"{shift} in this sample, but that does not hold up when several tests are made at "
+            f"once ({aside}{figures}; p before {adjustment} "
+            f"{p_equals(t.p)}).{_real_but_small(test)}"
         )
     return (
-        f"{name} was not shown to differ between {test.first} and {test.second} ({difference}{figures}). The data fit "
-        f"anything from {_shift(t.interval.low, unit)} to {_shift(t.interval.high, unit)} in {test.first}."
-        f"{_as_good_as_none(test)}"
+        f"{name} was not shown to differ between {test.first} and {test.second} "
+        f"({difference}{figures}). The data fit anything from {_shift(t.interval.low, unit)} to "
+        f"{_shift(t.interval.high, unit)} in {test.first}.{_as_good_as_none(test)}"
     )
 
 
@@ -127,11 +135,15 @@ def _real_but_small(test: VitalComparison) -> str:
 
 
 def _as_good_as_none(test: VitalComparison) -> str:
-    """Say whether it is shown that there is no difference worth mentioning, and else what that would take."""
+    """Say whether it is shown that there is no difference worth mentioning, and else what that
+    would take.
+    """
     found = test.equivalence
     if found is None:
         return ""
-    figures = f"p {p_equals(found.p)}, 90 % CI {interval_text(found.interval.low, found.interval.high)}"
+    figures = (
+        f"p {p_equals(found.p)}, 90 % CI {interval_text(found.interval.low, found.interval.high)}"
+    )
     what = f"A difference of {_bound(test)} or more either way is"
     if found.shown:
         return f" {what} excluded (equivalence test {figures})."
@@ -141,9 +153,15 @@ def _as_good_as_none(test: VitalComparison) -> str:
 def _needed(test: VitalComparison) -> str:
     missing = test.missing
     if missing is None:
-        return f" With people as different as these, no study could be large enough to find {_bound(test)}."
+        return (
+            " With people as different as these, no study could be large enough to find "
+            f"{_bound(test)}."
+        )
     group = " in each group" if test.comparison.method is Method.WELCH else ""
-    takes = f" To find a difference of {_bound(test)} in four of five studies takes {people(missing.size.n)}{group}"
+    takes = (
+        f" To find a difference of {_bound(test)} in four of five studies takes "
+        f"{people(missing.size.n)}{group}"
+    )
     more = max(missing.more_first, missing.more_second)
     return f"{takes}: {more} more than there are." if more else f"{takes}; so many there are."
 
@@ -160,7 +178,8 @@ def _figures(test: VitalComparison, tests: Tests) -> str:
         f"95 % CI {interval_text(t.interval.low, t.interval.high)}; "
         f"{people(t.n_first) if paired else f'{t.n_first} and {people(t.n_second)}'}, "
         f"{'paired' if paired else 'Welch'} t({df_text(t.df)}) = {number(t.t, 2)}, "
-        f"{correction_name(test.correction)} p {p_equals(test.adjusted_p or 0.0)}, g = {number(tests.effect.g, 2)}"
+        f"{correction_name(test.correction)} p {p_equals(test.adjusted_p or 0.0)}, g = "
+        f"{number(tests.effect.g, 2)}"
     )
 
 
@@ -176,8 +195,9 @@ def _doubt(tests: Tests) -> str:
     what = "The differences" if tests.t.method is Method.PAIRED else "The values"
     agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
     return (
-        f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the rank test, which does "
-        f"not need that, {'agrees' if agrees else 'does not agree'} (p {p_equals(tests.rank.p)})."
+        f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the "
+        f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} (p "
+        f"{p_equals(tests.rank.p)})."
     )
 
 
@@ -188,10 +208,13 @@ def _smallest(tests: Tests) -> str:
 def _too_few(test: VitalComparison) -> str:
     c = test.comparison
     start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
-    paired = f"It needs at least {MINIMUM} people with readings in both states; there {_are(c.n_both)}."
+    paired = (
+        f"It needs at least {MINIMUM} people with readings in both states; there {_are(c.n_both)}."
+    )
     welch = (
-        f"Welch’s test needs at least {MINIMUM} people on each side with readings in only that state; there "
-        f"{_are(c.n_first_only)} for {test.first} and {c.n_second_only} for {test.second}."
+        f"Welch’s test needs at least {MINIMUM} people on each side with readings in only that "
+        f"state; there {_are(c.n_first_only)} for {test.first} and {c.n_second_only} for "
+        f"{test.second}."
     )
     if test.design is Design.INDEPENDENT:
         return f"{start} {welch}{f' {people(c.n_both)} had both: a paired design may fit.' if c.n_both else ''}"
@@ -210,10 +233,10 @@ def _no_variation(test: VitalComparison) -> str:
     start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
     if c.method is Method.PAIRED:
         return (
-            f"{start} The difference is exactly {shown} for all {people(c.n_both)}, so there is no spread to judge it "
-            "by."
+            f"{start} The difference is exactly {shown} for all {people(c.n_both)}, so there is no "
+            "spread to judge it by."
         )
     return (
-        f"{start} Nobody differs from anybody else within either state (the states differ by {shown}), so there is no "
-        "spread to judge it by."
+        f"{start} Nobody differs from anybody else within either state (the states differ by "
+        f"{shown}), so there is no spread to judge it by."
     )

@@ -22,7 +22,10 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 @router.get(PAGE)
 def account_page(
-    request: Request, services: ServicesDep, account: AccountDep, changed: Annotated[bool, Query()] = False
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    changed: Annotated[bool, Query()] = False,
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
     said = "The password was changed. Every other device has to log in again." if changed else ""
@@ -41,10 +44,14 @@ def change_password(
     """Change the password of who is logged in; all other logins of theirs end."""
     wait = services.attempts.attempt(address_of(request))
     if wait:
-        return with_wait(_page(request, services, account, problem=too_many(wait), status=429), wait)
+        return with_wait(
+            _page(request, services, account, problem=too_many(wait), status=429), wait
+        )
     try:
         if new != again:
-            raise AccountError("The new password was not typed the same twice. Nothing was changed.")
+            raise AccountError(
+                "The new password was not typed the same twice. Nothing was changed."
+            )
         services.accounts.change_password(account, old, new, request.cookies.get(LOGIN_COOKIE, ""))
     except AccountError as error:
         return _page(request, services, account, problem=str(error), status=400)

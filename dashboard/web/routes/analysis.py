@@ -24,7 +24,10 @@ router = APIRouter(tags=["analysis"])
 
 @router.get("/analysis", include_in_schema=False)
 def analysis_page(request: Request, reader: ReaderDep) -> Response:
-    """Show form, sentences, table and picture; a question that is wrong is answered beside its form."""
+    """Show form, sentences, table and picture.
+
+    A question that is wrong is answered beside its form.
+    """
     problem, query = "", AnalysisQuery()
     analysis = None
     try:
@@ -47,20 +50,25 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
 
 @router.get("/analysis/statistics", include_in_schema=False)
 def statistics_page(request: Request) -> Response:
-    """Show what is computed and why, with sources: the documentation, for a dashboard without a network."""
+    """Show what is computed and why, with sources: the documentation, for a dashboard without a
+    network.
+    """
     return render(request, "statistics.html")
 
 
 @router.get("/api/v1/analysis")
 def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
-    """Return the family of tests with every number unrounded, the values tested, and the result in words."""
+    """Return the family of tests with every number unrounded, the values tested, and the result in
+    words.
+    """
     from dashboard.analysis.present.response import answer_of
 
     return answer_of(_analyse(reader, query))
 
 
 def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
-    from dashboard.analysis.analyse import analyse  # loads SciPy, which nobody needs before the first analysis
+    # loads SciPy, which nobody needs before the first analysis
+    from dashboard.analysis.analyse import analyse
 
     return analyse(reader, query)
 

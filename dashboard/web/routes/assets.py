@@ -1,4 +1,6 @@
-"""Files that do not lie in ``static/``: Plotly from its installed package, the icon, the description of the API."""
+"""Files that do not lie in ``static/``: Plotly from its installed package, the icon, the
+description of the API.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,15 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 @router.get(plotly_address(), include_in_schema=False)
 def plotly(request: Request) -> Response:
-    """Send Plotly's script, compressed where the browser takes it: 1.5 MB instead of 4.8 over a Pi's radio."""
+    """Send Plotly's script, compressed where the browser takes it: 1.5 MB instead of 4.8 over a
+    Pi's radio.
+    """
     headers = {"Cache-Control": _FOR_EVER, "Vary": "Accept-Encoding"}
     if "gzip" not in request.headers.get("accept-encoding", ""):
         return FileResponse(plotly_file(), media_type="text/javascript", headers=headers)
-    return Response(_plotly_gzip(), media_type="text/javascript", headers=headers | {"Content-Encoding": "gzip"})
+    return Response(
+        _plotly_gzip(), media_type="text/javascript", headers=headers | {"Content-Encoding": "gzip"}
+    )
 
 
 @router.get("/favicon.ico", include_in_schema=False)

@@ -1,4 +1,6 @@
-"""Taking the timeline along: an export is prepared, then sent, also in parts after a broken connection."""
+"""Taking the timeline along: an export is prepared, then sent, also in parts after a broken
+connection.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from edge_agent.store.export.formats.registry import Format
 
 router = APIRouter(tags=["export"])
 
-FormQuery = Annotated[Format, Query(alias="format", description="bundle, json, fhir (with session) or parquet")]
+FormQuery = Annotated[
+    Format, Query(alias="format", description="bundle, json, fhir (with session) or parquet")
+]
 SessionQuery = Annotated[list[int] | None, Query(description="Only these sessions")]
 StartQuery = Annotated[EpochMs | None, Query(description="Only from here on")]
 EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
@@ -29,7 +33,9 @@ EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
 class NewExport(ApiModel):
     """What is to be prepared."""
 
-    format: Format = Field(Format.BUNDLE, description="bundle, json, fhir (with sessions) or parquet")
+    format: Format = Field(
+        Format.BUNDLE, description="bundle, json, fhir (with sessions) or parquet"
+    )
     sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
@@ -43,7 +49,9 @@ class ExportModel(ApiModel):
     share: float = Field(ge=0, le=1, description="How much is done")
     bytes: int | None = Field(description="Size of the file; null until it is ready")
     problem: str = Field(description="Why there is no file; empty otherwise")
-    file: str = Field(description="Address of the file once it is ready; it can be asked for in parts (Range)")
+    file: str = Field(
+        description="Address of the file once it is ready; it can be asked for in parts (Range)"
+    )
 
     @classmethod
     def of(cls, prepared: Prepared) -> ExportModel:
@@ -73,7 +81,10 @@ class _Sent(FileResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, or the part that was asked for."""
         if not self._in_parts:
-            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+            scope = {
+                **scope,
+                "headers": [(name, value) for name, value in scope["headers"] if name != b"range"],
+            }
         arrived = False
 
         async def watch(message: Message) -> None:
@@ -84,13 +95,18 @@ class _Sent(FileResponse):
 
         await super().__call__(scope, receive, watch)
         part = self.headers.get("content-range", "")
-        if arrived and (not part or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)):
+        if arrived and (
+            not part
+            or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)
+        ):
             self._exports.sent(self._prepared)
 
 
 @router.get("/export", include_in_schema=False)
 def export_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Offer what can be taken along, explain its columns, and show how the account's export stands."""
+    """Offer what can be taken along, explain its columns, and show how the account's export
+    stands.
+    """
     return render(
         request,
         "export.html",
@@ -167,11 +183,16 @@ def download(
 ) -> Response:
     """Prepare an export and send it, in one request.
 
-    A broken download can be taken up within the hour by the same request with ``Range``, such as ``curl -C -``.
+    A broken download can be taken up within the hour by the same request with ``Range``, such as
+    ``curl -C -``.
     """
     asked = NewExport(format=form, sessions=session, start=start, end=end)
     prepared = services.exports.of_account(account.id) if "range" in request.headers else None
-    goes_on = prepared is not None and prepared.state == "ready" and prepared.request == _request_of(services, asked)
+    goes_on = (
+        prepared is not None
+        and prepared.state == "ready"
+        and prepared.request == _request_of(services, asked)
+    )
     if prepared is None or not goes_on:
         prepared = _prepare(services, account, asked)
         prepared.done.result()
@@ -182,7 +203,10 @@ def download(
 
 def _prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Prepared:
     request = _request_of(services, asked)
-    which = f"sessions={asked.sessions or 'all'} start={asked.start} end={asked.end} format={asked.format}"
+    which = (
+        f"sessions={asked.sessions or 'all'} start={asked.start} end={asked.end} "
+        f"format={asked.format}"
+    )
     services.accounts.record(account.name, "export", which)
     return services.exports.prepare(account.id, request)
 
@@ -191,10 +215,14 @@ def _request_of(services: ServicesDep, asked: NewExport) -> Asked:
     """Return what is asked for after checking that it can be had."""
     start, end = asked.start, asked.end
     if start is not None and end is not None and end <= start:
-        raise HTTPException(422, f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.")
+        raise HTTPException(
+            422,
+            f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.",
+        )
     if asked.format not in FORMS:
         raise HTTPException(
-            422, f"format = {asked.format}: choose one of {', '.join(FORMS)}; the bundle holds the CSV."
+            422,
+            f"format = {asked.format}: choose one of {', '.join(FORMS)}; the bundle holds the CSV.",
         )
     if asked.format is Format.FHIR and not asked.sessions:
         raise HTTPException(422, "format = fhir: tells of sessions. Name at least one.")

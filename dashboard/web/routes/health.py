@@ -52,7 +52,13 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         first=span[0] if span else None,
         last=span[1] if span else None,
         models=[
-            ModelInUse(kind=used.kind, name=used.name, version=used.version, sha256=used.sha256, since=used.since_ms)
+            ModelInUse(
+                kind=used.kind,
+                name=used.name,
+                version=used.version,
+                sha256=used.sha256,
+                since=used.since_ms,
+            )
             for used in models_in_use(database)
         ],
         agent=agent,
@@ -64,7 +70,10 @@ def _files(database: Path) -> list[Path]:
 
 
 async def _agent_health(socket: Path) -> dict[str, Any] | None:
-    """Return the agent's last health message, which it repeats to everyone who connects; ``None`` without an agent."""
+    """Return the agent's last health message, which it repeats to everyone who connects.
+
+    ``None`` without an agent.
+    """
     try:
         async with asyncio.timeout(_AGENT_SECONDS), aclosing(live_messages(socket)) as messages:
             async for message in messages:

@@ -23,7 +23,14 @@ from dashboard.web.schemas import (
     SessionState,
     VitalModel,
 )
-from dashboard.web.services import LOGIN_COOKIE, AccountDep, ReaderDep, Services, ServicesDep, StudyDep
+from dashboard.web.services import (
+    LOGIN_COOKIE,
+    AccountDep,
+    ReaderDep,
+    Services,
+    ServicesDep,
+    StudyDep,
+)
 from edge_agent.core import clock
 from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
 from edge_agent.core.errors import StoreError
@@ -36,7 +43,9 @@ router = APIRouter(tags=["live"])
 
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0
-_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "A rule of the study forbids it"}}
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "A rule of the study forbids it"}
+}
 
 
 @router.get("/", include_in_schema=False)
@@ -59,15 +68,22 @@ def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
     return render(request, "live.html", start=start)
 
 
-@router.get("/api/v1/live", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+@router.get(
+    "/api/v1/live",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
 async def live_events(request: Request, services: ServicesDep) -> Response:
-    """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``, each with JSON data.
+    """Stream server-sent events: ``expression``, ``vital``, ``health``, ``session``, ``agent``,
+    each with JSON data.
 
     The stream ends when the login ends or the dashboard stops; clients reconnect by themselves.
     """
     token = request.cookies.get(LOGIN_COOKIE, "")
     return StreamingResponse(
-        _events(services, token), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        _events(services, token),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
     )
 
 
@@ -84,9 +100,13 @@ def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
 
 
 @router.post("/api/v1/session", status_code=201, responses=_CONFLICT)
-def start_session(new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep) -> SessionState:
+def start_session(
+    new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
+) -> SessionState:
     """Open a session now."""
-    session = open_session(services, new.participant, new.purpose, new.setting, new.name, new.protocol)
+    session = open_session(
+        services, new.participant, new.purpose, new.setting, new.name, new.protocol
+    )
     services.accounts.record(account.name, "session_start", str(session.id))
     return session_state(study)
 
@@ -101,13 +121,21 @@ def end_session(study: StudyDep, account: AccountDep, services: ServicesDep) -> 
 
 @router.post("/api/v1/session/markers", status_code=201, responses=_CONFLICT)
 def add_marker(new: NewMarker, study: StudyDep) -> SessionState:
-    """Add a marker to the open session now; ``stimulus_start`` opens the condition that it names."""
+    """Add a marker to the open session now.
+
+    ``stimulus_start`` opens the condition that it names.
+    """
     study.add_marker(new.kind, new.label)
     return session_state(study)
 
 
 def open_session(
-    services: Services, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: str | None
+    services: Services,
+    participant: str,
+    purpose: Purpose,
+    setting: Setting,
+    name: str,
+    protocol: str | None,
 ) -> Session:
     """Open a session now, with a protocol when one is named.
 
@@ -145,13 +173,19 @@ def _vital(reading: VitalReading) -> VitalModel:
 
 
 def _recent(trend: Trend) -> list[dict[str, Any]]:
-    """Return the seconds that the database knows already, so that the strip does not begin empty."""
+    """Return the seconds that the database knows already, so that the strip does not begin
+    empty.
+    """
     names = {emotion.value: values for emotion, values in trend.means.items()}
-    shares = {emotion.value: values for emotion, values in trend.shares.items()} | {"uncertain": trend.uncertain}
+    shares = {emotion.value: values for emotion, values in trend.shares.items()} | {
+        "uncertain": trend.uncertain
+    }
     return [
         {
             "at": start,
-            "probabilities": {name: round(values[index] or 0.0, 3) for name, values in names.items()},
+            "probabilities": {
+                name: round(values[index] or 0.0, 3) for name, values in names.items()
+            },
             "label": max(shares, key=lambda name: shares[name][index] or 0.0),
         }
         for index, start in enumerate(trend.starts)
@@ -168,7 +202,9 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     checked = clock.boot_seconds()
     try:
         while not services.stopping.is_set():
-            await asyncio.wait({message, stop}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {message, stop}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             if message.done():
                 yield _event(message.result())
                 message = asyncio.ensure_future(anext(messages))
@@ -194,4 +230,7 @@ async def is_logged_in(services: Services, token: str) -> bool:
 
 
 def _event(message: dict[str, Any]) -> str:
-    return f"event: {message.get('type', 'message')}\ndata: {json.dumps(message, separators=(',', ':'))}\n\n"
+    return (
+        f"event: {message.get('type', 'message')}\ndata: "
+        f"{json.dumps(message, separators=(',', ':'))}\n\n"
+    )

@@ -28,7 +28,10 @@ def login_page(
     target: Annotated[str, Query(alias="next", max_length=2000)] = "",
     link: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """Show the login form; with ``link`` log in the first visitor of the demo; before setup lead there."""
+    """Show the login form; with ``link`` log in the first visitor of the demo.
+
+    Before setup lead there.
+    """
     if link is not None:
         return _follow_link(request, services, link)
     if account_of(request) is not None:
@@ -40,7 +43,11 @@ def login_page(
 
 @router.post("/login")
 def log_in(
-    request: Request, services: ServicesDep, name: TextField = "", password: TextField = "", target: NextField = ""
+    request: Request,
+    services: ServicesDep,
+    name: TextField = "",
+    password: TextField = "",
+    target: NextField = "",
 ) -> Response:
     """Check name and password and open a login."""
     wait = services.attempts.attempt(address_of(request))
@@ -65,7 +72,11 @@ def setup_page(request: Request, services: ServicesDep) -> Response:
 
 @router.post("/setup")
 def set_up(
-    request: Request, services: ServicesDep, code: TextField = "", name: TextField = "", password: TextField = ""
+    request: Request,
+    services: ServicesDep,
+    code: TextField = "",
+    name: TextField = "",
+    password: TextField = "",
 ) -> Response:
     """Make the first account with the code that the terminal shows, and log it in."""
     wait = services.attempts.attempt(address_of(request))
@@ -120,12 +131,29 @@ def _enter(services: Services, account: Account, target: str) -> Response:
 
 
 def _form(
-    request: Request, target: str, name: str = "", problem: str = "", status: int = 200, wait: int = 0
+    request: Request,
+    target: str,
+    name: str = "",
+    problem: str = "",
+    status: int = 200,
+    wait: int = 0,
 ) -> Response:
-    response = render(request, "login.html", status, target=safe_next(target, ""), name=name, problem=problem)
+    response = render(
+        request, "login.html", status, target=safe_next(target, ""), name=name, problem=problem
+    )
     return with_wait(response, wait)
 
 
-def _setup_form(request: Request, name: str = "", problem: str = "", status: int = 200, wait: int = 0) -> Response:
-    response = render(request, "setup.html", status, name=name, problem=problem, least=PASSWORD_MIN, most=PASSWORD_MAX)
+def _setup_form(
+    request: Request, name: str = "", problem: str = "", status: int = 200, wait: int = 0
+) -> Response:
+    response = render(
+        request,
+        "setup.html",
+        status,
+        name=name,
+        problem=problem,
+        least=PASSWORD_MIN,
+        most=PASSWORD_MAX,
+    )
     return with_wait(response, wait)

@@ -48,11 +48,15 @@ Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many bucket
 
 
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
-    """Return the range to begin with: an hour while something is recorded, less for a recorder that has just begun."""
+    """Return the range to begin with: an hour while something is recorded, less for a recorder that
+    has just begun.
+    """
     if span is None or span[1] < now_ms - _HOUR_MS:
         return RANGES_BY_KEY["24h"]
     earlier = now_ms - _HOUR_MS, now_ms - RANGES_BY_KEY["10m"].length_ms
-    has_begun_before = any(next(rows(*earlier), None) for rows in (reader.expression_rows, reader.vital_rows))
+    has_begun_before = any(
+        next(rows(*earlier), None) for rows in (reader.expression_rows, reader.vital_rows)
+    )
     return RANGES_BY_KEY["1h" if has_begun_before else "10m"]
 
 
@@ -86,14 +90,19 @@ def trends_page(
         end=last,
         chart=trend_chart(data) if data else None,
         simulated=bool(data and _is_simulated(data)),
-        is_empty=data is None or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
+        is_empty=data is None
+        or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
         span=span,
     )
 
 
 @router.get("/api/v1/trends")
-def get_trends(reader: ReaderDep, start: Start, end: End, buckets: Buckets = _BUCKETS) -> TrendsModel:
-    """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to ``end``."""
+def get_trends(
+    reader: ReaderDep, start: Start, end: End, buckets: Buckets = _BUCKETS
+) -> TrendsModel:
+    """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to
+    ``end``.
+    """
     data = read_trends(reader, *_checked(start, end), tuple(VitalKind), buckets)
     return TrendsModel(
         start=start,

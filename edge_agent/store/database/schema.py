@@ -1,4 +1,7 @@
-"""Opening, creating and upgrading the database; the lock of its one agent; SQLite's errors in our words."""
+"""Opening, creating and upgrading the database.
+
+The lock of its one agent; SQLite's errors in our words.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,14 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.protocol_tables import PROTOCOLS
-from edge_agent.store.database.tables import BASELINE_MARKERS, CUT_OFF, DEVICE_TIME, TABLES, TOKENS, UNFIT
+from edge_agent.store.database.tables import (
+    BASELINE_MARKERS,
+    CUT_OFF,
+    DEVICE_TIME,
+    TABLES,
+    TOKENS,
+    UNFIT,
+)
 from edge_agent.store.database.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -30,7 +40,9 @@ BUSY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema: its statements run in one transaction together with the record of it."""
+    """One step of the schema: its statements run in one transaction together with the record of
+    it.
+    """
 
     name: str
     statements: tuple[str, ...]
@@ -52,10 +64,13 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
-def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+def connect(
+    path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """Open an existing database whose schema is the present one; the caller closes the connection.
 
-    The connection is in autocommit mode (use ``transaction``), gives ``sqlite3.Row`` rows and belongs to this thread.
+    The connection is in autocommit mode (use ``transaction``), gives ``sqlite3.Row`` rows and
+    belongs to this thread.
 
     Args:
         path: the database file.
@@ -70,12 +85,18 @@ def connect(path: Path, *, readonly: bool, busy_seconds: float = BUSY_SECONDS) -
             file = path.stat()
         except FileNotFoundError as error:
             raise StoreError(
-                f"{path}: there is no database. Start the agent once, or name its folder with --data."
+                f"{path}: there is no database. Start the agent once, or name its folder with "
+                "--data."
             ) from error
         if stat.S_ISDIR(file.st_mode):
-            raise StoreError(f"{path}: is a folder, not a file. Move it away, or name another folder with --data.")
+            raise StoreError(
+                f"{path}: is a folder, not a file. Move it away, or name another "
+                "folder with --data."
+            )
         if file.st_size == 0:
-            raise StoreError(f"{path}: is empty. Start the agent once, or name another folder with --data.")
+            raise StoreError(
+                f"{path}: is empty. Start the agent once, or name another folder with --data."
+            )
         connection = _open(path, "ro" if readonly else "rw", busy_seconds)
         try:
             _check_version(path, _versions(connection), len(MIGRATIONS))
@@ -106,11 +127,13 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Create the database, or bring an older one to the present schema after copying it aside.
 
     Args:
-        path: the database file; its folder is made when missing. A new file is readable by owner and group only.
+        path: the database file; its folder is made when missing. A new file is readable by owner
+            and group only.
         migrations: all steps there are, oldest first.
 
     Raises:
-        StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing has changed then.
+        StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing
+            has changed then.
     """
     with translating(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +144,8 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
                 return
             if version:
                 copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
-            else:  # before the first table: the register of pages with which the file can shrink later
+            else:
+                # before the first table: the register of pages with which the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             connection.execute("PRAGMA journal_mode=WAL")
             with transaction(connection):
@@ -130,7 +154,10 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
 
 
 def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, its write-ahead log included; ``target`` is there wholly or not at all."""
+    """Copy the whole database, its write-ahead log included.
+
+    ``target`` is there wholly or not at all.
+    """
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
@@ -149,7 +176,9 @@ def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_of(path: Path) -> list[Path]:
-    """Return the copies that lie beside a database: those of before upgrades, and the daily ones."""
+    """Return the copies that lie beside a database: those of before upgrades, and the daily
+    ones.
+    """
     found = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.name}.backup-*")]
     return sorted(copy for copy in found if not copy.name.endswith(("-wal", "-shm", "-journal")))
 
@@ -174,7 +203,11 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: as ``connect``; disk full.
     """
-    with translating(path), closing(connect(path, readonly=False)) as connection, transaction(connection):
+    with (
+        translating(path),
+        closing(connect(path, readonly=False)) as connection,
+        transaction(connection),
+    ):
         yield connection
 
 
@@ -185,7 +218,10 @@ def reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Iterator[sqlite3.
     Raises:
         StoreError: as ``connect``.
     """
-    with translating(path), closing(connect(path, readonly=True, busy_seconds=busy_seconds)) as connection:
+    with (
+        translating(path),
+        closing(connect(path, readonly=True, busy_seconds=busy_seconds)) as connection,
+    ):
         connection.execute("BEGIN")
         yield connection
 
@@ -208,7 +244,10 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 class DatabaseLock:
-    """Held by the one agent of a database; released by ``release`` and by the end of the process, however it ends."""
+    """Held by the one agent of a database.
+
+    Released by ``release`` and by the end of the process, however it ends.
+    """
 
     def __init__(self, file: int) -> None:
         self._file: int | None = file
@@ -223,7 +262,10 @@ class DatabaseLock:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.release()
 
@@ -244,8 +286,9 @@ def lock(path: Path) -> DatabaseLock:
             holder = os.read(file, 20).decode("ascii", "replace").strip()
             os.close(file)
             raise StoreError(
-                f"{path}: another agent records into this database{f' (process {holder})' if holder else ''}. "
-                "Stop that one first, or give this one a folder of its own with --data."
+                f"{path}: another agent records into this "
+                f"database{f' (process {holder})' if holder else ''}. Stop that one first, or give "
+                "this one a folder of its own with --data."
             ) from error
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode("ascii"))
@@ -255,7 +298,10 @@ def lock(path: Path) -> DatabaseLock:
 def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
     """Open the file with the settings that every connection has."""
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=busy_seconds, isolation_level=None
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
     )
     try:
         connection.row_factory = sqlite3.Row
@@ -297,7 +343,8 @@ def _check_version(path: Path, versions: tuple[int, int], newest: int) -> None:
         raise StoreError(_NEWER.format(path=path, version=version, newest=newest))
     if version < newest:
         raise StoreError(
-            f"{path}: has the older schema {version}, this program reads {newest}. Start the agent once to upgrade it."
+            f"{path}: has the older schema {version}, this program reads {newest}. Start the agent "
+            "once to upgrade it."
         )
 
 
@@ -328,24 +375,36 @@ def _describe_os_error(path: Path, error: OSError) -> str:
     return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
 
 
-_FOREIGN = "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another folder with --data."
+_FOREIGN = (
+    "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
+    "folder with --data."
+)
 _NEWER = (
-    "{path}: was written by a newer Affect Edge (schema {version}, this program knows {newest}). Nothing was changed; "
-    "update this program, or name another folder with --data."
+    "{path}: was written by a newer Affect Edge (schema {version}, this program knows {newest}). "
+    "Nothing was changed; update this program, or name another folder with --data."
 )
 _NO_PERMISSION = (
-    "no permission to read or write here. Run as the user that owns the folder, or name another one with --data."
+    "no permission to read or write here. Run as the user that owns the folder, or name another "
+    "one with --data."
 )
-_FULL = "the disk, or the size allowed for the database, is full. Free space; recording goes on by itself."
+_FULL = (
+    "the disk, or the size allowed for the database, is full. Free space; recording goes on "
+    "by itself."
+)
 _MEANINGS = {
     sqlite3.SQLITE_PERM: _NO_PERMISSION,
     sqlite3.SQLITE_READONLY: _NO_PERMISSION,
     sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
     sqlite3.SQLITE_AUTH: _NO_PERMISSION,
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another folder with --data.",
-    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or restore a copy.",
-    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database browser?) and try again.",
-    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database browser?) and try again.",
-    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, `dmesg` tells more.",
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another "
+    "folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or "
+    "restore a copy.",
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
+    "`dmesg` tells more.",
 }

@@ -1,7 +1,8 @@
 """The tables of the timeline, as SQL. ``docs/data.md`` describes each column with unit and meaning.
 
-All tables are STRICT. Times are UTC epoch milliseconds; ``boot_ms`` counts milliseconds since the machine started, on
-the clock that never jumps. Names avoid SQL keywords, so that nobody with a SQLite browser has to quote them.
+All tables are STRICT. Times are UTC epoch milliseconds; ``boot_ms`` counts milliseconds since the
+machine started, on the clock that never jumps. Names avoid SQL keywords, so that nobody with a
+SQLite browser has to quote them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _PER_MILLE = "INTEGER NOT NULL CHECK ({name} BETWEEN 0 AND 1000)"
 _COUNT = "INTEGER NOT NULL DEFAULT 0"
 _FLAG = "INTEGER NOT NULL DEFAULT 0 CHECK ({name} IN (0, 1))"
 _FIRST_MARKERS = ("stimulus_start", "stimulus_end", "note")  # those of the first version
-_FIRST_FLAWS = ("too_small", "turned_away", "too_dark", "too_bright", "blurred")  # those of the third
+# those of the third
+_FIRST_FLAWS = ("too_small", "turned_away", "too_dark", "too_bright", "blurred")
 _SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
 
 _MARKER_INDEX = "CREATE INDEX marker_session ON marker(session, at)"

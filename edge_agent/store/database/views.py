@@ -1,4 +1,6 @@
-"""The views, as SQL. ``EPISODES`` has a place where the reader narrows the rows before the window functions run."""
+"""The views, as SQL. ``EPISODES`` has a place where the reader narrows the rows before the window
+functions run.
+"""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -13,20 +15,25 @@ _FOREVER = 2**62  # the end of an open session, so that the range of an index ha
 
 def iso(column: str) -> str:
     """Return SQL that writes epoch milliseconds as ``2026-11-20T08:15:00.250Z``."""
-    return f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', {column} % 1000)"
+    return (
+        f"strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || printf('.%03dZ', "
+        f"{column} % 1000)"
+    )
 
 
 def _session_at(column: str) -> str:
     """Return SQL that finds the session in which an instant lies; sessions do not overlap."""
     return (
-        "(SELECT nearest.id FROM "
-        f"(SELECT id, ended FROM session WHERE started <= {column} ORDER BY started DESC LIMIT 1) AS nearest "
-        f"WHERE nearest.ended IS NULL OR {column} < nearest.ended)"
+        f"(SELECT nearest.id FROM (SELECT id, ended FROM session WHERE started <= {column} ORDER "
+        f"BY started DESC LIMIT 1) AS nearest WHERE nearest.ended IS NULL OR {column} < "
+        "nearest.ended)"
     )
 
 
 def _condition_at(session: str, at: str) -> str:
-    """Return SQL that finds the condition that was open in a session at an instant: its last stimulus marker tells."""
+    """Return SQL that finds the condition that was open in a session at an instant: its last
+    stimulus marker tells.
+    """
     return (
         "(SELECT CASE marker.kind WHEN 'stimulus_start' THEN marker.label END FROM marker "
         f"WHERE marker.session = {session} AND marker.kind IN ('stimulus_start', 'stimulus_end') "
@@ -35,7 +42,11 @@ def _condition_at(session: str, at: str) -> str:
 
 
 _IS_SIMULATED = "instr(' ' || vital.flags || ' ', ' simulated ') > 0"
-_UNIT = "CASE vital.kind " + " ".join(f"WHEN '{kind}' THEN '{kind.unit}'" for kind in VitalKind) + " END"
+_UNIT = (
+    "CASE vital.kind "
+    + " ".join(f"WHEN '{kind}' THEN '{kind.unit}'" for kind in VitalKind)
+    + " END"
+)
 
 _EXPRESSION_VIEW = f"""
     SELECT {iso("expression.at")} AS at, expression.at AS at_ms,
@@ -74,7 +85,8 @@ EPISODES = f"""
     FROM numbered
     GROUP BY simulated, number"""
 
-# A condition lasts from its stimulus start to the next stimulus marker, or to the end of the session.
+# A condition lasts from its stimulus start to the next stimulus marker, or to the end of the
+# session.
 _CONDITION_VIEW = """
     SELECT session, participant, label, started, ended FROM (
         SELECT marker.session, participant.code AS participant, marker.kind, marker.label, marker.at AS started,

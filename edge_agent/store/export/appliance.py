@@ -1,4 +1,6 @@
-"""What an export tells of the appliance beside its timeline: settings without secrets, and the cards of its models."""
+"""What an export tells of the appliance beside its timeline: settings without secrets, and the
+cards of its models.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any
 
 from edge_agent.config import Settings
 
-# Only what decides how the rows came about. Everything else stays at home: addresses, accounts, passwords, paths (which
-# hold the names of people), whatever a later version adds.
+# Only what decides how the rows came about. Everything else stays at home: addresses, accounts,
+# passwords, paths (which hold the names of people), whatever a later version adds.
 _TOLD = {
     "device": {"name"},
     "camera": {"source", "width", "height", "fps", "loop", "rotate"},
@@ -49,9 +51,14 @@ class Appliance:
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings that decide how rows came about, without secrets, accounts, addresses and paths."""
+    """Return the settings that decide how rows came about, without secrets, accounts, addresses and
+    paths.
+    """
     told: dict[str, Any] = settings.model_dump(mode="json", include=_TOLD)
-    models = {"expression_model": settings.vision.expression_model, "detector_model": settings.vision.detector_model}
+    models = {
+        "expression_model": settings.vision.expression_model,
+        "detector_model": settings.vision.detector_model,
+    }
     told["vision"] |= {name: Path(model).stem for name, model in models.items()}
     vitals = settings.vitals
     told["vitals"] = {

@@ -1,4 +1,6 @@
-"""``datapackage.json``: what the files of an export hold, after the Data Package standard (frictionlessdata.io)."""
+"""``datapackage.json``: what the files of an export hold, after the Data Package standard
+(frictionlessdata.io).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,10 @@ class Written:
     rows: int | None = None
 
     def as_resource(self) -> dict[str, Any]:
-        """Return the file as a resource of a data package; a table with the schema of its columns."""
+        """Return the file as a resource of a data package.
+
+        A table with the schema of its columns.
+        """
         ending = self.path.rpartition(".")[2]
         described: dict[str, Any] = {
             "name": self.name,
@@ -60,11 +65,17 @@ class Written:
         }
         if self.rows is None:
             return described
-        return described | {"profile": "tabular-data-resource", "rows": self.rows, "schema": schema_of(self.name)}
+        return described | {
+            "profile": "tabular-data-resource",
+            "rows": self.rows,
+            "schema": schema_of(self.name),
+        }
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the Table Schema of one of ``FILES``: its columns, its key, and the tables that it points to."""
+    """Return the Table Schema of one of ``FILES``: its columns, its key, and the tables that it
+    points to.
+    """
     fields = [column.as_field() for column in FILES[name]]
     schema: dict[str, Any] = {"fields": fields, "missingValues": [""]}
     names = {column.name for column in FILES[name]}
@@ -84,8 +95,9 @@ def description(files: Iterable[Written]) -> str:
         "profile": "data-package",
         "name": PACKAGE,
         "title": "Timeline recorded by Affect Edge",
-        "description": "Expressions and vital signs under participants' codes. Times are UTC. A missing value is an "
-        "empty cell. A text that a spreadsheet would take for a formula stands behind an apostrophe.",
+        "description": "Expressions and vital signs under participants' codes. Times are UTC. A "
+        "missing value is an empty cell. A text that a spreadsheet would take for a "
+        "formula stands behind an apostrophe.",
         "created": clock.iso_utc(clock.now().wall_ms),
         "version": __version__,
         "resources": [file.as_resource() for file in files],
@@ -99,9 +111,15 @@ def is_ours(path: Path) -> bool:
 
 
 def described_files(path: Path) -> list[str]:
-    """Return the names of the files that an earlier export in a folder consists of, none of them in another folder."""
+    """Return the names of the files that an earlier export in a folder consists of, none of them in
+    another folder.
+    """
     resources = _read(path).get("resources")
-    paths = [one.get("path") for one in resources if isinstance(one, dict)] if isinstance(resources, list) else []
+    paths = (
+        [one.get("path") for one in resources if isinstance(one, dict)]
+        if isinstance(resources, list)
+        else []
+    )
     return [name for name in paths if isinstance(name, str) and Path(name).name == name]
 
 

@@ -15,7 +15,9 @@ from edge_agent.core.errors import StoreError
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write into; it gets its name when the block ends well, and is gone when it does not.
+    """Give a file to write into.
+
+    It gets its name when the block ends well, and is gone when it does not.
 
     Only its owner may read it: it holds health data.
 
@@ -52,5 +54,7 @@ def saying_why(target: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             why = "the disk is full. Free space, or name a folder on another disk"
         else:
-            why = f"cannot be written ({error.strerror or error}). Name another folder, or free space"
+            why = (
+                f"cannot be written ({error.strerror or error}). Name another folder, or free space"
+            )
         raise StoreError(f"{target}: {why}. Nothing was exported.") from error

@@ -1,4 +1,7 @@
-"""Exports that wait in the data folder to be downloaded; they are deleted when anybody is erased."""
+"""Exports that wait in the data folder to be downloaded.
+
+They are deleted when anybody is erased.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from edge_agent.store.export.rows.selection import Chosen
 Tell = Callable[[float], None]
 """Is told the share that is done, 0…1, some times a second; may raise to end the export."""
 
-_WEIGHTS = {"expression": 0.5, "unfit": 0.02, "vital": 0.36, "episode": 0.12}  # what each takes of the whole time
+# what each takes of the whole time
+_WEIGHTS = {"expression": 0.5, "unfit": 0.02, "vital": 0.36, "episode": 0.12}
 
 
 class Progress:
@@ -27,8 +28,8 @@ class Progress:
         self._tell = tell
         self._done = 0.0
         first, last = connection.execute(
-            "SELECT min(first), max(last) FROM (SELECT min(at) AS first, max(at) AS last FROM expression "
-            "UNION ALL SELECT min(at), max(at) FROM vital)"
+            "SELECT min(first), max(last) FROM (SELECT min(at) AS first, max(at) AS last FROM "
+            "expression UNION ALL SELECT min(at), max(at) FROM vital)"
         ).fetchone()
         ranges = chosen.ranges or (chosen.span,)
         self._first = max(first or 0, ranges[0][0])

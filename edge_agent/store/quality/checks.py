@@ -1,4 +1,6 @@
-"""Judges what was recorded of a session: each check says what was found, what is wanted, and what to do. Pure."""
+"""Judges what was recorded of a session: each check says what was found, what is wanted, and what
+to do. Pure.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ _NAMES = {
     VitalKind.RR_INTERVAL: "RR intervals",
 }
 _CURES_OF_FACE = {
-    Flaw.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, not behind them.",
-    Flaw.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away from the face.",
+    Flaw.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, not behind "
+    "them.",
+    Flaw.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away from the "
+    "face.",
     Flaw.BLURRED: "Most was lost to blur: clean and focus the camera, and give it more light.",
-    Flaw.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the participant looks at.",
-    Flaw.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the participant.",
+    Flaw.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the "
+    "participant looks at.",
+    Flaw.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the "
+    "participant.",
     Flaw.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
-    "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the chair.",
-    "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge doctor`.",
+    "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the "
+    "chair.",
+    "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge "
+    "doctor`.",
 }
 
 
@@ -76,9 +84,15 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
     names = [check.name for check in checks if check.level is level]
     match level:
         case Level.GOOD:
-            return "This session is fit for analysis: everything that was looked at is as it should be."
+            return (
+                "This session is fit for analysis: everything that was looked at is as it "
+                "should be."
+            )
         case Level.CARE:
-            return f"This session is fit for analysis, with care: look at {_listed(names)}, and report it."
+            return (
+                f"This session is fit for analysis, with care: look at {_listed(names)}, and "
+                "report it."
+            )
         case Level.BAD:
             return f"This session is not fit for analysis because of {_listed(names)}."
 
@@ -94,41 +108,62 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
         )
     said = f"{found} {'condition is' if found == 1 else 'conditions are'} marked."
     if recorded.session.end_ms is None:
-        return Check(name, Level.CARE, f"{said} The session is still open.", "Look again once it has ended.")
+        return Check(
+            name, Level.CARE, f"{said} The session is still open.", "Look again once it has ended."
+        )
     return Check(name, Level.GOOD, said)
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
     name, share = "the face", measures.face_share or 0.0
-    said = f"The face was read in {share:.0%} of the condition time; {bars.face_share:.0%} is wanted."
-    poor = [c.label for c in measures.conditions if c.face_share is not None and c.face_share < bars.face_share]
+    said = (
+        f"The face was read in {share:.0%} of the condition time; {bars.face_share:.0%} is wanted."
+    )
+    poor = [
+        c.label
+        for c in measures.conditions
+        if c.face_share is not None and c.face_share < bars.face_share
+    ]
     if poor:
         said += f" Less under {_listed(dict.fromkeys(poor))}."
     if share < bars.face_share:
         return Check(name, Level.BAD, said, _cure_of_face(measures))
-    return Check(name, Level.CARE, said, _cure_of_face(measures)) if poor else Check(name, Level.GOOD, said)
+    return (
+        Check(name, Level.CARE, said, _cure_of_face(measures))
+        if poor
+        else Check(name, Level.GOOD, said)
+    )
 
 
 def _cure_of_face(measures: Measures) -> str:
     """Name what took most of the time."""
-    lost: Counter[str] = Counter({flaw: round(seconds) for flaw, seconds in measures.lost_s.items()})
+    lost: Counter[str] = Counter(
+        {flaw: round(seconds) for flaw, seconds in measures.lost_s.items()}
+    )
     for gap in measures.gaps:
         if gap.source == "camera":
             lost["no_face" if gap.reason == "no_face" else "stalled"] += round(gap.seconds)
     worst = lost.most_common(1)
     if not worst or not worst[0][1]:
-        return "Record with the camera running and the participant in front of it during every condition."
+        return (
+            "Record with the camera running and the participant in front of it during every "
+            "condition."
+        )
     return _CURES_OF_FACE[worst[0][0]]
 
 
 def _readings(measures: Measures, bars: Thresholds) -> Check:
-    name, kinds = "readings", [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
+    name, kinds = (
+        "readings",
+        [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL],
+    )
     if not kinds:
         return Check(
             name,
             Level.BAD,
             "There is no reading of heart rate or blood pressure.",
-            "Connect a strap or cuff, or import its readings, and look at the live page before the first condition.",
+            "Connect a strap or cuff, or import its readings, and look at the live page before the "
+            "first condition.",
         )
     counts: dict[str, Counter[VitalKind]] = {}
     for condition in measures.conditions:
@@ -143,7 +178,9 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     if missing:
         cure = "Wet the strap's electrodes; press the cuff's button while the condition lasts."
         return Check(name, Level.BAD, f"Missing: {_listed(missing)}; wanted: {wanted}.", cure)
-    return Check(name, Level.GOOD, f"There are readings of {_listed(_NAMES[k] for k in kinds)}: {wanted}.")
+    return Check(
+        name, Level.GOOD, f"There are readings of {_listed(_NAMES[k] for k in kinds)}: {wanted}."
+    )
 
 
 def _clock(measures: Measures) -> Check:
@@ -152,13 +189,25 @@ def _clock(measures: Measures) -> Check:
     starts = len(measures.clock) - len(jumps)
     if jumps:
         by = _listed(f"{event.jump_s:+.0f} s" for event in jumps)
-        cure = "Let the machine set its clock (network, or a clock module) before the session starts."
-        return Check(name, Level.BAD, f"The clock jumped during the session: {by}. Times do not fit together.", cure)
+        cure = (
+            "Let the machine set its clock (network, or a clock module) before the session starts."
+        )
+        return Check(
+            name,
+            Level.BAD,
+            f"The clock jumped during the session: {by}. Times do not fit together.",
+            cure,
+        )
     if starts:
         cure = "Look for a loose plug or a weak power supply; the health page names under-voltage."
-        return Check(name, Level.CARE, f"The machine was started anew during the session ({starts}×).", cure)
+        return Check(
+            name, Level.CARE, f"The machine was started anew during the session ({starts}×).", cure
+        )
     if measures.synchronised is False:
-        cure = "Within the session times agree; join them with other machines only after the clock was set."
+        cure = (
+            "Within the session times agree; join them with other machines only after the "
+            "clock was set."
+        )
         return Check(name, Level.CARE, "The network had not set the clock.", cure)
     return Check(name, Level.GOOD, "The clock did not jump.")
 
@@ -168,16 +217,23 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
         if vital.share is None or vital.kind is not VitalKind.HEART_RATE:
             continue
         name = "the course of heart rate"
-        said = f"Heart rate is there in {vital.share:.0%} of the condition time; {bars.stream_share:.0%} is wanted."
+        said = (
+            f"Heart rate is there in {vital.share:.0%} of the condition time; "
+            f"{bars.stream_share:.0%} is wanted."
+        )
         if vital.share < bars.stream_share:
-            yield Check(name, Level.CARE, said, "Wet the electrodes, tighten the strap, keep it within 5 m.")
+            yield Check(
+                name, Level.CARE, said, "Wet the electrodes, tighten the strap, keep it within 5 m."
+            )
         else:
             yield Check(name, Level.GOOD, said)
 
 
 def _unmatched(measures: Measures, bars: Thresholds) -> Check:
     name = "unmatched readings"
-    worst, share = _worst(measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous)
+    worst, share = _worst(
+        measures, lambda v: v.unmatched, lambda v: v.matched + v.unmatched + v.ambiguous
+    )
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to match.")
     said = (
@@ -195,9 +251,15 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to flag.")
-    said = f"{share:.0%} of the readings of {_NAMES[worst]} are flagged; at most {bars.flagged_share:.0%} is wanted."
+    said = (
+        f"{share:.0%} of the readings of {_NAMES[worst]} are flagged; at most "
+        f"{bars.flagged_share:.0%} is wanted."
+    )
     if share > bars.flagged_share:
-        cure = "Fit strap or cuff anew, and let the participant sit still; see the flags in the export."
+        cure = (
+            "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
+            "export."
+        )
         return Check(name, Level.CARE, said, cure)
     return Check(name, Level.GOOD, said)
 
@@ -208,10 +270,16 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
         return Check(name, Level.GOOD, "No frame of the face to judge the light by.")
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
     said = (
-        f"{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most {bars.light_share:.0%} is wanted."
+        f"{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
+        f"{bars.light_share:.0%} is wanted."
     )
     if dark + bright > bars.light_share:
-        return Check(name, Level.CARE, said, _CURES_OF_FACE[_LIGHT[dark < bright]].split(": ", 1)[1].capitalize())
+        return Check(
+            name,
+            Level.CARE,
+            said,
+            _CURES_OF_FACE[_LIGHT[dark < bright]].split(": ", 1)[1].capitalize(),
+        )
     return Check(name, Level.GOOD, said)
 
 
@@ -220,11 +288,16 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     if rate is None:
         return Check(name, Level.GOOD, "No recorded interval to count frames in.")
     said = (
-        f"{rate.median_per_s:.1f} frames a second; {rate.slow_share:.0%} of the time less than half of that, "
-        f"at most {bars.slow_share:.0%} is wanted."
+        f"{rate.median_per_s:.1f} frames a second; {rate.slow_share:.0%} of the time less than "
+        f"half of that, at most {bars.slow_share:.0%} is wanted."
     )
     if rate.slow_share > bars.slow_share:
-        return Check(name, Level.CARE, said, "Look for heat, under-voltage or other programs on the health page.")
+        return Check(
+            name,
+            Level.CARE,
+            said,
+            "Look for heat, under-voltage or other programs on the health page.",
+        )
     return Check(name, Level.GOOD, said)
 
 

@@ -1,4 +1,6 @@
-"""What was recorded of a session, and whether that is enough to be analysed. Pure; times are UTC milliseconds.
+"""What was recorded of a session, and whether that is enough to be analysed.
+
+Pure; times are UTC milliseconds.
 
 ``measure`` counts, ``edge_agent.store.quality.checks`` judges the counts against ``Thresholds``.
 """
@@ -22,20 +24,27 @@ from edge_agent.store.read.results import (
 
 Span = tuple[int, int]
 STREAMS = frozenset({VitalKind.HEART_RATE, VitalKind.RR_INTERVAL})
-"""Kinds that come all the time, so that a silence is a loss; a cuff speaks when somebody presses its button."""
+"""Kinds that come all the time, so that a silence is a loss.
+
+A cuff speaks when somebody presses its button.
+"""
 SILENCE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What a session must reach to be fit for analysis. Ours: set by judgement, stated so that they can be argued with.
+    """What a session must reach to be fit for analysis.
+
+    Ours: set by judgement, stated so that they can be argued with.
 
     Attributes:
         face_share: least share of the condition time in which the participant's face was read.
         readings: usable readings that each kind needs under each condition, at the least.
-        stream_share: least share of the condition time with a usable reading in the last ten seconds (strap).
+        stream_share: least share of the condition time with a usable reading in the last ten
+            seconds (strap).
         unmatched_share: readings before which no face was read, at the most.
-        flagged_share: readings of a kind flagged as out of range, without contact or of a doubtful clock, at the most.
+        flagged_share: readings of a kind flagged as out of range, without contact or of a doubtful
+            clock, at the most.
         light_share: seen frames of the face that were too dark or too bright, at the most.
         slow_share: recorded intervals with less than half of the usual frames, at the most.
     """
@@ -57,7 +66,8 @@ class ConditionQuality:
         label: of the condition.
         start_ms: its start.
         end_ms: its end; that of the session, or the present, where it has none.
-        face_share: share of its time in which the participant's face was read; ``None`` when it has no length.
+        face_share: share of its time in which the participant's face was read; ``None`` when it has
+            no length.
         readings: usable readings by kind.
     """
 
@@ -76,8 +86,8 @@ class VitalQuality:
         kind: what was measured.
         usable: readings that count.
         flagged: readings that do not: out of range, without contact, of a doubtful clock.
-        share: for a kind that comes all the time, the share of the condition time (of the session without conditions)
-            with a usable reading in the last ten seconds; ``None`` for a cuff.
+        share: for a kind that comes all the time, the share of the condition time (of the session
+            without conditions) with a usable reading in the last ten seconds; ``None`` for a cuff.
         matched: readings before which one emotion was observed.
         unmatched: readings before which no face was read.
         ambiguous: readings before which no emotion held the share needed.
@@ -108,7 +118,8 @@ class ClockEvent:
 
     Attributes:
         at_ms: when, by the clock after it.
-        jump_s: by how many seconds the clock was set forward; ``None``: the machine was started anew.
+        jump_s: by how many seconds the clock was set forward; ``None``: the machine was started
+            anew.
     """
 
     at_ms: int
@@ -121,7 +132,8 @@ class FrameRate:
 
     Attributes:
         median_per_s: in a second, the median over the recorded intervals.
-        slow_share: share of the intervals with less than half of that: frames were dropped, or the face was missed.
+        slow_share: share of the intervals with less than half of that: frames were dropped, or the
+            face was missed.
     """
 
     median_per_s: float
@@ -142,7 +154,8 @@ class Check:
 
     Attributes:
         name: of the check.
-        level: ``bad`` makes the session unfit for analysis; with ``care`` it can be analysed, and the reader is told.
+        level: ``bad`` makes the session unfit for analysis; with ``care`` it can be analysed, and
+            the reader is told.
         found: what was found, against what is wanted.
         cure: what to do about it next time; empty when all is well.
     """
@@ -169,7 +182,8 @@ class Recorded:
         matches: for each kind what became of the readings that were matched to an observed emotion.
         gaps: that overlap the session.
         clock: what happened to the clock.
-        synchronised: whether the network had set the clock all the time; ``None`` where that is not known.
+        synchronised: whether the network had set the clock all the time; ``None`` where that is not
+            known.
     """
 
     session: Session
@@ -188,7 +202,10 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was counted in a session; ``face_share`` is ``None`` for a session without length, the rest as recorded."""
+    """What was counted in a session.
+
+    ``face_share`` is ``None`` for a session without length, the rest as recorded.
+    """
 
     face_share: float | None
     frames: FaceFrames
@@ -247,12 +264,17 @@ def measure(recorded: Recorded) -> Measures:
 
 
 def share_covered(asked: Sequence[Span], covered: Iterable[Span]) -> float | None:
-    """Return which share of the spans asked about is covered by others; ``None`` when they have no length."""
+    """Return which share of the spans asked about is covered by others.
+
+    ``None`` when they have no length.
+    """
     total = sum(end - start for start, end in asked)
     if total <= 0:
         return None
     merged = _merged(covered)
-    found = sum(max(0, min(end, last) - max(start, first)) for start, end in asked for first, last in merged)
+    found = sum(
+        max(0, min(end, last) - max(start, first)) for start, end in asked for first, last in merged
+    )
     return found / total
 
 
@@ -276,28 +298,45 @@ def _conditions(recorded: Recorded) -> Iterable[ConditionQuality]:
     usable = [reading for reading in recorded.readings if not reading.flags & UNUSABLE]
     for condition in recorded.conditions:
         start, end = _within(
-            (condition.start_ms, condition.end_ms or recorded.end_ms), recorded.session.start_ms, recorded.end_ms
+            (condition.start_ms, condition.end_ms or recorded.end_ms),
+            recorded.session.start_ms,
+            recorded.end_ms,
         )
         kinds = Counter(reading.kind for reading in usable if start <= reading.at_ms < end)
         yield ConditionQuality(
-            condition.label, start, end, share_covered([(start, end)], recorded.face), dict(sorted(kinds.items()))
+            condition.label,
+            start,
+            end,
+            share_covered([(start, end)], recorded.face),
+            dict(sorted(kinds.items())),
         )
 
 
 def _vitals(recorded: Recorded, asked: Sequence[Span]) -> Iterable[VitalQuality]:
     by_kind: dict[VitalKind, list[StateReading]] = defaultdict(list)
     for reading in recorded.readings:
-        if VitalFlag.ESTIMATED not in reading.flags:  # no measurement: the analysis leaves it out, too
+        if VitalFlag.ESTIMATED not in reading.flags:
+            # no measurement: the analysis leaves it out, too
             by_kind[reading.kind].append(reading)
     for kind in VitalKind:
         readings = by_kind.get(kind)
         if not readings:
             continue
         usable = [reading.at_ms for reading in readings if not reading.flags & UNUSABLE]
-        share = share_covered(asked, [(at, at + SILENCE_MS) for at in usable]) if kind in STREAMS else None
+        share = (
+            share_covered(asked, [(at, at + SILENCE_MS) for at in usable])
+            if kind in STREAMS
+            else None
+        )
         match = recorded.matches.get(kind, MatchCounts(0, 0, 0))
         yield VitalQuality(
-            kind, len(usable), len(readings) - len(usable), share, match.matched, match.unmatched, match.ambiguous
+            kind,
+            len(usable),
+            len(readings) - len(usable),
+            share,
+            match.matched,
+            match.unmatched,
+            match.ambiguous,
         )
 
 

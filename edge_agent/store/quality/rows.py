@@ -1,4 +1,6 @@
-"""What the timeline holds of a session, for its quality report, in a transaction that the caller holds."""
+"""What the timeline holds of a session, for its quality report, in a transaction that the caller
+holds.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +15,39 @@ _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second b
 def read_face_spans(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[Span]:
     """Return the spans in which the participant's face was read."""
     rows = connection.execute(
-        "SELECT at - max(interval_ms, ?), at FROM expression WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
+        "SELECT at - max(interval_ms, ?), at FROM expression WHERE is_primary = 1 AND at > ? AND "
+        "at <= ? ORDER BY at",
         (_SHORTEST_MS, start_ms, end_ms + _SHORTEST_MS),
     )
     return [(row[0], row[1]) for row in rows]
 
 
-def read_frame_counts(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[tuple[int, int]]:
-    """Return length and frames of each recorded interval of the participant's face, the unfit ones counted too."""
+def read_frame_counts(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> list[tuple[int, int]]:
+    """Return length and frames of each recorded interval of the participant's face, the unfit ones
+    counted too.
+    """
     rows = connection.execute(
-        "SELECT interval_ms, sum(frames) FROM ("
-        "SELECT at, interval_ms, frames FROM expression WHERE is_primary = 1 AND at > :start AND at <= :end UNION ALL "
-        "SELECT at, interval_ms, frames FROM unfit WHERE is_primary = 1 AND at > :start AND at <= :end"
-        ") GROUP BY at ORDER BY at",
+        "SELECT interval_ms, sum(frames) FROM (SELECT at, interval_ms, frames FROM expression "
+        "WHERE is_primary = 1 AND at > :start AND at <= :end UNION ALL SELECT at, interval_ms, "
+        "frames FROM unfit WHERE is_primary = 1 AND at > :start AND at <= :end) GROUP BY at ORDER "
+        "BY at",
         {"start": start_ms, "end": end_ms},
     )
     return [(row[0], row[1]) for row in rows]
 
 
-def read_lost_seconds(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> dict[Flaw, float]:
-    """Return the seconds in which the participant's face was seen but never fit for reading, by reason."""
+def read_lost_seconds(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> dict[Flaw, float]:
+    """Return the seconds in which the participant's face was seen but never fit for reading, by
+    reason.
+    """
     rows = connection.execute(
-        "SELECT reason, sum(max(interval_ms, ?)) / 1000.0 FROM unfit AS lost "
-        "WHERE is_primary = 1 AND at > ? AND at <= ? AND NOT EXISTS "
-        "(SELECT 1 FROM expression WHERE expression.at = lost.at AND is_primary = 1) GROUP BY reason ORDER BY 2 DESC",
+        "SELECT reason, sum(max(interval_ms, ?)) / 1000.0 FROM unfit AS lost WHERE is_primary = 1 "
+        "AND at > ? AND at <= ? AND NOT EXISTS (SELECT 1 FROM expression WHERE expression.at = "
+        "lost.at AND is_primary = 1) GROUP BY reason ORDER BY 2 DESC",
         (_SHORTEST_MS, start_ms, end_ms),
     )
     return {Flaw(row[0]): row[1] for row in rows}
@@ -45,7 +56,9 @@ def read_lost_seconds(connection: sqlite3.Connection, start_ms: int, end_ms: int
 def read_clock(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
 ) -> tuple[tuple[ClockEvent, ...], bool | None]:
-    """Return what happened to the clock, and whether the network had set it all the time (``None``: not known)."""
+    """Return what happened to the clock, and whether the network had set it all the time (``None``:
+    not known).
+    """
     rows = connection.execute(
         "SELECT boot_id, started_ms, wall_minus_boot_ms, synchronised FROM boot ORDER BY id"
     ).fetchall()
@@ -58,7 +71,12 @@ def read_clock(
 
 
 def _event(last: sqlite3.Row, row: sqlite3.Row, start_ms: int) -> ClockEvent | None:
-    """Return what a row of ``boot`` says happened; an agent that came late to a running machine is no event."""
+    """Return what a row of ``boot`` says happened.
+
+    An agent that came late to a running machine is no event.
+    """
     if row["boot_id"] == last["boot_id"]:
-        return ClockEvent(row["started_ms"], (row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]) / 1000)
+        return ClockEvent(
+            row["started_ms"], (row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]) / 1000
+        )
     return ClockEvent(row["started_ms"], None) if row["wall_minus_boot_ms"] > start_ms else None

@@ -1,16 +1,25 @@
-"""The quality report of a session, read from the timeline: what was recorded, and whether it is fit for analysis."""
+"""The quality report of a session, read from the timeline: what was recorded, and whether it is fit
+for analysis.
+"""
 
 from __future__ import annotations
 
 from edge_agent.core.domain import VitalKind
 from edge_agent.store.quality.checks import judge
 from edge_agent.store.quality.report import Recorded, SessionQuality, Thresholds
-from edge_agent.store.quality.rows import read_clock, read_face_spans, read_frame_counts, read_lost_seconds
+from edge_agent.store.quality.rows import (
+    read_clock,
+    read_face_spans,
+    read_frame_counts,
+    read_lost_seconds,
+)
 from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.reader import Reader
 
 
-def session_quality(reader: Reader, session: int, thresholds: Thresholds | None = None) -> SessionQuality:
+def session_quality(
+    reader: Reader, session: int, thresholds: Thresholds | None = None
+) -> SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -38,7 +47,10 @@ def session_quality(reader: Reader, session: int, thresholds: Thresholds | None 
         lost_s=lost,
         counts=counts,
         readings=reader.session_readings([session], tuple(VitalKind)),
-        matches={kind: reader.observed_sums([found], shown, [kind], [Matching()])[0].counts for kind in VitalKind},
+        matches={
+            kind: reader.observed_sums([found], shown, [kind], [Matching()])[0].counts
+            for kind in VitalKind
+        },
         gaps=reader.gaps(start, end),
         clock=events,
         synchronised=synchronised,

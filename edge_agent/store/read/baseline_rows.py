@@ -1,4 +1,6 @@
-"""The rows that a baseline is taken from, and those that it corrects, in a transaction that the caller holds."""
+"""The rows that a baseline is taken from, and those that it corrects, in a transaction that the
+caller holds.
+"""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -10,9 +12,16 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.domain import Expression
 from edge_agent.core.errors import StudyError
 from edge_agent.store.database.tables import NAMES, SMOOTHED
-from edge_agent.store.read.baseline import BASELINE_S, LEAST_ROWS, Baseline, CorrectedRow, neutral_shift
+from edge_agent.store.read.baseline import (
+    BASELINE_S,
+    LEAST_ROWS,
+    Baseline,
+    CorrectedRow,
+    neutral_shift,
+)
 
-# The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the session.
+# The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
+# session.
 _CALIBRATION = """
     SELECT marker.at AS started, min(marker.at + :length, coalesce(session.ended, marker.at + :length), coalesce(
         (SELECT min(next.at) FROM marker AS next
@@ -26,21 +35,23 @@ _CALIBRATION = """
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     _span(connection, session)
-    found = connection.execute(_CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}).fetchone()
+    found = connection.execute(
+        _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
+    ).fetchone()
     if found is None:
         return None
     start, end = found["started"], found["ended"]
     rows = connection.execute(
-        f"SELECT {', '.join(NAMES)} FROM expression "
-        "WHERE is_primary = 1 AND at > :start AND at - interval_ms >= :start AND at <= :end ORDER BY at",
+        f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
+        "interval_ms >= :start AND at <= :end ORDER BY at",
         {"start": start, "end": end},
     )
     neutral = [_expression(row, NAMES) for row in rows]
     if len(neutral) < LEAST_ROWS:
         raise StudyError(
-            f"The baseline of session {session} at {iso_utc(start)} has {len(neutral)} readable rows of the face; "
-            f"{LEAST_ROWS} are needed. Set the marker again while the participant looks at the camera for "
-            f"{BASELINE_S:.0f} s."
+            f"The baseline of session {session} at {iso_utc(start)} has {len(neutral)} readable "
+            f"rows of the face; {LEAST_ROWS} are needed. Set the marker again while the "
+            f"participant looks at the camera for {BASELINE_S:.0f} s."
         )
     return Baseline(session, start, end, len(neutral), neutral_shift(neutral))
 
@@ -49,7 +60,9 @@ def read_corrected_rows(connection: sqlite3.Connection, session: int) -> list[Co
     """Return the corrected rows of a session; see ``Reader.corrected_rows``."""
     baseline = read_baseline(connection, session)
     if baseline is None:
-        raise StudyError(f"Session {session} has no baseline marker. Show its recorded probabilities instead.")
+        raise StudyError(
+            f"Session {session} has no baseline marker. Show its recorded probabilities instead."
+        )
     start, end = _span(connection, session)
     rows = connection.execute(
         f"SELECT at, {', '.join((*NAMES, *SMOOTHED))} FROM expression "
@@ -61,7 +74,9 @@ def read_corrected_rows(connection: sqlite3.Connection, session: int) -> list[Co
 
 def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None]:
     """Return start and end of a session."""
-    row = connection.execute("SELECT started, ended FROM session WHERE id = ?", (session,)).fetchone()
+    row = connection.execute(
+        "SELECT started, ended FROM session WHERE id = ?", (session,)
+    ).fetchone()
     if row is None:
         raise StudyError(f"There is no session {session}.")
     return row["started"], row["ended"]
@@ -69,7 +84,9 @@ def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None
 
 def _corrected(row: sqlite3.Row, baseline: Baseline) -> CorrectedRow:
     mean, smoothed = _expression(row, NAMES), _expression(row, SMOOTHED)
-    return CorrectedRow(row["at"], mean, smoothed, baseline.corrected(mean), baseline.corrected(smoothed))
+    return CorrectedRow(
+        row["at"], mean, smoothed, baseline.corrected(mean), baseline.corrected(smoothed)
+    )
 
 
 def _expression(row: sqlite3.Row, names: tuple[str, ...]) -> Expression:

@@ -15,7 +15,10 @@ from edge_agent.store.read.matching import OBSERVED, Integers, Matching, Shown
 from edge_agent.store.read.results import flags_of
 from edge_agent.store.read.stimuli import FOREVER_MS
 
-_INTERVALS = "SELECT at, value, flags FROM vital WHERE at >= ? AND at < ? AND kind = 'rr_interval' ORDER BY at, source"
+_INTERVALS = (
+    "SELECT at, value, flags FROM vital WHERE at >= ? AND at < ? AND kind = "
+    "'rr_interval' ORDER BY at, source"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,24 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
 
 
 def _cut(
-    spans: Iterable[StateSpan], at: Integers, values: npt.NDArray[np.float64], flags: tuple[str, ...]
+    spans: Iterable[StateSpan],
+    at: Integers,
+    values: npt.NDArray[np.float64],
+    flags: tuple[str, ...],
 ) -> Iterator[Beats]:
     """Yield of the intervals of a session those that lie in each span."""
     for span in spans:
         first, last = np.searchsorted(at, (span.start_ms, span.end_ms)).tolist()
         if first < last:
             inside, session = flags[first:last], span.session
-            simulated = session.simulated or any(VitalFlag.SIMULATED in flags_of(text) for text in set(inside))
-            yield Beats(session.participant, span.state, at[first:last], values[first:last], inside, simulated)
+            simulated = session.simulated or any(
+                VitalFlag.SIMULATED in flags_of(text) for text in set(inside)
+            )
+            yield Beats(
+                session.participant,
+                span.state,
+                at[first:last],
+                values[first:last],
+                inside,
+                simulated,
+            )

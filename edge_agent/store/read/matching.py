@@ -13,7 +13,8 @@ from edge_agent.core.domain import EMOTIONS, VitalKind
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
 
-# Heart rate follows an expression by seconds; a cuff has inflated for most of a minute before it gives its value.
+# Heart rate follows an expression by seconds; a cuff has inflated for most of a minute before it
+# gives its value.
 DEFAULT_LAG_S: Mapping[VitalKind, float] = {
     VitalKind.HEART_RATE: 5.0,
     VitalKind.RR_INTERVAL: 5.0,
@@ -40,8 +41,10 @@ class Matching:
 
     Attributes:
         window_s: length of the window in seconds, above 0.
-        lag_s: for each kind how many seconds the body follows the face; kinds left out have the default.
-        share: the least share of the window's rows that one emotion must hold, above 0 and at most 1.
+        lag_s: for each kind how many seconds the body follows the face; kinds left out have the
+            default.
+        share: the least share of the window's rows that one emotion must hold, above 0 and at most
+            1.
 
     Raises:
         ValueError: a window or share that is not allowed.
@@ -53,7 +56,10 @@ class Matching:
 
     def __post_init__(self) -> None:
         if self.window_s <= 0 or not 0 < self.share <= 1:
-            raise ValueError(f"window_s {self.window_s} must be above 0, and share {self.share} above 0 and at most 1")
+            raise ValueError(
+                f"window_s {self.window_s} must be above 0, and share {self.share} "
+                "above 0 and at most 1"
+            )
 
     @property
     def window_ms(self) -> int:
@@ -67,7 +73,8 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What was observed in the window that ends at an instant, for every instant: it changes in steps.
+    """What was observed in the window that ends at an instant, for every instant: it changes in
+    steps.
 
     Attributes:
         starts_ms: when each step begins, rising; it lasts to the next one, the last for ever.
@@ -78,14 +85,18 @@ class Steps:
     states: Integers
 
     def at(self, instants_ms: Integers) -> Integers:
-        """Return what was observed in the windows that end at these instants, as places in ``OBSERVED``."""
+        """Return what was observed in the windows that end at these instants, as places in
+        ``OBSERVED``.
+        """
         if not len(self.starts_ms):
             return np.full(len(instants_ms), _UNMATCHED)
         places = np.searchsorted(self.starts_ms, instants_ms, side="right") - 1
         return np.where(places < 0, _UNMATCHED, self.states[places])
 
     def later(self, by_ms: int) -> Steps:
-        """Return the same steps, each that much later: what counts for a reading that follows the face by a lag."""
+        """Return the same steps, each that much later: what counts for a reading that follows the
+        face by a lag.
+        """
         return Steps(self.starts_ms + by_ms, self.states)
 
 
@@ -102,11 +113,14 @@ class Shown:
     categories: Integers
 
     def steps(self, window_ms: int, share: float) -> Steps:
-        """Return what was observed in the window that ends at each instant t: in its rows in (t − window, t].
+        """Return what was observed in the window that ends at each instant t: in its rows in (t −
+        window, t].
 
-        The emotion that holds at least ``share`` of them, uncertain ones counted, was observed; see ``dominant``.
+        The emotion that holds at least ``share`` of them, uncertain ones counted, was observed; see
+        ``dominant``.
         """
-        # Rows enter the window when they come and leave it a window later: in between nothing changes.
+        # Rows enter the window when they come and leave it a window later: in between nothing
+        # changes.
         changes = np.sort(np.concatenate([self.at_ms, self.at_ms + window_ms]), kind="stable")
         states = dominant(self._held(changes - window_ms, changes), share)
         new = np.diff(states, prepend=-1) != 0
@@ -122,20 +136,25 @@ class Shown:
         counts = np.zeros((UNCERTAIN_CATEGORY + 1, len(self.at_ms) + 1), dtype=np.int32)
         counts[self.categories, np.arange(1, len(self.at_ms) + 1)] = 1
         np.cumsum(counts, axis=1, out=counts)
-        first, last = (np.searchsorted(self.at_ms, edge, side="right") for edge in (after_ms, until_ms))
+        first, last = (
+            np.searchsorted(self.at_ms, edge, side="right") for edge in (after_ms, until_ms)
+        )
         return counts.take(last, axis=1) - counts.take(first, axis=1)
 
 
 def dominant(held: Counts | Integers, share: float) -> Integers:
-    """Tell which emotion was observed, from how many rows each category holds. The one place that decides.
+    """Tell which emotion was observed, from how many rows each category holds.
+
+    The one place that decides.
 
     Args:
         held: a line for each category, the uncertain rows last; a column for each span of time.
-        share: the least share of all rows of a span, uncertain ones counted, that one emotion must hold.
+        share: the least share of all rows of a span, uncertain ones counted, that one emotion must
+            hold.
 
     Returns:
-        For each span a place in ``OBSERVED``: the emotion; ambiguous where none holds the share, or two hold it
-        equally; unmatched where there is no row.
+        For each span a place in ``OBSERVED``: the emotion; ambiguous where none holds the share, or
+        two hold it equally; unmatched where there is no row.
     """
     rows, certain = held.sum(axis=0), held[:UNCERTAIN_CATEGORY]
     most = certain.max(axis=0)

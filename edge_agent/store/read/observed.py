@@ -1,4 +1,6 @@
-"""Readings with the emotion that was observed before them: what the face showed, joined by time in the database."""
+"""Readings with the emotion that was observed before them: what the face showed, joined by time in
+the database.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from edge_agent.store.read.stimuli import FOREVER_MS, ReadingSum, Stimulus
 
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
-# Times are text within one value, because a value costs more to hand over than ten times to write down.
+# Times are text within one value, because a value costs more to hand over than ten times to write
+# down.
 _LABELS = (
     "SELECT emotion, group_concat(at - :start) FROM expression "
     "WHERE is_primary = 1 AND at >= :start AND at <= :end GROUP BY emotion"
@@ -42,7 +45,9 @@ _SUMS = """
 
 
 _Groups = Sequence[tuple[int, str, str]]
-_PART = np.dtype([("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)])
+_PART = np.dtype(
+    [("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class ObservedSums:
     """What readings come to when they are matched to the emotion before them in one way.
 
     Attributes:
-        found: session, observed emotion, and the sums of the readings of one kind with the same flags.
+        found: session, observed emotion, and the sums of the readings of one kind with the same
+            flags.
         counts: what became of the readings.
     """
 
@@ -60,30 +66,39 @@ class ObservedSums:
 
 def read_shown(connection: sqlite3.Connection, session: Session) -> Shown:
     """Return the smoothed labels of the primary face within a session."""
-    # An end that does not depend on the row lets the index stop there, instead of reading on to the present.
+    # An end that does not depend on the row lets the index stop there, instead of reading on to the
+    # present.
     end = FOREVER_MS if session.end_ms is None else session.end_ms
     rows = connection.execute(_LABELS, {"start": session.start_ms, "end": end}).fetchall()
     times = [np.fromstring(row[1], dtype=np.int64, sep=",") for row in rows]
     categories = [_CATEGORIES.get(row[0], UNCERTAIN_CATEGORY) for row in rows]
     at = np.concatenate([np.empty(0, dtype=np.int64), *times]) + session.start_ms
     order = np.argsort(at, kind="stable")
-    return Shown(at[order], np.repeat(categories, [len(one) for one in times]).astype(np.int64)[order])
+    return Shown(
+        at[order], np.repeat(categories, [len(one) for one in times]).astype(np.int64)[order]
+    )
 
 
-def shown_in(stimuli: Sequence[Stimulus], shown: Mapping[int, Shown], share: float) -> list[str | None]:
+def shown_in(
+    stimuli: Sequence[Stimulus], shown: Mapping[int, Shown], share: float
+) -> list[str | None]:
     """Return for each stimulus the emotion that the participant's face showed in it.
 
     Args:
         stimuli: when.
         shown: for each of their sessions, by its id, what the face showed.
-        share: the least share of the recorded rows, uncertain ones counted, that one emotion must hold.
+        share: the least share of the recorded rows, uncertain ones counted, that one emotion must
+            hold.
 
     Returns:
-        Its name; empty where no emotion holds the share, or two hold it; ``None`` where no face was recorded.
+        Its name; empty where no emotion holds the share, or two hold it; ``None`` where no face was
+        recorded.
     """
     if not stimuli:
         return []
-    held = np.stack([shown[one.session].held_in(one.start_ms, one.end_ms) for one in stimuli], axis=1)
+    held = np.stack(
+        [shown[one.session].held_in(one.start_ms, one.end_ms) for one in stimuli], axis=1
+    )
     words: dict[str, str | None] = {AMBIGUOUS: "", UNMATCHED: None}
     return [words.get(OBSERVED[state], OBSERVED[state]) for state in dominant(held, share).tolist()]
 
@@ -95,7 +110,8 @@ def sum_observed(
     kinds: Collection[VitalKind],
     matchings: Sequence[Matching],
 ) -> list[ObservedSums]:
-    """Return for each way of matching the sums of the readings by session, observed emotion, kind and flags.
+    """Return for each way of matching the sums of the readings by session, observed emotion, kind
+    and flags.
 
     However many ways there are, each reading is read once, and in the database.
 
@@ -113,12 +129,20 @@ def sum_observed(
     parts: list[tuple[int, int, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
     for session in sessions:
-        made = {key: shown[session.id].steps(*key) for key in {(by.window_ms, by.share) for by in matchings}}
+        made = {
+            key: shown[session.id].steps(*key)
+            for key in {(by.window_ms, by.share) for by in matchings}
+        }
         for lags, alike in together.items():
-            late = [made[by.window_ms, by.share].later(lag) for by, lag in zip(matchings, lags, strict=True)]
+            late = [
+                made[by.window_ms, by.share].later(lag)
+                for by, lag in zip(matchings, lags, strict=True)
+            ]
             spans, observed = _spans(session, late)
             query = _SUMS.format(kinds=", ".join("?" * len(alike)))
-            for number, kind, flags, *sums in connection.execute(query, (json.dumps(spans), *alike)):
+            for number, kind, flags, *sums in connection.execute(
+                query, (json.dumps(spans), *alike)
+            ):
                 parts.append((groups.setdefault((session.id, kind, flags), len(groups)), *sums))
                 states.append(observed[number])
     table = np.array(states, dtype=np.int64).reshape(-1, len(matchings))
@@ -138,23 +162,34 @@ def match(
     Returns:
         The matched readings in the order given, and how many were matched and not.
     """
-    instants = np.array([reading.at_ms - by.lag_ms(reading.kind) for reading in readings], dtype=np.int64)
+    instants = np.array(
+        [reading.at_ms - by.lag_ms(reading.kind) for reading in readings], dtype=np.int64
+    )
     sessions = np.array([reading.session for reading in readings], dtype=np.int64)
     states = np.empty(len(readings), dtype=np.int64)
     for session in set(sessions.tolist()):
         own = sessions == session
         states[own] = shown[session].steps(by.window_ms, by.share).at(instants[own])
-    named = [(reading, OBSERVED[state]) for reading, state in zip(readings, states.tolist(), strict=True)]
+    named = [
+        (reading, OBSERVED[state]) for reading, state in zip(readings, states.tolist(), strict=True)
+    ]
     counts = Counter(state for _, state in named)
-    matched = [replace(reading, state=state) for reading, state in named if state not in (AMBIGUOUS, UNMATCHED)]
+    matched = [
+        replace(reading, state=state)
+        for reading, state in named
+        if state not in (AMBIGUOUS, UNMATCHED)
+    ]
     return matched, MatchCounts(len(matched), counts[UNMATCHED], counts[AMBIGUOUS])
 
 
-def _spans(session: Session, steps: Sequence[Steps]) -> tuple[list[tuple[int, int, int]], list[tuple[int, ...]]]:
+def _spans(
+    session: Session, steps: Sequence[Steps]
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, ...]]]:
     """Cut a session where any of the steps changes.
 
     Returns:
-        The spans with their start, end and the number of what was observed, and by that number what was observed.
+        The spans with their start, end and the number of what was observed, and by that number what
+        was observed.
     """
     end = FOREVER_MS if session.end_ms is None else session.end_ms
     edges = np.sort(np.concatenate([one.starts_ms for one in steps]), kind="stable")
@@ -164,7 +199,9 @@ def _spans(session: Session, steps: Sequence[Steps]) -> tuple[list[tuple[int, in
     states = zip(*(one.at(starts).tolist() for one in steps), strict=True)
     spans = [
         (first, last, numbers.setdefault(state, len(numbers)))
-        for first, last, state in zip(starts.tolist(), [*starts[1:].tolist(), end], states, strict=True)
+        for first, last, state in zip(
+            starts.tolist(), [*starts[1:].tolist(), end], states, strict=True
+        )
     ]
     return spans, list(numbers)
 
@@ -189,7 +226,11 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
         number, state = divmod(place, len(OBSERVED))
         if state < len(EMOTIONS):
             session, kind, flags = groups[number]
-            sums = ReadingSum(VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place]))
+            sums = ReadingSum(
+                VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place])
+            )
             found.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
-    return ObservedSums(tuple(found), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous))
+    return ObservedSums(
+        tuple(found), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous)
+    )

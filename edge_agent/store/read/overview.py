@@ -11,7 +11,10 @@ from edge_agent.store.write.timeline import ModelUse
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A participant's agreement to a version of the text; ``withdrawn_ms`` is ``None`` while it stands."""
+    """A participant's agreement to a version of the text.
+
+    ``withdrawn_ms`` is ``None`` while it stands.
+    """
 
     text_version: str
     given_ms: int
@@ -28,7 +31,9 @@ class SessionCounts:
 
 
 def consents(path: Path) -> dict[str, Consent]:
-    """Return the newest consent of each participant, by code; those who were never asked are not in it.
+    """Return the newest consent of each participant, by code.
+
+    Those who were never asked are not in it.
 
     Raises:
         StoreError: the database cannot be read.
@@ -38,7 +43,10 @@ def consents(path: Path) -> dict[str, Consent]:
             "SELECT code, text_version, given, withdrawn FROM consent JOIN participant "
             "ON participant.id = consent.participant ORDER BY consent.id"
         )
-        return {row["code"]: Consent(row["text_version"], row["given"], row["withdrawn"]) for row in rows}
+        return {
+            row["code"]: Consent(row["text_version"], row["given"], row["withdrawn"])
+            for row in rows
+        }
 
 
 def models_in_use(path: Path) -> list[ModelUse]:
@@ -63,9 +71,13 @@ def session_counts(path: Path) -> dict[int, SessionCounts]:
     """
     with reading(path) as connection:
         rows = connection.execute(
-            "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session) SELECT id, "
-            "(SELECT count(*) FROM expression WHERE at >= started AND at < ended) AS expressions, "
-            "(SELECT count(*) FROM vital WHERE at >= started AND at < ended) AS vitals, "
-            "(SELECT count(*) FROM marker WHERE marker.session = span.id) AS markers FROM span"
+            "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session) "
+            "SELECT id, (SELECT count(*) FROM expression WHERE at >= started AND at < ended) AS "
+            "expressions, (SELECT count(*) FROM vital WHERE at >= started AND at < ended) AS "
+            "vitals, (SELECT count(*) FROM marker WHERE marker.session = span.id) AS markers FROM "
+            "span"
         )
-        return {row["id"]: SessionCounts(row["expressions"], row["vitals"], row["markers"]) for row in rows}
+        return {
+            row["id"]: SessionCounts(row["expressions"], row["vitals"], row["markers"])
+            for row in rows
+        }

@@ -16,7 +16,9 @@ def recorded_vitals(path: Path) -> list[VitalReading]:
         StoreError: the database cannot be read.
     """
     with reading(path) as connection:
-        rows = connection.execute("SELECT at, kind, value, source, flags, device_time FROM vital ORDER BY at, kind")
+        rows = connection.execute(
+            "SELECT at, kind, value, source, flags, device_time FROM vital ORDER BY at, kind"
+        )
         return [
             VitalReading(
                 Instant(boot_ms=0, wall_ms=row["at"]),

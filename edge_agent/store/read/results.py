@@ -12,7 +12,9 @@ Row = dict[str, str | int | float | None]
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How the expression of the primary face went, in buckets of equal length; a bucket without rows holds ``None``.
+    """How the expression of the primary face went, in buckets of equal length.
+
+    A bucket without rows holds ``None``.
 
     Attributes:
         start_ms: start of the first bucket.
@@ -20,7 +22,8 @@ class Trend:
         bucket_ms: length of a bucket.
         resolution: what was read: ``row``, ``minute`` or ``hour``.
         starts: start of each bucket.
-        shares: for each category the share of rows whose smoothed label it is; with ``uncertain`` they sum to 1.
+        shares: for each category the share of rows whose smoothed label it is; with ``uncertain``
+            they sum to 1.
         uncertain: share of rows without a certain label.
         means: for each category its mean raw probability, 0…1.
         rows: number of rows in each bucket.
@@ -43,7 +46,9 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class VitalTrend:
-    """How readings of one kind went, in buckets of equal length; a bucket without usable readings holds ``None``.
+    """How readings of one kind went, in buckets of equal length.
+
+    A bucket without usable readings holds ``None``.
 
     Readings flagged ``out_of_range`` or ``contact_lost`` are in no mean; ``flagged`` counts them.
 
@@ -78,7 +83,10 @@ class VitalTrend:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A run of one smoothed emotion of the primary face, broken by more than 3 s without it; ``None`` is uncertain."""
+    """A run of one smoothed emotion of the primary face, broken by more than 3 s without it.
+
+    ``None`` is uncertain.
+    """
 
     start_ms: int
     end_ms: int
@@ -90,7 +98,10 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class ConditionInterval:
-    """A condition from its stimulus start to the next stimulus marker or the session's end; ``None`` while it lasts."""
+    """A condition from its stimulus start to the next stimulus marker or the session's end.
+
+    ``None`` while it lasts.
+    """
 
     session: int
     participant: str
@@ -111,7 +122,8 @@ class RecordedGap:
 
 @dataclass(frozen=True, slots=True)
 class FaceFrames:
-    """How many frames of the participant's face were read in a range, and how many could not be, by reason.
+    """How many frames of the participant's face were read in a range, and how many could not be, by
+    reason.
 
     Attributes:
         read: frames that went into the recorded means.

@@ -1,4 +1,6 @@
-"""A session by condition, as recorded or relative to the participant's own baseline; computed when read. Pure.
+"""A session by condition, as recorded or relative to the participant's own baseline.
+
+Computed when read. Pure.
 
 The neutral face is that of ``edge_agent.store.read.baseline``. Resting vitals are the means of
 the usable readings while the participant rested: under the condition that a protocol opens for its
@@ -58,7 +60,8 @@ class ConditionCourse:
         end_ms: its end.
         rows: rows of the participant's face in it.
         expression: mean probabilities by category; ``None`` without rows.
-        vitals: means by kind; relative ones are differences, only of kinds that were measured at rest.
+        vitals: means by kind; relative ones are differences, only of kinds that were measured at
+            rest.
     """
 
     label: str
@@ -75,7 +78,8 @@ class SessionCourse:
 
     Attributes:
         session: its number.
-        relative: whether expressions are corrected by the neutral face, and readings are differences from rest.
+        relative: whether expressions are corrected by the neutral face, and readings are
+            differences from rest.
         baseline: the neutral face; ``None`` where there is none, and expressions are as recorded.
         baseline_problem: why a baseline marker could not be used; empty when all is well.
         resting: vitals at rest; ``None`` where there are none, and readings are as recorded.
@@ -91,7 +95,10 @@ class SessionCourse:
 
 
 def find_resting(
-    marker_ms: int | None, conditions: Sequence[ConditionInterval], readings: Sequence[StateReading], end_ms: int
+    marker_ms: int | None,
+    conditions: Sequence[ConditionInterval],
+    readings: Sequence[StateReading],
+    end_ms: int,
 ) -> Resting | None:
     """Return the resting vitals of a session.
 
@@ -120,13 +127,21 @@ def _of_condition(condition: ConditionInterval, end_ms: int) -> tuple[int, int, 
     return condition.start_ms, condition.end_ms or end_ms, condition.label
 
 
-def mean_readings(readings: Sequence[StateReading], start_ms: int, end_ms: int) -> dict[VitalKind, MeanReading]:
+def mean_readings(
+    readings: Sequence[StateReading], start_ms: int, end_ms: int
+) -> dict[VitalKind, MeanReading]:
     """Return the mean of the usable readings of each kind in a time."""
     found = {
-        kind: [r.value for r in readings if r.kind is kind and start_ms <= r.at_ms < end_ms and not r.flags & UNUSABLE]
+        kind: [
+            r.value
+            for r in readings
+            if r.kind is kind and start_ms <= r.at_ms < end_ms and not r.flags & UNUSABLE
+        ]
         for kind in VitalKind
     }
-    return {kind: MeanReading(fmean(values), len(values)) for kind, values in found.items() if values}
+    return {
+        kind: MeanReading(fmean(values), len(values)) for kind, values in found.items() if values
+    }
 
 
 def course_of(
@@ -150,7 +165,11 @@ def course_of(
     start, end = condition.start_ms, condition.end_ms or end_ms
     inside = [row for at, row in rows if start < at <= end]
     shown = [row if baseline is None else baseline.corrected(row) for row in inside]
-    means = [math.fsum(row.probabilities[i] for row in shown) / len(shown) for i in range(len(EMOTIONS)) if shown]
+    means = [
+        math.fsum(row.probabilities[i] for row in shown) / len(shown)
+        for i in range(len(EMOTIONS))
+        if shown
+    ]
     vitals = mean_readings(readings, start, end)
     if resting is not None:
         vitals = {

@@ -8,7 +8,9 @@ from edge_agent.core.domain import Expression
 from edge_agent.store.database.tables import NAMES
 
 
-def read_face(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[tuple[int, Expression]]:
+def read_face(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> list[tuple[int, Expression]]:
     """Return time and mean raw probabilities of the participant's face."""
     rows = connection.execute(
         f"SELECT at, {', '.join(NAMES)} FROM expression "  # noqa: S608 - our own names
@@ -20,5 +22,7 @@ def read_face(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> lis
 
 def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
     """Return when the last baseline marker of a session was set, or ``None``."""
-    found = connection.execute("SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,))
+    found = connection.execute(
+        "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
+    )
     return None if (at := found.fetchone()[0]) is None else int(at)

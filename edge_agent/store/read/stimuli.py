@@ -1,4 +1,7 @@
-"""What was measured, seen and said in each stimulus of a study; the database sums the many readings."""
+"""What was measured, seen and said in each stimulus of a study.
+
+The database sums the many readings.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ FOREVER_MS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """One stimulus of a session, from its start to the next stimulus marker or the end of the session.
+    """One stimulus of a session, from its start to the next stimulus marker or the end of the
+    session.
 
     Attributes:
         session: id of the session.
@@ -24,8 +28,9 @@ class Stimulus:
         condition: label of the stimulus.
         start_ms: when it began.
         end_ms: when it ended; far in the future while it goes on.
-        reported: the emotion that the participant reported during or after it, before the next stimulus; ``none`` for
-            none of the eight, ``None`` where nothing was reported. Of several reports the last counts.
+        reported: the emotion that the participant reported during or after it, before the next
+            stimulus; ``none`` for none of the eight, ``None`` where nothing was reported. Of
+            several reports the last counts.
     """
 
     session: int
@@ -60,11 +65,10 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
     """Return the stimuli of sessions in order of session and time."""
     rows = connection.execute(
         "SELECT condition.session, condition.participant, simulated, label, condition.started, "
-        "coalesce(condition.ended, :forever) AS ended, "
-        "lead(condition.started, 1, :forever) OVER (PARTITION BY condition.session ORDER BY condition.started) AS next "
-        "FROM condition JOIN session ON session.id = condition.session "
-        "WHERE condition.session IN (SELECT value FROM json_each(:sessions)) "
-        "ORDER BY condition.session, condition.started",
+        "coalesce(condition.ended, :forever) AS ended, lead(condition.started, 1, :forever) OVER "
+        "(PARTITION BY condition.session ORDER BY condition.started) AS next FROM condition JOIN "
+        "session ON session.id = condition.session WHERE condition.session IN (SELECT value FROM "
+        "json_each(:sessions)) ORDER BY condition.session, condition.started",
         {"sessions": json.dumps(list(session_ids)), "forever": FOREVER_MS},
     ).fetchall()
     return [
@@ -87,20 +91,28 @@ def sum_readings(
     """Return for each stimulus the sums of its readings by kind and flags."""
     asked = json.dumps([kind.value for kind in kinds])
     return [
-        (stimulus, ReadingSum(VitalKind(row["kind"]), row["flags"], row["n"], row["total"], row["largest"]))
+        (
+            stimulus,
+            ReadingSum(
+                VitalKind(row["kind"]), row["flags"], row["n"], row["total"], row["largest"]
+            ),
+        )
         for stimulus in stimuli
         for row in connection.execute(
-            "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest FROM vital "
-            "WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM json_each(?)) GROUP BY kind, flags",
+            "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest "
+            "FROM vital WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM json_each(?)) "
+            "GROUP BY kind, flags",
             (stimulus.start_ms, stimulus.end_ms, asked),
         )
     ]
 
 
-def _reported(connection: sqlite3.Connection, session: int, after_ms: int, before_ms: int) -> str | None:
+def _reported(
+    connection: sqlite3.Connection, session: int, after_ms: int, before_ms: int
+) -> str | None:
     row = connection.execute(
-        "SELECT value FROM self_report WHERE session = ? AND scale = 'emotion' AND at >= ? AND at < ? "
-        "ORDER BY at DESC, id DESC LIMIT 1",
+        "SELECT value FROM self_report WHERE session = ? AND scale = 'emotion' AND at >= ? AND at "
+        "< ? ORDER BY at DESC, id DESC LIMIT 1",
         (session, after_ms, before_ms),
     ).fetchone()
     return None if row is None else str(row[0])

@@ -29,18 +29,23 @@ _FROM_ROWS = ", ".join(
         *(f"coalesce(sum(emotion = '{name}'), 0) AS count_{name}" for name in NAMES),
     )
 )
-_FROM_ROLLUP = ", ".join(f"sum({c}) AS {c}" for c in ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS))
-_UNUSABLE_SQL = " OR ".join(f"instr(' ' || flags || ' ', ' {flag} ') > 0" for flag in sorted(UNUSABLE))
+_FROM_ROLLUP = ", ".join(
+    f"sum({c}) AS {c}" for c in ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+)
+_UNUSABLE_SQL = " OR ".join(
+    f"instr(' ' || flags || ' ', ' {flag} ') > 0" for flag in sorted(UNUSABLE)
+)
 _VITAL_FROM_ROWS = (
-    "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE usable) AS least, "
-    "max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
-    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated "
-    f"FROM (SELECT at, value, flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital "
-    "WHERE kind = :kind AND at >= :start AND at < :end)"
+    "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE "
+    "usable) AS least, max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
+    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated FROM (SELECT at, value, "
+    f"flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital WHERE kind = :kind AND at >= :start AND at "
+    "< :end)"
 )
 _VITAL_FROM_ROLLUP = (
-    "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS flagged, "
-    "sum(simulated) AS simulated FROM vital_{resolution} WHERE kind = :kind AND at >= :start AND at < :end"
+    "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS "
+    "flagged, sum(simulated) AS simulated FROM vital_{resolution} WHERE kind = :kind AND at >= "
+    ":start AND at < :end"
 )
 
 
@@ -77,9 +82,14 @@ def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_0
         ValueError: the range is empty or ``at_most`` is not positive.
     """
     if end_ms <= start_ms or at_most < 1:
-        raise ValueError(f"a trend needs an end ({end_ms}) after its start ({start_ms}) and 1 bucket, not {at_most}")
+        raise ValueError(
+            f"a trend needs an end ({end_ms}) after its start ({start_ms}) and 1 "
+            f"bucket, not {at_most}"
+        )
     wanted = max(shortest_ms, math.ceil((end_ms - start_ms) / at_most))
-    length = next((ms for ms in _ROUND_MS if ms >= wanted), math.ceil(wanted / _ROUND_MS[-1]) * _ROUND_MS[-1])
+    length = next(
+        (ms for ms in _ROUND_MS if ms >= wanted), math.ceil(wanted / _ROUND_MS[-1]) * _ROUND_MS[-1]
+    )
     first = start_ms // length * length
     return Buckets(first, length, math.ceil((end_ms - first) / length))
 
@@ -115,7 +125,11 @@ def read_vital_trend(
     """Return the readings of a range; see ``Reader.vital_trend``."""
     buckets = buckets_for(start_ms, end_ms, at_most)
     resolution = buckets.resolution
-    source = _VITAL_FROM_ROWS if resolution == "row" else _VITAL_FROM_ROLLUP.format(resolution=resolution)
+    source = (
+        _VITAL_FROM_ROWS
+        if resolution == "row"
+        else _VITAL_FROM_ROLLUP.format(resolution=resolution)
+    )
     found = {
         row["start"]: row
         for row in connection.execute(
@@ -148,7 +162,8 @@ def _read_expressions(connection: sqlite3.Connection, buckets: Buckets) -> dict[
     else:
         columns, table = _FROM_ROLLUP, f"expression_{resolution} WHERE"
     rows = connection.execute(
-        f"SELECT at / :length * :length AS start, {columns} FROM {table} at >= :start AND at < :end GROUP BY start",
+        f"SELECT at / :length * :length AS start, {columns} FROM {table} at >= :start AND at < "
+        ":end GROUP BY start",
         _range(buckets),
     )
     return {row["start"]: row for row in rows}

@@ -37,7 +37,8 @@ SESSION_NAME = "Example study (simulated)"
 _HOURS_APART = 12
 _BASELINE_S, _STIMULUS_S, _PAUSE_S = 60, 120, 30
 _REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause after a stimulus
-_FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}  # pleasant, excited
+# pleasant, excited
+_FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}
 _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
@@ -55,11 +56,12 @@ class Person(Protocol):
 def seed_example_study(
     path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
 ) -> int:
-    """Write twelve simulated sessions of the last days: anger, happiness and neutral, in balanced order.
+    """Write twelve simulated sessions of the last days: anger, happiness and neutral, in balanced
+    order.
 
-    Each session has a baseline of a minute and three stimuli of two minutes; heart rate and expression come once a
-    second, a cuff's readings twice in a stimulus, and after each the participant says how it was. Nothing is queued
-    for the broker.
+    Each session has a baseline of a minute and three stimuli of two minutes; heart rate and
+    expression come once a second, a cuff's readings twice in a stimulus, and after each the
+    participant says how it was. Nothing is queued for the broker.
 
     Args:
         path: the database, already migrated.
@@ -86,14 +88,22 @@ def seed_example_study(
             code = f"SIM-{number + 1:02d}"
             insert_participant(connection, code, start, simulated=True)
             insert_consent(connection, code, "simulated", start)
-            session = insert_session(connection, code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
+            session = insert_session(
+                connection, code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True
+            )
             for second, kind, condition in _markers(plan):
                 insert_marker(connection, session, kind, condition, start.shifted(second))
-            insert_reports(connection, session.id, _reports(random.Random(f"{seed}/{number}/said"), plan, start))  # noqa: S311
+            insert_reports(
+                connection,
+                session.id,
+                _reports(random.Random(f"{seed}/{number}/said"), plan, start),
+            )  # noqa: S311
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, ((reading, None) for reading in readings))
-            write_expressions(connection, [(row, None) for row in _watch(rng, plan, start)], 1000, simulated=True)
+            write_expressions(
+                connection, [(row, None) for row in _watch(rng, plan, start)], 1000, simulated=True
+            )
     return PARTICIPANTS
 
 
@@ -117,14 +127,22 @@ def _markers(plan: list[Emotion | None]) -> list[tuple[int, MarkerKind, str]]:
 
 
 def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[SelfReport]:
-    """Return what a participant says after each stimulus: most feel what it should bring about, but not all."""
+    """Return what a participant says after each stimulus: most feel what it should bring about, but
+    not all.
+    """
     reports: list[SelfReport] = []
     for second, kind, label in _markers(plan):
         if kind is not MarkerKind.STIMULUS_END:
             continue
-        felt = Emotion(label) if rng.random() < 0.85 else rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
+        felt = (
+            Emotion(label)
+            if rng.random() < 0.85
+            else rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
+        )
         said: dict[str, int | str] = {"emotion": felt.value}
-        for scale, usual in zip(("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True):
+        for scale, usual in zip(
+            ("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True
+        ):
             said[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
         reports += (
             SelfReport(start.shifted(second + after), label, scale, said[scale])
@@ -134,7 +152,9 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
 
 
 def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list[VitalReading]:
-    """Return the readings of a session: heart rate every second, pressure in the baseline and twice in a stimulus."""
+    """Return the readings of a session: heart rate every second, pressure in the baseline and twice
+    in a stimulus.
+    """
     readings: list[VitalReading] = []
     since = 0
     for second, condition in enumerate(plan):
@@ -147,7 +167,9 @@ def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list
 
 
 def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[ExpressionRow]:
-    """Return the expression of each second: people show what a stimulus should bring about, but not all the time."""
+    """Return the expression of each second: people show what a stimulus should bring about, but not
+    all the time.
+    """
     expressive = rng.uniform(0.65, 0.95)
     rows = []
     shown, sure, until = Emotion.NEUTRAL, 0.8, 0
@@ -156,14 +178,25 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
         if second >= until or changed:
             until = second + rng.randint(4, 15)
             sure = rng.uniform(0.45, 0.95)
-            shown = condition if condition is not None and rng.random() < expressive else Emotion.NEUTRAL
+            shown = (
+                condition
+                if condition is not None and rng.random() < expressive
+                else Emotion.NEUTRAL
+            )
             if rng.random() < 0.05:
                 shown = rng.choice(EMOTIONS)
-        mean, smoothed = _expression(rng, shown, rng.uniform(0.4, 0.95)), _expression(rng, shown, sure)
+        mean, smoothed = (
+            _expression(rng, shown, rng.uniform(0.4, 0.95)),
+            _expression(rng, shown, sure),
+        )
         emotion = smoothed.dominant if smoothed.confidence >= 0.5 else None
         size, quality = rng.uniform(100, 140), rng.uniform(0.6, 0.95)
         at = start.shifted(second + 1.0)
-        rows.append(ExpressionRow(at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True))
+        rows.append(
+            ExpressionRow(
+                at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True
+            )
+        )
     return rows
 
 
@@ -172,4 +205,9 @@ def _expression(rng: random.Random, shown: Emotion, top: float) -> Expression:
     rest = [rng.random() for _ in EMOTIONS]
     rest[EMOTIONS.index(shown)] = 0.0
     scale = (1 - top) / sum(rest)
-    return Expression(tuple(top if emotion is shown else r * scale for emotion, r in zip(EMOTIONS, rest, strict=True)))
+    return Expression(
+        tuple(
+            top if emotion is shown else r * scale
+            for emotion, r in zip(EMOTIONS, rest, strict=True)
+        )
+    )

@@ -1,6 +1,8 @@
-"""Protocols that run in a session: where each stands, its markers, and what participants say of themselves.
+"""Protocols that run in a session: where each stands, its markers, and what participants say of
+themselves.
 
-Everything is written down as it happens, so that a dashboard that was restarted goes on where the last one was.
+Everything is written down as it happens, so that a dashboard that was restarted goes on where the
+last one was.
 """
 
 from __future__ import annotations
@@ -125,7 +127,9 @@ class Progress:
 
 
 class ProtocolRuns:
-    """Writes and reads the protocols of sessions; every call is one transaction on a connection of its own.
+    """Writes and reads the protocols of sessions.
+
+    Every call is one transaction on a connection of its own.
 
     All methods raise ``StoreError`` when the database cannot be used.
 
@@ -154,7 +158,8 @@ class ProtocolRuns:
         """Write down where a protocol stands, and what has happened.
 
         Returns:
-            Whether it goes on: ``False`` when it is over, or when the session was ended by somebody else.
+            Whether it goes on: ``False`` when it is over, or when the session was ended by somebody
+                else.
         """
         with writing(self._path) as connection:
             found = find_open_session(connection)
@@ -168,8 +173,8 @@ class ProtocolRuns:
                 announce(connection, "ended", ended, progress.at, None, self._outbox_rows)
                 return False
             connection.execute(
-                "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, saved_boot_ms = ? "
-                "WHERE id = ?",
+                "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
+                "saved_boot_ms = ? WHERE id = ?",
                 (
                     progress.step,
                     progress.spent_ms,
@@ -184,17 +189,22 @@ class ProtocolRuns:
 
     def _write(self, connection: sqlite3.Connection, session: Session, progress: Progress) -> None:
         for marker in progress.markers:
-            if marker.kind is MarkerKind.STIMULUS_END and find_open_condition(connection, session.id) is None:
+            if (
+                marker.kind is MarkerKind.STIMULUS_END
+                and find_open_condition(connection, session.id) is None
+            ):
                 continue  # somebody has ended it by hand
             added = insert_marker(connection, session, marker.kind, marker.label, marker.at)
             announce(connection, "marker", session, marker.at, added, self._outbox_rows)
         insert_reports(connection, session.id, progress.reports)
 
     @staticmethod
-    def _close(connection: sqlite3.Connection, run: int, state: RunState, reason: str, progress: Progress) -> None:
+    def _close(
+        connection: sqlite3.Connection, run: int, state: RunState, reason: str, progress: Progress
+    ) -> None:
         connection.execute(
-            "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, token = NULL, saved = ?, "
-            "saved_boot_ms = ? WHERE id = ?",
+            "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, token = NULL, "
+            "saved = ?, saved_boot_ms = ? WHERE id = ?",
             (
                 progress.step,
                 progress.spent_ms,
@@ -207,36 +217,46 @@ class ProtocolRuns:
         )
 
 
-def insert_run(connection: sqlite3.Connection, session: Session, new: NewRun, at: Instant) -> SavedRun:
+def insert_run(
+    connection: sqlite3.Connection, session: Session, new: NewRun, at: Instant
+) -> SavedRun:
     """Add a protocol to a session that was just opened, standing at its first screen.
 
-    A participant keeps the order of their earlier run of a protocol of this name; others get the order that the fewest
-    participants have had, the first of those.
+    A participant keeps the order of their earlier run of a protocol of this name; others get the
+    order that the fewest participants have had, the first of those.
     """
     order = _order_row(connection, session, new)
     token, plan = secrets.token_urlsafe(24), new.plan(order)
     cursor = connection.execute(
-        "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, saved, saved_boot_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?)",
+        "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, "
+        "saved, saved_boot_ms) VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?)",
         (session.id, new.name, new.title, new.sha256, order, plan, token, at.wall_ms, at.boot_ms),
     )
-    row = connection.execute("SELECT * FROM protocol_run WHERE id = ?", (cursor.lastrowid,)).fetchone()
+    row = connection.execute(
+        "SELECT * FROM protocol_run WHERE id = ?", (cursor.lastrowid,)
+    ).fetchone()
     return _run_of(row, session)
 
 
-def insert_reports(connection: sqlite3.Connection, session: int, reports: Iterable[SelfReport]) -> None:
+def insert_reports(
+    connection: sqlite3.Connection, session: int, reports: Iterable[SelfReport]
+) -> None:
     """Add what a participant said to a session."""
     connection.executemany(
-        "INSERT INTO self_report (session, at, boot_ms, condition, scale, value) VALUES (?, ?, ?, ?, ?, ?)",
-        [(session, one.at.wall_ms, one.at.boot_ms, one.condition, one.scale, one.value) for one in reports],
+        "INSERT INTO self_report (session, at, boot_ms, condition, scale, value) VALUES (?, ?, ?, "
+        "?, ?, ?)",
+        [
+            (session, one.at.wall_ms, one.at.boot_ms, one.condition, one.scale, one.value)
+            for one in reports
+        ],
     )
 
 
 def _order_row(connection: sqlite3.Connection, session: Session, new: NewRun) -> int:
     rows = connection.execute(
-        "SELECT order_row, code, session.id FROM protocol_run JOIN session ON session.id = protocol_run.session "
-        "JOIN participant ON participant.id = session.participant WHERE protocol_run.name = ? AND order_row < ? "
-        "ORDER BY session.id",
+        "SELECT order_row, code, session.id FROM protocol_run JOIN session ON session.id = "
+        "protocol_run.session JOIN participant ON participant.id = session.participant WHERE "
+        "protocol_run.name = ? AND order_row < ? ORDER BY session.id",
         (new.name, new.rows),
     ).fetchall()
     had = {row["code"]: row["order_row"] for row in rows}

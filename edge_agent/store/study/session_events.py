@@ -1,4 +1,6 @@
-"""What the broker is told about sessions, queued in the transaction of the rows that it speaks of."""
+"""What the broker is told about sessions, queued in the transaction of the rows that it speaks
+of.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ SESSION_TOPIC = "session"
 
 
 def announce(
-    connection: sqlite3.Connection, event: str, session: Session, at: Instant, marker: Marker | None, outbox_rows: int
+    connection: sqlite3.Connection,
+    event: str,
+    session: Session,
+    at: Instant,
+    marker: Marker | None,
+    outbox_rows: int,
 ) -> None:
     """Queue that a session ``started`` or ``ended``, or that a ``marker`` was set in it."""
     payload: dict[str, Any] = {

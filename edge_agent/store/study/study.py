@@ -39,7 +39,9 @@ from edge_agent.store.study.study_rows import (
 
 
 class Study:
-    """Writes and reads the study. Every call is one transaction on a connection of its own: use it from any thread.
+    """Writes and reads the study.
+
+    Every call is one transaction on a connection of its own: use it from any thread.
 
     Each start, end and marker is queued for the broker in the same transaction.
     All methods raise ``StoreError`` when the database cannot be used.
@@ -50,7 +52,9 @@ class Study:
         outbox_rows: messages kept in the outbox at the most.
     """
 
-    def __init__(self, path: Path, *, purposes: Iterable[Purpose] = tuple(Purpose), outbox_rows: int = 50_000) -> None:
+    def __init__(
+        self, path: Path, *, purposes: Iterable[Purpose] = tuple(Purpose), outbox_rows: int = 50_000
+    ) -> None:
         self._path = path
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
@@ -70,7 +74,9 @@ class Study:
             return select_participants(connection)
 
     def give_consent(self, code: str, text_version: str) -> None:
-        """Record that the participant agreed, now, to this version of the text; it replaces an earlier consent.
+        """Record that the participant agreed, now, to this version of the text.
+
+        It replaces an earlier consent.
 
         Raises:
             StudyError: unknown participant, or no version named.
@@ -79,7 +85,8 @@ class Study:
             insert_consent(connection, code, text_version, clock.now())
 
     def withdraw_consent(self, code: str) -> None:
-        """Record that the participant withdrew, now: their open session ends at once, and no further one can start.
+        """Record that the participant withdrew, now: their open session ends at once, and no
+        further one can start.
 
         What was recorded stays until it is erased.
 
@@ -91,7 +98,14 @@ class Study:
             withdraw_consent(connection, code, moment)
             session = find_open_session(connection)
             if session is not None and session.participant.casefold() == code.casefold():
-                announce(connection, "ended", close_session(connection, moment), moment, None, self._outbox_rows)
+                announce(
+                    connection,
+                    "ended",
+                    close_session(connection, moment),
+                    moment,
+                    None,
+                    self._outbox_rows,
+                )
 
     def has_consent(self, code: str) -> bool:
         """Tell whether the participant's consent stands.
@@ -123,18 +137,23 @@ class Study:
             also: writes what belongs to the session in the same transaction.
 
         Raises:
-            StudyError: unknown participant, no consent, purpose not allowed here or forbidden in this setting, a
-                session is open already, or ``at`` lies before the end of an earlier one.
+            StudyError: unknown participant, no consent, purpose not allowed here or forbidden in
+                this setting, a session is open already, or ``at`` lies before the end of an earlier
+                one.
         """
         if purpose not in self._purposes:
             allowed = ", ".join(self._purposes)
-            raise StudyError(f"Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}.")
+            raise StudyError(
+                f"Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}."
+            )
         forbidden = forbidden_because(purpose, setting)
         if forbidden is not None:
             raise StudyError(forbidden)
         moment = at or clock.now()
         with writing(self._path) as connection:
-            session = insert_session(connection, participant, purpose, name, moment, setting=setting)
+            session = insert_session(
+                connection, participant, purpose, name, moment, setting=setting
+            )
             if also is not None:
                 also(connection, session)
             announce(connection, "started", session, moment, None, self._outbox_rows)
@@ -153,16 +172,19 @@ class Study:
         return session
 
     def add_marker(self, kind: MarkerKind, label: str, at: Instant | None = None) -> Marker:
-        """Add a marker to the open session, at ``at`` (now); a stimulus start opens the condition ``label``.
+        """Add a marker to the open session, at ``at`` (now).
+
+        A stimulus start opens the condition ``label``.
 
         Args:
             kind: what happened.
-            label: 1 to 80 characters; may be empty for a stimulus end, which then names the open condition, and for a
-                baseline.
+            label: 1 to 80 characters; may be empty for a stimulus end, which then names the open
+                condition, and for a baseline.
             at: when it happened.
 
         Raises:
-            StudyError: no session is open, no label, no condition to end, or ``at`` lies before the session.
+            StudyError: no session is open, no label, no condition to end, or ``at`` lies before the
+                session.
         """
         moment = at or clock.now()
         with writing(self._path) as connection:

@@ -1,4 +1,7 @@
-"""Rows of the study inside a transaction that the caller holds; the rules of a study are kept here."""
+"""Rows of the study inside a transaction that the caller holds.
+
+The rules of a study are kept here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,15 @@ import sqlite3
 from dataclasses import replace
 
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.domain import Emotion, Marker, MarkerKind, Participant, Purpose, Session, Setting
+from edge_agent.core.domain import (
+    Emotion,
+    Marker,
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    Setting,
+)
 from edge_agent.core.errors import StudyError
 
 LABEL_LENGTH = 80
@@ -29,13 +40,14 @@ def insert_participant(
         code = _free_code(connection)
     if not _CODE.fullmatch(code):
         raise StudyError(
-            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', starting with a letter or "
-            "digit. Never use a name."
+            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', starting "
+            "with a letter or digit. Never use a name."
         )
     if _is_taken(connection, code):
         raise StudyError(f"Participant code {code} is taken. Choose another.")
     cursor = connection.execute(
-        "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)", (code, at.wall_ms, int(simulated))
+        "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)",
+        (code, at.wall_ms, int(simulated)),
     )
     return Participant(int(cursor.lastrowid or 0), code, at.wall_ms, simulated)
 
@@ -43,7 +55,9 @@ def insert_participant(
 def select_participants(connection: sqlite3.Connection) -> list[Participant]:
     """Return all participants in order of their codes."""
     rows = connection.execute("SELECT id, code, created, simulated FROM participant ORDER BY code")
-    return [Participant(row["id"], row["code"], row["created"], bool(row["simulated"])) for row in rows]
+    return [
+        Participant(row["id"], row["code"], row["created"], bool(row["simulated"])) for row in rows
+    ]
 
 
 def find_participant(connection: sqlite3.Connection, code: str) -> int:
@@ -54,13 +68,16 @@ def find_participant(connection: sqlite3.Connection, code: str) -> int:
     return int(row[0])
 
 
-def insert_consent(connection: sqlite3.Connection, code: str, text_version: str, at: Instant) -> None:
+def insert_consent(
+    connection: sqlite3.Connection, code: str, text_version: str, at: Instant
+) -> None:
     """Record consent; an earlier one that still stands ends where this one begins."""
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
     connection.execute(
-        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL", (at.wall_ms, participant)
+        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL",
+        (at.wall_ms, participant),
     )
     connection.execute(
         "INSERT INTO consent (participant, text_version, given) VALUES (?, ?, ?)",
@@ -72,7 +89,8 @@ def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> 
     """End the consent that stands."""
     participant = find_participant(connection, code)
     withdrawn = connection.execute(
-        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL", (at.wall_ms, participant)
+        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL",
+        (at.wall_ms, participant),
     ).rowcount
     if not withdrawn:
         raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
@@ -80,7 +98,9 @@ def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> 
 
 def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
     """Tell whether a consent of the participant stands."""
-    row = connection.execute("SELECT 1 FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,))
+    row = connection.execute(
+        "SELECT 1 FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
+    )
     return row.fetchone() is not None
 
 
@@ -97,19 +117,26 @@ def insert_session(
     """Open a session, given consent, no other open one, and none that ended later."""
     participant = find_participant(connection, code)
     if not has_consent(connection, participant):
-        raise StudyError(f"Participant {code} has given no consent. Record the consent before the session starts.")
+        raise StudyError(
+            f"Participant {code} has given no consent. Record the consent before the "
+            "session starts."
+        )
     open_one = find_open_session(connection)
     if open_one is not None:
         raise StudyError(
-            f"Session {open_one.id} of {open_one.participant} is open since {iso_utc(open_one.start_ms)}. End it first."
+            f"Session {open_one.id} of {open_one.participant} is open since "
+            f"{iso_utc(open_one.start_ms)}. End it first."
         )
     _refuse_overlap(connection, at)
     label = _checked_label(name, "Session name", empty_allowed=True)
     cursor = connection.execute(
-        "INSERT INTO session (participant, purpose, name, started, simulated, setting) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO session (participant, purpose, name, started, simulated, setting) VALUES (?, "
+        "?, ?, ?, ?, ?)",
         (participant, purpose.value, label, at.wall_ms, int(simulated), setting.value),
     )
-    return _session_of(connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone())
+    return _session_of(
+        connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone()
+    )
 
 
 def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
@@ -136,13 +163,19 @@ def require_open_session(connection: sqlite3.Connection) -> Session:
 
 def select_sessions(connection: sqlite3.Connection) -> list[Session]:
     """Return all sessions, newest first."""
-    return [_session_of(row) for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")]
+    return [
+        _session_of(row)
+        for row in connection.execute(f"{_SESSION} ORDER BY started DESC, session.id DESC")
+    ]
 
 
 def insert_marker(
     connection: sqlite3.Connection, session: Session, kind: MarkerKind, label: str, at: Instant
 ) -> Marker:
-    """Add a marker to a session; a stimulus end without label takes that of the open condition, a baseline neutral."""
+    """Add a marker to a session.
+
+    A stimulus end without label takes that of the open condition, a baseline neutral.
+    """
     _refuse_before_start(session, at)
     if kind is MarkerKind.STIMULUS_END:
         condition = find_open_condition(connection, session.id)
@@ -162,7 +195,8 @@ def insert_marker(
 def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
     """Return the label of the stimulus that the last stimulus marker of the session opened."""
     row = connection.execute(
-        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) ORDER BY at DESC, id DESC LIMIT 1",
+        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) ORDER BY at DESC, id "
+        "DESC LIMIT 1",
         (session, *_STIMULI),
     ).fetchone()
     return row["label"] if row is not None and row["kind"] == MarkerKind.STIMULUS_START else None
@@ -173,7 +207,9 @@ def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]
     if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
         raise StudyError(f"There is no session {session}.")
     rows = connection.execute(
-        "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, id", (session,)
+        "SELECT id, session, at, boot_ms, kind, label FROM marker WHERE session = ? ORDER BY at, "
+        "id",
+        (session,),
     )
     return [marker_of(row) for row in rows]
 
@@ -203,31 +239,40 @@ def _checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
     if not label and not empty_allowed:
         raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")
     if len(label) > LABEL_LENGTH or not label.isprintable():
-        raise StudyError(f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line.")
+        raise StudyError(
+            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line."
+        )
     return label
 
 
 def _refuse_before_start(session: Session, at: Instant) -> None:
     if at.wall_ms < session.start_ms:
         raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} ({iso_utc(session.start_ms)})."
+            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} "
+            f"({iso_utc(session.start_ms)})."
         )
 
 
 def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
-    """Refuse a session that would begin inside an earlier one: rows are joined by time, and would belong to two."""
+    """Refuse a session that would begin inside an earlier one: rows are joined by time, and would
+    belong to two.
+    """
     row = connection.execute(
         "SELECT id, ended FROM session WHERE ended > ? ORDER BY ended DESC LIMIT 1", (at.wall_ms,)
     ).fetchone()
     if row is not None:
         raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} ({iso_utc(row['ended'])}). Sessions "
-            "must not overlap; if the clock of this machine is wrong, set it first."
+            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} "
+            f"({iso_utc(row['ended'])}). Sessions must not overlap; if the clock of this machine "
+            "is wrong, set it first."
         )
 
 
 def _is_taken(connection: sqlite3.Connection, code: str) -> bool:
-    return connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone() is not None
+    return (
+        connection.execute("SELECT 1 FROM participant WHERE code = ?", (code,)).fetchone()
+        is not None
+    )
 
 
 def _free_code(connection: sqlite3.Connection) -> str:

@@ -25,7 +25,8 @@ SPARE_BYTES = 500_000_000
 
 
 def back_up(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
-    """Copy the database aside as ``<name>.backup-<day>``, beside a running agent, and delete older such copies.
+    """Copy the database aside as ``<name>.backup-<day>``, beside a running agent, and delete older
+    such copies.
 
     The copies lie beside the database, so that erasing a participant finds them.
 
@@ -35,16 +36,21 @@ def back_up(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> P
         now_ms: UTC; ``None`` is now. A second copy of one day replaces the first.
 
     Raises:
-        StoreError: the database cannot be read, or the copy would leave less than ``SPARE_BYTES`` free; the older
-            copies are kept then.
+        StoreError: the database cannot be read, or the copy would leave less than ``SPARE_BYTES``
+            free; the older copies are kept then.
     """
     day = datetime.fromtimestamp((clock.now().wall_ms if now_ms is None else now_ms) / 1000, UTC)
     target = path.with_name(f"{path.name}.backup-{day:%Y-%m-%d}")
     with translating(path), closing(connect(path, readonly=True)) as connection:
         _check_space(path, connection)
         copy_aside(connection, target)
-    older = [copy for copy in copies_of(path) if copy.name.startswith(f"{path.name}.backup-") and copy != target]
-    # By name, which is by day: a clock that was wrong once must not delete the copies of better days.
+    older = [
+        copy
+        for copy in copies_of(path)
+        if copy.name.startswith(f"{path.name}.backup-") and copy != target
+    ]
+    # By name, which is by day: a clock that was wrong once must not delete the copies of better
+    # days.
     for copy in sorted(older, reverse=True)[max(keep - 1, 0) :]:
         copy.unlink(missing_ok=True)
     return target
@@ -57,15 +63,18 @@ def check_integrity(path: Path) -> None:
         StoreError: something is damaged; the text says what was found first and what to do.
     """
     with translating(path), closing(connect_any(path)) as connection:
-        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)") if row[0] != "ok"]
+        found = [
+            str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)") if row[0] != "ok"
+        ]
         found += [
-            f"a row of {row[0]} refers to none of {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")
+            f"a row of {row[0]} refers to none of {row[2]}"
+            for row in connection.execute("PRAGMA foreign_key_check")
         ]
     if found:
         copies = ", ".join(copy.name for copy in copies_of(path)) or "there is none"
         raise StoreError(
-            f"{path}: is damaged ({found[0]}). Stop the agent and restore a copy that lies beside it ({copies}), or "
-            "try `sqlite3 FILE .recover`. Cards wear out: consider a new one."
+            f"{path}: is damaged ({found[0]}). Stop the agent and restore a copy that lies beside "
+            f"it ({copies}), or try `sqlite3 FILE .recover`. Cards wear out: consider a new one."
         )
 
 
@@ -73,7 +82,8 @@ def restore(path: Path, copy: Path) -> None:
     """Put a copy in the place of the database; agent and dashboard must not run.
 
     Raises:
-        StoreError: the copy is none of ours, or cannot be read or written. The database is as it was then.
+        StoreError: the copy is none of ours, or cannot be read or written. The database is as it
+            was then.
     """
     fresh = path.with_name(f"{path.name}.restored")
     with translating(copy):
@@ -90,10 +100,13 @@ def restore(path: Path, copy: Path) -> None:
 
 
 def _check_space(path: Path, connection: sqlite3.Connection) -> None:
-    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
     free = shutil.disk_usage(path.parent).free
     if free < pages * size + SPARE_BYTES:
         raise StoreError(
-            f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would leave too little of the "
-            f"{free / 1e6:.0f} MB that are free. Free space, or lower record.budget_mb."
+            f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would "
+            f"leave too little of the {free / 1e6:.0f} MB that are free. Free space, or lower "
+            "record.budget_mb."
         )

@@ -1,8 +1,10 @@
-"""The disk budget: the oldest rows of nobody's session go when the database outgrows its share, and the file shrinks.
+"""The disk budget: the oldest rows of nobody's session go when the database outgrows its share, and
+the file shrinks.
 
-What goes, hour by hour, the oldest first: expressions, unfit frames and readings of times outside sessions. What stays,
-whatever the budget: rows of sessions, ended or open, for a study is deleted by people alone; the last day; and the
-rollups, so that the trends keep every minute of what went.
+What goes, hour by hour, the oldest first: expressions, unfit frames and readings of times outside
+sessions. What stays,
+whatever the budget: rows of sessions, ended or open, for a study is deleted by people alone; the
+last day; and the rollups, so that the trends keep every minute of what went.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from edge_agent.store.upkeep.retention import DAY_MS, delete_between
 from edge_agent.store.write.tombstones import Span
 
 SHARES = 3 + KEEP_COPIES
-"""The database itself, its daily copies, and the two of the last update: each may become as large."""
+"""The database itself, its daily copies, and the two of the last update: each may become as
+large.
+"""
 _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not due within the hour
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
 _PORTION_PAGES = 2_000  # 8 MB a transaction, so that the recorder never waits for long
@@ -40,7 +44,8 @@ class Space:
     Attributes:
         used_bytes: of its rows and indexes; pages that are free are not counted.
         share_bytes: what the budget leaves to it, beside its copies.
-        cut_ms: rows of before this time went for the budget alone, ``keep_days`` would keep them; else ``None``.
+        cut_ms: rows of before this time went for the budget alone, ``keep_days`` would keep them;
+            else ``None``.
     """
 
     used_bytes: int
@@ -55,7 +60,9 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was done for the budget: rows deleted, bytes by which the file shrank, and how it stands now."""
+    """What was done for the budget: rows deleted, bytes by which the file shrank, and how it stands
+    now.
+    """
 
     rows: int
     given_back: int
@@ -73,18 +80,25 @@ def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = No
 
 
 def keep_to_budget(
-    path: Path, budget_mb: int, keep_days: int, *, within_s: float | None = None, now_ms: int | None = None
+    path: Path,
+    budget_mb: int,
+    keep_days: int,
+    *,
+    within_s: float | None = None,
+    now_ms: int | None = None,
 ) -> Kept:
-    """Delete the oldest rows outside sessions until the database fits its share, and give free space back to the disk.
+    """Delete the oldest rows outside sessions until the database fits its share, and give free
+    space back to the disk.
 
-    Every deletion leaves a line in ``audit``. Copies of before upgrades but the newest are deleted, too.
+    Every deletion leaves a line in ``audit``. Copies of before upgrades but the newest are deleted,
+    too.
 
     Args:
         path: the database; an agent may be writing to it.
         budget_mb: what database and copies may take together, in MB of 10⁶ bytes.
         keep_days: as in ``prune``, to tell whether something went before its time.
-        within_s: stop after so many seconds and leave the rest to the next call; ``None`` does all, and first makes
-            a file of an older version anew, one that could not shrink otherwise.
+        within_s: stop after so many seconds and leave the rest to the next call; ``None`` does all,
+            and first makes a file of an older version anew, one that could not shrink otherwise.
         now_ms: UTC; ``None`` is now.
 
     Raises:
@@ -131,8 +145,13 @@ def _space(connection: sqlite3.Connection, budget_mb: int, keep_days: int, prese
     return Space(_used(connection), _share(budget_mb), cut_ms)
 
 
-def _delete_oldest(connection: sqlite3.Connection, share: int, present: int, until_s: float) -> tuple[int, int]:
-    """Delete hour by hour until the share is kept; return rows, and the time before which they lay."""
+def _delete_oldest(
+    connection: sqlite3.Connection, share: int, present: int, until_s: float
+) -> tuple[int, int]:
+    """Delete hour by hour until the share is kept.
+
+    Return rows, and the time before which they lay.
+    """
     deleted, cut_ms = 0, 0
     if _used(connection) <= share:
         return deleted, cut_ms
@@ -155,9 +174,14 @@ def _hours_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
 
 
 def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iterator[Span]:
-    """Yield the times between sessions up to ``newest``; a row belongs to a session from its start to its end."""
+    """Yield the times between sessions up to ``newest``.
+
+    A row belongs to a session from its start to its end.
+    """
     free_from = 0
-    sessions = connection.execute("SELECT started, coalesce(ended, ?) FROM session ORDER BY started", (newest,))
+    sessions = connection.execute(
+        "SELECT started, coalesce(ended, ?) FROM session ORDER BY started", (newest,)
+    )
     for started, ended in [*map(tuple, sessions), (newest, newest)]:
         if free_from < min(started, newest):
             yield free_from, min(started, newest)
@@ -167,7 +191,9 @@ def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
 def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | None:
     """Return the time of the first row of a span; ``None`` when there is none."""
     found = [
-        connection.execute(f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?", (start, end)).fetchone()[0]  # noqa: S608 - our own names
+        connection.execute(
+            f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?", (start, end)
+        ).fetchone()[0]  # noqa: S608 - our own names
         for table in _TABLES
     ]
     return min((at for at in found if at is not None), default=None)
@@ -177,32 +203,40 @@ def _write_down(connection: sqlite3.Connection, rows: int, cut_ms: int, present:
     """Leave a line in the audit trail, and remember for the alarm up to when rows are gone."""
     with transaction(connection):
         connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'appliance', 'disk_budget', ?)",
+            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'appliance', 'disk_budget', "
+            "?)",
             (present, f"{rows} rows of before {iso_utc(cut_ms)} deleted, none of a session"),
         )
         connection.execute(
-            "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-            "max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+            "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
+            "= max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
             (_CUT, str(cut_ms)),
         )
 
 
 def _delete_old_copies(path: Path) -> None:
-    """Delete the copies of before upgrades but the newest; those for a rollback are looked after by the update."""
+    """Delete the copies of before upgrades but the newest.
+
+    Those for a rollback are looked after by the update.
+    """
     older = [copy for copy in copies_of(path) if copy.name.startswith(f"{path.name}.before-v")]
     for copy in sorted(older, key=lambda file: file.stat().st_mtime)[:-1]:
         copy.unlink(missing_ok=True)
 
 
 def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
-    """Return how many free pages are more than later rows will soon need, or are above the share."""
+    """Return how many free pages are more than later rows will soon need, or are above the
+    share.
+    """
     pages, free = _pragma(connection, "page_count"), _pragma(connection, "freelist_count")
     above = pages - int(_AIM * share) // _pragma(connection, "page_size")
     return max(min(free, above), free - int(_FREE_PAGES * pages), 0)
 
 
 def _let_it_shrink(path: Path, connection: sqlite3.Connection, share: int) -> None:
-    """Make a file anew that an older version made without the register that shrinking needs, where there is room."""
+    """Make a file anew that an older version made without the register that shrinking needs, where
+    there is room.
+    """
     room = 2 * _used(connection) + SPARE_BYTES
     if (
         _pragma(connection, "auto_vacuum") == 0
@@ -215,13 +249,19 @@ def _let_it_shrink(path: Path, connection: sqlite3.Connection, share: int) -> No
 
 
 def _give_back(connection: sqlite3.Connection, share: int, until_s: float) -> None:
-    """Shrink the file in portions; one without the register stays as large and fills its free pages first."""
+    """Shrink the file in portions.
+
+    One without the register stays as large and fills its free pages first.
+    """
     excess = _pages_to_give_back(connection, share) if _pragma(connection, "auto_vacuum") else 0
     if not excess:
         return
     while excess > 0 and time.monotonic() < until_s:
         # As a script, for `execute` steps once, and each step frees one page.
-        connection.executescript(f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({min(excess, _PORTION_PAGES)}); COMMIT")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({min(excess, _PORTION_PAGES)}); COMMIT"
+        )
         excess -= _PORTION_PAGES
-    # Not waiting for those who read just now: the file then shrinks when they are done, at a later checkpoint.
+    # Not waiting for those who read just now: the file then shrinks when they are done, at a later
+    # checkpoint.
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

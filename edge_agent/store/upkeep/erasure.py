@@ -27,7 +27,10 @@ from edge_agent.store.write.outbox import OutboxMessage, enqueue
 log = logging.getLogger(__name__)
 
 RETAINED = ("session", "emotion")
-"""Topics that a broker may have kept for later subscribers; an empty retained message clears them."""
+"""Topics that a broker may have kept for later subscribers.
+
+An empty retained message clears them.
+"""
 PATIENCE_S = 15.0
 _CHUNK = 1 << 20
 _SHORTEST_TEXT = 3
@@ -70,24 +73,33 @@ class Erasure:
     @property
     def sentence(self) -> str:
         """What was erased, for people."""
-        counted = ", ".join(f"{self.rows.get(table, 0):,} {name}" for table, name in self.NAMES.items())
+        counted = ", ".join(
+            f"{self.rows.get(table, 0):,} {name}" for table, name in self.NAMES.items()
+        )
         parts = [
             f"Erased: {counted}.",
-            f"Rollups: {self.minutes:,} minutes computed anew, {self.minutes_removed:,} of them removed.",
+            (
+                f"Rollups: {self.minutes:,} minutes computed anew, {self.minutes_removed:,} of them "
+                "removed."
+            ),
         ]
         if self.copies:
             parts.append(f"Copies rewritten: {', '.join(self.copies)}.")
         if self.copies_deleted:
-            parts.append(f"Copies deleted, for they could not be read: {', '.join(self.copies_deleted)}.")
+            parts.append(
+                f"Copies deleted, for they could not be read: {', '.join(self.copies_deleted)}."
+            )
         return " ".join(parts)
 
 
 def erase_participant(
     path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
 ) -> Erasure:
-    """Erase a participant: rows, rollups, messages, retained topics, prepared exports, and copies of the database.
+    """Erase a participant: rows, rollups, messages, retained topics, prepared exports, and copies
+    of the database.
 
-    Safe beside a running agent: what it still holds in memory of the erased time is not written any more.
+    Safe beside a running agent: what it still holds in memory of the erased time is not written any
+    more.
 
     Args:
         path: the database.
@@ -97,10 +109,14 @@ def erase_participant(
         patience_s: how long to wait for others who read or write.
 
     Raises:
-        StudyError: there is no such participant, or a session of theirs is open. Nothing was erased.
+        StudyError: there is no such participant, or a session of theirs is open. Nothing was
+            erased.
         StoreError: the database cannot be written, or is held open by a reader that does not end.
     """
-    with translating(path), closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection:
+    with (
+        translating(path),
+        closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
+    ):
         with transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
@@ -128,7 +144,8 @@ def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> Non
 def _scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
     """Leave no old bytes in file and log; return whether the file had to be written anew for that.
 
-    ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may hold older copies.
+    ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may
+    hold older copies.
     """
     _empty_log(path, connection)
     if not _holds(path, texts):
@@ -142,9 +159,9 @@ def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
     """Write everything into the file and empty its log; waits for those who read just now."""
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         raise StoreError(
-            f"{path}: the rows are erased, but another program keeps the file open, and its log {path.name}-wal still "
-            "holds them. Close what reads it (an export, a database browser), then restart the agent and the "
-            "dashboard: that empties the log."
+            f"{path}: the rows are erased, but another program keeps the file open, and its log "
+            f"{path.name}-wal still holds them. Close what reads it (an export, a database "
+            "browser), then restart the agent and the dashboard: that empties the log."
         )
 
 
@@ -164,7 +181,10 @@ def _holds(path: Path, texts: Iterable[str]) -> bool:
 
 
 def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Erase the participant from the copies beside the database too; delete those that cannot be read."""
+    """Erase the participant from the copies beside the database too.
+
+    Delete those that cannot be read.
+    """
     rewritten, deleted = [], []
     for copy in copies_of(path):
         try:
@@ -185,12 +205,13 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
 def _erase_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
     with closing(connect_any(copy)) as connection:
-        # An open session of that time has no end; the copy is no timeline that anybody records into.
+        # An open session of that time has no end; the copy is no timeline that anybody records
+        # into.
         with transaction(connection):
             connection.execute(
-                "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM expression), "
-                "(SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL AND participant = "
-                "(SELECT id FROM participant WHERE code = ?)",
+                "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "
+                "expression), (SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL "
+                "AND participant = (SELECT id FROM participant WHERE code = ?)",
                 (code,),
             )
             rows = erase_rows(connection, code)

@@ -1,4 +1,7 @@
-"""Deleting what is known of a participant, inside a transaction that the caller holds; older schemas too."""
+"""Deleting what is known of a participant, inside a transaction that the caller holds.
+
+Older schemas too.
+"""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -23,8 +26,10 @@ class ErasedRows:
     Attributes:
         rows: by table.
         minutes: minutes of the rollups that were computed anew.
-        minutes_removed: of these, how many are gone: nothing else was recorded then, or their rows were too old.
-        texts: what the participant was called and what was noted of them; for the search of what is left, only.
+        minutes_removed: of these, how many are gone: nothing else was recorded then, or their rows
+            were too old.
+        texts: what the participant was called and what was noted of them; for the search of what is
+            left, only.
     """
 
     rows: dict[str, int]
@@ -34,7 +39,9 @@ class ErasedRows:
 
 
 def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
-    """Delete a participant and everything that was recorded in their sessions; ``None``: there is no such one.
+    """Delete a participant and everything that was recorded in their sessions.
+
+    ``None``: there is no such one.
 
     Raises:
         StudyError: a session of theirs is open.
@@ -44,15 +51,21 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         return None
     participant, real = row["id"], row["code"]
     sessions = connection.execute(
-        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started", (participant,)
+        "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
+        (participant,),
     ).fetchall()
     for session in sessions:
         if session["ended"] is None:
             raise StudyError(
-                f"Session {session['id']} of {real} is open. End it, or withdraw the consent, which ends it."
+                f"Session {session['id']} of {real} is open. End it, or withdraw the consent, "
+                "which ends it."
             )
     spans = [(session["started"], session["ended"]) for session in sessions]
-    texts = frozenset(text for text in (real, *(s["name"] for s in sessions), *_notes(connection, participant)) if text)
+    texts = frozenset(
+        text
+        for text in (real, *(s["name"] for s in sessions), *_notes(connection, participant))
+        if text
+    )
     deleted: Counter[str] = Counter(session=len(sessions))
     deleted.update(_delete_study(connection, participant))
     minutes = removed = 0
@@ -77,42 +90,62 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 
 def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
-    return {row[0] for row in connection.execute("SELECT label FROM marker UNION SELECT name FROM session")}
+    return {
+        row[0]
+        for row in connection.execute("SELECT label FROM marker UNION SELECT name FROM session")
+    }
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
     """Delete the participant; what hangs on them goes with them, counted before."""
-    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    there = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
     deleted = Counter(
         {
             table: connection.execute(
-                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE participant = ?",
+                f"SELECT count(*) FROM {table} JOIN session ON session.id = {table}.session WHERE "
+                "participant = ?",
                 (participant,),
             ).fetchone()[0]
             for table in _OF_SESSIONS
             if table in there
         }
     )
-    deleted["consent"] = connection.execute("DELETE FROM consent WHERE participant = ?", (participant,)).rowcount
+    deleted["consent"] = connection.execute(
+        "DELETE FROM consent WHERE participant = ?", (participant,)
+    ).rowcount
     connection.execute("DELETE FROM participant WHERE id = ?", (participant,))
     return deleted
 
 
 def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]:
-    """Delete the rows of all faces and sensors in a span; of rows that reach over its edges, too."""
-    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    """Delete the rows of all faces and sensors in a span.
+
+    Of rows that reach over its edges, too.
+    """
+    there = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
     deleted: Counter[str] = Counter()
     for table in {"expression", "unfit"} & there:
         deleted[table] = connection.execute(
-            f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)", (span[0], span[1], span[1])
+            f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
+            (span[0], span[1], span[1]),
         ).rowcount
-    deleted["vital"] = connection.execute("DELETE FROM vital WHERE at >= ? AND at < ?", span).rowcount
-    deleted["gap"] = connection.execute("DELETE FROM gap WHERE started >= ? AND ended <= ?", span).rowcount
+    deleted["vital"] = connection.execute(
+        "DELETE FROM vital WHERE at >= ? AND at < ?", span
+    ).rowcount
+    deleted["gap"] = connection.execute(
+        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
+    ).rowcount
     return deleted
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete what waits for the broker: messages about the participant, and summaries of their time."""
+    """Delete what waits for the broker: messages about the participant, and summaries of their
+    time.
+    """
     deleted = connection.execute(
         "DELETE FROM outbox WHERE lower(json_extract(payload, '$.participant')) = lower(?)", (code,)
     ).rowcount
@@ -127,7 +160,12 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
     """Take the code out of what the audit says was done with it; that something was done stays."""
-    rows = connection.execute("SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)).fetchall()
+    rows = connection.execute(
+        "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
+    ).fetchall()
     for row in rows:
-        words = ["(erased)" if word.casefold() == code.casefold() else word for word in row["detail"].split(" ")]
+        words = [
+            "(erased)" if word.casefold() == code.casefold() else word
+            for word in row["detail"].split(" ")
+        ]
         connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))

@@ -17,10 +17,15 @@ _BEGINNING = -(2**62)
 _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
 
 
-def prune(path: Path, keep_days: int, now_ms: int | None = None, *, within_s: float = math.inf) -> int:
-    """Delete rows of expressions and unfit frames older than ``keep_days`` days; rollups, vitals and the study stay.
+def prune(
+    path: Path, keep_days: int, now_ms: int | None = None, *, within_s: float = math.inf
+) -> int:
+    """Delete rows of expressions and unfit frames older than ``keep_days`` days.
 
-    Their bytes are overwritten, and their pages are used again by later rows; ``keep_to_budget`` shrinks the file.
+    Rollups, vitals and the study stay.
+
+    Their bytes are overwritten, and their pages are used again by later rows; ``keep_to_budget``
+    shrinks the file.
 
     Args:
         path: the database.
@@ -41,16 +46,25 @@ def prune(path: Path, keep_days: int, now_ms: int | None = None, *, within_s: fl
     until_s = time.monotonic() + within_s
     with translating(path), closing(connect(path, readonly=False)) as connection:
         tables = ("expression", "unfit")
-        return sum(delete_between(connection, table, _BEGINNING, before, until_s) for table in tables)
+        return sum(
+            delete_between(connection, table, _BEGINNING, before, until_s) for table in tables
+        )
 
 
-def delete_between(connection: sqlite3.Connection, table: str, start: int, end: int, until_s: float = math.inf) -> int:
-    """Delete the rows of a table from ``start`` to before ``end``, in portions; return how many they were.
+def delete_between(
+    connection: sqlite3.Connection, table: str, start: int, end: int, until_s: float = math.inf
+) -> int:
+    """Delete the rows of a table from ``start`` to before ``end``, in portions.
+
+    Return how many they were.
 
     Ends after the portion that passes ``until_s``, seconds of ``time.monotonic``.
     """
     key = _KEYS[table]
-    statement = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE at >= ? AND at < ? LIMIT ?)"  # noqa: S608 - our own names
+    statement = (
+        f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE at >= ? "
+        "AND at < ? LIMIT ?)"
+    )  # noqa: S608 - our own names
     deleted = 0
     while True:
         with transaction(connection):

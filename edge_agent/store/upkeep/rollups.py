@@ -1,7 +1,8 @@
 """Making the rollups anew after rows were deleted, inside a transaction that the caller holds.
 
-A minute whose rows are all still there is computed anew from what is left of them. Of a minute whose rows are older
-than ``record.keep_days`` nobody knows which part to take away: it is removed. Hours are the sums of their minutes.
+A minute whose rows are all still there is computed anew from what is left of them. Of a minute
+whose rows are older than ``record.keep_days`` nobody knows which part to take away: it is removed.
+Hours are the sums of their minutes.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -27,11 +28,15 @@ _UNUSABLE = " OR ".join(_has(flag) for flag in sorted(UNUSABLE))
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
-    """Return the minutes that a span touches and whose rows are not all there any more; ask before deleting."""
+    """Return the minutes that a span touches and whose rows are not all there any more.
+
+    Ask before deleting.
+    """
     first, last = _minutes(span)
     rows = connection.execute(
-        "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT count(*) FROM "
-        f"expression WHERE is_primary = 1 AND expression.at >= minute.at AND expression.at < minute.at + {MINUTE_MS})",
+        "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
+        "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
+        f"expression.at < minute.at + {MINUTE_MS})",
         (first, last),
     )
     return {row[0] for row in rows}
@@ -49,16 +54,18 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
         How many minutes of expressions there were, and how many of these are gone now.
     """
     minutes = _minutes(span)
-    before = connection.execute("SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes).fetchone()[
-        0
-    ]
+    before = connection.execute(
+        "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
+    ).fetchone()[0]
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
     _expression_minutes(connection, minutes)
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
     _vital_minutes(connection, minutes)
     _hours(connection, span)
-    left = connection.execute("SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes).fetchone()[0]
+    left = connection.execute(
+        "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
+    ).fetchone()[0]
     return before, before - left
 
 
@@ -71,8 +78,8 @@ def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
     sums = ", ".join(f"sum({name})" for name in NAMES)
     counts = ", ".join(f"count(*) FILTER (WHERE emotion = '{name}')" for name in NAMES)
     connection.execute(
-        f"INSERT INTO expression_minute (at, {', '.join(_ADDED)}) "
-        f"SELECT at / {MINUTE_MS} * {MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
+        f"INSERT INTO expression_minute (at, {', '.join(_ADDED)}) SELECT at / {MINUTE_MS} * "
+        f"{MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
         f"{counts} FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? GROUP BY 1",
         minutes,
     )
@@ -80,11 +87,11 @@ def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
 
 def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
     connection.execute(
-        f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) "
-        f"SELECT kind, at / {MINUTE_MS} * {MINUTE_MS} AS minute, sum(usable), "
-        "coalesce(sum(value) FILTER (WHERE usable), 0.0), min(value) FILTER (WHERE usable), "
-        f"max(value) FILTER (WHERE usable), sum(NOT usable), sum({_has(VitalFlag.SIMULATED)}) "
-        f"FROM (SELECT *, NOT ({_UNUSABLE}) AS usable FROM vital WHERE at >= ? AND at < ?) GROUP BY 1, 2",
+        f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {MINUTE_MS} * "
+        f"{MINUTE_MS} AS minute, sum(usable), coalesce(sum(value) FILTER (WHERE usable), 0.0), "
+        "min(value) FILTER (WHERE usable), max(value) FILTER (WHERE usable), sum(NOT usable), "
+        f"sum({_has(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({_UNUSABLE}) AS usable FROM vital "
+        "WHERE at >= ? AND at < ?) GROUP BY 1, 2",
         minutes,
     )
 
@@ -95,12 +102,13 @@ def _hours(connection: sqlite3.Connection, span: Span) -> None:
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
     connection.execute(
         f"INSERT INTO expression_hour (at, {', '.join(_ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
-        f"{', '.join(f'sum({name})' for name in _ADDED)} FROM expression_minute WHERE at >= ? AND at < ? GROUP BY 1",
+        f"{', '.join(f'sum({name})' for name in _ADDED)} FROM expression_minute WHERE at >= ? AND "
+        "at < ? GROUP BY 1",
         hours,
     )
     connection.execute(
-        f"INSERT INTO vital_hour (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {HOUR_MS} * {HOUR_MS} AS hour, "
-        "sum(n), sum(total), min(least), max(most), sum(flagged), sum(simulated) "
-        "FROM vital_minute WHERE at >= ? AND at < ? GROUP BY 1, 2",
+        f"INSERT INTO vital_hour (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {HOUR_MS} * "
+        f"{HOUR_MS} AS hour, sum(n), sum(total), min(least), max(most), sum(flagged), "
+        "sum(simulated) FROM vital_minute WHERE at >= ? AND at < ? GROUP BY 1, 2",
         hours,
     )

@@ -27,11 +27,15 @@ def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
     if not readings:
         return []
     with writing(path) as connection:
-        return [write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings]
+        return [
+            write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings
+        ]
 
 
 def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:
-    """Write all readings in one transaction; whatever ``readings`` raises leaves the database as it was.
+    """Write all readings in one transaction.
+
+    Whatever ``readings`` raises leaves the database as it was.
 
     A reading is a duplicate when kind, source and time are those of one that is there.
 
@@ -39,4 +43,6 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
         StoreError: as ``schema.connect``; disk full.
     """
     with writing(path) as connection:
-        return ImportResult(*write_vitals(connection, ((reading.checked(), None) for reading in readings)))
+        return ImportResult(
+            *write_vitals(connection, ((reading.checked(), None) for reading in readings))
+        )

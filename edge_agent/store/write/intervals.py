@@ -1,4 +1,7 @@
-"""Frames into expression rows: one row for each track and recording interval. Pure; no clock, no I/O."""
+"""Frames into expression rows: one row for each track and recording interval.
+
+Pure; no clock, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ Row = ExpressionRow | UnfitRow
 
 
 class _Track:
-    """Sums over the fit frames of one track in the present interval, and counts of the others by reason."""
+    """Sums over the fit frames of one track in the present interval, and counts of the others by
+    reason.
+    """
 
     def __init__(self) -> None:
         self.frames = 0
@@ -36,7 +41,9 @@ class _Track:
             return
         self.frames += 1
         self.primary += observation.primary
-        self.raw = [total + p for total, p in zip(self.raw, observation.raw.probabilities, strict=True)]
+        self.raw = [
+            total + p for total, p in zip(self.raw, observation.raw.probabilities, strict=True)
+        ]
         self.face_size += observation.face.box.height
         self.quality += observation.quality
         self.last = observation
@@ -81,7 +88,9 @@ class Intervals:
         return bool(self._tracks)
 
     def add(self, recognition: Recognition) -> list[Row | Gap]:
-        """Take in a frame; return the rows of the interval that it ended, and the end of a time without faces."""
+        """Take in a frame; return the rows of the interval that it ended, and the end of a time
+        without faces.
+        """
         done: list[Row | Gap] = []
         if self._tracks and self._number(recognition.at) != self._number(self._last):
             done += self.close()
@@ -97,7 +106,8 @@ class Intervals:
         """End the present interval and return its rows.
 
         Args:
-            partial: stamp the rows with the last frame instead of the interval's end, for there may be none later.
+            partial: stamp the rows with the last frame instead of the interval's end, for there may
+                be none later.
         """
         if not self._tracks or self._last is None:
             return []
@@ -121,7 +131,9 @@ class Intervals:
     def _note_faces(self, recognition: Recognition) -> list[Gap]:
         """Follow whether faces are seen; a time without any becomes a gap when it ends."""
         gap: list[Gap] = []
-        paused = self._last is not None and recognition.at.seconds_since(self._last) > NO_FACE_SECONDS
+        paused = (
+            self._last is not None and recognition.at.seconds_since(self._last) > NO_FACE_SECONDS
+        )
         if self._last is not None and (paused or recognition.observations):
             # Nobody looked while the camera paused: that time is no time without faces.
             gap = self._gap_until(self._last if paused else recognition.at)

@@ -1,4 +1,6 @@
-"""Messages that the broker has not acknowledged yet: rows that outlive a power cut, bounded, oldest dropped first."""
+"""Messages that the broker has not acknowledged yet: rows that outlive a power cut, bounded, oldest
+dropped first.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class OutboxMessage:
     Attributes:
         topic: the suffix, such as ``summary``; the client puts root and device before it.
         payload: what will be sent as JSON; ``None`` clears what the broker keeps of the topic.
-        sequenced: whether ``seq``, rising by one for each message of the topic, is put into the payload.
+        sequenced: whether ``seq``, rising by one for each message of the topic, is put into the
+            payload.
     """
 
     topic: str
@@ -32,7 +35,9 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A queued message; ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to clear a topic."""
+    """A queued message; ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to
+    clear a topic.
+    """
 
     id: int
     topic: str
@@ -42,7 +47,9 @@ class OutboxRow:
 
 
 class Outbox:
-    """What the client of the broker reads and deletes. One connection, opened by the first call in its thread.
+    """What the client of the broker reads and deletes.
+
+    One connection, opened by the first call in its thread.
 
     Every method raises ``StoreError`` when the database cannot be used (locked, disk full).
 
@@ -60,9 +67,14 @@ class Outbox:
         """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first."""
         with translating(self._path):
             rows = self._connected().execute(
-                "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id LIMIT ?", (after, limit)
+                "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id "
+                "LIMIT ?",
+                (after, limit),
             )
-            return [OutboxRow(r["id"], r["topic"], r["seq"], json.loads(r["payload"]), r["created"]) for r in rows]
+            return [
+                OutboxRow(r["id"], r["topic"], r["seq"], json.loads(r["payload"]), r["created"])
+                for r in rows
+            ]
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
@@ -86,7 +98,11 @@ class Outbox:
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
         with translating(self._path):
-            row = self._connected().execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,)).fetchone()
+            row = (
+                self._connected()
+                .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))
+                .fetchone()
+            )
             return int(row[0]) if row else 0
 
     def close(self) -> None:
@@ -112,15 +128,20 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
         seq = payload["seq"] = _next_seq(connection, message.topic)
     cursor = connection.execute(
         "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
-        (message.topic, seq, json.dumps(payload, separators=(",", ":"), ensure_ascii=False), clock.now().wall_ms),
+        (
+            message.topic,
+            seq,
+            json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
+            clock.now().wall_ms,
+        ),
     )
     newest = int(cursor.lastrowid or 0)
     # Ids rise by one, so the bound needs no counting of rows.
     dropped = connection.execute("DELETE FROM outbox WHERE id <= ?", (newest - limit,)).rowcount
     if dropped:
         connection.execute(
-            "INSERT INTO setting (key, value) VALUES (?, ?) "
-            "ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + excluded.value AS TEXT)",
+            "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
+            "= CAST(CAST(value AS INTEGER) + excluded.value AS TEXT)",
             (DROPPED_KEY, str(dropped)),
         )
     return newest
@@ -128,8 +149,8 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
 
 def _next_seq(connection: sqlite3.Connection, topic: str) -> int:
     row = connection.execute(
-        "INSERT INTO outbox_seq (topic, last) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET last = last + 1 "
-        "RETURNING last",
+        "INSERT INTO outbox_seq (topic, last) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET last "
+        "= last + 1 RETURNING last",
         (topic,),
     ).fetchone()
     return int(row[0])

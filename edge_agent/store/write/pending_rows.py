@@ -17,8 +17,9 @@ T = TypeVar("T")
 def rows_in_sessions(connection: sqlite3.Connection, rows: Sequence[T]) -> list[T]:
     """Return the rows without expressions, unfit frames and readings of a time outside sessions.
 
-    A row's time is the end of its interval. It is asked when the row is written, some seconds later: nothing stays of
-    what was seen after a session ended, although the camera looks away only at the next tick.
+    A row's time is the end of its interval. It is asked when the row is written, some seconds
+    later: nothing stays of what was seen after a session ended, although the camera looks away only
+    at the next tick.
     """
     return [row for row in rows if _may_stay(connection, row)]
 
@@ -27,7 +28,8 @@ def _may_stay(connection: sqlite3.Connection, row: object) -> bool:
     if not isinstance(row, ExpressionRow | UnfitRow | VitalReading):
         return True
     found = connection.execute(
-        "SELECT 1 FROM session WHERE started <= :at AND (ended IS NULL OR ended >= :at)", {"at": row.at.wall_ms}
+        "SELECT 1 FROM session WHERE started <= :at AND (ended IS NULL OR ended >= :at)",
+        {"at": row.at.wall_ms},
     )
     return found.fetchone() is not None
 
@@ -37,5 +39,7 @@ def speaks_of_erased(erased: ErasedTimes, message: OutboxMessage) -> bool:
     window = (message.payload or {}).get("window")
     if not isinstance(window, Mapping):
         return False
-    start, end = (round(1000 * datetime.fromisoformat(window[name]).timestamp()) for name in ("start", "end"))
+    start, end = (
+        round(1000 * datetime.fromisoformat(window[name]).timestamp()) for name in ("start", "end")
+    )
     return erased.hold(start, end)

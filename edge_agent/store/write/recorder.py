@@ -51,10 +51,11 @@ _PASSING = {
 class Recorder(Worker):
     """Writes the timeline.
 
-    A batch is committed after ``batch_rows`` rows or ``batch_seconds`` seconds, whichever is first, and at once with an
-    ``OutboxMessage``; a power cut costs one batch at the most. While the disk is full or the database is locked, rows
-    wait in memory, the commit is tried again every ``retry_seconds``, and ``last_error`` says why. Beyond
-    ``memory_rows`` waiting rows, new ones are dropped and counted, and a ``gap`` row says when.
+    A batch is committed after ``batch_rows`` rows or ``batch_seconds`` seconds, whichever is first,
+    and at once with an ``OutboxMessage``; a power cut costs one batch at the most. While the disk
+    is full or the database is locked, rows wait in memory, the commit is tried again every
+    ``retry_seconds``, and ``last_error`` says why. Beyond ``memory_rows`` waiting rows, new ones
+    are dropped and counted, and a ``gap`` row says when.
 
     Args:
         path: the database, already migrated.
@@ -63,8 +64,8 @@ class Recorder(Worker):
         batch_seconds: seconds that a row waits for its commit at the most.
         outbox_rows: messages kept in the outbox at the most.
         simulated: whether what the camera shows is a demonstration; marks every expression row.
-        only_in_sessions: write no expression and no reading of a time outside sessions: what was seen just after a
-            session ended, or a consent was withdrawn, is not kept.
+        only_in_sessions: write no expression and no reading of a time outside sessions: what was
+            seen just after a session ended, or a consent was withdrawn, is not kept.
         on_commit: called in this thread after each commit.
         max_bytes: largest size of the database file; ``None`` is the size of the disk.
         memory_rows: rows that wait in memory at the most.
@@ -109,7 +110,8 @@ class Recorder(Worker):
         self._pending_since: float | None = None
         self._urgent = False
         self._next_try = 0.0
-        self._lost: tuple[Instant, Instant] | None = None  # first and last row dropped since the last commit
+        # first and last row dropped since the last commit
+        self._lost: tuple[Instant, Instant] | None = None
         self._dropped = 0
         self._duplicates = 0
         self._last_error: StoreError | None = None
@@ -127,7 +129,9 @@ class Recorder(Worker):
 
     @property
     def duplicates(self) -> int:
-        """Readings since the start that were there already (same kind, source and time) and were not written again."""
+        """Readings since the start that were there already (same kind, source and time) and were
+        not written again.
+        """
         return self._duplicates
 
     @property
@@ -191,7 +195,9 @@ class Recorder(Worker):
         """Return the next item, or ``None`` when it is time to look at the batch."""
         times = [t for t in (self._commit_at(), self._stale_at()) if t is not None]
         try:
-            return self._queue.get(timeout=max(0.0, min(times) - time.monotonic()) if times else None)
+            return self._queue.get(
+                timeout=max(0.0, min(times) - time.monotonic()) if times else None
+            )
         except queue.Empty:
             return None
 
@@ -207,7 +213,9 @@ class Recorder(Worker):
                 self._keep(row)
         elif isinstance(item, VitalReading) and not math.isfinite(item.value):
             self._dropped += 1
-            log.warning("a %s reading of %s was no number and is not recorded", item.kind, item.source)
+            log.warning(
+                "a %s reading of %s was no number and is not recorded", item.kind, item.source
+            )
         elif item is not None:
             self._keep(item.checked() if isinstance(item, VitalReading) else item)
 
@@ -226,7 +234,9 @@ class Recorder(Worker):
 
     def _stale_at(self) -> float | None:
         """When the open interval counts as ended although no frame of the next one came."""
-        return None if self._opened is None else self._opened + self._interval_s + self._batch_seconds
+        return (
+            None if self._opened is None else self._opened + self._interval_s + self._batch_seconds
+        )
 
     def _end_stale_interval(self) -> None:
         stale_at = self._stale_at()
@@ -247,9 +257,13 @@ class Recorder(Worker):
         return commit_at is not None and time.monotonic() >= commit_at
 
     def _commit(self, connection: sqlite3.Connection) -> None:
-        """Write what is pending; keep it for the next attempt when the disk is full or the database locked."""
+        """Write what is pending.
+
+        Keep it for the next attempt when the disk is full or the database locked.
+        """
         while self._pending:
-            # After a time without room there is more than a batch: in portions, so that a little room helps, too.
+            # After a time without room there is more than a batch: in portions, so that a little
+            # room helps, too.
             portion = self._pending[: max(self._batch_rows, _PORTION_ROWS)]
             try:
                 with transaction(connection):

@@ -45,7 +45,8 @@ class ModelUse:
 
 
 class BootRows:
-    """Finds or writes the ``boot`` row of an instant: a new one for each boot, and whenever the wall clock jumps.
+    """Finds or writes the ``boot`` row of an instant: a new one for each boot, and whenever the
+    wall clock jumps.
 
     Call ``forget`` when the transaction was rolled back, for the row went with it.
     """
@@ -72,15 +73,19 @@ class BootRows:
 
     def _latest(self, connection: sqlite3.Connection) -> tuple[int, int, bool] | None:
         found = connection.execute(
-            "SELECT id, wall_minus_boot_ms, synchronised FROM boot WHERE boot_id = ? ORDER BY id DESC LIMIT 1",
+            "SELECT id, wall_minus_boot_ms, synchronised FROM boot WHERE boot_id = ? ORDER BY id "
+            "DESC LIMIT 1",
             (self._boot_id,),
         ).fetchone()
         return (found[0], found[1], bool(found[2])) if found else None
 
-    def _insert(self, connection: sqlite3.Connection, wall_ms: int, offset: int) -> tuple[int, int, bool]:
+    def _insert(
+        self, connection: sqlite3.Connection, wall_ms: int, offset: int
+    ) -> tuple[int, int, bool]:
         synchronised = clock.is_synchronised()
         cursor = connection.execute(
-            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, ?, ?, ?)",
+            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
+            "?, ?, ?)",
             (self._boot_id, wall_ms, offset, int(synchronised)),
         )
         return int(cursor.lastrowid or 0), offset, synchronised
@@ -97,16 +102,22 @@ def write_expressions(
     interval_ms: int,
     simulated: bool,
 ) -> None:
-    """Insert expression rows with the id of their boot row, and add those of primary faces to the rollups.
+    """Insert expression rows with the id of their boot row, and add those of primary faces to the
+    rollups.
 
     Rows, here and below, of a time that was erased are left out.
     """
     erased = ErasedTimes(connection)
-    rows = [(row, boot) for row, boot in rows if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)]
+    rows = [
+        (row, boot)
+        for row, boot in rows
+        if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)
+    ]
     if not rows:
         return
     connection.executemany(
-        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) VALUES ({', '.join('?' * len(_EXPRESSION))})",  # noqa: S608
+        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) VALUES "
+        f"({', '.join('?' * len(_EXPRESSION))})",  # noqa: S608
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
     primary = [row for row, _ in rows if row.primary]
@@ -115,13 +126,16 @@ def write_expressions(
 
 
 def write_unfit(
-    connection: sqlite3.Connection, rows: Sequence[tuple[UnfitRow, int | None]], interval_ms: int, simulated: bool
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[UnfitRow, int | None]],
+    interval_ms: int,
+    simulated: bool,
 ) -> None:
     """Insert counts of frames that could not be read, with the id of their boot row."""
     erased = ErasedTimes(connection)
     connection.executemany(
-        "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, simulated) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, "
+        "simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 row.at.wall_ms,
@@ -143,11 +157,12 @@ def write_unfit(
 def write_vitals(
     connection: sqlite3.Connection, readings: Iterable[tuple[VitalReading, int | None]]
 ) -> tuple[int, int]:
-    """Insert readings with the id of their boot row (``None``: imported, no boot clock), and roll up the new ones.
+    """Insert readings with the id of their boot row (``None``: imported, no boot clock), and roll
+    up the new ones.
 
     Returns:
-        How many were new, and how many were there already (same kind, source and time) and left alone; those of a time
-        that was erased are neither.
+        How many were new, and how many were there already (same kind, source and time) and left
+        alone; those of a time that was erased are neither.
     """
     inserted: list[VitalReading] = []
     duplicates = 0
@@ -156,8 +171,8 @@ def write_vitals(
         if erased.hold(reading.at.wall_ms, reading.at.wall_ms):
             continue
         cursor = connection.execute(
-            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, "
+            "device_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 reading.at.wall_ms,
                 reading.kind.value,
@@ -198,7 +213,9 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
         )
 
 
-def _expression_values(row: ExpressionRow, boot: int | None, interval_ms: int, simulated: bool) -> tuple[object, ...]:
+def _expression_values(
+    row: ExpressionRow, boot: int | None, interval_ms: int, simulated: bool
+) -> tuple[object, ...]:
     """Return the values of ``_EXPRESSION``."""
     return (
         row.at.wall_ms, None if boot is None else row.at.boot_ms, boot, interval_ms, row.track, row.frames,
@@ -209,30 +226,48 @@ def _expression_values(row: ExpressionRow, boot: int | None, interval_ms: int, s
 
 
 def _roll_up_expressions(
-    connection: sqlite3.Connection, table: str, length: int, rows: Sequence[ExpressionRow], simulated: bool
+    connection: sqlite3.Connection,
+    table: str,
+    length: int,
+    rows: Sequence[ExpressionRow],
+    simulated: bool,
 ) -> None:
     """Add rows to the table whose rows are ``length`` milliseconds long."""
     sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(_ROLLUP))
     for row in rows:
         labels = [int(row.emotion is emotion) for emotion in EMOTIONS]
-        values = (1, row.frames, int(row.emotion is None), int(simulated), *per_mille(row.mean), *labels)
+        values = (
+            1,
+            row.frames,
+            int(row.emotion is None),
+            int(simulated),
+            *per_mille(row.mean),
+            *labels,
+        )
         into = sums[row.at.wall_ms // length * length]
         for index, value in enumerate(values):
             into[index] += value
     connection.executemany(
-        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "  # noqa: S608
+        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) VALUES "
+        f"({', '.join('?' * (len(_ROLLUP) + 1))}) "  # noqa: S608
         f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
         [(at, *values) for at, values in sums.items()],
     )
 
 
-def _roll_up_vitals(connection: sqlite3.Connection, table: str, length: int, readings: list[VitalReading]) -> None:
-    """Add readings to the table whose rows are ``length`` milliseconds long; unusable ones are only counted."""
+def _roll_up_vitals(
+    connection: sqlite3.Connection, table: str, length: int, readings: list[VitalReading]
+) -> None:
+    """Add readings to the table whose rows are ``length`` milliseconds long.
+
+    Unusable ones are only counted.
+    """
     grouped: dict[tuple[VitalKind, int], list[VitalReading]] = defaultdict(list)
     for reading in readings:
         grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
     connection.executemany(
-        f"INSERT INTO {table} (kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+        f"INSERT INTO {table} (kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, "
+        "?, ?, ?, ?, ?, ?) "  # noqa: S608
         "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
         "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
         "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "
@@ -241,8 +276,12 @@ def _roll_up_vitals(connection: sqlite3.Connection, table: str, length: int, rea
     )
 
 
-def _summarise(readings: list[VitalReading]) -> tuple[int, float, float | None, float | None, int, int]:
-    """Return n, total, least and most of the usable readings, then the number of unusable and of simulated ones."""
+def _summarise(
+    readings: list[VitalReading],
+) -> tuple[int, float, float | None, float | None, int, int]:
+    """Return n, total, least and most of the usable readings, then the number of unusable and of
+    simulated ones.
+    """
     values = [reading.value for reading in readings if not reading.flags & UNUSABLE]
     simulated = sum(VitalFlag.SIMULATED in reading.flags for reading in readings)
     least, most = (min(values), max(values)) if values else (None, None)

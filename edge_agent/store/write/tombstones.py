@@ -1,7 +1,8 @@
-"""Times of which everything was erased: what still waits in memory, or comes again from a file, is not written then.
+"""Times of which everything was erased: what still waits in memory, or comes again from a file, is
+not written then.
 
-Only the times are kept, without a code. Where a later session lies over them (a clock that was set back), its rows are
-written.
+Only the times are kept, without a code. Where a later session lies over them (a clock that was set
+back), its rows are written.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ class ErasedTimes:
 
     def hold(self, start_ms: int, end_ms: int) -> bool:
         """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
-        met = any(start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self._spans)
+        met = any(
+            start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self._spans
+        )
         return met and not self._in_session(start_ms, end_ms)
 
     def _in_session(self, start_ms: int, end_ms: int) -> bool:
         found = self._connection.execute(
-            "SELECT 1 FROM session WHERE started <= ? AND (ended IS NULL OR ended > ?)", (end_ms, start_ms)
+            "SELECT 1 FROM session WHERE started <= ? AND (ended IS NULL OR ended > ?)",
+            (end_ms, start_ms),
         )
         return found.fetchone() is not None
 
@@ -49,6 +53,7 @@ def note_erased(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
         return
     known = json.dumps([*erased_spans(connection), *spans], separators=(",", ":"))
     connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
+        "excluded.value",
         (_KEY, known),
     )

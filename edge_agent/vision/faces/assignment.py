@@ -1,8 +1,9 @@
 """The cheapest assignment of rows to columns, exactly.
 
-SciPy's ``linear_sum_assignment`` solves the same problem, but importing it costs the agent 41 MB of resident memory (it
-has 120 MB for everything) and 0.3 s of processor time at the start (measured, SciPy 1.17 after NumPy and OpenCV). For
-the few faces of a frame a page of Python is as fast; the tests compare both.
+SciPy's ``linear_sum_assignment`` solves the same problem, but importing it costs the agent 41 MB of
+resident memory (it has 120 MB for everything) and 0.3 s of processor time at the start (measured,
+SciPy 1.17 after NumPy and OpenCV). For the few faces of a frame a page of Python is as fast; the
+tests compare both.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | No
 
 
 def _cheapest(costs: list[list[float]]) -> list[int]:
-    """Solve for no more rows than columns by successive shortest paths (Jonker & Volgenant 1987; Crouse 2016).
+    """Solve for no more rows than columns by successive shortest paths (Jonker & Volgenant 1987;
+    Crouse 2016).
 
-    Prices of rows and columns keep every reduced cost (cost − row's price − column's price) at or above 0, and at 0 for
-    the pairs made so far. Each further row gets a column by the cheapest path of alternately new and present pairs.
+    Prices of rows and columns keep every reduced cost (cost − row's price − column's price) at or
+    above 0, and at 0 for the pairs made so far. Each further row gets a column by the cheapest path
+    of alternately new and present pairs.
     """
     rows, columns = len(costs), len(costs[0])
     row_price, column_price = [0.0] * rows, [0.0] * columns

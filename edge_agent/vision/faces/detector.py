@@ -1,8 +1,10 @@
-"""Find faces with five landmarks: one small int8 network on the whole picture, then NumPy on the few cells that fire.
+"""Find faces with five landmarks: one small int8 network on the whole picture, then NumPy on the
+few cells that fire.
 
-The network divides its input into cells at strides 8, 16 and 32. For each cell it gives the logit that a face is
-centred there (`score_<stride>`), the distances from the middle of the cell to the four sides (`box_<stride>`) and the
-places of the five landmarks from there (`landmarks_<stride>`), both in strides.
+The network divides its input into cells at strides 8, 16 and 32. For each cell it gives the logit
+that a face is centred there (`score_<stride>`), the distances from the middle of the cell to the
+four sides (`box_<stride>`) and the places of the five landmarks from there (`landmarks_<stride>`),
+both in strides.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from edge_agent.vision.models.model import RawOutput, TFLiteModel
 Picture = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 Place = list[float]
-"""Left, top, right and bottom of a box, then x and y of the five points, in pixels of the network's input."""
+"""Left, top, right and bottom of a box, then x and y of the five points, in pixels of the network's
+input.
+"""
 Cell = tuple[float, Place]
 """Score 0…1 and place of a face."""
 
@@ -38,13 +42,17 @@ OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one face."""
 
 AGREEMENT = 0.6
-"""Boxes with at least this intersection over union with the surest box of a face have a say in its place."""
+"""Boxes with at least this intersection over union with the surest box of a face have a say in its
+place.
+"""
 
 SHRINK_AT_ONCE = 0.39
-"""Above this scale a picture is resized in one step; below, it is halved first, lest most of its pixels be passed over.
+"""Above this scale a picture is resized in one step.
 
-A frame 640 pixels wide is the usual one, 0.4 of it are seen. Halving it would cost a fourteenth of a search, and the
-network is trained on what is not averaged.
+Below, it is halved first, lest most of its pixels be passed over.
+
+A frame 640 pixels wide is the usual one, 0.4 of it are seen. Halving it would cost a fourteenth of
+a search, and the network is trained on what is not averaged.
 """
 
 _MOST_CELLS = 400  # A picture full of faces has a few hundred; more only cost time.
@@ -106,7 +114,9 @@ class FaceDetector:
         if threshold is None or not 0 < threshold < 1:
             raise ValueError(f"the score threshold must lie between 0 and 1, got {threshold}")
         if not min_face_px >= 0 or max_faces < 1:
-            raise ValueError(f"min_face_px {min_face_px} must be 0 or more, max_faces {max_faces} 1 or more")
+            raise ValueError(
+                f"min_face_px {min_face_px} must be 0 or more, max_faces {max_faces} 1 or more"
+            )
         self.card = model.card
         self._model = model
         self._size = _checked_size(model)
@@ -133,7 +143,9 @@ class FaceDetector:
             with self._model.answering(self._pixels) as answer:
                 cells = fired(answer, self._threshold)
         faces = (_face(cell, scale) for cell in merged(cells))
-        large = (face for face in faces if max(face.box.width, face.box.height) >= self._min_face_px)
+        large = (
+            face for face in faces if max(face.box.width, face.box.height) >= self._min_face_px
+        )
         return list(islice(large, self._max_faces))
 
 
@@ -141,7 +153,8 @@ def letterbox(image: Picture, width: int, height: int) -> tuple[Picture, float]:
     """Scale a picture to fit the upper left of a new black RGB picture of ``width`` × ``height``.
 
     Returns:
-        uint8, height × width × 3, RGB, and the scale: pixels of the result for one pixel of the picture.
+        uint8, height × width × 3, RGB, and the scale: pixels of the result for one pixel of the
+        picture.
 
     Raises:
         ValueError: the picture is not uint8, gray or BGR, or has no pixel.
@@ -151,13 +164,21 @@ def letterbox(image: Picture, width: int, height: int) -> tuple[Picture, float]:
 
 
 def letterbox_into(image: Picture, pixels: Picture) -> float:
-    """Do what `letterbox` does in a picture that is there already, whatever it holds; return the scale.
+    """Do what `letterbox` does in a picture that is there already, whatever it holds.
 
-    A picture that shrinks much is halved first, once or more: each pixel counts, at a sixth of the cost of averaging
-    them to the last size in one step.
+    Return the scale.
+
+    A picture that shrinks much is halved first, once or more: each pixel counts, at a sixth of the
+    cost of averaging them to the last size in one step.
     """
-    if image.dtype != np.uint8 or image.ndim not in {2, 3} or (image.ndim == 3 and image.shape[2] != 3):
-        raise ValueError(f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}")
+    if (
+        image.dtype != np.uint8
+        or image.ndim not in {2, 3}
+        or (image.ndim == 3 and image.shape[2] != 3)
+    ):
+        raise ValueError(
+            f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}"
+        )
     if image.size == 0:
         raise ValueError(f"a picture needs at least one pixel, got shape {image.shape}")
     height, width = pixels.shape[:2]
@@ -181,7 +202,8 @@ def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
     """Turn the network's answers into boxes and points.
 
     Args:
-        outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, as real numbers.
+        outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, as
+            real numbers.
         threshold: cells with a lower score are left out.
     """
     return Candidates.of(fired(lambda name: RawOutput(outputs[name]), threshold))
@@ -190,8 +212,9 @@ def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
 def merge(candidates: Candidates) -> Candidates:
     """Make one face of the candidates that overlap by more than `OVERLAP` with the surest of them.
 
-    Box and points are the means over those that agree with the surest (`AGREEMENT`), weighted by the squares of their
-    scores: neighbouring cells err independently, above all after quantization. The score is that of the surest.
+    Box and points are the means over those that agree with the surest (`AGREEMENT`), weighted by
+    the squares of their scores: neighbouring cells err independently, above all after quantization.
+    The score is that of the surest.
     """
     return Candidates.of(merged(candidates.cells()))
 
@@ -199,8 +222,8 @@ def merge(candidates: Candidates) -> Candidates:
 def fired(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
     """Return the cells that fire, surest first.
 
-    A face fires a handful of cells. Plain numbers are quicker for so few than arrays, above all when the network has
-    just emptied the processor's caches: a sixth of the time of a whole frame.
+    A face fires a handful of cells. Plain numbers are quicker for so few than arrays, above all
+    when the network has just emptied the processor's caches: a sixth of the time of a whole frame.
 
     Args:
         answer: gives an output by its name; only those of strides where a cell fires are asked for.
@@ -222,12 +245,17 @@ def _cells(
 ) -> Iterator[Cell]:
     """Give the cells of one stride as plain numbers."""
     columns = score.values.shape[2]
-    rows = (output.rows(cells) for output in (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}")))
+    rows = (
+        output.rows(cells)
+        for output in (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}"))
+    )
     for cell, (value,), sides, offsets in zip(cells.tolist(), *rows, strict=True):
         x, y = (cell % columns + 0.5) * stride, (cell // columns + 0.5) * stride
         left, top, right, bottom = (side * stride for side in sides)
         if left + right > 0 and top + bottom > 0:
-            points = [origin + offset * stride for origin, offset in zip((x, y) * 5, offsets, strict=True)]
+            points = [
+                origin + offset * stride for origin, offset in zip((x, y) * 5, offsets, strict=True)
+            ]
             yield 1 / (1 + math.exp(-value)), [x - left, y - top, x + right, y + bottom, *points]
 
 
@@ -264,14 +292,23 @@ def _face(cell: Cell, scale: float) -> Face:
     """Return a face in pixels of the picture."""
     score, place = cell
     left, top, right, bottom, *points = (value / scale for value in place)
-    return Face(Box(left, top, right - left, bottom - top), score, tuple(zip(points[::2], points[1::2], strict=True)))
+    return Face(
+        Box(left, top, right - left, bottom - top),
+        score,
+        tuple(zip(points[::2], points[1::2], strict=True)),
+    )
 
 
 def _checked_size(model: TFLiteModel) -> tuple[int, int]:
-    """Width and height of the model's input, once its outputs are known to be those that `decode` needs."""
+    """Width and height of the model's input, once its outputs are known to be those that `decode`
+    needs.
+    """
     card = model.card
     if card.input.channels != 3:
-        raise ModelError(f"{model.path}: a face detector takes 3 channels (rgb), this one takes {card.input.channels}.")
+        raise ModelError(
+            f"{model.path}: a face detector takes 3 channels (rgb), this one takes "
+            f"{card.input.channels}."
+        )
     for stride in STRIDES:
         for answer, numbers in ANSWERS.items():
             output = card.output(f"{answer}_{stride}")
@@ -279,7 +316,8 @@ def _checked_size(model: TFLiteModel) -> tuple[int, int]:
             if output is None or output.shape != shape:
                 found = "missing" if output is None else f"of shape {output.shape}"
                 raise ModelError(
-                    f"{model.path}: output {answer}_{stride} of a face detector must have shape {shape}; "
-                    f"it is {found}. Install a face detector made by this project's training."
+                    f"{model.path}: output {answer}_{stride} of a face detector must have shape "
+                    f"{shape}; it is {found}. Install a face detector made by this project's "
+                    "training."
                 )
     return card.input.width, card.input.height

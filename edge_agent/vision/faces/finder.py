@@ -1,4 +1,6 @@
-"""What finds faces: the promise that every detector keeps, and the one place where the configured one is made."""
+"""What finds faces: the promise that every detector keeps, and the one place where the configured
+one is made.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ NEAR_SIZE = (96, 96)
 """Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 
 DetectorKind = Literal["tflite", "yunet"]
-"""What runs the detector: LiteRT, with a card beside the file, or OpenCV, with YuNet's ONNX file."""
+"""What runs the detector: LiteRT, with a card beside the file, or OpenCV, with YuNet's ONNX
+file.
+"""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -61,7 +65,8 @@ class FaceFinder(Protocol):
             image: uint8, height × width × 3 (BGR) or height × width (gray).
 
         Returns:
-            Faces in pixels of ``image``, surest first, with five landmarks in the order of ``domain.Face.landmarks``.
+            Faces in pixels of ``image``, surest first, with five landmarks in the order of
+            ``domain.Face.landmarks``.
 
         Raises:
             ValueError: the picture has another type or shape, or no pixel.
@@ -96,13 +101,17 @@ def open_near_finder(
     face_score: float | None = None,
     min_face: float = 24,
 ) -> FaceFinder | None:
-    """Make the configured detector for small pieces of frames; ``None`` if its model takes one size only.
+    """Make the configured detector for small pieces of frames.
+
+    ``None`` if its model takes one size only.
 
     Raises:
         ModelError: its model is missing or damaged.
     """
     if detector == "yunet":
-        return YuNet(Path(detector_model).expanduser(), face_score or SCORE, min_face, size=NEAR_SIZE)
+        return YuNet(
+            Path(detector_model).expanduser(), face_score or SCORE, min_face, size=NEAR_SIZE
+        )
     path = find_model(detector_model)
     try:
         model = load_model(path, kind="face-detector", threads=threads, size=NEAR_SIZE)

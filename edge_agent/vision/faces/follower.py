@@ -1,8 +1,10 @@
-"""Finds the faces of a camera's frames at a fraction of the cost of searching each frame: near where they are expected.
+"""Finds the faces of a camera's frames at a fraction of the cost of searching each frame: near
+where they are expected.
 
-A face that is followed is nearly where it was a moment ago. A small piece of the frame around that place tells where it
-is now, and shows it in more pixels than the whole frame, scaled down, does. New faces are found when the whole frame is
-searched: at intervals, and at once when a face is not where it should be.
+A face that is followed is nearly where it was a moment ago. A small piece of the frame around that
+place tells where it is now, and shows it in more pixels than the whole frame, scaled down, does.
+New faces are found when the whole frame is searched: at intervals, and at once when a face is not
+where it should be.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from edge_agent.vision.faces.finder import FaceFinder
 Picture = npt.NDArray[np.uint8]
 
 MARGIN = 1.6
-"""Side of the piece that is searched, in sides of the face: of 475 faces in portraits and scenes (YuNet's, their places
-shifted by 8 % of their side) 92 % are found in it, 79 % in the whole frame."""
+"""Side of the piece that is searched, in sides of the face: of 475 faces in portraits and scenes
+(YuNet's, their places shifted by 8 % of their side) 92 % are found in it, 79 % in the whole
+frame."""
 MOST_NEAR = 2
 """More faces than this are cheaper to find in the whole frame."""
 LEAST_OVERLAP = 0.6
-"""Least intersection over union of a face with where it was expected. With less it has turned off its way, or is what
-can be seen of it behind something; the whole frame shows better which."""
+"""Least intersection over union of a face with where it was expected. With less it has turned off
+its way, or is what can be seen of it behind something; the whole frame shows better which."""
 
 
 class FaceFollower:
@@ -35,7 +38,8 @@ class FaceFollower:
 
     Args:
         finder: finds faces in whole frames.
-        near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a whole.
+        near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a
+            whole.
         whole_s: seconds from one search of the whole frame to the next; may be set at any time.
 
     Attributes:
@@ -73,7 +77,10 @@ class FaceFollower:
         return at.seconds_since(self._searched) < self.whole_s
 
     def _look_near(self, image: Picture, expected: Sequence[Box]) -> list[Face] | None:
-        """Return the faces near where they are expected; ``None`` when one is missing or found twice."""
+        """Return the faces near where they are expected.
+
+        ``None`` when one is missing or found twice.
+        """
         found: list[Face] = []
         for box in expected:
             face = self._face_near(image, box)

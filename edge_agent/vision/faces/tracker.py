@@ -1,7 +1,7 @@
 """Follows faces over frames by overlap and motion, and chooses the participant's face among them.
 
-A track identifies a face from frame to frame, never a person: no picture of a face is kept or compared, and whoever
-leaves and comes back after the tracker's memory gets a new number.
+A track identifies a face from frame to frame, never a person: no picture of a face is kept or
+compared, and whoever leaves and comes back after the tracker's memory gets a new number.
 """
 
 from __future__ import annotations
@@ -17,22 +17,29 @@ from edge_agent.vision.faces.assignment import assign
 VELOCITY_S = 0.25
 """Time constant with which the velocity of a track follows what is measured."""
 REACH, REACH_PER_S, FARTHEST = 0.5, 1.0, 1.5
-"""How far from its way a face may be found, in sides of the face: at once, for each second that it was not seen, and at
-the most."""
+"""How far from its way a face may be found, in sides of the face: at once, for each second that it
+was not seen, and at the most."""
 MOST_GROWTH = 3.0
-"""Ratio of the areas of a face in two sightings, above which they are not the same face; half of a face that comes out
-behind another is still the same."""
+"""Ratio of the areas of a face in two sightings, above which they are not the same face; half of a
+face that comes out behind another is still the same."""
 MOST_GROWTH_IN_MOTION = 1.5
-"""The same, above which one of two sightings shows a part of the face, whose middle says nothing of how it moves."""
+"""The same, above which one of two sightings shows a part of the face, whose middle says nothing of
+how it moves.
+"""
 CONFIRM_S = 0.3
-"""Age from which a second sighting confirms a track, so that slow cameras need not wait for a third."""
+"""Age from which a second sighting confirms a track, so that slow cameras need not wait for a
+third.
+"""
 _STALE_PER_S, _STALE = 0.5, 0.2
 _UNASSIGNED = 2.5
 
 
 @dataclass(slots=True, eq=False)
 class _Track:
-    """One face. ``number`` is ``None`` until it is confirmed; ``velocity`` is in pixels per second."""
+    """One face. ``number`` is ``None`` until it is confirmed.
+
+    ``velocity`` is in pixels per second.
+    """
 
     number: int | None
     box: Box
@@ -45,14 +52,18 @@ class _Track:
         """Return where the face is if it goes on as it did."""
         seconds = max(at.seconds_since(self.seen), 0.0)
         x, y = self.velocity
-        return Box(self.box.x + x * seconds, self.box.y + y * seconds, self.box.width, self.box.height)
+        return Box(
+            self.box.x + x * seconds, self.box.y + y * seconds, self.box.width, self.box.height
+        )
 
     def see(self, box: Box, at: Instant) -> None:
         """Take in where the face is now."""
         seconds = at.seconds_since(self.seen)
         if seconds > 0 and _are_alike(box.area, self.box.area, MOST_GROWTH_IN_MOTION):
             share = -math.expm1(-seconds / VELOCITY_S)
-            moved = ((new - old) / seconds for new, old in zip(box.center, self.box.center, strict=True))
+            moved = (
+                (new - old) / seconds for new, old in zip(box.center, self.box.center, strict=True)
+            )
             x, y = (v + share * (m - v) for v, m in zip(self.velocity, moved, strict=True))
             self.velocity = x, y
         self.box, self.seen = box, at
@@ -61,14 +72,16 @@ class _Track:
     def cost(self, face: Box, at: Instant) -> float:
         """Return how badly a face fits, 0…``_UNASSIGNED``; ``math.inf`` when it cannot be this one.
 
-        It may lie near any place of the way from where it was last seen to where it is expected, since people stop;
-        the nearer to where it is expected, the better.
+        It may lie near any place of the way from where it was last seen to where it is expected,
+        since people stop; the nearer to where it is expected, the better.
         """
         expected = self.expected(at)
         if not _are_alike(face.area, expected.area, MOST_GROWTH):
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
-        reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(math.sqrt(face.area * expected.area))
+        reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(
+            math.sqrt(face.area * expected.area)
+        )
         if _distance_to_way(face.center, self.box.center, expected.center) > reach:
             return math.inf
         way = math.dist(self.box.center, expected.center)
@@ -81,15 +94,22 @@ def _are_alike(one: float, other: float, most: float) -> bool:
     return 1 / most <= one / other <= most
 
 
-def _distance_to_way(point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]) -> float:
+def _distance_to_way(
+    point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]
+) -> float:
     """Return the distance of a point from the straight way between two places."""
-    way, to_point = complex(end[0] - start[0], end[1] - start[1]), complex(point[0] - start[0], point[1] - start[1])
+    way, to_point = (
+        complex(end[0] - start[0], end[1] - start[1]),
+        complex(point[0] - start[0], point[1] - start[1]),
+    )
     gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
     return abs(to_point - way * min(max(gone, 0.0), 1.0))
 
 
 class _Memory:
-    """How long a face that is not seen is waited for: ``seconds``, or two frames where they come more rarely."""
+    """How long a face that is not seen is waited for: ``seconds``, or two frames where they come
+    more rarely.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -106,19 +126,21 @@ class _Memory:
 
 
 class Tracker:
-    """Gives each face the number of the track it continues, or, once it was seen often enough, a new one.
+    """Gives each face the number of the track it continues, or, once it was seen often enough, a
+    new one.
 
-    All faces of a frame are assigned at once so that the sum of the costs is least: first to the confirmed tracks, what
-    is left to the others. The cost of a pair grows with the distance from where the track is expected and falls with
-    the overlap of the boxes. A face that is not seen goes on as it did for the tracker's memory, and so comes out on
-    the other side of what hid it.
+    All faces of a frame are assigned at once so that the sum of the costs is least: first to the
+    confirmed tracks, what is left to the others. The cost of a pair grows with the distance from
+    where the track is expected and falls with the overlap of the boxes. A face that is not seen
+    goes on as it did for the tracker's memory, and so comes out on the other side of what hid it.
 
-    Nothing is said of a face before it was confirmed by ``confirm_frames`` frames in a row, or by two that are at least
-    0.3 s apart: detectors find things that are no faces, but rarely in one place in every frame.
+    Nothing is said of a face before it was confirmed by ``confirm_frames`` frames in a row, or by
+    two that are at least 0.3 s apart: detectors find things that are no faces, but rarely in one
+    place in every frame.
 
     Args:
-        lost_after_s: memory: seconds without a face after which a track ends. Where frames come so rarely that this is
-            less than two of them, it is two.
+        lost_after_s: memory: seconds without a face after which a track ends. Where frames come so
+            rarely that this is less than two of them, it is two.
         confirm_frames: frames in a row that confirm a track; 1 believes every face at once.
     """
 
@@ -137,7 +159,8 @@ class Tracker:
             at: when the frame was taken; not before that of the last call.
 
         Returns:
-            Number of the track and face, in the order of ``faces``, for the confirmed ones; no number twice.
+            Number of the track and face, in the order of ``faces``, for the confirmed ones; no
+            number twice.
         """
         memory, self._last = self._memory.at(at), at
         self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
@@ -146,12 +169,22 @@ class Tracker:
             if known is not None:
                 known.see(face.box, at)
             seen.append(known or _Track(None, face.box, at, at))
-        self._tracks = [*seen, *(track for track in self._tracks if track.number is not None and track not in seen)]
+        self._tracks = [
+            *seen,
+            *(track for track in self._tracks if track.number is not None and track not in seen),
+        ]
         numbers = [self._number(track, at) for track in seen]
-        return [(number, face) for number, face in zip(numbers, faces, strict=True) if number is not None]
+        return [
+            (number, face)
+            for number, face in zip(numbers, faces, strict=True)
+            if number is not None
+        ]
 
     def steady(self, at: Instant) -> list[Box]:
-        """Return where the faces are expected, if each was confirmed and seen in the last frame; else nothing."""
+        """Return where the faces are expected, if each was confirmed and seen in the last frame.
+
+        Else nothing.
+        """
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
         return [track.expected(at) for track in self._tracks] if known else []
 
@@ -180,13 +213,17 @@ class Tracker:
 
 
 class PrimaryChooser:
-    """Chooses the participant's face: the largest and most central one, without jumping between similar ones.
+    """Chooses the participant's face: the largest and most central one, without jumping between
+    similar ones.
 
     Args:
-        lead: how many times as prominent another face must be to take over from one that is still there.
-        takeover_s: seconds for which it must be so without a break: who walks past the camera is not the participant.
-        hold_s: seconds for which a face that is gone is waited for before another becomes primary; best the tracker's
-            memory, within which it comes back with its number. Lengthened as that is where frames come rarely.
+        lead: how many times as prominent another face must be to take over from one that is still
+            there.
+        takeover_s: seconds for which it must be so without a break: who walks past the camera is
+            not the participant.
+        hold_s: seconds for which a face that is gone is waited for before another becomes primary;
+            best the tracker's memory, within which it comes back with its number. Lengthened as
+            that is where frames come rarely.
     """
 
     def __init__(self, lead: float = 1.5, takeover_s: float = 1.0, hold_s: float = 1.5) -> None:
@@ -197,8 +234,12 @@ class PrimaryChooser:
         self._seen: Instant | None = None
         self._rival: tuple[int, Instant] | None = None
 
-    def choose(self, faces: Sequence[tuple[int, Face]], width: int, height: int, at: Instant) -> int | None:
-        """Return the track of the participant's face; ``None`` when there is none or it is still waited for.
+    def choose(
+        self, faces: Sequence[tuple[int, Face]], width: int, height: int, at: Instant
+    ) -> int | None:
+        """Return the track of the participant's face.
+
+        ``None`` when there is none or it is still waited for.
 
         Args:
             faces: track and face, as `Tracker.update` returns them.
@@ -238,7 +279,9 @@ class PrimaryChooser:
 
 
 def prominence(box: Box, width: int, height: int) -> float:
-    """Return the area of a face in square pixels, halved from the middle of the picture to its corner."""
+    """Return the area of a face in square pixels, halved from the middle of the picture to its
+    corner.
+    """
     x, y = box.center
     distance = math.hypot(x - width / 2, y - height / 2) / math.hypot(width / 2, height / 2)
     return box.area * (1 - 0.5 * min(distance, 1.0))

@@ -1,6 +1,8 @@
-"""Find faces with YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") from one's own file.
+"""Find faces with YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector")
+from one's own file.
 
-OpenCV runs it. It is slower than the shipped detector, and is there for those who have reasons to trust it more.
+OpenCV runs it. It is slower than the shipped detector, and is there for those who have reasons to
+trust it more.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class YuNet:
     """Finds faces in pictures of any size; may be called from several threads.
 
     Args:
-        file: ONNX file of YuNet, such as ``face_detection_yunet_2023mar.onnx`` of OpenCV's model zoo.
+        file: ONNX file of YuNet, such as ``face_detection_yunet_2023mar.onnx`` of OpenCV's model
+            zoo.
         score_threshold: least score of a face, 0…1.
         min_face_px: faces whose longer side is smaller, in pixels of the picture, are left out.
         max_faces: at most so many are returned, the surest.
@@ -107,7 +110,9 @@ def _content(file: Path) -> bytes:
             '(face_detection_yunet) and name it with detector_model, or set detector = "tflite".'
         ) from error
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}. Give the path of YuNet's ONNX file.") from error
+        raise ModelError(
+            f"{file}: cannot be read: {error.strerror}. Give the path of YuNet's ONNX file."
+        ) from error
 
 
 def _face(row: npt.NDArray[np.float64]) -> Face:

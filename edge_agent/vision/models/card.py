@@ -1,4 +1,6 @@
-"""The card of a model: the JSON beside ``NAME.tflite`` that says what its numbers mean and where they come from."""
+"""The card of a model: the JSON beside ``NAME.tflite`` that says what its numbers mean and where
+they come from.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ class OutputCard(_Part):
     """One output tensor and what it means."""
 
     name: str = Field(min_length=1, description="Name by which our code knows it")
-    shape: tuple[int, ...] = Field(min_length=1, description="Shape of the tensor, the leading 1 included")
+    shape: tuple[int, ...] = Field(
+        min_length=1, description="Shape of the tensor, the leading 1 included"
+    )
     tensor: str = Field(min_length=1, description="Name of the tensor in the TFLite file")
     labels: tuple[str, ...] | None = Field(None, description="Meaning of the last axis")
 
@@ -68,18 +72,23 @@ class OutputCard(_Part):
         if expected is not None and self.labels != expected:
             found = "none" if self.labels is None else ", ".join(self.labels)
             raise ValueError(
-                f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; found {found}"
+                f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; "
+                f"found {found}"
             )
         if self.labels is not None and len(self.labels) != self.shape[-1]:
             raise ValueError(
-                f"output {self.name!r} has {len(self.labels)} labels, but its shape {self.shape} needs {self.shape[-1]}"
+                f"output {self.name!r} has {len(self.labels)} labels, but its shape {self.shape} "
+                f"needs {self.shape[-1]}"
             )
         return self
 
     @model_validator(mode="after")
     def _evidence_has_places(self) -> OutputCard:
         if self.name == "evidence" and len(self.shape) != 4:
-            raise ValueError(f"output 'evidence' needs a shape 1 × height × width × categories; found {self.shape}")
+            raise ValueError(
+                "output 'evidence' needs a shape 1 × height × width × categories; "
+                f"found {self.shape}"
+            )
         return self
 
 
@@ -93,9 +102,15 @@ class TrainingCard(_Part):
     date: date
     commit: str | None = Field(None, description="Commit of the training code")
     teacher: str | None = Field(None, description="Model whose answers were learned from")
-    hours: float | None = Field(None, ge=0, allow_inf_nan=False, description="Time of the training run")
-    teacher_hours: float | None = Field(None, ge=0, allow_inf_nan=False, description="Time of the teachers' runs")
-    watts: float | None = Field(None, gt=0, allow_inf_nan=False, description="Power that the machine is taken to draw")
+    hours: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Time of the training run"
+    )
+    teacher_hours: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="Time of the teachers' runs"
+    )
+    watts: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Power that the machine is taken to draw"
+    )
 
 
 class ModelCard(_Part):
@@ -105,7 +120,10 @@ class ModelCard(_Part):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Name, also of the files")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Semantic version of the weights")
     kind: ModelKind = Field(description="What it does")
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tflite$", description="The TFLite file beside the card")
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tflite$",
+        description="The TFLite file beside the card",
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the TFLite file")
     license: str = Field(min_length=1, description="Terms of the weights")
     description: str = Field(description="One or two sentences")
@@ -114,9 +132,15 @@ class ModelCard(_Part):
     temperature: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="expression: softmax(logits / temperature)"
     )
-    uncertain_below: float | None = Field(None, ge=0, le=1, description="expression: below it a face is uncertain")
-    crop: str | None = Field(None, min_length=1, description="expression: name of the crop it learned from")
-    score_threshold: float | None = Field(None, gt=0, lt=1, description="face-detector: least score of a face")
+    uncertain_below: float | None = Field(
+        None, ge=0, le=1, description="expression: below it a face is uncertain"
+    )
+    crop: str | None = Field(
+        None, min_length=1, description="expression: name of the crop it learned from"
+    )
+    score_threshold: float | None = Field(
+        None, gt=0, lt=1, description="face-detector: least score of a face"
+    )
     multiply_adds: int = Field(ge=0, description="Of one inference")
     parameters: int = Field(ge=0, description="Weights and biases")
     training: TrainingCard
@@ -129,7 +153,8 @@ class ModelCard(_Part):
             for key in keys:
                 if (getattr(self, key) is None) == (kind == self.kind):
                     raise ValueError(
-                        f"a card of kind {self.kind!r} {'needs' if kind == self.kind else 'has no'} {key!r}"
+                        f"a card of kind {self.kind!r} "
+                        f"{'needs' if kind == self.kind else 'has no'} {key!r}"
                     )
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
@@ -141,7 +166,11 @@ class ModelCard(_Part):
     def to_json(self) -> str:
         """Return the card as the text of its file."""
         return (
-            json.dumps(self.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2, ensure_ascii=False)
+            json.dumps(
+                self.model_dump(mode="json", by_alias=True, exclude_none=True),
+                indent=2,
+                ensure_ascii=False,
+            )
             + "\n"
         )
 
@@ -156,7 +185,8 @@ def shipped_models(folder: Path = MODELS_FOLDER) -> dict[str, Path]:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """Return the card that a configuration means: the name of a shipped model, or the path of a card.
+    """Return the card that a configuration means: the name of a shipped model, or the path of a
+    card.
 
     Raises:
         ModelError: there is neither.
@@ -185,15 +215,22 @@ def read_card(path: Path) -> ModelCard:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text)
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such model card. Every NAME.tflite needs its NAME.json beside it.") from error
+        raise ModelError(
+            f"{path}: no such model card. Every NAME.tflite needs its NAME.json beside it."
+        ) from error
     except OSError as error:
-        raise ModelError(f"{path}: the model card cannot be read ({error.strerror}). Check its permissions.") from error
+        raise ModelError(
+            f"{path}: the model card cannot be read ({error.strerror}). Check its permissions."
+        ) from error
     except json.JSONDecodeError as error:
         raise ModelError(
-            f"{path}, line {error.lineno}: the model card is not valid JSON ({error.msg}). Install the model again."
+            f"{path}, line {error.lineno}: the model card is not valid JSON ({error.msg}). Install "
+            "the model again."
         ) from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{path}: the model card is not JSON in UTF-8 ({error}). Install the model again.") from error
+        raise ModelError(
+            f"{path}: the model card is not JSON in UTF-8 ({error}). Install the model again."
+        ) from error
     try:
         return ModelCard.model_validate(content)
     except ValidationError as error:

@@ -10,11 +10,17 @@ from edge_agent.vision.models.card import ModelCard, find_model, read_card, ship
 
 
 def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
-    """Return SHA-256 of the model's file → text of its card, of the shipped models and those that are configured.
+    """Return SHA-256 of the model's file → text of its card, of the shipped models and those that
+    are configured.
 
-    A card that cannot be read is left out: an export of the past must not fail because of a model of today.
+    A card that cannot be read is left out: an export of the past must not fail because of a model
+    of today.
     """
-    return {card.sha256: card.to_json() for path in _paths(configured) if (card := _card(path)) is not None}
+    return {
+        card.sha256: card.to_json()
+        for path in _paths(configured)
+        if (card := _card(path)) is not None
+    }
 
 
 def _paths(configured: Iterable[str]) -> list[Path]:

@@ -1,7 +1,7 @@
 """A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
 
-A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that names the file, what
-was found and what was expected. Nothing here needs OpenCV.
+A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that
+names the file, what was found and what was expected. Nothing here needs OpenCV.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 
 _TYPES = (np.int8, np.uint8, np.float32)
-_HALF_A_STEP = 0.5001  # of the input's quantization; the scales of card and file are rounded differently
+# of the input's quantization; the scales of card and file are rounded differently
+_HALF_A_STEP = 0.5001
 
 
 class Interpreter(Protocol):
@@ -47,7 +48,9 @@ class Interpreter(Protocol):
     def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None: ...
     def get_tensor(self, index: int) -> npt.NDArray[Any]: ...
     def get_tensor_details(self) -> list[dict[str, Any]]: ...
-    def resize_tensor_input(self, input_index: int, tensor_size: list[int], strict: bool = False) -> None: ...
+    def resize_tensor_input(
+        self, input_index: int, tensor_size: list[int], strict: bool = False
+    ) -> None: ...
     def invoke(self) -> None: ...
 
 
@@ -80,7 +83,9 @@ class RawOutput:
         return found
 
     def rows(self, places: npt.NDArray[np.intp]) -> list[list[float]]:
-        """Return the numbers at some places, counted over all axes but the last, as lists of real numbers."""
+        """Return the numbers at some places, counted over all axes but the last, as lists of real
+        numbers.
+        """
         some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
         return [[(value - self.zero) * self.scale for value in row] for row in some]
 
@@ -94,17 +99,19 @@ def load_model(
         card_path: the JSON file; the TFLite file that it names lies beside it.
         kind: what the model must be for.
         threads: of one inference.
-        size: width and height of the pictures that it shall take instead of the card's; only convolutional models can.
+        size: width and height of the pictures that it shall take instead of the card's; only
+            convolutional models can.
 
     Raises:
-        ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another SHA-256, is not a
-            TFLite model, disagrees with the card in shape, type or tensor names, or cannot take pictures of another
-            size; or no runtime is installed.
+        ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another
+            SHA-256, is not a TFLite model, disagrees with the card in shape, type or tensor names,
+            or cannot take pictures of another size; or no runtime is installed.
     """
     card = read_card(card_path)
     if card.kind != kind:
         raise ModelError(
-            f"{card_path}: this is a model of kind {card.kind!r}; {kind!r} is needed here. Choose another."
+            f"{card_path}: this is a model of kind {card.kind!r}; {kind!r} is needed here. Choose "
+            "another."
         )
     file = card_path.with_name(card.file)
     interpreter = _open(file, _read_checked(file, card), threads)
@@ -115,7 +122,9 @@ def load_model(
 
 
 class TFLiteModel:
-    """A loaded model: pixels in, float32 arrays out. Made by `load_model`; may be called from several threads.
+    """A loaded model: pixels in, float32 arrays out.
+
+    Made by `load_model`; may be called from several threads.
 
     Attributes:
         card: what the model is.
@@ -139,11 +148,13 @@ class TFLiteModel:
         """Run the model on one picture.
 
         Args:
-            pixels: uint8, height × width × channels of the card's input (RGB, or gray also as height × width).
+            pixels: uint8, height × width × channels of the card's input (RGB, or gray also as
+                height × width).
             names: outputs to read, others cost nothing then; left out: all.
 
         Returns:
-            Output name of the card → new float32 array of the card's shape; raw values (logits), dequantized.
+            Output name of the card → new float32 array of the card's shape; raw values (logits),
+            dequantized.
 
         Raises:
             ValueError: the pixels have another type or shape.
@@ -160,15 +171,20 @@ class TFLiteModel:
             pixels: as for `run`.
 
         Yields:
-            What reads an output by its name in the card, not dequantized; other threads wait until the block ends.
+            What reads an output by its name in the card, not dequantized; other threads wait until
+            the block ends.
 
         Raises:
             ValueError: the pixels have another type or shape.
         """
         expected = self.card.input.shape[1:]
-        if pixels.dtype != np.uint8 or pixels.shape not in {expected, expected[: 2 if expected[2] == 1 else 3]}:
+        if pixels.dtype != np.uint8 or pixels.shape not in {
+            expected,
+            expected[: 2 if expected[2] == 1 else 3],
+        }:
             raise ValueError(
-                f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} {pixels.shape}"
+                f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} "
+                f"{pixels.shape}"
             )
         with self._lock:
             self._fill(pixels.reshape(self._buffer.shape))
@@ -185,7 +201,9 @@ class TFLiteModel:
         """Write pixels into the buffer as the input's type."""
         if self._mask is not None:
             np.bitwise_xor(pixels, self._mask, out=self._buffer.view(np.uint8))
-        else:  # with mode "clip" NumPy writes straight into ``out``; a uint8 is never out of the table's range
+        else:
+            # with mode "clip" NumPy writes straight into ``out``; a uint8 is never out of the
+            # table's range
             np.take(self._table, pixels, out=self._buffer, mode="clip")
 
 
@@ -204,28 +222,35 @@ class _Output:
         detail = found.get(card.tensor)
         if detail is None:
             raise ModelError(
-                f"{path}: output {card.name!r} should be tensor {card.tensor!r}, which the file does not have. "
-                f"It has: {', '.join(found)}. Card and file are not of one model; install it again."
+                f"{path}: output {card.name!r} should be tensor {card.tensor!r}, which the file "
+                f"does not have. It has: {', '.join(found)}. Card and file are not of one model; "
+                "install it again."
             )
         _check_shape(detail, card.shape, f"output {card.name!r}", path)
         return cls(card.name, int(detail["index"]), *_quantization(detail, path))
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:
-    """Return the bytes of a TFLite file whose SHA-256 is the card's; the same bytes are then run."""
+    """Return the bytes of a TFLite file whose SHA-256 is the card's.
+
+    The same bytes are then run.
+    """
     try:
         content = file.read_bytes()
     except FileNotFoundError as error:
         raise ModelError(
-            f"{file}: no such file, but the card of {card.name!r} names it. Install the model again."
+            f"{file}: no such file, but the card of {card.name!r} names it. Install the model "
+            "again."
         ) from error
     except OSError as error:
-        raise ModelError(f"{file}: the model cannot be read ({error.strerror}). Check its permissions.") from error
+        raise ModelError(
+            f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
+        ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != card.sha256:
         raise ModelError(
-            f"{file}: its SHA-256 is {found}, the card says {card.sha256}. The file was changed or damaged; "
-            "install the model again."
+            f"{file}: its SHA-256 is {found}, the card says {card.sha256}. The file was changed or "
+            "damaged; install the model again."
         )
     return content
 
@@ -244,19 +269,24 @@ def _interpreter_class(file: Path) -> Any:
         return TFLiteRuntime
     except ImportError as error:
         raise ModelError(
-            f"{file}: no runtime for TFLite models is installed ({error}). Install ai-edge-litert, or tflite-runtime."
+            f"{file}: no runtime for TFLite models is installed ({error}). Install ai-edge-litert, "
+            "or tflite-runtime."
         ) from error
 
 
 def _open(file: Path, content: bytes, threads: int) -> Interpreter:
-    """Hand the bytes to the runtime; its errors are of several kinds, and all mean a file that cannot be run."""
+    """Hand the bytes to the runtime.
+
+    Its errors are of several kinds, and all mean a file that cannot be run.
+    """
     runtime = _interpreter_class(file)
     try:
         interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{file}: is no TFLite model that this runtime can run ({error}). Install the model again."
+            f"{file}: is no TFLite model that this runtime can run ({error}). Install the model "
+            "again."
         ) from error
     return interpreter
 
@@ -264,12 +294,14 @@ def _open(file: Path, content: bytes, threads: int) -> Interpreter:
 def _resize(interpreter: Interpreter, card: ModelCard, size: tuple[int, int], file: Path) -> None:
     """Let a convolutional model take pictures of another size.
 
-    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes to which features
-    are enlarged, two whole numbers that are the input's divided by a stride.
+    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes
+    to which features are enlarged, two whole numbers that are the input's divided by a stride.
     """
     width, height = size
     if any(len(output.shape) != 4 for output in card.outputs):
-        raise ModelError(f"{file}: cannot take pictures of {width} × {height}, its outputs have no places.")
+        raise ModelError(
+            f"{file}: cannot take pictures of {width} × {height}, its outputs have no places."
+        )
     try:
         taken = int(interpreter.get_input_details()[0]["index"])
         interpreter.resize_tensor_input(taken, [1, height, width, card.input.channels])
@@ -283,7 +315,9 @@ def _resize(interpreter: Interpreter, card: ModelCard, size: tuple[int, int], fi
                 interpreter.set_tensor(detail["index"], enlarged)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{file}: cannot take pictures of {width} × {height} ({error}).") from error
+        raise ModelError(
+            f"{file}: cannot take pictures of {width} × {height} ({error})."
+        ) from error
 
 
 def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
@@ -303,12 +337,16 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
     inputs = interpreter.get_input_details()
     if len(inputs) != 1:
         names = ", ".join(str(entry["name"]) for entry in inputs)
-        raise ModelError(f"{path}: a model with one input is expected, this one has {len(inputs)}: {names}.")
+        raise ModelError(
+            f"{path}: a model with one input is expected, this one has {len(inputs)}: {names}."
+        )
     _check_shape(inputs[0], card.input.shape, "input", path)
     return inputs[0]
 
 
-def _check_shape(detail: Mapping[str, Any], expected: tuple[int, ...], what: str, path: Path) -> None:
+def _check_shape(
+    detail: Mapping[str, Any], expected: tuple[int, ...], what: str, path: Path
+) -> None:
     """Refuse a tensor whose shape or type is not what card and code expect."""
     shape = tuple(int(side) for side in detail["shape"])
     if shape != expected:
@@ -317,17 +355,24 @@ def _check_shape(detail: Mapping[str, Any], expected: tuple[int, ...], what: str
             "Card and file are not of one model; install it again."
         )
     if detail["dtype"] not in _TYPES:
-        raise ModelError(f"{path}: {what} has type {np.dtype(detail['dtype'])}; int8, uint8 or float32 is expected.")
+        raise ModelError(
+            f"{path}: {what} has type {np.dtype(detail['dtype'])}; int8, uint8 or "
+            "float32 is expected."
+        )
 
 
 def _quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
-    """Return scale and zero point of a tensor: real = (q − zero point) × scale; 1 and 0 for float32."""
+    """Return scale and zero point of a tensor: real = (q − zero point) × scale.
+
+    1 and 0 for float32.
+    """
     if detail["dtype"] == np.float32:
         return 1.0, 0
     scale, zero = detail["quantization"]
     if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
         raise ModelError(
-            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it per tensor."
+            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it "
+            "per tensor."
         )
     return float(scale), int(zero)
 
@@ -341,7 +386,8 @@ def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.
     exact = real / scale + zero
     limits = np.iinfo(entry["dtype"])
     shifted = np.arange(256) + int(limits.min)
-    if np.abs(shifted - exact).max() <= _HALF_A_STEP:  # as near as rounding, also where it lies halfway
+    if np.abs(shifted - exact).max() <= _HALF_A_STEP:
+        # as near as rounding, also where it lies halfway
         return shifted.astype(entry["dtype"])
     table: npt.NDArray[Any] = np.clip(np.rint(exact), limits.min, limits.max).astype(entry["dtype"])
     return table
@@ -350,7 +396,8 @@ def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.
 def _mask_of(table: npt.NDArray[Any]) -> np.uint8 | None:
     """Return the bits that the table flips, where that is all it does.
 
-    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster than looking up.
+    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster
+    than looking up.
     """
     if table.itemsize == 1:
         pixels, values = np.arange(256, dtype=np.uint8), table.view(np.uint8)

@@ -1,4 +1,6 @@
-"""The drawing of `affect-edge classify --explain`: the photograph with the evidence, and each face beside it."""
+"""The drawing of `affect-edge classify --explain`: the photograph with the evidence, and each face
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from edge_agent.core.domain import Expression
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
-from edge_agent.vision.stills.evidence import cells_of, corners, over_crop, over_picture, scaled, tint
+from edge_agent.vision.stills.evidence import (
+    cells_of,
+    corners,
+    over_crop,
+    over_picture,
+    scaled,
+    tint,
+)
 from edge_agent.vision.stills.pictures import describe_error, describe_picture, load_picture
 
 _LARGEST_PHOTOGRAPH = (900, 720)
@@ -34,7 +43,9 @@ _BAR, _BAR_GROUND = (160, 164, 170), (238, 239, 241)
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """A face ready to be drawn: its number, and the map of its category over the enlarged crop, −1…1."""
+    """A face ready to be drawn: its number, and the map of its category over the enlarged crop,
+    −1…1.
+    """
 
     number: int
     explanation: Explanation
@@ -49,8 +60,9 @@ class _Face:
 def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Image.Image:
     """Draw the evidence for what is said of each face.
 
-    On the left the photograph in gray, with the map of each face's most probable category over it; beside it each
-    face as the classifier saw it, with its map and its eight probabilities. Each face has its own scale of colours.
+    On the left the photograph in gray, with the map of each face's most probable category over it;
+    beside it each face as the classifier saw it, with its map and its eight probabilities. Each
+    face has its own scale of colours.
 
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray): the photograph.
@@ -73,7 +85,9 @@ def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Im
 
 
 def headline(reading: Reading) -> str:
-    """Return what is said of a face: its category, or that it is uncertain, and the largest probability."""
+    """Return what is said of a face: its category, or that it is uncertain, and the largest
+    probability.
+    """
     dominant, sure = reading.expression.dominant.value, percent(reading.expression.confidence)
     return f"{dominant} {sure}" if reading.emotion is not None else f"uncertain: {dominant} {sure}"
 
@@ -83,8 +97,12 @@ def percent(probability: float) -> str:
     return f"{probability:.1%}".replace("%", " %")
 
 
-def explain_picture(path: Path, recognizer: Recognizer) -> tuple[dict[str, Any], Image.Image | None]:
-    """Read one picture: the line that `classify_pictures` gives, and the drawing; no drawing where no face was read.
+def explain_picture(
+    path: Path, recognizer: Recognizer
+) -> tuple[dict[str, Any], Image.Image | None]:
+    """Read one picture: the line that `classify_pictures` gives, and the drawing.
+
+    No drawing where no face was read.
 
     Raises:
         ModelError: the classifier was exported without the evidence of regions.
@@ -102,7 +120,8 @@ def check_place(drawing: Path, picture: Path) -> None:
     """Make sure, as far as can be told before, that a drawing of a picture can be written.
 
     Raises:
-        PictureError: the name is not that of a PNG, its folder is missing, it is a folder, or it is the picture itself.
+        PictureError: the name is not that of a PNG, its folder is missing, it is a folder, or it is
+            the picture itself.
     """
     if drawing.suffix.lower() != ".png":
         raise PictureError(f"{drawing}: a drawing is a PNG; give it a name that ends in .png.")
@@ -110,9 +129,13 @@ def check_place(drawing: Path, picture: Path) -> None:
         if not drawing.parent.is_dir():
             raise PictureError(f"{drawing}: there is no folder {drawing.parent}; make it first.")
         if drawing.is_dir():
-            raise PictureError(f"{drawing}: is a folder; name a file in it, such as {drawing / 'evidence.png'}.")
+            raise PictureError(
+                f"{drawing}: is a folder; name a file in it, such as {drawing / 'evidence.png'}."
+            )
         if drawing.exists() and picture.exists() and drawing.samefile(picture):
-            raise PictureError(f"{drawing}: is the picture itself and would be overwritten; choose another name.")
+            raise PictureError(
+                f"{drawing}: is the picture itself and would be overwritten; choose another name."
+            )
     except OSError as error:
         raise PictureError(f"{drawing}: cannot be written ({error.strerror}).") from error
 
@@ -132,7 +155,9 @@ def save_png(drawing: Image.Image, path: Path) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise PictureError(f"{path}: the drawing cannot be written ({error.strerror or error}).") from error
+        raise PictureError(
+            f"{path}: the drawing cannot be written ({error.strerror or error})."
+        ) from error
 
 
 def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
@@ -159,8 +184,12 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
 
 
 def _outlined(picture: Picture, outlines: Sequence[npt.NDArray[np.float64]]) -> Picture:
-    """Draw the edge of what the classifier saw of each face; by OpenCV, since Pillow draws no smooth lines."""
-    paths = [np.rint(outline * 16).astype(np.int32) for outline in outlines]  # with 4 bits below the pixel
+    """Draw the edge of what the classifier saw of each face.
+
+    By OpenCV, since Pillow draws no smooth lines.
+    """
+    # with 4 bits below the pixel
+    paths = [np.rint(outline * 16).astype(np.int32) for outline in outlines]
     for colour, width in ((_INK, 4), (_PAPER, 2)):
         cv2.polylines(picture, paths, True, colour, width, cv2.LINE_AA, shift=4)
     return picture
@@ -171,8 +200,12 @@ def _card(face: _Face) -> Image.Image:
     card = Image.new("RGB", _CARD, _PAPER)
     pen = ImageDraw.Draw(card)
     reading, crop = face.explanation.reading, face.explanation.crop
-    pen.text((0, 0), f"{face.number}   {headline(reading)}", font=ImageFont.load_default(20), fill=_INK)
-    large = np.asarray(cv2.resize(crop, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    pen.text(
+        (0, 0), f"{face.number}   {headline(reading)}", font=ImageFont.load_default(20), fill=_INK
+    )
+    large = np.asarray(
+        cv2.resize(crop, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+    )
     card.paste(Image.fromarray(tint(large, face.values)), (0, 34))
     _bars(pen, reading.expression, _FACE + 20, 34)
     cells = cells_of(face.explanation.parts, reading.expression.dominant)
@@ -198,14 +231,21 @@ def _bars(pen: ImageDraw.ImageDraw, expression: Expression, left: int, top: int)
 def _legend(width: int) -> Image.Image:
     """Return what the colours mean."""
     legend = Image.new("RGB", (width, _LEGEND), _PAPER)
-    pen, font, small = ImageDraw.Draw(legend), ImageFont.load_default(15), ImageFont.load_default(13)
+    pen, font, small = (
+        ImageDraw.Draw(legend),
+        ImageFont.load_default(15),
+        ImageFont.load_default(13),
+    )
     values = np.linspace(-1, 1, 200, dtype=np.float32)[None].repeat(16, axis=0)
     legend.paste(Image.fromarray(tint(np.full(values.shape, 235, np.uint8), values)), (112, 0))
     pen.text((104, 8), "speaks against", font=font, fill=_INK, anchor="rm")
-    pen.text((320, 8), "supports the category named above the face", font=font, fill=_INK, anchor="lm")
+    pen.text(
+        (320, 8), "supports the category named above the face", font=font, fill=_INK, anchor="lm"
+    )
     said = (
-        "Colour: what a region adds to the classifier's score (logit) of that category, each face on its own scale.\n"
-        "All regions together make the score. It explains the classifier, not the person."
+        "Colour: what a region adds to the classifier's score (logit) of that category, each face "
+        "on its own scale.\nAll regions together make the score. It explains the classifier, not "
+        "the person."
     )
     pen.multiline_text((0, 28), said, font=small, fill=_FAINT, spacing=5)
     return legend

@@ -1,8 +1,10 @@
-"""What spoke for and against a category, as maps: from a few cells to the crop, from there to the photograph.
+"""What spoke for and against a category, as maps: from a few cells to the crop, from there to the
+photograph.
 
-A map is signed: its values are parts of a logit, positive where a region supports the category and negative where it
-speaks against it. The colours are two that people with any colour blindness tell apart (vermilion and blue of Okabe and
-Ito 2008), laid over a gray picture with an opacity that grows with the value, so nothing is coloured that says nothing.
+A map is signed: its values are parts of a logit, positive where a region supports the category and
+negative where it speaks against it. The colours are two that people with any colour blindness tell
+apart (vermilion and blue of Okabe and Ito 2008), laid over a gray picture with an opacity that
+grows with the value, so nothing is coloured that says nothing.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ def cells_of(parts: npt.NDArray[np.float32], emotion: Emotion) -> Map:
 def over_crop(cells: Map, side: int) -> Map:
     """Spread the cells of a map, which tile the crop, over it by cubic interpolation.
 
-    By the geometry of its strides a network with 6 × 6 cells looks 3.5 pixels of 48 further left and up, but each cell
-    sees half of the face. Measured on 120 PublicTest faces, as the mean correlation of a place's evidence with the
-    logit that is lost when the place is blurred: 0.31 with cells that tile the crop, 0.28 with cells so moved.
+    By the geometry of its strides a network with 6 × 6 cells looks 3.5 pixels of 48 further left
+    and up, but each cell sees half of the face. Measured on 120 PublicTest faces, as the mean
+    correlation of a place's evidence with the logit that is lost when the place is blurred: 0.31
+    with cells that tile the crop, 0.28 with cells so moved.
 
     Args:
         cells: float32, h × w.
@@ -42,7 +45,9 @@ def over_crop(cells: Map, side: int) -> Map:
     Returns:
         float32, ``side`` × ``side``.
     """
-    return np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
+    return np.asarray(
+        cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.float32
+    )
 
 
 def over_picture(values: Map, to_crop: Matrix, width: int, height: int) -> Map:
@@ -59,13 +64,18 @@ def over_picture(values: Map, to_crop: Matrix, width: int, height: int) -> Map:
     """
     side = values.shape[0]
     matrix = to_crop * side
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5  # OpenCV counts from the middle of the first pixel
+    # OpenCV counts from the middle of the first pixel
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(values, matrix, (width, height), flags=flags), dtype=np.float32)
+    return np.asarray(
+        cv2.warpAffine(values, matrix, (width, height), flags=flags), dtype=np.float32
+    )
 
 
 def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
-    """Return the corners of the crop in pixels of the picture, 4 × 2, from the upper left clockwise."""
+    """Return the corners of the crop in pixels of the picture, 4 × 2, from the upper left
+    clockwise.
+    """
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     return np.asarray((square - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T)
 
@@ -87,6 +97,8 @@ def tint(gray: Picture, values: Map) -> Picture:
     """
     opacity = (STRONGEST * np.clip(np.abs(values), 0, 1))[:, :, None]
     supports = (values > 0)[:, :, None]
-    colour = np.where(supports, np.array(SUPPORTS, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
+    colour = np.where(
+        supports, np.array(SUPPORTS, dtype=np.float32), np.array(AGAINST, dtype=np.float32)
+    )
     mixed = gray[:, :, None] * (1 - opacity) + colour * opacity
     return np.asarray(np.rint(mixed), dtype=np.uint8)

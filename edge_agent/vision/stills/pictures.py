@@ -1,4 +1,6 @@
-"""Still pictures: found, read safely, and classified into the lines that ``affect-edge classify`` prints."""
+"""Still pictures: found, read safely, and classified into the lines that ``affect-edge classify``
+prints.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,19 @@ MAX_SIDE = 32_000
 """Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """Formats that are tried; others that Pillow knows start other programs or read other files."""
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".ppm",
+    ".pgm",
+)
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how a picture is to be turned."""
@@ -31,7 +45,8 @@ Picture = npt.NDArray[np.uint8]
 
 
 def load_picture(path: Traversable) -> Picture:
-    """Read a picture as it is meant to be seen: turned by its EXIF orientation, transparency on white, first of many.
+    """Read a picture as it is meant to be seen: turned by its EXIF orientation, transparency on
+    white, first of many.
 
     Args:
         path: a ``Path``, or a place in an archive (``zipfile.Path``).
@@ -40,32 +55,40 @@ def load_picture(path: Traversable) -> Picture:
         uint8, height × width × 3, BGR.
 
     Raises:
-        PictureError: the file is missing, empty, no picture, broken off, or larger than ``MAX_PIXELS`` or ``MAX_SIDE``.
+        PictureError: the file is missing, empty, no picture, broken off, or larger than
+            ``MAX_PIXELS`` or ``MAX_SIDE``.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes that we refuse ourselves
+            # Pillow warns of odd metadata, and of sizes that we refuse ourselves
+            warnings.simplefilter("ignore")
             return _read(path)
     except FileNotFoundError as error:
         raise PictureError(f"{path}: no such file.") from error
     except IsADirectoryError as error:
-        raise PictureError(f"{path}: is a folder without pictures ({', '.join(SUFFIXES)}).") from error
+        raise PictureError(
+            f"{path}: is a folder without pictures ({', '.join(SUFFIXES)})."
+        ) from error
     except PermissionError as error:
         raise PictureError(_locked(path)) from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}.") from error
+        raise PictureError(
+            f"{path}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
+        ) from error
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(path, "")) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:  # as decoders fail
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+        # as decoders fail
         why = (isinstance(error, OSError) and error.strerror) or error
         raise PictureError(f"{path}: the picture is broken or cannot be read ({why}).") from error
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to read: files as given, and the pictures in each folder and its subfolders, by name.
+    """Return the files to read: files as given, and the pictures in each folder and its subfolders,
+    by name.
 
-    A folder without pictures, or one that may not be read, stays in the list, so that reading it says so; hidden files
-    and folders are left out.
+    A folder without pictures, or one that may not be read, stays in the list, so that reading it
+    says so; hidden files and folders are left out.
     """
     found: list[Path] = []
     for path in paths:
@@ -74,9 +97,11 @@ def find_pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator[dict[str, Any]]:
-    """Read pictures and folders one by one, giving for each picture what `classify` prints as a JSON line.
+    """Read pictures and folders one by one, giving for each picture what `classify` prints as a
+    JSON line.
 
-    A picture that cannot be read gives a line with ``file`` and ``error``, and the rest is still read.
+    A picture that cannot be read gives a line with ``file`` and ``error``, and the rest is still
+    read.
     """
     for path in find_pictures(paths):
         try:
@@ -95,11 +120,18 @@ def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
 def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) -> dict[str, Any]:
     """Return a picture and its faces as JSON values."""
     height, width = image.shape[:2]
-    return {"file": str(path), "width": width, "height": height, "faces": [describe(reading) for reading in readings]}
+    return {
+        "file": str(path),
+        "width": width,
+        "height": height,
+        "faces": [describe(reading) for reading in readings],
+    }
 
 
 def describe(reading: Reading) -> dict[str, Any]:
-    """Return a face as JSON values: box [x, y, width, height] and landmarks [x, y] in pixels of the picture."""
+    """Return a face as JSON values: box [x, y, width, height] and landmarks [x, y] in pixels of the
+    picture.
+    """
     box = reading.face.box
     return {
         "box": [round(value, 2) for value in (box.x, box.y, box.width, box.height)],
@@ -130,12 +162,17 @@ def _read(path: Traversable) -> Picture:
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """Return a gray picture of 16 or 32 bits scaled to 8 bits, where Pillow would clip; any other as it is.
+    """Return a gray picture of 16 or 32 bits scaled to 8 bits, where Pillow would clip.
 
-    Whether a file holds 8 or 16 bits is told by its brightest pixel: read as 16 bits, up to 255 would all be black.
+    Any other as it is.
+
+    Whether a file holds 8 or 16 bits is told by its brightest pixel: read as 16 bits, up to 255
+    would all be black.
     """
     if picture.mode == "F":
-        raise ValueError("its pixels are floating-point numbers; save it with 8 or 16 bits a channel")
+        raise ValueError(
+            "its pixels are floating-point numbers; save it with 8 or 16 bits a channel"
+        )
     if not picture.mode.startswith("I"):
         return picture
     values = np.asarray(picture)
@@ -153,7 +190,9 @@ def _too_large(path: Traversable, size: str) -> str:
 
 
 def _is(look: Callable[[], bool], unknown: bool) -> bool:
-    """Return what looking at a path says, or ``unknown`` where it may not be looked at: reading it then says why."""
+    """Return what looking at a path says, or ``unknown`` where it may not be looked at: reading it
+    then says why.
+    """
     try:
         return look()
     except OSError:
@@ -162,16 +201,23 @@ def _is(look: Callable[[], bool], unknown: bool) -> bool:
 
 def _locked(path: Traversable) -> str:
     if _is(path.is_dir, False):
-        return f"{path}: is a folder that this user may not read. Allow it, for example: chmod a+rx '{path}'."
+        return (
+            f"{path}: is a folder that this user may not read. Allow it, for example: chmod "
+            f"a+rx '{path}'."
+        )
     return f"{path}: this user may not read the file. Allow it, for example: chmod a+r '{path}'."
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and its subfolders, and the subfolders that cannot be listed, by name."""
+    """Return the pictures in a folder and its subfolders, and the subfolders that cannot be listed,
+    by name.
+    """
     found: list[Path] = []
     refused: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=refused.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         files = (Path(place, name) for name in names if not name.startswith("."))
-        found += [path for path in files if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)]
+        found += [
+            path for path in files if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)
+        ]
     return sorted(found + [Path(error.filename) for error in refused])

@@ -120,7 +120,9 @@ def test_no_summary_is_lost_when_the_broker_is_killed_for_a_while(tmp_path: Path
             reader.wait_for("summary", lambda summary: summary["seq"] >= 2)
             broker.save()
             broker.kill()
-            wait_until(lambda: count(agent.database, "outbox") >= 3, "summaries to wait in the outbox", 30)
+            wait_until(
+                lambda: count(agent.database, "outbox") >= 3, "summaries to wait in the outbox", 30
+            )
             broker.start()
             wait_until(lambda: count(agent.database, "outbox") == 0, "the outbox to empty", 60)
             assert agent.stop() == 0
@@ -130,16 +132,23 @@ def test_no_summary_is_lost_when_the_broker_is_killed_for_a_while(tmp_path: Path
 
 
 @pytest.mark.broker
-def test_rows_that_went_for_the_disk_budget_last_night_are_an_alarm_over_mqtt(tmp_path: Path) -> None:
+def test_rows_that_went_for_the_disk_budget_last_night_are_an_alarm_over_mqtt(
+    tmp_path: Path,
+) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         agent = Appliance(tmp_path, demo_settings(mqtt={"port": broker.port}))
         migrate(agent.database)
         with writing(agent.database) as connection:  # as the maintenance leaves it
             yesterday = time.time_ns() // 1_000_000 - 86_400_000
-            connection.execute("INSERT INTO setting VALUES ('disk_budget_cut', ?)", (str(yesterday),))
+            connection.execute(
+                "INSERT INTO setting VALUES ('disk_budget_cut', ?)", (str(yesterday),)
+            )
         with agent, closing(Subscriber(broker.port)) as reader:
             reader.wait_for(
-                "health", lambda health: [alarm["name"] for alarm in health["alarms"]].count("disk_budget") == 1
+                "health",
+                lambda health: (
+                    [alarm["name"] for alarm in health["alarms"]].count("disk_budget") == 1
+                ),
             )
             assert agent.stop() == 0
 
@@ -164,6 +173,8 @@ def test_the_memory_of_a_running_agent_stays_small(tmp_path: Path) -> None:
     with Appliance(tmp_path, demo_settings()) as agent:
         wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows", 40)
         status = Path(f"/proc/{agent.pid}/status").read_text(encoding="ascii")
-        resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        resident = next(
+            int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")
+        )
         assert resident < 250 * 1024, f"{resident} kB"
         assert agent.stop() == 0

@@ -1,4 +1,6 @@
-"""What a stranger may do wrong, at the commands themselves: a sentence, an exit code, and nothing half-done."""
+"""What a stranger may do wrong, at the commands themselves: a sentence, an exit code, and nothing
+half-done.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ ROOT = Path(__file__).resolve().parents[3]
 QUIET: dict[str, dict[str, Any]] = {"camera": {"source": "demo"}, "mqtt": {"enabled": False}}
 
 
-def affect_edge(*words: object, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[str]:
+def affect_edge(
+    *words: object, stdout: int = subprocess.PIPE, **environment: str
+) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", **environment}
     return subprocess.run(
         [sys.executable, "-m", "edge_agent", *map(os.fspath, map(str, words))],
@@ -52,7 +56,9 @@ def test_the_home_of_a_user_that_there_is_not_is_named(command: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(tmp_path: Path) -> None:
+def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(
+    tmp_path: Path,
+) -> None:
     picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     picture.write_bytes(SERIOUS_FILE.read_bytes())
     done = affect_edge("classify", picture, tmp_path / "n\u00f6.jpg", "--json")
@@ -65,7 +71,13 @@ def test_names_that_are_no_text_are_printed_as_json_that_every_program_reads(tmp
 
 
 def test_a_terminal_without_our_signs_gets_others_not_a_traceback(tmp_path: Path) -> None:
-    done = affect_edge("doctor", "--data", tmp_path, PYTHONIOENCODING="ascii:strict", AFFECT_EDGE_CAMERA__SOURCE="demo")
+    done = affect_edge(
+        "doctor",
+        "--data",
+        tmp_path,
+        PYTHONIOENCODING="ascii:strict",
+        AFFECT_EDGE_CAMERA__SOURCE="demo",
+    )
     assert "Traceback" not in done.stderr
     assert "dashboard port" in done.stdout
 
@@ -90,7 +102,10 @@ def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
     ("words", "said"),
     [
         (["--from", "0001-01-01"], "0001-01-01"),
-        (["--from", "2026-02-01", "--to", "2026-01-01"], "--from 2026-02-01T00:00:00 is not before --to 2026-01-01"),
+        (
+            ["--from", "2026-02-01", "--to", "2026-01-01"],
+            "--from 2026-02-01T00:00:00 is not before --to 2026-01-01",
+        ),
     ],
 )
 def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(
@@ -114,7 +129,9 @@ def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, second
 
 @pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
 def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
-    done = affect_edge("demo", "--data", tmp_path, "--seconds", "110", AFFECT_EDGE_DASHBOARD__HOST=host)
+    done = affect_edge(
+        "demo", "--data", tmp_path, "--seconds", "110", AFFECT_EDGE_DASHBOARD__HOST=host
+    )
     assert done.returncode == 1
     assert f"dashboard.host = '{host}'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -126,7 +143,9 @@ def test_an_ipv6_address_of_the_dashboard_is_looked_at_as_such(tmp_path: Path) -
     assert "Address family" not in done.stdout
 
 
-def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(tmp_path: Path) -> None:
+def test_a_demonstration_beside_a_running_agent_puts_no_example_into_its_database(
+    tmp_path: Path,
+) -> None:
     database = tmp_path / DATABASE_NAME
     migrate(database)
     with lock(database):
@@ -141,7 +160,9 @@ def listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_started_again(tmp_path: Path) -> None:
+def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_started_again(
+    tmp_path: Path,
+) -> None:
     port = free_port()
     words = ("demo", "--port", str(port), "--seconds", "60")
     with Appliance(tmp_path, QUIET, *words) as first:
@@ -155,10 +176,14 @@ def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_sta
         assert second.stop(signal.SIGINT, within_s=15) == 0
 
 
-def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
     variables = {**os.environ, "TMPDIR": str(tmp_path), "AFFECT_EDGE_MQTT__ENABLED": "false"}
     command = [sys.executable, "-m", "edge_agent", "demo", "--port", str(free_port())]
-    with subprocess.Popen(command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True
+    ) as demo:
         wait_until(lambda: list(tmp_path.iterdir()) != [], "the temporary data folder", 30)
         demo.send_signal(signal.SIGTERM)
         _, said = demo.communicate(timeout=20)
@@ -166,7 +191,9 @@ def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(tmp
     assert "Traceback" not in said
 
 
-def test_a_database_that_is_damaged_where_the_agent_writes_ends_it_with_a_sentence(tmp_path: Path) -> None:
+def test_a_database_that_is_damaged_where_the_agent_writes_ends_it_with_a_sentence(
+    tmp_path: Path,
+) -> None:
     agent = Appliance(tmp_path, {**QUIET, "record": {"batch_seconds": 0.5}})
     migrate(agent.database)
     with closing(sqlite3.connect(agent.database)) as connection:

@@ -35,7 +35,8 @@ def seconds_with_emotion(database: Path) -> int:
         return 0
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         question = (
-            "SELECT count(*) FROM expression WHERE emotion IS NOT NULL AND at > (SELECT max(started_ms) FROM boot)"
+            "SELECT count(*) FROM expression WHERE emotion IS NOT NULL AND at > (SELECT "
+            "max(started_ms) FROM boot)"
         )
         return int(connection.execute(question).fetchone()[0])
 
@@ -52,8 +53,12 @@ def test_the_demonstration_shows_everything_and_ends_at_ctrl_c(tmp_path: Path) -
         analysis = json.loads(visitor.read(f"http://127.0.0.1:{port}/api/v1/analysis"))
         assert len(analysis["comparisons"]) == analysis["tests_computed"] == 9
         for page in ("live", "trends", "study", "analysis", "export", "health"):
-            assert "Affect Edge" in visitor.read(f"http://127.0.0.1:{port}/{page if page != 'live' else ''}")
-        wait_until(lambda: seconds_with_emotion(demo.database) >= 3, "expressions of the demonstration", 60)
+            assert "Affect Edge" in visitor.read(
+                f"http://127.0.0.1:{port}/{page if page != 'live' else ''}"
+            )
+        wait_until(
+            lambda: seconds_with_emotion(demo.database) >= 3, "expressions of the demonstration", 60
+        )
         assert demo.stop(signal.SIGINT, within_s=15) == 0, demo.said
     assert "Traceback" not in demo.said
 
@@ -71,9 +76,13 @@ def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: P
 
 def test_a_port_that_is_taken_is_named_with_its_cure(tmp_path: Path) -> None:
     port = free_port()
-    with Appliance(tmp_path / "first", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)) as first:
+    with Appliance(
+        tmp_path / "first", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)
+    ) as first:
         first.wait_for("login?link=", 60)
-        with Appliance(tmp_path / "second", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)) as second:
+        with Appliance(
+            tmp_path / "second", {"mqtt": {"enabled": False}}, "demo", "--port", str(port)
+        ) as second:
             assert second.wait(60) == 1
         assert str(port) in second.said
         assert "Traceback" not in second.said

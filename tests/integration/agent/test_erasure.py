@@ -30,7 +30,9 @@ TABLES = (
 
 
 @pytest.mark.broker
-def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(tmp_path: Path) -> None:
+def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
+    tmp_path: Path,
+) -> None:
     with Mosquitto(tmp_path / "broker") as broker:
         settings: dict[str, dict[str, Any]] = {
             "camera": {"source": "demo"},
@@ -46,12 +48,20 @@ def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(tmp
             study.create_participant(CODE)
             study.give_consent(CODE, "1")
             study.start_session(CODE, Purpose.RESEARCH, NOTE)
-            wait_until(lambda: query(agent.database, "SELECT count(*) FROM expression")[0][0] >= 3, "rows", 60)
+            wait_until(
+                lambda: query(agent.database, "SELECT count(*) FROM expression")[0][0] >= 3,
+                "rows",
+                60,
+            )
             study.withdraw_consent(CODE)
             done = erase_participant(agent.database, CODE, actor="test")
             assert done.rows["expression"] >= 3
             wait_until(lambda: "closed" in agent.said, "the camera to be closed", 30)
-            wait_until(lambda: not query(agent.database, "SELECT 1 FROM outbox WHERE payload = 'null'"), "clearing", 30)
+            wait_until(
+                lambda: not query(agent.database, "SELECT 1 FROM outbox WHERE payload = 'null'"),
+                "clearing",
+                30,
+            )
             with closing(Subscriber(broker.port)) as later:
                 later.wait_for("status")
                 assert not later.on("session")

@@ -1,4 +1,6 @@
-"""The live feed as Lab Streaming Layer streams: a real agent's side, the real command, a real reader of streams."""
+"""The live feed as Lab Streaming Layer streams: a real agent's side, the real command, a real
+reader of streams.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,23 @@ def feed(tmp_path: Path) -> Iterator[LiveServer]:
 
 @pytest.fixture
 def offered(tmp_path: Path, feed: LiveServer) -> Iterator[str]:
-    """The command over that feed; gives the name of the device, which no other machine in the network has."""
+    """The command over that feed.
+
+    Gives the name of the device, which no other machine in the network has.
+    """
     device = f"test-{tmp_path.stat().st_ino}"
     config = tmp_path / "affect-edge.toml"
     config.write_text(f'[device]\nname = "{device}"\n', encoding="utf-8")
-    command = [sys.executable, "-m", "edge_agent", "lsl", "--data", str(tmp_path), "--config", str(config)]
+    command = [
+        sys.executable,
+        "-m",
+        "edge_agent",
+        "lsl",
+        "--data",
+        str(tmp_path),
+        "--config",
+        str(config),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = ""
@@ -69,8 +83,12 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     seen = observation(Emotion.ANGER)
     feed.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
     sample, stamp = inlet.pull_sample(timeout=30)
-    assert sample[:8] == pytest.approx([seen.smoothed.as_dict()[e.value] for e in EMOTIONS], abs=1e-3)
-    assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), "when it was seen, not when it came"
+    assert sample[:8] == pytest.approx(
+        [seen.smoothed.as_dict()[e.value] for e in EMOTIONS], abs=1e-3
+    )
+    assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), (
+        "when it was seen, not when it came"
+    )
     labels, channel = [], inlet.info(timeout=30).desc().child("channels").child("channel")
     while not channel.empty():
         labels.append(channel.child_value("label"))

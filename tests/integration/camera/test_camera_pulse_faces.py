@@ -1,4 +1,7 @@
-"""A made-up face with a pulse through the real chain; ``benchmarks/camera_pulse.py`` does it at length."""
+"""A made-up face with a pulse through the real chain.
+
+``benchmarks/camera_pulse.py`` does it at length.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ def heard(*, pulse: bool) -> Heard:
     return listen(Person(0, STILL, SEED, pulse=pulse), STILL, SECONDS)
 
 
-def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_leaves_a_gap() -> None:
+def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_leaves_a_gap() -> (
+    None
+):
     beating, lifeless = heard(pulse=True), heard(pulse=False)
     assert len(beating.errors) >= beating.windows - 1 == 1
     assert max(beating.errors) < 3
@@ -35,7 +40,11 @@ def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_
         for clip in (beating, lifeless)
     ]
     figures = figures_of(clips)
-    assert figures["camera_pulse_speaks_moving"] == figures["camera_pulse_silent_without_pulse_still"] == 1.0
+    assert (
+        figures["camera_pulse_speaks_moving"]
+        == figures["camera_pulse_silent_without_pulse_still"]
+        == 1.0
+    )
 
 
 def frames_of_an_agent(frames: int, folder: Path, **vitals: object) -> Path:

@@ -34,9 +34,13 @@ def refusal(device: Path | str) -> CameraError:
 
 def test_a_video_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=12, fps=100)
-    with open_opencv(str(video), width=640, height=480, fps=100, loop=False, rotate=0, stall_seconds=1) as camera:
+    with open_opencv(
+        str(video), width=640, height=480, fps=100, loop=False, rotate=0, stall_seconds=1
+    ) as camera:
         frames = [camera.read() for _ in range(12)]
-        with pytest.raises(CameraError, match=r"clip\.avi: the video has ended\. Set camera\.loop = true") as caught:
+        with pytest.raises(
+            CameraError, match=r"clip\.avi: the video has ended\. Set camera\.loop = true"
+        ) as caught:
             camera.read()
     assert caught.value.reason is CameraReason.END_OF_FILE
     assert [frame_number(frame.image) for frame in frames] == list(range(12))
@@ -67,7 +71,9 @@ def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_
     assert 0.17 <= frames[-1].at.seconds_since(frames[0].at) < 2
 
 
-def test_a_truncated_video_is_played_as_far_as_it_goes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_video_is_played_as_far_as_it_goes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     video = write_video(tmp_path / "clip.avi", frames=20, fps=200, width=320, height=240)
     video.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     with FileCamera(video, fps=200) as camera:
@@ -86,12 +92,18 @@ def test_damaged_frames_are_passed_over_and_counted_and_the_rest_is_shown(
     with FileCamera(video, fps=200) as camera:
         frames, error = read_to_the_end(camera)
     assert error.reason is CameraReason.END_OF_FILE
-    assert [frame_number(frame.image) for frame in frames] == [n for n in range(20) if n not in damaged]
+    assert [frame_number(frame.image) for frame in frames] == [
+        n for n in range(20) if n not in damaged
+    ]
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warned == [f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"]
+    assert warned == [
+        f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"
+    ]
 
 
-def test_a_looped_video_tells_of_its_damaged_frames_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_looped_video_tells_of_its_damaged_frames_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     video = damage_frames(write_video(tmp_path / "clip.avi", frames=3, fps=200), 1)
     with FileCamera(video, fps=200, loop=True) as camera:
         assert [frame_number(camera.read().image) for _ in range(6)] == [0, 2, 0, 2, 0, 2]
@@ -104,7 +116,9 @@ def test_a_relative_name_is_never_taken_for_a_protocol(
 ) -> None:
     write_video(tmp_path / name, frames=2, fps=200)
     monkeypatch.chdir(tmp_path)
-    with open_opencv(name, width=64, height=48, fps=200, loop=False, rotate=0, stall_seconds=1) as camera:
+    with open_opencv(
+        name, width=64, height=48, fps=200, loop=False, rotate=0, stall_seconds=1
+    ) as camera:
         assert frame_number(camera.read().image) == 0
 
 
@@ -117,7 +131,9 @@ def test_a_name_that_is_no_utf_8_is_refused_before_opencv_crashes_on_it(tmp_path
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif"])
-def test_a_picture_in_the_place_of_a_video_is_named_as_such_at_its_end(tmp_path: Path, suffix: str) -> None:
+def test_a_picture_in_the_place_of_a_video_is_named_as_such_at_its_end(
+    tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"still.{suffix}"
     assert cv2.imwrite(str(path), np.full((48, 64, 3), 80, dtype=np.uint8))
     with FileCamera(path, fps=200) as camera:
@@ -136,7 +152,8 @@ def test_an_empty_device_is_called_empty_not_a_folder(device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"hello, this is text\n" * 200, bytes(5000), b"\x00\x00\x00\x18ftypmp42" + bytes(99)]
+    "content",
+    [b"hello, this is text\n" * 200, bytes(5000), b"\x00\x00\x00\x18ftypmp42" + bytes(99)],
 )
 def test_a_file_that_is_no_video_is_unreadable(
     tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]
@@ -152,7 +169,11 @@ def test_a_file_that_is_no_video_is_unreadable(
 def test_an_empty_file_a_folder_and_a_pipe_each_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "empty.avi").touch()
     os.mkfifo(tmp_path / "pipe.avi")
-    for name, problem in (("empty.avi", "the file is empty"), ("", "is a folder"), ("pipe.avi", "is neither a camera")):
+    for name, problem in (
+        ("empty.avi", "the file is empty"),
+        ("", "is a folder"),
+        ("pipe.avi", "is neither a camera"),
+    ):
         error = refusal(tmp_path / name)
         assert error.reason is CameraReason.UNREADABLE
         assert problem in error.problem

@@ -120,7 +120,9 @@ def test_nobody_there_is_told_at_once() -> None:
     assert refusal("http://camera.invalid/stream").reason is CameraReason.NOT_FOUND
 
 
-@pytest.mark.parametrize("address", ["ftp://host/clip.mp4", "http://", "http://host:99999/x", "http://[::1/x", "://x"])
+@pytest.mark.parametrize(
+    "address", ["ftp://host/clip.mp4", "http://", "http://host:99999/x", "http://[::1/x", "://x"]
+)
 def test_an_address_that_cannot_be_taken_shows_how_one_looks(address: str) -> None:
     error = refusal(address)
     assert error.reason is CameraReason.UNREADABLE

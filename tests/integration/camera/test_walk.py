@@ -1,8 +1,9 @@
-"""A made-up video through the whole chain: who is followed, who is the participant, and what is said of them when.
+"""A made-up video through the whole chain: who is followed, who is the participant, and what is
+said of them when.
 
-At 15 frames a second, with the committed models: a smiling woman looks at the camera; a serious one walks past behind
-her; she is hidden for a second; the light falls to a quarter and then to a seventh; she leaves. The other woman comes,
-turns her head away and leaves.
+At 15 frames a second, with the committed models: a smiling woman looks at the camera; a serious one
+walks past behind her; she is hidden for a second; the light falls to a quarter and then to a
+seventh; she leaves. The other woman comes, turns her head away and leaves.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def walk() -> list[Recognition]:
     cv2.setNumThreads(1)
     recognizer = open_recognizer()
     return [
-        recognizer.recognize(Frame(image, START.shifted(number / FPS), number)) for number, image in enumerate(video())
+        recognizer.recognize(Frame(image, START.shifted(number / FPS), number))
+        for number, image in enumerate(video())
     ]
 
 
@@ -97,10 +99,14 @@ def test_who_walks_past_behind_is_one_other_face_before_and_after_and_never_the_
     assert {seen.primary.track for seen in during(walk, *WALKS) if seen.primary} == {1}
     assert states(walk, *WALKS) == ["happiness"]
     walker = [o for seen in during(walk, *WALKS) for o in seen.observations if o.track == 2]
-    assert all(not o.primary and (o.emotion is None or o.emotion.value != "happiness") for o in walker)
+    assert all(
+        not o.primary and (o.emotion is None or o.emotion.value != "happiness") for o in walker
+    )
 
 
-def test_who_is_hidden_for_a_second_is_no_face_for_a_moment_and_comes_back_as_herself(walk: list[Recognition]) -> None:
+def test_who_is_hidden_for_a_second_is_no_face_for_a_moment_and_comes_back_as_herself(
+    walk: list[Recognition],
+) -> None:
     assert tracks(walk, *HIDDEN) == [[]] * FPS
     assert states(walk, *HIDDEN) == ["happiness", "no_face"], "held for half a second"
     assert tracks(walk, HIDDEN[1], QUARTER[0]) == [[1]] * 8
@@ -115,7 +121,9 @@ def test_a_quarter_of_the_light_changes_nothing(walk: list[Recognition]) -> None
     assert states(walk, *QUARTER) == ["happiness"]
 
 
-def test_a_seventh_of_the_light_is_too_dark_to_read_and_uncertain_after_a_second(walk: list[Recognition]) -> None:
+def test_a_seventh_of_the_light_is_too_dark_to_read_and_uncertain_after_a_second(
+    walk: list[Recognition],
+) -> None:
     found = [o for seen in during(walk, *SEVENTH) for o in seen.observations]
     assert {o.track for o in found} == {1}
     assert {o.flaw for o in found} == {Flaw.TOO_DARK}
@@ -123,14 +131,18 @@ def test_a_seventh_of_the_light_is_too_dark_to_read_and_uncertain_after_a_second
     assert states(walk, SEVENTH[0] + 1.1, SEVENTH[1]) == ["uncertain"]
 
 
-def test_who_left_is_gone_and_the_next_one_is_another_track_and_then_the_participant(walk: list[Recognition]) -> None:
+def test_who_left_is_gone_and_the_next_one_is_another_track_and_then_the_participant(
+    walk: list[Recognition],
+) -> None:
     assert states(walk, LEAVES + 0.6, COMES) == ["no_face"]
     assert tracks(walk, COMES + 0.2, TURNS) == [[3]] * len(tracks(walk, COMES + 0.2, TURNS))
     (state,) = states(walk, COMES + 0.2, TURNS)
     assert state in {"neutral", "sadness", "anger"}
 
 
-def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(walk: list[Recognition]) -> None:
+def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(
+    walk: list[Recognition],
+) -> None:
     turning = [o for seen in during(walk, TURNS, GOES) for o in seen.observations]
     assert {o.track for o in turning} == {3}
     assert turning[0].flaw is None
@@ -141,7 +153,9 @@ def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(wa
     assert states(walk, GOES, LENGTH)[-1] == "no_face"
 
 
-def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(walk: list[Recognition]) -> None:
+def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(
+    walk: list[Recognition],
+) -> None:
     intervals = Intervals(1.0)
     rows = [row for seen in walk for row in intervals.add(seen)] + intervals.finish()
     read = [row for row in rows if isinstance(row, ExpressionRow)]
@@ -153,4 +167,8 @@ def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(walk: l
     }
     assert sum(row.frames for row in read + unfit) == sum(len(seen.observations) for seen in walk)
     assert all(row.quality > 0.4 for row in read if row.primary)
-    assert [row for row in read if SEVENTH[0] + 0.1 < row.at.seconds_since(START) < COMES and row.track == 1] == []
+    assert [
+        row
+        for row in read
+        if SEVENTH[0] + 0.1 < row.at.seconds_since(START) < COMES and row.track == 1
+    ] == []

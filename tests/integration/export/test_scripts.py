@@ -48,15 +48,22 @@ def example(path: Path) -> None:
 
 
 def few(path: Path) -> None:
-    """Ties, a constant difference, missing states, other labels, flags, several sessions, groups without pairs."""
+    """Ties, a constant difference, missing states, other labels, flags, several sessions, groups
+    without pairs.
+    """
     rng = random.Random(3)
     for number in range(9):
         code = f"P-{number:02d}"
-        states = ("Anger", "HAPPINESS ", "neutral") if number < 5 else (("anger",) if number < 7 else ("neutral",))
+        states = (
+            ("Anger", "HAPPINESS ", "neutral")
+            if number < 5
+            else (("anger",) if number < 7 else ("neutral",))
+        )
         values: States = {
             state: {
                 HEART: [float(60 + (number * 3 + len(state)) % 7)],  # ties
-                SYSTOLIC: [110.0 + number + (5.0 if state == "Anger" else 0.0)],  # the same difference in everybody
+                # the same difference in everybody
+                SYSTOLIC: [110.0 + number + (5.0 if state == "Anger" else 0.0)],
                 DIASTOLIC: [70 + rng.gauss(0, 8) for _ in range(3)],
             }
             for state in states
@@ -72,20 +79,31 @@ def few(path: Path) -> None:
                 SelfReport(instant(start + 10 + 300 * n + 250), state, "emotion", state)
                 for n, state in enumerate(STATES)
             ]
-            insert_reports(connection, session, [*said, SelfReport(instant(start + 270), "anger", "valence", 3)])
+            insert_reports(
+                connection,
+                session,
+                [*said, SelfReport(instant(start + 270), "anger", "valence", 3)],
+            )
 
 
 def groups(path: Path) -> None:
     """Nobody has two states: Welch's test of groups of unequal size and spread."""
     rng = random.Random(5)
-    for place, (state, people, spread) in enumerate((("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))):
+    for place, (state, people, spread) in enumerate(
+        (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
+    ):
         for number in range(people):
-            readings = {kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)}
+            readings = {
+                kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)
+            }
             add_session(path, f"{state[0].upper()}-{number}", {state: readings})
 
 
 def many(path: Path) -> None:
-    """So many people that ranks are no longer counted one by one; values far from and near each other."""
+    """So many people that ranks are no longer counted one by one.
+
+    Values far from and near each other.
+    """
     rng = random.Random(8)
     for number in range(55):
         states: States = {
@@ -126,7 +144,9 @@ class Question:
 QUESTIONS = {
     "example": Question(example),
     "example-observed": Question(example, ("--state", "observed")),
-    "example-reported": Question(example, ("--state", "reported", "--correction", "benjamini_hochberg")),
+    "example-reported": Question(
+        example, ("--state", "reported", "--correction", "benjamini_hochberg")
+    ),
     "few": Question(few, ("--bound-heart-rate", "2.5", "--bound-pressure", "1")),
     "few-without-flagged": Question(few, ("--leave-out-flagged", "--estimated")),
     "few-reported": Question(few, ("--state", "reported", "--design", "paired")),
@@ -169,7 +189,11 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
         pytest.skip("R is not installed (apt install r-base-core)")
     command = [program, "--vanilla", str(folder / "analysis.R"), *words]
     done = subprocess.run(
-        command, capture_output=True, check=False, timeout=120, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+        command,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
     )
     assert (done.returncode, done.stderr.decode()) == (0, "")
     return done.stdout.decode("utf-8")
@@ -179,7 +203,19 @@ def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
     """The rows of the page's table of tests."""
     rows = [row for group in groups_of(answer) for row in group.rows]
     names = (
-        *("comparison", "test", "n", "left_out", "difference", "interval", "t", "df", "p", "adjusted_p", "g"),
+        *(
+            "comparison",
+            "test",
+            "n",
+            "left_out",
+            "difference",
+            "interval",
+            "t",
+            "df",
+            "p",
+            "adjusted_p",
+            "g",
+        ),
         *("g_interval", "shapiro", "rank", "equivalence", "needed"),
     )
     return [tuple(getattr(row, name) for name in names) for row in rows]
@@ -187,7 +223,11 @@ def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
 
 def printed_rows(text: str) -> list[tuple[str, ...]]:
     """The same rows as a script printed them."""
-    lines = [tuple(cell.strip() for cell in line.split("|")) for line in text.splitlines() if " | " in line]
+    lines = [
+        tuple(cell.strip() for cell in line.split("|"))
+        for line in text.splitlines()
+        if " | " in line
+    ]
     width = len(lines[0])
     return [line + ("",) * (width - len(line)) for line in lines[1:]]
 
@@ -209,7 +249,10 @@ def test_a_script_prints_the_table_of_the_page(
         figures = [line for line in text.splitlines() if line.startswith("all three states: ")]
         if anova is not None:
             sentence = all_states_sentence(states)
-            assert any(line.removeprefix("all three states: ") in sentence for line in figures), (sentence, figures)
+            assert any(line.removeprefix("all three states: ") in sentence for line in figures), (
+                sentence,
+                figures,
+            )
 
 
 FULL = ("example", "few", "groups", "many")
@@ -217,7 +260,9 @@ FULL = ("example", "few", "groups", "many")
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
     """The numbers of one comparison under the names that the scripts give them."""
-    found: dict[str, float | None] = {name: getattr(test, name) for name in ("t", "df", "p", "holm_p", "bh_p", "g")}
+    found: dict[str, float | None] = {
+        name: getattr(test, name) for name in ("t", "df", "p", "holm_p", "bh_p", "g")
+    }
     found["difference"] = test.difference
     for name, interval in (("", test.interval), ("g_", test.g_interval)):
         found[f"{name}low"] = None if interval is None else interval.low
@@ -249,7 +294,12 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
                 assert value == "", (of, key)
             else:
                 slack = DIGITS * (scale if key in {"difference", "low", "high"} else 1.0)
-                assert math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack), (of, key, value, expected)
+                assert math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack), (
+                    of,
+                    key,
+                    value,
+                    expected,
+                )
 
 
 def test_the_script_runs_where_the_bundle_was_unpacked(
@@ -257,7 +307,9 @@ def test_the_script_runs_where_the_bundle_was_unpacked(
 ) -> None:
     _, folder = bundles(example)
     command = [sys.executable, "-I", str(folder / "analysis.py")]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60, cwd="/", env={"LC_ALL": "C"})
+    done = subprocess.run(
+        command, capture_output=True, check=True, timeout=60, cwd="/", env={"LC_ALL": "C"}
+    )
     assert done.stdout.decode("utf-8") == in_python(folder, ())
 
 
@@ -270,7 +322,10 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
 
 
 DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
-    "a word for a number": (lambda text: re.sub(r",(\d+\.\d+),", ",abc,", text, count=1), "value is 'abc'"),
+    "a word for a number": (
+        lambda text: re.sub(r",(\d+\.\d+),", ",abc,", text, count=1),
+        "value is 'abc'",
+    ),
     "infinity": (lambda text: re.sub(r",(\d+\.\d+),", ",inf,", text, count=1), "value is 'inf'"),
     "semicolons": (lambda text: text.replace(",", ";"), "there is no column session, at_ms, value"),
     "cut off in a row": (lambda text: text[: text.rindex(",")].rpartition(",")[0], "vital.csv"),
@@ -290,7 +345,13 @@ def test_a_damaged_file_gives_no_numbers(fault: str, tmp_path: Path, bundles: Bu
     assert damage(text) != text
     (folder / "vital.csv").write_text(damage(text), encoding="utf-8")
     for command in ([sys.executable, "analysis.py"], ["Rscript", "analysis.R"]):
-        done = subprocess.run(command, capture_output=True, check=False, timeout=60, cwd=folder, text=True)
+        done = subprocess.run(
+            command, capture_output=True, check=False, timeout=60, cwd=folder, text=True
+        )
         assert done.returncode != 0 and done.stdout == "", command
-        assert said in done.stderr and "vital.csv" in done.stderr and "Unpack the whole zip again" in done.stderr
+        assert (
+            said in done.stderr
+            and "vital.csv" in done.stderr
+            and "Unpack the whole zip again" in done.stderr
+        )
         assert "Traceback" not in done.stderr and "Execution halted" not in done.stderr

@@ -1,4 +1,6 @@
-"""The simulated study of the benchmark, once: recorder, join and tests fit together, and a seed is a study."""
+"""The simulated study of the benchmark, once: recorder, join and tests fit together, and a seed is
+a study.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from benchmarks.study import PEOPLE, TIMES, Outcome, figures, repeat, write_plan
 from edge_agent.store.database.schema import DATABASE_NAME
 
 
-def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(tmp_path: Path) -> None:
+def test_a_simulated_study_goes_through_recorder_join_and_test_as_the_page_computes_it(
+    tmp_path: Path,
+) -> None:
     write_plan(tmp_path / DATABASE_NAME)
     found = repeat(tmp_path / DATABASE_NAME, 0)
     assert PEOPLE * len(TIMES) * 0.75 < found.readings < PEOPLE * len(TIMES)

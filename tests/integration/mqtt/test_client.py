@@ -1,4 +1,6 @@
-"""The MQTT client against a real mosquitto: what is said, and what a lost broker costs (nothing)."""
+"""The MQTT client against a real mosquitto: what is said, and what a lost broker costs
+(nothing).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
     def death(_: Worker, error: Exception) -> None:
         deaths.append(error)
 
-    def run(port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object) -> MqttClient:
+    def run(
+        port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object
+    ) -> MqttClient:
         client = MqttClient(
             Broker(port=port, **settings),  # type: ignore[arg-type]
             root="affect-edge",
@@ -71,7 +75,12 @@ def wait_for_state(client: MqttClient, state: MqttState) -> None:
 
 def emotion(name: Literal["happiness", "anger", "sadness"]) -> EmotionPayload:
     return EmotionPayload(
-        at="2026-11-20T08:12:00.000Z", emotion=name, probability=0.8, track=1, valence=0.5, simulated=False
+        at="2026-11-20T08:12:00.000Z",
+        emotion=name,
+        probability=0.8,
+        track=1,
+        valence=0.5,
+        simulated=False,
     )
 
 
@@ -94,7 +103,9 @@ def test_it_says_online_when_it_connects_and_offline_when_it_stops(
         assert later.wait_for("status").payload["state"] == "offline"
 
 
-def test_a_broken_line_makes_the_broker_say_offline_in_its_name(mosquitto: Mosquitto, start: Start) -> None:
+def test_a_broken_line_makes_the_broker_say_offline_in_its_name(
+    mosquitto: Mosquitto, start: Start
+) -> None:
     relay = Relay(mosquitto.port)
     client = start(relay.port)
     wait_for_state(client, MqttState.CONNECTED)
@@ -107,7 +118,9 @@ def test_a_broken_line_makes_the_broker_say_offline_in_its_name(mosquitto: Mosqu
     assert str(relay.port) in client.last_error
 
 
-def test_a_half_dead_line_does_not_leave_a_false_offline_behind(mosquitto: Mosquitto, start: Start) -> None:
+def test_a_half_dead_line_does_not_leave_a_false_offline_behind(
+    mosquitto: Mosquitto, start: Start
+) -> None:
     relay = Relay(mosquitto.port)
     first = start(relay.port)
     wait_for_state(first, MqttState.CONNECTED)
@@ -163,7 +176,9 @@ def test_rows_that_another_process_wrote_are_found_without_being_woken(
         wait_until(lambda: outbox.deleted == [1], "the session to be sent")
 
 
-def test_killing_the_broker_loses_no_summary(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+def test_killing_the_broker_loses_no_summary(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
     with subscribed(mosquitto.port) as reader:
         client = start(mosquitto.port)
         wait_for_state(client, MqttState.CONNECTED)
@@ -179,7 +194,9 @@ def test_killing_the_broker_loses_no_summary(mosquitto: Mosquitto, start: Start,
         wait_for_state(client, MqttState.UNREACHABLE)
         wait_until(lambda: client.waiting == 60, "60 messages to be counted")
         mosquitto.start()
-        wait_until(lambda: len({m.payload["seq"] for m in reader.on("summary")}) == 61, "every summary")
+        wait_until(
+            lambda: len({m.payload["seq"] for m in reader.on("summary")}) == 61, "every summary"
+        )
         outbox.add()
         client.wake()
         reader.wait_for("summary", lambda p: p["seq"] == 62)
@@ -250,7 +267,9 @@ def test_a_summary_that_waited_longer_than_two_windows_is_marked_replayed(
         assert reader.wait_for("summary").payload["replayed"] is True
 
 
-def test_an_outbox_that_cannot_be_read_is_tried_again(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+def test_an_outbox_that_cannot_be_read_is_tried_again(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
     outbox.add()
     outbox.broken = True
     client = start(mosquitto.port)
@@ -291,10 +310,14 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
 ) -> None:
     client = start(mosquitto.port)
     wait_for_state(client, MqttState.CONNECTED)
-    reading = VitalReading(now(), VitalKind.HEART_RATE, 71.5, "simulated", frozenset({VitalFlag.SIMULATED}))
+    reading = VitalReading(
+        now(), VitalKind.HEART_RATE, 71.5, "simulated", frozenset({VitalFlag.SIMULATED})
+    )
     with subscribed(mosquitto.port) as reader:
         client.publish_emotion(emotion("happiness"))
-        client.publish_health(HealthMonitor(tmp_path, "pi", "1.2.3").report(Figures(outbox=3), now()))
+        client.publish_health(
+            HealthMonitor(tmp_path, "pi", "1.2.3").report(Figures(outbox=3), now())
+        )
         client.publish_vital(vital_payload(reading))
         vital = reader.wait_for("vitals").payload
         assert (vital["kind"], vital["value"], vital["unit"]) == ("heart_rate", 71.5, "/min")
@@ -336,7 +359,9 @@ def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_af
         assert not later.on("session")
 
 
-def test_a_stop_delivers_what_was_just_committed(mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox) -> None:
+def test_a_stop_delivers_what_was_just_committed(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
+) -> None:
     with subscribed(mosquitto.port) as reader:
         client = start(mosquitto.port)
         wait_for_state(client, MqttState.CONNECTED)

@@ -38,17 +38,27 @@ topic read affect-edge/pi/session
 
 def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "mosquitto", users=USERS, acl=RULES) as mosquitto:
-        account: dict[str, Any] = {"port": mosquitto.port, "username": "affect-edge", "password": "a"}
+        account: dict[str, Any] = {
+            "port": mosquitto.port,
+            "username": "affect-edge",
+            "password": "a",
+        }
         agent = Appliance(
             tmp_path,
-            {"device": {"name": "pi"}, "camera": {"source": "demo"}, "mqtt": account | {"commands": True}},
+            {
+                "device": {"name": "pi"},
+                "camera": {"source": "demo"},
+                "mqtt": account | {"commands": True},
+            },
         )
         migrate(agent.database)
         study = Study(agent.database)
         study.create_participant("P-1")
         study.give_consent("P-1", "1")
 
-        def send(what: str, message: dict[str, str], user: str = "lab", *, retain: bool = False) -> None:
+        def send(
+            what: str, message: dict[str, str], user: str = "lab", *, retain: bool = False
+        ) -> None:
             auth = {"username": user, "password": USERS[user]}
             publish.single(
                 f"affect-edge/pi/command/{what}",
@@ -59,7 +69,12 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(tmp_path
                 auth=auth,  # type: ignore[arg-type]
             )
 
-        start = {"action": "start", "participant": "P-1", "purpose": "research", "setting": "laboratory"}
+        start = {
+            "action": "start",
+            "participant": "P-1",
+            "purpose": "research",
+            "setting": "laboratory",
+        }
         send("session", start, retain=True)
         with agent, subscribed(mosquitto.port, "lab", "l") as lab:
             agent.wait_for("mqtt: connected")
@@ -73,12 +88,16 @@ def test_a_session_is_run_over_the_broker_and_every_refusal_is_answered(tmp_path
             lab.wait_for("session", lambda said: said["event"] == "started")
             send("marker", {"kind": "stimulus_start", "label": "anger"})
             send("marker", {"kind": "stimulus_end"})
-            lab.wait_for("session", lambda said: (said["marker"] or {}).get("kind") == "stimulus_end")
+            lab.wait_for(
+                "session", lambda said: (said["marker"] or {}).get("kind") == "stimulus_end"
+            )
             send("session", {"action": "end"})
             lab.wait_for("session", lambda said: said["event"] == "ended")
             assert agent.stop() == 0, agent.said
         assert "Traceback" not in agent.said
     with closing(sqlite3.connect(agent.database)) as connection:
-        assert connection.execute("SELECT setting, ended IS NULL FROM session").fetchall() == [("laboratory", 0)]
+        assert connection.execute("SELECT setting, ended IS NULL FROM session").fetchall() == [
+            ("laboratory", 0)
+        ]
         marked = connection.execute("SELECT kind, label FROM marker ORDER BY id").fetchall()
     assert marked == [("stimulus_start", "anger"), ("stimulus_end", "anger")]

@@ -1,4 +1,6 @@
-"""Readings handed in over a real broker that knows who speaks: the agent takes them, answers, and never twice."""
+"""Readings handed in over a real broker that knows who speaks: the agent takes them, answers, and
+never twice.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,12 @@ def settings(mosquitto: Mosquitto, protocol: str) -> dict[str, dict[str, Any]]:
         "camera": {"source": "demo"},
         "record": {"batch_seconds": 0.2},
         "vitals.mqtt": {"enabled": True},
-        "mqtt": {"port": mosquitto.port, "username": "affect-edge", "password": "a", "protocol": protocol},
+        "mqtt": {
+            "port": mosquitto.port,
+            "username": "affect-edge",
+            "password": "a",
+            "protocol": protocol,
+        },
     }
 
 
@@ -83,7 +90,13 @@ def test_readings_are_taken_from_those_who_may_write_and_bad_ones_are_answered(
         send(mosquitto, kept)  # once more, as a sender does that got no answer
         send(mosquitto, {"kind": "heart_rate", "value": 99}, "stranger")
         send(mosquitto, b"\xff" * 300_000)
-        send(mosquitto, [{"kind": "systolic", "value": 16, "unit": "kPa", "at": at + 1, "source": "cuff"}, {"id": 7}])
+        send(
+            mosquitto,
+            [
+                {"kind": "systolic", "value": 16, "unit": "kPa", "at": at + 1, "source": "cuff"},
+                {"id": 7},
+            ],
+        )
         send(mosquitto, {"kind": "heart_rate", "value": 72})
         reader.wait_for("ingest/rejected", lambda said: said["readings"][0]["id"] == 7)
         assert reader.wait_for("vitals").payload["source"] == "mqtt", (
@@ -102,7 +115,9 @@ def test_readings_are_taken_from_those_who_may_write_and_bad_ones_are_answered(
     assert "Traceback" not in agent.said
 
 
-def test_a_packet_that_would_fill_the_memory_does_not_reach_the_agent(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_a_packet_that_would_fill_the_memory_does_not_reach_the_agent(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
     with Appliance(tmp_path, settings(mosquitto, "5")) as agent:
         agent.wait_for("mqtt: connected")
         send(mosquitto, b"[" + b" " * 2_000_000)
@@ -115,4 +130,6 @@ def test_without_an_account_at_the_broker_nothing_is_listened_to(tmp_path: Path)
     agent = Appliance(tmp_path, {"vitals.mqtt": {"enabled": True}, "mqtt": {"enabled": True}})
     with agent:
         assert agent.wait() == 2
-    assert "vitals.mqtt.enabled takes readings from the broker, which must know who sends them" in agent.said
+    assert (
+        "vitals.mqtt.enabled takes readings from the broker, which must know who sends them"
+    ) in agent.said

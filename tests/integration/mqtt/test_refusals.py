@@ -23,9 +23,15 @@ QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.3)
 class Started:
     """A client for the length of a ``with`` block."""
 
-    def __init__(self, broker: Broker, outbox: MemoryOutbox | None = None, device: str = "pi") -> None:
+    def __init__(
+        self, broker: Broker, outbox: MemoryOutbox | None = None, device: str = "pi"
+    ) -> None:
         self.client = MqttClient(
-            broker, root="affect-edge", device=device, outbox=outbox or MemoryOutbox(), backoff=QUICK
+            broker,
+            root="affect-edge",
+            device=device,
+            outbox=outbox or MemoryOutbox(),
+            backoff=QUICK,
         )
 
     def __enter__(self) -> MqttClient:
@@ -44,7 +50,9 @@ def wait_for_state(client: MqttClient, state: MqttState) -> str:
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_a_wrong_password_is_called_unauthorised_and_tried_again(tmp_path: Path, protocol: str) -> None:
+def test_a_wrong_password_is_called_unauthorised_and_tried_again(
+    tmp_path: Path, protocol: str
+) -> None:
     with Mosquitto(tmp_path / "mosquitto", users={"pi": "right"}) as mosquitto:
         broker = Broker(port=mosquitto.port, username="pi", password="wrong", protocol=protocol)  # type: ignore[arg-type]
         with Started(broker) as client:
@@ -83,7 +91,9 @@ def test_messages_that_the_access_rules_forbid_stay_in_the_outbox(tmp_path: Path
 
 def test_a_broker_that_allows_messages_after_all_gets_them(tmp_path: Path) -> None:
     folder = tmp_path / "mosquitto"
-    with Mosquitto(folder, users={"pi": "x"}, acl="user pi\ntopic write elsewhere/#\n") as mosquitto:
+    with Mosquitto(
+        folder, users={"pi": "x"}, acl="user pi\ntopic write elsewhere/#\n"
+    ) as mosquitto:
         outbox = MemoryOutbox()
         outbox.add()
         with Started(Broker(port=mosquitto.port, username="pi", password="x"), outbox) as client:
@@ -107,9 +117,12 @@ def test_tls_with_the_right_authority_connects_and_delivers(tmp_path: Path, prot
             assert client.state is MqttState.CONNECTED
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho leaves the socket of a failed handshake
+# paho leaves the socket of a failed handshake
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(("name", "own_authority"), [("DNS:elsewhere.example", True), ("IP:127.0.0.1", False)])
+@pytest.mark.parametrize(
+    ("name", "own_authority"), [("DNS:elsewhere.example", True), ("IP:127.0.0.1", False)]
+)
 def test_a_certificate_of_another_host_or_authority_is_not_trusted(
     tmp_path: Path, name: str, own_authority: bool
 ) -> None:
@@ -123,7 +136,8 @@ def test_a_certificate_of_another_host_or_authority_is_not_trusted(
             assert "mqtt.host" in text
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # paho leaves the socket of a failed handshake
+# paho leaves the socket of a failed handshake
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(tmp_path: Path) -> None:
     certificates = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
@@ -136,7 +150,10 @@ def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(tmp_path: Pa
 
 def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(tmp_path: Path) -> None:
     missing = tmp_path / "ca.pem"
-    with pytest.raises(MqttError, match=r"mqtt\.ca_file .*ca\.pem: cannot be read \(No such file.*leave ca_file out"):
+    with pytest.raises(
+        MqttError,
+        match=r"mqtt\.ca_file .*ca\.pem: cannot be read \(No such file.*leave ca_file out",
+    ):
         Started(Broker(tls=True, ca_file=missing))
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate", encoding="ascii")
@@ -156,9 +173,15 @@ def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, r"cannot be read \(No such file"), (b"", "first line is empty"), (b"\xff\xfe", "not UTF-8")],
+    [
+        (None, r"cannot be read \(No such file"),
+        (b"", "first line is empty"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
 )
-def test_an_unusable_password_file_is_named_with_its_cure(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_an_unusable_password_file_is_named_with_its_cure(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)
@@ -167,11 +190,18 @@ def test_an_unusable_password_file_is_named_with_its_cure(tmp_path: Path, conten
 
 
 def test_two_appliances_of_one_name_are_told_apart_from_a_broken_line(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "mosquitto") as mosquitto, Started(Broker(port=mosquitto.port)) as first:
+    with (
+        Mosquitto(tmp_path / "mosquitto") as mosquitto,
+        Started(Broker(port=mosquitto.port)) as first,
+    ):
         wait_for_state(first, MqttState.CONNECTED)
         with Started(Broker(port=mosquitto.port)) as second:
-            wait_until(lambda: "same device.name" in (first.last_error or ""), "the hint at the name")
-            wait_until(lambda: "same device.name" in (second.last_error or ""), "the hint at the name")
+            wait_until(
+                lambda: "same device.name" in (first.last_error or ""), "the hint at the name"
+            )
+            wait_until(
+                lambda: "same device.name" in (second.last_error or ""), "the hint at the name"
+            )
 
 
 class Peer:
@@ -222,7 +252,9 @@ class Peer:
         (b"\x20\x04\x00\x03\x01\x02", MqttState.UNREACHABLE, "Is it a broker"),
     ],
 )
-def test_a_peer_that_is_no_broker_or_refuses_is_named(answer: bytes, state: MqttState, said: str) -> None:
+def test_a_peer_that_is_no_broker_or_refuses_is_named(
+    answer: bytes, state: MqttState, said: str
+) -> None:
     with Peer(answer) as peer, Started(Broker(port=peer.port)) as client:
         text = wait_for_state(client, state)
         assert f"127.0.0.1:{peer.port}" in text

@@ -1,4 +1,6 @@
-"""Recorder, outbox and MQTT client together: what is committed arrives, whatever happens to broker and agent."""
+"""Recorder, outbox and MQTT client together: what is committed arrives, whatever happens to broker
+and agent.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ class Agent:
     def __init__(self, database: Path, port: int) -> None:
         backoff = Backoff(first_s=0.1, longest_s=0.3)
         self.client = MqttClient(
-            Broker(port=port), root="affect-edge", device="pi", outbox=Outbox(database), backoff=backoff
+            Broker(port=port),
+            root="affect-edge",
+            device="pi",
+            outbox=Outbox(database),
+            backoff=backoff,
         )
         self.recorder = Recorder(database, on_commit=self.client.wake)
         self._window = SummaryWindow("pi", now(), simulated=False)
@@ -55,7 +61,10 @@ def database(tmp_path: Path) -> Path:
 
 
 def wait_for_state(agent: Agent, state: MqttState) -> None:
-    wait_until(lambda: agent.client.state is state, f"{state}; it is {agent.client.state}: {agent.client.last_error}")
+    wait_until(
+        lambda: agent.client.state is state,
+        f"{state}; it is {agent.client.state}: {agent.client.last_error}",
+    )
 
 
 def test_no_summary_is_lost_when_the_broker_is_killed_and_the_agent_restarts_meanwhile(
@@ -90,7 +99,9 @@ def test_no_summary_is_lost_when_the_broker_is_killed_and_the_agent_restarts_mea
     left.close()
 
 
-def test_a_session_run_from_another_process_is_announced_in_order(tmp_path: Path, database: Path) -> None:
+def test_a_session_run_from_another_process_is_announced_in_order(
+    tmp_path: Path, database: Path
+) -> None:
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
         agent = Agent(database, mosquitto.port)
         agent.start()
@@ -110,7 +121,9 @@ def test_a_session_run_from_another_process_is_announced_in_order(tmp_path: Path
     assert {p.participant for p in told} == {person.code}
 
 
-def test_the_last_window_reaches_the_broker_before_the_agent_says_offline(tmp_path: Path, database: Path) -> None:
+def test_the_last_window_reaches_the_broker_before_the_agent_says_offline(
+    tmp_path: Path, database: Path
+) -> None:
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
         agent = Agent(database, mosquitto.port)
         agent.start()

@@ -1,4 +1,6 @@
-"""``python -m training fit`` for the face detector: from labelled photographs to an int8 model that the agent loads."""
+"""``python -m training fit`` for the face detector: from labelled photographs to an int8 model that
+the agent loads.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,15 @@ RECIPE = ROOT / "training" / "recipes" / "face-detector.toml"
 
 def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 def write_faces(folder: Path) -> None:
-    """Drawn faces, a light ellipse with five dark spots each, on grounds of noise, with their labels."""
+    """Drawn faces, a light ellipse with five dark spots each, on grounds of noise, with their
+    labels.
+    """
     random = np.random.default_rng(3)
     pictures = []
     for number in range(24):
@@ -53,7 +59,9 @@ def write_faces(folder: Path) -> None:
             *(TEMPLATE_BOX.width * side, TEMPLATE_BOX.height * side),
         )
         center = tuple(int(value) for value in box.center)
-        cv2.ellipse(image, center, (int(box.width / 2), int(box.height / 2)), 0, 0, 360, (150, 180, 220), -1)
+        cv2.ellipse(
+            image, center, (int(box.width / 2), int(box.height / 2)), 0, 0, 360, (150, 180, 220), -1
+        )
         for x, y in points:
             cv2.circle(image, (int(x), int(y)), max(int(side / 20), 1), (20, 20, 20), -1)
         name = f"drawn/{number:03d}.png"
@@ -83,7 +91,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_faces(folder)
     out = folder / "run"
     done = training(
-        *("fit", "--recipe", RECIPE, "--data", folder, "--limit", "small", "--out", out, "--threads", "1"),
+        *(
+            "fit",
+            "--recipe",
+            RECIPE,
+            "--data",
+            folder,
+            "--limit",
+            "small",
+            "--out",
+            out,
+            "--threads",
+            "1",
+        ),
         *("--cache", folder / "cache"),
     )
     assert done.returncode == 0, done.stderr
@@ -109,7 +129,9 @@ def test_the_face_detector_loads_the_model_and_answers_in_the_picture(run: Run) 
 
 
 def test_a_folder_without_labels_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    done = training("fit", "--recipe", RECIPE, "--data", tmp_path, "--out", tmp_path / "run", "--limit", "small")
+    done = training(
+        "fit", "--recipe", RECIPE, "--data", tmp_path, "--out", tmp_path / "run", "--limit", "small"
+    )
     assert done.returncode == 1
     assert str(tmp_path / "labels.csv") in done.stderr
     assert "Traceback" not in done.stderr
@@ -124,7 +146,9 @@ def held_out_name() -> str:
 
 def test_labels_that_would_learn_from_held_out_pictures_are_refused(tmp_path: Path) -> None:
     write_labels(tmp_path, [LabelledPicture(f"portraits/{held_out_name()}", "train", ())])
-    with pytest.raises(DataError, match=r"portraits/\d+\.png is labelled for train, but .* holds it out"):
+    with pytest.raises(
+        DataError, match=r"portraits/\d+\.png is labelled for train, but .* holds it out"
+    ):
         plan_detector(FitRequest(RECIPE, tmp_path, None, tmp_path / "run", tmp_path / "cache"))
 
 

@@ -77,7 +77,12 @@ def test_the_card_says_what_was_trained_on_what_and_how_well(run: Run) -> None:
     assert card["training"]["recipe"] == "fast-m.toml"
     assert card["training"]["epochs"] == 2
     assert card["training"]["data"] == ["FER2013 Training", "FER+ votes"]
-    assert card["metrics"].keys() == {"held-back", "held-back, float", "PublicTest", "PublicTest, float"}
+    assert card["metrics"].keys() == {
+        "held-back",
+        "held-back, float",
+        "PublicTest",
+        "PublicTest, float",
+    }
     assert card["metrics"]["PublicTest"]["fer2013_n"] == 20
     assert card["metrics"]["PublicTest"]["ferplus_n"] == 20
     assert 0.2 <= card["temperature"] <= 5
@@ -96,7 +101,10 @@ def test_evaluate_prints_one_json_object_with_the_figures_of_the_card(run: Run) 
     assert figures["protocol"] == "FER+ majority"
     assert figures["n"] == figures["ferplus"]["n"] == 20
     assert round(figures["accuracy"], 4) == card["metrics"]["PublicTest"]["ferplus_accuracy"]
-    assert round(figures["fer2013"]["macro_f1"], 4) == card["metrics"]["PublicTest"]["fer2013_macro_f1"]
+    assert (
+        round(figures["fer2013"]["macro_f1"], 4)
+        == card["metrics"]["PublicTest"]["fer2013_macro_f1"]
+    )
     assert figures["per_class"].keys() == set(EXPRESSIONS)
     assert sum(map(sum, figures["confusion_matrix"])) == 20
 
@@ -113,7 +121,9 @@ def test_evaluate_without_votes_prints_the_fer2013_figures_as_a_table(run: Run) 
 def test_a_folder_of_pictures_is_evaluated_whole(run: Run, tmp_path: Path) -> None:
     for category in ("happiness", "contempt"):
         (tmp_path / category).mkdir()
-        assert cv2.imwrite(str(tmp_path / category / "face.png"), np.full((48, 48), 120, dtype=np.uint8))
+        assert cv2.imwrite(
+            str(tmp_path / category / "face.png"), np.full((48, 48), 120, dtype=np.uint8)
+        )
 
     done = training("evaluate", run.model, "--data", tmp_path, "--json")
 

@@ -1,7 +1,9 @@
-"""The expression models that the project ships: pages that agree with their cards, figures that can be measured again.
+"""The expression models that the project ships: pages that agree with their cards, figures that can
+be measured again.
 
-The figures are measured on a sample of FER2013's PublicTest, which is not part of the project: it is drawn from
-``../shared/data`` beside the repository where that exists, and the test says so where it does not.
+The figures are measured on a sample of FER2013's PublicTest, which is not part of the project: it
+is drawn from ``../shared/data`` beside the repository where that exists, and the test says so where
+it does not.
 """
 
 import csv
@@ -27,11 +29,14 @@ PAGES = ROOT / "docs" / "models"
 DATA = ROOT.parent / "shared" / "data" / "fer2013" / "fer2013.csv.xz"
 VOTES = DATA.with_name("fer2013new.csv")
 NEEDS_DATA = pytest.mark.skipif(
-    not (DATA.exists() and VOTES.exists()), reason=f"no FER2013 with its votes in {DATA.parent}: nothing to measure on"
+    not (DATA.exists() and VOTES.exists()),
+    reason=f"no FER2013 with its votes in {DATA.parent}: nothing to measure on",
 )
 SAMPLE = 1000
 LEAST_P = 0.001
-"""A model as good as its card says gives so unlikely a sample once in a thousand: about four points off."""
+"""A model as good as its card says gives so unlikely a sample once in a thousand: about four points
+off.
+"""
 
 CARDS = [path for path in shipped_models().values() if read_card(path).kind == "expression"]
 every_model = pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
@@ -45,7 +50,10 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     """
     folder = tmp_path_factory.mktemp("sample")
     with lzma.open(DATA) as file:
-        lines = [file.readline(), *(line for line in file if line.rstrip().endswith(b",PublicTest"))]
+        lines = [
+            file.readline(),
+            *(line for line in file if line.rstrip().endswith(b",PublicTest")),
+        ]
     (folder / "faces.csv").write_bytes(b"".join(lines))
     votes = VOTES.read_bytes().splitlines(keepends=True)
     rows = [votes[0], *(line for line in votes if line.startswith(b"PublicTest,"))]
@@ -58,13 +66,17 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 @NEEDS_DATA
 @every_model
 @pytest.mark.parametrize("protocol", ["ferplus", "fer2013"])
-def test_a_model_is_as_often_right_as_its_card_says(path: Path, protocol: str, sample: Faces) -> None:
+def test_a_model_is_as_often_right_as_its_card_says(
+    path: Path, protocol: str, sample: Faces
+) -> None:
     promised = read_card(path).metrics["PublicTest"][f"{protocol}_accuracy"]
     found = evaluate_file(path.with_suffix(".tflite"), sample).by_protocol[protocol]
 
     right = round(found.accuracy * found.n)
     assert found.n > 0.8 * SAMPLE
-    assert binomtest(right, found.n, promised).pvalue > LEAST_P, f"{right} of {found.n} right, the card says {promised}"
+    assert binomtest(right, found.n, promised).pvalue > LEAST_P, (
+        f"{right} of {found.n} right, the card says {promised}"
+    )
 
 
 @NEEDS_DATA
@@ -75,23 +87,35 @@ def test_a_model_is_as_sure_as_it_is_right(path: Path, sample: Faces) -> None:
     assert model.card.temperature is not None
     sure = probabilities(said.logits, model.card.temperature).max(axis=1)
 
-    # Bernoulli trials with those very probabilities: mean and variance of the number that are right.
-    right, expected, deviation = (said.said == said.truth).sum(), sure.sum(), np.sqrt((sure * (1 - sure)).sum())
-    assert abs(right - expected) < 3.3 * deviation, f"{right} right, the probabilities promise {expected:.1f}"
+    # Bernoulli trials with those very probabilities: mean and variance of the number that are
+    # right.
+    right, expected, deviation = (
+        (said.said == said.truth).sum(),
+        sure.sum(),
+        np.sqrt((sure * (1 - sure)).sum()),
+    )
+    assert abs(right - expected) < 3.3 * deviation, (
+        f"{right} right, the probabilities promise {expected:.1f}"
+    )
 
 
 @every_model
 def test_every_model_has_a_page_that_shows_the_figures_of_its_card(path: Path) -> None:
     page = PAGES / f"{path.stem}.md"
     cure = (
-        f"write it with: python -m training report {path.with_suffix('.tflite').relative_to(ROOT)} --data … --votes …"
+        "write it with: python -m training report "
+        f"{path.with_suffix('.tflite').relative_to(ROOT)} --data … --votes …"
     )
     assert page.exists(), f"{page} is missing; {cure}"
-    assert page.read_text(encoding="utf-8") == page_text(read_card(path)), f"{page} is not that of the card; {cure}"
+    assert page.read_text(encoding="utf-8") == page_text(read_card(path)), (
+        f"{page} is not that of the card; {cure}"
+    )
 
 
 @every_model
-def test_the_figures_beside_a_page_are_small_pictures_and_tables_of_the_same_model(path: Path) -> None:
+def test_the_figures_beside_a_page_are_small_pictures_and_tables_of_the_same_model(
+    path: Path,
+) -> None:
     folder, card = PAGES / path.stem, read_card(path)
     text = (PAGES / f"{path.stem}.md").read_text(encoding="utf-8")
 
@@ -110,7 +134,11 @@ def test_the_figures_beside_a_page_are_small_pictures_and_tables_of_the_same_mod
 def test_the_threshold_and_the_temperature_come_with_what_they_were_checked_on(path: Path) -> None:
     card = read_card(path)
 
-    assert {"PublicTest, half A", "PublicTest, half B", "PublicTest, answered"} <= card.metrics.keys()
+    assert {
+        "PublicTest, half A",
+        "PublicTest, half B",
+        "PublicTest, answered",
+    } <= card.metrics.keys()
     assert card.metrics["PublicTest, half B"]["calibration_error"] < 0.06
 
 

@@ -23,7 +23,16 @@ pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
 PIXELS = PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0)
 OUTPUTS = ("expression", "fer2013")
 LABELS = {
-    "expression": ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    "expression": (
+        "neutral",
+        "happiness",
+        "surprise",
+        "sadness",
+        "anger",
+        "disgust",
+        "fear",
+        "contempt",
+    ),
     "fer2013": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
 }
 CARD = {
@@ -43,7 +52,9 @@ CARD = {
 
 def network(seed: int = 1, *, attention: bool = False) -> SmallResNet:
     torch.manual_seed(seed)
-    made = SmallResNet((8, 16), (1,), (2,), {"expression": 8, "fer2013": 7}, region_attention=attention).eval()
+    made = SmallResNet(
+        (8, 16), (1,), (2,), {"expression": 8, "fer2013": 7}, region_attention=attention
+    ).eval()
     for part in made.modules():
         if isinstance(part, RegionAttention):  # as if it had learnt
             nn.init.normal_(part.gate.weight)
@@ -57,12 +68,22 @@ def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return random.integers(0, 100, (n, 48, 48), dtype=np.uint8) + greys
 
 
-def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(tmp_path: Path) -> None:
+def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
+    tmp_path: Path,
+) -> None:
     module = network(attention=True)
     convert_conv2d_weight_memory_format(module, torch.channels_last)
     seen = pictures(40)
 
-    card = write_model(module, PIXELS, OUTPUTS, calibration=seen, card=CARD, folder=tmp_path / "models", labels=LABELS)
+    card = write_model(
+        module,
+        PIXELS,
+        OUTPUTS,
+        calibration=seen,
+        card=CARD,
+        folder=tmp_path / "models",
+        labels=LABELS,
+    )
 
     model = load_model(card, kind="expression")
     with torch.no_grad():
@@ -76,7 +97,15 @@ def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_an
     tmp_path: Path,
 ) -> None:
     module, seen = network(), pictures(40)
-    plain = write_model(module, PIXELS, OUTPUTS, calibration=seen, card=CARD, folder=tmp_path / "plain", labels=LABELS)
+    plain = write_model(
+        module,
+        PIXELS,
+        OUTPUTS,
+        calibration=seen,
+        card=CARD,
+        folder=tmp_path / "plain",
+        labels=LABELS,
+    )
     card = write_model(
         WithEvidence(module),
         PIXELS,
@@ -89,7 +118,9 @@ def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_an
 
     before, after = load_model(plain, kind="expression"), load_model(card, kind="expression")
     with torch.no_grad():
-        wanted = WithEvidence(module)(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))[-1].numpy()
+        wanted = WithEvidence(module)(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))[
+            -1
+        ].numpy()
     found = np.concatenate([after.run(picture)[EVIDENCE] for picture in seen])
     assert found.shape == wanted.shape == (40, 24, 24, 8)
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
@@ -114,7 +145,9 @@ def test_without_a_picture_there_is_nothing_to_calibrate_on() -> None:
 
 
 def test_the_input_is_normalised_as_the_card_says() -> None:
-    real = PIXELS.real(np.array([[[0, 64], [128, 255]]], dtype=np.uint8).repeat(24, axis=1).repeat(24, axis=2))
+    real = PIXELS.real(
+        np.array([[[0, 64], [128, 255]]], dtype=np.uint8).repeat(24, axis=1).repeat(24, axis=2)
+    )
 
     assert real.shape == (1, 48, 48, 1)
     assert float(real.min()) == -2.0

@@ -1,4 +1,6 @@
-"""Runs that need more than one: finding a learning rate, several processes, learning from a teacher."""
+"""Runs that need more than one: finding a learning rate, several processes, learning from a
+teacher.
+"""
 
 import csv
 import json
@@ -16,7 +18,9 @@ pytestmark = NEEDS_TRAINING
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a finished run, ``teacher``, lies: the runs that others learn from are looked for beside them."""
+    """Where a finished run, ``teacher``, lies: the runs that others learn from are looked for
+    beside them.
+    """
     folder = tmp_path_factory.mktemp("runs")
     done = training("fit", *small(folder, RECIPE, folder / "teacher"))
     assert done.returncode == 0, done.stderr
@@ -40,7 +44,14 @@ def test_find_lr_says_a_peak_and_leaves_table_and_picture(tmp_path: Path) -> Non
 
 
 def test_two_processes_learn_one_model(tmp_path: Path) -> None:
-    together = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    together = (
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    )
     command = (*together, "-m", "training", "fit", *small(tmp_path, RECIPE, tmp_path / "run"))
 
     done = subprocess.run(
@@ -54,13 +65,19 @@ def test_two_processes_learn_one_model(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(tmp_path / "run" / "fast-m.json"), "the first process alone publishes"
+    assert done.stdout.strip() == str(tmp_path / "run" / "fast-m.json"), (
+        "the first process alone publishes"
+    )
     assert len((tmp_path / "run" / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
-def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(folder: Path, tmp_path: Path) -> None:
+def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(
+    folder: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "student.toml"
-    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["teacher"]\n', encoding="utf-8")
+    recipe.write_text(
+        RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["teacher"]\n', encoding="utf-8"
+    )
 
     done = training("fit", *small(folder, recipe, folder / "student"))
 
@@ -73,7 +90,9 @@ def test_a_student_learns_from_a_finished_run_and_its_card_names_the_teacher(fol
         assert all(float(row["train_teachers"]) > 0 for row in csv.DictReader(file))
 
 
-def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tmp_path: Path) -> None:
+def test_a_run_can_learn_on_from_another_of_the_same_shape_only(
+    folder: Path, tmp_path: Path
+) -> None:
     recipe = tmp_path / "second.toml"
     text = (
         RECIPE.read_text("utf-8")
@@ -90,7 +109,8 @@ def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tm
     from training.learning.checkpoint import averaged_weights
 
     first, second = (averaged_weights(folder / run) for run in ("teacher", "second"))
-    learnt = [name for name in first if name.endswith(("weight", "bias"))]  # the rest are batch norm's statistics
+    # the rest are batch norm's statistics
+    learnt = [name for name in first if name.endswith(("weight", "bias"))]
     assert len(learnt) > 20
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in learnt)
 
@@ -102,7 +122,9 @@ def test_a_run_can_learn_on_from_another_of_the_same_shape_only(folder: Path, tm
 
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:
     recipe = tmp_path / "student.toml"
-    recipe.write_text(RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["absent"]\n', encoding="utf-8")
+    recipe.write_text(
+        RECIPE.read_text("utf-8") + '\n[distillation]\nteachers = ["absent"]\n', encoding="utf-8"
+    )
 
     done = training("fit", *small(tmp_path, recipe, tmp_path / "student"))
 

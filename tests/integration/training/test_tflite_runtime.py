@@ -1,4 +1,6 @@
-"""The committed classifier gives the same under tflite-runtime 2.14 with NumPy 1 as under the runtime used here."""
+"""The committed classifier gives the same under tflite-runtime 2.14 with NumPy 1 as under the
+runtime used here.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,13 @@ from tests.support.vision.portraits import detector, serious, smiling
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENT = ROOT / ".venv-tflite"
 REQUIREMENTS = ("tflite-runtime==2.14.0", "numpy<2", "pydantic>=2.9")
-UNREACHABLE = ("Retrying (", "NewConnectionError", "from versions: none", "ProxyError", "ReadTimeoutError")
+UNREACHABLE = (
+    "Retrying (",
+    "NewConnectionError",
+    "from versions: none",
+    "ProxyError",
+    "ReadTimeoutError",
+)
 
 CLASSIFY = """
 import json, sys
@@ -55,29 +63,45 @@ def pythons() -> Iterator[str]:
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment
+    )
 
 
 def is_python_3_11(python: str) -> bool:
     try:
-        return run(python, "-c", "import sys; print(sys.version_info[:2])").stdout.strip() == "(3, 11)"
+        return (
+            run(python, "-c", "import sys; print(sys.version_info[:2])").stdout.strip() == "(3, 11)"
+        )
     except OSError:
         return False
 
 
 @pytest.fixture(scope="module")
 def old_python() -> str:
-    """The interpreter of an environment with the old runtime, made once and kept beside the project."""
+    """The interpreter of an environment with the old runtime, made once and kept beside the
+    project.
+    """
     python, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.txt"
     wanted = "\n".join(REQUIREMENTS)
-    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and is_python_3_11(str(python)):
+    if (
+        stamp.exists()
+        and stamp.read_text(encoding="utf-8") == wanted
+        and is_python_3_11(str(python))
+    ):
         return str(python)
     candidates = [candidate for candidate in pythons() if is_python_3_11(candidate)]
-    if not any(run(candidate, "-m", "venv", "--clear", str(ENVIRONMENT)).returncode == 0 for candidate in candidates):
+    if not any(
+        run(candidate, "-m", "venv", "--clear", str(ENVIRONMENT)).returncode == 0
+        for candidate in candidates
+    ):
         pytest.skip(
-            "no Python 3.11 that can make a virtual environment, and tflite-runtime has no wheel for later ones"
+            "no Python 3.11 that can make a virtual environment, and tflite-runtime has no wheel "
+            "for later ones"
         )
-    installed = run(str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS)
+    installed = run(
+        str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS
+    )
     if installed.returncode != 0:
         if any(sign in installed.stderr for sign in UNREACHABLE):
             pytest.skip("pip cannot reach its package index to install tflite-runtime 2.14")
@@ -87,7 +111,9 @@ def old_python() -> str:
 
 
 def crops(size: int) -> npt.NDArray[np.uint8]:
-    """Two real faces, each as it is, mirrored, darker, brighter, blurred and turned: uint8, 12 × size × size."""
+    """Two real faces, each as it is, mirrored, darker, brighter, blurred and turned: uint8, 12 ×
+    size × size.
+    """
     made: list[npt.NDArray[Any]] = []
     for portrait in (smiling(), serious()):
         crop = crop_face(portrait, detector().detect(portrait)[0], size)
@@ -98,7 +124,9 @@ def crops(size: int) -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.timeout(900)  # the first run downloads the environment
-def test_the_committed_classifier_finds_the_same_labels_under_tflite_runtime(old_python: str, tmp_path: Path) -> None:
+def test_the_committed_classifier_finds_the_same_labels_under_tflite_runtime(
+    old_python: str, tmp_path: Path
+) -> None:
     card = find_model("expression-fast")
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
     pictures = crops(classifier.size)
@@ -110,5 +138,6 @@ def test_the_committed_classifier_finds_the_same_labels_under_tflite_runtime(old
     assert there["numpy"].startswith("1.")
     assert there["runtimes"] == ["tflite_runtime"]
     assert there["labels"] == [expression.dominant.value for expression in here]
-    # The runtimes may round a sum of products differently: by one step of an int8 logit at the most.
+    # The runtimes may round a sum of products differently: by one step of an int8 logit at the
+    # most.
     assert np.allclose(there["probabilities"], [e.probabilities for e in here], atol=0.05)

@@ -1,4 +1,7 @@
-"""Straps and cuffs, end to end: the real ``bleak`` on a real D-Bus with BlueZ's objects; only the radio is missing."""
+"""Straps and cuffs, end to end: the real ``bleak`` on a real D-Bus with BlueZ's objects.
+
+Only the radio is missing.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 40.0
 STRAP, CUFF = strap(), cuff()
-MEASURED = struct.pack("<BHHHHBBBBBH", 0b110, 0xF4B0, 80, 93, 2026, 1, 2, 3, 4, 5, 72)  # 120.0/80, mean 93, pulse 72
+# 120.0/80, mean 93, pulse 72
+MEASURED = struct.pack("<BHHHHBBBBBH", 0b110, 0xF4B0, 80, 93, 2026, 1, 2, 3, 4, 5, 72)
 
 
 @pytest.fixture
@@ -49,7 +53,11 @@ class Source:
         self.recorder = Recorder(self.path, batch_seconds=0.2)
         self.deaths: list[Exception] = []
         self.bluetooth = BluetoothVitals(
-            self.recorder.submit, self.recorder.submit, sensors, radio_opener(None), lambda _, e: self.deaths.append(e)
+            self.recorder.submit,
+            self.recorder.submit,
+            sensors,
+            radio_opener(None),
+            lambda _, e: self.deaths.append(e),
         )
 
     def __enter__(self) -> Source:
@@ -71,14 +79,20 @@ class Source:
         return states[number] if states else SensorState("", SensorKind.HEART_RATE)
 
     def wait_for_rows(self, rows: int) -> None:
-        wait_until(lambda: query(self.path, "SELECT count(*) FROM vital")[0][0] >= rows, f"{rows} rows", PATIENCE_S)
+        wait_until(
+            lambda: query(self.path, "SELECT count(*) FROM vital")[0][0] >= rows,
+            f"{rows} rows",
+            PATIENCE_S,
+        )
 
 
 def sensor(near: Any, kind: SensorKind = SensorKind.HEART_RATE) -> Sensor:
     return Sensor(near.address, kind)
 
 
-def test_the_agent_connects_records_and_connects_again_after_a_drop(bus: Bus, tmp_path: Path) -> None:
+def test_the_agent_connects_records_and_connects_again_after_a_drop(
+    bus: Bus, tmp_path: Path
+) -> None:
     belt, arm = strap(), cuff()
     quiet: dict[str, dict[str, Any]] = {
         "camera": {"source": "demo"},
@@ -92,17 +106,31 @@ def test_the_agent_connects_records_and_connects_again_after_a_drop(bus: Bus, tm
             config.write(f'  {{ address = "{belt.address.lower()}", kind = "heart_rate" }},\n')
             config.write(f'  {{ address = "{arm.address}", kind = "blood_pressure" }},\n]\n')
         with agent:
-            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "somebody to listen to the strap", 90)
-            wait_until(lambda: bluez.listens(arm, BLOOD_PRESSURE_MEASUREMENT), "… and to the cuff", PATIENCE_S)
+            wait_until(
+                lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT),
+                "somebody to listen to the strap",
+                90,
+            )
+            wait_until(
+                lambda: bluez.listens(arm, BLOOD_PRESSURE_MEASUREMENT),
+                "… and to the cuff",
+                PATIENCE_S,
+            )
             bluez.say(belt, HEART_RATE_MEASUREMENT, bytes.fromhex("16 48 ff 01 ff 01 0c 01"))
             bluez.say(arm, BLOOD_PRESSURE_MEASUREMENT, MEASURED)
             bluez.drop(belt)
-            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "it to connect again", PATIENCE_S)
+            wait_until(
+                lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT),
+                "it to connect again",
+                PATIENCE_S,
+            )
             bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(73))
             wait_until(lambda: len(vitals(agent.database)) == 9, "all rows", PATIENCE_S)
             assert agent.stop() == 0, agent.said
         assert belt.connections == 2
-        wait_until(lambda: not belt.connected and not arm.connected, "it to say goodbye to the sensors")
+        wait_until(
+            lambda: not belt.connected and not arm.connected, "it to say goodbye to the sensors"
+        )
     strap_rows = [row for row in vitals(agent.database) if row[0] == f"ble:{belt.address}"]
     assert sorted(row[1:3] for row in strap_rows) == [
         ("heart_rate", 72.0),
@@ -114,7 +142,12 @@ def test_the_agent_connects_records_and_connects_again_after_a_drop(bus: Bus, tm
     cuff_rows = [row[1:] for row in vitals(agent.database) if row[0] == f"ble:{arm.address}"]
     assert sorted(cuff_rows) == [
         (kind, value, "clock_differs", "2026-01-02T03:04:05")
-        for kind, value in [("diastolic", 80.0), ("heart_rate", 72.0), ("mean_arterial", 93.0), ("systolic", 120.0)]
+        for kind, value in [
+            ("diastolic", 80.0),
+            ("heart_rate", 72.0),
+            ("mean_arterial", 93.0),
+            ("systolic", 120.0),
+        ]
     ]
     assert "Traceback" not in agent.said
 
@@ -123,7 +156,9 @@ def vitals(path: Path) -> list[tuple[Any, ...]]:
     if not path.exists():
         return []
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT source, kind, value, flags, device_time FROM vital").fetchall()
+        return connection.execute(
+            "SELECT source, kind, value, flags, device_time FROM vital"
+        ).fetchall()
 
 
 def test_a_strap_out_of_reach_for_eleven_seconds_leaves_a_gap(bus: Bus, tmp_path: Path) -> None:
@@ -136,12 +171,19 @@ def test_a_strap_out_of_reach_for_eleven_seconds_leaves_a_gap(bus: Bus, tmp_path
         bluez.drop(belt, in_reach=False)
         wait_until(lambda: time.monotonic() - away > 10.5, "ten seconds", PATIENCE_S)
         belt.in_reach = True
-        wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener again", PATIENCE_S)
+        wait_until(
+            lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener again", PATIENCE_S
+        )
         bluez.say(belt, HEART_RATE_MEASUREMENT, heart_rate(71, 0.8))
         source.wait_for_rows(4)
         assert (source.state().battery_percent, source.state().contact) == (87, True)
-    gaps = query(source.path, "SELECT source, (ended - started) / 1000.0, reason FROM gap WHERE started >= 0")
-    assert [(name, reason) for name, _, reason in gaps][-1] == (f"ble:{belt.address}", "disconnected")
+    gaps = query(
+        source.path, "SELECT source, (ended - started) / 1000.0, reason FROM gap WHERE started >= 0"
+    )
+    assert [(name, reason) for name, _, reason in gaps][-1] == (
+        f"ble:{belt.address}",
+        "disconnected",
+    )
     assert gaps[-1][1] > 10
 
 
@@ -150,16 +192,23 @@ def test_a_sensor_that_a_crash_left_connected_is_taken_over(bus: Bus, tmp_path: 
     with BlueZ(bus, belt) as bluez:
         bluez.leave_connected(belt)
         with Source(tmp_path, sensor(belt)):
-            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+            wait_until(
+                lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S
+            )
         assert belt.connections == 1
 
 
 def test_one_sensor_that_is_away_does_not_keep_the_other_waiting(bus: Bus, tmp_path: Path) -> None:
     absent, belt = strap("A0:9E:1A:00:00:09"), strap()
     absent.in_reach = False
-    with BlueZ(bus, absent, belt) as bluez, Source(tmp_path, sensor(absent), sensor(belt)) as source:
+    with (
+        BlueZ(bus, absent, belt) as bluez,
+        Source(tmp_path, sensor(absent), sensor(belt)) as source,
+    ):
         wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
-        wait_until(lambda: source.state(0).reason == "not_found", "the other not to be found", PATIENCE_S)
+        wait_until(
+            lambda: source.state(0).reason == "not_found", "the other not to be found", PATIENCE_S
+        )
         assert source.state(1).connected
 
 
@@ -180,8 +229,12 @@ def test_a_strap_configured_as_a_cuff_is_told(bus: Bus, tmp_path: Path) -> None:
 def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: Bus) -> None:
     belt, arm = strap(), cuff()
     with BlueZ(bus, belt, arm, toothbrush()):
-        plain = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False)
-        as_json = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1", "--json"], catch_exceptions=False)
+        plain = CliRunner().invoke(
+            cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False
+        )
+        as_json = CliRunner().invoke(
+            cli, ["vitals", "scan", "--seconds", "1", "--json"], catch_exceptions=False
+        )
     assert "Strap 9, A0:9E:1A:00:00:01, -6" in plain.stdout
     assert " dBm, heart rate, battery 87 %\n" in plain.stdout
     assert '\n  { address = "A0:9E:1A:00:00:01", kind = "heart_rate" },\n' in plain.stdout
@@ -190,7 +243,10 @@ def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: 
     found = {entry["address"]: entry for entry in json.loads(as_json.stdout)}
     assert set(found) == {belt.address, arm.address}
     assert found[belt.address]["kinds"] == ["heart_rate"]
-    assert (found[belt.address]["battery_percent"], found[arm.address]["battery_percent"]) == (87, None)
+    assert (found[belt.address]["battery_percent"], found[arm.address]["battery_percent"]) == (
+        87,
+        None,
+    )
     assert found[belt.address]["services"] == sorted(belt.services)
 
 
@@ -201,13 +257,19 @@ def test_a_scan_does_not_disturb_a_sensor_that_the_agent_holds(bus: Bus, tmp_pat
         (found,) = scan_sensors(1, None)
         assert (found.address, found.connected, found.rssi) == (belt.address, True, None)
         assert bluez.listens(belt, HEART_RATE_MEASUREMENT)
-        shown = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False).stdout
+        shown = (
+            CliRunner()
+            .invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False)
+            .stdout
+        )
         assert "connected to this machine" in shown
 
 
 def test_a_scan_that_finds_nothing_says_what_to_do(bus: Bus) -> None:
     with BlueZ(bus, toothbrush()):
-        ended = CliRunner().invoke(cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False)
+        ended = CliRunner().invoke(
+            cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False
+        )
     assert (ended.exit_code, ended.stdout) == (0, "")
     assert "No strap or cuff was heard within 1 s. A strap speaks while it is worn" in ended.stderr
 
@@ -219,7 +281,9 @@ def reason_of(adapter: str | None = None) -> VitalsReason:
     return caught.value.reason
 
 
-def test_what_is_missing_for_bluetooth_is_told_apart(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_for_bluetooth_is_told_apart(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert reason_of() is VitalsReason.BLUEZ_MISSING
     with BlueZ(bus, adapter=False):
         assert reason_of() is VitalsReason.ADAPTER_MISSING
@@ -242,12 +306,18 @@ def test_a_user_outside_the_group_is_told_the_cure(monkeypatch: pytest.MonkeyPat
             scan_sensors(1, None)
 
 
-def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(bus: Bus, tmp_path: Path) -> None:
+def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
+    bus: Bus, tmp_path: Path
+) -> None:
     belt = strap()
     with Source(tmp_path, sensor(belt)) as source:
-        wait_until(lambda: source.state().reason == "bluez_missing", "the service to be missed", PATIENCE_S)
+        wait_until(
+            lambda: source.state().reason == "bluez_missing", "the service to be missed", PATIENCE_S
+        )
         with BlueZ(bus, belt) as bluez:
-            wait_until(lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S)
+            wait_until(
+                lambda: bluez.listens(belt, HEART_RATE_MEASUREMENT), "a listener", PATIENCE_S
+            )
             wait_until(lambda: source.state().connected, "it to say so", PATIENCE_S)
             assert source.state().reason is None
 
@@ -256,7 +326,11 @@ def test_the_doctor_looks_at_bluetooth_where_it_is_configured(bus: Bus, tmp_path
     def finding(devices: list[dict[str, str]]) -> Finding | None:
         settings = load_settings(
             None,
-            {"vitals": {"bluetooth": {"devices": devices}}, "camera": {"source": "demo"}, "mqtt": {"enabled": False}},
+            {
+                "vitals": {"bluetooth": {"devices": devices}},
+                "camera": {"source": "demo"},
+                "mqtt": {"enabled": False},
+            },
         )
         return next((f for f in diagnose(settings, tmp_path) if f.check == "bluetooth"), None)
 

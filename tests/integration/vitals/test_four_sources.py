@@ -1,4 +1,6 @@
-"""Four sources at once, ten readings a second each, ten simulated minutes: none lost, none twice, order kept."""
+"""Four sources at once, ten readings a second each, ten simulated minutes: none lost, none twice,
+order kept.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ WAITING = 1000
 
 
 class Rig:
-    """A recorder, and sources that are as fast as it is; the clock of all is the number of the tick."""
+    """A recorder, and sources that are as fast as it is.
+
+    The clock of all is the number of the tick.
+    """
 
     def __init__(self, path: Path) -> None:
         self.recorder = Recorder(path, batch_seconds=0.5)
@@ -42,7 +47,9 @@ class Rig:
         self.recorder.submit(reading)
 
     def ticks(self) -> Iterator[int]:
-        """Count, but wait where the recorder falls behind: simulated seconds are far shorter than real ones."""
+        """Count, but wait where the recorder falls behind: simulated seconds are far shorter than
+        real ones.
+        """
         for tick in range(TICKS):
             if self.recorder.queue_depth > WAITING:
                 wait_for(lambda: self.recorder.queue_depth < WAITING // 2, 60)
@@ -70,7 +77,9 @@ def value_of(tick: int) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
+def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_order(
+    tmp_path: Path,
+) -> None:
     with client_of(tmp_path) as client:
         path = tmp_path / "affect-edge.db"
         headers = {"Authorization": f"Bearer {Tokens(path).make('bridge', 'ada')}"}
@@ -90,14 +99,22 @@ def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_o
             ingest = VitalIngest(rig.submit, Origin("mqtt", prefix="mqtt:"), lambda: present[0])
             for tick in rig.ticks():
                 present[0] = rig.at(tick)
-                message = {"kind": "heart_rate", "value": value_of(tick), "at": present[0].wall_ms, "source": "watch"}
+                message = {
+                    "kind": "heart_rate",
+                    "value": value_of(tick),
+                    "at": present[0].wall_ms,
+                    "source": "watch",
+                }
                 for _ in range(2 if tick % SENT_AGAIN == 0 else 1):
                     assert ingest.take(json.dumps(message).encode()).taken == 1
 
         def program() -> None:
             for second in range(SECONDS):
                 ticks = range(HZ * second, HZ * (second + 1))
-                body = [{"kind": "heart_rate", "value": value_of(t), "at": rig.at(t).wall_ms} for t in ticks]
+                body = [
+                    {"kind": "heart_rate", "value": value_of(t), "at": rig.at(t).wall_ms}
+                    for t in ticks
+                ]
                 answer = client.post("/api/v1/vitals", json=body, headers=headers)
                 assert (answer.status_code, answer.json()["taken"]) == (200, HZ), answer.text
 
@@ -118,10 +135,13 @@ def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_o
     for source in ("ble:A0:9E:1A:00:00:01", "mqtt:watch", "http:bridge", "simulated"):
         rows = query(path, "SELECT at, value FROM vital WHERE source = ? ORDER BY at", source)
         assert [at for at, _ in rows] == [rig.at(tick).wall_ms for tick in range(TICKS)], source
-        assert [value for _, value in rows] == (simulated if source == "simulated" else expected), source
+        assert [value for _, value in rows] == (simulated if source == "simulated" else expected), (
+            source
+        )
     assert (rig.recorder.dropped, rig.recorder.duplicates) == (0, TICKS // SENT_AGAIN)
     assert query(path, "SELECT count(*) FROM vital") == [(4 * TICKS,)]
     assert query(path, "SELECT sum(n + flagged) FROM vital_minute") == [(4 * TICKS,)]
     print(
-        f"\n4 × {TICKS} readings sent, {4 * TICKS} stored in order, {rig.recorder.duplicates} sent twice and kept once"
+        f"\n4 × {TICKS} readings sent, {4 * TICKS} stored in order, {rig.recorder.duplicates} sent "
+        "twice and kept once"
     )

@@ -1,7 +1,7 @@
 """Odd payloads to each place where others hand in readings: nothing breaks, nothing is half stored.
 
-``make fuzz`` sends 10,000 to each, which takes a minute and more; every other test run sends 1,000, the same each time,
-so that a mistake of today's change is found at once and the suite stays quick.
+``make fuzz`` sends 10,000 to each, which takes a minute and more; every other test run sends 1,000,
+the same each time, so that a mistake of today's change is found at once and the suite stays quick.
 """
 
 from __future__ import annotations
@@ -37,7 +37,14 @@ FUZZ = settings(
 )
 TYPES = st.sampled_from(
     ["application/json"] * 12
-    + ["application/json; charset=utf-16", "text/plain", "", "multipart/form-data; boundary=x", "é", "a" * 500]
+    + [
+        "application/json; charset=utf-16",
+        "text/plain",
+        "",
+        "multipart/form-data; boundary=x",
+        "é",
+        "a" * 500,
+    ]
 )
 ENCODINGS = st.sampled_from([None] * 12 + ["gzip", "identity", "br", "\xff"])
 
@@ -46,7 +53,9 @@ def check_database(path: Path) -> None:
     with closing(connect(path, readonly=True)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     rolled = query(path, "SELECT sum(n + flagged) FROM vital_hour")
-    assert rolled == query(path, "SELECT count(*) FROM vital"), "every reading is in the rollups, and no other"
+    assert rolled == query(path, "SELECT count(*) FROM vital"), (
+        "every reading is in the rollups, and no other"
+    )
 
 
 @pytest.mark.timeout(600)
@@ -66,7 +75,10 @@ def test_odd_messages_over_mqtt_are_taken_or_refused_and_what_is_taken_can_be_st
             assert len(taken) - before == verdict.taken
             refused = [(r.index, r.id, r.error) for r in verdict.refusals]
             if refused:
-                assert len(rejected_payload(0, verdict.digest, verdict.taken, refused).encode()) < 30_000
+                assert (
+                    len(rejected_payload(0, verdict.digest, verdict.taken, refused).encode())
+                    < 30_000
+                )
             sent["messages"] += 1
 
     hand_in()
@@ -103,9 +115,9 @@ def test_odd_requests_are_answered_and_never_with_an_error_of_ours(tmp_path: Pat
                 assert answer.status_code in {200, 400, 413, 415, 422}, (payload, answer.text)
                 assert isinstance(said["detail"], str)
                 taken += said.get("taken", 0)
-                assert said.get("taken", 0) + said.get("duplicates", 0) + said.get("refused", 0) == len(
-                    said.get("results", [])
-                )
+                assert said.get("taken", 0) + said.get("duplicates", 0) + said.get(
+                    "refused", 0
+                ) == len(said.get("results", []))
 
         hand_in()
     assert answers.total() >= WANTED

@@ -1,10 +1,12 @@
-"""Expected equivalence tests and analyses of variance of known data sets, as literals from R 4.2.2 (2022-11-10 r83330).
+"""Expected equivalence tests and analyses of variance of known data sets, as literals from R 4.2.2
+(2022-11-10 r83330).
 
-equivalence   t.test(a, b, paired = …, mu = low, alternative = "greater") and (…, mu = high, alternative = "less");
-              interval: t.test(a, b, paired = …, conf.level = 0.9)$conf.int
-variance      m <- lm(cbind(…) ~ 1); anova(m, X = ~1, test = "Spherical"); ε: stats:::sphericity(SSD(m), X = ~1)$GG.eps,
-              which that table prints rounded; partial and generalized η² from sums of squares by their definition.
-              R's F is that of aov(y ~ state + Error(person / state)) but for 3e-10.
+equivalence   t.test(a, b, paired = …, mu = low, alternative = "greater") and (…, mu = high,
+              alternative = "less"); interval: t.test(a, b, paired = …, conf.level = 0.9)$conf.int
+variance      m <- lm(cbind(…) ~ 1); anova(m, X = ~1, test = "Spherical"); ε:
+              stats:::sphericity(SSD(m), X = ~1)$GG.eps, which that table prints rounded; partial
+              and generalized η² from sums of squares by their definition. R's F is that of aov(y ~
+              state + Error(person / state)) but for 3e-10.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ class KnownEquivalence:
 
 @dataclass(frozen=True, slots=True)
 class KnownVariance:
-    """States of the same participants and what R says of them; ``p`` is uncorrected, then corrected."""
+    """States of the same participants and what R says of them.
+
+    ``p`` is uncorrected, then corrected.
+    """
 
     name: str
     states: tuple[tuple[float, ...], ...]
@@ -235,7 +240,8 @@ STATES = {
         (59.5, 91.0, 70.5, 111.0, 86.0, 64.5),
     ),
 }
-# R's ε of "tiny" is wrong, for its tolerance is absolute; ε has no unit, so that of "normal" stands there.
+# R's ε of "tiny" is wrong, for its tolerance is absolute; ε has no unit, so that of "normal" stands
+# there.
 VARIANCES = (
     KnownVariance(
         "normal",

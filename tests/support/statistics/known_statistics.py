@@ -1,16 +1,20 @@
 """Expected statistics of known data sets, as literals.
 
-Every number was computed with R 4.2.2 (2022-10-31) and is equal to what SciPy 1.17.1 gives where SciPy has the test:
+Every number was computed with R 4.2.2 (2022-10-31) and is equal to what SciPy 1.17.1 gives where
+SciPy has the test:
     difference, interval, t, df, p    t.test(a, b, paired = …)
-    g                                 J(ν) * difference / sqrt((var(a) + var(b)) / 2), J by lgamma, ν with var and cov
+    g                                 J(ν) * difference / sqrt((var(a) + var(b)) / 2), J by lgamma,
+    ν with var and cov
     g_interval                        SE / sqrt((var(a) + var(b)) / 2) * δ, with
-                                      uniroot(function(δ) pt(t, df, ncp = δ) - 0.975, …, tol = 1e-15) and 0.025
+                                      uniroot(function(δ) pt(t, df, ncp = δ) - 0.975, …, tol =
+                                      1e-15) and 0.025
     shapiro                           shapiro.test(a - b), or of both groups
-    rank                              up to 50 values all assignments or splits of rank(…) were enumerated in R; for
-                                      pairs coin 1.4.2 gives the same p: wilcoxsign_test(distribution = "exact",
-                                      zero.method = "Wilcoxon"); above: wilcox.test(exact = FALSE, correct = TRUE)
-SLEEP is R's ``datasets::sleep`` (Student 1908, Biometrika 6:20), whose paired t = -4.0621, df = 9, p = 0.002833 is in
-many textbooks.
+    rank                              up to 50 values all assignments or splits of rank(…) were
+                                      enumerated in R; for pairs coin 1.4.2 gives the same p:
+                                      wilcoxsign_test(distribution = "exact", zero.method =
+                                      "Wilcoxon"); above: wilcox.test(exact = FALSE, correct = TRUE)
+SLEEP is R's ``datasets::sleep`` (Student 1908, Biometrika 6:20), whose paired t = -4.0621, df = 9,
+p = 0.002833 is in many textbooks.
 """
 
 from __future__ import annotations
@@ -23,7 +27,10 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Two samples and what is known about them; ``rank`` is statistic and p, ``shapiro`` has w and p of each test."""
+    """Two samples and what is known about them.
+
+    ``rank`` is statistic and p, ``shapiro`` has w and p of each test.
+    """
 
     name: str
     method: str
@@ -51,8 +58,14 @@ TIED = (
     (120.0, 118.0, 131.0, 125.0, 119.0, 140.0, 122.0, 128.0, 133.0, 117.0),
     (118.0, 118.0, 128.0, 122.0, 119.0, 134.0, 124.0, 126.0, 127.0, 115.0),
 )
-SKEWED = ((1.5, 2.25, 0.75, 3.0, 19.5, 1.25, 2.5, 4.75, 60.0), (1.0, 1.75, 1.25, 2.0, 3.5, 0.5, 2.75, 1.5, 4.25))
-UNEQUAL = ((88.5, 92.25, 79.0, 85.75, 90.5), (81.25, 78.5, 84.0, 79.75, 77.125, 82.5, 80.375, 76.0, 83.625))
+SKEWED = (
+    (1.5, 2.25, 0.75, 3.0, 19.5, 1.25, 2.5, 4.75, 60.0),
+    (1.0, 1.75, 1.25, 2.0, 3.5, 0.5, 2.75, 1.5, 4.25),
+)
+UNEQUAL = (
+    (88.5, 92.25, 79.0, 85.75, 90.5),
+    (81.25, 78.5, 84.0, 79.75, 77.125, 82.5, 80.375, 76.0, 83.625),
+)
 THREE_PAIRED = ((70.0, 75.0, 83.0), (68.0, 71.0, 76.0))
 THREE_WELCH = ((70.0, 75.0, 83.0), (62.0, 61.0, 66.0))
 HUGE = (tuple(x * 2.0**40 for x in HEART[0]), tuple(x * 2.0**40 for x in HEART[1]))
@@ -70,7 +83,23 @@ OPPOSED = (  # who is high in one state is low in the other
 OFFSET = (tuple(2.0**20 + x for x in HEART[0]), tuple(2.0**20 + x for x in HEART[1]))
 UNEVEN = (  # few and wide against many and narrow
     (60.5, 95.25, 130.75),
-    (72.125, 71.5, 73.25, 72.75, 70.875, 72.5, 71.25, 73.5, 72.25, 71.875, 72.625, 73.125, 71.75, 72.375, 70.5),
+    (
+        72.125,
+        71.5,
+        73.25,
+        72.75,
+        70.875,
+        72.5,
+        71.25,
+        73.5,
+        72.25,
+        71.875,
+        72.625,
+        73.125,
+        71.75,
+        72.375,
+        70.5,
+    ),
 )
 
 KNOWN = (
@@ -298,7 +327,10 @@ KNOWN = (
         difference=(9.8229166666666714, -2.8827456559357949, 22.528578989269135),
         t=(1.6924983755025518, 11.507579972140466, 0.11742151242242699),
         g=(0.64475472544032741, -0.16968543391835858, 1.5251605877488257),
-        shapiro=((0.50112137021650838, 1.8006548448663814e-05), (0.91609258199837107, 0.25517859016183841)),
+        shapiro=(
+            (0.50112137021650838, 1.8006548448663814e-05),
+            (0.91609258199837107, 0.25517859016183841),
+        ),
         rank=(120, 0.004254192435643506),
     ),
     Known(
@@ -318,7 +350,10 @@ KNOWN = (
         difference=(-0.8125, -11.531763159859072, 9.9067631598590715),
         t=(-0.16262823827598746, 13.947490620226821, 0.87314382742008323),
         g=(-0.076848132031375554, -1.0603099957225248, 0.90056570248170908),
-        shapiro=((0.97891755316470397, 0.9573503476688956), (0.98259294839921496, 0.97458118004943606)),
+        shapiro=(
+            (0.97891755316470397, 0.9573503476688956),
+            (0.98259294839921496, 0.97458118004943606),
+        ),
         rank=(31, 0.95912975912975917),
     ),
     Known(
@@ -338,7 +373,10 @@ KNOWN = (
         difference=(4.8229166667442769, 1.7038531896128999, 7.9419801438756537),
         t=(3.2259094467697849, 19.957041486397127, 0.0042463484930037442),
         g=(1.2667445493590328, 0.40664580754091045, 2.20108636711835),
-        shapiro=((0.98106008388883159, 0.98751497547041245), (0.91609258200080246, 0.25517859017997513)),
+        shapiro=(
+            (0.98106008388883159, 0.98751497547041245),
+            (0.91609258200080246, 0.25517859017997513),
+        ),
         rank=(120, 0.004254192435643506),
     ),
     Known(
@@ -348,7 +386,10 @@ KNOWN = (
         difference=(23.349999999999994, -63.891874576442866, 110.59187457644285),
         t=(1.1513208206155725, 2.000489507313993, 0.36863234751442397),
         g=(0.53081083482722469, -0.95146748876497533, 2.6755999918785283),
-        shapiro=((0.9999620080036471, 0.98822800185147552), (0.97922084021382094, 0.96390762773195526)),
+        shapiro=(
+            (0.9999620080036471, 0.98822800185147552),
+            (0.97922084021382094, 0.96390762773195526),
+        ),
         rank=(30, 0.4264705882352941),
     ),
 )

@@ -1,4 +1,6 @@
-"""Real things for cameras to read: a user without rights, video files, a server that streams and stalls."""
+"""Real things for cameras to read: a user without rights, video files, a server that streams and
+stalls.
+"""
 
 from __future__ import annotations
 
@@ -93,8 +95,9 @@ def read_to_the_end(camera: Camera) -> tuple[list[Frame], CameraError]:
 class VideoServer:
     """An HTTP server on a free port of 127.0.0.1.
 
-    Paths: ``/endless`` and ``/stalls`` are Motion JPEG (the latter stops after ten frames but keeps the connection),
-    ``/ends`` closes after ten frames, ``/silent`` never answers, ``/page`` is no video, all others do not exist.
+    Paths: ``/endless`` and ``/stalls`` are Motion JPEG (the latter stops after ten frames but keeps
+    the connection), ``/ends`` closes after ten frames, ``/silent`` never answers, ``/page`` is no
+    video, all others do not exist.
     """
 
     def __init__(self) -> None:
@@ -110,7 +113,9 @@ class VideoServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
         self.port = self._server.server_port
         self.address = f"http://127.0.0.1:{self.port}"
 

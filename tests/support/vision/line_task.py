@@ -32,7 +32,9 @@ class Line:
             x = torch.randn(8, 3, generator=generator)
             yield x, x @ torch.tensor([[1.0], [2.0], [3.0]])
 
-    def loss(self, module: nn.Module, batch: Sequence[Tensor]) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         x, y = batch
         error = (module(x).float() - y).square().mean() * self.scale
         return error, {"error": error.detach()}

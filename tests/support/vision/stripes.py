@@ -1,4 +1,6 @@
-"""A real TFLite model of 48 × 48 pixels that can be foreseen: category k is where the bright stripe lies."""
+"""A real TFLite model of 48 × 48 pixels that can be foreseen: category k is where the bright stripe
+lies.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +8,24 @@ from typing import Any
 import numpy as np
 
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
-from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, USAGES, VOTE_COLUMNS, Faces
+from training.data.datasets import (
+    EXPRESSIONS,
+    FER2013_AS_EXPRESSION,
+    NO_LABEL,
+    USAGES,
+    VOTE_COLUMNS,
+    Faces,
+)
 
 EDGE = 48
 STRIPE = EDGE // len(EXPRESSIONS)
 
 
 def stripe_model(folder: Path, **changes: Any) -> Path:
-    """Write the model and its card; return the TFLite file. Its logit k is eight times the brightness of stripe k."""
+    """Write the model and its card; return the TFLite file.
+
+    Its logit k is eight times the brightness of stripe k.
+    """
     weights = np.zeros((len(EXPRESSIONS), EDGE, EDGE), dtype=np.float32)
     for k in range(len(EXPRESSIONS)):
         weights[k, k * STRIPE : (k + 1) * STRIPE] = 8 / (STRIPE * EDGE)
@@ -27,7 +39,9 @@ def stripe_model(folder: Path, **changes: Any) -> Path:
 def stripe_faces(
     n: int, *, usage: str = "PublicTest", wrong_every: int = 5, voted: bool = True, seed: int = 1
 ) -> Faces:
-    """Pictures with a bright stripe; the label is another category in every ``wrong_every``-th, 0: never.
+    """Pictures with a bright stripe.
+
+    The label is another category in every ``wrong_every``-th, 0: never.
 
     Every seventh category in turn, contempt excepted, since FER2013 has no class for it.
     """
@@ -42,7 +56,12 @@ def stripe_faces(
     if voted:
         votes[np.arange(n), labels] = 10
     names = [FER2013_AS_EXPRESSION.index(EXPRESSIONS[label]) for label in labels]
-    return Faces(pictures, np.array(names, dtype=np.int64), votes, np.full(n, USAGES.index(usage), dtype=np.int8))
+    return Faces(
+        pictures,
+        np.array(names, dtype=np.int64),
+        votes,
+        np.full(n, USAGES.index(usage), dtype=np.int8),
+    )
 
 
 def joined(*parts: Faces) -> Faces:
@@ -57,4 +76,6 @@ def joined(*parts: Faces) -> Faces:
 
 def unlabelled(faces: Faces) -> Faces:
     """The same pictures, of which nobody says anything."""
-    return Faces(faces.pictures, np.full(len(faces), NO_LABEL), np.zeros_like(faces.votes), faces.usage)
+    return Faces(
+        faces.pictures, np.full(len(faces), NO_LABEL), np.zeros_like(faces.votes), faces.usage
+    )

@@ -1,4 +1,6 @@
-"""Real TFLite files of a few hundred bytes, for tests: a fully connected layer or two, and the card that fits."""
+"""Real TFLite files of a few hundred bytes, for tests: a fully connected layer or two, and the card
+that fits.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,11 @@ from edge_agent.core.domain import EMOTIONS
 INPUT_SCALE, INPUT_ZERO = 1 / 255, -128
 OUTPUT_SCALE, OUTPUT_ZERO = 0.25, 3
 SIDE = 4
-_CODES = {"int8": schema.TensorType.INT8, "uint8": schema.TensorType.UINT8, "float32": schema.TensorType.FLOAT32}
+_CODES = {
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "float32": schema.TensorType.FLOAT32,
+}
 _CODES |= {"int16": schema.TensorType.INT16}
 
 
@@ -47,7 +53,9 @@ class _Graph:
         tensor.name, tensor.type, tensor.shape = name.encode(), _CODES[dtype], list(shape)
         if quantization is not None:
             tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale, tensor.quantization.zeroPoint = (list(part) for part in quantization)
+            tensor.quantization.scale, tensor.quantization.zeroPoint = (
+                list(part) for part in quantization
+            )
         if content is not None:
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(content.tobytes(), np.uint8)
@@ -69,7 +77,8 @@ def tiny_tflite(
     """Return a TFLite file that multiplies the flattened input by ``weights`` (labels × pixels).
 
     Args:
-        dtype: of input and output: int8, uint8 (its zero points shifted by 128), float32, or int16, which we refuse.
+        dtype: of input and output: int8, uint8 (its zero points shifted by 128), float32, or int16,
+            which we refuse.
         weights: left out: `brightness_weights`.
         shape: of the input tensor.
         output: name of the output tensor.
@@ -79,23 +88,36 @@ def tiny_tflite(
     weights = brightness_weights() if weights is None else weights
     graph, exact = _Graph(), dtype == "float32"
     shift = 128 if dtype == "uint8" else 0
-    source_zero, output_zeros = INPUT_ZERO + shift, [zero + shift for zero in output_quantization[1]]
+    source_zero, output_zeros = (
+        INPUT_ZERO + shift,
+        [zero + shift for zero in output_quantization[1]],
+    )
     if dtype == "int16":  # always symmetric
         source_zero, output_zeros = 0, [0]
     source = graph.add("pixels", dtype, shape, None if exact else ([INPUT_SCALE], [source_zero]))
-    result = graph.add(output, dtype, (1, weights.shape[0]), None if exact else (output_quantization[0], output_zeros))
+    result = graph.add(
+        output,
+        dtype,
+        (1, weights.shape[0]),
+        None if exact else (output_quantization[0], output_zeros),
+    )
     step = float(np.abs(weights).max()) / 127 or 1.0
     whole = weights if exact else np.rint(weights / step).astype(np.int16) + shift
     weight_type = "int8" if dtype == "int16" else dtype
     constant = graph.add(
-        "weights", weight_type, weights.shape, None if exact else ([step], [shift]), whole.astype(np.dtype(weight_type))
+        "weights",
+        weight_type,
+        weights.shape,
+        None if exact else ([step], [shift]),
+        whole.astype(np.dtype(weight_type)),
     )
     inputs = [source] + ([graph.add("another", dtype, shape, ([1.0], [0]))] if extra_input else [])
     return _pack(graph, inputs, [(result, [source, constant, -1], False)])
 
 
 def explained_tflite() -> bytes:
-    """Return the int8 file of `tiny_tflite` with the evidence of each of its 4 × 4 pixels as a second output.
+    """Return the int8 file of `tiny_tflite` with the evidence of each of its 4 × 4 pixels as a
+    second output.
 
     What a pixel adds to logit i is its brightness (0…1) times i / 16.
     """
@@ -105,32 +127,54 @@ def explained_tflite() -> bytes:
     evidence = graph.add("evidence", "int8", (1, SIDE, SIDE, len(EMOTIONS)), ([1 / 256], [-128]))
     whole = _whole_constant(graph, "weights", brightness_weights())
     single = _whole_constant(graph, "weight of a pixel", brightness_weights()[:, :1])
-    return _pack(graph, [source], [(logits, [source, whole, -1], False), (evidence, [source, single, -1], True)])
+    return _pack(
+        graph,
+        [source],
+        [(logits, [source, whole, -1], False), (evidence, [source, single, -1], True)],
+    )
 
 
 def _whole_constant(graph: _Graph, name: str, weights: npt.NDArray[np.float32]) -> int:
     step = float(np.abs(weights).max()) / 127
-    return graph.add(name, "int8", weights.shape, ([step], [0]), np.rint(weights / step).astype(np.int8))
+    return graph.add(
+        name, "int8", weights.shape, ([step], [0]), np.rint(weights / step).astype(np.int8)
+    )
 
 
 def explained_card(content: bytes, **changes: Any) -> dict[str, Any]:
     """Return the card of `explained_tflite`."""
     card = expression_card(content)
     labels = card["outputs"][0]["labels"]
-    evidence = {"name": "evidence", "shape": [1, SIDE, SIDE, 8], "tensor": "evidence", "labels": labels}
+    evidence = {
+        "name": "evidence",
+        "shape": [1, SIDE, SIDE, 8],
+        "tensor": "evidence",
+        "labels": labels,
+    }
     return card | {"outputs": [*card["outputs"], evidence]} | changes
 
 
 def _pack(graph: _Graph, inputs: list[int], layers: Sequence[tuple[int, list[int], bool]]) -> bytes:
-    """Write the flatbuffer of a model of fully connected layers: (result, operands, on the last axis alone)."""
+    """Write the flatbuffer of a model of fully connected layers: (result, operands, on the last
+    axis alone).
+    """
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
     code.version = 4
     subgraph = schema.SubGraphT()
-    subgraph.tensors, subgraph.inputs, subgraph.outputs = graph.tensors, inputs, [result for result, _, _ in layers]
+    subgraph.tensors, subgraph.inputs, subgraph.outputs = (
+        graph.tensors,
+        inputs,
+        [result for result, _, _ in layers],
+    )
     subgraph.operators = [_connected(*layer) for layer in layers]
     model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [subgraph], graph.buffers
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = (
+        3,
+        [code],
+        [subgraph],
+        graph.buffers,
+    )
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -166,7 +210,12 @@ def expression_card(content: bytes, **changes: Any) -> dict[str, Any]:
             "offset": 0.0,
         },
         "outputs": [
-            {"name": "expression", "shape": [1, 8], "tensor": "logits", "labels": [e.value for e in EMOTIONS]},
+            {
+                "name": "expression",
+                "shape": [1, 8],
+                "tensor": "logits",
+                "labels": [e.value for e in EMOTIONS],
+            },
         ],
         "temperature": 1.0,
         "uncertain_below": 0.45,

@@ -13,19 +13,27 @@ from training.data.datasets import FER2013, VOTE_COLUMNS
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "training" / "recipes" / "steps" / "fast-m.toml"
 
-MISSING = [name for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn") if find_spec(name) is None]
+MISSING = [
+    name
+    for name in ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
+    if find_spec(name) is None
+]
 
 NEEDS_TRAINING = [
     pytest.mark.training,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"),
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"the training extra is not installed: {', '.join(MISSING)}"
+    ),
 ]
 """Marks of a test that trains."""
 
 
 def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False
+    )
 
 
 def write_data(folder: Path) -> tuple[Path, Path]:

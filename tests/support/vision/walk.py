@@ -1,4 +1,6 @@
-"""A made-up video: two real portraits before a plain wall, moved, hidden, turned and lit as a test needs it."""
+"""A made-up video: two real portraits before a plain wall, moved, hidden, turned and lit as a test
+needs it.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +34,33 @@ class Head:
         return len(self.pixels)
 
 
-def head_of(portrait: Picture, center: tuple[float, float], face_height: float, wanted: float) -> Head:
-    """Cut a head out so that its face has a wanted height in pixels; the cut-out is twice as wide and high."""
+def head_of(
+    portrait: Picture, center: tuple[float, float], face_height: float, wanted: float
+) -> Head:
+    """Cut a head out so that its face has a wanted height in pixels.
+
+    The cut-out is twice as wide and high.
+    """
     side, scale = round(2 * wanted), wanted / face_height
-    matrix = np.array([[scale, 0, side / 2 - scale * center[0]], [0, scale, side / 2 - scale * center[1]]])
-    pixels = cv2.warpAffine(portrait, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    matrix = np.array(
+        [[scale, 0, side / 2 - scale * center[0]], [0, scale, side / 2 - scale * center[1]]]
+    )
+    pixels = cv2.warpAffine(
+        portrait, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
     mask = np.zeros((side, side), np.uint8)
     middle = side // 2
-    cv2.ellipse(mask, (middle, middle), (round(side * 0.36), round(side * 0.47)), 0, 0, 360, 255, -1)
+    cv2.ellipse(
+        mask, (middle, middle), (round(side * 0.36), round(side * 0.47)), 0, 0, 360, 255, -1
+    )
     return Head(np.asarray(pixels, np.uint8), mask)
 
 
 def turned(head: Head, degrees: float) -> Head:
     """Turn a head about its upright axis, as half of an ellipsoid with a nose that stands out.
 
-    A point at x with depth d comes to x·cos φ + d·sin φ (seen from far away); which x comes to a pixel is found by
-    repetition.
+    A point at x with depth d comes to x·cos φ + d·sin φ (seen from far away); which x comes to a
+    pixel is found by repetition.
     """
     unit = head.side / 2
     y, seen = (np.mgrid[0 : head.side, 0 : head.side].astype(np.float32) - unit) / unit
@@ -56,9 +69,16 @@ def turned(head: Head, degrees: float) -> Head:
     for _ in range(12):
         depth = 0.55 * np.sqrt(np.clip(1 - (x / 0.55) ** 2 - (y / 0.75) ** 2, 0, 1)) - 0.45
         depth += 0.16 * np.exp(-((x / 0.09) ** 2) - ((y - 0.08) / 0.16) ** 2)
-        x = np.float32(0.5) * x + np.float32(0.5) * (seen - depth * np.float32(sine)) / np.float32(cosine)
+        x = np.float32(0.5) * x + np.float32(0.5) * (seen - depth * np.float32(sine)) / np.float32(
+            cosine
+        )
     grid = (x * unit + unit).astype(np.float32), (y * unit + unit).astype(np.float32)
-    return Head(*(np.asarray(cv2.remap(p, *grid, cv2.INTER_LINEAR), np.uint8) for p in (head.pixels, head.mask)))
+    return Head(
+        *(
+            np.asarray(cv2.remap(p, *grid, cv2.INTER_LINEAR), np.uint8)
+            for p in (head.pixels, head.mask)
+        )
+    )
 
 
 def wall() -> Picture:

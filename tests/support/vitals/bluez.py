@@ -1,9 +1,11 @@
 """BlueZ without a radio: a private D-Bus daemon, and on it the objects that bluetoothd shows.
 
-They follow BlueZ's own description: ``doc/org.bluez.{Adapter,Device,GattService,GattCharacteristic}.rst``.
+They follow BlueZ's own description:
+``doc/org.bluez.{Adapter,Device,GattService,GattCharacteristic}.rst``.
 
-The real ``bleak`` talks to it over the real bus, and cannot tell the difference: a sensor that is in reach advertises
-while somebody scans, connects and drops, asks for pairing, and notifies who has subscribed.
+The real ``bleak`` talks to it over the real bus, and cannot tell the difference: a sensor that is
+in reach advertises while somebody scans, connects and drops, asks for pairing, and notifies who has
+subscribed.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ _DAEMON = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
   </policy>
 </busconfig>
 """
-NOT_IN_THE_GROUP = '<deny send_destination="org.bluez"/>'  # what Debian's policy says to who is not in "bluetooth"
+# what Debian's policy says to who is not in "bluetooth"
+NOT_IN_THE_GROUP = '<deny send_destination="org.bluez"/>'
 
 
 class Bus:
@@ -64,7 +67,8 @@ class Bus:
     """
 
     def __init__(self, policy: str = "") -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="bus-"))  # a socket's path must be short, pytest's folders are not
+        # a socket's path must be short, pytest's folders are not
+        self._folder = Path(tempfile.mkdtemp(prefix="bus-"))
         self._socket = self._folder / "socket"
         self._policy = policy
         self.address = f"unix:path={self._socket}"
@@ -74,7 +78,9 @@ class Bus:
         if program is None:
             pytest.skip("dbus-daemon is not installed; on Debian: apt install dbus-daemon")
         config = self._folder / "bus.conf"
-        config.write_text(_DAEMON.format(socket=self._socket, policy=self._policy), encoding="utf-8")
+        config.write_text(
+            _DAEMON.format(socket=self._socket, policy=self._policy), encoding="utf-8"
+        )
         self._process = subprocess.Popen(
             [program, f"--config-file={config}", "--nofork", "--print-address=1"],
             stdout=subprocess.PIPE,
@@ -86,7 +92,10 @@ class Bus:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._process.terminate()
         self._process.wait(10)
@@ -102,7 +111,8 @@ class Sensor:
     Attributes:
         address: of the sensor.
         name: as it advertises it.
-        services: service UUID → characteristic UUID → its value (readable) or ``None`` (it notifies or indicates).
+        services: service UUID → characteristic UUID → its value (readable) or ``None`` (it notifies
+            or indicates).
         indicates: whether values are indicated instead of notified.
         in_reach: whether it advertises and can be connected.
         wants_pairing: whether it refuses to be subscribed to before.
@@ -126,7 +136,10 @@ class Sensor:
 
 def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
     services: dict[str, dict[str, bytes | None]] = {
-        gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: None, gatt.BODY_SENSOR_LOCATION: b"\1"},
+        gatt.HEART_RATE_SERVICE: {
+            gatt.HEART_RATE_MEASUREMENT: None,
+            gatt.BODY_SENSOR_LOCATION: b"\1",
+        },
         BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
     }
     return Sensor(address, "Strap 9", services)
@@ -153,7 +166,9 @@ class BlueZ:
         powered: whether it is switched on.
     """
 
-    def __init__(self, bus: Bus, *sensors: Sensor, adapter: bool = True, powered: bool = True) -> None:
+    def __init__(
+        self, bus: Bus, *sensors: Sensor, adapter: bool = True, powered: bool = True
+    ) -> None:
         self._address = bus.address
         self._sensors = {sensor.path: sensor for sensor in sensors}
         self._objects: dict[str, dict[str, Properties]] = {"/org/bluez": {}}
@@ -171,7 +186,10 @@ class BlueZ:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -244,10 +262,14 @@ class BlueZ:
         self._later(self._answer(message, calls[name]))
         return True
 
-    async def _answer(self, message: Message, call: Callable[[Message], Awaitable[Message]]) -> None:
+    async def _answer(
+        self, message: Message, call: Callable[[Message], Awaitable[Message]]
+    ) -> None:
         await self._bus.send(await call(message))
 
-    async def _signal(self, path: str, interface: str, member: str, signature: str, *body: Any) -> None:
+    async def _signal(
+        self, path: str, interface: str, member: str, signature: str, *body: Any
+    ) -> None:
         await self._bus.send(Message.new_signal(path, interface, member, signature, list(body)))
 
     async def _change(self, path: str, interface: str, **values: Variant) -> None:
@@ -259,7 +281,9 @@ class BlueZ:
         await self._signal("/", OBJECTS, "InterfacesAdded", "oa{sa{sv}}", path, self._objects[path])
 
     async def _remove(self, path: str) -> None:
-        await self._signal("/", OBJECTS, "InterfacesRemoved", "oas", path, list(self._objects.pop(path)))
+        await self._signal(
+            "/", OBJECTS, "InterfacesRemoved", "oas", path, list(self._objects.pop(path))
+        )
 
     # The adapter
 
@@ -271,7 +295,9 @@ class BlueZ:
             return Message.new_error(message, "org.bluez.Error.NotReady", "Resource Not Ready")
         assert message.sender is not None
         if message.sender in self._scanning:
-            return Message.new_error(message, "org.bluez.Error.InProgress", "Operation already in progress")
+            return Message.new_error(
+                message, "org.bluez.Error.InProgress", "Operation already in progress"
+            )
         self._scanning.add(message.sender)
         return Message.new_method_return(message)
 
@@ -302,7 +328,9 @@ class BlueZ:
         sensor = self._sensors[message.path or ""]
         await asyncio.sleep(ADVERTISE_S)
         if not sensor.in_reach:
-            return Message.new_error(message, "org.bluez.Error.Failed", "le-connection-abort-by-peer")
+            return Message.new_error(
+                message, "org.bluez.Error.Failed", "le-connection-abort-by-peer"
+            )
         await self._connected(sensor)
         return Message.new_method_return(message)
 
@@ -316,7 +344,9 @@ class BlueZ:
             for index, (uuid, value) in enumerate(characteristics.items()):
                 handle = 0x10 * number + index + 1  # no two alike on one sensor
                 await self._add(
-                    f"{place}/char{handle:04x}", CHARACTERISTIC, _characteristic(uuid, value, place, sensor)
+                    f"{place}/char{handle:04x}",
+                    CHARACTERISTIC,
+                    _characteristic(uuid, value, place, sensor),
                 )
         await self._change(sensor.path, DEVICE, ServicesResolved=Variant("b", True))
 
@@ -334,7 +364,9 @@ class BlueZ:
 
     async def _read(self, message: Message) -> Message:
         uuid = self._objects[message.path or ""][CHARACTERISTIC]["UUID"].value
-        value = next(v[uuid] for s in self._sensors.values() for v in s.services.values() if uuid in v)
+        value = next(
+            v[uuid] for s in self._sensors.values() for v in s.services.values() if uuid in v
+        )
         if value is None:
             return Message.new_error(message, "org.bluez.Error.NotPermitted", "Read not permitted")
         return Message.new_method_return(message, "ay", [value])

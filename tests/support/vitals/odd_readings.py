@@ -1,4 +1,6 @@
-"""Payloads as nobody should send them: broken JSON, wrong types, odd numbers and texts, and sound ones in between."""
+"""Payloads as nobody should send them: broken JSON, wrong types, odd numbers and texts, and sound
+ones in between.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +11,73 @@ from hypothesis import strategies as st
 
 _SCALARS = (
     st.sampled_from(
-        [None, True, False, 0, -1, 72, 1e308, -0.0, 10**400, 2**63, "", "nan", "inf", "72", "1_0", "\ud800"]
+        [
+            None,
+            True,
+            False,
+            0,
+            -1,
+            72,
+            1e308,
+            -0.0,
+            10**400,
+            2**63,
+            "",
+            "nan",
+            "inf",
+            "72",
+            "1_0",
+            "\ud800",
+        ]
     )
     | st.sampled_from(
-        ["\x00", "a\nb", "../../x", "'; DROP TABLE vital; --", "heart_rate", "systolic", "ms", "kPa", "é"]
+        [
+            "\x00",
+            "a\nb",
+            "../../x",
+            "'; DROP TABLE vital; --",
+            "heart_rate",
+            "systolic",
+            "ms",
+            "kPa",
+            "é",
+        ]
     )
-    | st.sampled_from(["2026-09-21T14:20:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "x" * 300])
+    | st.sampled_from(
+        [
+            "2026-09-21T14:20:00Z",
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+            "x" * 300,
+        ]
+    )
     | st.integers()
     | st.floats()
     | st.text(max_size=8)
 )
 ODD: st.SearchStrategy[Any] = st.one_of(
-    _SCALARS, st.lists(_SCALARS, max_size=3), st.dictionaries(st.text(max_size=4), _SCALARS, max_size=3)
+    _SCALARS,
+    st.lists(_SCALARS, max_size=3),
+    st.dictionaries(st.text(max_size=4), _SCALARS, max_size=3),
 )
-_NAMES = ["kind", "value", "unit", "at", "source", "flags", "device_time", "id", "schema", "participant", ""]
+_NAMES = [
+    "kind",
+    "value",
+    "unit",
+    "at",
+    "source",
+    "flags",
+    "device_time",
+    "id",
+    "schema",
+    "participant",
+    "",
+]
 SOUND = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["heart_rate", "systolic", "diastolic", "mean_arterial"]), "value": st.integers(0, 400)},
+    {
+        "kind": st.sampled_from(["heart_rate", "systolic", "diastolic", "mean_arterial"]),
+        "value": st.integers(0, 400),
+    },
     optional={
         "at": st.integers(1_789_000_000_000, 1_791_000_000_000),
         "source": st.sampled_from(["watch", "cuff"]),
@@ -45,7 +98,9 @@ def _bent(draw: st.DrawFn) -> dict[str, Any]:
 
 
 ITEMS = st.one_of(SOUND, _bent(), ODD)
-_TEXTS = st.one_of(ITEMS, st.lists(ITEMS, max_size=5)).map(lambda item: json.dumps(item).encode("utf-8"))
+_TEXTS = st.one_of(ITEMS, st.lists(ITEMS, max_size=5)).map(
+    lambda item: json.dumps(item).encode("utf-8")
+)
 
 
 @st.composite
@@ -63,5 +118,16 @@ PAYLOADS: st.SearchStrategy[bytes] = st.one_of(
     _broken(),
     st.binary(max_size=40),
     _TEXTS.map(lambda text: text.decode().encode("utf-16")),
-    st.sampled_from([b"", b"[" * 5000, b"{" * 5000, b'{"a":' * 3000, b"9" * 6000, b"\xef\xbb\xbf{}", b"null", b"[[]]"]),
+    st.sampled_from(
+        [
+            b"",
+            b"[" * 5000,
+            b"{" * 5000,
+            b'{"a":' * 3000,
+            b"9" * 6000,
+            b"\xef\xbb\xbf{}",
+            b"null",
+            b"[[]]",
+        ]
+    ),
 )

@@ -1,4 +1,6 @@
-"""Straps and cuffs without a radio: they do what a test tells them, in the time of the loop that runs."""
+"""Straps and cuffs without a radio: they do what a test tells them, in the time of the loop that
+runs.
+"""
 
 from __future__ import annotations
 
@@ -90,11 +92,14 @@ class ScriptedRadio:
 def heart_rate(rate: int, *intervals: float, contact: bool = True) -> bytes:
     """A Heart Rate Measurement with contact and RR intervals in seconds."""
     flags = 0x10 | (0x06 if contact else 0x04)
-    return struct.pack(f"<BB{len(intervals)}H", flags, rate, *(round(1024 * value) for value in intervals))
+    return struct.pack(
+        f"<BB{len(intervals)}H", flags, rate, *(round(1024 * value) for value in intervals)
+    )
 
 
 class DroppingStrap:
-    """A strap that speaks about once a second, drops its connection at random, and is out of reach at random.
+    """A strap that speaks about once a second, drops its connection at random, and is out of reach
+    at random.
 
     Args:
         radio: through which it is reached.
@@ -116,7 +121,9 @@ class DroppingStrap:
         return self._radio.links[-1] if self._radio.links and self._radio.links[-1].hears else None
 
     async def speak(self) -> None:
-        """Send for ever; now and then nothing for some seconds although connected, or two messages at once."""
+        """Send for ever; now and then nothing for some seconds although connected, or two messages
+        at once.
+        """
         while True:
             await asyncio.sleep(self._random.uniform(0.7, 1.3))
             if self._random.random() < 0.005:
@@ -124,7 +131,10 @@ class DroppingStrap:
             for _ in range(2 if self._random.random() < 0.02 else 1):
                 if (link := self._link) is not None:
                     rate = self._random.randint(55, 120)
-                    intervals = tuple(self._random.randint(400, 1100) / 1024 for _ in range(self._random.randint(0, 3)))
+                    intervals = tuple(
+                        self._random.randint(400, 1100) / 1024
+                        for _ in range(self._random.randint(0, 3))
+                    )
                     self.said.append((simulated_now(), rate, intervals))
                     link.say(heart_rate(rate, *intervals))
 

@@ -1,4 +1,6 @@
-"""`affect-edge bench`: each stage of the chain measured on the demonstration, a picture or a video."""
+"""`affect-edge bench`: each stage of the chain measured on the demonstration, a picture or a
+video.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def video(path: Path, frames: int) -> Path:
     return path
 
 
-def test_a_picture_gives_every_stage_with_median_and_95th_percentile(bench: Any, tmp_path: Path) -> None:
+def test_a_picture_gives_every_stage_with_median_and_95th_percentile(
+    bench: Any, tmp_path: Path
+) -> None:
     picture = tmp_path / "face.png"
     cv2.imwrite(str(picture), smiling())
     found = figures(bench(str(picture), "--frames", "20", "--json"))
@@ -49,9 +53,14 @@ def test_a_picture_gives_every_stage_with_median_and_95th_percentile(bench: Any,
     assert list(found["stages"]) == list(STAGES)
     for times in found["stages"].values():
         assert 0 <= times["median_ms"] <= times["p95_ms"]
-    parts = sum(found["stages"][stage]["median_ms"] for stage in ("find", "follow", "cut", "read", "judge", "steady"))
+    parts = sum(
+        found["stages"][stage]["median_ms"]
+        for stage in ("find", "follow", "cut", "read", "judge", "steady")
+    )
     assert parts <= 1.5 * found["stages"]["frame"]["median_ms"]
-    assert found["cpu_percent"] == pytest.approx(found["processor_ms"] * found["fps"] / 10, abs=0.02)
+    assert found["cpu_percent"] == pytest.approx(
+        found["processor_ms"] * found["fps"] / 10, abs=0.02
+    )
     assert 2 <= found["whole_searches"] <= 5  # of 20 frames at 15 a second, one each half second
     assert 30 < found["memory_mb"] <= found["memory_peak_mb"]
 
@@ -61,7 +70,9 @@ def test_a_video_is_measured_to_its_end(bench: Any, tmp_path: Path) -> None:
     assert (found["frames"], found["width"]) == (6, 320)  # after ten that only warm up
 
 
-def test_a_video_shorter_than_the_warming_up_still_gives_a_figure(bench: Any, tmp_path: Path) -> None:
+def test_a_video_shorter_than_the_warming_up_still_gives_a_figure(
+    bench: Any, tmp_path: Path
+) -> None:
     assert figures(bench(str(video(tmp_path / "blink.avi", 3)), "--json"))["frames"] == 1
 
 
@@ -116,7 +127,12 @@ def test_without_a_source_the_demonstration_is_measured_and_shown_as_a_table(ben
     done = bench("--frames", "3")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("demo: 3 frames of 640 × 480")
-    for words in ("find faces", "read its expression", "of one core; 40 % are allowed", "MB at the most"):
+    for words in (
+        "find faces",
+        "read its expression",
+        "of one core; 40 % are allowed",
+        "MB at the most",
+    ):
         assert words in done.stdout
 
 

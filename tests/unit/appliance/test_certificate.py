@@ -14,14 +14,29 @@ from edge_agent.core.errors import CertificateError
 
 
 def text_of(file: Path) -> str:
-    words = ["openssl", "x509", "-in", str(file), "-noout", "-text", "-ext", "subjectAltName,extendedKeyUsage"]
+    words = [
+        "openssl",
+        "x509",
+        "-in",
+        str(file),
+        "-noout",
+        "-text",
+        "-ext",
+        "subjectAltName,extendedKeyUsage",
+    ]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
 def test_it_carries_the_names_that_a_browser_may_ask_for(tmp_path: Path) -> None:
     assert keep_certificate(tmp_path / "tls", "pi-kitchen")
     said = text_of(tmp_path / "tls" / "cert.pem")
-    for name in ("DNS:pi-kitchen,", "DNS:pi-kitchen.local", "DNS:localhost", "127.0.0.1", "Web Server Authentication"):
+    for name in (
+        "DNS:pi-kitchen,",
+        "DNS:pi-kitchen.local",
+        "DNS:localhost",
+        "127.0.0.1",
+        "Web Server Authentication",
+    ):
         assert name in said
     assert stat.S_IMODE((tmp_path / "tls" / "key.pem").stat().st_mode) == 0o600
 

@@ -1,4 +1,7 @@
-"""The doctor: each thing that is wrong is found, named and given a cure; one broken part hides no other."""
+"""The doctor: each thing that is wrong is found, named and given a cure.
+
+One broken part hides no other.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +76,9 @@ def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
 def test_a_broker_that_answers_is_well(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert examine(tmp_path, mqtt={"enabled": True, "port": port})["broker"].verdict is Verdict.OK
+        assert (
+            examine(tmp_path, mqtt={"enabled": True, "port": port})["broker"].verdict is Verdict.OK
+        )
 
 
 def test_a_taken_port_is_a_warning_that_names_it(tmp_path: Path) -> None:
@@ -91,7 +96,10 @@ def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_budget_that_the_disk_has_no_room_for_is_a_warning(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    assert "its share of record.budget_mb is 50 MB" in examine(tmp_path, record={"budget_mb": 300})["disk budget"].found
+    assert (
+        "its share of record.budget_mb is 50 MB"
+        in examine(tmp_path, record={"budget_mb": 300})["disk budget"].found
+    )
     finding = examine(tmp_path, record={"budget_mb": 100_000_000})["disk budget"]
     assert finding.verdict is Verdict.WARNING and "Lower record.budget_mb" in finding.cure
 
@@ -99,27 +107,43 @@ def test_a_budget_that_the_disk_has_no_room_for_is_a_warning(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("space", "found"),
     [
-        (Space(40_000_000, 50_000_000, 1_795_162_320_250), "rows of before 2026-11-20 were deleted early"),
-        (Space(60_000_000, 50_000_000, None), "the database has 60 MB, its share of record.budget_mb is 50 MB"),
+        (
+            Space(40_000_000, 50_000_000, 1_795_162_320_250),
+            "rows of before 2026-11-20 were deleted early",
+        ),
+        (
+            Space(60_000_000, 50_000_000, None),
+            "the database has 60 MB, its share of record.budget_mb is 50 MB",
+        ),
     ],
 )
 def test_a_budget_that_is_used_up_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Space, found: str
 ) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    monkeypatch.setattr("edge_agent.store.upkeep.budget.space_of", lambda *_: space)  # a real one needs 50 MB of rows
+    # a real one needs 50 MB of rows
+    monkeypatch.setattr("edge_agent.store.upkeep.budget.space_of", lambda *_: space)
     finding = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
-    assert finding.verdict is Verdict.WARNING and found in finding.found and "record.budget_mb" in finding.cure
+    assert (
+        finding.verdict is Verdict.WARNING
+        and found in finding.found
+        and "record.budget_mb" in finding.cure
+    )
 
 
-def test_a_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge_agent.appliance.doctor.os.access", lambda _path, _mode: False)  # root may write anywhere
+def test_a_folder_that_may_not_be_written_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # root may write anywhere
+    monkeypatch.setattr("edge_agent.appliance.doctor.os.access", lambda _path, _mode: False)
     finding = examine(tmp_path / "deep" / "down")["data folder"]
     assert finding.verdict is Verdict.PROBLEM
     assert str(tmp_path) in finding.found
 
 
-def test_a_clock_that_nobody_has_set_is_a_warning(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_clock_that_nobody_has_set_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: True)
     assert examine(tmp_path)["clock"].verdict is Verdict.OK
     monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: False)

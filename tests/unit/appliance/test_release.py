@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.release import NAMESPACE, check_signature, fetch, order_of, unpack, version_of
+from edge_agent.appliance.release import (
+    NAMESPACE,
+    check_signature,
+    fetch,
+    order_of,
+    unpack,
+    version_of,
+)
 from edge_agent.core.errors import UpdateError
 
 TOP = "affect-edge-1.2.3"
@@ -44,15 +51,22 @@ def archive_of(folder: Path, *members: tuple[str, bytes]) -> Path:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    return archive_of(tmp_path, (f"{TOP}/install.sh", b"#!/bin/sh\n"), (f"{TOP}/VERSION", b"1.2.3\n"))
+    return archive_of(
+        tmp_path, (f"{TOP}/install.sh", b"#!/bin/sh\n"), (f"{TOP}/VERSION", b"1.2.3\n")
+    )
 
 
 def sign(archive: Path, key: Path, namespace: str = NAMESPACE) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(archive)], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(archive)],
+        check=True,
+    )
     return archive.with_name(f"{archive.name}.sig")
 
 
-def test_a_signed_archive_is_trusted_and_unpacked(tmp_path: Path, archive: Path, key: Path, signers: Path) -> None:
+def test_a_signed_archive_is_trusted_and_unpacked(
+    tmp_path: Path, archive: Path, key: Path, signers: Path
+) -> None:
     sign(archive, key)
     (tmp_path / "in").mkdir()
     fetched, signature = fetch(str(archive), tmp_path / "in")
@@ -73,10 +87,14 @@ def test_one_changed_byte_is_noticed(archive: Path, key: Path, signers: Path) ->
 
 
 @pytest.mark.parametrize("who", ["a stranger", "another purpose", "nonsense"])
-def test_only_those_who_release_are_believed(tmp_path: Path, archive: Path, key: Path, signers: Path, who: str) -> None:
+def test_only_those_who_release_are_believed(
+    tmp_path: Path, archive: Path, key: Path, signers: Path, who: str
+) -> None:
     if who == "a stranger":
         other = tmp_path / "other"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True
+        )
         signature = sign(archive, other)
     else:
         signature = sign(archive, key, "git" if who == "another purpose" else NAMESPACE)
@@ -124,7 +142,9 @@ def test_a_missing_signature_is_named(tmp_path: Path, archive: Path) -> None:
         fetch(str(archive), tmp_path / "in")
 
 
-def test_what_is_too_large_is_not_taken(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_large_is_not_taken(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("edge_agent.appliance.release.LARGEST_BYTES", 1000)
     (tmp_path / "in").mkdir()
     with pytest.raises(UpdateError, match="is larger than"):

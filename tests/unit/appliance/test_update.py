@@ -1,4 +1,5 @@
-"""Taking a release and taking it back: the steps and their order, over small releases that only move links.
+"""Taking a release and taking it back: the steps and their order, over small releases that only
+move links.
 
 The real thing, with systemd, wheels and services, is in tests/appliance.
 """
@@ -71,7 +72,9 @@ class Appliance:
         with tarfile.open(archive, "w") as tar:
             tar.add(top, top.name)
         archive.with_name(f"{archive.name}.sig").unlink(missing_ok=True)
-        subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", NAMESPACE, archive], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-Y", "sign", "-f", self.key, "-n", NAMESPACE, archive], check=True
+        )
         return archive
 
     def update(self, archive: Path) -> str:
@@ -91,11 +94,16 @@ def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
     """Make the folder of a release."""
     (top / "venv/bin").mkdir(parents=True)
     (top / "VERSION").write_text(f"{version}\n")
-    script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace("DATABASE", str(appliance.place.database))
+    script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace(
+        "DATABASE", str(appliance.place.database)
+    )
     public = appliance.key.with_suffix(".pub").read_text()
     (top / "release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
     check = "exit 1" if "picky" in traits else "exit 0"
-    for file, text in ((top / "install.sh", script), (top / "venv/bin/affect-edge", f"#!/bin/sh\n{check}\n")):
+    for file, text in (
+        (top / "install.sh", script),
+        (top / "venv/bin/affect-edge", f"#!/bin/sh\n{check}\n"),
+    ):
         file.write_text(text)
         file.chmod(0o755)
     for trait in traits:
@@ -135,7 +143,9 @@ def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> App
     migrate(place.database)
     tools = tmp_path / "bin"
     tools.mkdir()
-    text = SYSTEMCTL.replace("PROGRAM", str(place.program)).replace("CALLS", str(tmp_path / "calls"))
+    text = SYSTEMCTL.replace("PROGRAM", str(place.program)).replace(
+        "CALLS", str(tmp_path / "calls")
+    )
     (tools / "systemctl").write_text(text)
     (tools / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -166,7 +176,9 @@ def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])
-def test_what_is_not_newer_is_refused_though_it_is_signed(appliance: Appliance, version: str) -> None:
+def test_what_is_not_newer_is_refused_though_it_is_signed(
+    appliance: Appliance, version: str
+) -> None:
     with pytest.raises(UpdateError, match=f"holds {version}, and 1.0.0 is installed"):
         appliance.update(appliance.release(version))
     assert not (appliance.folder / "calls").exists(), "no service was touched"
@@ -174,7 +186,9 @@ def test_what_is_not_newer_is_refused_though_it_is_signed(appliance: Appliance, 
 
 def test_a_tampered_archive_touches_nothing(appliance: Appliance) -> None:
     archive = appliance.release("1.1.0")
-    archive.write_bytes(archive.read_bytes().replace(b"#!/usr/bin/env bash", b"#!/usr/bin/env dash"))
+    archive.write_bytes(
+        archive.read_bytes().replace(b"#!/usr/bin/env bash", b"#!/usr/bin/env dash")
+    )
     with pytest.raises(UpdateError, match="not trusted"):
         appliance.update(archive)
     assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
@@ -182,9 +196,14 @@ def test_a_tampered_archive_touches_nothing(appliance: Appliance) -> None:
 
 @pytest.mark.parametrize(
     ("trait", "said"),
-    [("unbuildable", "could not be built.*no space left"), ("picky", "does not understand the config")],
+    [
+        ("unbuildable", "could not be built.*no space left"),
+        ("picky", "does not understand the config"),
+    ],
 )
-def test_what_fails_before_the_switch_leaves_the_services_alone(appliance: Appliance, trait: str, said: str) -> None:
+def test_what_fails_before_the_switch_leaves_the_services_alone(
+    appliance: Appliance, trait: str, said: str
+) -> None:
     with pytest.raises(UpdateError, match=said):
         appliance.update(appliance.release("1.1.0", trait))
     assert appliance.runs() == "1.0.0" and not (appliance.folder / "calls").exists()
@@ -198,7 +217,9 @@ def test_what_fails_before_the_switch_leaves_the_services_alone(appliance: Appli
         (["unstartable", "migrates"], "does not"),
     ],
 )
-def test_a_release_that_is_not_well_is_taken_back(appliance: Appliance, traits: list[str], said: str) -> None:
+def test_a_release_that_is_not_well_is_taken_back(
+    appliance: Appliance, traits: list[str], said: str
+) -> None:
     before = schema(appliance.place.database)
     with pytest.raises(UpdateError, match=rf"1.1.0 was not well, 1.0.0 runs again\. .*{said}"):
         appliance.update(appliance.release("1.1.0", *traits))
@@ -222,7 +243,9 @@ def test_going_back_keeps_the_database_where_its_schema_stayed(appliance: Applia
     assert appliance.runs() == "1.0.0" and appliance.place.previous().name == "1.1.0"
 
 
-def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(appliance: Appliance) -> None:
+def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(
+    appliance: Appliance,
+) -> None:
     before = schema(appliance.place.database)
     appliance.update(appliance.release("1.1.0", "migrates"))
     assert schema(appliance.place.database) == 999
@@ -232,7 +255,9 @@ def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(ap
     assert "the database of before the update is back" in " ".join(appliance.said)
 
 
-def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(appliance: Appliance) -> None:
+def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(
+    appliance: Appliance,
+) -> None:
     appliance.update(appliance.release("1.1.0"))
     (appliance.place.previous() / "unstartable").touch()
     with pytest.raises(UpdateError, match="1.0.0 does not start"):
@@ -240,7 +265,9 @@ def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(applia
     assert appliance.runs() == "1.1.0"
 
 
-def test_without_an_installation_or_a_release_of_before_that_is_said(appliance: Appliance, tmp_path: Path) -> None:
+def test_without_an_installation_or_a_release_of_before_that_is_said(
+    appliance: Appliance, tmp_path: Path
+) -> None:
     with pytest.raises(UpdateError, match="no release of before"):
         roll_back(appliance.place, appliance.said.append)
     with pytest.raises(UpdateError, match="no Affect Edge is installed"):

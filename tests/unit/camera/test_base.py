@@ -44,7 +44,9 @@ def corner_picture() -> Image:
     ("degrees", "shape", "lit"),
     [(0, (2, 3), (0, 0)), (90, (3, 2), (0, 1)), (180, (2, 3), (1, 2)), (270, (3, 2), (2, 0))],
 )
-def test_pictures_are_turned_clockwise(degrees: Rotation, shape: tuple[int, int], lit: tuple[int, int]) -> None:
+def test_pictures_are_turned_clockwise(
+    degrees: Rotation, shape: tuple[int, int], lit: tuple[int, int]
+) -> None:
     image = turned(corner_picture(), degrees)
     assert image.shape == (*shape, 3)
     assert image[lit].tolist() == [255, 255, 255]
@@ -89,7 +91,8 @@ def test_pace_never_follows_a_pause_with_a_burst(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(clock, "boot_seconds", lambda: present[0])
     monkeypatch.setattr(closed, "wait", lambda seconds: waits.append(round(seconds, 6)))
     pace = Pace(10, closed)
-    for at in (100.0, 100.0, 100.25, 160.0, 160.0):  # on time, early, a little late, a minute late, early again
+    for at in (100.0, 100.0, 100.25, 160.0, 160.0):
+        # on time, early, a little late, a minute late, early again
         present[0] = at
         assert pace.wait()
     assert waits == [0.1, 0.1]

@@ -37,7 +37,12 @@ class ScriptedCamera:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         self.close()
 
     def read(self) -> Frame:
@@ -54,14 +59,18 @@ class ScriptedCamera:
 class Scene:
     """A capture worker over a script, and what came of it."""
 
-    def __init__(self, script: list[CameraError | None], may_capture: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, script: list[CameraError | None], may_capture: Callable[[], bool] = lambda: True
+    ) -> None:
         self.mailbox: Mailbox[Frame] = Mailbox()
         self.gaps: list[Gap] = []
         self.closed: list[str] = []
         self.opened = 0
         self.ended = threading.Event()
         self._script = iter(script)
-        self.worker = CaptureWorker(self._open, self.mailbox, self.gaps.append, self.ended.set, may_capture)
+        self.worker = CaptureWorker(
+            self._open, self.mailbox, self.gaps.append, self.ended.set, may_capture
+        )
 
     def _open(self) -> ScriptedCamera:
         self.opened += 1
@@ -109,7 +118,9 @@ def test_a_file_is_read_to_its_end_and_its_camera_closed() -> None:
     assert newest.number == 2
 
 
-def test_a_camera_that_fails_is_reopened_and_its_silence_is_one_gap(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_fails_is_reopened_and_its_silence_is_one_gap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     scene = Scene([None, STALLED, NOT_FOUND, NOT_FOUND, None])
     with caplog.at_level(logging.ERROR):
         scene.play()
@@ -117,7 +128,9 @@ def test_a_camera_that_fails_is_reopened_and_its_silence_is_one_gap(caplog: pyte
     assert [(g.source, g.reason) for g in scene.gaps] == [("camera", "stalled")]
     assert scene.gaps[0].end.boot_ms >= scene.gaps[0].start.boot_ms
     assert scene.worker.failure is None
-    assert len([r for r in caplog.records if "no frames" in r.message]) == 2, "each kind of failure is logged once"
+    assert len([r for r in caplog.records if "no frames" in r.message]) == 2, (
+        "each kind of failure is logged once"
+    )
 
 
 def test_a_gap_that_is_open_when_the_agent_stops_is_recorded() -> None:

@@ -1,4 +1,6 @@
-"""The demo camera: a schedule to rely on, pictures that hold what it says, one look for one seed."""
+"""The demo camera: a schedule to rely on, pictures that hold what it says, one look for one
+seed.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_the_schedule_is_twelve_seconds_of_each_portrait_with_two_empty_between(
         assert {shown_at(start + 26 + at) for at in moments(2, 0.25)} == {None}
 
 
-def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(camera: DemoCamera) -> None:
+def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(
+    camera: DemoCamera,
+) -> None:
     heights = []
     for at in moments(280, 0.1):
         if shown_at(at) is None:
@@ -57,7 +61,9 @@ def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(c
     assert 200 < max(heights) < 260
 
 
-def test_between_two_portraits_nobody_is_in_the_picture_for_most_of_a_second(camera: DemoCamera) -> None:
+def test_between_two_portraits_nobody_is_in_the_picture_for_most_of_a_second(
+    camera: DemoCamera,
+) -> None:
     for start in (12.0, 26.0, 40.0, 54.0):
         for at in moments(0.6, 0.05):
             view = camera.view_at(start + 0.7 + at)
@@ -76,7 +82,9 @@ def test_the_view_never_jumps(camera: DemoCamera) -> None:
 
 def test_disturbances_are_mild_and_short(camera: DemoCamera) -> None:
     views = [camera.view_at(at) for at in moments(280, 0.1)]
-    assert all(0.5 < view.light < 1.15 and 0.15 < view.blur < 2.2 and abs(view.tilt) <= 4 for view in views)
+    assert all(
+        0.5 < view.light < 1.15 and 0.15 < view.blur < 2.2 and abs(view.tilt) <= 4 for view in views
+    )
     assert max(view.blur for view in views) > 1.5
     assert sum(view.light < 0.8 for view in views) / len(views) < 0.12
 
@@ -120,8 +128,13 @@ def test_any_size_can_be_asked_for(width: int, height: int) -> None:
     assert picture.std() > 20
 
 
-def test_frames_follow_the_clock_and_say_that_they_are_simulated(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG), DemoCamera(width=160, height=120, fps=100, rotate=90) as camera:
+def test_frames_follow_the_clock_and_say_that_they_are_simulated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with (
+        caplog.at_level(logging.DEBUG),
+        DemoCamera(width=160, height=120, fps=100, rotate=90) as camera,
+    ):
         frames = [camera.read() for _ in range(5)]
     assert camera.simulated
     assert camera.name == "demo"
@@ -143,24 +156,33 @@ def test_closing_ends_the_wait_for_the_next_frame() -> None:
 
 def test_the_packages_with_the_portraits_are_found_but_never_imported() -> None:
     code = (
-        "import sys; from edge_agent.camera.demo import DemoCamera; DemoCamera(width=160, height=120, fps=5).read();"
-        "print([name for name in ('skimage', 'matplotlib', 'scipy') if name in sys.modules])"
+        "import sys; from edge_agent.camera.demo import DemoCamera; DemoCamera(width=160, "
+        "height=120, fps=5).read();print([name for name in ('skimage', 'matplotlib', 'scipy') if "
+        "name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("missing", ["skimage", "matplotlib"])
-def test_a_missing_package_names_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_a_missing_package_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == missing else find_spec(name)
+    )
     with pytest.raises(CameraError, match=rf"package {missing} is missing") as caught:
         DemoCamera(width=160, height=120, fps=5)
     assert caught.value.reason is CameraReason.NOT_FOUND
     assert caught.value.cure == 'Install it: pip install "affect-edge[demo]".'
 
 
-def test_a_package_without_its_picture_names_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_package_without_its_picture_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     spec = ModuleSpec("skimage", None, origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(CameraError, match=r"astronaut\.png"):

@@ -29,7 +29,9 @@ VIDEO_CAPTURE, VIDEO_M2M, STREAMING, DEVICE_CAPS = 0x1, 0x8000, 0x0400_0000, 0x8
 def refusal(device: str | Path) -> CameraError:
     """Return why a device cannot be opened."""
     with pytest.raises(CameraError) as caught:
-        open_opencv(str(device), width=640, height=480, fps=15, loop=False, rotate=0, stall_seconds=1)
+        open_opencv(
+            str(device), width=640, height=480, fps=15, loop=False, rotate=0, stall_seconds=1
+        )
     return caught.value
 
 
@@ -46,7 +48,9 @@ def terminal() -> Iterator[Path]:
 
 def capability(driver: bytes, card: bytes, capabilities: int, device_caps: int) -> bytes:
     """What the kernel fills in for VIDIOC_QUERYCAP."""
-    return struct.pack("16s32s32s6I", driver, card, b"usb-1", 0x060C00, capabilities, device_caps, 0, 0, 0)
+    return struct.pack(
+        "16s32s32s6I", driver, card, b"usb-1", 0x060C00, capabilities, device_caps, 0, 0, 0
+    )
 
 
 @pytest.mark.parametrize("device", ["4711", "/dev/video4711", "/dev/v4l/by-id/no-such-camera"])
@@ -111,22 +115,35 @@ def test_each_answer_of_the_system_has_its_reason(number: int, reason: CameraRea
 def test_a_usb_camera_is_told_from_its_metadata_node_and_from_the_pis_own_pipeline() -> None:
     path = Path("/dev/video0")
     every = VIDEO_CAPTURE | STREAMING | DEVICE_CAPS
-    camera = v4l2.parse_capability(path, capability(b"uvcvideo", b"HD Webcam C270", every, VIDEO_CAPTURE | STREAMING))
+    camera = v4l2.parse_capability(
+        path, capability(b"uvcvideo", b"HD Webcam C270", every, VIDEO_CAPTURE | STREAMING)
+    )
     assert camera.is_camera
     assert (camera.driver, camera.card) == ("uvcvideo", "HD Webcam C270")
-    metadata = v4l2.parse_capability(path, capability(b"uvcvideo", b"HD Webcam C270", every, 0x0080_0000 | STREAMING))
+    metadata = v4l2.parse_capability(
+        path, capability(b"uvcvideo", b"HD Webcam C270", every, 0x0080_0000 | STREAMING)
+    )
     assert not metadata.is_camera
-    codec = v4l2.parse_capability(path, capability(b"bcm2835-codec", b"decode", every, VIDEO_M2M | STREAMING))
+    codec = v4l2.parse_capability(
+        path, capability(b"bcm2835-codec", b"decode", every, VIDEO_M2M | STREAMING)
+    )
     assert not codec.is_camera
-    raw = v4l2.parse_capability(path, capability(b"unicam", b"unicam", every, VIDEO_CAPTURE | STREAMING))
+    raw = v4l2.parse_capability(
+        path, capability(b"unicam", b"unicam", every, VIDEO_CAPTURE | STREAMING)
+    )
     assert raw.captures
     assert not raw.is_camera
-    old = v4l2.parse_capability(path, capability(b"old", b"TV card", VIDEO_CAPTURE, 0))  # before device_caps
+    # before device_caps
+    old = v4l2.parse_capability(path, capability(b"old", b"TV card", VIDEO_CAPTURE, 0))
     assert old.is_camera
 
 
-@pytest.mark.parametrize(("driver", "cure"), [("unicam", 'camera.source = "picamera2"'), ("uvcvideo", "/dev/video…")])
-def test_a_node_without_pictures_names_the_way_out(monkeypatch: pytest.MonkeyPatch, driver: str, cure: str) -> None:
+@pytest.mark.parametrize(
+    ("driver", "cure"), [("unicam", 'camera.source = "picamera2"'), ("uvcvideo", "/dev/video…")]
+)
+def test_a_node_without_pictures_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, driver: str, cure: str
+) -> None:
     node = v4l2.Node(Path("/dev/null"), driver, "a card", captures=False)
     monkeypatch.setattr(v4l2, "ask", lambda path: node)
     error = refusal("/dev/null")
@@ -136,9 +153,13 @@ def test_a_node_without_pictures_names_the_way_out(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("busy", [True, False])
-def test_a_camera_that_opencv_cannot_open_is_busy_or_unreadable(monkeypatch: pytest.MonkeyPatch, busy: bool) -> None:
+def test_a_camera_that_opencv_cannot_open_is_busy_or_unreadable(
+    monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
     """/dev/null, taken for a camera by its word only, is what OpenCV really fails to open here."""
-    monkeypatch.setattr(v4l2, "ask", lambda path: v4l2.Node(path, "uvcvideo", "a camera", captures=True))
+    monkeypatch.setattr(
+        v4l2, "ask", lambda path: v4l2.Node(path, "uvcvideo", "a camera", captures=True)
+    )
     monkeypatch.setattr(v4l2, "is_busy", lambda path: busy)
     with pytest.raises(CameraError) as caught:
         DeviceCamera(Path("/dev/null"), width=640, height=480, fps=15, stall_seconds=1)
@@ -187,13 +208,17 @@ def webcam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, list[
 
     node = tmp_path / "video0"
     node.touch()
-    monkeypatch.setattr(v4l2, "ask", lambda path: v4l2.Node(path, "uvcvideo", "HD Webcam", captures=True))
+    monkeypatch.setattr(
+        v4l2, "ask", lambda path: v4l2.Node(path, "uvcvideo", "HD Webcam", captures=True)
+    )
     monkeypatch.setattr(cv2, "VideoCapture", capture)
     monkeypatch.setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
     return node, captures
 
 
-def test_a_webcam_is_asked_for_size_rate_and_its_newest_frame(webcam: tuple[Path, list[Webcam]]) -> None:
+def test_a_webcam_is_asked_for_size_rate_and_its_newest_frame(
+    webcam: tuple[Path, list[Webcam]],
+) -> None:
     node, captures = webcam
     with DeviceCamera(node, width=1280, height=720, fps=25, rotate=90) as camera:
         frames = [camera.read() for _ in range(3)]
@@ -210,7 +235,9 @@ def test_a_webcam_is_asked_for_size_rate_and_its_newest_frame(webcam: tuple[Path
     assert captures[0].released
 
 
-def test_a_webcam_that_gives_no_more_frames_has_stalled_or_was_unplugged(webcam: tuple[Path, list[Webcam]]) -> None:
+def test_a_webcam_that_gives_no_more_frames_has_stalled_or_was_unplugged(
+    webcam: tuple[Path, list[Webcam]],
+) -> None:
     node, captures = webcam
     with DeviceCamera(node, width=640, height=480, fps=25) as camera:
         captures[0].frames = 2

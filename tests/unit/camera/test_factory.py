@@ -36,17 +36,25 @@ def test_each_source_opens_its_kind(tmp_path: Path) -> None:
     with open_camera("demo", width=320, height=240, fps=30) as demo:
         assert demo.read().image.shape == (240, 320, 3)
     assert (pictures.simulated, file.simulated, demo.simulated) == (False, False, True)
-    assert [camera.name.partition(":")[0] for camera in (pictures, file, demo)] == ["pictures", "opencv", "demo"]
+    assert [camera.name.partition(":")[0] for camera in (pictures, file, demo)] == [
+        "pictures",
+        "opencv",
+        "demo",
+    ]
 
 
-def test_a_home_folder_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_folder_may_be_written_with_a_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cv2.imwrite(str(tmp_path / "1.png"), np.zeros((20, 20, 3), dtype=np.uint8))
     monkeypatch.setenv("HOME", str(tmp_path))
     with open_camera("pictures", folder=Path("~")) as camera:
         assert camera.read().number == 0
 
 
-def test_the_pis_camera_asked_for_in_an_environment_without_libcamera_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pis_camera_asked_for_in_an_environment_without_libcamera_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(CameraError) as caught:
         open_camera("picamera2")
@@ -58,7 +66,9 @@ def test_auto_prefers_the_pis_camera() -> None:
         assert _open_auto(lambda: pi, failing(CameraReason.NOT_FOUND, "unused")) is pi
 
 
-def test_auto_takes_the_first_usb_camera_that_opens(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_takes_the_first_usb_camera_that_opens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     for name in ("video0", "video1", "video2"):
         (tmp_path / name).touch()
@@ -78,9 +88,13 @@ def test_auto_takes_the_first_usb_camera_that_opens(tmp_path: Path, caplog: pyte
 
 
 @pytest.mark.parametrize("reason", [CameraReason.BUSY, CameraReason.STALLED])
-def test_auto_takes_no_other_camera_while_the_pis_own_is_only_busy_or_stuck(reason: CameraReason) -> None:
+def test_auto_takes_no_other_camera_while_the_pis_own_is_only_busy_or_stuck(
+    reason: CameraReason,
+) -> None:
     with pytest.raises(CameraError, match="the Pi's camera hangs") as caught:
-        _open_auto(failing(reason, "the Pi's camera hangs."), failing(CameraReason.NOT_FOUND, "unused"))
+        _open_auto(
+            failing(reason, "the Pi's camera hangs."), failing(CameraReason.NOT_FOUND, "unused")
+        )
     assert caught.value.reason is reason
 
 
@@ -101,24 +115,38 @@ def test_auto_tells_why_neither_opens_and_how_to_try_without(
         _open_auto(no_pi, failing(usb, "the webcam is not for you."), tmp_path)
     assert caught.value.reason is reason
     assert "Pi camera: no libcamera here. Mend it." in caught.value.problem
-    said = "there is no usable camera" if usb is CameraReason.UNREADABLE else "the webcam is not for you"
+    said = (
+        "there is no usable camera"
+        if usb is CameraReason.UNREADABLE
+        else "the webcam is not for you"
+    )
     assert f"USB camera: {said}" in caught.value.problem
     assert "affect-edge demo" in caught.value.cure
 
 
-def test_auto_on_a_machine_without_any_camera_tells_both_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_on_a_machine_without_any_camera_tells_both_reasons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    monkeypatch.setattr(v4l2, "nodes", lambda folder: [Path("/dev/null")])  # a node that is no camera
+    # a node that is no camera
+    monkeypatch.setattr(v4l2, "nodes", lambda folder: [Path("/dev/null")])
     with pytest.raises(CameraError) as caught:
         open_camera("auto")
     assert caught.value.reason is CameraReason.NOT_FOUND
     assert "--system-site-packages" in caught.value.problem
-    assert "USB camera: there is no usable camera among /dev/video…. Plug one in." in caught.value.problem
+    assert (
+        "USB camera: there is no usable camera among /dev/video…. Plug one in."
+    ) in caught.value.problem
 
 
 def test_naming_the_cameras_loads_no_camera_library() -> None:
-    code = "import sys, edge_agent.camera; print([m for m in ('cv2', 'numpy', 'picamera2') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    code = (
+        "import sys, edge_agent.camera; print([m for m in ('cv2', 'numpy', 'picamera2') if m "
+        "in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.strip() == "[]"
 
 

@@ -99,13 +99,24 @@ class Picamera2:
 
 def double(**behaviour: Any) -> tuple[Any, type[Picamera2]]:
     """Return a module with a fresh Picamera2 class that behaves as told."""
-    own = {name: staticmethod(value) if callable(value) else value for name, value in behaviour.items()}
+    own = {
+        name: staticmethod(value) if callable(value) else value for name, value in behaviour.items()
+    }
     fresh = cast("type[Picamera2]", type("Picamera2", (Picamera2,), {"made": [], **own}))
     return SimpleNamespace(Picamera2=fresh), fresh
 
 
 def opened(module: Any, **changes: Any) -> PicameraCamera:
-    return PicameraCamera(**{"width": 64, "height": 48, "fps": 20.0, "stall_seconds": 1.0, "module": module, **changes})
+    return PicameraCamera(
+        **{
+            "width": 64,
+            "height": 48,
+            "fps": 20.0,
+            "stall_seconds": 1.0,
+            "module": module,
+            **changes,
+        }
+    )
 
 
 def raising(error: Exception) -> Callable[..., None]:
@@ -132,7 +143,9 @@ def test_frames_are_bgr_turned_and_stamped_when_the_sensor_saw_them() -> None:
     assert frames[0].image.shape == (64, 48, 3)
     assert frames[0].image[5, 5].tolist() == [200, 0, 0]
     assert -45 <= frames[0].at.boot_ms - before.boot_ms < 1000
-    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(before.wall_ms - before.boot_ms, abs=50)
+    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(
+        before.wall_ms - before.boot_ms, abs=50
+    )
     assert all(request.released for request in device.made[0].requests)
     assert device.made[0].closed
 
@@ -150,7 +163,10 @@ def test_size_rate_and_the_byte_order_are_asked_of_the_camera() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (RuntimeError('No camera number 0 found - use "rpicam-hello --list-cameras"'), CameraReason.NOT_FOUND),
+        (
+            RuntimeError('No camera number 0 found - use "rpicam-hello --list-cameras"'),
+            CameraReason.NOT_FOUND,
+        ),
         (IndexError("list index out of range"), CameraReason.NOT_FOUND),
         (
             failure_at_open(
@@ -159,17 +175,23 @@ def test_size_rate_and_the_byte_order_are_asked_of_the_camera() -> None:
             ),
             CameraReason.BUSY,
         ),
-        (PermissionError(13, "Permission denied", "/dev/dma_heap/linux,cma"), CameraReason.NO_PERMISSION),
+        (
+            PermissionError(13, "Permission denied", "/dev/dma_heap/linux,cma"),
+            CameraReason.NO_PERMISSION,
+        ),
         (
             failure_at_open(
-                RuntimeError("Camera __init__ sequence did not complete."), PermissionError(13, "Permission denied")
+                RuntimeError("Camera __init__ sequence did not complete."),
+                PermissionError(13, "Permission denied"),
             ),
             CameraReason.NO_PERMISSION,
         ),
         (OSError(12, "Cannot allocate memory"), CameraReason.UNREADABLE),
     ],
 )
-def test_each_failure_to_open_has_its_reason_and_cure(error: Exception, reason: CameraReason) -> None:
+def test_each_failure_to_open_has_its_reason_and_cure(
+    error: Exception, reason: CameraReason
+) -> None:
     module, _device = double(at_open=raising(error))
     with pytest.raises(CameraError) as caught:
         opened(module)
@@ -218,7 +240,9 @@ def test_a_camera_that_fails_to_start_is_let_go_of() -> None:
 
 def test_no_frame_in_time_is_stalled_and_the_camera_can_be_closed_and_reopened() -> None:
     stalls = [True]
-    module, device = double(at_wait=lambda timeout: raising(TimeoutError())() if stalls[0] else None)
+    module, device = double(
+        at_wait=lambda timeout: raising(TimeoutError())() if stalls[0] else None
+    )
     camera = opened(module)
     with pytest.raises(CameraError, match=r"picamera2:imx708: no frame for 1\.0 s") as caught:
         camera.read()
@@ -239,7 +263,9 @@ def test_a_slow_camera_is_given_two_frames_of_time() -> None:
     assert timeouts == [4.0]
 
 
-def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(picamera, "GRACE_S", 0.05)
     monkeypatch.setattr(picamera, "OPEN_S", 0.05)
     monkeypatch.setattr(picamera, "CLOSE_S", 0.05)
@@ -259,7 +285,8 @@ def test_an_error_while_capturing_is_translated_and_one_while_closing_is_only_lo
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     module, _device = double(
-        at_wait=raising(RuntimeError("Camera is not running")), at_close=raising(RuntimeError("release failed"))
+        at_wait=raising(RuntimeError("Camera is not running")),
+        at_close=raising(RuntimeError("release failed")),
     )
     camera = opened(module)
     with pytest.raises(CameraError, match="Camera is not running") as caught:

@@ -42,7 +42,9 @@ def test_pictures_come_in_natural_name_order_and_then_end(tmp_path: Path) -> Non
     write(tmp_path / ".hidden.png", 1)
     with camera(tmp_path) as shown:
         assert middle_greys(shown, 4) == [10, 90, 95, 100]
-        with pytest.raises(CameraError, match=r"all pictures were shown\. Set camera\.loop = true") as caught:
+        with pytest.raises(
+            CameraError, match=r"all pictures were shown\. Set camera\.loop = true"
+        ) as caught:
             shown.read()
     assert caught.value.reason is CameraReason.END_OF_FILE
     assert not shown.simulated
@@ -86,7 +88,13 @@ def test_broken_pictures_are_passed_over_with_one_warning_each(
     with caplog.at_level(logging.WARNING), camera(tmp_path, loop=True) as shown:
         assert middle_greys(shown, 6) == pytest.approx([20, 40] * 3, abs=1)
     warned = [record.getMessage() for record in caplog.records]
-    assert [name for name in "1234567" if any(f"/{name}." in line for line in warned)] == ["1", "3", "5", "6", "7"]
+    assert [name for name in "1234567" if any(f"/{name}." in line for line in warned)] == [
+        "1",
+        "3",
+        "5",
+        "6",
+        "7",
+    ]
     assert len(warned) == 5
     assert "cannot be read (Is a directory)" in warned[-1]
     assert capfd.readouterr().err == ""  # nor does OpenCV print anything of its own
@@ -131,7 +139,10 @@ def test_a_folder_that_may_not_be_read_says_so() -> None:
     with open_folder() as folder:
         private = folder / "private"
         private.mkdir(mode=0o000)
-        with without_rights(), pytest.raises(CameraError, match="may not read the folder") as caught:
+        with (
+            without_rights(),
+            pytest.raises(CameraError, match="may not read the folder") as caught,
+        ):
             picture_files(private)
     assert caught.value.reason is CameraReason.NO_PERMISSION
 
@@ -162,7 +173,13 @@ def jpeg(**options: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + jpeg()}, {"quality": 100}],
+    [
+        {},
+        {"progressive": True},
+        {"restart_marker_blocks": 1},
+        {"exif": b"Exif\0\0" + jpeg()},
+        {"quality": 100},
+    ],
     ids=["baseline", "progressive", "restarts", "thumbnail", "fine"],
 )
 def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(

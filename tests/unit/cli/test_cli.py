@@ -21,7 +21,9 @@ def affect_edge(*words: object, **environment: str) -> subprocess.CompletedProce
     command = [sys.executable, "-m", "edge_agent", *map(str, words)]
     variables = {name: value for name, value in os.environ.items() if name.startswith("COV")}
     variables |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **environment}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60
+    )
 
 
 def test_the_version_is_the_packages() -> None:
@@ -35,7 +37,16 @@ def test_every_command_explains_itself() -> None:
             walk(inner, [*path, name])
 
     walk(cli, [])
-    assert {"run", "dashboard", "demo", "classify", "doctor", "export", "import-vitals", "analyse"} <= set(cli.commands)
+    assert {
+        "run",
+        "dashboard",
+        "demo",
+        "classify",
+        "doctor",
+        "export",
+        "import-vitals",
+        "analyse",
+    } <= set(cli.commands)
 
 
 def test_an_unknown_command_is_wrong_use() -> None:
@@ -49,7 +60,9 @@ def test_a_right_configuration_passes_the_check() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "config/affect-edge.toml is right")
 
 
-@pytest.mark.parametrize("words", [["config", "check"], ["run", "--config"], ["doctor", "--config"]])
+@pytest.mark.parametrize(
+    "words", [["config", "check"], ["run", "--config"], ["doctor", "--config"]]
+)
 def test_a_wrong_configuration_ends_with_2_and_a_sentence(tmp_path: Path, words: list[str]) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text("[camera]\nsource = 'webcam'\n", encoding="utf-8")
@@ -85,7 +98,9 @@ def test_a_missing_model_ends_with_1_and_names_it() -> None:
 
 def test_vitals_are_imported_and_listed_twice_only_once(tmp_path: Path) -> None:
     file = tmp_path / "morning.csv"
-    file.write_text("at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,systolic,118\n")
+    file.write_text(
+        "at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,systolic,118\n"
+    )
     data = tmp_path / "data"
     first = affect_edge("import-vitals", file, "--data", data)
     assert (first.returncode, first.stdout.strip()) == (0, "2 readings imported")
@@ -120,7 +135,9 @@ def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_pa
 
 def test_a_csv_with_a_bad_row_imports_nothing_and_names_row_and_column(tmp_path: Path) -> None:
     file = tmp_path / "bad.csv"
-    file.write_text("at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,heart_rate,fast\n")
+    file.write_text(
+        "at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,heart_rate,fast\n"
+    )
     data = tmp_path / "data"
     done = affect_edge("import-vitals", file, "--data", data)
     assert done.returncode == 1
@@ -150,21 +167,33 @@ def test_participants_are_listed(tmp_path: Path) -> None:
 
 def test_a_picture_is_described_in_words() -> None:
     probabilities = {"neutral": 0.2, "happiness": 0.7, "surprise": 0.1}
-    face = {"box": [10.4, 20, 30, 40], "emotion": "happiness", "uncertain": False, "probabilities": probabilities}
+    face = {
+        "box": [10.4, 20, 30, 40],
+        "emotion": "happiness",
+        "uncertain": False,
+        "probabilities": probabilities,
+    }
     said = describe_picture({"file": "a.jpg", "faces": [face]})
     assert said == "a.jpg: happiness (happiness 70%, neutral 20%) at 10,20 30×40"
     assert describe_picture({"file": "a.jpg", "faces": []}) == "a.jpg: no face"
-    assert describe_picture({"file": "a.jpg", "error": "a.jpg: no such file."}) == "a.jpg: no such file."
+    assert (
+        describe_picture({"file": "a.jpg", "error": "a.jpg: no such file."})
+        == "a.jpg: no such file."
+    )
 
 
 @pytest.mark.parametrize("left_behind", [False, True])
-def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(left_behind: bool) -> None:
+def test_a_thread_left_in_a_driver_is_not_taken_down_with_the_interpreter(
+    left_behind: bool,
+) -> None:
     program = (
         "import atexit, threading; from edge_agent.cli.app import leave\n"
         f"if {left_behind}: threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "atexit.register(print, 'taken down'); print('written'); leave(3)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 3, done.stderr
     assert done.stdout.split("\n")[0] == "written"

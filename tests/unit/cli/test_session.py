@@ -38,8 +38,24 @@ def said(folder: Path, *words: str) -> Any:
 
 def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     assert run(folder, "session", "show").exit_code == 1
-    start = said(folder, "session", "start", "P-1", "--purpose", "research", "--setting", "home", "--name", "films")
-    assert (start["session"], start["participant"], start["setting"], start["end"]) == (1, "P-1", "home", None)
+    start = said(
+        folder,
+        "session",
+        "start",
+        "P-1",
+        "--purpose",
+        "research",
+        "--setting",
+        "home",
+        "--name",
+        "films",
+    )
+    assert (start["session"], start["participant"], start["setting"], start["end"]) == (
+        1,
+        "P-1",
+        "home",
+        None,
+    )
     assert said(folder, "session", "mark", "stimulus_start", "anger")["label"] == "anger"
     assert said(folder, "session", "mark", "stimulus_end")["label"] == "anger"
     assert said(folder, "session", "mark", "baseline")["label"] == "neutral"
@@ -54,11 +70,16 @@ def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     ("words", "problem"),
     [
         (("start", "P-1", "--purpose", "fun"), "choose one of research, medical, safety"),
-        (("start", "P-1", "--purpose", "research", "--setting", "moon"), "choose one of home, laboratory"),
+        (
+            ("start", "P-1", "--purpose", "research", "--setting", "moon"),
+            "choose one of home, laboratory",
+        ),
         (("mark", "start", "x"), "choose one of stimulus_start, stimulus_end"),
     ],
 )
-def test_a_word_that_is_not_known_is_wrong_use(folder: Path, words: tuple[str, ...], problem: str) -> None:
+def test_a_word_that_is_not_known_is_wrong_use(
+    folder: Path, words: tuple[str, ...], problem: str
+) -> None:
     result = run(folder, "session", *words)
     assert (result.exit_code, problem in result.output) == (2, True), result.output
 
@@ -72,7 +93,9 @@ def test_a_word_that_is_not_known_is_wrong_use(folder: Path, words: tuple[str, .
         (("end",), "No session is open"),
     ],
 )
-def test_the_rules_of_the_study_hold_here_too(folder: Path, words: tuple[str, ...], problem: str) -> None:
+def test_the_rules_of_the_study_hold_here_too(
+    folder: Path, words: tuple[str, ...], problem: str
+) -> None:
     result = run(folder, "session", *words)
     assert isinstance(result.exception, StudyError)
     assert problem in str(result.exception)

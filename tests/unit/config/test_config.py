@@ -1,4 +1,6 @@
-"""The configuration file: defaults, overrides, and what a person reads when something in it is wrong."""
+"""The configuration file: defaults, overrides, and what a person reads when something in it is
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +43,17 @@ def test_the_shipped_file_mentions_every_key_with_a_comment() -> None:
     text = SHIPPED.read_text(encoding="utf-8")
 
     def keys(section: type[Section], path: str) -> None:
-        table = re.search(rf"^\[{re.escape(path)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+        table = re.search(
+            rf"^\[{re.escape(path)}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL
+        )
         for name, field in section.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
                 keys(field.annotation, f"{path}.{name}")
                 continue
             assert field.description, f"{path}.{name} has no description"
-            assert table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE), f"[{path}] lacks {name}"
+            assert table and re.search(rf"^(# )?{name} = ", table[1], re.MULTILINE), (
+                f"[{path}] lacks {name}"
+            )
 
     for name, field in Settings.model_fields.items():
         assert isinstance(field.annotation, type)
@@ -82,7 +88,9 @@ def test_a_number_out_of_bounds_in_a_nested_table_is_named_with_its_line(tmp_pat
 
 def devices(folder: Path, *entries: str) -> Path:
     return write(
-        folder, "[vitals.bluetooth]\ndevices = [\n" + "".join(f"  {{ {entry} }},\n" for entry in entries) + "]\n"
+        folder,
+        "[vitals.bluetooth]\ndevices = "
+        "[\n" + "".join(f"  {{ {entry} }},\n" for entry in entries) + "]\n",
     )
 
 
@@ -99,18 +107,32 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ('address = "A0:9E:1A:00:00:01", kind = "strap"', "0.kind = 'strap': input should be 'heart_rate' or 'blood_p"),
-        ('address = "A0-9E-1A-00-00-01", kind = "heart_rate"', "0.address = 'A0-9E-1A-00-00-01': string should match"),
-        ('address = "A0:9E:1A:00:00:01"', "0.kind = {'address': 'A0:9E:1A:00:00:01'}: field required"),
+        (
+            'address = "A0:9E:1A:00:00:01", kind = "strap"',
+            "0.kind = 'strap': input should be 'heart_rate' or 'blood_p",
+        ),
+        (
+            'address = "A0-9E-1A-00-00-01", kind = "heart_rate"',
+            "0.address = 'A0-9E-1A-00-00-01': string should match",
+        ),
+        (
+            'address = "A0:9E:1A:00:00:01"',
+            "0.kind = {'address': 'A0:9E:1A:00:00:01'}: field required",
+        ),
         ('adress = "A0:9E:1A:00:00:01"', "0.adress: unknown key. Known here: address, kind."),
     ],
 )
-def test_a_wrong_bluetooth_device_is_named_with_its_line(tmp_path: Path, entry: str, expected: str) -> None:
+def test_a_wrong_bluetooth_device_is_named_with_its_line(
+    tmp_path: Path, entry: str, expected: str
+) -> None:
     assert f"line 2: vitals.bluetooth.devices.{expected}" in problem(devices(tmp_path, entry))
 
 
 def test_a_bluetooth_device_is_named_once(tmp_path: Path) -> None:
-    twice = [f'address = "{address}", kind = "heart_rate"' for address in ("A0:9E:1A:00:00:01", "a0:9e:1a:00:00:01")]
+    twice = [
+        f'address = "{address}", kind = "heart_rate"'
+        for address in ("A0:9E:1A:00:00:01", "a0:9e:1a:00:00:01")
+    ]
     assert "devices name A0:9E:1A:00:00:01 more than once" in problem(devices(tmp_path, *twice))
 
 
@@ -130,7 +152,9 @@ def test_two_passwords_are_one_too_many(tmp_path: Path) -> None:
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
-    assert "certificate and key go together" in problem(write(tmp_path, "[dashboard]\ncertificate = 'c.pem'\n"))
+    assert "certificate and key go together" in problem(
+        write(tmp_path, "[dashboard]\ncertificate = 'c.pem'\n")
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,14 +182,22 @@ def test_a_folder_given_as_file_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path}: cannot be read (Is a directory). Give a TOML file" in problem(tmp_path)
 
 
-def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "5")
     monkeypatch.setenv("AFFECT_EDGE_VITALS__SIMULATED__ENABLED", "true")
     loaded = load_settings(write(tmp_path, "[camera]\nfps = 9.0\nsource = 'demo'\n"))
-    assert (loaded.camera.fps, loaded.camera.source, loaded.vitals.simulated.enabled) == (5.0, "demo", True)
+    assert (loaded.camera.fps, loaded.camera.source, loaded.vitals.simulated.enabled) == (
+        5.0,
+        "demo",
+        True,
+    )
 
 
-def test_a_wrong_value_in_the_environment_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_in_the_environment_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "fast")
     said = problem(None)
     assert "AFFECT_EDGE_CAMERA__FPS" in said
@@ -185,12 +217,18 @@ def test_a_text_where_a_table_belongs_is_refused(monkeypatch: pytest.MonkeyPatch
     assert "environment AFFECT_EDGE_CAMERA: a list or table is not valid JSON" in problem(None)
 
 
-def test_a_list_in_the_environment_that_is_not_json_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_in_the_environment_that_is_not_json_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__PURPOSES", "research")
-    assert "environment AFFECT_EDGE_DASHBOARD__PURPOSES: a list or table is not valid JSON" in problem(None)
+    assert (
+        "environment AFFECT_EDGE_DASHBOARD__PURPOSES: a list or table is not valid JSON"
+    ) in problem(None)
 
 
-@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "mqtt.username", "mqtt.ca_file"])
+@pytest.mark.parametrize(
+    "key", ["data.folder", "camera.folder", "camera.device", "mqtt.username", "mqtt.ca_file"]
+)
 def test_a_zero_byte_in_a_text_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
     section, name = key.split(".")
     said = problem(write(tmp_path, f'[{section}]\n{name} = "a\\u0000b"\n'))
@@ -198,15 +236,21 @@ def test_a_zero_byte_in_a_text_is_refused_with_its_line(tmp_path: Path, key: str
     assert "may not hold a zero byte" in said
 
 
-@pytest.mark.parametrize("key", ["data.folder", "camera.folder", "camera.device", "vision.expression_model"])
-def test_the_home_of_a_user_that_there_is_not_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    "key", ["data.folder", "camera.folder", "camera.device", "vision.expression_model"]
+)
+def test_the_home_of_a_user_that_there_is_not_is_refused_with_its_line(
+    tmp_path: Path, key: str
+) -> None:
     section, name = key.split(".")
     said = problem(write(tmp_path, f"[{section}]\n{name} = '~nobody-of-this-name/x'\n"))
     assert f"line 2: {key}: " in said
     assert "~nobody-of-this-name/x: there is no such home folder" in said
 
 
-def test_what_a_command_says_wins_over_environment_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_command_says_wins_over_environment_and_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AFFECT_EDGE_DASHBOARD__PORT", "8081")
     file = write(tmp_path, "[dashboard]\nport = 8082\nsession_hours = 3\n")
     loaded = load_settings(file, {"dashboard": {"port": 8083}})
@@ -218,7 +262,9 @@ def test_a_wrong_value_of_a_command_is_said_to_come_from_there() -> None:
         load_settings(None, {"dashboard": {"port": 0}})
 
 
-def test_without_a_file_the_system_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_the_system_file_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = write(tmp_path, "[device]\nname = 'kitchen'\n")
     monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", file)
     assert load_settings().device.name == "kitchen"

@@ -26,7 +26,9 @@ from edge_agent.core.domain import (
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.core.worker import Worker
 
-boxes = st.builds(Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200))
+boxes = st.builds(
+    Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200)
+)
 
 
 def sure_of(emotion: Emotion, probability: float) -> Expression:
@@ -65,11 +67,15 @@ def test_boxes_that_only_touch_do_not_overlap() -> None:
 
 
 def test_an_implausible_reading_is_flagged_and_kept() -> None:
-    reading = VitalReading(clock.now(), VitalKind.HEART_RATE, 300, "strap", frozenset({VitalFlag.MANUAL}))
+    reading = VitalReading(
+        clock.now(), VitalKind.HEART_RATE, 300, "strap", frozenset({VitalFlag.MANUAL})
+    )
     checked = reading.checked()
     assert checked.flags == {VitalFlag.MANUAL, VitalFlag.OUT_OF_RANGE}
     assert checked.value == 300
-    assert VitalReading(clock.now(), VitalKind.HEART_RATE, 60, "strap").checked().flags == frozenset()
+    assert (
+        VitalReading(clock.now(), VitalKind.HEART_RATE, 60, "strap").checked().flags == frozenset()
+    )
 
 
 def test_every_kind_of_vital_has_unit_and_plausible_range() -> None:
@@ -104,7 +110,9 @@ def test_the_clock_counts_as_synchronised_when_the_time_service_says_so(tmp_path
     assert clock.is_synchronised(flag)
 
 
-def test_the_boot_id_is_the_kernels_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_boot_id_is_the_kernels_or_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert clock.boot_id()
     monkeypatch.setattr("edge_agent.core.clock._BOOT_ID", tmp_path / "absent")
     assert clock.boot_id() == "unknown"
@@ -138,7 +146,9 @@ def test_a_worker_ends_when_asked() -> None:
     assert not worker.dead.is_set()
 
 
-def test_a_worker_that_dies_tells_its_supervisor_and_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_that_dies_tells_its_supervisor_and_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     worker = Counting(fail=True)
     with caplog.at_level(logging.CRITICAL):
         worker.start()
@@ -148,7 +158,9 @@ def test_a_worker_that_dies_tells_its_supervisor_and_the_log(caplog: pytest.LogC
     assert "worker counting died" in caplog.text
 
 
-def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Foreseen(Counting):
         def work(self) -> None:
             raise StoreError("the.db: is damaged.")

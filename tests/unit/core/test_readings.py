@@ -1,4 +1,6 @@
-"""The one judge of readings that others hand in: what is taken, what is flagged, what is refused and why."""
+"""The one judge of readings that others hand in: what is taken, what is flagged, what is refused
+and why.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,13 @@ def test_a_reading_without_a_time_is_of_the_moment_at_which_it_arrives() -> None
     assert judged() == VitalReading(NOW, VitalKind.HEART_RATE, 72.0, "mqtt")
 
 
-@pytest.mark.parametrize("at", ["2026-09-21T14:19:00Z", "2026-09-21 16:19:00+02:00", 1_790_000_340_000, 1_790_000_340])
+@pytest.mark.parametrize(
+    "at", ["2026-09-21T14:19:00Z", "2026-09-21 16:19:00+02:00", 1_790_000_340_000, 1_790_000_340]
+)
 def test_times_are_iso_text_with_an_offset_or_epoch_numbers(at: object) -> None:
-    assert judged(at=at).at == Instant(boot_ms=0, wall_ms=NOW.wall_ms - 60_000), "the boot clock then is not known"
+    assert judged(at=at).at == Instant(boot_ms=0, wall_ms=NOW.wall_ms - 60_000), (
+        "the boot clock then is not known"
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,9 +72,12 @@ def test_an_implausible_value_is_flagged_and_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "flagged"), [(0, False), (299, False), (301, True), (-30 * 86_400, False), (-32 * 86_400, True)]
+    ("ahead_s", "flagged"),
+    [(0, False), (299, False), (301, True), (-30 * 86_400, False), (-32 * 86_400, True)],
 )
-def test_a_time_to_come_or_far_too_old_is_flagged_as_a_wrong_clock(ahead_s: int, flagged: bool) -> None:
+def test_a_time_to_come_or_far_too_old_is_flagged_as_a_wrong_clock(
+    ahead_s: int, flagged: bool
+) -> None:
     flags = judged(at=NOW.wall_ms + 1000 * ahead_s).flags
     assert flags == ({VitalFlag.CLOCK_DIFFERS} if flagged else set())
     assert bool(flags & UNUSABLE) == flagged, "and counts in no mean"
@@ -102,7 +111,9 @@ def test_pressures_of_one_measurement_that_are_too_near_to_each_other_are_flagge
 
 def test_readings_that_arrive_in_one_millisecond_are_all_kept() -> None:
     arrivals = ArrivalTimes()
-    items = [{"kind": "rr_interval", "value": 0.8, "unit": "s"}] * 3 + [{"kind": "heart_rate", "value": 75}]
+    items = [{"kind": "rr_interval", "value": 0.8, "unit": "s"}] * 3 + [
+        {"kind": "heart_rate", "value": 75}
+    ]
     both = [*read_given(items, NOW, WATCH, arrivals), *read_given(items, NOW, WATCH, arrivals)]
     times = [r.at.wall_ms - NOW.wall_ms for r in both if isinstance(r, VitalReading)]
     assert times == [0, 1, 2, 0, 3, 4, 5, 1]
@@ -126,12 +137,24 @@ KINDS = "heart_rate, systolic, diastolic, mean_arterial, rr_interval"
         ({"value": 10**400}, "is not a number."),
         ({"value": "inf"}, "value: 'inf' is not a number."),
         ({"kind": "systolic", "value": 1e308, "unit": "kPa"}, "value: 1e+308 is not a number."),
-        ({"unit": "mmHg"}, "unit: 'mmHg' is no unit of heart_rate. Allowed: /min, 1/min, bpm, or empty for /min."),
+        (
+            {"unit": "mmHg"},
+            "unit: 'mmHg' is no unit of heart_rate. Allowed: /min, 1/min, bpm, or empty for /min.",
+        ),
         ({"unit": 5}, "unit: 5 is no unit of heart_rate."),
-        ({"kind": "rr_interval"}, "unit: is missing: an RR interval may be in s or in ms. Allowed: s, ms."),
+        (
+            {"kind": "rr_interval"},
+            "unit: is missing: an RR interval may be in s or in ms. Allowed: s, ms.",
+        ),
         ({"at": "yesterday"}, "at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z"),
-        ({"at": "2026-09-21T14:19:00"}, "at: '2026-09-21T14:19:00' has no time zone. Write Z or +01:00 behind it"),
-        ({"at": "0001-01-01T00:00:00+23:00"}, "at: '0001-01-01T00:00:00+23:00' is not a time between"),
+        (
+            {"at": "2026-09-21T14:19:00"},
+            "at: '2026-09-21T14:19:00' has no time zone. Write Z or +01:00 behind it",
+        ),
+        (
+            {"at": "0001-01-01T00:00:00+23:00"},
+            "at: '0001-01-01T00:00:00+23:00' is not a time between",
+        ),
         ({"at": 0}, "at: 0 is not a time between the years 2000 and 2100."),
         ({"at": 10**400}, "is not a time between the years 2000 and 2100."),
         ({"at": False}, "at: False is not a time between"),
@@ -143,13 +166,18 @@ KINDS = "heart_rate, systolic, diastolic, mean_arterial, rr_interval"
         ({"flags": ["odd"]}, "flags: ['odd'] is not made of out_of_range, contact_lost"),
         ({"flags": 3}, "flags: 3 is not made of"),
         ({"flags": [[]]}, "flags: [[]] is not made of"),
-        ({"device_time": "16:20"}, "device_time: '16:20' is not a time such as 2026-11-20T08:15:00, without a zone."),
+        (
+            {"device_time": "16:20"},
+            "device_time: '16:20' is not a time such as 2026-11-20T08:15:00, without a zone.",
+        ),
         ({"schema": 2}, "schema: 2 is not spoken here. Send version 1, or leave it out."),
         ({"id": []}, "id: [] is no whole number or text of up to 64 characters."),
         ({"pulse": 1}, f"'pulse': is no field of a reading. Known: {', '.join(sorted(FIELDS))}."),
     ],
 )
-def test_what_cannot_be_understood_is_refused_by_field_and_value(fields: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_understood_is_refused_by_field_and_value(
+    fields: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ReadingError) as caught:
         judged(**fields)
     assert said in str(caught.value)
@@ -174,7 +202,10 @@ def test_what_is_no_object_is_refused(item: object) -> None:
         (b"[" * 100_000, "is nested too deeply"),
         (b"1" * 5000, "is not JSON"),
         (b"[]", "payload: of 0 readings is not allowed. Send 1 to 1000."),
-        (json.dumps([{}] * (MAX_READINGS + 1)).encode(), "payload: of 1001 readings is not allowed"),
+        (
+            json.dumps([{}] * (MAX_READINGS + 1)).encode(),
+            "payload: of 1001 readings is not allowed",
+        ),
         (
             b" " * (MAX_BYTES + 1),
             f"payload: of {MAX_BYTES + 1} bytes is too large. Send at most {MAX_BYTES} at a time.",
@@ -195,7 +226,9 @@ def test_only_a_usable_id_comes_back() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ITEMS, max_size=20))
-def test_whatever_is_handed_in_is_taken_or_refused_and_nothing_else_happens(items: list[object]) -> None:
+def test_whatever_is_handed_in_is_taken_or_refused_and_nothing_else_happens(
+    items: list[object],
+) -> None:
     for answer in read_given(items, NOW, WATCH, ArrivalTimes()):
         assert isinstance(answer, ReadingError | VitalReading)
         assert len(str(answer)) < 600

@@ -34,7 +34,13 @@ class Done:
 
 def test_sessions_and_markers_are_commanded() -> None:
     done = Done()
-    start = {"action": "start", "participant": "P-1", "purpose": "research", "setting": "home", "name": "films"}
+    start = {
+        "action": "start",
+        "participant": "P-1",
+        "purpose": "research",
+        "setting": "home",
+        "name": "films",
+    }
     assert done.commands.session(json.dumps(start).encode(), False) is None
     assert done.commands.marker(b'{"kind": "stimulus_start", "label": "anger"}', False) is None
     assert done.commands.marker(b'{"kind": "stimulus_end"}', False) is None
@@ -51,7 +57,11 @@ def test_sessions_and_markers_are_commanded() -> None:
         (b'{"action": "end"}', False, "No session is open"),
         (b'{"action": "end"}', True, "without retain"),
         (b'{"action": "start"}', False, "name participant and purpose"),
-        (b'{"action": "start", "participant": "P", "purpose": "fun"}', False, "purpose: Input should be"),
+        (
+            b'{"action": "start", "participant": "P", "purpose": "fun"}',
+            False,
+            "purpose: Input should be",
+        ),
         (b'{"action": "stop"}', False, "action: Input should be 'start' or 'end'"),
         (b'{"action": "end", "now": 1}', False, "now: Extra inputs are not permitted"),
         (b"[]", False, "object"),
@@ -59,7 +69,9 @@ def test_sessions_and_markers_are_commanded() -> None:
         (b" " * (COMMAND_BYTES + 1), False, "4096 are allowed"),
     ],
 )
-def test_what_cannot_be_obeyed_is_answered_with_the_reason(payload: bytes, retained: bool, reason: str) -> None:
+def test_what_cannot_be_obeyed_is_answered_with_the_reason(
+    payload: bytes, retained: bool, reason: str
+) -> None:
     done = Done()
     answer = done.commands.session(payload, retained)
     assert answer is not None

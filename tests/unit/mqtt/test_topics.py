@@ -28,7 +28,14 @@ from edge_agent.core.domain import (
 from edge_agent.core.readings import Origin, parse_payload, reading_of
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
-from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, Topics, emotion_payload, status_payload, vital_payload
+from edge_agent.mqtt.topics import (
+    EmotionPayload,
+    StatusPayload,
+    Topics,
+    emotion_payload,
+    status_payload,
+    vital_payload,
+)
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
@@ -37,7 +44,9 @@ AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
 def seen(emotion: Emotion | None) -> Recognition:
     face = Face(Box(0, 0, 50, 60), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))
     smoothed = Expression(tuple(0.86 if e is Emotion.HAPPINESS else 0.02 for e in EMOTIONS))
-    return Recognition(AT, 0, 640, 480, (Observation(4, face, smoothed, smoothed, emotion, True, 0.5),))
+    return Recognition(
+        AT, 0, 640, 480, (Observation(4, face, smoothed, smoothed, emotion, True, 0.5),)
+    )
 
 
 def test_topics_name_root_and_device() -> None:
@@ -59,7 +68,12 @@ def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
 def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
     assert emotion_payload(seen(None), simulated=False).emotion == "uncertain"
     nobody = emotion_payload(Recognition(AT, 0, 640, 480, ()), simulated=False)
-    assert (nobody.emotion, nobody.probability, nobody.track, nobody.valence) == ("no_face", None, None, None)
+    assert (nobody.emotion, nobody.probability, nobody.track, nobody.valence) == (
+        "no_face",
+        None,
+        None,
+        None,
+    )
     missed = emotion_payload(Recognition(AT, 0, 640, 480, (), held="anger"), simulated=False)
     assert (missed.emotion, missed.probability, missed.track) == ("anger", None, None)
 
@@ -79,12 +93,18 @@ def test_a_reading_is_said_with_unit_source_and_flags() -> None:
 
 
 def test_the_last_will_has_no_time() -> None:
-    assert json.loads(status_payload("offline", None).encode()) == {"schema": 1, "state": "offline", "at": None}
+    assert json.loads(status_payload("offline", None).encode()) == {
+        "schema": 1,
+        "state": "offline",
+        "at": None,
+    }
     assert status_payload("online", AT.wall_ms).at == "2026-11-20T08:12:00.250Z"
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"state": "away"}, {"schema": 2}, {"at": "yesterday"}, {"extra": 1}], ids=lambda w: next(iter(w))
+    "wrong",
+    [{"state": "away"}, {"schema": 2}, {"at": "yesterday"}, {"extra": 1}],
+    ids=lambda w: next(iter(w)),
 )
 def test_a_payload_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -104,12 +124,17 @@ def test_labels_are_the_same_in_payloads_and_summaries() -> None:
 def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
     """A JSON schema of one channel's payload out of the document, with what it refers to."""
     message = document["channels"][channel.key]["messages"][channel.key]["$ref"].rsplit("/", 1)[1]
-    return {**document["components"]["messages"][message]["payload"], "components": document["components"]}
+    return {
+        **document["components"]["messages"][message]["payload"],
+        "components": document["components"],
+    }
 
 
 def test_the_published_document_is_current() -> None:
     written = json.loads((DOCS / "asyncapi.json").read_text(encoding="utf-8"))
-    assert written == asyncapi.document(), "run: python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json"
+    assert written == asyncapi.document(), (
+        "run: python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json"
+    )
 
 
 def test_the_document_is_printed_as_it_is_published(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +154,9 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.suffix)
 def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Channel) -> None:
     schema = schema_of(channel, asyncapi.document())
-    encoded = json.loads(channel.payload.model_validate(channel.example).model_dump_json(by_alias=True))
+    encoded = json.loads(
+        channel.payload.model_validate(channel.example).model_dump_json(by_alias=True)
+    )
     assert encoded == channel.example
     jsonschema.validate(encoded, schema)
     for broken in ({**encoded, "unknown": 1}, {k: v for k, v in encoded.items() if k != "schema"}):
@@ -143,7 +170,12 @@ def test_what_may_be_handed_in_is_what_the_judge_takes() -> None:
         jsonschema.validate(given, schema)
         for item in parse_payload(json.dumps(given).encode()):
             assert reading_of(item, AT, Origin("mqtt")).kind in VitalKind
-    for broken in ({**INGEST.example, "unknown": 1}, {"kind": "pulse", "value": 1}, [], [{"kind": "systolic"}]):
+    for broken in (
+        {**INGEST.example, "unknown": 1},
+        {"kind": "pulse", "value": 1},
+        [],
+        [{"kind": "systolic"}],
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema)
 

@@ -28,13 +28,20 @@ def test_a_machine_that_is_itself_arm_has_nothing_to_compare_with() -> None:
 
 
 def test_programs_for_arm_are_told_from_this_machines_and_from_models() -> None:
-    magic, mask = (text.encode().decode("unicode_escape").encode("latin-1") for text in (MAGIC, MASK))
+    magic, mask = (
+        text.encode().decode("unicode_escape").encode("latin-1") for text in (MAGIC, MASK)
+    )
     assert len(magic) == len(mask) == 20
 
     def meant(head: bytes) -> bool:
-        return len(head) >= 20 and all(a & m == b & m for a, b, m in zip(head, magic, mask, strict=False))
+        return len(head) >= 20 and all(
+            a & m == b & m for a, b, m in zip(head, magic, mask, strict=False)
+        )
 
-    program = b"\x7fELF\x02\x01\x01\x03" + bytes(8) + b"\x03\x00\xb7\x00"  # position-independent, for Linux
+    # position-independent, for Linux
+    program = b"\x7fELF\x02\x01\x01\x03" + bytes(8) + b"\x03\x00\xb7\x00"
     assert meant(program)
     assert not meant(Path("/proc/self/exe").read_bytes()[:20])
-    assert not any(meant(card.with_suffix(".tflite").read_bytes()[:20]) for card in shipped_models().values())
+    assert not any(
+        meant(card.with_suffix(".tflite").read_bytes()[:20]) for card in shipped_models().values()
+    )

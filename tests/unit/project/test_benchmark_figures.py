@@ -21,12 +21,18 @@ from benchmarks.vision import ENOUGH, compared, undisturbed
         (1, None, ""),
     ],
 )
-def test_a_figure_is_held_to_its_bar(value: float, bar: list[str | float] | None, said: str) -> None:
+def test_a_figure_is_held_to_its_bar(
+    value: float, bar: list[str | float] | None, said: str
+) -> None:
     assert verdict(value, bar) == said
 
 
 def test_detector_and_chain_are_set_beside_yunet() -> None:
-    figures = {"vision_yunet_320x240_ms": 4.0, "vision_detect_ms": 0.6, "vision_frame_640x480_ms": 1.5}
+    figures = {
+        "vision_yunet_320x240_ms": 4.0,
+        "vision_detect_ms": 0.6,
+        "vision_frame_640x480_ms": 1.5,
+    }
     assert compared(figures) == {"vision_detector_to_yunet": 0.15, "vision_chain_to_yunet": 0.375}
 
 

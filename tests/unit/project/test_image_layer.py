@@ -1,4 +1,6 @@
-"""The tree for images: what pi-gen and rpi-image-gen find in it, and that it lands in an image as it should."""
+"""The tree for images: what pi-gen and rpi-image-gen find in it, and that it lands in an image as
+it should.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def run_stage(layer: Path, rootfs: Path) -> None:
     """Do what pi-gen does with the scripts of a stage."""
     common = 'copy_previous() { mkdir -p "$ROOTFS_DIR/etc"; }; export -f copy_previous'
     for folder, script in (("stage-affect-edge", "prerun.sh"), (STAGE, "01-run.sh")):
-        assert os.access(layer / folder / script, os.X_OK), "pi-gen passes over scripts that cannot be executed"
+        assert os.access(layer / folder / script, os.X_OK), (
+            "pi-gen passes over scripts that cannot be executed"
+        )
         subprocess.run(
             ["bash", "-c", f"{common}; ./{script}"],
             cwd=layer / folder,
@@ -59,18 +63,28 @@ def test_an_image_gets_the_release_and_a_service_that_installs_it_at_the_first_s
     assert f"ExecStart=/bin/sh -c '/{INSIDE}/install.sh --yes" in unit.read_text()
     wanted = rootfs / "etc/systemd/system/multi-user.target.wants" / UNIT
     assert wanted.readlink() == Path("/", unit.relative_to(rootfs))
-    modes = {path: path.stat().st_mode & 0o777 for path in (rootfs / "usr", rootfs / "etc", installer, unit)}
-    assert list(modes.values()) == [0o755, 0o755, 0o755, 0o644], "readable for all, although the builder is careful"
-    assert (rootfs / INSIDE / "wheels/affect_edge-1.2.3-py3-none-any.whl").read_bytes() == b"a wheel"
+    modes = {
+        path: path.stat().st_mode & 0o777
+        for path in (rootfs / "usr", rootfs / "etc", installer, unit)
+    }
+    assert list(modes.values()) == [0o755, 0o755, 0o755, 0o644], (
+        "readable for all, although the builder is careful"
+    )
+    assert (
+        rootfs / INSIDE / "wheels/affect_edge-1.2.3-py3-none-any.whl"
+    ).read_bytes() == b"a wheel"
 
 
 def test_what_the_service_removes_at_its_end_is_all_that_the_layer_brought(layer: Path) -> None:
     files = layer / STAGE / "files"
-    removed = re.findall(r"exec rm -rf (.*)'", (files / "usr/lib/systemd/system" / UNIT).read_text())[0].split()
+    removed = re.findall(
+        r"exec rm -rf (.*)'", (files / "usr/lib/systemd/system" / UNIT).read_text()
+    )[0].split()
     left = [
         str(path.relative_to(files))
         for path in files.rglob("*")
-        if (path.is_symlink() or path.is_file()) and not f"/{path.relative_to(files)}".startswith(tuple(removed))
+        if (path.is_symlink() or path.is_file())
+        and not f"/{path.relative_to(files)}".startswith(tuple(removed))
     ]
     assert left == ["etc/affect-edge/packages"], "which belongs to the configuration from then on"
 
@@ -90,7 +104,10 @@ def test_its_broker_is_known_to_have_come_with_it(layer: Path) -> None:
 
 def test_rpi_image_gen_finds_layer_example_and_files(layer: Path) -> None:
     source = layer / "rpi-image-gen"
-    recipe, example = (source / "layer/affect-edge.yaml").read_text(), (source / "config/affect-edge.yaml").read_text()
+    recipe, example = (
+        (source / "layer/affect-edge.yaml").read_text(),
+        (source / "config/affect-edge.yaml").read_text(),
+    )
     assert re.match(r"# METABEGIN\n(# X-Env-Layer-.*\n)+# METAEND\n---\n", recipe)
     name = re.findall(r"X-Env-Layer-Name: (.*)", recipe)[0]
     assert re.findall(r"^  app: (.*)$", example, re.MULTILINE) == [name]

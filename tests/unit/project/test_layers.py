@@ -1,7 +1,9 @@
-"""The rooms of docs/architecture.md, read from the source: who may import whom, and what may not load at start.
+"""The rooms of docs/architecture.md, read from the source: who may import whom, and what may not
+load at start.
 
-Every package lists its floors, the lowest first. A module imports from floors below its own; two rooms on one floor do
-not know each other; below that, in no package do two modules or rooms import each other in a circle.
+Every package lists its floors, the lowest first. A module imports from floors below its own; two
+rooms on one floor do not know each other; below that, in no package do two modules or rooms import
+each other in a circle.
 """
 
 from __future__ import annotations
@@ -67,7 +69,17 @@ DASHBOARD_MAY = (
     "edge_agent.runtime.systemd",
 )
 TRAINING_MAY = ("edge_agent.core", "edge_agent.vision")
-HEAVY = {"picamera2", "libcamera", "bleak", "cv2", "ai_edge_litert", "tflite_runtime", "torch", "scipy", "numpy"}
+HEAVY = {
+    "picamera2",
+    "libcamera",
+    "bleak",
+    "cv2",
+    "ai_edge_litert",
+    "tflite_runtime",
+    "torch",
+    "scipy",
+    "numpy",
+}
 HEAVY |= {"pandas", "plotly", "fastapi", "uvicorn", "paho", "sqlite_utils", "skimage", "matplotlib"}
 
 
@@ -76,7 +88,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-SOURCES = {module_name(path): path for product in PRODUCTS for path in sorted((ROOT / product).rglob("*.py"))}
+SOURCES = {
+    module_name(path): path
+    for product in PRODUCTS
+    for path in sorted((ROOT / product).rglob("*.py"))
+}
 PACKAGES = tuple(name for name, path in SOURCES.items() if path.name == "__init__.py")
 
 
@@ -93,7 +109,9 @@ def imports_in(text: str) -> Iterator[str]:
                 yield module if module in SOURCES else base
 
 
-IMPORTS = {name: set(imports_in(path.read_text(encoding="utf-8"))) for name, path in SOURCES.items()}
+IMPORTS = {
+    name: set(imports_in(path.read_text(encoding="utf-8"))) for name, path in SOURCES.items()
+}
 
 
 def within(module: str, package: str) -> bool:
@@ -160,9 +178,12 @@ def test_the_hardware_rooms_take_values_and_not_the_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("product", "may"), [("edge_agent", ()), ("dashboard", DASHBOARD_MAY), ("training", TRAINING_MAY)]
+    ("product", "may"),
+    [("edge_agent", ()), ("dashboard", DASHBOARD_MAY), ("training", TRAINING_MAY)],
 )
-def test_products_know_of_each_other_only_what_is_listed(product: str, may: tuple[str, ...]) -> None:
+def test_products_know_of_each_other_only_what_is_listed(
+    product: str, may: tuple[str, ...]
+) -> None:
     wrong = [
         f"{module} → {other}"
         for module, imported in IMPORTS.items()
@@ -187,5 +208,7 @@ def test_help_loads_no_heavy_library() -> None:
     code = "import sys; sys.argv = ['affect-edge', '--help']\nfrom edge_agent.cli import main\n"
     code += "try:\n    main()\nexcept SystemExit:\n    pass\n"
     code += f"print(sorted({HEAVY!r} & {{m.split('.')[0] for m in sys.modules}}))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert run.stdout.splitlines()[-1] == "[]"

@@ -25,7 +25,9 @@ def test_there_is_a_file_for_each_platform() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 def test_every_package_has_one_version_and_a_hash(file: Path) -> None:
-    lines = [line for line in file.read_text(encoding="ascii").splitlines() if not line.startswith("#")]
+    lines = [
+        line for line in file.read_text(encoding="ascii").splitlines() if not line.startswith("#")
+    ]
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     names = [name_of(line) for line in lines]
     assert len(set(names)) == len(names)

@@ -1,4 +1,6 @@
-"""The security table: every provision has a row, and every row a test that is there, or a reason."""
+"""The security table: every provision has a row, and every row a test that is there, or a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
 # How many provisions each clause of ETSI EN 303 645 V2.1.1 has.
-CLAUSES = {"5.1": 5, "5.2": 3, "5.3": 16, "5.4": 4, "5.5": 8, "5.6": 9, "5.7": 2, "5.8": 3, "5.9": 3, "5.10": 1}
+CLAUSES = {
+    "5.1": 5,
+    "5.2": 3,
+    "5.3": 16,
+    "5.4": 4,
+    "5.5": 8,
+    "5.6": 9,
+    "5.7": 2,
+    "5.8": 3,
+    "5.9": 3,
+    "5.10": 1,
+}
 CLAUSES |= {"5.11": 4, "5.12": 3, "5.13": 1, "6": 5}
 ROWS = re.findall(r"^\| ((?:5\.\d+|6)-\d+) ([^|]*)\|([^|]*)\|([^|]*)\|$", PAGE, re.MULTILINE)
 EXCUSES = ("Reason: ", "Not applicable: ", "Not met: ")
@@ -18,11 +31,17 @@ EXCUSES = ("Reason: ", "Not applicable: ", "Not met: ")
 
 def known_tests() -> set[str]:
     files = [*(ROOT / "tests").rglob("test_*.py"), ROOT / "tests/appliance/on_debian.py"]
-    return {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M)}
+    return {
+        name
+        for file in files
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M)
+    }
 
 
 def test_every_provision_has_its_row_in_order() -> None:
-    wanted = [f"{clause}-{number}" for clause, count in CLAUSES.items() for number in range(1, count + 1)]
+    wanted = [
+        f"{clause}-{number}" for clause, count in CLAUSES.items() for number in range(1, count + 1)
+    ]
     assert [row[0] for row in ROWS] == wanted
 
 

@@ -1,4 +1,6 @@
-"""The page that says how the statistics are computed: the documentation's text, inside the dashboard."""
+"""The page that says how the statistics are computed: the documentation's text, inside the
+dashboard.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,16 @@ def test_sections_have_addresses_and_tables_scroll_on_a_phone() -> None:
     page = render("# Title\nFirst.\n\n## Why *so*?\n\n| a | b |\n|---|---|\n| 1 | <2 {{ x }} |\n")
     assert "Title" not in page
     assert '<li><a href="#why-em-so-em">' in page and '<h2 id="why-em-so-em">' in page
-    assert re.search(r'<div class="table-scroll"[^>]*><table class="table">.*&lt;2 {{ x }}.*</table></div>', page, re.S)
+    assert re.search(
+        r'<div class="table-scroll"[^>]*><table class="table">.*&lt;2 {{ x }}.*</table></div>',
+        page,
+        re.S,
+    )
 
 
-def test_whoever_is_logged_in_reads_it_from_the_analysis_page_on_without_a_network(tmp_path: Path) -> None:
+def test_whoever_is_logged_in_reads_it_from_the_analysis_page_on_without_a_network(
+    tmp_path: Path,
+) -> None:
     database(tmp_path)
     with client_of(tmp_path) as browser:
         assert browser.get("/analysis/statistics").status_code == 303

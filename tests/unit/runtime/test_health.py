@@ -29,7 +29,9 @@ from edge_agent.runtime.health import (
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = Figures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
-COOL = Machine(uptime_s=600, temperature=50.0, throttling=None, disk_free_bytes=10**10, clock_synchronised=True)
+COOL = Machine(
+    uptime_s=600, temperature=50.0, throttling=None, disk_free_bytes=10**10, clock_synchronised=True
+)
 POWER_GOOD = Throttling(*[False] * 6)
 
 
@@ -61,7 +63,11 @@ def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> Non
     monitor = HealthMonitor(tmp_path, "pi", "1.2.3")
     report = json.loads(json.dumps(monitor.report(replace(WELL, outbox=7), AT)))
     payload = HealthPayload.model_validate(report)
-    assert (payload.device, payload.version, payload.at) == ("pi", "1.2.3", "2026-11-20T08:12:00.250Z")
+    assert (payload.device, payload.version, payload.at) == (
+        "pi",
+        "1.2.3",
+        "2026-11-20T08:12:00.250Z",
+    )
     assert payload.memory.process_bytes > 1_000_000
     assert payload.disk is not None
     assert payload.disk.free_bytes > 0
@@ -91,19 +97,29 @@ def test_a_data_folder_that_is_gone_is_an_alarm_and_no_crash(tmp_path: Path) -> 
     ("machine", "name", "said"),
     [
         (replace(COOL, temperature=82.4), "hot", "82 °C"),
-        (replace(COOL, throttling=replace(POWER_GOOD, under_voltage=True)), "under_voltage", "power supply"),
+        (
+            replace(COOL, throttling=replace(POWER_GOOD, under_voltage=True)),
+            "under_voltage",
+            "power supply",
+        ),
         (
             replace(COOL, throttling=replace(POWER_GOOD, under_voltage_since_start=True)),
             "was_under_voltage",
             "Check power supply and cable",
         ),
         (replace(COOL, throttling=replace(POWER_GOOD, throttled=True)), "throttled", "slower"),
-        (replace(COOL, throttling=replace(POWER_GOOD, frequency_capped=True)), "throttled", "slower"),
+        (
+            replace(COOL, throttling=replace(POWER_GOOD, frequency_capped=True)),
+            "throttled",
+            "slower",
+        ),
         (replace(COOL, disk_free_bytes=120_000_000), "disk_low", "120 MB"),
         (replace(COOL, clock_synchronised=False), "clock_not_synchronised", "Connect to a network"),
     ],
 )
-def test_what_the_machine_lacks_is_named_with_its_cure(machine: Machine, name: str, said: str) -> None:
+def test_what_the_machine_lacks_is_named_with_its_cure(
+    machine: Machine, name: str, said: str
+) -> None:
     assert names(machine=machine) == [name]
     assert said in alarms(WELL, machine, Limits())[name]
 
@@ -116,14 +132,28 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
     ("figures", "name", "said"),
     [
         (replace(WELL, frame_age_s=40.0), "frame_stale", "40 s"),
-        (replace(WELL, frame_age_s=40.0, camera_error="The camera is busy. Stop vlc."), "camera", "Stop vlc"),
+        (
+            replace(WELL, frame_age_s=40.0, camera_error="The camera is busy. Stop vlc."),
+            "camera",
+            "Stop vlc",
+        ),
         (replace(WELL, waiting_s=200.0, queue_depth=9), "commit_stale", "200 s"),
         (replace(WELL, waiting_s=200.0, store_error="disk full. Free some."), "store", "Free some"),
         (replace(WELL, rows_dropped=3), "rows_dropped", "3 rows"),
-        (replace(WELL, budget_cut_ms=AT.wall_ms), "disk_budget", "before 2026-11-20 were deleted early"),
+        (
+            replace(WELL, budget_cut_ms=AT.wall_ms),
+            "disk_budget",
+            "before 2026-11-20 were deleted early",
+        ),
         (replace(WELL, budget_over_bytes=30_000_000), "disk_budget_exceeded", "30 MB larger"),
         (
-            replace(WELL, mqtt_state="unreachable", mqtt_state_s=61, mqtt_error="pi:1883: refused.", outbox=12),
+            replace(
+                WELL,
+                mqtt_state="unreachable",
+                mqtt_state_s=61,
+                mqtt_error="pi:1883: refused.",
+                outbox=12,
+            ),
             "broker_away",
             "12 messages wait for the MQTT broker (unreachable): pi:1883: refused.",
         ),
@@ -139,7 +169,9 @@ def test_a_broker_away_for_a_moment_is_no_alarm() -> None:
     assert names(replace(WELL, mqtt_state="unreachable", mqtt_state_s=5)) == []
 
 
-STRAP = SensorState("ble:A0:9E:1A:00:00:01", SensorKind.HEART_RATE, connected=True, battery_percent=87, contact=True)
+STRAP = SensorState(
+    "ble:A0:9E:1A:00:00:01", SensorKind.HEART_RATE, connected=True, battery_percent=87, contact=True
+)
 
 
 def test_sensors_stand_in_the_report_with_battery_and_contact(tmp_path: Path) -> None:
@@ -189,10 +221,14 @@ def test_the_firmwares_bits_are_read_as_documented() -> None:
         under_voltage_since_start=True,
         throttled_since_start=True,
     )
-    assert parse_throttled("throttled=0xa\n") == replace(POWER_GOOD, frequency_capped=True, soft_temperature_limit=True)
+    assert parse_throttled("throttled=0xa\n") == replace(
+        POWER_GOOD, frequency_capped=True, soft_temperature_limit=True
+    )
 
 
-@pytest.mark.parametrize("text", ["", 'error=1 error_msg="Command not registered"', "temp=48.3'C", "throttled="])
+@pytest.mark.parametrize(
+    "text", ["", 'error=1 error_msg="Command not registered"', "temp=48.3'C", "throttled="]
+)
 def test_an_answer_that_is_none_is_not_read_as_one(text: str) -> None:
     assert parse_throttled(text) is None
 
@@ -212,7 +248,10 @@ def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(health, "THROTTLING_SECONDS", 0.0)
     marker = tmp_path / "again"
     probe = ThrottlingProbe(
-        firmware(tmp_path, f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 60")
+        firmware(
+            tmp_path,
+            f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 60",
+        )
     )
     started = time.monotonic()
     assert probe.latest() is None
@@ -238,7 +277,11 @@ def test_a_machine_without_that_firmware_or_without_leave_to_ask_has_no_answer(
 
 
 def test_the_processors_own_sensor_is_taken_and_the_hottest_core_counts() -> None:
-    sensors = {"nvme": [Sensor(60.0)], "coretemp": [Sensor(48.0), Sensor(51.5)], "acpitz": [Sensor(27.8)]}
+    sensors = {
+        "nvme": [Sensor(60.0)],
+        "coretemp": [Sensor(48.0), Sensor(51.5)],
+        "acpitz": [Sensor(27.8)],
+    }
     assert processor_temperature(sensors) == 51.5
     assert processor_temperature({**sensors, "cpu_thermal": [Sensor(44.4)]}) == 44.4
     assert processor_temperature({"nvme": [Sensor(60.0)]}) is None

@@ -124,11 +124,15 @@ def test_a_message_reaches_every_reader(path: Path, serve: Callable[[Path], Live
     run(two_readers())
 
 
-def test_who_comes_late_gets_the_newest_of_each_type_and_kind(path: Path, serve: Callable[[Path], LiveServer]) -> None:
+def test_who_comes_late_gets_the_newest_of_each_type_and_kind(
+    path: Path, serve: Callable[[Path], LiveServer]
+) -> None:
     server = serve(path)
     for value in (70.0, 71.0):
         server.publish_vital(VitalReading(Instant(1, 2), VitalKind.HEART_RATE, value, "test"))
-    server.publish_vital(VitalReading(Instant(1, 2), VitalKind.SYSTOLIC, 120, "test", frozenset({VitalFlag.MANUAL})))
+    server.publish_vital(
+        VitalReading(Instant(1, 2), VitalKind.SYSTOLIC, 120, "test", frozenset({VitalFlag.MANUAL}))
+    )
     server.publish({"type": "health", "alarms": []})
     caller = Caller(path)
     messages = [caller.next() for _ in range(4)]
@@ -179,7 +183,9 @@ def test_faces_are_given_relative_to_the_frame_with_raw_and_smoothed_probabiliti
     assert message["state"] == "happiness"
 
 
-def test_expressions_are_sent_at_most_five_times_a_second(path: Path, serve: Callable[[Path], LiveServer]) -> None:
+def test_expressions_are_sent_at_most_five_times_a_second(
+    path: Path, serve: Callable[[Path], LiveServer]
+) -> None:
     server = serve(path)
     caller = Caller(path)
     assert caller.next()["state"] == "online"
@@ -221,7 +227,10 @@ def test_a_reader_that_never_reads_costs_a_bounded_amount_of_memory_and_holds_no
 
 
 def test_readers_beyond_the_most_allowed_are_turned_away(
-    path: Path, serve: Callable[[Path], LiveServer], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    path: Path,
+    serve: Callable[[Path], LiveServer],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(live_feed, "READERS", 2)
     serve(path)
@@ -271,7 +280,9 @@ def test_the_feed_says_offline_once_and_comes_back_by_itself(
     run(over_a_restart())
 
 
-def test_a_peer_that_speaks_nonsense_counts_as_offline(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_peer_that_speaks_nonsense_counts_as_offline(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.bind(str(path))
         peer.listen()
@@ -327,7 +338,9 @@ def test_readers_that_come_while_it_stops_are_hung_up_on(path: Path) -> None:
             caller.close()
 
 
-def test_a_socket_that_a_dead_agent_left_is_taken_over(path: Path, serve: Callable[[Path], LiveServer]) -> None:
+def test_a_socket_that_a_dead_agent_left_is_taken_over(
+    path: Path, serve: Callable[[Path], LiveServer]
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
         dead.bind(str(path))
     assert path.exists()

@@ -30,7 +30,9 @@ CALL = "from edge_agent.runtime.memory import share_one_heap; share_one_heap()"
 
 def heaps(call: str) -> int:
     """Return how many heaps of threads a process has whose four threads take memory."""
-    done = subprocess.run([sys.executable, "-c", COUNT_HEAPS.format(call=call)], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_HEAPS.format(call=call)], capture_output=True, check=True
+    )
     return int(done.stdout)
 
 

@@ -34,10 +34,14 @@ FACE = Face(Box(10, 10, 40, 50), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3))
 def expression(**named: float) -> Expression:
     """An expression with the rest of the probability on neutral."""
     rest = 1.0 - sum(named.values())
-    return Expression(tuple(named.get(e.value, rest if e is Emotion.NEUTRAL else 0.0) for e in EMOTIONS))
+    return Expression(
+        tuple(named.get(e.value, rest if e is Emotion.NEUTRAL else 0.0) for e in EMOTIONS)
+    )
 
 
-def observation(smoothed: Expression, emotion: Emotion | None, *, primary: bool = True) -> Observation:
+def observation(
+    smoothed: Expression, emotion: Emotion | None, *, primary: bool = True
+) -> Observation:
     return Observation(1, FACE, expression(), smoothed, emotion, primary, 0.8)
 
 
@@ -70,7 +74,11 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
     }
     assert (payload["frames"], payload["frames_with_face"]) == (10, 8)
     assert payload["dominant"] == "happiness"
-    assert (payload["shares"]["happiness"], payload["shares"]["uncertain"], payload["shares"]["no_face"]) == (
+    assert (
+        payload["shares"]["happiness"],
+        payload["shares"]["uncertain"],
+        payload["shares"]["no_face"],
+    ) == (
         0.6,
         0.2,
         0.2,
@@ -85,7 +93,11 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -
     summary = window()
     happy, sad = expression(happiness=0.8), expression(sadness=0.9)
     summary.add_recognition(frame(observation(happy, Emotion.HAPPINESS)))
-    for flaw, emotion in ((Flaw.BLURRED, Emotion.SADNESS), (Flaw.TOO_DARK, None), (Flaw.TOO_DARK, None)):
+    for flaw, emotion in (
+        (Flaw.BLURRED, Emotion.SADNESS),
+        (Flaw.TOO_DARK, None),
+        (Flaw.TOO_DARK, None),
+    ):
         summary.add_recognition(frame(replace(observation(sad, emotion), flaw=flaw)))
     payload = summary.close(START.shifted(1))
     assert (payload["frames_with_face"], payload["unfit"]) == (4, {"too_dark": 2, "blurred": 1})
@@ -102,7 +114,11 @@ def test_faces_that_are_not_the_primary_one_do_not_count() -> None:
     summary.add_recognition(frame(other, observation(expression(), Emotion.NEUTRAL)))
     summary.add_recognition(frame(other))
     payload = summary.close(START.shifted(1))
-    assert (payload["shares"]["neutral"], payload["shares"]["no_face"], payload["shares"]["anger"]) == (0.5, 0.5, 0)
+    assert (
+        payload["shares"]["neutral"],
+        payload["shares"]["no_face"],
+        payload["shares"]["anger"],
+    ) == (0.5, 0.5, 0)
 
 
 def test_a_window_without_a_face_claims_no_emotion() -> None:
@@ -114,7 +130,12 @@ def test_a_window_without_a_face_claims_no_emotion() -> None:
 
 def test_a_window_without_a_frame_claims_nothing_at_all() -> None:
     payload = window().close(START.shifted(10))
-    assert (payload["frames"], payload["dominant"], payload["shares"], payload["emotions"]) == (0, None, None, None)
+    assert (payload["frames"], payload["dominant"], payload["shares"], payload["emotions"]) == (
+        0,
+        None,
+        None,
+        None,
+    )
     assert payload["vitals"] == {}
 
 

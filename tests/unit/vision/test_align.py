@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.domain import Box
-from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX, align_box, align_face, share_outside, similarity
+from edge_agent.vision.align import (
+    TEMPLATE,
+    TEMPLATE_BOX,
+    align_box,
+    align_face,
+    share_outside,
+    similarity,
+)
 
 
 def placed(scale: float, degrees: float, x: float, y: float) -> npt.NDArray[np.float64]:
@@ -38,7 +45,9 @@ def dots(points: npt.NDArray[np.float64], height: int, width: int) -> npt.NDArra
     x=st.floats(-1000, 1000),
     y=st.floats(-1000, 1000),
 )
-def test_similarity_undoes_any_turn_scale_and_shift(scale: float, degrees: float, x: float, y: float) -> None:
+def test_similarity_undoes_any_turn_scale_and_shift(
+    scale: float, degrees: float, x: float, y: float
+) -> None:
     points = placed(scale, degrees, x, y)
     matrix = similarity(points, TEMPLATE)
     assert np.allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-5)
@@ -106,7 +115,9 @@ def test_a_face_at_the_edge_of_the_picture_repeats_the_edge() -> None:
 def test_the_share_outside_is_that_of_the_crops_points_that_fall_outside(
     side: float, degrees: float, x: float, y: float
 ) -> None:
-    """The crop is a square of ``side`` pixels that is turned about (x, y), in a picture of 300 × 200."""
+    """The crop is a square of ``side`` pixels that is turned about (x, y), in a picture of 300 ×
+    200.
+    """
     a = cmath.rect(1 / side, math.radians(degrees))
     b = 0.5 + 0.5j - a * complex(x, y)
     to_unit = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
@@ -114,7 +125,9 @@ def test_the_share_outside_is_that_of_the_crops_points_that_fall_outside(
     across, down = np.meshgrid(steps, steps)
     points = (across + 1j * down - b) / a
     outside = (points.real < 0) | (points.real > 300) | (points.imag < 0) | (points.imag > 200)
-    assert share_outside(np.zeros((200, 300), np.uint8), to_unit) == pytest.approx(outside.mean(), abs=0.02)
+    assert share_outside(np.zeros((200, 300), np.uint8), to_unit) == pytest.approx(
+        outside.mean(), abs=0.02
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,11 +147,15 @@ def test_the_share_outside_is_that_of_the_crops_points_that_fall_outside(
 )
 @pytest.mark.parametrize("quarters", range(4))
 def test_the_share_outside_is_exact(x: float, y: float, share: float, quarters: int) -> None:
-    """A crop of 48 × 48 pixels, upright or not, whose corner lies at (x, y) of a picture of 112 × 72 pixels."""
+    """A crop of 48 × 48 pixels, upright or not, whose corner lies at (x, y) of a picture of 112 ×
+    72 pixels.
+    """
     a = 1j**quarters / 48
     b = 0.5 + 0.5j - a * complex(x + 24, y + 24)
     to_unit = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-    assert share_outside(np.zeros((72, 112, 3), np.uint8), to_unit) == pytest.approx(share, abs=1e-5)
+    assert share_outside(np.zeros((72, 112, 3), np.uint8), to_unit) == pytest.approx(
+        share, abs=1e-5
+    )
 
 
 def test_align_box_puts_the_box_where_the_template_has_it() -> None:
@@ -176,7 +193,9 @@ def test_landmarks_that_cannot_be_used_are_refused(landmarks: npt.ArrayLike, wor
         (np.zeros((1, 40000), dtype=np.uint8), 48, "32766"),
     ],
 )
-def test_pictures_that_cannot_be_used_are_refused(image: npt.NDArray[np.uint8], size: int, words: str) -> None:
+def test_pictures_that_cannot_be_used_are_refused(
+    image: npt.NDArray[np.uint8], size: int, words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         align_face(image, TEMPLATE * 20, size)
 

@@ -1,4 +1,6 @@
-"""The classifier turns logits into calibrated probabilities, and refuses models that cannot read a face crop."""
+"""The classifier turns logits into calibrated probabilities, and refuses models that cannot read a
+face crop.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,17 @@ WHITE = np.full((SIDE, SIDE), 255, np.uint8)
 def classifier(folder: Path, content: bytes = b"", **changes: Any) -> ExpressionClassifier:
     content = content or tiny_tflite()
     return ExpressionClassifier(
-        load_model(write_model(folder, content, expression_card(content, **changes)), kind="expression")
+        load_model(
+            write_model(folder, content, expression_card(content, **changes)), kind="expression"
+        )
     )
 
 
-def test_probabilities_are_the_softmax_of_the_logits_at_the_temperature_of_the_card(tmp_path: Path) -> None:
-    expression = classifier(tmp_path, temperature=2.0).classify(WHITE)  # the tiny model's logits are 0, 1, … 7
+def test_probabilities_are_the_softmax_of_the_logits_at_the_temperature_of_the_card(
+    tmp_path: Path,
+) -> None:
+    # the tiny model's logits are 0, 1, … 7
+    expression = classifier(tmp_path, temperature=2.0).classify(WHITE)
     powers = [math.exp(i / 2) for i in range(8)]
     assert expression.probabilities == pytest.approx([p / sum(powers) for p in powers], abs=1e-12)
     assert expression.dominant is Emotion.CONTEMPT
@@ -40,7 +47,12 @@ def test_probabilities_sum_to_one_and_stay_finite_for_huge_logits() -> None:
 
 def test_what_the_card_says_of_crop_and_threshold_can_be_asked(tmp_path: Path) -> None:
     reader = classifier(tmp_path, uncertain_below=0.3)
-    assert (reader.size, reader.crop, reader.uncertain_below, reader.card.name) == (SIDE, "fer2013-v1", 0.3, "tiny")
+    assert (reader.size, reader.crop, reader.uncertain_below, reader.card.name) == (
+        SIDE,
+        "fer2013-v1",
+        0.3,
+        "tiny",
+    )
 
 
 @pytest.mark.parametrize(

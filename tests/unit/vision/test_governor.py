@@ -25,7 +25,9 @@ def test_frames_that_fit_the_budget_are_all_read() -> None:
 
 
 @pytest.mark.parametrize(("budget", "cost_s"), [(0.4, 0.040), (0.1, 0.010), (1.0, 0.120)])
-def test_frames_that_cost_too_much_are_read_as_often_as_the_budget_allows(budget: float, cost_s: float) -> None:
+def test_frames_that_cost_too_much_are_read_as_often_as_the_budget_allows(
+    budget: float, cost_s: float
+) -> None:
     plan = after(Governor(budget, 15), cost_s)
     assert plan.limit is Limit.BUDGET
     assert cost_s / plan.frame_s == pytest.approx(budget, rel=0.01)
@@ -70,12 +72,16 @@ def test_around_the_limit_it_does_not_flutter() -> None:
     governor = Governor(0.4, 15)
     changes, before = 0, governor.plan.limit
     for number in range(600):
-        limit = governor.spend(0.4 * PERIOD_S * (1.02 if number // 20 % 2 else 0.97), number * PERIOD_S).limit
+        limit = governor.spend(
+            0.4 * PERIOD_S * (1.02 if number // 20 % 2 else 0.97), number * PERIOD_S
+        ).limit
         changes, before = changes + (limit is not before), limit
     assert changes <= 1
 
 
-@pytest.mark.parametrize(("celsius", "share"), [(None, 1.0), (69.0, 1.0), (70.0, 0.75), (75.0, 0.5), (85.0, 0.25)])
+@pytest.mark.parametrize(
+    ("celsius", "share"), [(None, 1.0), (69.0, 1.0), (70.0, 0.75), (75.0, 0.5), (85.0, 0.25)]
+)
 def test_a_warm_processor_leaves_less_of_the_budget(celsius: float | None, share: float) -> None:
     governor = Governor(0.4, 15)
     governor.feel(celsius)
@@ -112,7 +118,9 @@ def test_what_changes_for_seconds_is_said_once(caplog: pytest.LogCaptureFixture)
         governor.feel(40.0)
         after(governor, 0.010, start_s=60)
     said = [record.message for record in caplog.records]
-    assert said[0] == "at most 5.3 frames are read each second, to keep to 40 % of one core (vision.cpu_budget)"
+    assert said[0] == (
+        "at most 5.3 frames are read each second, to keep to 40 % of one core (vision.cpu_budget)"
+    )
     assert said[-2] == "at most 10.0 frames are read each second: the processor has 80 °C"
     assert said[-1] == "every frame is read again"
     assert len(said) == 4

@@ -1,4 +1,6 @@
-"""The quality of a real face falls with whatever makes it harder to read, and names what makes it unreadable."""
+"""The quality of a real face falls with whatever makes it harder to read, and names what makes it
+unreadable.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,17 @@ def crop() -> Picture:
 
 
 def spoilt(crop: Picture, gain: float = 1, shift: float = 0, blur: float = 0) -> Picture:
-    pixels = np.asarray(cv2.GaussianBlur(crop, (0, 0), blur), np.float64) if blur else crop.astype(np.float64)
+    pixels = (
+        np.asarray(cv2.GaussianBlur(crop, (0, 0), blur), np.float64)
+        if blur
+        else crop.astype(np.float64)
+    )
     return np.clip(pixels * gain + shift, 0, 255).astype(np.uint8)
 
 
-def test_a_large_sharp_well_lit_face_that_looks_at_the_camera_has_full_quality_and_no_flaw(crop: Picture) -> None:
+def test_a_large_sharp_well_lit_face_that_looks_at_the_camera_has_full_quality_and_no_flaw(
+    crop: Picture,
+) -> None:
     quality = face_quality(crop, face())
     assert quality.score > 0.95
     assert quality.flaw is None
@@ -56,11 +64,25 @@ def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -
     assert face_quality(crop, face(23.9)).flaw is Flaw.TOO_SMALL
 
 
-def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it_is_cut_off(crop: Picture) -> None:
-    qualities = [face_quality(crop, face(), outside) for outside in (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)]
-    assert [quality.score for quality in qualities][2:] == pytest.approx([0.74, 0.5, 0.46, 0], abs=0.001)
+def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it_is_cut_off(
+    crop: Picture,
+) -> None:
+    qualities = [
+        face_quality(crop, face(), outside)
+        for outside in (0.0, 0.12, 0.19, MOST_OUTSIDE, 0.26, 0.4)
+    ]
+    assert [quality.score for quality in qualities][2:] == pytest.approx(
+        [0.74, 0.5, 0.46, 0], abs=0.001
+    )
     assert qualities[0].score == qualities[1].score
-    assert [quality.flaw for quality in qualities] == [None, None, None, None, Flaw.CUT_OFF, Flaw.CUT_OFF]
+    assert [quality.flaw for quality in qualities] == [
+        None,
+        None,
+        None,
+        None,
+        Flaw.CUT_OFF,
+        Flaw.CUT_OFF,
+    ]
 
 
 def test_the_more_a_face_is_blurred_the_less_sharp_it_is_until_it_is_blurred(crop: Picture) -> None:
@@ -86,7 +108,15 @@ def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:
         (5, 0, Flaw.TOO_BRIGHT),
         (1, -170, Flaw.TOO_DARK),
     ],
-    ids=["a quarter of the light", "a tenth", "haze", "fog", "bright", "burnt out", "lost in shadow"],
+    ids=[
+        "a quarter of the light",
+        "a tenth",
+        "haze",
+        "fog",
+        "bright",
+        "burnt out",
+        "lost in shadow",
+    ],
 )
 def test_bad_light_lowers_the_quality_and_is_a_flaw_when_little_is_left(
     crop: Picture, gain: float, shift: float, flaw: Flaw | None
@@ -96,7 +126,9 @@ def test_bad_light_lowers_the_quality_and_is_a_flaw_when_little_is_left(
     assert quality.score < face_quality(crop, face()).score
 
 
-@pytest.mark.parametrize(("value", "flaw"), [(0, Flaw.TOO_DARK), (127, Flaw.TOO_DARK), (255, Flaw.TOO_BRIGHT)])
+@pytest.mark.parametrize(
+    ("value", "flaw"), [(0, Flaw.TOO_DARK), (127, Flaw.TOO_DARK), (255, Flaw.TOO_BRIGHT)]
+)
 def test_a_plain_surface_has_no_quality(value: int, flaw: Flaw) -> None:
     quality = face_quality(np.full((48, 48), value, np.uint8), face(200))
     assert (quality.score, quality.flaw) == (0.0, flaw)
@@ -107,7 +139,9 @@ def test_of_several_flaws_the_one_that_explains_the_others_is_named(crop: Pictur
     assert face_quality(dark_and_blurred, face()).flaw is Flaw.TOO_DARK
     assert face_quality(dark_and_blurred, head(yaw=70)).flaw is Flaw.TURNED_AWAY
     assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks)).flaw is Flaw.TOO_SMALL
-    assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).flaw is Flaw.CUT_OFF
+    assert (
+        face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).flaw is Flaw.CUT_OFF
+    )
 
 
 def test_the_template_of_the_crop_looks_at_the_camera() -> None:
@@ -118,7 +152,9 @@ def test_the_template_of_the_crop_looks_at_the_camera() -> None:
 
 
 @given(st.floats(-170, 170), st.floats(-60, 60))
-def test_a_turn_moves_the_nose_and_narrows_the_face_whatever_its_roll(roll: float, yaw: float) -> None:
+def test_a_turn_moves_the_nose_and_narrows_the_face_whatever_its_roll(
+    roll: float, yaw: float
+) -> None:
     pose = pose_of(head(yaw=yaw, roll=roll))
     assert pose is not None
     assert pose.roll == pytest.approx(roll, abs=1e-6)
@@ -145,7 +181,9 @@ def test_a_nod_moves_the_nose_up_and_down_and_widens_the_face() -> None:
     ],
     ids=["a little", "a little and rolled", "right", "left", "bent", "bent down"],
 )
-def test_a_face_that_is_turned_away_is_not_fit_for_reading(crop: Picture, turned: Face, flaw: Flaw | None) -> None:
+def test_a_face_that_is_turned_away_is_not_fit_for_reading(
+    crop: Picture, turned: Face, flaw: Flaw | None
+) -> None:
     quality = face_quality(crop, turned)
     assert quality.flaw is flaw
     assert quality.pose is not None

@@ -36,7 +36,9 @@ def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
 
 
 def shifted(image: Picture, x: int, y: int) -> Picture:
-    return np.asarray(cv2.warpAffine(image, np.array([[1.0, 0, x], [0, 1.0, y]]), image.shape[1::-1]), np.uint8)
+    return np.asarray(
+        cv2.warpAffine(image, np.array([[1.0, 0, x], [0, 1.0, y]]), image.shape[1::-1]), np.uint8
+    )
 
 
 def two_people() -> Picture:
@@ -44,7 +46,9 @@ def two_people() -> Picture:
     return np.ascontiguousarray(np.hstack([smiling()[:400, 60:380], serious()[:400, 90:410]]))
 
 
-def test_the_smiling_portrait_is_one_happy_face_with_its_eyes_in_place(recognizer: Recognizer) -> None:
+def test_the_smiling_portrait_is_one_happy_face_with_its_eyes_in_place(
+    recognizer: Recognizer,
+) -> None:
     (reading,) = recognizer.read_picture(smiling())
     assert reading.expression.dominant is Emotion.HAPPINESS
     assert reading.emotion is Emotion.HAPPINESS
@@ -53,7 +57,9 @@ def test_the_smiling_portrait_is_one_happy_face_with_its_eyes_in_place(recognize
     assert reading.quality > 0.8
 
 
-def test_the_serious_portrait_is_one_face_that_is_neutral_sad_or_angry(recognizer: Recognizer) -> None:
+def test_the_serious_portrait_is_one_face_that_is_neutral_sad_or_angry(
+    recognizer: Recognizer,
+) -> None:
     (reading,) = recognizer.read_picture(serious())
     assert reading.expression.dominant in {Emotion.NEUTRAL, Emotion.SADNESS, Emotion.ANGER}
 
@@ -63,7 +69,9 @@ def test_a_gray_picture_is_read_like_a_coloured_one(recognizer: Recognizer) -> N
     assert recognizer.read_picture(gray)[0].expression.dominant is Emotion.HAPPINESS
 
 
-def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(recognizer: Recognizer) -> None:
+def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(
+    recognizer: Recognizer,
+) -> None:
     plain = np.full((240, 320, 3), 127, np.uint8)
     assert recognizer.read_picture(plain) == []
     recognition = recognizer.recognize(frame(plain, 7))
@@ -71,16 +79,26 @@ def test_a_picture_without_a_face_has_no_readings_and_a_frame_no_observations(re
     assert recognition.primary is None
 
 
-def test_a_moving_face_keeps_one_track_and_is_the_participant_in_every_frame(recognizer: Recognizer) -> None:
-    recognitions = [recognizer.recognize(frame(shifted(smiling(), 4 * i, 2 * i), i)) for i in range(8)]
+def test_a_moving_face_keeps_one_track_and_is_the_participant_in_every_frame(
+    recognizer: Recognizer,
+) -> None:
+    recognitions = [
+        recognizer.recognize(frame(shifted(smiling(), 4 * i, 2 * i), i)) for i in range(8)
+    ]
     assert {r.observations[0].track for r in recognitions} == {1}
     for number, recognition in enumerate(recognitions):
-        assert (recognition.frame_number, recognition.frame_width, recognition.frame_height) == (number, 512, 512)
+        assert (recognition.frame_number, recognition.frame_width, recognition.frame_height) == (
+            number,
+            512,
+            512,
+        )
         assert recognition.primary is recognition.observations[0]
         assert recognition.observations[0].emotion is Emotion.HAPPINESS
 
 
-def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognizer: Recognizer) -> None:
+def test_an_expression_that_changes_is_taken_in_with_the_time_constant(
+    recognizer: Recognizer,
+) -> None:
     image = smiling()
     first = recognizer.recognize(frame(image)).observations[0]
     assert first.smoothed == first.raw
@@ -88,18 +106,27 @@ def test_an_expression_that_changes_is_taken_in_with_the_time_constant(recognize
     second = recognizer.recognize(frame(spoilt, 1)).observations[0]
     share = 1 - np.exp(-0.1 / 0.6)
     for old, new, smoothed in zip(
-        first.raw.probabilities, second.raw.probabilities, second.smoothed.probabilities, strict=True
+        first.raw.probabilities,
+        second.raw.probabilities,
+        second.smoothed.probabilities,
+        strict=True,
     ):
         assert smoothed == pytest.approx(old + share * (new - old))
     assert second.quality < first.quality
 
 
-def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(recognizer: Recognizer) -> None:
+def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
+    recognizer: Recognizer,
+) -> None:
     first = recognizer.recognize(frame(smiling())).observations[0]
     night = np.asarray(smiling() * 0.15, np.uint8)
     second = recognizer.recognize(frame(night, 1)).observations[0]
     assert (first.flaw, second.flaw) == (None, Flaw.TOO_DARK)
-    assert (second.track, second.smoothed, second.emotion) == (first.track, first.smoothed, first.emotion)
+    assert (second.track, second.smoothed, second.emotion) == (
+        first.track,
+        first.smoothed,
+        first.emotion,
+    )
     assert second.raw != first.raw
     assert second.quality < 0.5 < first.quality
 
@@ -121,11 +148,15 @@ def test_a_face_is_reported_only_once_it_was_seen_in_three_frames() -> None:
     assert [r.state for r in recognitions] == ["no_face", "no_face", "happiness"]
 
 
-def test_two_people_are_two_tracks_and_the_larger_face_is_the_participant(recognizer: Recognizer) -> None:
+def test_two_people_are_two_tracks_and_the_larger_face_is_the_participant(
+    recognizer: Recognizer,
+) -> None:
     recognition = recognizer.recognize(frame(two_people()))
     assert sorted(o.track for o in recognition.observations) == [1, 2]
     assert recognition.primary is not None
-    assert recognition.primary.face.box.area == max(o.face.box.area for o in recognition.observations)
+    assert recognition.primary.face.box.area == max(
+        o.face.box.area for o in recognition.observations
+    )
 
 
 def test_who_leaves_the_picture_and_comes_back_later_is_a_new_track(recognizer: Recognizer) -> None:
@@ -174,7 +205,8 @@ def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> No
 def test_a_model_in_the_wrong_place_is_refused(options: dict[str, str], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         open_recognizer(
-            options.get("expression_model", "expression-fast"), options.get("detector_model", "face-detector")
+            options.get("expression_model", "expression-fast"),
+            options.get("detector_model", "face-detector"),
         )
 
 
@@ -182,7 +214,9 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
     content = tiny_tflite()
     card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
-    with pytest.raises(ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"):
+    with pytest.raises(
+        ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"
+    ):
         Recognizer(
             detector(),
             FaceFollower(detector(), None),
@@ -212,7 +246,10 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
     ],
 )
 def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
-    recognizer: Recognizer, person: Callable[[], Picture], part: tuple[slice, ...], flaw: Flaw | None
+    recognizer: Recognizer,
+    person: Callable[[], Picture],
+    part: tuple[slice, ...],
+    flaw: Flaw | None,
 ) -> None:
     (reading,) = recognizer.read_picture(np.ascontiguousarray(person()[part]))
     assert reading.flaw is flaw

@@ -32,12 +32,18 @@ def test_a_change_of_a_tenth_of_a_level_is_seen_through_rounding() -> None:
     noise = chance.normal(0, 2, (8, *image.shape))
     means = []
     for change in (0.0, 0.1):
-        seen = [np.clip(np.rint(image + change + grain), 0, 255).astype(np.uint8) for grain in noise]
+        seen = [
+            np.clip(np.rint(image + change + grain), 0, 255).astype(np.uint8) for grain in noise
+        ]
         means.append(np.mean([skin_colour(frame, face) for frame in seen], axis=0))
     assert np.allclose(means[1] - means[0], 0.1, atol=0.06)
 
 
 def test_a_face_at_the_edge_of_the_picture_has_a_colour() -> None:
     image = np.full((480, 640, 3), 100, np.uint8)
-    face = Face(Box(-40, -40, 100, 120), 0.9, ((-10.0, 10.0), (30.0, 10.0), (10.0, 30.0), (-5.0, 50.0), (25.0, 50.0)))
+    face = Face(
+        Box(-40, -40, 100, 120),
+        0.9,
+        ((-10.0, 10.0), (30.0, 10.0), (10.0, 30.0), (-5.0, 50.0), (25.0, 50.0)),
+    )
     assert skin_colour(image, face) == pytest.approx((100, 100, 100), abs=0.01)

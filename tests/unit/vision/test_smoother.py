@@ -18,15 +18,23 @@ HAPPY, ANGRY, NEUTRAL = Emotion.HAPPINESS, Emotion.ANGER, Emotion.NEUTRAL
 
 
 def expression(**named: float) -> Expression:
-    """An expression with the named probabilities; what is left is spread over the other categories."""
+    """An expression with the named probabilities.
+
+    What is left is spread over the other categories.
+    """
     rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
     return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
 
 def smoother(
-    time_constant_s: float = 0.6, hysteresis: float = 0.08, uncertain_below: float = 0.45, dwell_s: float = 0.0
+    time_constant_s: float = 0.6,
+    hysteresis: float = 0.08,
+    uncertain_below: float = 0.45,
+    dwell_s: float = 0.0,
 ) -> Smoother:
-    return Smoother(time_constant_s, hysteresis, uncertain_below, dwell_s=dwell_s, hold_s=1.0, reset_after_s=2.0)
+    return Smoother(
+        time_constant_s, hysteresis, uncertain_below, dwell_s=dwell_s, hold_s=1.0, reset_after_s=2.0
+    )
 
 
 def labels(steady: Smoother, step_s: float, shown: list[Expression]) -> list[Emotion | None]:
@@ -64,8 +72,12 @@ def test_the_frame_rate_does_not_change_the_result(times: tuple[float, ...]) -> 
 def test_a_short_gap_is_held_over_and_a_long_one_starts_the_track_anew() -> None:
     steady = smoother(time_constant_s=5.0)
     steady.update(1, expression(anger=1.0), START)
-    assert happiness(steady.update(1, expression(happiness=1.0), START.shifted(2.0)).expression) < 0.5
-    assert happiness(steady.update(1, expression(happiness=1.0), START.shifted(4.1)).expression) == 1.0
+    assert (
+        happiness(steady.update(1, expression(happiness=1.0), START.shifted(2.0)).expression) < 0.5
+    )
+    assert (
+        happiness(steady.update(1, expression(happiness=1.0), START.shifted(4.1)).expression) == 1.0
+    )
 
 
 def test_tracks_do_not_mix() -> None:
@@ -78,13 +90,17 @@ def test_tracks_do_not_mix() -> None:
 def test_without_a_time_constant_nothing_is_smoothed() -> None:
     steady = smoother(time_constant_s=0)
     steady.update(1, expression(anger=1.0), START)
-    assert steady.update(1, expression(happiness=1.0), START).expression == expression(happiness=1.0)
+    assert steady.update(1, expression(happiness=1.0), START).expression == expression(
+        happiness=1.0
+    )
 
 
 def test_a_frame_that_seems_earlier_than_the_last_changes_nothing() -> None:
     steady = smoother()
     steady.update(1, expression(anger=1.0), START)
-    assert steady.update(1, expression(happiness=1.0), START.shifted(-0.5)).expression == expression(anger=1.0)
+    assert steady.update(
+        1, expression(happiness=1.0), START.shifted(-0.5)
+    ).expression == expression(anger=1.0)
 
 
 def test_when_no_category_reaches_the_threshold_the_face_is_uncertain() -> None:
@@ -113,7 +129,9 @@ def test_however_wildly_an_expression_changes_a_label_stays_for_the_least_time(f
     assert all(later - earlier >= 0.5 - 1e-3 for earlier, later in pairwise(changes))
 
 
-@pytest.mark.parametrize(("uncertain_below", "hysteresis"), [(0.61, 0.5), (0.61, 0.4), (0.95, 0.08)])
+@pytest.mark.parametrize(
+    ("uncertain_below", "hysteresis"), [(0.61, 0.5), (0.61, 0.4), (0.95, 0.08)]
+)
 def test_a_sure_expression_gets_its_label_back_whatever_threshold_and_lead_are(
     uncertain_below: float, hysteresis: float
 ) -> None:
@@ -145,7 +163,9 @@ def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
     for pause, raw, is_fit in frames:
         seconds += pause
         seen.append(raw)
-        found = (steady.update if is_fit else steady.hold)(1, raw, START.shifted(seconds)).expression.probabilities
+        found = (steady.update if is_fit else steady.hold)(
+            1, raw, START.shifted(seconds)
+        ).expression.probabilities
         assert sum(found) == pytest.approx(1)
         for index, p in enumerate(found):
             values = [e.probabilities[index] for e in seen]
@@ -157,7 +177,9 @@ def test_a_label_that_is_older_than_the_least_time_gives_way_at_once() -> None:
     assert labels(steady, 0.5, [expression(happiness=0.9), expression(anger=0.9)]) == [HAPPY, ANGRY]
 
 
-def test_a_frame_that_cannot_be_read_changes_nothing_and_after_a_while_the_face_is_uncertain() -> None:
+def test_a_frame_that_cannot_be_read_changes_nothing_and_after_a_while_the_face_is_uncertain() -> (
+    None
+):
     steady = smoother()
     before = steady.update(1, expression(happiness=0.9), START)
     assert steady.hold(1, expression(anger=1.0), START.shifted(0.5)) == before
@@ -174,8 +196,13 @@ def test_a_track_that_was_never_read_is_uncertain_whatever_it_seems_to_show() ->
     assert steady.update(1, expression(happiness=0.9), START.shifted(0.1)).emotion is HAPPY
 
 
-def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> None:
-    assert label_of(expression(happiness=0.44, anger=0.46), 0.45, present=HAPPY, hysteresis=0.08) is ANGRY
+def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> (
+    None
+):
+    assert (
+        label_of(expression(happiness=0.44, anger=0.46), 0.45, present=HAPPY, hysteresis=0.08)
+        is ANGRY
+    )
 
 
 def test_without_hysteresis_the_largest_probability_is_the_label() -> None:
@@ -189,6 +216,24 @@ def participant(emotion: Emotion | None) -> Observation:
 
 def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no_face() -> None:
     holder = StateHolder(no_face_after_s=0.5)
-    shown = [None, participant(HAPPY), None, None, None, participant(None), participant(ANGRY), None]
+    shown = [
+        None,
+        participant(HAPPY),
+        None,
+        None,
+        None,
+        participant(None),
+        participant(ANGRY),
+        None,
+    ]
     states = [holder.update(seen, START.shifted(i * 0.25)) for i, seen in enumerate(shown)]
-    assert states == ["no_face", "happiness", "happiness", "happiness", "no_face", "uncertain", "anger", "anger"]
+    assert states == [
+        "no_face",
+        "happiness",
+        "happiness",
+        "happiness",
+        "no_face",
+        "uncertain",
+        "anger",
+        "anger",
+    ]

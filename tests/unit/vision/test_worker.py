@@ -30,8 +30,13 @@ class Seen:
         self.event.set()
 
 
-def worker(mailbox: Mailbox[Frame], seen: Seen, budget: float = 8.0) -> tuple[VisionWorker, Governor, Recognizer]:
-    governor, recognizer = Governor(budget, 15), open_recognizer("expression-fast", confirm_frames=1)
+def worker(
+    mailbox: Mailbox[Frame], seen: Seen, budget: float = 8.0
+) -> tuple[VisionWorker, Governor, Recognizer]:
+    governor, recognizer = (
+        Governor(budget, 15),
+        open_recognizer("expression-fast", confirm_frames=1),
+    )
     return VisionWorker(mailbox, recognizer, governor, seen.take), governor, recognizer
 
 
@@ -70,7 +75,9 @@ def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
     assert [r.frame_number for r in seen.recognitions] == [7]
 
 
-def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_whole_frames_more_rarely() -> None:
+def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_whole_frames_more_rarely() -> (
+    None
+):
     mailbox: Mailbox[Frame] = Mailbox()
     seen = Seen()
     vision, governor, recognizer = worker(mailbox, seen, budget=1e-6)

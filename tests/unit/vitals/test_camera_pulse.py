@@ -1,4 +1,6 @@
-"""The camera's pulse speaks every five seconds where it is clear, and each silence is a gap with its reason."""
+"""The camera's pulse speaks every five seconds where it is clear, and each silence is a gap with
+its reason.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class Scene:
     def at(self) -> Instant:
         return START.shifted(self.frame / FPS)
 
-    def show(self, seconds: float, rate: float | None = 72.0, track: int | None = 1, every: int = 1) -> None:
+    def show(
+        self, seconds: float, rate: float | None = 72.0, track: int | None = 1, every: int = 1
+    ) -> None:
         """Show a face with a pulse, without one (0) or no face (``None``)."""
         for _ in range(round(seconds * FPS)):
             if self.frame % every == 0:
@@ -42,13 +46,27 @@ class Scene:
     @property
     def said(self) -> list[tuple[str, float, float]]:
         """Reason, start and end of each gap, in seconds since the start."""
-        return [(g.reason, round(g.start.seconds_since(START)), round(g.end.seconds_since(START))) for g in self.gaps]
+        return [
+            (g.reason, round(g.start.seconds_since(START)), round(g.end.seconds_since(START)))
+            for g in self.gaps
+        ]
 
 
-def test_it_speaks_every_five_seconds_of_the_middle_of_its_window_and_says_that_it_estimates() -> None:
+def test_it_speaks_every_five_seconds_of_the_middle_of_its_window_and_says_that_it_estimates() -> (
+    None
+):
     scene = Scene()
     scene.show(60)
-    assert [round(r.at.seconds_since(START)) for r in scene.readings] == [10, 15, 20, 25, 30, 35, 40, 45]
+    assert [round(r.at.seconds_since(START)) for r in scene.readings] == [
+        10,
+        15,
+        20,
+        25,
+        30,
+        35,
+        40,
+        45,
+    ]
     for reading in scene.readings:
         assert (reading.kind, reading.source) == (VitalKind.HEART_RATE, "camera_pulse")
         assert reading.flags == {VitalFlag.ESTIMATED}
@@ -83,7 +101,9 @@ def test_a_blink_of_the_detector_is_bridged_and_another_face_is_not() -> None:
     assert scene.gaps == []
     assert round(scene.readings[-1].at.seconds_since(START)) == 45
     scene.show(15, track=2)
-    assert round(scene.readings[-1].at.seconds_since(START)) == 45, "the second face was not there for 20 s yet"
+    assert round(scene.readings[-1].at.seconds_since(START)) == 45, (
+        "the second face was not there for 20 s yet"
+    )
 
 
 def test_too_few_frames_are_not_interpreted() -> None:
@@ -100,7 +120,16 @@ def test_a_camera_that_stands_still_is_not_the_silence_of_the_pulse() -> None:
     scene.frame += 600 * FPS
     scene.show(40)
     assert scene.said == []
-    assert [round(r.at.seconds_since(START)) for r in scene.readings] == [10, 15, 20, 25, 650, 655, 660, 665]
+    assert [round(r.at.seconds_since(START)) for r in scene.readings] == [
+        10,
+        15,
+        20,
+        25,
+        650,
+        655,
+        660,
+        665,
+    ]
 
 
 def test_a_long_silence_is_written_down_while_it_lasts() -> None:

@@ -27,44 +27,60 @@ def written(folder: Path, text: str | bytes, name: str = "morning.csv") -> Path:
 def test_times_may_be_iso_text_or_epoch_seconds_or_milliseconds(tmp_path: Path) -> None:
     path = written(
         tmp_path,
-        "at,kind,value\n2026-09-21T14:20:00Z,heart_rate,70\n2026-09-21 16:20:00+02:00,heart_rate,71\n"
-        "1790000400,heart_rate,72\n1790000400.5,heart_rate,73\n1790000400250,heart_rate,74\n",
+        "at,kind,value\n2026-09-21T14:20:00Z,heart_rate,70\n2026-09-21 "
+        "16:20:00+02:00,heart_rate,71\n1790000400,heart_rate,72\n1790000400.5,heart_rate,73\n"
+        "1790000400250,heart_rate,74\n",
     )
     assert [reading.at.wall_ms - AT for reading in read_readings(path)] == [0, 0, 0, 500, 250]
 
 
 def test_readings_say_that_they_are_imported_and_from_which_file(tmp_path: Path) -> None:
-    path = written(tmp_path, "at,kind,value,source\n1790000400,systolic,121,\n1790000401,Systolic,300,cuff 7\n")
+    path = written(
+        tmp_path, "at,kind,value,source\n1790000400,systolic,121,\n1790000401,Systolic,300,cuff 7\n"
+    )
     first, second = read_readings(path, now=NOW)
     assert (first.kind, first.value, first.source) == (VitalKind.SYSTOLIC, 121.0, "csv:morning.csv")
     assert first.flags == {VitalFlag.IMPORTED}
     assert second.source == "cuff 7"
-    assert second.flags == {VitalFlag.IMPORTED, VitalFlag.OUT_OF_RANGE}, "implausible: flagged, never dropped"
+    assert second.flags == {VitalFlag.IMPORTED, VitalFlag.OUT_OF_RANGE}, (
+        "implausible: flagged, never dropped"
+    )
 
 
 def test_units_are_converted_to_that_of_the_kind(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         "at,kind,value,unit\n1790000400,systolic,16,kPa\n1790000400,diastolic,80,mmHg\n"
-        "1790000400,rr_interval,850,ms\n1790000400,heart_rate,70,bpm\n1790000400,mean_arterial,93,\n",
+        "1790000400,rr_interval,850,ms\n1790000400,heart_rate,70,bpm\n"
+        "1790000400,mean_arterial,93,\n",
     )
-    assert [reading.value for reading in read_readings(path)] == pytest.approx([120.0099, 80, 0.85, 70, 93], abs=1e-4)
+    assert [reading.value for reading in read_readings(path)] == pytest.approx(
+        [120.0099, 80, 0.85, 70, 93], abs=1e-4
+    )
 
 
 def test_a_file_from_a_european_spreadsheet_is_read(tmp_path: Path) -> None:
-    path = written(tmp_path, "\ufeffAt;Kind;Value\r\n2026-09-21T14:20:00Z;heart_rate;72,5\r\n;;\r\n".encode())
+    path = written(
+        tmp_path, "\ufeffAt;Kind;Value\r\n2026-09-21T14:20:00Z;heart_rate;72,5\r\n;;\r\n".encode()
+    )
     assert [(reading.at.wall_ms, reading.value) for reading in read_readings(path)] == [(AT, 72.5)]
 
 
 def test_tabs_and_blank_lines_and_quotes_are_read(tmp_path: Path) -> None:
-    path = written(tmp_path, 'at\tkind\tvalue\tsource\n\n1790000400\theart_rate\t70\t"strap ""A""\tleft"\n\n')
+    path = written(
+        tmp_path, 'at\tkind\tvalue\tsource\n\n1790000400\theart_rate\t70\t"strap ""A""\tleft"\n\n'
+    )
     assert [reading.source for reading in read_readings(path)] == ['strap "A"\tleft']
 
 
 def test_times_without_a_zone_are_read_in_the_zone_that_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "at,kind,value\n2026-09-21 16:20:00,heart_rate,70\n")
-    assert [reading.at.wall_ms for reading in read_readings(path, ZoneInfo("Europe/Berlin"))] == [AT]
-    with pytest.raises(DataFileError, match=r"row 2, column at: '2026-09-21 16:20:00' has no time zone. Write Z or"):
+    assert [reading.at.wall_ms for reading in read_readings(path, ZoneInfo("Europe/Berlin"))] == [
+        AT
+    ]
+    with pytest.raises(
+        DataFileError, match=r"row 2, column at: '2026-09-21 16:20:00' has no time zone. Write Z or"
+    ):
         read_readings(path)
 
 
@@ -73,7 +89,10 @@ def test_the_time_that_a_device_stamped_is_kept_as_it_stands(tmp_path: Path) -> 
     rows = "1790000400,systolic,120,2026-09-21T16:20:00\n1790000401,systolic,121,\n"
     readings = read_readings(written(tmp_path, header + rows))
     assert [reading.device_time for reading in readings] == ["2026-09-21T16:20:00", None]
-    with pytest.raises(DataFileError, match=r"column device_time: '16:20' is not a time such as 2026-11-20T08:15:00"):
+    with pytest.raises(
+        DataFileError,
+        match=r"column device_time: '16:20' is not a time such as 2026-11-20T08:15:00",
+    ):
         read_readings(written(tmp_path, f"{header}1790000400,systolic,120,16:20\n"))
 
 
@@ -101,7 +120,9 @@ HEADER = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
         ('1790000401,heart_rate,"7"0,,', r"row 3: is not CSV"),
     ],
 )  # fmt: skip
-def test_a_row_with_a_bad_value_names_row_and_column_and_imports_nothing(tmp_path: Path, row: str, said: str) -> None:
+def test_a_row_with_a_bad_value_names_row_and_column_and_imports_nothing(
+    tmp_path: Path, row: str, said: str
+) -> None:
     path = written(tmp_path, f"{HEADER}{row}\n")
     store = database(tmp_path)
     with pytest.raises(DataFileError, match=f"morning.csv, {said}"):
@@ -114,7 +135,9 @@ def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
     with pytest.raises(DataFileError) as caught:
         read_readings(path)
     lines = str(caught.value).splitlines()
-    assert [line.split(", ")[1] for line in lines[:10]] == [f"row {number}" for number in range(2, 12)]
+    assert [line.split(", ")[1] for line in lines[:10]] == [
+        f"row {number}" for number in range(2, 12)
+    ]
     assert lines[10:] == ["… and 15 more.", "Nothing was imported."]
 
 
@@ -124,16 +147,21 @@ def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
         ("", "is empty. Its first row must name the columns: at, kind, value"),
         (" \n\n", "is empty"),
         ("at,kind,value\n", "has no rows"),
-        ("at,value\n1790000400,70\n", "row 1: column kind is missing. Columns found: at, value; needed: at, kind"),
+        ("at,value\n1790000400,70\n", ("row 1: column kind is missing. Columns found: at, value; "
+                                      "needed: at, kind")),
         ("heart_rate\n70\n", "row 1: column at is missing"),
-        ("at,kind,value,weather\n1790000400,heart_rate,70,rain\n", "row 1: unknown column 'weather'. Known: at, kind"),
-        ("at,kind,value,value\n1790000400,heart_rate,70,71\n", "row 1: column value is there twice"),
+        (("at,kind,value,weather\n"
+         "1790000400,heart_rate,70,rain\n"), "row 1: unknown column 'weather'. Known: at, kind"),
+        (("at,kind,value,value\n"
+         "1790000400,heart_rate,70,71\n"), "row 1: column value is there twice"),
         (b"at,kind,value,source\n1790000400,heart_rate,70,caf\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9\). Save"),
         ("at,kind,value\n".encode("utf-16"), r"row 1: is not UTF-8 text"),
         (b"at,kind,value\n1790000400,heart_rate,\x00\n", r"row 2"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_one_of_readings_is_refused(tmp_path: Path, content: str | bytes, said: str) -> None:
+def test_a_file_that_cannot_be_one_of_readings_is_refused(
+    tmp_path: Path, content: str | bytes, said: str
+) -> None:
     with pytest.raises(DataFileError, match=said):
         read_readings(written(tmp_path, content))
 

@@ -22,7 +22,10 @@ def file(text: str) -> CsvFile:
     return CsvFile.parse("cuff.csv", text.encode())
 
 
-CUFF = "Date,Time,Systolic (mmHg),Diastolic (mmHg),Pulse (bpm),Notes\n2026-09-21,16:20,121,80,66,after lunch\n"
+CUFF = (
+    "Date,Time,Systolic (mmHg),Diastolic (mmHg),Pulse (bpm),Notes\n"
+    "2026-09-21,16:20,121,80,66,after lunch\n"
+)
 
 
 def test_the_export_of_a_cuff_is_guessed_and_read() -> None:
@@ -60,7 +63,10 @@ def test_columns_are_guessed_by_their_names(header: str, target: str, column: st
 
 
 def test_a_unit_in_brackets_is_guessed() -> None:
-    assert guess_columns(["t", "MAP [kPa]", "RR (ms)"]).units == {"mean_arterial": "kPa", "rr_interval": "ms"}
+    assert guess_columns(["t", "MAP [kPa]", "RR (ms)"]).units == {
+        "mean_arterial": "kPa",
+        "rr_interval": "ms",
+    }
 
 
 def test_an_export_of_ours_needs_no_guess() -> None:
@@ -85,18 +91,24 @@ def test_an_export_of_ours_needs_no_guess() -> None:
 )
 def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> None:
     columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
-    assert [r.at.wall_ms for r in all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)] == [AT]
+    assert [
+        r.at.wall_ms for r in all_readings(file(f't,hr\n"{text}",66\n'), columns, BERLIN, NOW)
+    ] == [AT]
 
 
 def test_units_can_be_said_for_a_column_and_empty_cells_are_passed_over() -> None:
-    columns = ColumnMap({"at": "t", "systolic": "s", "diastolic": "d"}, {"systolic": "kPa", "diastolic": "kPa"})
+    columns = ColumnMap(
+        {"at": "t", "systolic": "s", "diastolic": "d"}, {"systolic": "kPa", "diastolic": "kPa"}
+    )
     readings = all_readings(file("t,s,d\n1790000400,16,\n1790000401,-,10.5\n"), columns, None, NOW)
     assert [(r.kind, round(r.value)) for r in readings] == [("systolic", 120), ("diastolic", 79)]
 
 
 def test_pressures_in_one_row_that_are_too_near_are_flagged() -> None:
     columns = ColumnMap({"at": "t", "systolic": "s", "diastolic": "d"})
-    readings = all_readings(file("t,s,d\n1790000400,90,85\n1790000401,120,80\n"), columns, None, NOW)
+    readings = all_readings(
+        file("t,s,d\n1790000400,90,85\n1790000401,120,80\n"), columns, None, NOW
+    )
     assert [VitalFlag.OUT_OF_RANGE in r.flags for r in readings] == [True, True, False, False]
 
 
@@ -106,14 +118,22 @@ def test_pressures_in_one_row_that_are_too_near_are_flagged() -> None:
         ({}, "no column says when the readings were measured. Choose one for `at`."),
         ({"at": "t"}, "no column has values. Choose one for each kind (heart_rate, systolic,"),
         ({"at": "t", "kind": "s"}, "no column has values."),
-        ({"at": "t", "pulse": "s"}, "'pulse' is nothing that a column can be. Possible: at, time, kind, value,"),
+        (
+            {"at": "t", "pulse": "s"},
+            "'pulse' is nothing that a column can be. Possible: at, time, kind, value,",
+        ),
         ({"at": "when", "systolic": "s"}, "there is no column 'when'. Columns found: t, s, d, d."),
         ({"at": "t", "systolic": "d"}, "column 'd' is there twice."),
         ({"at": "t", "kind": "s", "value": "d", "systolic": "s"}, "column 'd' is there twice."),
-        ({"at": "t", "kind": "s", "value": "t", "systolic": "s"}, "either one column has the kind and one the value"),
+        (
+            {"at": "t", "kind": "s", "value": "t", "systolic": "s"},
+            "either one column has the kind and one the value",
+        ),
     ],
 )
-def test_a_choice_of_columns_that_cannot_work_is_refused(columns: dict[str, str], said: str) -> None:
+def test_a_choice_of_columns_that_cannot_work_is_refused(
+    columns: dict[str, str], said: str
+) -> None:
     with pytest.raises(DataFileError) as caught:
         list(all_readings(file("t,s,d,d\n1790000400,1,2,3\n"), ColumnMap(columns), None, NOW))
     assert f"cuff.csv: {said}" in str(caught.value)
@@ -137,14 +157,31 @@ def test_a_bad_row_is_named_by_the_columns_of_the_file(row: str, said: str) -> N
 
 def test_a_date_that_does_not_fit_the_chosen_order_is_refused() -> None:
     with pytest.raises(
-        DataFileError, match="column t: 'soon' is not a time such as 20.11.2026 08:15, which was chosen"
+        DataFileError,
+        match="column t: 'soon' is not a time such as 20.11.2026 08:15, which was chosen",
     ):
-        list(all_readings(file("t,hr\nsoon,1\n"), ColumnMap({"at": "t", "heart_rate": "hr"}, dates="dmy"), None, NOW))
+        list(
+            all_readings(
+                file("t,hr\nsoon,1\n"),
+                ColumnMap({"at": "t", "heart_rate": "hr"}, dates="dmy"),
+                None,
+                NOW,
+            )
+        )
 
 
 def test_a_column_of_rr_intervals_must_say_its_unit() -> None:
-    with pytest.raises(DataFileError, match="column rr: is missing: an RR interval may be in s or in ms"):
-        list(all_readings(file("t,rr\n1790000400,800\n"), ColumnMap({"at": "t", "rr_interval": "rr"}), None, NOW))
+    with pytest.raises(
+        DataFileError, match="column rr: is missing: an RR interval may be in s or in ms"
+    ):
+        list(
+            all_readings(
+                file("t,rr\n1790000400,800\n"),
+                ColumnMap({"at": "t", "rr_interval": "rr"}),
+                None,
+                NOW,
+            )
+        )
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Bytes of straps and cuffs. Expected: Bluetooth SIG, GATT Specification Supplement; IEEE 11073-20601 (SFLOAT)."""
+"""Bytes of straps and cuffs.
+
+Expected: Bluetooth SIG, GATT Specification Supplement; IEEE 11073-20601 (SFLOAT).
+"""
 
 from __future__ import annotations
 
@@ -108,7 +111,9 @@ def test_a_blood_pressure_with_everything_is_read() -> None:
 
 def test_kilopascals_become_millimetres_of_mercury() -> None:
     read = decode_blood_pressure(pressure(1, 0xF0A0, 0xF06B, 0xF07C))  # 16.0, 10.7, 12.4 kPa
-    assert (read.systolic, read.diastolic, read.mean) == pytest.approx((120.01, 80.26, 93.01), abs=0.005)
+    assert (read.systolic, read.diastolic, read.mean) == pytest.approx(
+        (120.01, 80.26, 93.01), abs=0.005
+    )
 
 
 def test_a_value_that_the_cuff_does_not_have_is_none() -> None:
@@ -127,11 +132,15 @@ def test_a_value_that_the_cuff_does_not_have_is_none() -> None:
     ],
 )
 def test_the_status_of_a_measurement_becomes_flags(status: int, expected: set[VitalFlag]) -> None:
-    assert decode_blood_pressure(pressure(0b10000, rest=struct.pack("<H", status))).flags == expected
+    assert (
+        decode_blood_pressure(pressure(0b10000, rest=struct.pack("<H", status))).flags == expected
+    )
 
 
 def test_reserved_flags_and_octets_behind_what_is_known_are_ignored() -> None:
-    assert decode_blood_pressure(pressure(0b11100000, rest=b"\1\2\3")) == decode_blood_pressure(pressure(0))
+    assert decode_blood_pressure(pressure(0b11100000, rest=b"\1\2\3")) == decode_blood_pressure(
+        pressure(0)
+    )
 
 
 def test_the_time_that_a_cuff_stamps_is_text_and_a_moment() -> None:
@@ -178,11 +187,26 @@ def test_a_broken_heart_rate_is_refused_with_its_bytes(payload: str, problem: st
         (pressure(0, 0x0801, 80, 93), "systolic pressure is a reserved value, no number"),
         (pressure(4, rest=b"\x00\x08"), "pulse rate is NRes"),
         (pressure(2, rest=TIME[:-1]), "ends before the second"),
-        (pressure(2, rest=struct.pack("<HBBBBB", 2026, 13, 20, 8, 15, 30)), "no such time as 2026-13-20T08:15:30"),
-        (pressure(2, rest=struct.pack("<HBBBBB", 2026, 2, 30, 8, 15, 30)), "no such time as 2026-02-30"),
-        (pressure(2, rest=struct.pack("<HBBBBB", 2026, 2, 3, 24, 0, 0)), "no such time as 2026-02-03T24:00:00"),
-        (pressure(2, rest=struct.pack("<HBBBBB", 1500, 2, 3, 8, 0, 0)), "the year 1500 is not between"),
-        (pressure(2, rest=struct.pack("<HBBBBB", 10000, 2, 3, 8, 0, 0)), "no such time as 10000-02-03"),
+        (
+            pressure(2, rest=struct.pack("<HBBBBB", 2026, 13, 20, 8, 15, 30)),
+            "no such time as 2026-13-20T08:15:30",
+        ),
+        (
+            pressure(2, rest=struct.pack("<HBBBBB", 2026, 2, 30, 8, 15, 30)),
+            "no such time as 2026-02-30",
+        ),
+        (
+            pressure(2, rest=struct.pack("<HBBBBB", 2026, 2, 3, 24, 0, 0)),
+            "no such time as 2026-02-03T24:00:00",
+        ),
+        (
+            pressure(2, rest=struct.pack("<HBBBBB", 1500, 2, 3, 8, 0, 0)),
+            "the year 1500 is not between",
+        ),
+        (
+            pressure(2, rest=struct.pack("<HBBBBB", 10000, 2, 3, 8, 0, 0)),
+            "no such time as 10000-02-03",
+        ),
         (pressure(8), "ends before the user"),
         (pressure(16, rest=b"\0"), "ends before the measurement status"),
     ],
@@ -190,7 +214,9 @@ def test_a_broken_heart_rate_is_refused_with_its_bytes(payload: str, problem: st
 def test_a_broken_blood_pressure_is_refused_with_its_bytes(payload: bytes, problem: str) -> None:
     with pytest.raises(GattError, match=problem) as caught:
         decode_blood_pressure(payload)
-    assert str(caught.value).startswith(f"Blood Pressure Measurement (0x2A35) [{payload.hex(' ')}]: ")
+    assert str(caught.value).startswith(
+        f"Blood Pressure Measurement (0x2A35) [{payload.hex(' ')}]: "
+    )
 
 
 def test_battery_and_place_are_read() -> None:
@@ -211,19 +237,27 @@ def test_the_numbers_that_bluetooth_assigned_are_whole_uuids() -> None:
 @given(st.binary(min_size=2_500, max_size=2_500))
 @settings(max_examples=100, deadline=None)
 def test_ten_thousand_payloads_are_each_read_or_refused_by_our_error(blob: bytes) -> None:
-    for payload in payloads(blob):  # a hundred, drawn at once: drawing them one by one takes minutes
+    for payload in payloads(blob):
+        # a hundred, drawn at once: drawing them one by one takes minutes
         rate, cuff = outcome(decode_heart_rate, payload), outcome(decode_blood_pressure, payload)
         if isinstance(rate, HeartRate):
             assert 0 <= rate.rate <= 0xFFFF and all(0 <= interval < 64 for interval in rate.rr_s)
         if isinstance(cuff, BloodPressure):
-            values = [v for v in (cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse) if v is not None]
+            values = [
+                v for v in (cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse) if v is not None
+            ]
             assert all(math.isfinite(value) for value in values)
             assert cuff.time is None or len(cuff.time.text) == 19
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_read_or_refused_by_our_error(payload: bytes) -> None:
-    for decode in (decode_heart_rate, decode_blood_pressure, decode_battery_level, decode_sensor_location):
+    for decode in (
+        decode_heart_rate,
+        decode_blood_pressure,
+        decode_battery_level,
+        decode_sensor_location,
+    ):
         outcome(decode, payload)
 
 

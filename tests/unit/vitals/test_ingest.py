@@ -40,7 +40,10 @@ def sender() -> Sender:
 
 def test_one_reading_or_a_list_of_them_is_taken(sender: Sender) -> None:
     assert sender.send({"schema": 1, "kind": "heart_rate", "value": 72}).taken == 1
-    assert sender.send([{"kind": "systolic", "value": 120}, {"kind": "diastolic", "value": 80}]).taken == 2
+    assert (
+        sender.send([{"kind": "systolic", "value": 120}, {"kind": "diastolic", "value": 80}]).taken
+        == 2
+    )
     assert [(r.kind, r.value, r.source, r.at) for r in sender.taken] == [
         ("heart_rate", 72.0, "mqtt", NOW),
         ("systolic", 120.0, "mqtt", NOW),
@@ -48,25 +51,34 @@ def test_one_reading_or_a_list_of_them_is_taken(sender: Sender) -> None:
     ]
 
 
-def test_a_bad_reading_is_told_by_its_place_and_name_and_does_not_keep_out_the_others(sender: Sender) -> None:
+def test_a_bad_reading_is_told_by_its_place_and_name_and_does_not_keep_out_the_others(
+    sender: Sender,
+) -> None:
     good = {"kind": "heart_rate", "value": 72}
-    verdict = sender.send([good, {"kind": "pulse", "value": 1, "id": "a-17"}, {**good, "source": "b"}])
+    verdict = sender.send(
+        [good, {"kind": "pulse", "value": 1, "id": "a-17"}, {**good, "source": "b"}]
+    )
     assert (verdict.taken, sender.ingest.taken, sender.ingest.refused) == (2, 2, 1)
     assert [(r.index, r.id, r.error.field) for r in verdict.refusals] == [(1, "a-17", "kind")]
-    answer = rejected_payload(NOW.wall_ms, verdict.digest, 2, [(r.index, r.id, r.error) for r in verdict.refusals])
+    answer = rejected_payload(
+        NOW.wall_ms, verdict.digest, 2, [(r.index, r.id, r.error) for r in verdict.refusals]
+    )
     assert json.loads(answer.encode())["readings"] == [
         {
             "index": 1,
             "id": "a-17",
             "field": "kind",
-            "reason": "kind: 'pulse' is not one of heart_rate, systolic, diastolic, mean_arterial, rr_interval.",
+            "reason": "kind: 'pulse' is not one of heart_rate, systolic, diastolic, mean_arterial, "
+            "rr_interval.",
         }
     ]
 
 
 def test_a_message_that_is_no_list_of_readings_is_told_by_its_digest(sender: Sender) -> None:
     verdict = sender.send(b"test")
-    assert verdict.digest == "9f86d081884c7d65", "the beginning of the SHA-256 of `test` (FIPS 180-4)"
+    assert verdict.digest == "9f86d081884c7d65", (
+        "the beginning of the SHA-256 of `test` (FIPS 180-4)"
+    )
     assert [(r.index, r.id, r.error.field) for r in verdict.refusals] == [(None, None, "payload")]
 
 
@@ -77,7 +89,9 @@ def test_a_message_that_is_too_large_or_too_long_is_refused_as_a_whole(sender: S
     assert not sender.taken
 
 
-def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measured(sender: Sender) -> None:
+def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measured(
+    sender: Sender,
+) -> None:
     timed = {"kind": "heart_rate", "value": 72, "at": NOW.wall_ms - 5000}
     verdict = sender.send([timed, {"kind": "heart_rate", "value": 73}], retained=True)
     assert [r.value for r in sender.taken] == [72.0]
@@ -85,7 +99,9 @@ def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measure
 
 
 def test_a_message_that_comes_twice_gives_its_readings_once(sender: Sender, tmp_path: Path) -> None:
-    message = [{"kind": "heart_rate", "value": 70 + n, "at": NOW.wall_ms - 1000 * n} for n in range(10)]
+    message = [
+        {"kind": "heart_rate", "value": 70 + n, "at": NOW.wall_ms - 1000 * n} for n in range(10)
+    ]
     sender.send(message)
     sender.send(message, retained=True)
     store = database(tmp_path)
@@ -94,7 +110,9 @@ def test_a_message_that_comes_twice_gives_its_readings_once(sender: Sender, tmp_
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(PAYLOADS, min_size=50, max_size=50))
-def test_odd_messages_are_taken_or_refused_and_every_answer_can_be_sent(payloads: list[bytes]) -> None:
+def test_odd_messages_are_taken_or_refused_and_every_answer_can_be_sent(
+    payloads: list[bytes],
+) -> None:
     sender = Sender()
     for payload in payloads:
         before = len(sender.taken)
@@ -103,7 +121,10 @@ def test_odd_messages_are_taken_or_refused_and_every_answer_can_be_sent(payloads
         assert verdict.taken + len(verdict.refusals) >= 1
         refused = [(r.index, r.id, r.error) for r in verdict.refusals]
         if refused:
-            assert len(rejected_payload(NOW.wall_ms, verdict.digest, verdict.taken, refused).encode()) < 20_000
+            assert (
+                len(rejected_payload(NOW.wall_ms, verdict.digest, verdict.taken, refused).encode())
+                < 20_000
+            )
 
 
 def test_whatever_is_taken_can_be_stored(tmp_path: Path) -> None:

@@ -21,8 +21,12 @@ def times(seed: int, fps: float = 15.0) -> Values:
     return np.asarray(at[at < WINDOW_S])
 
 
-def colours(at: Values, seed: int, rate: float | None, noise: float = 0.05, light: float = 0.0) -> Values:
-    """Mean colours of skin whose green rises and falls by 0.5 % in all, in noise and in light that changes."""
+def colours(
+    at: Values, seed: int, rate: float | None, noise: float = 0.05, light: float = 0.0
+) -> Values:
+    """Mean colours of skin whose green rises and falls by 0.5 % in all, in noise and in light that
+    changes.
+    """
     chance = np.random.default_rng(seed)
     beat = np.zeros_like(at) if rate is None else 0.0025 * np.sin(2 * np.pi * rate / 60 * at)
     shade = 1 + light * np.sin(2 * np.pi * 0.9 * at)
@@ -55,8 +59,12 @@ def test_noise_alone_has_a_peak_but_is_not_believed() -> None:
     assert clear == 0
 
 
-@pytest.mark.parametrize(("snr_db", "spread", "clear"), [(5.0, 5.0, True), (4.9, 0.0, False), (9.0, 5.1, False)])
-def test_it_is_believed_only_above_the_noise_and_where_parts_agree(snr_db: float, spread: float, clear: bool) -> None:
+@pytest.mark.parametrize(
+    ("snr_db", "spread", "clear"), [(5.0, 5.0, True), (4.9, 0.0, False), (9.0, 5.1, False)]
+)
+def test_it_is_believed_only_above_the_noise_and_where_parts_agree(
+    snr_db: float, spread: float, clear: bool
+) -> None:
     assert Pulse(70.0, snr_db, spread).is_clear is clear
 
 

@@ -71,7 +71,9 @@ def test_a_loop_goes_on_until_it_is_stopped_and_stops_at_once() -> None:
     source.stop()
     assert source.join(5)
     assert source.error is None
-    assert len({(r.at.wall_ms, r.kind, r.source) for r in heard}) == len(heard), "none is taken for another"
+    assert len({(r.at.wall_ms, r.kind, r.source) for r in heard}) == len(heard), (
+        "none is taken for another"
+    )
 
 
 def test_a_long_pause_in_the_recording_does_not_hold_up_the_end() -> None:
@@ -96,7 +98,9 @@ def test_an_export_and_the_database_itself_play_the_same(tmp_path: Path) -> None
 
 
 def test_a_recording_without_readings_is_refused() -> None:
-    with pytest.raises(DataFileError, match=r"vitals.replay.file: vital.csv has no readings to play. Name another"):
+    with pytest.raises(
+        DataFileError, match=r"vitals.replay.file: vital.csv has no readings to play. Name another"
+    ):
         ReplayVitals(lambda _: None, [], "vital.csv")
 
 
@@ -112,7 +116,9 @@ def test_an_agent_whose_recording_cannot_be_read_does_not_start(
     tmp_path: Path, name: str, error: type[Exception], said: str
 ) -> None:
     (tmp_path / "bad.csv").write_text("at,kind,value\n1790000400,heart_rate,fast\n")
-    settings = load_settings(None, {"vitals": {"replay": {"file": str(tmp_path / name)}}, "mqtt": {"enabled": False}})
+    settings = load_settings(
+        None, {"vitals": {"replay": {"file": str(tmp_path / name)}}, "mqtt": {"enabled": False}}
+    )
     for _ in range(2):  # and the database is free for the next attempt
         with pytest.raises(error, match=said):
             Agent(settings, tmp_path / "data", {})

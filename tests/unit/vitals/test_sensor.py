@@ -1,4 +1,7 @@
-"""A sensor that comes and goes: nothing that it says is lost, and what it leaves unsaid is a gap. In simulated time."""
+"""A sensor that comes and goes: nothing that it says is lost, and what it leaves unsaid is a gap.
+
+In simulated time.
+"""
 
 from __future__ import annotations
 
@@ -40,15 +43,21 @@ class Heard:
     def __init__(self, sensor: Sensor, radio: ScriptedRadio) -> None:
         self.readings: list[VitalReading] = []
         self.gaps: list[Gap] = []
-        self.session = SensorSession(sensor, radio, self.readings.append, self.gaps.append, simulated_now)
+        self.session = SensorSession(
+            sensor, radio, self.readings.append, self.gaps.append, simulated_now
+        )
 
     def gaps_s(self) -> list[tuple[float, float, str]]:
         """The gaps in seconds since the start."""
-        return [(g.start.seconds_since(START), g.end.seconds_since(START), g.reason) for g in self.gaps]
+        return [
+            (g.start.seconds_since(START), g.end.seconds_since(START), g.reason) for g in self.gaps
+        ]
 
 
 def listening(
-    radio: ScriptedRadio, script: Callable[[Heard], Coroutine[Any, Any, None]], sensor: Sensor = STRAP
+    radio: ScriptedRadio,
+    script: Callable[[Heard], Coroutine[Any, Any, None]],
+    sensor: Sensor = STRAP,
 ) -> Heard:
     """Run a session in simulated time for as long as a script runs."""
 
@@ -82,20 +91,27 @@ def test_a_strap_that_drops_a_hundred_times_in_an_hour_loses_nothing_and_each_si
 
     path = database(tmp_path)
     with writing(path) as connection:
-        assert write_vitals(connection, [(reading, None) for reading in heard.readings])[1] == 0, "none twice"
+        assert write_vitals(connection, [(reading, None) for reading in heard.readings])[1] == 0, (
+            "none twice"
+        )
         for gap in heard.gaps:
             write_gap(connection, gap, None)
     rates = query(path, "SELECT value FROM vital WHERE kind = 'heart_rate' ORDER BY at")
     assert [value for (value,) in rates] == [float(rate) for _, rate, _ in strap.said]
     intervals = query(path, "SELECT value FROM vital WHERE kind = 'rr_interval' ORDER BY at")
-    assert [value for (value,) in intervals] == [value for _, _, values in strap.said for value in values]
+    assert [value for (value,) in intervals] == [
+        value for _, _, values in strap.said for value in values
+    ]
 
     spoke = [START, *(at for at, _, _ in strap.said), START.shifted(HOUR_S)]
     silent = [(a.wall_ms, b.wall_ms) for a, b in pairwise(spoke) if b.seconds_since(a) > 10]
     assert len(silent) > 10
     assert query(path, "SELECT started, ended FROM gap ORDER BY started") == silent
     assert query(path, "SELECT DISTINCT source FROM gap") == [(STRAP.source,)]
-    assert {reason for (reason,) in query(path, "SELECT DISTINCT reason FROM gap")} == {"disconnected", "silent"}
+    assert {reason for (reason,) in query(path, "SELECT DISTINCT reason FROM gap")} == {
+        "disconnected",
+        "silent",
+    }
 
 
 def test_a_sensor_that_is_away_is_looked_for_at_most_fifteen_seconds_apart() -> None:
@@ -187,7 +203,9 @@ def test_a_sensor_without_a_battery_to_read_is_listened_to_all_the_same() -> Non
     assert heard.session.state.battery_percent is None
 
 
-def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(caplog: pytest.LogCaptureFixture) -> None:
+def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     radio = ScriptedRadio()
     caplog.set_level(logging.WARNING)
 
@@ -197,12 +215,16 @@ def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(ca
             radio.links[0].say(payload)
 
     assert [reading.value for reading in listening(radio, script).readings] == [70.0]
-    said = "Heart Rate Measurement (0x2A37) is too short: it ends before the heart rate; passed over"
+    said = (
+        "Heart Rate Measurement (0x2A37) is too short: it ends before the heart rate; passed over"
+    )
     assert caplog.messages == [f"ble:{STRAP.address}: {said}"] * 2
 
 
 @pytest.mark.parametrize("sensor", [STRAP, CUFF], ids=["strap", "cuff"])
-def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(sensor: Sensor) -> None:
+def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(
+    sensor: Sensor,
+) -> None:
     radio, chance = ScriptedRadio(), random.Random(45)
 
     async def script(_: Heard) -> None:
@@ -215,8 +237,12 @@ def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(
     heard = listening(radio, script, sensor)
     assert len(heard.readings) > 1_000
     assert all(math.isfinite(reading.value) for reading in heard.readings)
-    assert all(reading == reading.checked() for reading in heard.readings), "what is implausible is flagged"
-    assert len({(reading.kind, reading.at.wall_ms) for reading in heard.readings}) == len(heard.readings)
+    assert all(reading == reading.checked() for reading in heard.readings), (
+        "what is implausible is flagged"
+    )
+    assert len({(reading.kind, reading.at.wall_ms) for reading in heard.readings}) == len(
+        heard.readings
+    )
 
 
 def test_a_cuff_is_silent_until_somebody_measures_and_that_is_no_gap() -> None:
@@ -240,7 +266,9 @@ def test_a_cuff_is_silent_until_somebody_measures_and_that_is_no_gap() -> None:
 
 
 def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -> None:
-    readings = SensorReadings("ble:x").of_heart_rate(HeartRate(72, True, None, (0.5, 1.0, 0.75)), START)
+    readings = SensorReadings("ble:x").of_heart_rate(
+        HeartRate(72, True, None, (0.5, 1.0, 0.75)), START
+    )
     ends = [r.at.seconds_since(START) for r in readings if r.kind is VitalKind.RR_INTERVAL]
     assert ends == [-1.75, -0.75, 0.0]
     assert {r.at.wall_ms - r.at.boot_ms for r in readings} == {START.wall_ms - START.boot_ms}
@@ -248,14 +276,22 @@ def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -
 
 def test_messages_of_one_instant_do_not_hide_each_other() -> None:
     readings = SensorReadings("ble:x")
-    burst = [r for _ in range(5) for r in readings.of_heart_rate(HeartRate(72, True, None, (0.5, 0.5)), START)]
+    burst = [
+        r
+        for _ in range(5)
+        for r in readings.of_heart_rate(HeartRate(72, True, None, (0.5, 0.5)), START)
+    ]
     for kind in (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL):
         times = [r.at.wall_ms for r in burst if r.kind is kind]
         assert times == sorted(set(times))
 
 
-def cuff_reading(systolic: float, diastolic: float, time: DeviceTime | None = None) -> list[VitalReading]:
-    measured = BloodPressure(systolic, diastolic, None, time, 60.0, None, frozenset({VitalFlag.CUFF_LOOSE}))
+def cuff_reading(
+    systolic: float, diastolic: float, time: DeviceTime | None = None
+) -> list[VitalReading]:
+    measured = BloodPressure(
+        systolic, diastolic, None, time, 60.0, None, frozenset({VitalFlag.CUFF_LOOSE})
+    )
     return SensorReadings("ble:cuff").of_blood_pressure(measured, START)
 
 
@@ -267,7 +303,11 @@ def stamp(seconds: float) -> DeviceTime:
 
 def test_pressures_too_near_to_each_other_are_flagged_and_the_pulse_is_not() -> None:
     flags = {r.kind: VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(100, 90)}
-    assert flags == {VitalKind.SYSTOLIC: True, VitalKind.DIASTOLIC: True, VitalKind.HEART_RATE: False}
+    assert flags == {
+        VitalKind.SYSTOLIC: True,
+        VitalKind.DIASTOLIC: True,
+        VitalKind.HEART_RATE: False,
+    }
     assert not any(VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(101, 90))
     assert all(VitalFlag.CUFF_LOOSE in r.flags for r in cuff_reading(120, 80))
 
@@ -275,7 +315,9 @@ def test_pressures_too_near_to_each_other_are_flagged_and_the_pulse_is_not() -> 
 @pytest.mark.parametrize(
     ("seconds", "differs"), [(0, False), (-290, False), (290, False), (-310, True), (86_400, True)]
 )
-def test_a_cuff_whose_clock_is_not_ours_is_flagged_and_its_time_is_kept(seconds: float, differs: bool) -> None:
+def test_a_cuff_whose_clock_is_not_ours_is_flagged_and_its_time_is_kept(
+    seconds: float, differs: bool
+) -> None:
     readings = cuff_reading(120, 80, stamp(seconds))
     assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {differs}
     assert {r.device_time for r in readings} == {stamp(seconds).text}
@@ -283,13 +325,18 @@ def test_a_cuff_whose_clock_is_not_ours_is_flagged_and_its_time_is_kept(seconds:
 
 
 @pytest.mark.parametrize(
-    ("time", "differs"), [(DeviceTime(0, 11, 20, 8, 0, 0), False), (DeviceTime(1582, 1, 1, 0, 0, 0), True)]
+    ("time", "differs"),
+    [(DeviceTime(0, 11, 20, 8, 0, 0), False), (DeviceTime(1582, 1, 1, 0, 0, 0), True)],
 )
-def test_a_date_that_is_not_known_tells_nothing_and_one_of_long_ago_is_flagged(time: DeviceTime, differs: bool) -> None:
+def test_a_date_that_is_not_known_tells_nothing_and_one_of_long_ago_is_flagged(
+    time: DeviceTime, differs: bool
+) -> None:
     assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in cuff_reading(120, 80, time)} == {differs}
 
 
-def test_the_last_second_of_the_year_9999_is_flagged_east_of_greenwich_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_second_of_the_year_9999_is_flagged_east_of_greenwich_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with monkeypatch.context() as east:
         east.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -314,10 +361,16 @@ class UnreachableRadio:
         yield  # a context manager needs one
 
 
-def bluetooth(open_radio: Callable[[], Any], deaths: list[Exception] | None = None) -> BluetoothVitals:
+def bluetooth(
+    open_radio: Callable[[], Any], deaths: list[Exception] | None = None
+) -> BluetoothVitals:
     seen = deaths if deaths is not None else []
     return BluetoothVitals(
-        lambda _: None, lambda _: None, [STRAP, CUFF], open_radio, lambda _worker, error: seen.append(error)
+        lambda _: None,
+        lambda _: None,
+        [STRAP, CUFF],
+        open_radio,
+        lambda _worker, error: seen.append(error),
     )
 
 

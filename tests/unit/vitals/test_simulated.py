@@ -31,7 +31,16 @@ def test_the_same_seed_is_the_same_person_and_another_seed_another() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_everybody_is_alive_and_plausible_whatever_happens(seed: int) -> None:
     person = SimulatedPerson(seed)
-    for condition in (None, "anger", "fear", "sadness", "happiness", "surprise", "neutral", "a film"):
+    for condition in (
+        None,
+        "anger",
+        "fear",
+        "sadness",
+        "happiness",
+        "surprise",
+        "neutral",
+        "a film",
+    ):
         for value in heart_rates(person, condition, 60):
             assert 40 <= value <= 120
         systolic, diastolic, mean = person.pressure()
@@ -80,7 +89,9 @@ def test_the_source_emits_simulated_readings_of_every_kind_until_it_is_stopped()
     assert source.join(10)
     assert source.error is None
     assert {reading.kind for reading in heard} == set(VitalKind) - {VitalKind.RR_INTERVAL}
-    assert all(VitalFlag.SIMULATED in reading.flags and reading.source == "simulated" for reading in heard)
+    assert all(
+        VitalFlag.SIMULATED in reading.flags and reading.source == "simulated" for reading in heard
+    )
     assert [r.at for r in heard] == sorted(r.at for r in heard)
 
 

@@ -45,10 +45,13 @@ class Archive:
             if place.exists():
                 return cls(place, shares)
         raise DataError(
-            f"{folder}: holds neither {name}.zip nor a folder {name}, which the recipe holds pictures out of"
+            f"{folder}: holds neither {name}.zip nor a folder {name}, which the recipe holds "
+            "pictures out of"
         )
 
-    def held_out(self, among: Collection[str] | None = None, limit: int | None = None) -> Iterator[tuple[str, Picture]]:
+    def held_out(
+        self, among: Collection[str] | None = None, limit: int | None = None
+    ) -> Iterator[tuple[str, Picture]]:
         """Photographs of the part ``test`` with their names, in the order of these.
 
         Args:
@@ -59,15 +62,24 @@ class Archive:
             DataError: the archive or a photograph cannot be read, or nothing of it is held out.
         """
         with self._opened() as (root, names):
-            chosen = [n for n in sorted(names) if self.shares.part(n) == "test" and (among is None or n in among)]
+            chosen = [
+                n
+                for n in sorted(names)
+                if self.shares.part(n) == "test" and (among is None or n in among)
+            ]
             if not chosen:
-                raise DataError(f"{self.place}: none of its {len(names)} photographs is held out; give more of them")
+                raise DataError(
+                    f"{self.place}: none of its {len(names)} photographs is held out; "
+                    "give more of them"
+                )
             step = 1 if limit is None else max(len(chosen) // limit, 1)
             for name in chosen[::step][:limit]:
                 yield name, _read(root, name)
 
     def marked(self) -> dict[str, Points]:
-        """The points of its `landmarks.csv` that can be trusted, by name of the photograph; empty without that table.
+        """The points of its `landmarks.csv` that can be trusted, by name of the photograph.
+
+        Empty without that table.
 
         Raises:
             DataError: the archive or the table cannot be read.
@@ -86,13 +98,19 @@ class Archive:
         try:
             archive = ZipFile(self.place)
         except (OSError, BadZipFile) as error:
-            raise DataError(f"{self.place}: is not a zip archive that can be read: {error}") from error
+            raise DataError(
+                f"{self.place}: is not a zip archive that can be read: {error}"
+            ) from error
         with archive:
-            yield ZipPath(archive), [name for name in archive.namelist() if name.lower().endswith(SUFFIXES)]
+            yield (
+                ZipPath(archive),
+                [name for name in archive.namelist() if name.lower().endswith(SUFFIXES)],
+            )
 
 
 def _read(root: Traversable, name: str) -> Picture:
     try:
         return load_picture(root.joinpath(name))
-    except (PictureError, BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:  # as zipfile fails
+    except (PictureError, BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        # as zipfile fails
         raise DataError(f"{name}: {error}") from error

@@ -1,4 +1,6 @@
-"""How good a detector is: what it found, what it found that is not there, and how well it places the landmarks."""
+"""How good a detector is: what it found, what it found that is not there, and how well it places
+the landmarks.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,13 @@ from training.faces.photographs import Faces
 FOUND = 0.5
 """A face is found by a detection with at least this intersection over union."""
 TOUCHED = 0.3
-"""A detection is false when its intersection over union with every face and ignored region is below this."""
+"""A detection is false when its intersection over union with every face and ignored region is below
+this.
+"""
 DOUBTED = 0.25
-"""An ignored region with a lower ceiling is no excuse: the teacher hardly ever took it for a face."""
+"""An ignored region with a lower ceiling is no excuse: the teacher hardly ever took it for a
+face.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,8 @@ class Result:
         recall: share of them that is found.
         detections: how many there are, without those in ignored regions.
         false_share: share of the detections that is false.
-        landmark_error: mean distance of the landmarks of the found faces from their places, in distances of the eyes
-            (large for profiles, whose eyes lie close together).
+        landmark_error: mean distance of the landmarks of the found faces from their places, in
+            distances of the eyes (large for profiles, whose eyes lie close together).
         median_landmark_error: the median over the found faces.
     """
 
@@ -59,7 +65,8 @@ class Judgement:
 
     Attributes:
         found: for each face the score of the surest detection of it, 0 without one.
-        errors: for each face the landmark error of that detection, NaN where there is none or the place is not known.
+        errors: for each face the landmark error of that detection, NaN where there is none or the
+            place is not known.
         scores: of each detection outside of ignored regions.
         false: whether it is false.
     """
@@ -85,19 +92,24 @@ class Judgement:
         )
 
     def threshold(self, false_share: float) -> float:
-        """The lowest threshold from 0.20 to 0.95 above which the share of false detections stays below a bound."""
+        """The lowest threshold from 0.20 to 0.95 above which the share of false detections stays
+        below a bound.
+        """
         candidates = [round(step / 100, 2) for step in range(20, 96)]
         fitting = [t for t in candidates if self.at(t).false_share <= false_share]
         return fitting[0] if fitting else candidates[-1]
 
 
-def judge(detections: Sequence[Candidates], faces: Sequence[Faces], smallest: float = 0.0) -> Judgement:
+def judge(
+    detections: Sequence[Candidates], faces: Sequence[Faces], smallest: float = 0.0
+) -> Judgement:
     """Compare detections with labels, picture by picture, both in the same pixels.
 
     Args:
         detections: of each picture, at a low threshold.
         faces: of each picture.
-        smallest: faces whose longer side is shorter need not be found, and finding them is not false.
+        smallest: faces whose longer side is shorter need not be found, and finding them is not
+            false.
     """
     found: list[float] = []
     errors: list[float] = []
@@ -114,11 +126,16 @@ def judge(detections: Sequence[Candidates], faces: Sequence[Faces], smallest: fl
             if state is not None:
                 scores.append(float(score))
                 false.append(state)
-    return Judgement(np.array(found), np.array(errors), np.array(scores), np.array(false, dtype=np.bool_))
+    return Judgement(
+        np.array(found), np.array(errors), np.array(scores), np.array(false, dtype=np.bool_)
+    )
 
 
 def landmark_error(found: NDArray[np.float32], there: NDArray[np.float32]) -> float:
-    """Mean distance of five points from their places, in distances of the eyes; NaN where those are not known."""
+    """Mean distance of five points from their places, in distances of the eyes.
+
+    NaN where those are not known.
+    """
     eyes = float(np.linalg.norm(there[0] - there[1]))
     distance = float(np.linalg.norm(found - there, axis=1).mean())
     return distance / eyes if eyes > 0 else float("nan")

@@ -1,10 +1,12 @@
-"""Judge a face detector and YuNet side by side on photographs that were held out of training, as the agent sees frames.
+"""Judge a face detector and YuNet side by side on photographs that were held out of training, as
+the agent sees frames.
 
-Each picture is scaled to fit a frame of 640 × 480, the rest black. To be found are the faces whose longer side is 32
-pixels or more that YuNet finds in the frame at 320 × 240 with a score of 0.7; found means an intersection over union of
-at least a half. The same faces are to be found when the frame is turned and when its light is quartered. A detection is
-false when YuNet sees nothing there, neither so nor at 640 × 480 with a score of 0.5; YuNet's own are called false when
-it does not see them at 640 × 480. Landmarks are compared with points that people marked.
+Each picture is scaled to fit a frame of 640 × 480, the rest black. To be found are the faces whose
+longer side is 32 pixels or more that YuNet finds in the frame at 320 × 240 with a score of 0.7;
+found means an intersection over union of at least a half. The same faces are to be found when the
+frame is turned and when its light is quartered. A detection is false when YuNet sees nothing there,
+neither so nor at 640 × 480 with a score of 0.5; YuNet's own are called false when it does not see
+them at 640 × 480. Landmarks are compared with points that people marked.
 """
 
 from __future__ import annotations
@@ -79,7 +81,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Placing:
-    """Landmark errors in distances of the eyes: by detector and turn of the frame, one for each face that was found."""
+    """Landmark errors in distances of the eyes: by detector and turn of the frame, one for each
+    face that was found.
+    """
 
     pictures: int = 0
     errors: dict[str, dict[str, list[float]]] = field(
@@ -108,8 +112,12 @@ class Trial:
             self._find(name, frame_of(picture)[0], found)
         return found
 
-    def place(self, pictures: Iterable[tuple[str, Picture]], marked: Mapping[str, Points]) -> Placing:
-        """How far the landmarks of both lie from marked ones, in upright frames and in those turned by 30 degrees."""
+    def place(
+        self, pictures: Iterable[tuple[str, Picture]], marked: Mapping[str, Points]
+    ) -> Placing:
+        """How far the landmarks of both lie from marked ones, in upright frames and in those turned
+        by 30 degrees.
+        """
         placed = Placing()
         for name, picture in pictures:
             frame, scale = frame_of(picture)
@@ -120,7 +128,9 @@ class Trial:
                 points = marked[name] * scale @ matrix[:, :2].T + matrix[:, 2]
                 for name_of, detector in self._detectors.items():
                     if (face := _around(detector.detect(shown), points)) is not None:
-                        placed.errors[name_of][row].append(deviation(np.array(face.landmarks), points))
+                        placed.errors[name_of][row].append(
+                            deviation(np.array(face.landmarks), points)
+                        )
         return placed
 
     def _find(self, name: str, frame: Picture, found: Finding) -> None:
@@ -136,10 +146,14 @@ class Trial:
             found.detections[detector] += len(each)
             found.false[detector] += int((~true[detector]).sum())
         for row, (shown, still) in _changed(frame, there).items():
-            found.count(row, {detector: hit(each, still) for detector, each in self._seen(shown).items()})
+            found.count(
+                row, {detector: hit(each, still) for detector, each in self._seen(shown).items()}
+            )
 
     def _seen(self, frame: Picture) -> dict[str, Candidates]:
-        return {name: candidates(detector.detect(frame)) for name, detector in self._detectors.items()}
+        return {
+            name: candidates(detector.detect(frame)) for name, detector in self._detectors.items()
+        }
 
 
 def frame_of(picture: Picture) -> tuple[Picture, float]:
@@ -161,7 +175,9 @@ def turn(frame: Picture, matrix: NDArray[np.float64]) -> Picture:
 def candidates(faces: Sequence[Face]) -> Candidates:
     """Faces of the agent as the training's arrays."""
     found = Faces.of([LabelledFace(face.box, face.landmarks) for face in faces])
-    return Candidates(np.array([face.score for face in faces], dtype=np.float32), found.boxes, found.points)
+    return Candidates(
+        np.array([face.score for face in faces], dtype=np.float32), found.boxes, found.points
+    )
 
 
 def hit(seen: Candidates, there: Faces) -> NDArray[np.bool_]:
@@ -175,9 +191,12 @@ def touched(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
 
 
 def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each box (left, top, right, bottom) the largest intersection over union with one of the others."""
+    """For each box (left, top, right, bottom) the largest intersection over union with one of the
+    others.
+    """
     first, second = (
-        np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], axis=1).astype(np.float64) for b in (boxes, others)
+        np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], axis=1).astype(np.float64)
+        for b in (boxes, others)
     )
     return np.array([overlaps(box, second).max(initial=0.0) for box in first], dtype=np.float64)
 
@@ -190,7 +209,10 @@ def _large_enough(yunet: Candidates) -> Faces:
 
 
 def _rows(name: str, there: Faces) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Rows by size, and by mask where the folders of the archive tell; which faces belong to each."""
+    """Rows by size, and by mask where the folders of the archive tell.
+
+    Which faces belong to each.
+    """
     everything = np.ones(len(there), dtype=np.bool_)
     yield ALL, everything
     for low, high in pairwise(SIZES):

@@ -1,4 +1,6 @@
-"""What a trial of the detector found, as a table for people and as JSON, with the bars that it should reach."""
+"""What a trial of the detector found, as a table for people and as JSON, with the bars that it
+should reach.
+"""
 
 from __future__ import annotations
 
@@ -96,12 +98,18 @@ class Report:
 
     def _placed(self) -> Bar:
         errors = [error for placed in self.placed.values() for error in placed.errors[OURS][ALL]]
-        return Bar("landmark error, eye distances", PLACED, float(np.mean(errors)) if errors else None)
+        return Bar(
+            "landmark error, eye distances", PLACED, float(np.mean(errors)) if errors else None
+        )
 
     def _lost(self) -> Iterator[Bar]:
         for row in (ROLLED[-30], ROLLED[30], QUARTERED, MASK):
             share, before = (self._pooled(name).share(OURS) for name in (row, BASE[row]))
-            yield Bar(f"recall lost {row}", LOST, None if share is None or before is None else before - share)
+            yield Bar(
+                f"recall lost {row}",
+                LOST,
+                None if share is None or before is None else before - share,
+            )
 
     def _pooled(self, row: str) -> Count:
         """A row over all archives."""
@@ -119,13 +127,20 @@ def report_json(report: Report) -> dict[str, object]:
         "threshold": report.threshold,
         "archives": {name: _finding_json(found) for name, found in report.found.items()},
         "landmarks": {name: _placing_json(placed) for name, placed in report.placed.items()},
-        "bars": [{**asdict(bar), "value": _rounded(bar.value), "met": bar.met} for bar in report.bars()],
+        "bars": [
+            {**asdict(bar), "value": _rounded(bar.value), "met": bar.met} for bar in report.bars()
+        ],
     }
 
 
 def report_text(report: Report) -> str:
     """The table."""
-    parts = [f"{report.model} at a score of {report.threshold:g}, and YuNet at 320 × 240 and a score of 0.7"]
+    parts = [
+        (
+            f"{report.model} at a score of {report.threshold:g}, and YuNet at 320 × 240 and a "
+            "score of 0.7"
+        )
+    ]
     parts += [_finding_text(name, found) for name, found in report.found.items()]
     parts += [_placing_text(name, placed) for name, placed in report.placed.items()]
     return "\n\n".join([*parts, _bars_text(report.bars())])
@@ -152,12 +167,17 @@ def _finding_json(found: Finding) -> dict[str, object]:
             for row, count in counts.items()
         },
         "precision": {name: _rounded(_precision(found, name)) for name in DETECTORS},
-        "false_a_picture": {name: _rounded(found.false[name] / found.pictures) for name in DETECTORS},
+        "false_a_picture": {
+            name: _rounded(found.false[name] / found.pictures) for name in DETECTORS
+        },
     }
 
 
 def _placing_json(placed: Placing) -> dict[str, object]:
-    rows = {name: {row: _error(errors) for row, errors in of.items()} for name, of in placed.errors.items()}
+    rows = {
+        name: {row: _error(errors) for row, errors in of.items()}
+        for name, of in placed.errors.items()
+    }
     return {"pictures": placed.pictures, **rows}
 
 
@@ -174,7 +194,12 @@ def _finding_text(name: str, found: Finding) -> str:
         cells = "".join(_cells(count, before, detector) for detector in DETECTORS)
         lines.append(f"{'  ' + row:<{_WIDTH}} {count.faces:>6}{cells}")
     lines.append(_line("precision", [_percent(_precision(found, name)) for name in DETECTORS]))
-    lines.append(_line("false faces a picture", [f"{found.false[name] / found.pictures:.3f}" for name in DETECTORS]))
+    lines.append(
+        _line(
+            "false faces a picture",
+            [f"{found.false[name] / found.pictures:.3f}" for name in DETECTORS],
+        )
+    )
     return "\n".join(lines)
 
 
@@ -185,7 +210,9 @@ def _placing_text(name: str, placed: Placing) -> str:
         errors = [placed.errors[detector][row] for detector in DETECTORS]
         what = "error, share of eye distance" if row == ALL else f"the same {row}"
         lines.append(_line(what, [_percent(float(np.mean(e)) if e else None) for e in errors]))
-    lines.append(_line("faces found", [str(len(placed.errors[detector][ALL])) for detector in DETECTORS]))
+    lines.append(
+        _line("faces found", [str(len(placed.errors[detector][ALL])) for detector in DETECTORS])
+    )
     return "\n".join(lines)
 
 

@@ -22,7 +22,13 @@ MIN_FACE = 24.0
 
 
 def run_trial(
-    model: str | Path, faces: Path, yunet: Path, recipe: Path, *, score: float | None = None, limit: int | None = None
+    model: str | Path,
+    faces: Path,
+    yunet: Path,
+    recipe: Path,
+    *,
+    score: float | None = None,
+    limit: int | None = None,
 ) -> Report:
     """Judge a detector beside YuNet.
 
@@ -39,8 +45,14 @@ def run_trial(
         RecipeError: the recipe does not say what is held out.
         DataError: an archive is missing or cannot be read.
     """
-    archives = {name: Archive.find(faces, name, shares) for name, shares in read_shares(recipe).items() if shares.test}
-    detector = FaceDetector(load_model(find_model(model), kind="face-detector"), score, MIN_FACE, max_faces=1000)
+    archives = {
+        name: Archive.find(faces, name, shares)
+        for name, shares in read_shares(recipe).items()
+        if shares.test
+    }
+    detector = FaceDetector(
+        load_model(find_model(model), kind="face-detector"), score, MIN_FACE, max_faces=1000
+    )
     large = YuNet(yunet, PERHAPS, max_faces=1000, size=(WIDTH, HEIGHT))
     trial = Trial(detector, YuNet(yunet, SURE, max_faces=1000), large)
     found: dict[str, Finding] = {}

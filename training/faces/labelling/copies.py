@@ -1,4 +1,6 @@
-"""Leave out photographs that look nearly like one that is kept to judge the model: web collections hold many copies."""
+"""Leave out photographs that look nearly like one that is kept to judge the model: web collections
+hold many copies.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ NEARLY = 40
 
 
 def difference_hash(picture: Picture) -> NDArray[np.uint8]:
-    """256 bits (as 32 bytes): whether a pixel of the picture made 17 × 16 gray is brighter than its left neighbour."""
+    """256 bits (as 32 bytes): whether a pixel of the picture made 17 × 16 gray is brighter than its
+    left neighbour.
+    """
     gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     small = np.asarray(cv2.resize(gray, (SIDE + 1, SIDE), interpolation=cv2.INTER_AREA))
     return np.packbits((small[:, 1:] > small[:, :-1]).ravel())
@@ -26,11 +30,14 @@ def difference_hash(picture: Picture) -> NDArray[np.uint8]:
 def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
     """The pictures without those of other parts that look nearly like one of the part ``test``."""
     hashes = [difference_hash(read_picture(folder / picture.file)) for picture in pictures]
-    judged = np.array([h for h, picture in zip(hashes, pictures, strict=True) if picture.part == "test"])
+    judged = np.array(
+        [h for h, picture in zip(hashes, pictures, strict=True) if picture.part == "test"]
+    )
     if len(judged) == 0:
         return list(pictures)
     return [
         picture
         for h, picture in zip(hashes, pictures, strict=True)
-        if picture.part == "test" or int(np.unpackbits(judged ^ h, axis=1).sum(axis=1).min()) > NEARLY
+        if picture.part == "test"
+        or int(np.unpackbits(judged ^ h, axis=1).sum(axis=1).min()) > NEARLY
     ]

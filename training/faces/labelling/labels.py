@@ -1,15 +1,17 @@
-"""The folder form in which faces are given to the training of the detector: pictures and a `labels.csv`.
+"""The folder form in which faces are given to the training of the detector: pictures and a
+`labels.csv`.
 
 `labels.csv` lies in the folder beside the pictures and has one row for each face::
 
     file,part,ignore,ceiling,x,y,width,height,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,
     right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y
 
-`file` is relative to the folder; `part` is train, valid or test (the same in all rows of a picture). Coordinates are
-pixels of the picture with 0, 0 at the outer corner of its first pixel; eyes and mouth corners are the person's own
-right and left. Points may be left empty where they are not known. `ignore` 1 marks a doubtful region: it need not be
-found, and it is no mistake to find it, but a detector should not be surer of it than `ceiling` (0 to 1; left empty, it
-may be as sure as it likes). A picture without any face has one row whose box is empty.
+`file` is relative to the folder; `part` is train, valid or test (the same in all rows of a
+picture). Coordinates are pixels of the picture with 0, 0 at the outer corner of its first pixel;
+eyes and mouth corners are the person's own right and left. Points may be left empty where they are
+not known. `ignore` 1 marks a doubtful region: it need not be found, and it is no mistake to find
+it, but a detector should not be surer of it than `ceiling` (0 to 1; left empty, it may be as sure
+as it likes). A picture without any face has one row whose box is empty.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ LABELS = "labels.csv"
 PARTS = ("train", "valid", "test")
 BOX_COLUMNS = ("x", "y", "width", "height")
 POINT_COLUMNS = tuple(
-    f"{point}_{axis}" for point in ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth") for axis in "xy"
+    f"{point}_{axis}"
+    for point in ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
+    for axis in "xy"
 )
 COLUMNS = ("file", "part", "ignore", "ceiling", *BOX_COLUMNS, *POINT_COLUMNS)
 
@@ -44,7 +48,8 @@ class LabelledFace:
 
     Attributes:
         box: in pixels of the picture; it may reach beyond it.
-        points: five points (x, y) in pixels in the order of ``domain.Face.landmarks``, or ``None`` if not known.
+        points: five points (x, y) in pixels in the order of ``domain.Face.landmarks``, or ``None``
+            if not known.
         ceiling: the most that a detector should score where it is ignored, 0…1.
     """
 
@@ -75,7 +80,9 @@ def read_picture(path: Path) -> Picture:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
-        raise DataError(f"{path}: is not a picture that can be read; remove its rows from {LABELS} or repair it")
+        raise DataError(
+            f"{path}: is not a picture that can be read; remove its rows from {LABELS} or repair it"
+        )
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -86,23 +93,30 @@ def write_labels(folder: Path, pictures: Iterable[LabelledPicture]) -> None:
         table.writerow(COLUMNS)
         for picture in pictures:
             for face in picture.faces:
-                table.writerow([picture.file, picture.part, int(face.ignore), _ceiling(face), *_numbers(face)])
+                table.writerow(
+                    [picture.file, picture.part, int(face.ignore), _ceiling(face), *_numbers(face)]
+                )
             if not picture.faces:
                 table.writerow([picture.file, picture.part, 0, *[""] * (len(COLUMNS) - 3)])
 
 
 def read_labels(folder: Path) -> list[LabelledPicture]:
-    """Read and check `labels.csv` of ``folder``; the pictures come in the order of their first rows.
+    """Read and check `labels.csv` of ``folder``.
+
+    The pictures come in the order of their first rows.
 
     Raises:
-        DataError: the file is missing, has other columns, or a bad value (row and column are named).
+        DataError: the file is missing, has other columns, or a bad value (row and column are
+            named).
     """
     path = folder / LABELS
     pictures: dict[str, LabelledPicture] = {}
     for number, row in _rows(path):
         place = f"{path}, row {number}"
         if row["part"] not in PARTS:
-            raise DataError(f"{place}, column part: {row['part']!r} is not one of {', '.join(PARTS)}")
+            raise DataError(
+                f"{place}, column part: {row['part']!r} is not one of {', '.join(PARTS)}"
+            )
         face = _face(row, place)
         known = pictures.get(row["file"], LabelledPicture(row["file"], row["part"], ()))
         if known.part != row["part"]:
@@ -123,7 +137,9 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
                 raise DataError(f"{path}: columns are missing: {', '.join(sorted(missing))}")
             for row in table:
                 if any(row[name] is None for name in COLUMNS):
-                    raise DataError(f"{path}, row {table.line_num}: has fewer values than the header")
+                    raise DataError(
+                        f"{path}, row {table.line_num}: has fewer values than the header"
+                    )
                 yield table.line_num, row
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -136,7 +152,9 @@ def _face(row: Mapping[str, str], place: str) -> LabelledFace | None:
         return None
     x, y, width, height = (_number(row, name, place) for name in BOX_COLUMNS)
     if width <= 0 or height <= 0:
-        raise DataError(f"{place}, column width: a box needs a positive size, got {width} × {height}")
+        raise DataError(
+            f"{place}, column width: a box needs a positive size, got {width} × {height}"
+        )
     if row["ignore"] not in {"0", "1"}:
         raise DataError(f"{place}, column ignore: {row['ignore']!r} is neither 0 nor 1")
     points = None

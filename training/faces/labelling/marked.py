@@ -1,6 +1,8 @@
-"""Points that people marked in photographs: where they agree roughly with the teacher's, they are the better ones.
+"""Points that people marked in photographs: where they agree roughly with the teacher's, they are
+the better ones.
 
-On small photographs the teacher's five points deviate from people's by about a tenth of the eye distance.
+On small photographs the teacher's five points deviate from people's by about a tenth of the eye
+distance.
 """
 
 from __future__ import annotations
@@ -19,17 +21,22 @@ from training.errors import DataError
 from training.faces.labelling.labels import LabelledFace
 
 MARKED = "landmarks.csv"
-"""Table of an archive: ``file``, and ``left_eye_x`` … for the points below, in pixels; left is the viewer's left."""
+"""Table of an archive: ``file``, and ``left_eye_x`` … for the points below, in pixels.
+
+Left is the viewer's left.
+"""
 NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 AGREES = 0.25
-"""Marked points are believed when they lie, on average, nearer to the teacher's than so many eye distances: some tables
-hold points that slipped by more than a whole one."""
+"""Marked points are believed when they lie, on average, nearer to the teacher's than so many eye
+distances: some tables hold points that slipped by more than a whole one."""
 
 Points = NDArray[np.float64]
 
 
 def read_marked(path: Traversable) -> dict[str, Points]:
-    """Five points (5 × 2, in the order of ``domain.Face.landmarks``) by name of the picture; empty without a file.
+    """Five points (5 × 2, in the order of ``domain.Face.landmarks``) by name of the picture.
+
+    Empty without a file.
 
     Args:
         path: a ``Path``, or a place in an archive.
@@ -41,7 +48,9 @@ def read_marked(path: Traversable) -> dict[str, Points]:
         return {}
     try:
         table = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-        missing = {"file", *(f"{name}_{axis}" for name in NAMES for axis in "xy")} - set(table.fieldnames or ())
+        missing = {"file", *(f"{name}_{axis}" for name in NAMES for axis in "xy")} - set(
+            table.fieldnames or ()
+        )
         if missing:
             raise DataError(f"{path}: columns are missing: {', '.join(sorted(missing))}")
         return {row["file"]: _points(row, f"{path}, row {table.line_num}") for row in table}
@@ -50,13 +59,18 @@ def read_marked(path: Traversable) -> dict[str, Points]:
 
 
 def deviation(points: Points, marked: Points) -> float:
-    """Mean distance of five points from marked ones in distances of the marked eyes; infinite when those coincide."""
+    """Mean distance of five points from marked ones in distances of the marked eyes.
+
+    Infinite when those coincide.
+    """
     eyes = float(np.linalg.norm(marked[0] - marked[1]))
     return float(np.linalg.norm(points - marked, axis=1).mean()) / eyes if eyes > 0 else math.inf
 
 
 def with_marked(faces: Sequence[LabelledFace], marked: Points | None) -> list[LabelledFace]:
-    """The faces, of which the one that was marked gets the marked points, if they agree with its own."""
+    """The faces, of which the one that was marked gets the marked points, if they agree with its
+    own.
+    """
     if marked is None:
         return list(faces)
     return [_with_marked(face, marked) for face in faces]

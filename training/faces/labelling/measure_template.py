@@ -1,12 +1,14 @@
 """Measure where the eyes, nose and mouth lie in the FER2013 training faces.
 
-`edge_agent.vision.align` crops a face so that its landmarks fall where they fall in the pictures that the
-expression models learned from. This script finds that place: the agent's own detector looks for the face in every
-FER2013 Training picture (enlarged four times, its edge repeated around it), and the median of each point and of the box
-over all pictures in which it finds one is the template: each detector has habits of its own. It is averaged with its
-mirror image, because training mirrors half of the pictures.
+`edge_agent.vision.align` crops a face so that its landmarks fall where they fall in the pictures
+that the expression models learned from. This script finds that place: the agent's own detector
+looks for the face in every FER2013 Training picture (enlarged four times, its edge repeated around
+it), and the median of each point and of the box over all pictures in which it finds one is the
+template: each detector has habits of its own. It is averaged with its mirror image, because
+training mirrors half of the pictures.
 
-    python -m training.faces.labelling.measure_template --data fer2013.csv.xz [--detector face-detector]
+    python -m training.faces.labelling.measure_template --data fer2013.csv.xz [--detector
+    face-detector]
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ from edge_agent.vision.faces.finder import FaceFinder, open_finder
 SIDE = 48
 ENLARGE = 4
 BORDER = 48
-"""Pixels around the enlarged picture: a face that fills all of a picture is unlike those that detectors know."""
+"""Pixels around the enlarged picture: a face that fills all of a picture is unlike those that
+detectors know.
+"""
 MIRROR = [1, 0, 2, 4, 3]
 """Landmark i of a mirrored face is landmark MIRROR[i] of the face itself."""
 
@@ -53,7 +57,9 @@ def training_faces(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-    """Box (x, y, width, height) and five points as seven rows of two numbers in the unit square, or None if unsure."""
+    """Box (x, y, width, height) and five points as seven rows of two numbers in the unit square, or
+    None if unsure.
+    """
     side = SIDE * ENLARGE
     large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
     framed = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
@@ -65,8 +71,12 @@ def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64]
     return np.concatenate([np.array(corner), points - BORDER]) / side
 
 
-def symmetric(points: NDArray[np.float64], box: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average five points (5×2) and a box (x, y, w, h) with their mirror images in the unit square."""
+def symmetric(
+    points: NDArray[np.float64], box: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average five points (5×2) and a box (x, y, w, h) with their mirror images in the unit
+    square.
+    """
     mirrored = points[MIRROR] * (-1.0, 1.0) + (1.0, 0.0)
     return (points + mirrored) / 2.0, np.array([0.5 - box[2] / 2.0, box[1], box[2], box[3]])
 
@@ -81,7 +91,9 @@ def measure(data: Path, detector: FaceFinder) -> dict[str, object]:
         if located is not None:
             found.append(located)
     if not found:
-        raise SystemExit(f"{data}: no face found in {pictures} Training pictures; is this the FER2013 CSV file?")
+        raise SystemExit(
+            f"{data}: no face found in {pictures} Training pictures; is this the FER2013 CSV file?"
+        )
     median: NDArray[np.float64] = np.median(np.stack(found), axis=0)
     points, box = symmetric(median[2:], median[:2].reshape(4))
     return {
@@ -94,9 +106,15 @@ def measure(data: Path, detector: FaceFinder) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="FER2013 CSV file, plain, .gz or .xz")
-    parser.add_argument("--detector", default="face-detector", help="shipped face detector, or its card")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="FER2013 CSV file, plain, .gz or .xz"
+    )
+    parser.add_argument(
+        "--detector", default="face-detector", help="shipped face detector, or its card"
+    )
     arguments = parser.parse_args()
     print(json.dumps(measure(arguments.data, open_finder(arguments.detector)), indent=2))
 

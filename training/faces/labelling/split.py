@@ -1,4 +1,6 @@
-"""Which photographs are kept from training: by a hash of their names, in shares that the recipe tells."""
+"""Which photographs are kept from training: by a hash of their names, in shares that the recipe
+tells.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Shares(Section):
-    """Which share of an archive's pictures is kept from training: ``test`` to judge, ``valid`` to choose."""
+    """Which share of an archive's pictures is kept from training: ``test`` to judge, ``valid`` to
+    choose.
+    """
 
     test: Share = 0.0
     valid: Share = 0.05
@@ -28,7 +32,9 @@ class Shares(Section):
         return self
 
     def part(self, name: str) -> str:
-        """The part of a picture by the hash of its name in the archive, the same on every machine."""
+        """The part of a picture by the hash of its name in the archive, the same on every
+        machine.
+        """
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
         if place < self.test:
             return "test"
@@ -49,7 +55,9 @@ def read_shares(recipe: Path) -> dict[str, Shares]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{recipe}: is not a TOML file: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise RecipeError(f"{recipe}: has no [data.shares], so nobody knows what was held out; add it") from error
+        raise RecipeError(
+            f"{recipe}: has no [data.shares], so nobody knows what was held out; add it"
+        ) from error
     except ValidationError as error:
         fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))

@@ -1,17 +1,20 @@
 """Label the faces of photographs with YuNet, a larger detector, as the teacher of ours.
 
-YuNet is asked at three sizes of each picture and of its mirror image. Where the answers agree there is a face, with
-the mean box and points of the answers; where only one answer speaks of a face, or all are unsure, the region is
-doubtful: neither a face nor background, but the student should not be surer of it than the teacher is on average.
+YuNet is asked at three sizes of each picture and of its mirror image. Where the answers agree there
+is a face, with the mean box and points of the answers; where only one answer speaks of a face, or
+all are unsure, the region is doubtful: neither a face nor background, but the student should not be
+surer of it than the teacher is on average.
 
-    python -m training.faces.labelling.teacher --detector YUNET.onnx --out FOLDER ARCHIVE.zip:test=0.18,valid=0.07 …
+    python -m training.faces.labelling.teacher --detector YUNET.onnx --out FOLDER
+    ARCHIVE.zip:test=0.18,valid=0.07 …
 
 Each archive is unpacked to a folder of its name in FOLDER, which gets a `labels.csv` (see
-`training.faces.labelling.labels`). An archive may bring its own `boxes.csv` (file, label, xmin, ymin, xmax, ymax):
-heads that the teacher does not confirm are doubtful regions, in which the student may be half sure of a face. It may
-bring points that people marked (`training.faces.labelling.marked`): they take the place of the teacher's where the two
-agree. Pictures are parted by a hash of their names, in the shares given behind the archive; those that look nearly like
-one of the part `test` are left out of the others.
+`training.faces.labelling.labels`). An archive may bring its own `boxes.csv` (file, label, xmin,
+ymin, xmax, ymax): heads that the teacher does not confirm are doubtful regions, in which the
+student may be half sure of a face. It may bring points that people marked
+(`training.faces.labelling.marked`): they take the place of the teacher's where the two agree.
+Pictures are parted by a hash of their names, in the shares given behind the archive; those that
+look nearly like one of the part `test` are left out of the others.
 """
 
 from __future__ import annotations
@@ -32,7 +35,13 @@ from pydantic import ValidationError
 from edge_agent.core.domain import Box
 from training.errors import DataError
 from training.faces.labelling.copies import without_copies
-from training.faces.labelling.labels import LabelledFace, LabelledPicture, Picture, read_picture, write_labels
+from training.faces.labelling.labels import (
+    LabelledFace,
+    LabelledPicture,
+    Picture,
+    read_picture,
+    write_labels,
+)
 from training.faces.labelling.marked import MARKED, read_marked, with_marked
 from training.faces.labelling.measure_template import MIRROR
 from training.faces.labelling.split import Shares
@@ -62,14 +71,20 @@ class Teacher:
 
     def __init__(self, weights: Path, listen: float = LISTEN) -> None:
         if not weights.is_file():
-            raise DataError(f"{weights}: does not exist; give the ONNX file of YuNet with --detector")
+            raise DataError(
+                f"{weights}: does not exist; give the ONNX file of YuNet with --detector"
+            )
         try:
             self._detector = cv2.FaceDetectorYN.create(str(weights), "", (320, 320), listen)
         except cv2.error as error:
-            raise DataError(f"{weights}: is not YuNet's ONNX file, or is damaged; fetch it again") from error
+            raise DataError(
+                f"{weights}: is not YuNet's ONNX file, or is damaged; fetch it again"
+            ) from error
 
     def ask(self, image: Picture, scale: float) -> Answers:
-        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score), in pixels of ``image``."""
+        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score), in pixels of
+        ``image``.
+        """
         height, width = image.shape[:2]
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -105,9 +120,9 @@ def mirrored(answers: Answers, width: int) -> Answers:
 def agree(answers: Sequence[Answers]) -> list[LabelledFace]:
     """Join the answers of several askings into faces and doubtful regions.
 
-    Answers that overlap are one group, the surest answer first. A group is a face when at least two askings name it
-    with a score of `CONFIRM` or more; otherwise it is a doubtful region, and its ceiling is the mean score over all
-    askings, 0 where it was not named.
+    Answers that overlap are one group, the surest answer first. A group is a face when at least two
+    askings name it with a score of `CONFIRM` or more; otherwise it is a doubtful region, and its
+    ceiling is the mean score over all askings, 0 where it was not named.
     """
     rows = np.concatenate([np.column_stack([a, np.full(len(a), i)]) for i, a in enumerate(answers)])
     rows = rows[rows[:, 14].argsort()[::-1]]
@@ -133,12 +148,18 @@ def _join(group: NDArray[np.float64], askings: int) -> LabelledFace:
     sure = group[group[:, 14] >= CONFIRM]
     if len(set(sure[:, 15])) < 2:
         best = sum(group[group[:, 15] == asking, 14].max() for asking in set(group[:, 15]))
-        return LabelledFace(_box(group[:, :4].mean(axis=0)), None, ignore=True, ceiling=float(best) / askings)
+        return LabelledFace(
+            _box(group[:, :4].mean(axis=0)), None, ignore=True, ceiling=float(best) / askings
+        )
     weights = sure[:, 14]
     box = np.average(sure[:, :4], axis=0, weights=weights)
     points = np.average(sure[:, 4:14], axis=0, weights=weights)
     spread = np.abs(sure[:, 4:14] - points).mean() / np.sqrt(box[2] * box[3])
-    known = None if spread > POINTS_AGREE else tuple((float(x), float(y)) for x, y in points.reshape(5, 2))
+    known = (
+        None
+        if spread > POINTS_AGREE
+        else tuple((float(x), float(y)) for x, y in points.reshape(5, 2))
+    )
     return LabelledFace(_box(box), known)
 
 
@@ -158,7 +179,9 @@ def parse_archive(text: str) -> tuple[Path, Shares]:
         return Path(text), Shares()
     pairs = [part.partition("=") for part in rest.split(",")]
     try:
-        return Path(f"{path}.zip"), Shares.model_validate({name: float(share) for name, _, share in pairs})
+        return Path(f"{path}.zip"), Shares.model_validate(
+            {name: float(share) for name, _, share in pairs}
+        )
     except ValidationError as error:
         raise argparse.ArgumentTypeError(
             f"{rest!r}: {error.errors()[0]['msg']}; say such as test=0.18,valid=0.07"
@@ -167,7 +190,9 @@ def parse_archive(text: str) -> tuple[Path, Shares]:
         raise argparse.ArgumentTypeError(f"{rest!r} is not such as test=0.18,valid=0.07") from error
 
 
-def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) -> list[LabelledPicture]:
+def label_archive(
+    teacher: Teacher, archive: Path, out: Path, shares: Shares
+) -> list[LabelledPicture]:
     """Unpack the pictures of ``archive`` into ``out`` and label them."""
     folder = out / archive.stem
     try:
@@ -188,9 +213,14 @@ def label_archive(teacher: Teacher, archive: Path, out: Path, shares: Shares) ->
 
 
 def with_heads(faces: Sequence[LabelledFace], heads: Sequence[LabelledFace]) -> list[LabelledFace]:
-    """``faces``, and those heads that are none of the confirmed ones; they take the place of doubtful regions."""
+    """``faces``, and those heads that are none of the confirmed ones.
+
+    They take the place of doubtful regions.
+    """
     new = [h for h in heads if all(f.ignore or h.box.overlap(f.box) < SAME_FACE for f in faces)]
-    return [f for f in faces if not f.ignore or all(h.box.overlap(f.box) < SAME_FACE for h in new)] + new
+    return [
+        f for f in faces if not f.ignore or all(h.box.overlap(f.box) < SAME_FACE for h in new)
+    ] + new
 
 
 def _heads(path: Path) -> dict[str, list[LabelledFace]]:
@@ -208,10 +238,19 @@ def _heads(path: Path) -> dict[str, list[LabelledFace]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("archives", type=parse_archive, nargs="+", help="zip archives, each with the shares kept back")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "archives",
+        type=parse_archive,
+        nargs="+",
+        help="zip archives, each with the shares kept back",
+    )
     parser.add_argument("--detector", type=Path, required=True, help="YuNet ONNX file")
-    parser.add_argument("--out", type=Path, required=True, help="folder to unpack into and to label")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to unpack into and to label"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     teacher = Teacher(arguments.detector)
@@ -222,7 +261,9 @@ def main() -> None:
     ]
     pictures = without_copies(arguments.out, pictures)
     write_labels(arguments.out, pictures)
-    log.info("%d pictures, %d faces", len(pictures), sum(not f.ignore for p in pictures for f in p.faces))
+    log.info(
+        "%d pictures, %d faces", len(pictures), sum(not f.ignore for p in pictures for f in p.faces)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The operator's page of a protocol: what runs, what comes next, and the keys that pause, skip and end it."""
+"""The operator's page of a protocol: what runs, what comes next, and the keys that pause, skip and
+end it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,23 @@ from dashboard.protocols.runner import Conductor, View
 from dashboard.web.pages import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
 from dashboard.web.schemas import Problem, ProtocolEntry, ProtocolState, ScreenModel, SessionModel
-from dashboard.web.services import LOGIN_COOKIE, AccountDep, ConductorDep, OptionsDep, Services, ServicesDep
+from dashboard.web.services import (
+    LOGIN_COOKIE,
+    AccountDep,
+    ConductorDep,
+    OptionsDep,
+    Services,
+    ServicesDep,
+)
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 
 router = APIRouter(tags=["protocol"])
 
 SIGN_OF_LIFE_S = 5.0
-_CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "No protocol is running"}}
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "No protocol is running"}
+}
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
@@ -38,7 +49,8 @@ def protocol_page(request: Request, conductor: ConductorDep) -> Response:
 def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
-        ProtocolEntry(name=one.name, title=one.title, problem=one.problem) for one in list_protocols(options.protocols)
+        ProtocolEntry(name=one.name, title=one.title, problem=one.problem)
+        for one in list_protocols(options.protocols)
     ]
 
 
@@ -94,7 +106,9 @@ async def protocol_events(request: Request, services: ServicesDep) -> Response:
 
 def event_stream(events: AsyncGenerator[str, None]) -> Response:
     """Return an answer that goes on for as long as there are events."""
-    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
 
 
 def state_of(view: View) -> ProtocolState:
@@ -107,7 +121,9 @@ def state_of(view: View) -> ProtocolState:
         begun=view.begun,
         step=view.step,
         screens=[
-            ScreenModel(title=one.title, kind=one.kind.value, seconds=one.seconds, condition=one.condition)
+            ScreenModel(
+                title=one.title, kind=one.kind.value, seconds=one.seconds, condition=one.condition
+            )
             for one in view.screens
         ],
         remaining_ms=view.remaining_ms,
@@ -120,7 +136,9 @@ def state_of(view: View) -> ProtocolState:
 
 
 async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[str, None]:
-    """Write what ``look`` gives whenever it is another text, with signs of life between, until the dashboard stops."""
+    """Write what ``look`` gives whenever it is another text, with signs of life between, until the
+    dashboard stops.
+    """
     yield "retry: 1000\n\n"
     event = services.conductor.watch()
     stop = asyncio.ensure_future(services.stopping.wait())
@@ -131,7 +149,9 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
             yield text if text != said else ": still here\n\n"
             said = text
             changed = asyncio.ensure_future(event.wait())
-            await asyncio.wait({changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
+            )
             changed.cancel()
             event.clear()
     finally:
@@ -157,5 +177,7 @@ def _event(view: View | None) -> str:
 def _state(conductor: Conductor) -> ProtocolState:
     view = conductor.view()
     if view is None:
-        raise StudyError("No protocol has run since the dashboard started. Start a session with one.")
+        raise StudyError(
+            "No protocol has run since the dashboard started. Start a session with one."
+        )
     return state_of(view)

@@ -1,4 +1,6 @@
-"""The participant's page: full screen, opened by a token, and without a single number that was measured."""
+"""The participant's page: full screen, opened by a token, and without a single number that was
+measured.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ def participant_page(request: Request, conductor: ConductorDep, token: str) -> R
 
 @router.get("/{token}/events", dependencies=[Depends(_view)])
 async def participant_events(services: ServicesDep, token: str) -> Response:
-    """Stream what is to be shown now, whenever that changes; while the stream is open, the page counts as open."""
+    """Stream what is to be shown now, whenever that changes.
+
+    While the stream is open, the page counts as open.
+    """
     return event_stream(_events(services, token))
 
 
@@ -82,7 +87,9 @@ def media(view: ViewDep, options: OptionsDep, step: int) -> Response:
         raise HTTPException(404) from error
     if not place.is_file():
         raise HTTPException(404)
-    return FileResponse(place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"})
+    return FileResponse(
+        place, media_type=media_type(name), headers={"Cache-Control": "private, max-age=3600"}
+    )
 
 
 async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
@@ -91,7 +98,9 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
         yield _event(services.conductor.view_of(token))
         return
     try:
-        async with aclosing(follow(services, lambda: _event(services.conductor.view_of(token)))) as texts:
+        async with aclosing(
+            follow(services, lambda: _event(services.conductor.view_of(token)))
+        ) as texts:
             async for text in texts:
                 yield text
     finally:

@@ -1,4 +1,6 @@
-"""A CSV file of readings: sent, explained column by column, seen, and then stored as a whole or not at all."""
+"""A CSV file of readings: sent, explained column by column, seen, and then stored as a whole or not
+at all.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def look(request: Request, services: ServicesDep, account: AccountDep, name: str
 
 
 @router.post(f"{PATH}/{{name}}", include_in_schema=False)
-async def take_file(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
+async def take_file(
+    request: Request, services: ServicesDep, account: AccountDep, name: str
+) -> Response:
     """Store all readings of the file, or none."""
     async with request.form(max_files=0) as form:
         given = {key: value for key, value in form.items() if isinstance(value, str)}
@@ -102,7 +106,12 @@ async def take_file(request: Request, services: ServicesDep, account: AccountDep
 
 
 def _take(
-    request: Request, services: Services, account: int, who: str, name: str, given: Mapping[str, str]
+    request: Request,
+    services: Services,
+    account: int,
+    who: str,
+    name: str,
+    given: Mapping[str, str],
 ) -> Response:
     file = _find(services, account, name)
     choice = _choice(given, file)
@@ -123,7 +132,9 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
     try:
         form = await _InMemory(request.headers, request.stream(), max_files=1, max_fields=5).parse()
     except (MultiPartException, FormParserError, KeyError) as error:
-        raise DataFileError("The form did not arrive in one piece. Choose the file and send it again.") from error
+        raise DataFileError(
+            "The form did not arrive in one piece. Choose the file and send it again."
+        ) from error
     async with _closing(form.get("file")) as file:
         if file is None or not file.filename:
             raise DataFileError("Choose a file first.")
@@ -147,7 +158,9 @@ class _closing:  # noqa: N801 - reads as a function, like contextlib's
 def _find(services: Services, account: int, name: str) -> CsvFile:
     file = services.desk.files.find(account, name)
     if file is None:
-        raise HTTPException(410, "This file is not kept any more. Send it again on the page Readings.")
+        raise HTTPException(
+            410, "This file is not kept any more. Send it again on the page Readings."
+        )
     return file
 
 
@@ -157,12 +170,20 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
         return Choice(guess_columns(file.header), "")
     columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
     known = ((kind.value, units) for kind, units in UNITS.items() if kind in columns)
-    units = {kind: given[f"unit_{kind}"] for kind, allowed in known if given.get(f"unit_{kind}") in allowed}
+    units = {
+        kind: given[f"unit_{kind}"]
+        for kind, allowed in known
+        if given.get(f"unit_{kind}") in allowed
+    }
     dates = given["dates"] if given["dates"] in DATES else "iso"
-    return Choice(ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip())
+    return Choice(
+        ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
+    )
 
 
-def _page(request: Request, name: str, file: CsvFile, choice: Choice, problem: str = "") -> Response:
+def _page(
+    request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
+) -> Response:
     rows: list[JudgedRow] = []
     hint = ""
     try:

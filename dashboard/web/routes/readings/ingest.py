@@ -31,7 +31,9 @@ from edge_agent.store.write.pending_rows import rows_in_sessions
 
 router = APIRouter(tags=["readings"])
 PATH = "/api/v1/vitals"
-_bearer = HTTPBearer(auto_error=False, description="A token made on the page Readings of the dashboard")
+_bearer = HTTPBearer(
+    auto_error=False, description="A token made on the page Readings of the dashboard"
+)
 
 
 class ReadingResult(ApiModel):
@@ -63,7 +65,10 @@ _ITEM = {**_SCHEMA, "properties": {**_SCHEMA["properties"]}}
 
 
 def _inlined(schema: Any) -> Any:
-    """Return a schema with its definitions put where they are referred to; the route reads its body itself."""
+    """Return a schema with its definitions put where they are referred to.
+
+    The route reads its body itself.
+    """
     if isinstance(schema, dict):
         if "$ref" in schema:
             return _inlined(_DEFINITIONS[schema["$ref"].rsplit("/", 1)[1]])
@@ -78,7 +83,12 @@ _BODY = {
             "schema": {
                 "oneOf": [
                     _inlined(_ITEM),
-                    {"type": "array", "items": _inlined(_ITEM), "minItems": 1, "maxItems": MAX_READINGS},
+                    {
+                        "type": "array",
+                        "items": _inlined(_ITEM),
+                        "minItems": 1,
+                        "maxItems": MAX_READINGS,
+                    },
                 ]
             }
         }
@@ -94,7 +104,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post(PATH, responses=_ANSWERS, openapi_extra={"requestBody": _BODY}, response_model=HandedIn)
+@router.post(
+    PATH, responses=_ANSWERS, openapi_extra={"requestBody": _BODY}, response_model=HandedIn
+)
 async def hand_in(
     request: Request,
     services: ServicesDep,
@@ -102,32 +114,42 @@ async def hand_in(
 ) -> Response:
     """Hand in one reading, or a list of up to 1000.
 
-    Each is judged by itself: a bad one does not keep out the others. All that are taken are written in one transaction.
-    The answer says for each whether it was taken, was there already, or why it was refused.
+    Each is judged by itself: a bad one does not keep out the others. All that are taken are written
+    in one transaction. The answer says for each whether it was taken, was there already, or why it
+    was refused.
     """
     token = await run_in_threadpool(_token, services, request, credentials)
     _check_form(request)
     body = await request.body()
     if len(body) > MAX_BYTES:
-        raise HTTPException(413, f"The request is larger than {MAX_BYTES // 1024} KiB. Send less at a time.")
+        raise HTTPException(
+            413, f"The request is larger than {MAX_BYTES // 1024} KiB. Send less at a time."
+        )
     done = await run_in_threadpool(_hand_in, services, token, body)
-    return JSONResponse(done.model_dump(mode="json"), 422 if done.refused == len(done.results) else 200)
+    return JSONResponse(
+        done.model_dump(mode="json"), 422 if done.refused == len(done.results) else 200
+    )
 
 
-def _token(services: Services, request: Request, credentials: HTTPAuthorizationCredentials | None) -> Token:
+def _token(
+    services: Services, request: Request, credentials: HTTPAuthorizationCredentials | None
+) -> Token:
     """Return the token that the request brings."""
     address = request.client.host if request.client else ""
     if credentials is None:
         raise HTTPException(
             401,
-            "Send a token: Authorization: Bearer …. Make one on the page Readings of the dashboard.",
+            "Send a token: Authorization: Bearer …. Make one on the page Readings of the "
+            "dashboard.",
             {"WWW-Authenticate": "Bearer"},
         )
     token = services.desk.tokens.of(credentials.credentials, SCOPE_VITALS)
     if token is None:
         _wait(services.desk.wrong_tokens.attempt(address), "wrong tokens")
         raise HTTPException(
-            401, "This token is unknown or revoked.", {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            401,
+            "This token is unknown or revoked.",
+            {"WWW-Authenticate": 'Bearer error="invalid_token"'},
         )
     _wait(services.desk.requests.attempt(f"token {token.id}"), "requests with this token")
     services.desk.tokens.note_use(token)
@@ -136,13 +158,20 @@ def _token(services: Services, request: Request, credentials: HTTPAuthorizationC
 
 def _wait(seconds: int, what: str) -> None:
     if seconds:
-        raise HTTPException(429, f"Too many {what}. Try again in {seconds} s.", {"Retry-After": str(seconds)})
+        raise HTTPException(
+            429, f"Too many {what}. Try again in {seconds} s.", {"Retry-After": str(seconds)}
+        )
 
 
 def _check_form(request: Request) -> None:
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind != "application/json" or request.headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(415, "Send JSON in UTF-8, not compressed, with Content-Type: application/json.")
+    if (
+        kind != "application/json"
+        or request.headers.get("content-encoding", "identity") != "identity"
+    ):
+        raise HTTPException(
+            415, "Send JSON in UTF-8, not compressed, with Content-Type: application/json."
+        )
 
 
 def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
@@ -151,16 +180,25 @@ def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     judged = read_given(items, clock.now(), origin, services.desk.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
-    new = iter(import_each(services.options.database, [r for r in judged if isinstance(r, VitalReading)]))
+    new = iter(
+        import_each(services.options.database, [r for r in judged if isinstance(r, VitalReading)])
+    )
     results: list[ReadingResult] = []
     for index, (item, answer) in enumerate(zip(items, judged, strict=True)):
         if isinstance(answer, VitalReading):
             outcome: Literal["taken", "duplicate"] = "taken" if next(new) else "duplicate"
             flags = sorted(answer.flags)
-            result = ReadingResult(index=index, id=id_of(item), outcome=outcome, flags=flags, field=None, reason=None)
+            result = ReadingResult(
+                index=index, id=id_of(item), outcome=outcome, flags=flags, field=None, reason=None
+            )
         else:
             result = ReadingResult(
-                index=index, id=id_of(item), outcome="refused", flags=[], field=answer.field, reason=str(answer)
+                index=index,
+                id=id_of(item),
+                outcome="refused",
+                flags=[],
+                field=answer.field,
+                reason=str(answer),
             )
         results.append(result)
     return _summed(results)
@@ -173,14 +211,21 @@ def _within_sessions(
     readings = [answer for answer in judged if isinstance(answer, VitalReading)]
     with reading(services.options.database) as connection:
         allowed = set(rows_in_sessions(connection, readings))
-    return [_OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer for answer in judged]
+    return [
+        _OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer
+        for answer in judged
+    ]
 
 
-_OUTSIDE = ReadingError("at", "", "lies outside sessions, and capture.mode is sessions: start a session first.")
+_OUTSIDE = ReadingError(
+    "at", "", "lies outside sessions, and capture.mode is sessions: start a session first."
+)
 
 
 def _summed(results: list[ReadingResult]) -> HandedIn:
-    counts = {name: sum(r.outcome == name for r in results) for name in ("taken", "duplicate", "refused")}
+    counts = {
+        name: sum(r.outcome == name for r in results) for name in ("taken", "duplicate", "refused")
+    }
     first = next((r.reason for r in results if r.reason), None)
     refused = f", {counts['refused']} refused (the first: {first})" if first else ""
     return HandedIn(

@@ -37,7 +37,11 @@ class Entry:
 
 @router.get(PAGE, include_in_schema=False)
 def readings_page(
-    request: Request, services: ServicesDep, taken: Count = None, there: Count = None, flagged: Count = None
+    request: Request,
+    services: ServicesDep,
+    taken: Count = None,
+    there: Count = None,
+    flagged: Count = None,
 ) -> Response:
     """Show the form, the place for files, and the tokens; after an entry, what became of it."""
     return _page(request, services, said=_said(taken, there or 0, flagged or 0))
@@ -55,7 +59,13 @@ def enter(
     note: Text = "",
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong."""
-    values = {"heart_rate": heart_rate, "systolic": systolic, "diastolic": diastolic, "at": at, "note": note}
+    values = {
+        "heart_rate": heart_rate,
+        "systolic": systolic,
+        "diastolic": diastolic,
+        "at": at,
+        "note": note,
+    }
     entry = Entry({name: value.strip() for name, value in values.items()})
     readings = _judge(entry, account.name)
     _check_note(services, entry, readings)
@@ -66,11 +76,15 @@ def enter(
         services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
     services.accounts.record(account.name, "readings_by_hand", str(sum(new)))
     flagged = sum(bool(reading.flags & DOUBTFUL) for reading in readings)
-    return RedirectResponse(f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}", 303)
+    return RedirectResponse(
+        f"{PAGE}?taken={sum(new)}&there={new.count(False)}&flagged={flagged}", 303
+    )
 
 
 @router.post(f"{PAGE}/tokens", include_in_schema=False)
-def make_token(request: Request, services: ServicesDep, account: AccountDep, name: Text = "") -> Response:
+def make_token(
+    request: Request, services: ServicesDep, account: AccountDep, name: Text = ""
+) -> Response:
     """Make a token and show its secret, this once."""
     try:
         secret = services.desk.tokens.make(name, account.name)
@@ -89,11 +103,17 @@ def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Res
 def _judge(entry: Entry, account: str) -> list[VitalReading]:
     """Return the readings of an entry; what is wrong goes to its field."""
     now = clock.now()
-    origin = Origin(f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False)
+    origin = Origin(
+        f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False
+    )
     readings: list[VitalReading] = []
     for kind in BY_HAND:
         if entry.values[kind]:
-            given = {"kind": kind.value, "value": entry.values[kind], "at": entry.values["at"] or None}
+            given = {
+                "kind": kind.value,
+                "value": entry.values[kind],
+                "at": entry.values["at"] or None,
+            }
             try:
                 readings.append(reading_of(given, now, origin))
             except ReadingError as error:

@@ -30,14 +30,23 @@ def erase(
     code: str,
     typed: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Erase the participant whose code was typed, and say what was erased; the answer's text names nobody."""
+    """Erase the participant whose code was typed, and say what was erased.
+
+    The answer's text names nobody.
+    """
     if typed.strip().casefold() != code.casefold():
-        problem = f"{typed.strip() or 'Nothing'} was typed, which is not {code}. Nothing was erased."
+        problem = (
+            f"{typed.strip() or 'Nothing'} was typed, which is not {code}. Nothing was erased."
+        )
         return _page(request, services, code, problem)
-    services.exports.forget_all()  # they may hold the participant, and one that is being written reads the old rows
+    # they may hold the participant, and one that is being written reads the old rows
+    services.exports.forget_all()
     try:
         done = erase_participant(
-            services.options.database, code, actor=account.name, outbox_rows=services.options.outbox_rows
+            services.options.database,
+            code,
+            actor=account.name,
+            outbox_rows=services.options.outbox_rows,
         )
     except StudyError as error:
         return _page(request, services, code, str(error))
@@ -46,11 +55,16 @@ def erase(
 
 
 def _page(request: Request, services: Services, code: str, problem: str = "") -> Response:
-    person = next((one for one in services.study.participants() if one.code.casefold() == code.casefold()), None)
+    person = next(
+        (one for one in services.study.participants() if one.code.casefold() == code.casefold()),
+        None,
+    )
     if person is None:
         raise HTTPException(404)
     database = services.options.database
-    sessions = [session for session in services.study.sessions() if session.participant == person.code]
+    sessions = [
+        session for session in services.study.sessions() if session.participant == person.code
+    ]
     counts = session_counts(database)
     return render(
         request,

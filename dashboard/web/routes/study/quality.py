@@ -23,7 +23,9 @@ def quality_page(request: Request, reader: ReaderDep, number: int) -> Response:
 
 @router.get("/api/v1/sessions/{number}/quality")
 def get_quality(reader: ReaderDep, number: int) -> SessionQuality:
-    """Return the quality report of a session: what was recorded, and whether it is fit for analysis."""
+    """Return the quality report of a session: what was recorded, and whether it is fit for
+    analysis.
+    """
     return _report(reader, number)
 
 

@@ -15,14 +15,20 @@ from edge_agent.store.read.session_summary import SessionCourse
 
 router = APIRouter()
 
-Relative = Annotated[bool, Query(description="Correct by the neutral face, and take the vitals at rest away")]
+Relative = Annotated[
+    bool, Query(description="Correct by the neutral face, and take the vitals at rest away")
+]
 
 
 @router.get("/study/sessions/{number}/course", include_in_schema=False)
-def course_page(request: Request, reader: ReaderDep, number: int, relative: Relative = False) -> Response:
+def course_page(
+    request: Request, reader: ReaderDep, number: int, relative: Relative = False
+) -> Response:
     """Show a session by condition, and the baseline that it can be measured by."""
     course = _course(reader, number, relative)
-    kinds = list(dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals))
+    kinds = list(
+        dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
+    )
     return render(request, "course.html", course=course, kinds=kinds)
 
 

@@ -24,7 +24,8 @@ router.include_router(quality_router)
 router.include_router(erasure_router)
 router.include_router(course_router)
 _STUDY = "/study"
-CONSENT_VERSION = "3"  # of templates/_consent_text.html; records name the version that was agreed to
+# of templates/_consent_text.html; records name the version that was agreed to
+CONSENT_VERSION = "3"
 
 CodeField = Annotated[str, Form(max_length=100)]
 
@@ -36,7 +37,9 @@ def study_page(request: Request, services: ServicesDep) -> Response:
 
 
 @router.post("/study/participants", include_in_schema=False)
-def create_participant(request: Request, services: ServicesDep, account: AccountDep, code: CodeField = "") -> Response:
+def create_participant(
+    request: Request, services: ServicesDep, account: AccountDep, code: CodeField = ""
+) -> Response:
     """Add a participant under the code given, or one that is made up."""
     try:
         participant = services.study.create_participant(code.strip() or None)
@@ -63,7 +66,9 @@ def give_consent(
 ) -> Response:
     """Record that the participant agreed to the text that was shown."""
     if agreed != "yes" or text_version != CONSENT_VERSION:
-        problem = "Tick the box once the participant has read this text and agreed; nothing was recorded."
+        problem = (
+            "Tick the box once the participant has read this text and agreed; nothing was recorded."
+        )
         return _consent_page(request, services.study.has_consent(code), code, problem)
     services.study.give_consent(code, CONSENT_VERSION)
     services.accounts.record(account.name, "consent_give", code)
@@ -71,8 +76,12 @@ def give_consent(
 
 
 @router.post("/study/participants/{code}/withdraw", include_in_schema=False)
-def withdraw_consent(request: Request, services: ServicesDep, account: AccountDep, code: str) -> Response:
-    """Record that the participant withdrew, which ends their session, and lead to the page that offers erasure."""
+def withdraw_consent(
+    request: Request, services: ServicesDep, account: AccountDep, code: str
+) -> Response:
+    """Record that the participant withdrew, which ends their session, and lead to the page that
+    offers erasure.
+    """
     try:
         services.study.withdraw_consent(code)
     except StudyError as error:
@@ -92,9 +101,13 @@ def start_session(
     protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Open a session now and lead to the page of its protocol, or to the live page, where its markers are set."""
+    """Open a session now and lead to the page of its protocol, or to the live page, where its
+    markers are set.
+    """
     try:
-        session = open_session(services, participant, _purpose(purpose), _setting(setting), name, protocol)
+        session = open_session(
+            services, participant, _purpose(purpose), _setting(setting), name, protocol
+        )
     except (StudyError, ProtocolError) as error:
         return _page(request, services, str(error))
     services.accounts.record(account.name, "session_start", str(session.id))
@@ -165,14 +178,18 @@ def _purpose(text: str) -> Purpose:
     try:
         return Purpose(text)
     except ValueError as error:
-        raise StudyError(f"Purpose {text!r} is not known. Choose one of: {', '.join(Purpose)}.") from error
+        raise StudyError(
+            f"Purpose {text!r} is not known. Choose one of: {', '.join(Purpose)}."
+        ) from error
 
 
 def _setting(text: str) -> Setting:
     try:
         return Setting(text)
     except ValueError as error:
-        raise StudyError(f"Setting {text!r} is not known. Choose one of: {', '.join(Setting)}.") from error
+        raise StudyError(
+            f"Setting {text!r} is not known. Choose one of: {', '.join(Setting)}."
+        ) from error
 
 
 def _find(sessions: list[Session], number: int) -> Session:

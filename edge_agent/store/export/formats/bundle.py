@@ -1,5 +1,5 @@
-"""The timeline as one zip that explains itself: tidy CSV, its description, settings, model cards, and two scripts that
-compute the dashboard's tests again."""
+"""The timeline as one zip that explains itself: tidy CSV, its description, settings, model cards,
+and two scripts that compute the dashboard's tests again."""
 
 from __future__ import annotations
 
@@ -34,12 +34,16 @@ _SCRIPTS = {
 
 
 def export_bundle(
-    database: Path, file: Path, choice: Choice, appliance: Appliance | None = None, tell: Tell | None = None
+    database: Path,
+    file: Path,
+    choice: Choice,
+    appliance: Appliance | None = None,
+    tell: Tell | None = None,
 ) -> Path:
     """Write the timeline, or a part of it, as a bundle.
 
-    Rows pass through in blocks: memory does not grow with the recording. All files show the same moment of a database
-    that may be written meanwhile. The zip appears when it is complete.
+    Rows pass through in blocks: memory does not grow with the recording. All files show the same
+    moment of a database that may be written meanwhile. The zip appears when it is complete.
 
     Args:
         database: the database.
@@ -60,7 +64,9 @@ def export_bundle(
         new_file(file) as out,
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
     ):
-        _Bundle(connection, archive, choose(connection, choice), appliance or Appliance()).write(tell)
+        _Bundle(connection, archive, choose(connection, choice), appliance or Appliance()).write(
+            tell
+        )
     return file
 
 
@@ -75,7 +81,11 @@ class _Bundle:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, archive: zipfile.ZipFile, chosen: Chosen, appliance: Appliance
+        self,
+        connection: sqlite3.Connection,
+        archive: zipfile.ZipFile,
+        chosen: Chosen,
+        appliance: Appliance,
     ) -> None:
         self._connection = connection
         self._archive = archive
@@ -112,7 +122,9 @@ class _Bundle:
 
     def _table(self, name: str, blocks: Iterator[Block]) -> None:
         with self._open(f"{name}.csv") as member:
-            self._files.append(Written(name, f"{name}.csv", TITLES[name], *write_blocks(member, blocks)))
+            self._files.append(
+                Written(name, f"{name}.csv", TITLES[name], *write_blocks(member, blocks))
+            )
 
     def _text(self, path: str, title: str, text: str) -> None:
         data = text.encode()
@@ -124,7 +136,11 @@ class _Bundle:
     def _cards(self) -> list[tuple[str, str]]:
         """Return SHA-256 and card of the models that were used, as far as their cards are known."""
         used = self._connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
-        return [(row[0], self._appliance.cards[row[0]]) for row in used if row[0] in self._appliance.cards]
+        return [
+            (row[0], self._appliance.cards[row[0]])
+            for row in used
+            if row[0] in self._appliance.cards
+        ]
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}
@@ -150,11 +166,15 @@ def _counted(count: int, what: str) -> str:
 
 def _range(span: tuple[int, int]) -> str:
     """Say which range was asked for."""
-    start, end = (clock.iso_utc(at) if at != always else "" for at, always in zip(span, ALWAYS, strict=True))
+    start, end = (
+        clock.iso_utc(at) if at != always else "" for at, always in zip(span, ALWAYS, strict=True)
+    )
     if not (start or end):
         return "all times"
     return f"{f'from {start} ' if start else ''}{f'up to {end}' if end else 'on'}".strip()
 
 
 def _resource(name: str) -> str:
-    return (resources.files("edge_agent.store.export") / "scripts" / name).read_text(encoding="utf-8")
+    return (resources.files("edge_agent.store.export") / "scripts" / name).read_text(
+        encoding="utf-8"
+    )

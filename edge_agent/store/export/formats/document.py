@@ -1,4 +1,6 @@
-"""The timeline as one JSON document: a list of rows for each table, beside the description of its columns."""
+"""The timeline as one JSON document: a list of rows for each table, beside the description of its
+columns.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,22 @@ from edge_agent.store.export.rows.typed import Row, rows_of
 
 
 def export_json(database: Path, file: Path, choice: Choice, tell: Tell | None = None) -> Path:
-    """Write the timeline, or a part of it, as one JSON document, row by row; otherwise as ``export_bundle``.
+    """Write the timeline, or a part of it, as one JSON document, row by row.
 
-    The document has the keys ``name``, ``version``, ``created``, ``tables`` (name → rows) and ``schemas`` (name →
-    Table Schema). A missing value is null, and so is a number that JSON cannot hold.
+    Otherwise as ``export_bundle``.
+
+    The document has the keys ``name``, ``version``, ``created``, ``tables`` (name → rows) and
+    ``schemas`` (name → Table Schema). A missing value is null, and so is a number that JSON cannot
+    hold.
     """
     with reading(database) as connection, new_file(file) as out:
         chosen = choose(connection, choice)
         progress = Progress(connection, chosen, tell or (lambda _: None))
-        head = {"name": PACKAGE, "version": __version__, "created": clock.iso_utc(clock.now().wall_ms)}
+        head = {
+            "name": PACKAGE,
+            "version": __version__,
+            "created": clock.iso_utc(clock.now().wall_ms),
+        }
         out.write(f"{json.dumps(head)[:-1]}, ".encode() + b'"tables": {')
         for number, name in enumerate(FILES):
             out.write(f"{',' if number else ''}\n{json.dumps(name)}: [".encode())
@@ -44,6 +53,7 @@ def export_json(database: Path, file: Path, choice: Choice, tell: Tell | None = 
 def _separated(rows: Iterator[Row]) -> Iterator[str]:
     for number, row in enumerate(rows):
         sound = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
         }
         yield f"{',' if number else ''}\n{json.dumps(sound, ensure_ascii=False, separators=(',', ':'))}"

@@ -32,21 +32,29 @@ Table = Callable[[str], Iterator[Row]]
 
 
 def export_fhir(
-    database: Path, file: Path, choice: Choice, appliance: Appliance | None = None, tell: Tell | None = None
+    database: Path,
+    file: Path,
+    choice: Choice,
+    appliance: Appliance | None = None,
+    tell: Tell | None = None,
 ) -> Path:
-    """Write sessions as a FHIR R4 Bundle of the type ``collection``; otherwise as ``export_bundle``.
+    """Write sessions as a FHIR R4 Bundle of the type ``collection``.
 
-    It holds a Patient for each participant, by code alone; a Device for the appliance, each of its models and each
-    source of readings; a CodeSystem for expressions; Observations for heart rate, blood pressure, intervals between
-    beats, what the participant's face showed, and what the participant said. Faces of others, and whatever lies
-    outside the sessions, are left out.
+    Otherwise as ``export_bundle``.
+
+    It holds a Patient for each participant, by code alone; a Device for the appliance, each of its
+    models and each source of readings; a CodeSystem for expressions; Observations for heart rate,
+    blood pressure, intervals between beats, what the participant's face showed, and what the
+    participant said. Faces of others, and whatever lies outside the sessions, are left out.
 
     Raises:
         StudyError: no session is named, or there is none of that number.
         StoreError: as ``export_bundle``.
     """
     if not choice.sessions:
-        raise StudyError("A FHIR bundle tells of sessions: name at least one. Nothing was exported.")
+        raise StudyError(
+            "A FHIR bundle tells of sessions: name at least one. Nothing was exported."
+        )
     with reading(database) as connection, new_file(file) as out:
         chosen = choose(connection, choice)
         progress = Progress(connection, chosen, tell or (lambda _: None))
@@ -89,10 +97,15 @@ def _resources(chosen: Chosen, table: Table, appliance: Appliance) -> Iterator[R
 
 
 def _was_used(row: Row, chosen: Chosen) -> bool:
-    return any(int(row["since_ms"] or 0) < end for _, end in chosen.ranges) and row["kind"] == "expression"
+    return (
+        any(int(row["since_ms"] or 0) < end for _, end in chosen.ranges)
+        and row["kind"] == "expression"
+    )
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:
-    """Return the id of the model that read a face: the last one that the agent began to use before."""
+    """Return the id of the model that read a face: the last one that the agent began to use
+    before.
+    """
     before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
     return identity("model", before[-1]["sha256"]) if before else None

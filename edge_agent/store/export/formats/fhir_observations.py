@@ -1,8 +1,8 @@
 """Readings, expressions and self-reports as FHIR R4 Observations. Pure.
 
-Vital signs follow the profiles ``heartrate`` and ``bp`` (hl7.org/fhir/R4/observation-vitalsigns.html). A value that is
-no number is left out with its reason (``dataAbsentReason``); one out of the plausible range stays, with an
-interpretation and a note.
+Vital signs follow the profiles ``heartrate`` and ``bp``
+(hl7.org/fhir/R4/observation-vitalsigns.html). A value that is no number is left out with its reason
+(``dataAbsentReason``); one out of the plausible range stays, with an interpretation and a note.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ _NOTES = {
 
 
 def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
-    """Yield the observations of readings that one source gave at one instant; pressures make one panel."""
+    """Yield the observations of readings that one source gave at one instant.
+
+    Pressures make one panel.
+    """
     pressures = {VitalKind(str(row["kind"])): row for row in rows if row["kind"] in _COMPONENTS}
     for row in rows:
         if row["kind"] == VitalKind.HEART_RATE:
@@ -64,9 +67,16 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     if math.isnan(number):
         return _absent("not-a-number", "Not a Number (NaN)")
     if math.isinf(number):
-        return _absent("positive-infinity", "Positive Infinity (PINF)") if number > 0 else _BELOW_ALL
+        return (
+            _absent("positive-infinity", "Positive Infinity (PINF)") if number > 0 else _BELOW_ALL
+        )
     return {
-        "valueQuantity": {"value": number, "unit": _UNITS.get(kind.unit, kind.unit), "system": UCUM, "code": kind.unit}
+        "valueQuantity": {
+            "value": number,
+            "unit": _UNITS.get(kind.unit, kind.unit),
+            "system": UCUM,
+            "code": kind.unit,
+        }
     } | _interpretation(number, kind)
 
 
@@ -95,7 +105,10 @@ def expression(row: Row, device: str) -> dict[str, Any]:
         for emotion in EMOTIONS
     ]
     observation = _observation(
-        row, identity("expression", row["session"], at, row["track"]), "exam", _own("facial-expression")
+        row,
+        identity("expression", row["session"], at, row["track"]),
+        "exam",
+        _own("facial-expression"),
     )
     del observation["effectiveDateTime"]
     return observation | {
@@ -110,9 +123,13 @@ def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
     """Return what a participant said of themselves."""
     scale, value = str(row["scale"]), str(row["value"])
     name = identity("self report", row["session"], row["at_ms"], scale)
-    observation = _observation(row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}"))
+    observation = _observation(
+        row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}")
+    )
     if scale == "emotion":
-        return observation | {"valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, value, value)]}}
+        return observation | {
+            "valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, value, value)]}
+        }
     return observation | {"valueInteger": int(value)}
 
 
@@ -122,9 +139,14 @@ def _single(row: Row, code: tuple[str, str, str], profile: str | None) -> dict[s
 
 
 def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
-    """Return a blood pressure; the profile wants systolic and diastolic, the one that is missing with the reason."""
+    """Return a blood pressure.
+
+    The profile wants systolic and diastolic, the one that is missing with the reason.
+    """
     first = next(iter(pressures.values()))
-    wanted = [kind for kind in _COMPONENTS if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL]
+    wanted = [
+        kind for kind in _COMPONENTS if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
+    ]
     components = [
         {"code": {"coding": [_coding(*_COMPONENTS[kind])]}}
         | quantity(pressures[kind]["value"] if kind in pressures else None, kind)
@@ -133,15 +155,22 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
     return _reading(first, list(pressures.values()), _PRESSURE, "bp") | {"component": components}
 
 
-def _reading(row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None) -> dict[str, Any]:
+def _reading(
+    row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None
+) -> dict[str, Any]:
     """Return what all observations of vital signs share."""
     name = identity("vital", row["at_ms"], code[1], row["source"])
-    flags = [VitalFlag(flag) for flag in dict.fromkeys(" ".join(str(one["flags"] or "") for one in rows).split())]
+    flags = [
+        VitalFlag(flag)
+        for flag in dict.fromkeys(" ".join(str(one["flags"] or "") for one in rows).split())
+    ]
     simulated = VitalFlag.SIMULATED in flags
     observation = _observation(row | {"simulated": simulated}, name, "vital-signs", code)
     observation["device"] = reference("source", row["source"])
     notes = [_range_note(one) for one in rows] + [_NOTES.get(flag, "") for flag in flags]
-    plain = [flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE]
+    plain = [
+        flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE
+    ]
     notes.append(f"Flags: {', '.join(plain)}." if plain else "")
     found = [{"text": note} for note in notes if note]
     if found:
@@ -189,7 +218,12 @@ def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
         return {}
     code, display = ("L", "Low") if value < low else ("H", "High")
     return {
-        "interpretation": [{"coding": [_coding(_INTERPRETATION, code, display)], "text": "Out of the plausible range"}]
+        "interpretation": [
+            {
+                "coding": [_coding(_INTERPRETATION, code, display)],
+                "text": "Out of the plausible range",
+            }
+        ]
     }
 
 
@@ -200,4 +234,7 @@ def _range_note(row: Row) -> str:
     if value is not None and low <= float(value) <= high:
         return ""
     said = f"{kind.value.replace('_', ' ')} {value}".capitalize()
-    return f"{said} lies outside the plausible range of {low:g} to {high:g} {_UNITS.get(kind.unit, kind.unit)}."
+    return (
+        f"{said} lies outside the plausible range of {low:g} to {high:g} "
+        f"{_UNITS.get(kind.unit, kind.unit)}."
+    )

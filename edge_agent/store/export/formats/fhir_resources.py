@@ -1,4 +1,6 @@
-"""FHIR R4 resources about whom and what observations are: Patient, Device, CodeSystem (hl7.org/fhir/R4). Pure."""
+"""FHIR R4 resources about whom and what observations are: Patient, Device, CodeSystem
+(hl7.org/fhir/R4). Pure.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from edge_agent.store.export.rows.typed import Row, Value
 EXPRESSIONS = "urn:affect-edge:expression"
 OBSERVATIONS = "urn:affect-edge:observation"
 OWN_CODES = {
-    "facial-expression": "Emotional expression of the face as a model classified it; components: probabilities",
+    "facial-expression": "Emotional expression of the face as a model classified it; components: "
+    "probabilities",
     "rr-interval": "Interval between two heart beats",
     "reported-emotion": "Emotion that the participant reported",
     "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
@@ -87,14 +90,22 @@ def source_device(source: str) -> dict[str, Any]:
 
 
 def code_systems() -> Iterator[dict[str, Any]]:
-    """Yield our own codes: LOINC has none for an emotion that was classified from a face, or that was reported."""
-    faces = {emotion.value: f"The face looks like {emotion}, one of the categories of FER+" for emotion in EMOTIONS}
-    faces |= {"uncertain": "No category is certain enough", "none": "The participant reported none of the categories"}
+    """Yield our own codes: LOINC has none for an emotion that was classified from a face, or that
+    was reported.
+    """
+    faces = {
+        emotion.value: f"The face looks like {emotion}, one of the categories of FER+"
+        for emotion in EMOTIONS
+    }
+    faces |= {
+        "uncertain": "No category is certain enough",
+        "none": "The participant reported none of the categories",
+    }
     yield _code_system(
         EXPRESSIONS,
         "AffectEdgeExpression",
-        "Emotional expression of a face as a classifier reads it. It says what a face looks like, not what a person "
-        "feels, and is no diagnosis.",
+        "Emotional expression of a face as a classifier reads it. It says what a face looks like, "
+        "not what a person feels, and is no diagnosis.",
         faces,
     )
     about = "What Affect Edge observes and LOINC has no code for."
@@ -112,5 +123,8 @@ def _code_system(url: str, name: str, about: str, concepts: Mapping[str, str]) -
         "experimental": True,
         "description": about,
         "content": "complete",
-        "concept": [{"code": code, "display": code, "definition": meaning} for code, meaning in concepts.items()],
+        "concept": [
+            {"code": code, "display": code, "definition": meaning}
+            for code, meaning in concepts.items()
+        ],
     }

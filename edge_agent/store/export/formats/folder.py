@@ -13,7 +13,13 @@ from typing import IO
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import reading
-from edge_agent.store.export.description import DESCRIPTION, Written, described_files, description, is_ours
+from edge_agent.store.export.description import (
+    DESCRIPTION,
+    Written,
+    described_files,
+    description,
+    is_ours,
+)
 from edge_agent.store.export.files import saying_why
 from edge_agent.store.export.progress import Progress, Tell
 from edge_agent.store.export.rows.blocks import Block, blocks_of
@@ -24,10 +30,13 @@ WriteTable = Callable[[Path, str, Iterator[Block]], Written]
 """Writes a table into a folder: the folder, one of ``FILES``, its blocks of CSV."""
 
 
-def export_csv(database: Path, out_dir: Path, choice: Choice | None = None, tell: Tell | None = None) -> list[Path]:
+def export_csv(
+    database: Path, out_dir: Path, choice: Choice | None = None, tell: Tell | None = None
+) -> list[Path]:
     """Write the timeline, or a part of it, into a folder as CSV files and ``datapackage.json``.
 
-    All files show the same moment of a database that may be written meanwhile. The folder appears when it is complete.
+    All files show the same moment of a database that may be written meanwhile. The folder appears
+    when it is complete.
 
     Args:
         database: the database.
@@ -39,13 +48,16 @@ def export_csv(database: Path, out_dir: Path, choice: Choice | None = None, tell
         The files written.
 
     Raises:
-        StoreError: the database cannot be read, or the folder cannot be written or holds something else.
+        StoreError: the database cannot be read, or the folder cannot be written or holds something
+            else.
         StudyError: there is no such session.
     """
     return export_folder(database, out_dir, choice or Choice(), _write_csv, tell)
 
 
-def export_folder(database: Path, out_dir: Path, choice: Choice, write: WriteTable, tell: Tell | None) -> list[Path]:
+def export_folder(
+    database: Path, out_dir: Path, choice: Choice, write: WriteTable, tell: Tell | None
+) -> list[Path]:
     """Write each table into a folder by ``write``; otherwise as ``export_csv``."""
     _check_target(out_dir)
     with reading(database) as connection:
@@ -59,7 +71,8 @@ def export_folder(database: Path, out_dir: Path, choice: Choice, write: WriteTab
 def write_blocks(file: IO[bytes], blocks: Iterable[Block]) -> tuple[int, str, int]:
     """Write blocks into an open file; return bytes, SHA-256 and rows.
 
-    A block is packed and written in a thread beside, while the next one is read: neither needs Python's lock for long.
+    A block is packed and written in a thread beside, while the next one is read: neither needs
+    Python's lock for long.
     """
     digest, size, rows = hashlib.sha256(), 0, 0
 
@@ -85,10 +98,17 @@ def _write_csv(folder: Path, name: str, blocks: Iterator[Block]) -> Written:
 
 
 def _write_tables(
-    connection: sqlite3.Connection, chosen: Chosen, folder: Path, write: WriteTable, tell: Tell | None
+    connection: sqlite3.Connection,
+    chosen: Chosen,
+    folder: Path,
+    write: WriteTable,
+    tell: Tell | None,
 ) -> list[Written]:
     progress = Progress(connection, chosen, tell or (lambda _: None))
-    return [write(folder, name, progress.watch(name, blocks_of(connection, chosen, name))) for name in FILES]
+    return [
+        write(folder, name, progress.watch(name, blocks_of(connection, chosen, name)))
+        for name in FILES
+    ]
 
 
 def _check_target(out_dir: Path) -> None:
@@ -99,14 +119,22 @@ def _check_target(out_dir: Path) -> None:
         if not out_dir.is_dir():
             raise StoreError(f"{out_dir}: is a file. Name a folder for the export.")
         if any(out_dir.iterdir()) and not is_ours(out_dir / DESCRIPTION):
-            raise StoreError(f"{out_dir}: is not empty and holds no earlier export. Name a new folder for the export.")
+            raise StoreError(
+                f"{out_dir}: is not empty and holds no earlier export. Name a new "
+                "folder for the export."
+            )
     except OSError as error:
-        raise StoreError(f"{out_dir}: cannot be read ({error.strerror}). Name another folder.") from error
+        raise StoreError(
+            f"{out_dir}: cannot be read ({error.strerror}). Name another folder."
+        ) from error
 
 
 @contextmanager
 def _in_place(out_dir: Path) -> Iterator[Path]:
-    """Give a folder beside the one asked for; what is written there is moved when all of it is complete."""
+    """Give a folder beside the one asked for.
+
+    What is written there is moved when all of it is complete.
+    """
     with saying_why(out_dir):
         out_dir.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out_dir.name}-", dir=out_dir.parent) as name:

@@ -17,22 +17,25 @@ from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.columns import FILES, TITLES, Column
 from edge_agent.store.export.rows.selection import Choice
 
-_GROUP_BYTES = 8 << 20  # of CSV in a row group: large enough to be read fast, small enough for any memory
+# of CSV in a row group: large enough to be read fast, small enough for any memory
+_GROUP_BYTES = 8 << 20
 
 
-def export_parquet(database: Path, out_dir: Path, choice: Choice, tell: Tell | None = None) -> list[Path]:
+def export_parquet(
+    database: Path, out_dir: Path, choice: Choice, tell: Tell | None = None
+) -> list[Path]:
     """Write the timeline, or a part of it, into a folder as Parquet files and ``datapackage.json``.
 
-    The columns are those of the CSV files; times are timestamps in UTC, and each column has its unit and meaning as
-    metadata. Otherwise as ``export_csv``.
+    The columns are those of the CSV files; times are timestamps in UTC, and each column has its
+    unit and meaning as metadata. Otherwise as ``export_csv``.
 
     Raises:
         StoreError: as ``export_csv``; pyarrow is not installed.
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise StoreError(
-            "Parquet needs the library pyarrow, which is not installed. Install it with: pip install "
-            "'affect-edge[parquet]', or take --format csv. Nothing was exported."
+            "Parquet needs the library pyarrow, which is not installed. Install it with: pip "
+            "install 'affect-edge[parquet]', or take --format csv. Nothing was exported."
         )
     return export_folder(database, out_dir, choice, _write, tell)
 
@@ -85,7 +88,9 @@ def _schema(name: str) -> Any:
 
 
 def _table(text: str, schema: Any) -> Any:
-    """Read lines of CSV into a table, without the apostrophes that keep spreadsheets from computing."""
+    """Read lines of CSV into a table, without the apostrophes that keep spreadsheets from
+    computing.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import csv
@@ -95,7 +100,11 @@ def _table(text: str, schema: Any) -> Any:
         read_options=csv.ReadOptions(column_names=schema.names),
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
-            column_types=schema, null_values=[""], strings_can_be_null=True, true_values=["1"], false_values=["0"]
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            true_values=["1"],
+            false_values=["0"],
         ),
     )
     columns = []

@@ -26,7 +26,12 @@ class Format(StrEnum):
 
 
 def export(
-    database: Path, out: Path, form: Format, choice: Choice, appliance: Appliance, tell: Tell | None = None
+    database: Path,
+    out: Path,
+    form: Format,
+    choice: Choice,
+    appliance: Appliance,
+    tell: Tell | None = None,
 ) -> list[Path]:
     """Export a part of the timeline in any form; return the files written.
 

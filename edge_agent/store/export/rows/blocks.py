@@ -1,4 +1,6 @@
-"""The rows of each exported file as blocks of text, a few thousand at a time, so that any size fits into memory."""
+"""The rows of each exported file as blocks of text, a few thousand at a time, so that any size fits
+into memory.
+"""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -18,7 +20,13 @@ from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.export.rows.episodes import FaceRow, episodes_of
 from edge_agent.store.export.rows.pieces import InSession, Piece, Pieces
 from edge_agent.store.export.rows.selection import Chosen
-from edge_agent.store.read.matching import DEFAULT_LAG_S, OBSERVED, UNCERTAIN_CATEGORY, Matching, Shown
+from edge_agent.store.read.matching import (
+    DEFAULT_LAG_S,
+    OBSERVED,
+    UNCERTAIN_CATEGORY,
+    Matching,
+    Shown,
+)
 
 ROWS = 4_000
 """Rows in a block at the most."""
@@ -28,31 +36,35 @@ _MATCHING = Matching()
 _REACH_MS = round(1000 * max(DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
-# One printf is several times as fast as strftime, joined columns, or Python for every row: within a piece the hour and
-# the shared cells are constants. Real numbers have the 15 digits that SQLite gives them in text.
+# One printf is several times as fast as strftime, joined columns, or Python for every row: within a
+# piece the hour and the shared cells are constants. Real numbers have the 15 digits that SQLite
+# gives them in text.
 _TIME = "%s%02d:%02d.%03dZ,%d,%s,"
 _TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
 _LINES = {
     "expression": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, track, interval_ms, "
-        f"frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, 'uncertain'), face_size, quality, is_primary, "
-        "simulated) FROM expression WHERE at >= :start AND at < :end ORDER BY at, id"
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
+        f"track, interval_ms, frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, "
+        "'uncertain'), face_size, quality, is_primary, simulated) FROM expression WHERE at >= "
+        ":start AND at < :end ORDER BY at, id"
     ),
     "unfit": (
-        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, frames, is_primary, "
-        "simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, id"
+        f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, "
+        "frames, is_primary, simulated) FROM unfit WHERE at >= :start AND at < :end ORDER BY at, "
+        "id"
     ),
 }
-# A value is written by Python, which finds the shortest text with all its digits; what hardly changes from one reading
-# to the next comes as one text, and its cells are found in a dictionary.
+# A value is written by Python, which finds the shortest text with all its digits; what hardly
+# changes from one reading to the next comes as one text, and its cells are found in a dictionary.
 _APART = "\x1f"
 _VITALS = (
-    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, :apart, flags, :apart, "
-    "device_time, :apart, source), at FROM vital WHERE at >= :start AND at < :end ORDER BY at, kind, source"
+    f"SELECT printf('{_TIME}%s,', {_TIME_VALUES}, kind), value, printf('%s%c%s%c%s%c%s', kind, "
+    ":apart, flags, :apart, device_time, :apart, source), at FROM vital WHERE at >= :start AND at "
+    "< :end ORDER BY at, kind, source"
 )
 _FACES = (
-    "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND at <= :last "
-    "ORDER BY at"
+    "SELECT at, emotion FROM expression WHERE is_primary = 1 AND at > :after AND at >= :first AND "
+    "at <= :last ORDER BY at"
 )
 _EPISODE_ROWS = (
     "SELECT at, interval_ms, emotion, simulated, frames FROM expression "
@@ -62,14 +74,15 @@ _GAPS = f"""SELECT {iso("started")}, started, {iso("ended")}, ended, source, rea
     WHERE started < :end AND ended > :start ORDER BY started, id"""
 _IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
 _OF_SESSION = (
-    "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = session.participant "
-    f"WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end ORDER BY {{0}}.at, {{0}}.id"
+    "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = "
+    f"session.participant WHERE session {_IN_SESSIONS} AND {{0}}.at >= :start AND {{0}}.at < :end "
+    "ORDER BY {0}.at, {0}.id"
 )
 _STUDY = {
-    "marker": f"SELECT {iso('marker.at')}, marker.at, session, code, marker.kind, label FROM marker "
-    + _OF_SESSION.format("marker"),
-    "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, scale, value "
-    "FROM self_report " + _OF_SESSION.format("self_report"),
+    "marker": f"SELECT {iso('marker.at')}, marker.at, session, code, marker.kind, label FROM "
+    "marker " + _OF_SESSION.format("marker"),
+    "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
+    "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
     "session": f"""SELECT session.id, code, purpose, setting, name, {iso("started")}, started, {iso("ended")}, ended,
         session.simulated FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
@@ -84,7 +97,10 @@ _STUDY = {
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rows of a file, each line with its end; ``until_ms`` is the time of the last, where the file has times."""
+    """Some rows of a file, each line with its end.
+
+    ``until_ms`` is the time of the last, where the file has times.
+    """
 
     rows: int
     text: str
@@ -95,7 +111,8 @@ def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iter
     """Yield the rows of one exported file, its line of heads first.
 
     Args:
-        connection: within a transaction, so that all files show the same moment; its rows are ``sqlite3.Row``.
+        connection: within a transaction, so that all files show the same moment; its rows are
+            ``sqlite3.Row``.
         chosen: what is taken along.
         name: one of ``FILES``.
     """
@@ -112,21 +129,29 @@ def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iter
                 yield from _episodes(connection, span)
             case _:
                 for piece in Pieces(connection).of(name, start, end):
-                    yield from _vitals(connection, piece) if name == "vital" else _lines(connection, piece, name)
+                    yield from (
+                        _vitals(connection, piece)
+                        if name == "vital"
+                        else _lines(connection, piece, name)
+                    )
 
 
 def _block(lines: list[str], until_ms: int | None = None) -> Block:
     return Block(len(lines), "\n".join(lines) + "\n", until_ms)
 
 
-def _run(connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]) -> sqlite3.Cursor:
+def _run(
+    connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]
+) -> sqlite3.Cursor:
     """Run a query whose rows are plain tuples, which are made faster than ``sqlite3.Row``."""
     cursor = connection.cursor()
     cursor.row_factory = None
     return cursor.execute(query, parameters)
 
 
-def _plain(connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]) -> Iterator[Block]:
+def _plain(
+    connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]
+) -> Iterator[Block]:
     cursor = _run(connection, query, parameters)
     while rows := cursor.fetchmany(ROWS):
         yield _block([line(row) for row in rows])
@@ -145,13 +170,17 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 
 def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
-    """Yield readings, with all the digits of their values and with the emotion that was observed before them."""
+    """Yield readings, with all the digits of their values and with the emotion that was observed
+    before them.
+    """
     cursor, about = _run(connection, _VITALS, _values(piece)), _About()
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
             lines = [f"{head}{value!r}{about[key, '']}" for head, value, key, _ in rows]
         else:
-            observed = _observed(connection, piece.session, [row[3] for row in rows], [row[2] for row in rows])
+            observed = _observed(
+                connection, piece.session, [row[3] for row in rows], [row[2] for row in rows]
+            )
             lines = [
                 f"{head}{value!r}{about[key, state]}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
@@ -160,27 +189,44 @@ def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
 
 
 class _About(dict[tuple[str, str], str]):
-    """The cells of a reading behind its value, by what the query gives and, in a session, what was observed."""
+    """The cells of a reading behind its value, by what the query gives and, in a session, what was
+    observed.
+    """
 
     def __missing__(self, key: tuple[str, str]) -> str:
         kind, flags, device_time, source = key[0].split(_APART, 3)
         cells = (cell(source), cell(flags), cell(device_time), key[1])
-        found = f",{VitalKind(kind).unit},{','.join(cells)},{int(VitalFlag.SIMULATED in flags.split())}"
+        found = (
+            f",{VitalKind(kind).unit},{','.join(cells)},{int(VitalFlag.SIMULATED in flags.split())}"
+        )
         if len(self) < _REMEMBERED:
             self[key] = found
         return found
 
 
-def _observed(connection: sqlite3.Connection, session: InSession, at_ms: list[int], keys: list[str]) -> Iterable[str]:
-    """Return the emotion that was observed before each of some readings of a session, which come in order of time."""
-    span = {"after": at_ms[0] - _REACH_MS, "first": session.start_ms, "last": min(at_ms[-1], session.end_ms)}
+def _observed(
+    connection: sqlite3.Connection, session: InSession, at_ms: list[int], keys: list[str]
+) -> Iterable[str]:
+    """Return the emotion that was observed before each of some readings of a session, which come in
+    order of time.
+    """
+    span = {
+        "after": at_ms[0] - _REACH_MS,
+        "first": session.start_ms,
+        "last": min(at_ms[-1], session.end_ms),
+    }
     faces = _run(connection, _FACES, span).fetchall()
     categories = [_CATEGORIES.get(emotion, UNCERTAIN_CATEGORY) for _, emotion in faces]
-    shown = Shown(np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64))
+    shown = Shown(
+        np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
+    )
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
     instants = np.array(at_ms, dtype=np.int64)
     kinds = [key.partition(_APART)[0] for key in keys]
-    states = {kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist() for kind in set(kinds)}
+    states = {
+        kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist()
+        for kind in set(kinds)
+    }
     return (OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
 

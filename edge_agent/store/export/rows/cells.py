@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-# What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the full-width ones, too. The
-# apostrophe is among them so that taking one away always gives back what was recorded.
+# What spreadsheet programs take for the start of a formula (OWASP, "CSV Injection"); the full-width
+# ones, too. The apostrophe is among them so that taking one away always gives back what was
+# recorded.
 _RISKY = frozenset("=+-@\t\r\n'＝＋－＠")
 _QUOTED = frozenset('",\r\n')
 
 
 @lru_cache(maxsize=1024)
 def cell(text: str | None) -> str:
-    """Return a text as one cell: empty for ``None``, behind an apostrophe where a spreadsheet would compute with it."""
+    """Return a text as one cell: empty for ``None``, behind an apostrophe where a spreadsheet would
+    compute with it.
+    """
     if not text:
         return ""
     safe = f"'{text}" if text[0] in _RISKY else text
@@ -26,4 +29,6 @@ def recorded(text: str) -> str:
 
 def line(values: tuple[str | float | int | None, ...]) -> str:
     """Return values as one line, without its end; numbers have all their digits."""
-    return ",".join(repr(value) if isinstance(value, int | float) else cell(value) for value in values)
+    return ",".join(
+        repr(value) if isinstance(value, int | float) else cell(value) for value in values
+    )

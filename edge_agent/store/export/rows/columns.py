@@ -1,11 +1,23 @@
-"""The columns of the exported files, with type, unit and meaning; ``docs/data.md`` repeats them for people."""
+"""The columns of the exported files, with type, unit and meaning.
+
+``docs/data.md`` repeats them for people.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, MarkerKind, Purpose, Setting, VitalFlag, VitalKind
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Emotion,
+    Flaw,
+    MarkerKind,
+    Purpose,
+    Setting,
+    VitalFlag,
+    VitalKind,
+)
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
 
@@ -21,7 +33,11 @@ class Column:
 
     def as_field(self) -> dict[str, Any]:
         """Return the column as a field of a Table Schema (frictionlessdata.io)."""
-        field: dict[str, Any] = {"name": self.name, "type": self.type, "description": self.description}
+        field: dict[str, Any] = {
+            "name": self.name,
+            "type": self.type,
+            "description": self.description,
+        }
         if self.unit:
             field["unit"] = self.unit
         if self.allowed:
@@ -48,13 +64,26 @@ def _at(what: str) -> tuple[Column, Column]:
 
 def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
     if smoothed:
-        return Column(f"smoothed_{emotion}", "integer", f"Smoothed probability of {emotion} at the end", "1/1000")
-    return Column(emotion.value, "integer", f"Mean probability of {emotion} over the frames", "1/1000")
+        return Column(
+            f"smoothed_{emotion}",
+            "integer",
+            f"Smoothed probability of {emotion} at the end",
+            "1/1000",
+        )
+    return Column(
+        emotion.value, "integer", f"Mean probability of {emotion} over the frames", "1/1000"
+    )
 
 
-_SESSION = Column("session", "integer", "Number of the session in which it lies; empty outside sessions")
-_PARTICIPANT = Column("participant", "string", "Pseudonymous code of the participant of that session")
-_CONDITION = Column("condition", "string", "Label of the stimulus that went on; empty when none did")
+_SESSION = Column(
+    "session", "integer", "Number of the session in which it lies; empty outside sessions"
+)
+_PARTICIPANT = Column(
+    "participant", "string", "Pseudonymous code of the participant of that session"
+)
+_CONDITION = Column(
+    "condition", "string", "Label of the stimulus that went on; empty when none did"
+)
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
 _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 
@@ -63,8 +92,17 @@ EXPRESSION = (
     _SESSION,
     _PARTICIPANT,
     _CONDITION,
-    Column("track", "integer", "Number of the face while it was followed; says nothing about the person"),
-    Column("interval_ms", "integer", "Length of the recording interval; 0 when every frame is a row", "ms"),
+    Column(
+        "track",
+        "integer",
+        "Number of the face while it was followed; says nothing about the person",
+    ),
+    Column(
+        "interval_ms",
+        "integer",
+        "Length of the recording interval; 0 when every frame is a row",
+        "ms",
+    ),
     Column("frames", "integer", "Frames that the means are taken over: those that could be read"),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
@@ -76,7 +114,11 @@ EXPRESSION = (
         "Mean fitness of the face for reading (wholeness, size, sharpness, light, pose), 0 to 1",
         "1",
     ),
-    Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
+    Column(
+        "is_primary",
+        "boolean",
+        "1 when it is the participant's face: the largest and most central one",
+    ),
     _SIMULATED,
 )
 UNFIT = (
@@ -85,10 +127,23 @@ UNFIT = (
     _PARTICIPANT,
     _CONDITION,
     Column("track", "integer", "Number of the face, as in expression.csv"),
-    Column("interval_ms", "integer", "Length of the recording interval; 0 when every frame is a row", "ms"),
-    Column("reason", "string", "Why the face could not be read in these frames", allowed=tuple(Flaw)),
-    Column("frames", "integer", "Frames that could not be read for this reason; they are in no mean"),
-    Column("is_primary", "boolean", "1 when it is the participant's face: the largest and most central one"),
+    Column(
+        "interval_ms",
+        "integer",
+        "Length of the recording interval; 0 when every frame is a row",
+        "ms",
+    ),
+    Column(
+        "reason", "string", "Why the face could not be read in these frames", allowed=tuple(Flaw)
+    ),
+    Column(
+        "frames", "integer", "Frames that could not be read for this reason; they are in no mean"
+    ),
+    Column(
+        "is_primary",
+        "boolean",
+        "1 when it is the participant's face: the largest and most central one",
+    ),
     _SIMULATED,
 )
 VITAL = (
@@ -98,15 +153,27 @@ VITAL = (
     _CONDITION,
     Column("kind", "string", "What was measured", allowed=tuple(VitalKind)),
     Column("value", "number", "The value, in the unit of the next column"),
-    Column("unit", "string", "UCUM unit, fixed by the kind", allowed=tuple(sorted({kind.unit for kind in VitalKind}))),
+    Column(
+        "unit",
+        "string",
+        "UCUM unit, fixed by the kind",
+        allowed=tuple(sorted({kind.unit for kind in VitalKind})),
+    ),
     Column("source", "string", "Who said it: a device, a file, or simulated"),
-    Column("flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
-    Column("device_time", "string", "Time that the device stamped, by its own clock; empty when it stamped none"),
+    Column(
+        "flags", "string", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"
+    ),
+    Column(
+        "device_time",
+        "string",
+        "Time that the device stamped, by its own clock; empty when it stamped none",
+    ),
     Column(
         "observed",
         "string",
-        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s that end 5 s before "
-        "it (pressures: 45 s); ambiguous when none was, unmatched when no face was read; empty outside sessions",
+        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
+        "that end 5 s before it (pressures: 45 s); ambiguous when none was, unmatched when no face "
+        "was read; empty outside sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,
@@ -131,7 +198,11 @@ MARKER = (
     Column("session", "integer", "Number of the session"),
     Column("participant", "string", "Pseudonymous code of the participant"),
     Column("kind", "string", "What happened", allowed=tuple(MarkerKind)),
-    Column("label", "string", "Condition that a stimulus start opens, the text of a note, or neutral for a baseline"),
+    Column(
+        "label",
+        "string",
+        "Condition that a stimulus start opens, the text of a note, or neutral for a baseline",
+    ),
 )
 SELF_REPORT = (
     *_at("When it was answered"),
@@ -158,7 +229,9 @@ SESSION = (
 PARTICIPANT = (
     Column("participant", "string", "Pseudonymous code"),
     Column("created_at", "datetime", "When the code was made, UTC"),
-    Column("consent_version", "string", "Version of the text last agreed to; empty without consent"),
+    Column(
+        "consent_version", "string", "Version of the text last agreed to; empty without consent"
+    ),
     Column("consent_given_at", "datetime", "When consent was given, UTC"),
     Column("consent_withdrawn_at", "datetime", "When it was withdrawn, UTC; empty while it stands"),
     _SIMULATED,

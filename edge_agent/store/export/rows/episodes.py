@@ -1,4 +1,7 @@
-"""Runs of one smoothed emotion, found while the rows pass by; the view ``episode`` would sort all of them first."""
+"""Runs of one smoothed emotion, found while the rows pass by.
+
+The view ``episode`` would sort all of them first.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.views import EPISODE_GAP_MS
 
 FaceRow = tuple[int, int, str | None, int, int]
-"""Of a row of the participant's face: its end, length (ms), label (``None``: uncertain), simulated, frames."""
+"""Of a row of the participant's face: its end, length (ms), label (``None``: uncertain), simulated,
+frames.
+"""
 
 _LONGEST_ROW_MS = 60_000  # record.interval allows no longer one
 
@@ -28,13 +33,29 @@ class Run:
     @property
     def values(self) -> tuple[str | float | int, ...]:
         """The values of a row of ``episode.csv``."""
-        start, end, seconds = iso_utc(self.start_ms), iso_utc(self.end_ms), (self.end_ms - self.start_ms) / 1000
+        start, end, seconds = (
+            iso_utc(self.start_ms),
+            iso_utc(self.end_ms),
+            (self.end_ms - self.start_ms) / 1000,
+        )
         shown = self.emotion or "uncertain"
-        return start, self.start_ms, end, self.end_ms, seconds, shown, self.rows, self.frames, self.simulated
+        return (
+            start,
+            self.start_ms,
+            end,
+            self.end_ms,
+            seconds,
+            shown,
+            self.rows,
+            self.frames,
+            self.simulated,
+        )
 
 
 def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
-    """Yield the episodes in order of their start; as in the view, another emotion or 3 s without a row end one.
+    """Yield the episodes in order of their start.
+
+    As in the view, another emotion or 3 s without a row end one.
 
     Simulated rows make episodes of their own beside the others.
 
@@ -47,7 +68,11 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
     for at, interval, emotion, simulated, frames in rows:
         if run is None or run.simulated != simulated:
             run = running.get(simulated)
-        if run is not None and run.emotion == emotion and at - interval - run.end_ms <= EPISODE_GAP_MS:
+        if (
+            run is not None
+            and run.emotion == emotion
+            and at - interval - run.end_ms <= EPISODE_GAP_MS
+        ):
             run.end_ms = at
             run.rows += 1
             run.frames += frames

@@ -1,6 +1,8 @@
-"""The timeline cut into pieces of one hour, session and condition at the most, whose rows share these columns.
+"""The timeline cut into pieces of one hour, session and condition at the most, whose rows share
+these columns.
 
-So each query returns rows that need no look-up of their own, which makes an export several times as fast as the views.
+So each query returns rows that need no look-up of their own, which makes an export several times as
+fast as the views.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class InSession:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of the timeline, ``start_ms`` ≤ time < ``end_ms``, within one UTC hour, one session and one condition."""
+    """A part of the timeline, ``start_ms`` ≤ time < ``end_ms``, within one UTC hour, one session
+    and one condition.
+    """
 
     start_ms: int
     end_ms: int
@@ -68,7 +72,10 @@ class Pieces:
         self._markers: tuple[int, list[int], list[str | None]] = (-1, [], [])
 
     def of(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
-        """Yield the pieces of a range that hold rows of a table, in order of time; empty stretches are skipped."""
+        """Yield the pieces of a range that hold rows of a table, in order of time.
+
+        Empty stretches are skipped.
+        """
         next_row = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"  # noqa: S608 - a name of ours
         at = self._connection.execute(next_row, (start_ms, end_ms)).fetchone()[0]
         while at is not None:
@@ -89,15 +96,22 @@ class Pieces:
         marker = bisect_right(times, at_ms)
         if marker < len(times):
             limit = min(limit, times[marker])
-        return Piece(at_ms, min(limit, session.end_ms), session, labels[marker - 1] if marker else None)
+        return Piece(
+            at_ms, min(limit, session.end_ms), session, labels[marker - 1] if marker else None
+        )
 
     def _conditions(self, session: int) -> tuple[list[int], list[str | None]]:
         """Return when the stimuli of a session began and ended, and the condition from there on."""
         if self._markers[0] != session:
             rows = self._connection.execute(
-                "SELECT at, CASE kind WHEN ? THEN label END FROM marker WHERE session = ? AND kind IN (?, ?) "
-                "ORDER BY at, id",
-                (MarkerKind.STIMULUS_START, session, MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END),
+                "SELECT at, CASE kind WHEN ? THEN label END FROM marker WHERE session = ? AND kind "
+                "IN (?, ?) ORDER BY at, id",
+                (
+                    MarkerKind.STIMULUS_START,
+                    session,
+                    MarkerKind.STIMULUS_START,
+                    MarkerKind.STIMULUS_END,
+                ),
             ).fetchall()
             self._markers = (session, [row[0] for row in rows], [row[1] for row in rows])
         return self._markers[1], self._markers[2]

@@ -54,7 +54,12 @@ class Chosen:
     def parameters(self) -> dict[str, str | int]:
         """The values of the queries about the study."""
         start, end = self.span
-        return {"sessions": json.dumps(self.sessions), "start": start, "end": end, "everybody": int(self.everybody)}
+        return {
+            "sessions": json.dumps(self.sessions),
+            "start": start,
+            "end": end,
+            "everybody": int(self.everybody),
+        }
 
 
 def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
@@ -69,11 +74,14 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
 
 
-def _sessions(connection: sqlite3.Connection, wanted: Collection[int] | None, span: Span) -> tuple[int, ...]:
+def _sessions(
+    connection: sqlite3.Connection, wanted: Collection[int] | None, span: Span
+) -> tuple[int, ...]:
     """Return the sessions asked for, or those that overlap the span."""
     if wanted is None:
         rows = connection.execute(
-            "SELECT id FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) ORDER BY id", (span[1], span[0])
+            "SELECT id FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) ORDER BY id",
+            (span[1], span[0]),
         )
         return tuple(row["id"] for row in rows)
     known = {row["id"] for row in connection.execute("SELECT id FROM session")}
@@ -84,11 +92,13 @@ def _sessions(connection: sqlite3.Connection, wanted: Collection[int] | None, sp
     return tuple(sorted(set(wanted)))
 
 
-def _clipped(connection: sqlite3.Connection, sessions: Collection[int], span: Span) -> tuple[Span, ...]:
+def _clipped(
+    connection: sqlite3.Connection, sessions: Collection[int], span: Span
+) -> tuple[Span, ...]:
     """Return the parts of the sessions that lie in the span, in order of time."""
     rows = connection.execute(
-        "SELECT max(started, :start) AS first, min(coalesce(ended, :end), :end) AS last FROM session "
-        "WHERE id IN (SELECT value FROM json_each(:sessions)) ORDER BY started",
+        "SELECT max(started, :start) AS first, min(coalesce(ended, :end), :end) AS last FROM "
+        "session WHERE id IN (SELECT value FROM json_each(:sessions)) ORDER BY started",
         {"start": span[0], "end": span[1], "sessions": json.dumps(list(sessions))},
     )
     return tuple((row["first"], row["last"]) for row in rows if row["first"] < row["last"])

@@ -1,4 +1,6 @@
-"""The rows of an export as values with their types: read back from the blocks of CSV, so that all formats agree."""
+"""The rows of an export as values with their types: read back from the blocks of CSV, so that all
+formats agree.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
     next(blocks)  # the line of heads
     for block in blocks:
         for cells in csv.reader(io.StringIO(block.text, newline="")):
-            yield {key: read(text) if text else None for (key, read), text in zip(readers, cells, strict=True)}
+            yield {
+                key: read(text) if text else None
+                for (key, read), text in zip(readers, cells, strict=True)
+            }
 
 
 def _reader(column: Column) -> Callable[[str], Value]:

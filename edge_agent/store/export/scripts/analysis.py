@@ -1,12 +1,14 @@
 """Recompute the tests of the dashboard's Analysis page from the CSV files beside this script.
 
-    python analysis.py [FOLDER] [--state condition|observed|reported] [--csv] …      (--help names all options)
+    python analysis.py [FOLDER] [--state condition|observed|reported] [--csv] …      (--help names
+    all options)
 
-Needs Python 3.11 or newer, NumPy and SciPy, and nothing of Affect Edge. The files are read line by line, so that a
-recording of a year needs no more memory than one of an hour. ``analysis.R`` computes the same in R.
+Needs Python 3.11 or newer, NumPy and SciPy, and nothing of Affect Edge. The files are read line by
+line, so that a recording of a year needs no more memory than one of an hour. ``analysis.R``
+computes the same in R.
 
-The unit of every test is one participant's mean in one state. Three pairs of states for each vital are one family,
-whose p values are adjusted together. Formulas and sources stand with the functions.
+The unit of every test is one participant's mean in one state. Three pairs of states for each vital
+are one family, whose p values are adjusted together. Formulas and sources stand with the functions.
 """
 
 from __future__ import annotations
@@ -42,12 +44,14 @@ TITLES = {
 DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs"}
 MINIMUM = 3  # fewest pairs, or people in each group
 ALPHA, POWER, MOST = 0.05, 0.8, 10_000
-EXACT_RANKS = 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
+# up to so many the distribution of a rank sum is counted, above it is taken for normal
+EXACT_RANKS = 50
 FOREVER = 2**62
 MINUS = "\u2212"
 
 
-# --- Reading -----------------------------------------------------------------------------------------------------
+# --- Reading
+# -----------------------------------------------------------------------------------------------------
 
 
 def whole(text: str) -> int:
@@ -82,13 +86,20 @@ CURE = "Unpack the whole zip again; a spreadsheet that saved the file may have c
 
 def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, with their numbers read."""
-    path, numbers = folder / f"{name}.csv", {c: read for c, read in COLUMNS[name].items() if read is not str}
+    path, numbers = (
+        folder / f"{name}.csv",
+        {c: read for c, read in COLUMNS[name].items() if read is not str},
+    )
     if not path.exists():
-        raise SystemExit(f"{path}: no such file. Unpack the whole zip, then run the script in its folder.")
+        raise SystemExit(
+            f"{path}: no such file. Unpack the whole zip, then run the script in its folder."
+        )
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         try:
-            if missing := [column for column in COLUMNS[name] if column not in (reader.fieldnames or ())]:
+            if missing := [
+                column for column in COLUMNS[name] if column not in (reader.fieldnames or ())
+            ]:
                 raise ValueError(f"there is no column {', '.join(missing)}")
             row: dict[Any, Any]
             for row in reader:
@@ -98,7 +109,9 @@ def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                     try:
                         row[column] = read(row[column])
                     except ValueError:
-                        raise ValueError(f"{column} is {row[column]!r}, which is no number") from None
+                        raise ValueError(
+                            f"{column} is {row[column]!r}, which is no number"
+                        ) from None
                 yield row
         except (ValueError, csv.Error) as error:
             raise SystemExit(f"{path}, line {reader.line_num}: {error}. {CURE}") from error
@@ -107,13 +120,17 @@ def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
 def session_of(row: Mapping[str, Any], sessions: Mapping[int, Session]) -> Session:
     """Return the session of a row."""
     if row["session"] not in sessions:
-        raise SystemExit(f"session.csv: there is no session {row['session']}, which other files name. {CURE}")
+        raise SystemExit(
+            f"session.csv: there is no session {row['session']}, which other files name. {CURE}"
+        )
     return sessions[row["session"]]
 
 
 @dataclass
 class Session:
-    """A session: whose it is, when it ended, and its stimuli as (start, what was reported of it)."""
+    """A session: whose it is, when it ended, and its stimuli as (start, what was reported of
+    it).
+    """
 
     participant: str
     simulated: bool
@@ -121,9 +138,12 @@ class Session:
 
 
 def read_sessions(folder: Path) -> dict[int, Session]:
-    """Return the sessions, with the emotion that was reported of each stimulus: the last report before the next one."""
+    """Return the sessions, with the emotion that was reported of each stimulus: the last report
+    before the next one.
+    """
     sessions = {
-        row["session"]: Session(row["participant"], row["simulated"] == "1") for row in rows_of(folder, "session")
+        row["session"]: Session(row["participant"], row["simulated"] == "1")
+        for row in rows_of(folder, "session")
     }
     for row in rows_of(folder, "marker"):
         if row["kind"] == "stimulus_start":
@@ -151,7 +171,9 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
     return label if label in STATES else ""
 
 
-def read_means(folder: Path, asked: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]) -> Means:
+def read_means(
+    folder: Path, asked: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]
+) -> Means:
     """Return each participant's mean in each state, over all readings of the sessions."""
     values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
@@ -167,22 +189,32 @@ def read_means(folder: Path, asked: argparse.Namespace, ids: set[int], sessions:
 
 
 def choose(folder: Path, asked: argparse.Namespace) -> tuple[str, Means]:
-    """Return which sessions were taken and their means: the measured ones, or the example while there are none."""
+    """Return which sessions were taken and their means: the measured ones, or the example while
+    there are none.
+    """
     sessions = read_sessions(folder)
     for number in asked.session:
         if number not in sessions:
-            raise SystemExit(f"There is no session {number}. Sessions: {', '.join(map(str, sessions)) or 'none'}.")
+            raise SystemExit(
+                f"There is no session {number}. Sessions: "
+                f"{', '.join(map(str, sessions)) or 'none'}."
+            )
     if asked.session:
         return "selected", read_means(folder, asked, set(asked.session), sessions)
     for sample in ("measured", "example") if asked.sample == "auto" else (asked.sample,):
-        ids = {number for number, session in sessions.items() if session.simulated is (sample == "example")}
+        ids = {
+            number
+            for number, session in sessions.items()
+            if session.simulated is (sample == "example")
+        }
         means = read_means(folder, asked, ids, sessions)
         if means or not any(session.simulated for session in sessions.values()):
             break
     return sample, means
 
 
-# --- Statistics --------------------------------------------------------------------------------------------------
+# --- Statistics
+# --------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -215,7 +247,9 @@ class Test:
 
 
 def compare(vital: str, first: str, second: str, means: Means, asked: argparse.Namespace) -> Test:
-    """Compare two states: paired where three people have both, else Welch where three on each side have only one."""
+    """Compare two states: paired where three people have both, else Welch where three on each side
+    have only one.
+    """
     one, two = means.get((vital, first), {}), means.get((vital, second), {})
     both, only_one, only_two = (
         sorted(one.keys() & two.keys()),
@@ -246,11 +280,13 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     if paired:
         difference, spread = float(np.mean(a - b)), float(np.std(a - b, ddof=1))
         error, df = spread / math.sqrt(len(a)), float(len(a) - 1)
-        g_df = (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * float(np.cov(a, b)[0, 1]) ** 2)  # Cousineau 2020
+        # Cousineau 2020
+        g_df = (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * float(np.cov(a, b)[0, 1]) ** 2)
     else:
         difference, spread = float(np.mean(a) - np.mean(b)), math.sqrt((v + w) / 2)
         x, y = v / len(a), w / len(b)
-        error, df = math.sqrt(x + y), (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))  # Welch 1947
+        # Welch 1947
+        error, df = math.sqrt(x + y), (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))
         g_df = (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))  # Delacre et al. 2021
     half = float(special.stdtrit(df, 0.975)) * error
     test.difference, test.low, test.high = difference, difference - half, difference + half
@@ -263,7 +299,10 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     test.shapiro = [shapiro(a - b)] if paired else [shapiro(a), shapiro(b)]
     test.rank = signed_rank(a, b) if paired else rank_sum(a, b)
     # Two one-sided tests against both bounds (Schuirmann 1987).
-    above, below = special.stdtr(df, -(difference + bound) / error), special.stdtr(df, (difference - bound) / error)
+    above, below = (
+        special.stdtr(df, -(difference + bound) / error),
+        special.stdtr(df, (difference - bound) / error),
+    )
     test.equivalence = float(max(above, below))
     test.needed = people_needed(bound / spread, paired=paired)
 
@@ -281,17 +320,23 @@ def hedges_j(df: float) -> float:
 def noncentral_t(t: float, df: float, delta: float) -> float:
     """Return P(T ≤ t) of the noncentral t distribution, T = (Z + δ) / U with U = √(χ² / df).
 
-    Formula: ∫ over u > 0 of Φ(t u − δ) · f(u) du, f the density of U; cut where Φ steps, so that no step is missed.
+    Formula: ∫ over u > 0 of Φ(t u − δ) · f(u) du, f the density of U; cut where Φ steps, so that no
+    step is missed.
     """
     constant_term = math.log(2) + df / 2 * math.log(df / 2) - math.lgamma(df / 2)
 
     def density(u: float) -> float:
-        return float(special.ndtr(t * u - delta)) * math.exp(constant_term + (df - 1) * math.log(u) - df * u * u / 2)
+        return float(special.ndtr(t * u - delta)) * math.exp(
+            constant_term + (df - 1) * math.log(u) - df * u * u / 2
+        )
 
     end = 1 + 14 / math.sqrt(df)
     step, width = (delta / t, 10 / abs(t)) if t else (0.0, 0.0)
     cuts = sorted({0.0, end, 1.0, *(min(max(step + way * width, 0.0), end) for way in (-1, 0, 1))})
-    return sum(integrate.quad(density, *cut, epsabs=1e-13, epsrel=1e-11)[0] for cut in itertools.pairwise(cuts))
+    return sum(
+        integrate.quad(density, *cut, epsabs=1e-13, epsrel=1e-11)[0]
+        for cut in itertools.pairwise(cuts)
+    )
 
 
 def noncentrality(t: float, df: float, probability: float) -> float:
@@ -310,7 +355,9 @@ def noncentrality(t: float, df: float, probability: float) -> float:
 
 
 def people_needed(effect: float, *, paired: bool) -> int | None:
-    """Return the fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect with power 0.8."""
+    """Return the fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect
+    with power 0.8.
+    """
 
     def power(n: int) -> float:
         df = n - 1 if paired else 2 * n - 2
@@ -336,7 +383,10 @@ def shapiro(values: Values) -> float:
 
 
 def signed_rank(a: Values, b: Values) -> float:
-    """Return p of Wilcoxon's test, exact up to 50 differences (ties or not); differences of 0 are dropped."""
+    """Return p of Wilcoxon's test, exact up to 50 differences (ties or not).
+
+    Differences of 0 are dropped.
+    """
     differences = (a - b)[a != b]
     if len(differences) > EXACT_RANKS:
         return float(stats.wilcoxon(differences, correction=True).pvalue)
@@ -345,7 +395,9 @@ def signed_rank(a: Values, b: Values) -> float:
 
 
 def rank_sum(a: Values, b: Values) -> float:
-    """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or not)."""
+    """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or
+    not).
+    """
     ranks = stats.rankdata(np.concatenate([a, b]))
     if len(ranks) > EXACT_RANKS:
         return float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
@@ -410,18 +462,26 @@ def all_states(vital: str, means: Means) -> AllStates:
     rest = centred - of_people - of_states
     if constant(rest, values):
         return found
-    ss_states, ss_people, ss_error = n * np.sum(of_states**2), k * np.sum(of_people**2), np.sum(rest**2)
+    ss_states, ss_people, ss_error = (
+        n * np.sum(of_states**2),
+        k * np.sum(of_people**2),
+        np.sum(rest**2),
+    )
     products = (rest / np.max(np.abs(rest))).T @ (rest / np.max(np.abs(rest)))
     found.epsilon = min(1.0, float(np.trace(products) ** 2 / ((k - 1) * np.sum(products**2))))
     found.f = float((ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1))))
-    found.df_states, found.df_error = settled(found.epsilon * (k - 1)), settled(found.epsilon * (k - 1) * (n - 1))
+    found.df_states, found.df_error = (
+        settled(found.epsilon * (k - 1)),
+        settled(found.epsilon * (k - 1) * (n - 1)),
+    )
     found.p = float(special.fdtrc(found.df_states, found.df_error, found.f))
     found.partial_eta_squared = float(ss_states / (ss_states + ss_error))
     found.generalized_eta_squared = float(ss_states / (ss_states + ss_people + ss_error))
     return found
 
 
-# --- Writing -----------------------------------------------------------------------------------------------------
+# --- Writing
+# -----------------------------------------------------------------------------------------------------
 
 
 def settled(value: float) -> float:
@@ -430,7 +490,10 @@ def settled(value: float) -> float:
 
 
 def number(value: float, digits: int) -> str:
-    """Write a number as the dashboard does; small ones with up to two more decimals, or in powers of ten."""
+    """Write a number as the dashboard does.
+
+    Small ones with up to two more decimals, or in powers of ten.
+    """
     value = settled(value)
     places = next((p for p in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-p), digits)
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
@@ -453,15 +516,37 @@ def interval(low: float, high: float, digits: int) -> str:
 
 
 HEADS = (
-    *("comparison", "test", "n", "left out", "difference", "95 % CI", "t", "df", "p", "adj. p", "g", "95 % CI of g"),
+    *(
+        "comparison",
+        "test",
+        "n",
+        "left out",
+        "difference",
+        "95 % CI",
+        "t",
+        "df",
+        "p",
+        "adj. p",
+        "g",
+        "95 % CI of g",
+    ),
     *("Shapiro p", "rank p", "equiv. p", "needed"),
 )
 
 
 def cells(test: Test, correction: str) -> tuple[str, ...]:
     """Return a test as the cells of the page's table; empty where there is no number."""
-    n = f"{test.n_first} + {test.n_second}" if test.method == "Welch" else str(test.n_first or test.n_both)
-    start = (f"{test.first} {MINUS} {test.second}", test.method or "none", n, str(test.left_out or ""))
+    n = (
+        f"{test.n_first} + {test.n_second}"
+        if test.method == "Welch"
+        else str(test.n_first or test.n_both)
+    )
+    start = (
+        f"{test.first} {MINUS} {test.second}",
+        test.method or "none",
+        n,
+        str(test.left_out or ""),
+    )
     difference = "" if test.difference is None else number(test.difference, 1)
     if math.isnan(test.p):
         return (*start, difference, *[""] * 11)
@@ -484,27 +569,39 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
     )
 
 
-def report(sample: str, tests: Sequence[Test], states: Sequence[AllStates], asked: argparse.Namespace) -> Iterator[str]:
+def report(
+    sample: str, tests: Sequence[Test], states: Sequence[AllStates], asked: argparse.Namespace
+) -> Iterator[str]:
     """Yield the lines for people."""
     adjusted = sum(not math.isnan(test.p) for test in tests)
     yield f"States by {asked.state}; sessions: {sample}; p adjusted for {adjusted} tests ({asked.correction})"
-    table = {vital: [cells(test, asked.correction) for test in tests if test.vital == vital] for vital in asked.vital}
+    table = {
+        vital: [cells(test, asked.correction) for test in tests if test.vital == vital]
+        for vital in asked.vital
+    }
     widths = [
-        max(map(len, column)) for column in zip(HEADS, *(row for rows in table.values() for row in rows), strict=True)
+        max(map(len, column))
+        for column in zip(HEADS, *(row for rows in table.values() for row in rows), strict=True)
     ]
 
     def aligned(row: Sequence[str]) -> str:
-        return " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        return " | ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
 
     yield aligned(HEADS)
     for vital, found in zip(asked.vital, states, strict=True):
         yield from ("", TITLES[vital], *map(aligned, table[vital]))
         if not math.isnan(found.p):
-            df = " and ".join(f"{d:.0f}" if d == round(d) else f"{d:.2f}" for d in (found.df_states, found.df_error))
+            df = " and ".join(
+                f"{d:.0f}" if d == round(d) else f"{d:.2f}"
+                for d in (found.df_states, found.df_error)
+            )
             yield (
-                f"all three states: {found.n} people, F = {number(found.f, 2)} with {df} degrees of freedom after "
-                f"Greenhouse and Geisser, p {'< 0.001' if found.p < 0.001 else f'= {p_text(found.p)}'}, "
-                f"generalized \u03b7\u00b2 = {number(found.generalized_eta_squared, 2)}"
+                f"all three states: {found.n} people, F = {number(found.f, 2)} with {df} degrees "
+                "of freedom after Greenhouse and Geisser, p "
+                f"{'< 0.001' if found.p < 0.001 else f'= {p_text(found.p)}'}, generalized "
+                f"\u03b7\u00b2 = {number(found.generalized_eta_squared, 2)}"
             )
 
 
@@ -513,8 +610,12 @@ def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[s
     skipped = ("vital", "first", "second", "shapiro")
     for test in tests:
         shown = {name: value for name, value in vars(test).items() if name not in skipped}
-        for name, value in (shown | {f"shapiro_{i}": p for i, p in enumerate(test.shapiro, 1)}).items():
-            missing = value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+        for name, value in (
+            shown | {f"shapiro_{i}": p for i, p in enumerate(test.shapiro, 1)}
+        ).items():
+            missing = (
+                value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+            )
             yield test.vital, f"{test.first}-{test.second}", name, "" if missing else str(value)
     for found in states:
         for name, value in vars(found).items():
@@ -526,24 +627,46 @@ def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[s
 def options() -> argparse.ArgumentParser:
     """Return what can be asked; the defaults are those of the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parent, help="where the CSV files lie")
-    parser.add_argument("--state", choices=("condition", "observed", "reported"), default="condition")
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=Path(__file__).parent,
+        help="where the CSV files lie",
+    )
+    parser.add_argument(
+        "--state", choices=("condition", "observed", "reported"), default="condition"
+    )
     parser.add_argument("--sample", choices=("auto", "measured", "example"), default="auto")
-    parser.add_argument("--session", type=int, action="append", default=[], help="only this one; may be repeated")
-    parser.add_argument("--vital", choices=VITALS, action="append", help="default: heart_rate, systolic, diastolic")
+    parser.add_argument(
+        "--session", type=int, action="append", default=[], help="only this one; may be repeated"
+    )
+    parser.add_argument(
+        "--vital", choices=VITALS, action="append", help="default: heart_rate, systolic, diastolic"
+    )
     parser.add_argument("--design", choices=("auto", "paired", "independent"), default="auto")
     parser.add_argument("--correction", choices=("holm", "benjamini_hochberg"), default="holm")
-    parser.add_argument("--bound-heart-rate", type=float, default=5.0, help="differences up to this count as none")
+    parser.add_argument(
+        "--bound-heart-rate", type=float, default=5.0, help="differences up to this count as none"
+    )
     parser.add_argument("--bound-pressure", type=float, default=5.0, help="the same of pressures")
     parser.add_argument(
-        "--leave-out-flagged", action="store_true", help="without readings that are flagged as doubtful"
+        "--leave-out-flagged",
+        action="store_true",
+        help="without readings that are flagged as doubtful",
     )
-    parser.add_argument("--estimated", action="store_true", help="count estimated readings as if measured")
-    parser.add_argument("--csv", action="store_true", help="every number with all its digits, for programs")
+    parser.add_argument(
+        "--estimated", action="store_true", help="count estimated readings as if measured"
+    )
+    parser.add_argument(
+        "--csv", action="store_true", help="every number with all its digits, for programs"
+    )
     return parser
 
 
-def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> None:
+def main(
+    arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write
+) -> None:
     """Compute and print."""
     asked = options().parse_args(arguments)
     asked.vital = [vital for vital in VITALS if vital in (asked.vital or VITALS[:3])]

@@ -69,7 +69,9 @@ def test_each_start_makes_a_new_setup_code_and_forgets_the_last(path: Path) -> N
         ("ada", "abababababab", "too few characters"),
     ],
 )
-def test_a_name_or_password_that_is_not_allowed_changes_nothing(path: Path, name: str, password: str, why: str) -> None:
+def test_a_name_or_password_that_is_not_allowed_changes_nothing(
+    path: Path, name: str, password: str, why: str
+) -> None:
     code = ensure_setup_code(path)
     assert code is not None
     accounts = Accounts(path)
@@ -89,7 +91,12 @@ def test_the_right_password_opens_a_login_and_logging_out_ends_it(path: Path) ->
 
 def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(path: Path) -> None:
     accounts = make(path)
-    for name, password in (("ada", "wrong password"), ("eve", PASSWORD), ("", ""), ("ada", "x" * 999)):
+    for name, password in (
+        ("ada", "wrong password"),
+        ("eve", PASSWORD),
+        ("", ""),
+        ("ada", "x" * 999),
+    ):
         with pytest.raises(AccountError, match=r"^Name or password is wrong.$"):
             accounts.check_password(name, password)
 
@@ -105,7 +112,9 @@ def test_a_changed_password_opens_logins_and_ends_those_elsewhere(path: Path) ->
     assert accounts.check_password("ada", NEW) == ada
     with pytest.raises(AccountError):
         accounts.check_password("ada", PASSWORD)
-    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_change'") == [("ada", "")]
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_change'") == [
+        ("ada", "")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +156,9 @@ def test_a_password_that_was_forgotten_is_set_anew_and_every_login_ends(path: Pa
     accounts.reset_password("ADA", NEW)
     assert accounts.of_token(token) is None
     assert accounts.check_password("ada", NEW).name == "ada"
-    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_reset'") == [("command line", "ada")]
+    assert query(path, "SELECT actor, detail FROM audit WHERE action = 'password_reset'") == [
+        ("command line", "ada")
+    ]
     with pytest.raises(AccountError, match="no account 'eve' with a password. There is: ada"):
         accounts.reset_password("eve", NEW)
     with pytest.raises(AccountError, match="10 to 200"):

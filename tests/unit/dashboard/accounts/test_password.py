@@ -36,13 +36,18 @@ def another_device(tmp_path: Path) -> TestClient:
     return client
 
 
-def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(ada: TestClient, tmp_path: Path) -> None:
+def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
+    ada: TestClient, tmp_path: Path
+) -> None:
     phone = another_device(tmp_path)
     assert "and on 1 other device." in ada.get("/account").text
     answer = ada.post("/account/password", data=FORM)
     assert (answer.status_code, answer.headers["location"]) == (303, "/account?changed=1")
     page = ada.get("/account?changed=1").text
-    assert "The password was changed. Every other device has to log in again." in page and "other device." not in page
+    assert (
+        "The password was changed. Every other device has to log in again." in page
+        and "other device." not in page
+    )
     assert phone.get("/live").headers["location"] == "/login?next=/live"
     assert (login(phone, PASSWORD), login(phone, NEW)) == (401, 303)
     audit = query(DashboardOptions(data=tmp_path).database, "SELECT actor, action FROM audit")
@@ -54,7 +59,10 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(ad
     [
         ({"old": "not the password"}, "The present password is wrong."),
         ({"again": "another one entirely"}, "not typed the same twice"),
-        ({"new": "short", "again": "short"}, "A password has 10 to 200 characters; this one has 5."),
+        (
+            {"new": "short", "again": "short"},
+            "A password has 10 to 200 characters; this one has 5.",
+        ),
         ({"new": PASSWORD, "again": PASSWORD}, "The new password is the present one."),
     ],
 )
@@ -71,7 +79,10 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
 
 def test_whoever_sits_at_an_open_screen_cannot_guess_the_password(ada: TestClient) -> None:
     for _ in range(5):
-        assert ada.post("/account/password", data=FORM | {"old": "a guess, no more"}).status_code == 400
+        assert (
+            ada.post("/account/password", data=FORM | {"old": "a guess, no more"}).status_code
+            == 400
+        )
     answer = ada.post("/account/password", data=FORM)
     assert answer.status_code == 429 and "Wait 5 minutes" in answer.text
     assert int(answer.headers["retry-after"]) > 290
@@ -140,7 +151,9 @@ def test_a_command_that_cannot_be_done_changes_nothing(
     assert login(ada, PASSWORD) == 303
 
 
-def test_before_the_setup_there_is_no_password_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_before_the_setup_there_is_no_password_to_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["password", "--data", str(tmp_path)]) == 1
     assert "there is no database" in capsys.readouterr().err
     path = DashboardOptions(data=tmp_path).database

@@ -11,13 +11,17 @@ def stimulus(code: str, condition: str, reported: str | None) -> Stimulus:
     return Stimulus(1, code, False, condition, 0, 1, reported)
 
 
-# Twelve people, anger and neutral each; the face is read as neutral in four of the angers, two are reported fear.
+# Twelve people, anger and neutral each; the face is read as neutral in four of the angers, two are
+# reported fear.
 STIMULI = [
     stimulus(f"P-{n}", condition, "fear" if condition == "anger" and n < 2 else condition)
     for n in range(12)
     for condition in ("anger", "neutral")
 ]
-SHOWN = ["neutral" if one.condition == "anger" and int(one.participant[2:]) < 4 else one.condition for one in STIMULI]
+SHOWN = [
+    "neutral" if one.condition == "anger" and int(one.participant[2:]) < 4 else one.condition
+    for one in STIMULI
+]
 
 
 def test_each_source_is_compared_with_each() -> None:
@@ -38,8 +42,8 @@ def test_each_source_is_compared_with_each() -> None:
 def test_agreement_is_said_in_words() -> None:
     # p_o = 20/24, p_e = (12 · 16 + 12 · 8) / 24² = 0.5, kappa = 2/3
     assert agreement_sentence(compare_sources(STIMULI, SHOWN)[0]).startswith(
-        "Condition and face named the same emotion in 20 of 24 stimuli of 12 people (83 %; 50 % would be chance): "
-        "kappa 0.67 (95 % CI "
+        "Condition and face named the same emotion in 20 of 24 stimuli of 12 people (83 %; 50 % "
+        "would be chance): kappa 0.67 (95 % CI "
     )
 
 
@@ -47,7 +51,9 @@ def test_stimuli_without_a_face_or_a_report_and_other_labels_are_left_out() -> N
     stimuli = [*STIMULI, stimulus("P-1", "anger", None), stimulus("P-1", "film 3", "anger")]
     faces, reports, _ = compare_sources(stimuli, [*SHOWN, "", "anger"])
     assert (faces.left_out, reports.left_out) == (1, 1)
-    assert agreement_sentence(faces).endswith(" 1 stimulus of which one of both said nothing is left out.")
+    assert agreement_sentence(faces).endswith(
+        " 1 stimulus of which one of both said nothing is left out."
+    )
 
 
 def test_without_reports_there_is_no_number_but_a_sentence() -> None:
@@ -55,6 +61,6 @@ def test_without_reports_there_is_no_number_but_a_sentence() -> None:
     reports = compare_sources(bare, SHOWN)[1]
     assert (reports.agreement, reports.left_out) == (None, 24)
     assert agreement_sentence(reports) == (
-        "Condition and self-report: no agreement can be computed. It needs stimuli of which both say something, and "
-        "not always the same."
+        "Condition and self-report: no agreement can be computed. It needs stimuli of which both "
+        "say something, and not always the same."
     )

@@ -21,7 +21,11 @@ from edge_agent.store.read.results import MatchCounts
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
-ANGER, HAPPINESS, NEUTRAL = (70.0, 82.5, 75.0, 91.0), (69.0, 80.0, 76.5, 85.0), (68.0, 79.0, 71.5, 84.0)
+ANGER, HAPPINESS, NEUTRAL = (
+    (70.0, 82.5, 75.0, 91.0),
+    (69.0, 80.0, 76.5, 85.0),
+    (68.0, 79.0, 71.5, 84.0),
+)
 FOUR = {
     f"P-{number}": heart(anger=a, happiness=h, neutral=n)
     for number, (a, h, n) in enumerate(zip(ANGER, HAPPINESS, NEUTRAL, strict=True))
@@ -45,8 +49,15 @@ def test_the_family_is_nine_tests_in_a_fixed_order(tmp_path: Path) -> None:
 
 def test_a_thousand_readings_of_a_person_weigh_as_much_as_one(tmp_path: Path) -> None:
     many = dict(FOUR)
-    many["P-0"] = {"anger": {HEART: [69.0, 71.0] * 100}, "happiness": {HEART: [69.0]}, "neutral": {HEART: [68.0]}}
-    few, more = analysed(make_study(tmp_path / "few", FOUR)), analysed(make_study(tmp_path / "many", many))
+    many["P-0"] = {
+        "anger": {HEART: [69.0, 71.0] * 100},
+        "happiness": {HEART: [69.0]},
+        "neutral": {HEART: [68.0]},
+    }
+    few, more = (
+        analysed(make_study(tmp_path / "few", FOUR)),
+        analysed(make_study(tmp_path / "many", many)),
+    )
     assert more.readings == few.readings + 199
     assert [test.comparison for test in more.family] == [test.comparison for test in few.family]
 
@@ -61,7 +72,10 @@ def test_sessions_of_one_participant_are_one_mean(tmp_path: Path) -> None:
 
 def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -> None:
     people = {
-        code: {" Anger ".strip().upper() if state == "anger" else state: vitals for state, vitals in states.items()}
+        code: {
+            " Anger ".strip().upper() if state == "anger" else state: vitals
+            for state, vitals in states.items()
+        }
         for code, states in FOUR.items()
     }
     path = make_study(tmp_path, people)
@@ -75,7 +89,11 @@ def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -
 def test_pressure_is_tested_beside_heart_rate(tmp_path: Path) -> None:
     people = {
         code: {
-            state: {HEART: [70.0 + n], SYSTOLIC: [120.0 + n * len(state)], DIASTOLIC: [80.0 + n * n * len(state)]}
+            state: {
+                HEART: [70.0 + n],
+                SYSTOLIC: [120.0 + n * len(state)],
+                DIASTOLIC: [80.0 + n * n * len(state)],
+            }
             for state in ("anger", "happiness", "neutral")
         }
         for n, code in enumerate(("a", "b", "c"))
@@ -100,9 +118,16 @@ def test_while_nothing_is_measured_the_example_study_is_shown(tmp_path: Path) ->
     assert analysed(path, sample="example").participants == found.participants
 
 
-def test_without_an_example_the_measured_sessions_are_shown_though_there_are_none(tmp_path: Path) -> None:
+def test_without_an_example_the_measured_sessions_are_shown_though_there_are_none(
+    tmp_path: Path,
+) -> None:
     found = analysed(make_study(tmp_path, {}))
-    assert (found.sample, found.sessions, found.means, found.tests_computed) == (Sample.MEASURED, (), (), 0)
+    assert (found.sample, found.sessions, found.means, found.tests_computed) == (
+        Sample.MEASURED,
+        (),
+        (),
+        0,
+    )
 
 
 def test_measured_sessions_leave_the_example_out(tmp_path: Path) -> None:
@@ -140,7 +165,9 @@ def test_flagged_readings_are_kept_and_counted_and_left_out_when_asked(tmp_path:
 
 def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
     bad = ReadingGroup("P-7", 3, "anger", HEART, frozenset(), False, 2, float("inf"), float("inf"))
-    with pytest.raises(StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"):
+    with pytest.raises(
+        StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"
+    ):
         means_of([bad])
 
 
@@ -148,7 +175,9 @@ def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path
     path = make_study(tmp_path, {"P-7": heart(anger=70.0)})
     with writing(path) as connection:
         connection.execute("UPDATE vital SET value = 1.7e308")
-    with pytest.raises(StatisticsError, match="Participant P-7 has a heart_rate reading beyond 1e60"):
+    with pytest.raises(
+        StatisticsError, match="Participant P-7 has a heart_rate reading beyond 1e60"
+    ):
         analysed(path)
 
 
@@ -159,13 +188,29 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
         ExpressionRow(instant(20 + second), 1, 10, mostly(e), mostly(e), e, 120.0, 0.8, True)
         for second, e in enumerate(shown)
     ]
-    add(path, rows, [reading(75, 90.0), reading(87, 80.0), reading(130, 70.0), reading(160, 65.0), reading(900, 60.0)])
+    add(
+        path,
+        rows,
+        [
+            reading(75, 90.0),
+            reading(87, 80.0),
+            reading(130, 70.0),
+            reading(160, 65.0),
+            reading(900, 60.0),
+        ],
+    )
     found = analysed(path, state="observed", window=10, lag_heart_rate=5, share=0.8)
-    assert [(m.state, m.mean) for m in found.means] == [(Emotion.NEUTRAL, 70.0), (Emotion.ANGER, 90.0)]
+    assert [(m.state, m.mean) for m in found.means] == [
+        (Emotion.NEUTRAL, 70.0),
+        (Emotion.ANGER, 90.0),
+    ]
     assert found.matching == MatchCounts(matched=3, unmatched=1, ambiguous=1)
     assert found.other_states == {"sadness": 1}
     sooner = analysed(path, state="observed", window=2, lag_heart_rate=0)
-    assert [(m.state, m.mean) for m in sooner.means] == [(Emotion.NEUTRAL, 75.0), (Emotion.ANGER, 90.0)]
+    assert [(m.state, m.mean) for m in sooner.means] == [
+        (Emotion.NEUTRAL, 75.0),
+        (Emotion.ANGER, 90.0),
+    ]
 
 
 def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
@@ -174,7 +219,12 @@ def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
     tests = found.family[0].comparison.tests
     assert tests is not None
     first = answer.comparisons[0]
-    assert (first.t, first.df, first.p, first.holm_p) == (tests.t.t, tests.t.df, tests.t.p, tests.holm_p)
+    assert (first.t, first.df, first.p, first.holm_p) == (
+        tests.t.t,
+        tests.t.df,
+        tests.t.p,
+        tests.holm_p,
+    )
     assert first.g_interval is not None
     assert (first.g, first.g_interval.low) == (tests.effect.g, tests.effect.interval.low)
     assert (first.unit, first.method, first.n_first, first.n_second) == ("/min", "paired", 4, 4)

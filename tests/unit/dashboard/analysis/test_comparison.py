@@ -43,7 +43,9 @@ def test_missing_pairs_are_left_out_as_r_leaves_them_out() -> None:
     assert (t.difference, t.interval.low, t.interval.high) == pytest.approx(
         (5.09375, 2.9949452668211656, 7.1925547331788344), rel=1e-9
     )
-    assert (t.t, t.df, t.p) == pytest.approx((5.7388877541303094, 7, 0.00070644093459662472), rel=1e-9)
+    assert (t.t, t.df, t.p) == pytest.approx(
+        (5.7388877541303094, 7, 0.00070644093459662472), rel=1e-9
+    )
 
 
 def test_people_with_one_state_each_get_welchs_test() -> None:
@@ -63,11 +65,22 @@ def test_one_or_two_people_on_both_sides_are_left_out_of_welchs_test() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [({}, {}), ({"a": 1.0}, {"a": 2.0}), (ANGER, {}), ({"a": 75.0, "b": 80.0}, NEUTRAL), (ANGER, {"y": 1.0, "z": 2.0})],
+    [
+        ({}, {}),
+        ({"a": 1.0}, {"a": 2.0}),
+        (ANGER, {}),
+        ({"a": 75.0, "b": 80.0}, NEUTRAL),
+        (ANGER, {"y": 1.0, "z": 2.0}),
+    ],
 )
 def test_too_few_people_give_no_number(first: dict[str, float], second: dict[str, float]) -> None:
     found = compare(first, second)
-    assert (found.method, found.tests, found.difference, found.obstacle) == (None, None, None, Obstacle.TOO_FEW)
+    assert (found.method, found.tests, found.difference, found.obstacle) == (
+        None,
+        None,
+        None,
+        Obstacle.TOO_FEW,
+    )
 
 
 def test_equal_differences_give_no_test_but_their_size() -> None:
@@ -121,7 +134,9 @@ def test_all_states_are_compared_over_the_people_who_have_all_of_them() -> None:
     happiness = {"c": 69.0, "b": 79.5, "a": 71.0, "f": 90.0}
     found = compare_states([ANGER, NEUTRAL, happiness])
     assert (found.n, found.left_out, found.obstacle) == (3, 3, None)
-    assert found.anova == repeated_anova([[75.0, 80.0, 71.0], [70.0, 78.0, 70.5], [71.0, 79.5, 69.0]])
+    assert found.anova == repeated_anova(
+        [[75.0, 80.0, 71.0], [70.0, 78.0, 70.5], [71.0, 79.5, 69.0]]
+    )
 
 
 def test_states_that_too_few_people_share_or_that_do_not_vary_have_no_anova() -> None:

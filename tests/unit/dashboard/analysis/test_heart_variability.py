@@ -1,4 +1,6 @@
-"""Heart-rate variability: the artefact rule, the measures, and where intervals may not be joined."""
+"""Heart-rate variability: the artefact rule, the measures, and where intervals may not be
+joined.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,28 @@ STEADY = [0.8, 0.85, 0.8, 0.75] * 25  # 80 s
 
 
 def beats(
-    values: Sequence[float], *, start_s: float = 0.0, state: str = "anger", code: str = "a", lost: int | None = None
+    values: Sequence[float],
+    *,
+    start_s: float = 0.0,
+    state: str = "anger",
+    code: str = "a",
+    lost: int | None = None,
 ) -> Beats:
-    """Intervals of one participant, each measured at its end; the one at place ``lost`` without contact."""
+    """Intervals of one participant, each measured at its end.
+
+    The one at place ``lost`` without contact.
+    """
     at = np.round(1000 * (start_s + np.cumsum(values))).astype(np.int64)
     flags = tuple("simulated contact_lost" if place == lost else "" for place in range(len(values)))
     return Beats(code, state, at, np.array(values), flags, simulated=False)
 
 
 def test_missed_and_extra_beats_are_rejected_and_nothing_else() -> None:
-    assert [beat for beat, kept in zip(BEATS, accepted(SECONDS), strict=True) if not kept] == [1520, 400, 410]
+    assert [beat for beat, kept in zip(BEATS, accepted(SECONDS), strict=True) if not kept] == [
+        1520,
+        400,
+        410,
+    ]
 
 
 @pytest.mark.parametrize("beat", [0.29, 2.01, 0.0, -1.0])
@@ -75,7 +89,9 @@ def test_five_minutes_are_no_longer_ultra_short() -> None:
 
 
 def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> None:
-    with pytest.raises(TooShortError, match="at least 60 s of intervals between beats; there are 14"):
+    with pytest.raises(
+        TooShortError, match="at least 60 s of intervals between beats; there are 14"
+    ):
         heart_variability([SECONDS])
     with pytest.raises(TooShortError, match="there are 0"):
         heart_variability([])
@@ -116,7 +132,9 @@ def test_other_states_are_passed_over() -> None:
 def test_a_pause_ends_a_run() -> None:
     values = np.array(STEADY * 2)
     pause = np.repeat([0, 10_000], 100)
-    (found,) = variability_by_state([replace(beats(values.tolist()), at_ms=beats(values.tolist()).at_ms + pause)])
+    (found,) = variability_by_state(
+        [replace(beats(values.tolist()), at_ms=beats(values.tolist()).at_ms + pause)]
+    )
     assert found.variability is not None
     assert (found.variability.n, found.variability.successive) == (200, 198)
 

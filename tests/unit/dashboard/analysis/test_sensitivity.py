@@ -20,7 +20,11 @@ def family(*firsts: dict[str, float]) -> tuple[Decision, ...]:
     return decide_family((first, NEUTRAL) for first in firsts)
 
 
-VARIANTS = {CHOSEN: family(RISEN, UNSTEADY), LONG: family(UNSTEADY, UNSTEADY), SHORT: family({"a": 71.0}, UNSTEADY)}
+VARIANTS = {
+    CHOSEN: family(RISEN, UNSTEADY),
+    LONG: family(UNSTEADY, UNSTEADY),
+    SHORT: family({"a": 71.0}, UNSTEADY),
+}
 
 
 def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> None:
@@ -42,7 +46,9 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     row, empty = risen.variants
     t = whole.tests.t
     assert row.setting == LONG
-    assert row.decision == Decision(whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p)
+    assert row.decision == Decision(
+        whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p
+    )
     assert empty.decision == Decision(None, 0, 3)
 
 
@@ -50,7 +56,10 @@ def test_values_that_do_not_vary_have_a_difference_and_no_test() -> None:
     flat = {code: value + 1 for code, value in NEUTRAL.items()}
     (found,) = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: decide_family([(flat, NEUTRAL)])}.__getitem__)
     assert found.variants[0].decision.difference == pytest.approx(1)
-    assert (found.variants[0].conclusion, found.variants[0].decision.p) == (Conclusion.NO_TEST, None)
+    assert (found.variants[0].conclusion, found.variants[0].decision.p) == (
+        Conclusion.NO_TEST,
+        None,
+    )
 
 
 def test_a_fall_is_called_lower() -> None:

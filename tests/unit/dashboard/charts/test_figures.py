@@ -57,7 +57,9 @@ def vital(kind: VitalKind, mean: Values) -> VitalTrend:
     )
 
 
-def draw(expression: Trend, *vitals: VitalTrend, conditions: tuple[ConditionInterval, ...] = ()) -> Chart:
+def draw(
+    expression: Trend, *vitals: VitalTrend, conditions: tuple[ConditionInterval, ...] = ()
+) -> Chart:
     """The chart of a made range."""
     by_kind = {one.kind: one for one in vitals}
     return trend_chart(TrendData(START, expression.end_ms, expression, by_kind, conditions))
@@ -68,7 +70,9 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in chart.figure["data"]}
 
 
-def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_and_categories_never_seen_are_left_out() -> None:
+def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_and_categories_never_seen_are_left_out() -> (
+    None
+):
     drawn = traces(draw(trend((0.25, 1.0), (60, 60))))
     assert set(drawn) == {"happiness", "uncertain"}
     assert drawn["happiness"]["fillcolor"] == "var(--emotion-happiness)"
@@ -87,7 +91,18 @@ def test_a_silent_source_breaks_line_and_band() -> None:
     heart = vital(VitalKind.HEART_RATE, (70.0, 72.0, None, None, None, None, None, 74.0, 75.0))
     drawn = traces(draw(trend((1.0,) * 9, (60,) * 9), heart))
     assert drawn["heart rate"]["y"] == [70.0, 72.0, None, 74.0, 75.0, None]
-    assert drawn["heart rate, least to most"]["y"] == [75.0, 77.0, 67.0, 65.0, None, 79.0, 80.0, 70.0, 69.0, None]
+    assert drawn["heart rate, least to most"]["y"] == [
+        75.0,
+        77.0,
+        67.0,
+        65.0,
+        None,
+        79.0,
+        80.0,
+        70.0,
+        69.0,
+        None,
+    ]
 
 
 def test_two_readings_hours_apart_are_not_joined() -> None:
@@ -99,7 +114,13 @@ def test_two_readings_hours_apart_are_not_joined() -> None:
 
 def test_the_pace_of_a_slow_cuff_is_no_gap() -> None:
     cuff = vital(VitalKind.SYSTOLIC, (120.0, None, 122.0, None, 124.0, None, 126.0))
-    assert traces(draw(trend((1.0,) * 7, (60,) * 7), cuff))["systolic"]["y"] == [120.0, 122.0, 124.0, 126.0, None]
+    assert traces(draw(trend((1.0,) * 7, (60,) * 7), cuff))["systolic"]["y"] == [
+        120.0,
+        122.0,
+        124.0,
+        126.0,
+        None,
+    ]
 
 
 def test_a_single_reading_is_a_point_without_a_band() -> None:
@@ -109,7 +130,10 @@ def test_a_single_reading_is_a_point_without_a_band() -> None:
 
 
 def test_everything_lies_on_one_time_axis() -> None:
-    heart, cuff = vital(VitalKind.HEART_RATE, (70.0, 71.0)), vital(VitalKind.SYSTOLIC, (120.0, 121.0))
+    heart, cuff = (
+        vital(VitalKind.HEART_RATE, (70.0, 71.0)),
+        vital(VitalKind.SYSTOLIC, (120.0, 121.0)),
+    )
     chart = draw(trend((1.0, 1.0), (60, 60)), heart, cuff)
     assert chart.time_axis
     assert {trace.get("xaxis", "x") for trace in chart.figure["data"]} == {"x"}
@@ -119,8 +143,8 @@ def test_everything_lies_on_one_time_axis() -> None:
 def test_the_chart_is_described_in_words() -> None:
     heart = vital(VitalKind.HEART_RATE, (70.0, 80.0, None))
     assert draw(trend((0.25, 0.75, None), (60, 60, 0)), heart).sentence == (
-        "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or recording; "
-        "heart rate 75 /min on average, from 65 to 85."
+        "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or "
+        "recording; heart rate 75 /min on average, from 65 to 85."
     )
 
 
@@ -144,7 +168,9 @@ def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
 def test_conditions_are_marked_within_the_range_and_their_labels_cannot_carry_markup() -> None:
     condition = ConditionInterval(1, "P-01", "<b>anger</b>", START - 1000, None)
     layout = draw(trend((1.0, 1.0), (60, 60)), conditions=(condition,)).figure["layout"]
-    assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == [(START, START + 2 * BUCKET)]
+    assert [(shape["x0"], shape["x1"]) for shape in layout["shapes"]] == [
+        (START, START + 2 * BUCKET)
+    ]
     assert layout["annotations"][-1]["text"] == "&lt;b&gt;anger&lt;/b&gt;"
 
 

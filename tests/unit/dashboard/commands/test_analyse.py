@@ -28,17 +28,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_json_is_one_object_with_nine_comparisons(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_with_nine_comparisons(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--data", str(folder), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert len(answer["comparisons"]) == 9
     first = answer["comparisons"][0]
-    assert (first["vital"], first["first"], first["second"], first["n_first"]) == ("heart_rate", "anger", "neutral", 4)
+    assert (first["vital"], first["first"], first["second"], first["n_first"]) == (
+        "heart_rate",
+        "anger",
+        "neutral",
+        4,
+    )
     # R 4.2.2: t.test(c(75, 84, 71, 90), c(70.5, 78, 65.5, 83), paired = TRUE)
-    assert (first["t"], first["df"], first["p"]) == pytest.approx((11.048842612551013, 3, 0.0015880320602926861))
+    assert (first["t"], first["df"], first["p"]) == pytest.approx(
+        (11.048842612551013, 3, 0.0015880320602926861)
+    )
 
 
-def test_the_table_is_readable_in_a_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_is_readable_in_a_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--data", str(folder)]) == 0
     text = capsys.readouterr().out
     assert "Heart rate, /min\nanger − neutral" in text
@@ -58,7 +69,9 @@ def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
     assert json.loads(found.stdout)["participants"] == 4
 
 
-def test_only_the_sessions_named_are_looked_at(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_the_sessions_named_are_looked_at(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--data", str(folder), "--session", "1", "--session", "2", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["sample"], answer["sessions"]) == ("selected", [1, 2])
@@ -91,23 +104,31 @@ def test_wrong_use_is_named_and_ends_with_2(
     assert shown.out == ""
 
 
-def test_a_session_that_does_not_exist_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_session_that_does_not_exist_ends_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--data", str(folder), "--session", "77"]) == 1
     assert "There is no session 77. Sessions: 1, 2, 3, 4." in capsys.readouterr().err
 
 
-def test_a_folder_without_a_database_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_database_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--data", str(tmp_path / "nothing")]) == 1
     shown = capsys.readouterr()
     assert "affect-edge.db" in shown.err
     assert shown.out == ""
 
 
-def test_a_configuration_that_is_missing_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_is_missing_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--config", str(tmp_path / "none.toml")]) == 2
     assert "none.toml: no such file" in capsys.readouterr().err
 
 
-def test_help_is_given_through_the_dashboards_own_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_given_through_the_dashboards_own_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert dashboard_main(["analyse", "--help"]) == 0
     assert "Test whether heart rate and blood pressure differ" in capsys.readouterr().out

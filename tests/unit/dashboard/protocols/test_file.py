@@ -50,7 +50,11 @@ def test_the_example_shows_three_conditions_in_an_order_of_each_participants_own
     assert protocol.name == "three-conditions"
     assert protocol.order is Order.COUNTERBALANCED
     assert isinstance(protocol.steps[0], Baseline)
-    assert [s.label for s in protocol.steps if isinstance(s, Stimulus)] == ["neutral", "happiness", "anger"]
+    assert [s.label for s in protocol.steps if isinstance(s, Stimulus)] == [
+        "neutral",
+        "happiness",
+        "anger",
+    ]
     assert [s.scales for s in protocol.steps if isinstance(s, Report)] == [tuple(Scale)] * 3
 
 
@@ -59,15 +63,35 @@ def test_the_example_shows_three_conditions_in_an_order_of_each_participants_own
     [
         ('text = "Hm"', "line 6: step 2: a text or a picture needs seconds"),
         ("seconds = 3", "exactly one of text, picture, sound, video"),
-        ('text = "Hm"\npicture = "a.png"\nseconds = 3', "exactly one of text, picture, sound, video"),
-        ('text = "Hm"\nseconds = 0.5', "line 10: step 2, seconds = 0.5: input should be greater than or equal to 1"),
-        ('text = "Hm"\nseconds = "3 s"', "line 10: step 2, seconds = '3 s': input should be a valid number"),
-        ('text = "Hm"\nseconds = nan', "line 10: step 2, seconds = nan: input should be a finite number"),
-        ('text = "Hm"\nsecond = 3', "line 10: step 2, second: unknown key. Known here: kind, label, seconds, text"),
-        ('text = "a\\u0000b"\nseconds = 3', "line 9: step 2, text: a text may hold printable characters"),
+        (
+            'text = "Hm"\npicture = "a.png"\nseconds = 3',
+            "exactly one of text, picture, sound, video",
+        ),
+        (
+            'text = "Hm"\nseconds = 0.5',
+            "line 10: step 2, seconds = 0.5: input should be greater than or equal to 1",
+        ),
+        (
+            'text = "Hm"\nseconds = "3 s"',
+            "line 10: step 2, seconds = '3 s': input should be a valid number",
+        ),
+        (
+            'text = "Hm"\nseconds = nan',
+            "line 10: step 2, seconds = nan: input should be a finite number",
+        ),
+        (
+            'text = "Hm"\nsecond = 3',
+            "line 10: step 2, second: unknown key. Known here: kind, label, seconds, text",
+        ),
+        (
+            'text = "a\\u0000b"\nseconds = 3',
+            "line 9: step 2, text: a text may hold printable characters",
+        ),
     ],
 )
-def test_a_mistake_is_told_with_step_key_value_and_line(tmp_path: Path, lines: str, said: str) -> None:
+def test_a_mistake_is_told_with_step_key_value_and_line(
+    tmp_path: Path, lines: str, said: str
+) -> None:
     path = written(tmp_path, stimulus(lines))
     assert said in refusal(path)
     assert str(path) in refusal(path)
@@ -83,12 +107,24 @@ def test_the_value_that_is_shown_is_cut(tmp_path: Path) -> None:
         ("", "title: field required"),
         ('title = "A"', "step: field required"),
         ('title = "A"\nstep = []', "line 2: step = []"),
-        ('title = "A"\norder = "random"\n[[step]]\nkind = "rest"', "line 2: order = 'random': input should be 'given'"),
+        (
+            'title = "A"\norder = "random"\n[[step]]\nkind = "rest"',
+            "line 2: order = 'random': input should be 'given'",
+        ),
         ('title = "A"\n[[step]]\nkind = "sleep"', "line 2: step 1"),
         ('title = "A"\n[[step]]\nseconds = 3', "line 2: step 1"),
-        ('title = "A\\nB"\n[[step]]\nkind = "rest"', "line 1: title: a label is 1 to 80 printable characters"),
-        ('title = "A"\n[[step]]\nkind = "report"\nscales = ["joy"]', "line 4: step 1, scales = 'joy'"),
-        ('title = "A"\n[[step]]\nkind = "report"\nscales = ["valence", "valence"]', "scales name one twice"),
+        (
+            'title = "A\\nB"\n[[step]]\nkind = "rest"',
+            "line 1: title: a label is 1 to 80 printable characters",
+        ),
+        (
+            'title = "A"\n[[step]]\nkind = "report"\nscales = ["joy"]',
+            "line 4: step 1, scales = 'joy'",
+        ),
+        (
+            'title = "A"\n[[step]]\nkind = "report"\nscales = ["valence", "valence"]',
+            "scales name one twice",
+        ),
         ('title = "A"\n[[step]]\nkind = "report"\nscales = []', "line 4: step 1, scales = []"),
         ("title = A", "is not valid TOML"),
         ("a" + ".a" * 5000 + " = 1", "unknown key"),
@@ -138,7 +174,12 @@ def test_a_media_file_that_is_missing_elsewhere_or_another_thing_is_refused(
 
 def test_media_of_every_kind_in_folders_below_are_found(tmp_path: Path) -> None:
     (tmp_path / "media").mkdir()
-    files = {"a.png": PNG, "a.wav": b"RIFF\0\0\0\0WAVE", "a.webm": b"\x1a\x45\xdf\xa3", "a.mp3": b"ID3\x04"}
+    files = {
+        "a.png": PNG,
+        "a.wav": b"RIFF\0\0\0\0WAVE",
+        "a.webm": b"\x1a\x45\xdf\xa3",
+        "a.mp3": b"ID3\x04",
+    }
     for name, content in files.items():
         (tmp_path / "media" / name).write_bytes(content)
     path = written(
@@ -158,7 +199,9 @@ def test_media_of_every_kind_in_folders_below_are_found(tmp_path: Path) -> None:
 
 
 @given(name=st.text(max_size=40))
-def test_no_name_leads_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_no_name_leads_out_of_the_folder(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
     try:
@@ -173,7 +216,10 @@ def test_the_protocols_of_a_folder_are_listed_with_what_is_wrong_with_them(tmp_p
     written(tmp_path, "title = 3", "a.toml")
     written(tmp_path, "", "notes.txt")
     listed = list_protocols(tmp_path)
-    assert [(one.name, one.title, one.problem is None) for one in listed] == [("a", "a", False), ("b", "Good", True)]
+    assert [(one.name, one.title, one.problem is None) for one in listed] == [
+        ("a", "a", False),
+        ("b", "Good", True),
+    ]
     assert "title = 3: input should be a valid string" in str(listed[0].problem)
     assert "cannot be read" in str(list_protocols(tmp_path / "no")[0].problem)
 
@@ -192,11 +238,21 @@ def test_a_file_that_nobody_may_read_is_told(tmp_path: Path) -> None:
     path.chmod(0)
     if os.access(path, os.R_OK):
         pytest.skip("this user may read everything")
-    assert "cannot be read" in refusal(written(tmp_path, stimulus('picture = "a.png"\nseconds = 3')))
+    assert "cannot be read" in refusal(
+        written(tmp_path, stimulus('picture = "a.png"\nseconds = 3'))
+    )
 
 
 def test_lines_of_keys_are_found_by_their_step() -> None:
     text = 'title = "A"\n[[step]]\nkind = "rest"\n[other]\n[[step]]\nkind = "rest"\nseconds = 3\n'
-    assert [line_of(text, None, "title"), line_of(text, 0, "kind"), line_of(text, 1, "seconds")] == [1, 3, 7]
-    assert [line_of(text, 1, "nothing"), line_of(text, 5, "kind"), line_of(text, None, "nothing")] == [5, None, None]
+    assert [
+        line_of(text, None, "title"),
+        line_of(text, 0, "kind"),
+        line_of(text, 1, "seconds"),
+    ] == [1, 3, 7]
+    assert [
+        line_of(text, 1, "nothing"),
+        line_of(text, 5, "kind"),
+        line_of(text, None, "nothing"),
+    ] == [5, None, None]
     assert [line_of(text, "other", "kind"), line_of(text, "texts", "rest")] == [4, None]

@@ -35,7 +35,9 @@ def performance() -> Performance:
 
 
 def told(made: Performance) -> list[tuple[float, str, str]]:
-    return [((m.at.boot_ms - 1_000_000) / 1000, m.kind.value, m.label) for m in made.pending.markers]
+    return [
+        ((m.at.boot_ms - 1_000_000) / 1000, m.kind.value, m.label) for m in made.pending.markers
+    ]
 
 
 def run_to(made: Performance, start: int, end: int) -> None:
@@ -188,7 +190,10 @@ def test_ending_it_closes_what_is_open_and_says_why() -> None:
     run_to(made, 1, 11)
     made.pending.markers.clear()
     made.end(instant(11), "by hand")
-    assert told(made) == [(11.0, "stimulus_end", "anger"), (11.0, "note", "protocol: ended, by hand")]
+    assert told(made) == [
+        (11.0, "stimulus_end", "anger"),
+        (11.0, "note", "protocol: ended, by hand"),
+    ]
     assert (made.state, made.reason) == (RunState.ENDED, "by hand")
 
 
@@ -200,11 +205,15 @@ def test_skipping_the_last_screen_in_a_break_finishes_it() -> None:
     assert told(made)[-1] == (1.0, "note", "protocol: finished")
 
 
-KEYS = st.sampled_from(["go", "pause", "arrive", "depart", "skip", "repeat", "answer", "video", "tick"])
+KEYS = st.sampled_from(
+    ["go", "pause", "arrive", "depart", "skip", "repeat", "answer", "video", "tick"]
+)
 
 
 @given(st.lists(st.tuples(KEYS, st.floats(0, 8)), max_size=40))
-def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(events: list[tuple[str, float]]) -> None:
+def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(
+    events: list[tuple[str, float]],
+) -> None:
     made, now = Performance(SCREENS, instant(0)), 0.0
     for key, wait in events:
         now += wait
@@ -226,5 +235,9 @@ def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(events:
             assert marker.label == open_label
             open_label = None
     assert open_label is None
-    times = [marker.at.boot_ms for marker in made.pending.markers if marker.kind is not MarkerKind.BASELINE]
+    times = [
+        marker.at.boot_ms
+        for marker in made.pending.markers
+        if marker.kind is not MarkerKind.BASELINE
+    ]
     assert times == sorted(times)

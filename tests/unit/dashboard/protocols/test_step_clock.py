@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.protocols.file import EXAMPLES, load_protocol
-from dashboard.protocols.plan import ScreenKind, from_json, order_rows, screens_of, to_json, williams
+from dashboard.protocols.plan import (
+    ScreenKind,
+    from_json,
+    order_rows,
+    screens_of,
+    to_json,
+    williams,
+)
 from dashboard.protocols.step_clock import Course, Position, Turn
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
@@ -63,7 +70,10 @@ def test_the_stimuli_change_places_and_all_else_stays() -> None:
 
 def test_a_protocol_in_its_given_order_has_one_row(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
-    path.write_text(EXAMPLE.read_text(encoding="utf-8").replace('order = "counter', 'order = "given" # '), "utf-8")
+    path.write_text(
+        EXAMPLE.read_text(encoding="utf-8").replace('order = "counter', 'order = "given" # '),
+        "utf-8",
+    )
     assert order_rows(load_protocol(path)) == 1
     path.write_text('title = "A"\norder = "counterbalanced"\n[[step]]\nkind = "rest"\n', "utf-8")
     assert order_rows(load_protocol(path)) == 1
@@ -95,7 +105,9 @@ def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_loo
 
 
 @given(lengths, waits)
-def test_looking_often_or_once_comes_to_the_same(seconds: tuple[float | None, ...], steps: list[float]) -> None:
+def test_looking_often_or_once_comes_to_the_same(
+    seconds: tuple[float | None, ...], steps: list[float]
+) -> None:
     course = Course(seconds)
     often = course.run(Position(), 0.0)
     now = 0.0
@@ -162,7 +174,9 @@ def test_whatever_is_pressed_the_place_stays_within_the_course(
 
 
 @given(lengths)
-def test_a_step_that_is_repeated_has_its_whole_length_again(seconds: tuple[float | None, ...]) -> None:
+def test_a_step_that_is_repeated_has_its_whole_length_again(
+    seconds: tuple[float | None, ...],
+) -> None:
     course = Course(seconds)
     position, _ = course.advance(course.run(Position(), 0.0), 0.25)
     again = course.repeat(position, 0.25)

@@ -38,7 +38,9 @@ class Shown(HTMLParser):
             self.texts.append(data.strip())
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.texts += [value for name, value in attributes if value and name in {"aria-label", "alt", "title"}]
+        self.texts += [
+            value for name, value in attributes if value and name in {"aria-label", "alt", "title"}
+        ]
 
 
 def protocol_file(folder: Path, texts: str, steps: str = STEPS) -> Path:
@@ -60,7 +62,9 @@ def test_what_is_left_out_is_said_in_english_and_a_step_keeps_its_own_words(tmp_
     assert load_protocol(protocol_file(tmp_path, "")).texts == Texts()
 
 
-@pytest.mark.parametrize(("language", "direction"), [("fa-IR", "rtl"), ("AR", "rtl"), ("de", "ltr"), ("arn", "ltr")])
+@pytest.mark.parametrize(
+    ("language", "direction"), [("fa-IR", "rtl"), ("AR", "rtl"), ("de", "ltr"), ("arn", "ltr")]
+)
 def test_a_language_is_written_in_its_own_direction(language: str, direction: str) -> None:
     assert Texts(language=language).direction == direction
 
@@ -75,15 +79,38 @@ def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('welcom = "Hallo"', "line 3: texts, welcom: unknown key. Known here: language, title, welcome_title, welcome"),
-        ('welcome = ""', "line 3: texts, welcome = '': string should have at least 1 character (1 to 2000 characters)"),
-        ('ready = "a\\nb"', "line 3: texts, ready: a label is 1 to 80 printable characters on one line"),
-        ('language = "deutsch, bitte"', "line 3: texts, language = 'deutsch, bitte': string should match pattern"),
-        ('points = ["eins", "zwei"]', "line 3: texts, points = ['eins', 'zwei']: tuple should have at least 9 items"),
+        (
+            'welcom = "Hallo"',
+            (
+                "line 3: texts, welcom: unknown key. Known here: language, title, "
+                "welcome_title, welcome"
+            ),
+        ),
+        (
+            'welcome = ""',
+            (
+                "line 3: texts, welcome = '': string should have at least 1 character (1 "
+                "to 2000 characters)"
+            ),
+        ),
+        (
+            'ready = "a\\nb"',
+            "line 3: texts, ready: a label is 1 to 80 printable characters on one line",
+        ),
+        (
+            'language = "deutsch, bitte"',
+            "line 3: texts, language = 'deutsch, bitte': string should match pattern",
+        ),
+        (
+            'points = ["eins", "zwei"]',
+            "line 3: texts, points = ['eins', 'zwei']: tuple should have at least 9 items",
+        ),
         ("listen = 3", "line 3: texts, listen = 3: input should be a valid string"),
     ],
 )
-def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(tmp_path: Path, line: str, said: str) -> None:
+def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(
+    tmp_path: Path, line: str, said: str
+) -> None:
     path = protocol_file(tmp_path, f"[texts]\n{line}")
     with pytest.raises(ProtocolError) as caught:
         load_protocol(path)
@@ -101,7 +128,9 @@ def test_a_session_keeps_the_words_that_it_began_with(tmp_path: Path) -> None:
 
 
 def test_the_study_guide_names_every_text_there_is() -> None:
-    guide = (Path(__file__).resolve().parents[4] / "docs" / "study-guide.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).resolve().parents[4] / "docs" / "study-guide.md").read_text(
+        encoding="utf-8"
+    )
     table = guide.partition("| texts | keys |")[2].partition("What is recorded stays")[0]
     assert set(re.findall(r"`(\w+)`", table)) - {"text"} == set(Texts.model_fields)
 
@@ -115,25 +144,41 @@ def conductors() -> Iterator[list[Conductor]]:
         conductor.close()
 
 
-def test_no_word_of_english_is_left_where_every_text_was_given(tmp_path: Path, conductors: list[Conductor]) -> None:
+def test_no_word_of_english_is_left_where_every_text_was_given(
+    tmp_path: Path, conductors: list[Conductor]
+) -> None:
     given = {name: f"«{name}»" for name in Texts.model_fields if name not in {"language", "points"}}
     lines = [f'{name} = "{text}"' for name, text in given.items()]
     points = [f"«{name}»" for name in POINT_NAMES]
     folder = tmp_path / "protocols"
     folder.mkdir()
-    protocol_file(folder, "\n".join(["[texts]", 'language = "pt-BR"', f"points = {json.dumps(points)}", *lines]))
+    protocol_file(
+        folder,
+        "\n".join(["[texts]", 'language = "pt-BR"', f"points = {json.dumps(points)}", *lines]),
+    )
     client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
     conductors.append(client.app.state.services.conductor)  # type: ignore[attr-defined]
     client.post("/study/participants", data={"code": "P-1"})
     client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
-    form = {"participant": "P-1", "purpose": "research", "setting": "laboratory", "protocol": "words"}
+    form = {
+        "participant": "P-1",
+        "purpose": "research",
+        "setting": "laboratory",
+        "protocol": "words",
+    }
     assert client.post("/study/sessions", data=form).status_code == 303
     page = client.get(client.get("/api/v1/protocol").json()["participant_path"]).text
     assert '<html lang="pt-BR" dir="ltr">' in page
     shown = Shown(page).texts
     assert [text for text in shown if not (text.startswith("«") and text.endswith("»"))] == []
-    in_scales = {f"{scale}{part}" for scale in ("valence", "arousal") for part in ("", "_low", "_middle", "_high")}
+    in_scales = {
+        f"{scale}{part}"
+        for scale in ("valence", "arousal")
+        for part in ("", "_low", "_middle", "_high")
+    }
     of_steps = {"baseline", "rest", "pressure"}
-    assert {text.strip("«»") for text in shown} == set(given) - in_scales - of_steps | set(POINT_NAMES)
+    assert {text.strip("«»") for text in shown} == set(given) - in_scales - of_steps | set(
+        POINT_NAMES
+    )
     for name in in_scales:
         assert given[name].strip("«»") in page, "the questions are asked by the page's script"

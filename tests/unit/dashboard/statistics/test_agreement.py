@@ -1,4 +1,6 @@
-"""Cohen's kappa against the formulas of Fleiss, Cohen and Everitt computed in R, and what it refuses."""
+"""Cohen's kappa against the formulas of Fleiss, Cohen and Everitt computed in R, and what it
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,25 @@ THREE: Table = ((20, 5, 3), (4, 15, 6), (1, 2, 24))
 TWO: Table = ((8, 1), (2, 9))
 CROSSED: Table = ((0, 3), (4, 1))
 
-# R 4.2.2, base R, from the table's shares: po, pe, kappa, and kappa ± qt(.975, n - 1) * se * sqrt(n / (n - 1)), with se
-# by Fleiss, Cohen & Everitt 1969, eq. 13: sqrt((A + B - C) / (n * (1 - pe)^4))
+# R 4.2.2, base R, from the table's shares: po, pe, kappa, and kappa ± qt(.975, n - 1) * se * sqrt(n
+# / (n - 1)), with se by Fleiss, Cohen & Everitt 1969, eq. 13: sqrt((A + B - C) / (n * (1 - pe)^4))
 FROM_R = (
-    (THREE, (0.7375, 0.33453124999999995, 0.6055412068560696), (0.45947426559764154, 0.75160814811449761)),
+    (
+        THREE,
+        (0.7375, 0.33453124999999995, 0.6055412068560696),
+        (0.45947426559764154, 0.75160814811449761),
+    ),
     (TWO, (0.85, 0.5, 0.7), (0.35880700633016327, 1.0)),  # R: 1.0411929936698372, cut at 1
-    (CROSSED, (0.125, 0.5, -0.75), (-1.0, -0.17761560334643556)),  # R: -1.3223843966535644, cut at -1
+    # R: -1.3223843966535644, cut at -1
+    (CROSSED, (0.125, 0.5, -0.75), (-1.0, -0.17761560334643556)),
 )
 
 
 def judgements(table: Table, people: int = 10_000) -> list[Judgement]:
     """The judgements of a table, given in turns to ``people`` participants."""
-    cells = [(i, j) for i, row in enumerate(table) for j, count in enumerate(row) for _ in range(count)]
+    cells = [
+        (i, j) for i, row in enumerate(table) for j, count in enumerate(row) for _ in range(count)
+    ]
     return [Judgement(f"P{n % people}", "abc"[i], "abc"[j]) for n, (i, j) in enumerate(cells)]
 
 
@@ -48,7 +57,9 @@ def test_asking_everybody_twice_does_not_narrow_the_interval() -> None:
 
 
 def simulated(rng: np.random.Generator, people: int) -> list[Judgement]:
-    """Six judgements each of people whom the first source reads well or badly, and the second always equally well."""
+    """Six judgements each of people whom the first source reads well or badly, and the second
+    always equally well.
+    """
     found = []
     for person in range(people):
         skill = rng.beta(6, 2.5)
@@ -60,11 +71,15 @@ def simulated(rng: np.random.Generator, people: int) -> list[Judgement]:
     return found
 
 
-def test_the_interval_holds_the_kappa_of_the_population_in_about_95_percent_of_small_studies() -> None:
+def test_the_interval_holds_the_kappa_of_the_population_in_about_95_percent_of_small_studies() -> (
+    None
+):
     rng = np.random.default_rng(3)
     true = cohens_kappa(simulated(rng, 2_000)).kappa
     intervals = [cohens_kappa(simulated(rng, 12)).interval for _ in range(200)]
-    held = [interval is not None and interval.low <= true <= interval.high for interval in intervals]
+    held = [
+        interval is not None and interval.low <= true <= interval.high for interval in intervals
+    ]
     assert 0.91 <= np.mean(held) <= 0.99
 
 
@@ -79,7 +94,10 @@ def test_perfect_agreement_is_1_without_an_interval() -> None:
 
 
 def test_labels_come_in_the_order_given_and_others_after_them() -> None:
-    found = cohens_kappa([Judgement("a", "anger", "fear"), Judgement("b", "neutral", "neutral")], ["neutral", "anger"])
+    found = cohens_kappa(
+        [Judgement("a", "anger", "fear"), Judgement("b", "neutral", "neutral")],
+        ["neutral", "anger"],
+    )
     assert found.labels == ("neutral", "anger", "fear")
     assert found.table == ((1, 0, 0), (0, 0, 1), (0, 0, 0))
 

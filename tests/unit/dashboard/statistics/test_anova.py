@@ -23,7 +23,9 @@ def test_the_analysis_of_variance_equals_r(known: KnownVariance) -> None:
     assert (found.f, found.df_states, found.df_error) == tuple(map(close, known.f))
     assert found.epsilon == close(known.epsilon)
     assert (found.p, found.corrected_p) == tuple(map(close, known.p))
-    assert (found.partial_eta_squared, found.generalized_eta_squared) == tuple(map(close, known.eta_squared))
+    assert (found.partial_eta_squared, found.generalized_eta_squared) == tuple(
+        map(close, known.eta_squared)
+    )
     assert (found.n, found.states) == (len(known.states[0]), len(known.states))
     assert found.corrected_df == (found.epsilon * found.df_states, found.epsilon * found.df_error)
 
@@ -35,9 +37,13 @@ def test_with_two_states_it_is_the_paired_t_test() -> None:
 
 def test_the_order_of_states_and_a_constant_for_each_participant_change_nothing() -> None:
     states = STATES["normal"]
-    shifted = [[value + 8 * place for place, value in enumerate(state)] for state in reversed(states)]
+    shifted = [
+        [value + 8 * place for place, value in enumerate(state)] for state in reversed(states)
+    ]
     one, other = repeated_anova(states), repeated_anova(shifted)
-    assert (other.f, other.epsilon, other.corrected_p) == tuple(map(close, (one.f, one.epsilon, one.corrected_p)))
+    assert (other.f, other.epsilon, other.corrected_p) == tuple(
+        map(close, (one.f, one.epsilon, one.corrected_p))
+    )
 
 
 def test_two_participants_are_too_few_and_the_text_says_how_many_are_needed() -> None:

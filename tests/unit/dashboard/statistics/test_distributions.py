@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from dashboard.statistics.distributions import count_rank_sums, noncentral_t_cdf, noncentrality, two_tails
+from dashboard.statistics.distributions import (
+    count_rank_sums,
+    noncentral_t_cdf,
+    noncentrality,
+    two_tails,
+)
 
 quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
 
@@ -26,15 +31,21 @@ FROM_R = (
 
 
 @pytest.mark.parametrize(("t", "df", "delta", "expected"), FROM_R)
-def test_the_noncentral_t_distribution_agrees_with_r(t: float, df: float, delta: float, expected: float) -> None:
+def test_the_noncentral_t_distribution_agrees_with_r(
+    t: float, df: float, delta: float, expected: float
+) -> None:
     assert noncentral_t_cdf(t, df, delta) == pytest.approx(expected, abs=1e-11)
 
 
 @pytest.mark.parametrize("t", [-25.0, -3.0, -0.01, 0.01, 0.7, 4.0, 40.0])
 @pytest.mark.parametrize("df", [2.0, 2.634, 11.0, 63.0, 1000.0])
-def test_the_noncentral_t_distribution_agrees_with_scipy_where_that_works(t: float, df: float) -> None:
+def test_the_noncentral_t_distribution_agrees_with_scipy_where_that_works(
+    t: float, df: float
+) -> None:
     for delta in (0.5 * t, t, 1.5 * t, t + 1.0):
-        assert noncentral_t_cdf(t, df, delta) == pytest.approx(float(special.nctdtr(df, delta, t)), abs=1e-10)
+        assert noncentral_t_cdf(t, df, delta) == pytest.approx(
+            float(special.nctdtr(df, delta, t)), abs=1e-10
+        )
 
 
 @pytest.mark.parametrize("t", [1e3, 1e6, 1e12])
@@ -46,15 +57,21 @@ def test_an_enormous_t_still_has_a_noncentrality(t: float) -> None:
 
 @quick
 @given(st.floats(-60, 60), st.floats(2, 400), st.sampled_from([0.025, 0.975]))
-def test_the_noncentrality_gives_back_its_probability(t: float, df: float, probability: float) -> None:
-    assert noncentral_t_cdf(t, df, noncentrality(t, df, probability)) == pytest.approx(probability, abs=1e-9)
+def test_the_noncentrality_gives_back_its_probability(
+    t: float, df: float, probability: float
+) -> None:
+    assert noncentral_t_cdf(t, df, noncentrality(t, df, probability)) == pytest.approx(
+        probability, abs=1e-9
+    )
 
 
 @quick
 @given(st.lists(st.integers(1, 9).map(lambda n: n / 2), min_size=1, max_size=9))
 def test_rank_sums_are_counted_as_if_every_subset_were_listed(ranks: list[float]) -> None:
     counts = count_rank_sums(np.array(ranks))
-    listed = [subset for size in range(len(ranks) + 1) for subset in itertools.combinations(ranks, size)]
+    listed = [
+        subset for size in range(len(ranks) + 1) for subset in itertools.combinations(ranks, size)
+    ]
     assert counts.sum() == len(listed) == 2 ** len(ranks)
     for subset in listed:
         same = sum(len(other) == len(subset) and sum(other) == sum(subset) for other in listed)

@@ -6,7 +6,15 @@ import math
 
 import pytest
 
-from dashboard.statistics import DEFAULT_BOUNDS, Bounds, Method, NoVariationError, TooFewError, equivalence, paired_t
+from dashboard.statistics import (
+    DEFAULT_BOUNDS,
+    Bounds,
+    Method,
+    NoVariationError,
+    TooFewError,
+    equivalence,
+    paired_t,
+)
 from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_designs import EQUIVALENCES, KnownEquivalence
@@ -30,7 +38,9 @@ def test_equivalence_equals_r(known: KnownEquivalence) -> None:
 
 
 @pytest.mark.parametrize("known", EQUIVALENCES, ids=str)
-def test_it_is_shown_exactly_when_the_90_percent_interval_lies_within_the_bounds(known: KnownEquivalence) -> None:
+def test_it_is_shown_exactly_when_the_90_percent_interval_lies_within_the_bounds(
+    known: KnownEquivalence,
+) -> None:
     found = equivalence(*known.samples, Method(known.method), Bounds(*known.bounds))
     within = known.bounds[0] < found.interval.low and found.interval.high < known.bounds[1]
     assert found.shown is within
@@ -44,11 +54,17 @@ def test_a_difference_can_be_real_and_yet_within_the_bounds() -> None:
 def test_swapping_the_states_turns_the_signs() -> None:
     one = equivalence(*HEART, Method.PAIRED, Bounds(-2.0, 6.0))
     other = equivalence(HEART[1], HEART[0], Method.PAIRED, Bounds(-6.0, 2.0))
-    assert (other.difference, other.t_low, other.t_high) == (-one.difference, -one.t_high, -one.t_low)
+    assert (other.difference, other.t_low, other.t_high) == (
+        -one.difference,
+        -one.t_high,
+        -one.t_low,
+    )
     assert other.p == one.p
 
 
-@pytest.mark.parametrize("bad", [(0.0, 5.0), (-5.0, 0.0), (5.0, -5.0), (1.0, 5.0), (-math.inf, 5.0), (math.nan, 5.0)])
+@pytest.mark.parametrize(
+    "bad", [(0.0, 5.0), (-5.0, 0.0), (5.0, -5.0), (1.0, 5.0), (-math.inf, 5.0), (math.nan, 5.0)]
+)
 def test_bounds_that_are_not_around_zero_are_refused_by_name(bad: tuple[float, float]) -> None:
     with pytest.raises(StatisticsError, match="one finite number below and one above 0, not"):
         Bounds(*bad)

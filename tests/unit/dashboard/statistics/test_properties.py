@@ -1,4 +1,6 @@
-"""What holds for any data: symmetries, invariances, and the tests agreeing with each other and with SciPy."""
+"""What holds for any data: symmetries, invariances, and the tests agreeing with each other and with
+SciPy.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,13 @@ from dashboard.statistics import (
 
 quick = settings(max_examples=60, deadline=None)  # a busy machine may be slow
 
-# Eighths of whole numbers: sums and differences are exact, so that ties stay ties when a constant is added.
+# Eighths of whole numbers: sums and differences are exact, so that ties stay ties when a constant
+# is added.
 value = st.integers(-2000, 2000).map(lambda n: n / 8)
 pairs = st.lists(st.tuples(value, value), min_size=3, max_size=30)
-groups = st.tuples(st.lists(value, min_size=3, max_size=20), st.lists(value, min_size=3, max_size=20))
+groups = st.tuples(
+    st.lists(value, min_size=3, max_size=20), st.lists(value, min_size=3, max_size=20)
+)
 probabilities = st.lists(st.floats(0, 1), max_size=15)
 
 
@@ -42,21 +47,29 @@ def varied(groups: tuple[list[float], list[float]]) -> tuple[list[float], list[f
 
 @quick
 @given(pairs)
-def test_swapping_the_states_turns_the_signs_of_a_paired_test(data: list[tuple[float, float]]) -> None:
+def test_swapping_the_states_turns_the_signs_of_a_paired_test(
+    data: list[tuple[float, float]],
+) -> None:
     a, b = split(data)
     one, other = paired_t(a, b), paired_t(b, a)
     assert (other.t, other.difference) == (-one.t, -one.difference)
-    assert (other.interval.low, other.interval.high) == pytest.approx((-one.interval.high, -one.interval.low))
+    assert (other.interval.low, other.interval.high) == pytest.approx(
+        (-one.interval.high, -one.interval.low)
+    )
     assert other.p == one.p
     g, h = hedges_g(a, b, Method.PAIRED), hedges_g(b, a, Method.PAIRED)
     assert h.g == -g.g
-    assert (h.interval.low, h.interval.high) == pytest.approx((-g.interval.high, -g.interval.low), abs=1e-9)
+    assert (h.interval.low, h.interval.high) == pytest.approx(
+        (-g.interval.high, -g.interval.low), abs=1e-9
+    )
     assert signed_rank(a, b) == signed_rank(b, a)
 
 
 @quick
 @given(groups)
-def test_swapping_the_states_turns_the_signs_of_welchs_test(data: tuple[list[float], list[float]]) -> None:
+def test_swapping_the_states_turns_the_signs_of_welchs_test(
+    data: tuple[list[float], list[float]],
+) -> None:
     a, b = varied(data)
     one, other = welch_t(a, b), welch_t(b, a)
     assert (other.t, other.df, other.p) == pytest.approx((-one.t, one.df, one.p))
@@ -67,11 +80,15 @@ def test_swapping_the_states_turns_the_signs_of_welchs_test(data: tuple[list[flo
 
 @quick
 @given(pairs, value)
-def test_adding_a_constant_to_everybody_changes_nothing(data: list[tuple[float, float]], shift: float) -> None:
+def test_adding_a_constant_to_everybody_changes_nothing(
+    data: list[tuple[float, float]], shift: float
+) -> None:
     a, b = split(data)
     c, d = [x + shift for x in a], [x + shift for x in b]
     shifted, plain = paired_t(c, d), paired_t(a, b)
-    assert (shifted.t, shifted.df, shifted.p) == pytest.approx((plain.t, plain.df, plain.p), rel=1e-12, abs=1e-15)
+    assert (shifted.t, shifted.df, shifted.p) == pytest.approx(
+        (plain.t, plain.df, plain.p), rel=1e-12, abs=1e-15
+    )
     assert signed_rank(c, d) == signed_rank(a, b)
     assume(len(set(a)) > 1 or len(set(b)) > 1)
     one, other = welch_t(a, b), welch_t(c, d)
@@ -81,20 +98,29 @@ def test_adding_a_constant_to_everybody_changes_nothing(data: list[tuple[float, 
 
 @quick
 @given(pairs, st.integers(-40, 40))
-def test_another_unit_changes_only_what_has_a_unit(data: list[tuple[float, float]], power: int) -> None:
+def test_another_unit_changes_only_what_has_a_unit(
+    data: list[tuple[float, float]], power: int
+) -> None:
     a, b = split(data)
     scale = 2.0**power
     one, other = paired_t(a, b), paired_t([x * scale for x in a], [x * scale for x in b])
     # Sums may be taken in another order, so the last digit may differ.
     assert (other.t, other.p) == pytest.approx((one.t, one.p), rel=1e-12, abs=1e-15)
     assert other.interval.low == pytest.approx(one.interval.low * scale, abs=1e-9 * scale)
-    g, h = hedges_g(a, b, Method.PAIRED), hedges_g([x * scale for x in a], [x * scale for x in b], Method.PAIRED)
-    assert (h.g, h.interval.low, h.interval.high) == pytest.approx((g.g, g.interval.low, g.interval.high), abs=1e-9)
+    g, h = (
+        hedges_g(a, b, Method.PAIRED),
+        hedges_g([x * scale for x in a], [x * scale for x in b], Method.PAIRED),
+    )
+    assert (h.g, h.interval.low, h.interval.high) == pytest.approx(
+        (g.g, g.interval.low, g.interval.high), abs=1e-9
+    )
 
 
 @quick
 @given(pairs)
-def test_the_intervals_leave_out_zero_exactly_when_p_is_below_5_percent(data: list[tuple[float, float]]) -> None:
+def test_the_intervals_leave_out_zero_exactly_when_p_is_below_5_percent(
+    data: list[tuple[float, float]],
+) -> None:
     a, b = split(data)
     test, effect = paired_t(a, b), hedges_g(a, b, Method.PAIRED)
     assume(abs(test.p - 0.05) > 1e-9)
@@ -108,8 +134,12 @@ def test_paired_tests_equal_scipy(data: list[tuple[float, float]]) -> None:
     a, b = split(data)
     found, expected = paired_t(a, b), stats.ttest_rel(a, b)
     interval = expected.confidence_interval(0.95)
-    assert (found.t, found.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9, abs=1e-15)
-    assert (found.interval.low, found.interval.high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-9)
+    assert (found.t, found.p) == pytest.approx(
+        (expected.statistic, expected.pvalue), rel=1e-9, abs=1e-15
+    )
+    assert (found.interval.low, found.interval.high) == pytest.approx(
+        (interval.low, interval.high), rel=1e-9, abs=1e-9
+    )
 
 
 @quick
@@ -132,12 +162,16 @@ def test_tests_of_groups_equal_scipy(data: tuple[list[float], list[float]]) -> N
 def test_untied_signed_ranks_equal_scipys_exact_test(differences: list[float]) -> None:
     expected = stats.wilcoxon(differences, method="exact")
     ours = signed_rank(differences, [0.0] * len(differences))
-    assert (ours.statistic, ours.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert (ours.statistic, ours.p) == pytest.approx(
+        (expected.statistic, expected.pvalue), rel=1e-9
+    )
 
 
 @quick
 @given(pairs)
-def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(data: list[tuple[float, float]]) -> None:
+def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(
+    data: list[tuple[float, float]],
+) -> None:
     a, b = [x for x, _ in data], [y for _, y in data]
     if len(set(np.subtract(a, b))) == 1:
         with pytest.raises(NoVariationError):
@@ -149,13 +183,17 @@ def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(data: list
 
 @quick
 @given(probabilities)
-def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_the_stricter(p: list[float]) -> None:
+def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_the_stricter(
+    p: list[float],
+) -> None:
     order = sorted(range(len(p)), key=p.__getitem__)
     strict, mild = holm(p), benjamini_hochberg(p)
     for adjusted in (strict, mild):
         assert all(raw <= new <= 1 for raw, new in zip(p, adjusted, strict=True))
         assert [adjusted[i] for i in order] == sorted(adjusted)
-    assert all(new <= other or new == pytest.approx(other) for new, other in zip(mild, strict, strict=True))
+    assert all(
+        new <= other or new == pytest.approx(other) for new, other in zip(mild, strict, strict=True)
+    )
 
 
 @quick

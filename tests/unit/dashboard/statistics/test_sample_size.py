@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from dashboard.statistics import Method, NoVariationError, TooFewError, power_of, sample_size, still_needed
+from dashboard.statistics import (
+    Method,
+    NoVariationError,
+    TooFewError,
+    power_of,
+    sample_size,
+    still_needed,
+)
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, UNEQUAL
 
@@ -23,7 +30,8 @@ POWERS = (
     (100, 0.3, 0.84394710273766371, 0.56005925358089947),
     (10_000, 0.04, 0.9793074919526521, 0.80739325279731866),
 )
-# R 4.2.2: ceiling(power.t.test(power, delta, sd = 1, type = …, strict = TRUE, tol = 1e-12)$n), at least 3
+# R 4.2.2: ceiling(power.t.test(power, delta, sd = 1, type = …, strict = TRUE, tol = 1e-12)$n), at
+# least 3
 SIZES = (
     (0.1, 0.8, 787, 1571),
     (0.1, 0.9, 1053, 2103),

@@ -40,7 +40,9 @@ def test_the_t_test_equals_the_literature(known: Known) -> None:
     found = (paired_t if known.method == "paired" else welch_t)(known.a, known.b)
     assert found.method == known.method
     assert (found.n_first, found.n_second) == (len(known.a), len(known.b))
-    assert (found.difference, found.interval.low, found.interval.high) == tuple(map(close, known.difference))
+    assert (found.difference, found.interval.low, found.interval.high) == tuple(
+        map(close, known.difference)
+    )
     assert (found.t, found.df, found.p) == tuple(map(close, known.t))
 
 
@@ -58,7 +60,8 @@ def test_shapiro_wilk_equals_r_as_far_as_its_normal_quantiles_do(known: Known) -
         samples = [list(sample) for sample in (known.a, known.b) if len(set(sample)) > 1]
     for sample, (w, p) in zip(samples, known.shapiro, strict=True):
         found = shapiro_wilk(sample)
-        # SciPy and R use different approximations of the normal quantile; their p differ by up to 2e-8 of it.
+        # SciPy and R use different approximations of the normal quantile; their p differ by up to
+        # 2e-8 of it.
         assert found.w == pytest.approx(w, rel=1e-9)
         assert found.p == pytest.approx(p, rel=1e-7)
 
@@ -91,7 +94,9 @@ def test_holm_equals_r() -> None:
 def test_benjamini_hochberg_equals_r() -> None:
     # R 4.2.2: p.adjust(c(0.01, 0.04, 0.03, 0.005, 0.2, 0.0001, 0.9, 0.04, 0.6), "BH")
     found = benjamini_hochberg([0.01, 0.04, 0.03, 0.005, 0.2, 0.0001, 0.9, 0.04, 0.6])
-    assert found == tuple(map(close, (0.03, 0.06, 0.06, 0.0225, 0.25714285714285717, 0.0009, 0.9, 0.06, 0.675)))
+    assert found == tuple(
+        map(close, (0.03, 0.06, 0.06, 0.0225, 0.25714285714285717, 0.0009, 0.9, 0.06, 0.675))
+    )
 
 
 @adjusting
@@ -110,7 +115,12 @@ def test_adjusting_refuses_what_is_no_probability(adjust: Callable[..., object])
 @pytest.mark.parametrize(
     ("df", "expected"),
     # R 4.2.2: exp(lgamma(df / 2) - lgamma((df - 1) / 2)) / sqrt(df / 2)
-    [(2, 0.56418958354775628), (11, 0.92995980997577865), (19.5, 0.96095391885424097), (1000, 0.99924978117943442)],
+    [
+        (2, 0.56418958354775628),
+        (11, 0.92995980997577865),
+        (19.5, 0.96095391885424097),
+        (1000, 0.99924978117943442),
+    ],
 )
 def test_the_small_sample_correction_is_exact(df: float, expected: float) -> None:
     assert small_sample_correction(df) == close(expected)
@@ -126,7 +136,10 @@ def test_a_summary_has_mean_deviation_and_interval() -> None:
     assert (found.n, found.mean, found.sd) == (12, close(73.15625), close(4.2073815680409723))
     assert found.interval is not None
     # R 4.2.2: t.test(HEART[0])$conf.int
-    assert (found.interval.low, found.interval.high) == (close(70.483007288633104), close(75.829492711366896))
+    assert (found.interval.low, found.interval.high) == (
+        close(70.483007288633104),
+        close(75.829492711366896),
+    )
 
 
 def test_a_summary_of_one_or_two_has_no_interval() -> None:
@@ -142,7 +155,9 @@ def test_a_summary_of_nobody_is_refused() -> None:
 
 @two_sided
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_value_that_is_not_finite_is_refused_by_name(test: Callable[..., object], bad: float) -> None:
+def test_a_value_that_is_not_finite_is_refused_by_name(
+    test: Callable[..., object], bad: float
+) -> None:
     with pytest.raises(StatisticsError, match=f"{bad} is not a finite number"):
         test([1.0, bad, 3.0], [2.0, 2.5, 4.0])
     with pytest.raises(StatisticsError, match=f"{bad} is not a finite number"):
@@ -151,21 +166,30 @@ def test_a_value_that_is_not_finite_is_refused_by_name(test: Callable[..., objec
 
 @two_sided
 @pytest.mark.parametrize("bad", [1e61, 1e-61])
-def test_a_size_whose_powers_leave_the_doubles_is_refused(test: Callable[..., object], bad: float) -> None:
+def test_a_size_whose_powers_leave_the_doubles_is_refused(
+    test: Callable[..., object], bad: float
+) -> None:
     with pytest.raises(StatisticsError, match="Choose another unit"):
         test([bad, bad / 2, bad / 3], [2.0, 2.5, 4.0])
 
 
-# R 4.2.2 has p = 0.205 for two pairs: t.test(c(70, 75), c(68, 71), paired = TRUE). Here two are no study.
+# R 4.2.2 has p = 0.205 for two pairs: t.test(c(70, 75), c(68, 71), paired = TRUE). Here two are no
+# study.
 @pytest.mark.parametrize("test", [paired_t, signed_rank])
-def test_two_pairs_are_too_few_and_the_text_says_how_many_are_needed(test: Callable[..., object]) -> None:
+def test_two_pairs_are_too_few_and_the_text_says_how_many_are_needed(
+    test: Callable[..., object],
+) -> None:
     with pytest.raises(TooFewError, match="at least 3 participants with both states; there are 2"):
         test([1.0, 2.0], [2.0, 5.0])
 
 
 @pytest.mark.parametrize("test", [welch_t, rank_sum])
-def test_two_in_a_group_are_too_few_and_the_text_says_how_many_are_needed(test: Callable[..., object]) -> None:
-    with pytest.raises(TooFewError, match="at least 3 participants in each state; there are 4 and 2"):
+def test_two_in_a_group_are_too_few_and_the_text_says_how_many_are_needed(
+    test: Callable[..., object],
+) -> None:
+    with pytest.raises(
+        TooFewError, match="at least 3 participants in each state; there are 4 and 2"
+    ):
         test([1.0, 2.0, 3.0, 4.0], [2.0, 5.0])
 
 
@@ -181,9 +205,12 @@ def test_pairs_of_different_length_are_refused(test: Callable[..., object]) -> N
         test([1.0, 2.0, 3.0], [2.0, 5.0, 6.0, 7.0])
 
 
-# R 4.2.2 refuses these too, "data are essentially constant": t.test(c(70, 75, 80), c(68, 73, 78), paired = TRUE).
+# R 4.2.2 refuses these too, "data are essentially constant": t.test(c(70, 75, 80), c(68, 73, 78),
+# paired = TRUE).
 @pytest.mark.parametrize("shift", [2.0, 0.0, 0.1])
-def test_equal_differences_have_no_t_even_where_rounding_makes_them_look_unequal(shift: float) -> None:
+def test_equal_differences_have_no_t_even_where_rounding_makes_them_look_unequal(
+    shift: float,
+) -> None:
     first = [70.1, 71.3, 72.9, 80.7]
     with pytest.raises(NoVariationError, match="the difference is the same for all 4 participants"):
         paired_t(first, [value - shift for value in first])

@@ -1,4 +1,6 @@
-"""The pages and the API over a real database: who gets in, what is answered, what an error looks like."""
+"""The pages and the API over a real database: who gets in, what is answered, what an error looks
+like.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,8 @@ def test_every_route_but_the_public_ones_needs_a_login(tmp_path: Path) -> None:
         for method in route.methods or ():
             answer = client.request(method, path)
             expected = 401 if path.startswith("/api/") else 303
-            expected = 404 if path.startswith("/participate/") else expected  # a wrong token opens nothing
+            # a wrong token opens nothing
+            expected = 404 if path.startswith("/participate/") else expected
             assert answer.status_code == expected, (method, path)
             assert "set-cookie" not in answer.headers
 
@@ -68,27 +71,45 @@ def test_a_page_leads_to_the_login_and_back(ada: TestClient) -> None:
     assert answer.headers["location"] == "/login?next=/trends%3Frange%3D7d"
     form = ada.get(answer.headers["location"]).text
     assert 'name="next" value="/trends?range=7d"' in form
-    answer = ada.post("/login", data={"name": NAME, "password": PASSWORD, "next": "/trends?range=7d"})
+    answer = ada.post(
+        "/login", data={"name": NAME, "password": PASSWORD, "next": "/trends?range=7d"}
+    )
     assert (answer.status_code, answer.headers["location"]) == (303, "/trends?range=7d")
-    assert ada.get("/login?next=/study").headers["location"] == "/study", "who is logged in needs no form"
+    assert ada.get("/login?next=/study").headers["location"] == "/study", (
+        "who is logged in needs no form"
+    )
 
 
 def test_a_login_never_leads_to_another_site(ada: TestClient) -> None:
-    answer = ada.post("/login", data={"name": NAME, "password": PASSWORD, "next": "https://evil.example/"})
+    answer = ada.post(
+        "/login", data={"name": NAME, "password": PASSWORD, "next": "https://evil.example/"}
+    )
     assert answer.headers["location"] == "/live"
 
 
-def test_the_login_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(ada: TestClient, tmp_path: Path) -> None:
+def test_the_login_cookie_cannot_be_read_by_scripts_or_sent_by_other_sites(
+    ada: TestClient, tmp_path: Path
+) -> None:
     cookie = ada.post("/login", data={"name": NAME, "password": PASSWORD}).headers["set-cookie"]
-    assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/" in cookie and "Secure" not in cookie
+    assert (
+        "HttpOnly" in cookie
+        and "SameSite=lax" in cookie
+        and "Path=/" in cookie
+        and "Secure" not in cookie
+    )
     secure = client_of(tmp_path, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
-    assert "Secure" in secure.post("/login", data={"name": NAME, "password": PASSWORD}).headers["set-cookie"]
+    assert (
+        "Secure"
+        in secure.post("/login", data={"name": NAME, "password": PASSWORD}).headers["set-cookie"]
+    )
 
 
 def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -> None:
     assert stranger.get("/login").headers["location"] == "/setup"
     assert "Setup code" in stranger.get("/setup").text
-    wrong = stranger.post("/setup", data={"code": "AAAA-AAAA-AAAA", "name": NAME, "password": PASSWORD})
+    wrong = stranger.post(
+        "/setup", data={"code": "AAAA-AAAA-AAAA", "name": NAME, "password": PASSWORD}
+    )
     assert wrong.status_code == 400 and "not the setup code" in wrong.text
     assert PASSWORD not in wrong.text
     set_up(stranger, tmp_path)
@@ -96,7 +117,9 @@ def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -
     assert stranger.get("/setup").status_code == 404
 
 
-def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(ada: TestClient) -> None:
+def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(
+    ada: TestClient,
+) -> None:
     ada.cookies.clear()
     for _ in range(5):
         answer = ada.post("/login", data={"name": NAME, "password": "wrong password"})
@@ -136,15 +159,23 @@ def test_the_login_link_of_the_demo_works_once(stranger: TestClient, database: P
         {"origin": "null"},
     ],
 )
-def test_what_another_site_asks_for_is_refused(ada: TestClient, database: Path, headers: dict[str, str]) -> None:
+def test_what_another_site_asks_for_is_refused(
+    ada: TestClient, database: Path, headers: dict[str, str]
+) -> None:
     answer = ada.post("/study/participants", data={"code": "P-01"}, headers=headers)
     assert answer.status_code == 403 and "came from another page" in answer.text
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
 
 
-@pytest.mark.parametrize("headers", [{"sec-fetch-site": "same-origin"}, {"origin": "http://127.0.0.1"}, {}])
-def test_what_our_own_pages_and_programs_ask_for_is_done(ada: TestClient, headers: dict[str, str]) -> None:
-    assert ada.post("/study/participants", data={"code": "P-01"}, headers=headers).status_code == 303
+@pytest.mark.parametrize(
+    "headers", [{"sec-fetch-site": "same-origin"}, {"origin": "http://127.0.0.1"}, {}]
+)
+def test_what_our_own_pages_and_programs_ask_for_is_done(
+    ada: TestClient, headers: dict[str, str]
+) -> None:
+    assert (
+        ada.post("/study/participants", data={"code": "P-01"}, headers=headers).status_code == 303
+    )
 
 
 def test_every_answer_carries_the_guarding_headers(ada: TestClient) -> None:
@@ -157,12 +188,25 @@ def test_every_answer_carries_the_guarding_headers(ada: TestClient) -> None:
         assert headers["cache-control"] == "no-store" or path.startswith("/static/")
 
 
-def test_no_page_carries_inline_scripts_or_styles_or_addresses_outside(ada: TestClient, database: Path) -> None:
+def test_no_page_carries_inline_scripts_or_styles_or_addresses_outside(
+    ada: TestClient, database: Path
+) -> None:
     fill(database, minutes=5)
-    for path in ("/live", "/trends?range=1h", "/study", "/export", "/health", "/analysis", "/login", "/nothing"):
+    for path in (
+        "/live",
+        "/trends?range=1h",
+        "/study",
+        "/export",
+        "/health",
+        "/analysis",
+        "/login",
+        "/nothing",
+    ):
         text = ada.get(path).text
         assert "<style" not in text and " style=" not in text and " onclick=" not in text, path
-        assert "http://" not in text.replace("http://127.0.0.1", "") and "https://" not in text, path
+        assert "http://" not in text.replace("http://127.0.0.1", "") and "https://" not in text, (
+            path
+        )
 
 
 # Errors
@@ -170,7 +214,9 @@ def test_no_page_carries_inline_scripts_or_styles_or_addresses_outside(ada: Test
 
 def test_an_unknown_address_is_a_page_for_people_and_json_for_programs(ada: TestClient) -> None:
     page = ada.get("/nothing")
-    assert page.status_code == 404 and "There is no such page" in page.text and "Trends" in page.text
+    assert (
+        page.status_code == 404 and "There is no such page" in page.text and "Trends" in page.text
+    )
     assert ada.get("/api/v1/nothing").json() == {"detail": "Nothing is kept at this address."}
 
 
@@ -181,7 +227,9 @@ def test_a_value_that_is_not_understood_is_named(ada: TestClient) -> None:
     assert ada.get("/trends?start=soon").status_code == 422
 
 
-def test_a_database_that_has_gone_is_explained_with_its_cure(ada: TestClient, database: Path) -> None:
+def test_a_database_that_has_gone_is_explained_with_its_cure(
+    ada: TestClient, database: Path
+) -> None:
     database.unlink()
     page = ada.get("/live")
     assert page.status_code == 503
@@ -189,14 +237,20 @@ def test_a_database_that_has_gone_is_explained_with_its_cure(ada: TestClient, da
     assert "there is no database" in ada.get("/api/v1/trends?start=0&end=1").json()["detail"]
 
 
-def test_an_unexpected_error_shows_no_inside(ada: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_shows_no_inside(
+    ada: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the secret inside")
 
     monkeypatch.setattr(Study, "open_session", broken)
     page = ada.get("/live")
     assert page.status_code == 500
-    assert "secret inside" not in page.text and "Traceback" not in page.text and "Something went wrong" in page.text
+    assert (
+        "secret inside" not in page.text
+        and "Traceback" not in page.text
+        and "Something went wrong" in page.text
+    )
     assert page.headers["content-security-policy"]
 
 
@@ -218,12 +272,19 @@ def test_before_anything_is_recorded_every_page_says_what_to_do(ada: TestClient)
     assert "has not written anything yet" in ada.get("/health").text
 
 
-def test_trends_draw_the_chosen_range_and_mark_simulated_data(ada: TestClient, database: Path) -> None:
+def test_trends_draw_the_chosen_range_and_mark_simulated_data(
+    ada: TestClient, database: Path
+) -> None:
     fill(database, minutes=10, simulated=True)
     page = ada.get("/trends?range=1h").text
     assert 'data-length="3600000"' in page and "contains simulated data" in page
     chart = json.loads(page.split("data-chart-json>")[1].split("</script>")[0])
-    assert {trace["name"] for trace in chart["figure"]["data"]} >= {"happiness", "uncertain", "heart rate", "systolic"}
+    assert {trace["name"] for trace in chart["figure"]["data"]} >= {
+        "happiness",
+        "uncertain",
+        "heart rate",
+        "systolic",
+    }
 
 
 @pytest.mark.parametrize(("minutes", "key"), [(0, "24h"), (5, "10m"), (40, "1h")])
@@ -235,7 +296,9 @@ def test_trends_open_on_a_range_that_fits_what_is_recorded(
     assert f'href="/trends?range={key}" aria-current' in ada.get("/trends").text
 
 
-def test_a_range_of_ones_own_is_kept_and_an_empty_one_refused(ada: TestClient, database: Path) -> None:
+def test_a_range_of_ones_own_is_kept_and_an_empty_one_refused(
+    ada: TestClient, database: Path
+) -> None:
     fill(database, minutes=5)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
     page = ada.get(f"/trends?start={last - HOUR_MS}&end={last + 1}")
@@ -249,10 +312,21 @@ def test_the_trends_api_mirrors_the_page(ada: TestClient, database: Path) -> Non
     fill(database, minutes=10)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
     answer = ada.get(f"/api/v1/trends?start={last - 600_000}&end={last + 1}&buckets=10").json()
-    assert set(answer["vitals"]) == {"heart_rate", "systolic", "diastolic", "mean_arterial", "rr_interval"}
+    assert set(answer["vitals"]) == {
+        "heart_rate",
+        "systolic",
+        "diastolic",
+        "mean_arterial",
+        "rr_interval",
+    }
     assert answer["vitals"]["heart_rate"]["unit"] == "/min"
-    # buckets begin at round times of the clock: the first may end before the first row, others lie in the gap
-    shares = [bucket for bucket in zip(*answer["expression"]["shares"].values(), strict=True) if bucket[0] is not None]
+    # buckets begin at round times of the clock: the first may end before the first row, others lie
+    # in the gap
+    shares = [
+        bucket
+        for bucket in zip(*answer["expression"]["shares"].values(), strict=True)
+        if bucket[0] is not None
+    ]
     assert len(shares) >= 4
     assert [sum(bucket) for bucket in shares] == pytest.approx([1.0] * len(shares))
     chart = ada.get(f"/api/v1/trends/chart?start={last - 600_000}&end={last + 1}").json()
@@ -292,14 +366,20 @@ def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestCli
         ("/study/participants", {"code": "P-01"}, "is taken"),
         ("/study/participants", {"code": "Ada Lovelace"}, "Never use a name"),
         ("/study/participants/P-01/withdraw", {}, "no consent that could be withdrawn"),
-        ("/study/sessions", {"participant": "P-01", "purpose": "fun"}, "Purpose &#39;fun&#39; is not known"),
+        (
+            "/study/sessions",
+            {"participant": "P-01", "purpose": "fun"},
+            "Purpose &#39;fun&#39; is not known",
+        ),
         ("/study/sessions/end", {}, "No session is open"),
     ):
         answer = ada.post(path, data=data)
         assert answer.status_code == 409 and why in answer.text, path
     assert ada.get("/study/participants/nobody/consent").status_code == 409
     assert "No session is open" in ada.post("/api/v1/session/end", json={}).json()["detail"]
-    assert ada.post("/api/v1/session/markers", json={"kind": "party", "label": "x"}).status_code == 422
+    assert (
+        ada.post("/api/v1/session/markers", json={"kind": "party", "label": "x"}).status_code == 422
+    )
 
 
 def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> None:
@@ -314,7 +394,10 @@ def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> N
 
 def test_a_withdrawn_consent_bars_further_sessions(ada: TestClient, database: Path) -> None:
     add_session(database)
-    assert ada.post("/study/participants/P-01/withdraw").headers["location"] == "/study/participants/P-01/erase"
+    assert (
+        ada.post("/study/participants/P-01/withdraw").headers["location"]
+        == "/study/participants/P-01/erase"
+    )
     assert "withdrawn" in ada.get("/study").text
     answer = ada.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
     assert answer.status_code == 409
@@ -326,11 +409,15 @@ def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> N
         add_session(DashboardOptions(data=tmp_path).database)
         page = client.get("/study").text
         assert "<option>medical</option>" in page and "<option>research</option>" not in page
-        refused = client.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
+        refused = client.post(
+            "/study/sessions", data={"participant": "P-01", "purpose": "research"}
+        )
         assert "Allowed: medical" in refused.text
 
 
-def test_health_tells_the_size_of_the_timeline_and_that_no_agent_runs(ada: TestClient, database: Path) -> None:
+def test_health_tells_the_size_of_the_timeline_and_that_no_agent_runs(
+    ada: TestClient, database: Path
+) -> None:
     fill(database, minutes=2)
     answer = ada.get("/api/v1/health").json()
     assert answer["agent"] is None and answer["database_bytes"] > 0
@@ -341,11 +428,16 @@ def test_liveness_tells_strangers_nothing_but_that_it_answers(stranger: TestClie
     assert stranger.get("/healthz").json() == {"status": "ok"}
 
 
-def test_plotly_is_served_from_this_machine_compressed_and_kept_for_ever(stranger: TestClient) -> None:
+def test_plotly_is_served_from_this_machine_compressed_and_kept_for_ever(
+    stranger: TestClient,
+) -> None:
     page = stranger.get("/setup").text
     address = page.split('name="plotly-script" content="')[1].split('"')[0]
     compressed = stranger.get(address)
-    assert compressed.headers["content-encoding"] == "gzip" and "immutable" in compressed.headers["cache-control"]
+    assert (
+        compressed.headers["content-encoding"] == "gzip"
+        and "immutable" in compressed.headers["cache-control"]
+    )
     plain = stranger.get(address, headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers and plain.content == compressed.content
 
@@ -358,12 +450,16 @@ def test_the_api_describes_itself_to_those_who_are_logged_in(ada: TestClient) ->
     assert ada.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
 
 
-def test_the_setup_code_can_be_asked_for_while_the_dashboard_runs(stranger: TestClient, database: Path) -> None:
+def test_the_setup_code_can_be_asked_for_while_the_dashboard_runs(
+    stranger: TestClient, database: Path
+) -> None:
     code = ensure_setup_code(database)
     assert code is not None and code.count("-") == 2
 
 
-def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(stranger: TestClient) -> None:
+def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(
+    stranger: TestClient,
+) -> None:
     large = b"x" * (BODY_BYTES + 1)
     declared = stranger.post("/api/v1/session", content=large)
     chunked = stranger.post("/api/v1/session", content=iter([large[:-1], b"xx"]))

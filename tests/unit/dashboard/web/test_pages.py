@@ -23,7 +23,9 @@ def test_lengths_of_time_are_written_in_two_units_at_most(ms: int | None, text: 
     assert duration(ms) == text
 
 
-@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (4_096, "4.1 kB"), (3_400_000_000, "3.4 GB")])
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (4_096, "4.1 kB"), (3_400_000_000, "3.4 GB")]
+)
 def test_sizes_are_written_with_their_unit(size: int, text: str) -> None:
     assert file_size(size) == text
 

@@ -71,7 +71,16 @@ def test_a_path_of_the_dashboard_is_a_safe_place_to_go_next(target: str) -> None
 
 @pytest.mark.parametrize(
     "target",
-    [None, "", "trends", "https://evil.example", "//evil.example", "/\\evil.example", "/a\r\nX: x", "/\t/evil"],
+    [
+        None,
+        "",
+        "trends",
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "/a\r\nX: x",
+        "/\t/evil",
+    ],
 )
 def test_no_link_can_lead_elsewhere_after_the_login(target: str | None) -> None:
     assert safe_next(target, "/live") == "/live"
@@ -79,21 +88,34 @@ def test_no_link_can_lead_elsewhere_after_the_login(target: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("host", "answer"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("pi", False)],
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("pi", False),
+    ],
 )
 def test_loopback_addresses_are_told_from_others(host: str, answer: bool) -> None:
     assert is_loopback(host) is answer
 
 
-def test_listening_beyond_this_machine_without_a_certificate_is_refused_with_two_cures(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"dashboard.host = '0.0.0.0'.*dashboard.certificate.*ssh -L 8080"):
+def test_listening_beyond_this_machine_without_a_certificate_is_refused_with_two_cures(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"dashboard.host = '0.0.0.0'.*dashboard.certificate.*ssh -L 8080"
+    ):
         check_exposure(DashboardOptions(tmp_path, host="0.0.0.0"))
 
 
 def test_listening_beyond_this_machine_with_a_certificate_is_allowed(tmp_path: Path) -> None:
     for name in ("cert.pem", "key.pem"):
         (tmp_path / name).write_text("")
-    options = DashboardOptions(tmp_path, host="0.0.0.0", certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    options = DashboardOptions(
+        tmp_path, host="0.0.0.0", certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem"
+    )
     check_exposure(options)
     assert options.is_secure
     assert options.address == "https://127.0.0.1:8080"
@@ -107,7 +129,11 @@ def test_a_missing_certificate_file_is_named(tmp_path: Path) -> None:
 
 def test_the_dashboard_takes_its_values_from_the_configuration(tmp_path: Path) -> None:
     settings = load_settings(
-        None, {"dashboard": {"port": 9000, "purposes": ["research"], "host": "::1"}, "device": {"name": "pi-4"}}
+        None,
+        {
+            "dashboard": {"port": 9000, "purposes": ["research"], "host": "::1"},
+            "device": {"name": "pi-4"},
+        },
     )
     options = options_from(settings, tmp_path)
     assert (options.port, options.purposes, options.device) == (9000, (Purpose.RESEARCH,), "pi-4")

@@ -24,17 +24,34 @@ from tests.support.dashboard import DashboardProcess
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Make a self-signed certificate in the way that the dashboard's message proposes."""
     cert, key = folder / "cert.pem", folder / "key.pem"
-    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=affect-edge"]
-    subprocess.run([*words, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=affect-edge",
+    ]
+    subprocess.run(
+        [*words, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True
+    )
     return cert, key
 
 
-def test_a_taken_port_is_named_with_another_to_choose(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_named_with_another_to_choose(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ServerError, match=rf"Port {port} on 127.0.0.1 is taken .* --port {port + 1}"):
+        with pytest.raises(
+            ServerError, match=rf"Port {port} on 127.0.0.1 is taken .* --port {port + 1}"
+        ):
             listen("127.0.0.1", port)
         assert main(["--data", str(tmp_path / "new"), "--port", str(port)]) == 1
     assert f"Port {port}" in capfd.readouterr().err
@@ -89,11 +106,15 @@ def test_a_certificate_is_used_and_a_broken_one_named(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     assert make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key)).config.is_ssl
     key.write_text("nonsense")
-    with pytest.raises(ConfigError, match=r"cert.pem.*key.pem.*must be PEM files that belong together"):
+    with pytest.raises(
+        ConfigError, match=r"cert.pem.*key.pem.*must be PEM files that belong together"
+    ):
         make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
 
 
-def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(tmp_path: Path) -> None:
+def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
+    tmp_path: Path,
+) -> None:
     cert, key = certificate(tmp_path)
     listener = listen("127.0.0.1", 0)
     server = make_server(DashboardOptions(data=tmp_path, certificate=cert, key=key))
@@ -115,7 +136,9 @@ def test_a_renewed_certificate_is_taken_without_a_restart_and_a_broken_one_is_no
     assert second == cert.read_text()
 
 
-def test_systemd_hears_that_the_dashboard_is_ready_and_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_hears_that_the_dashboard_is_ready_and_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(10)
@@ -148,7 +171,9 @@ def test_wrong_use_ends_with_exit_code_2_and_a_sentence(
     assert text in said and "Traceback" not in said
 
 
-def test_a_database_that_is_none_ends_with_exit_code_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_none_ends_with_exit_code_1(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "affect-edge.db").write_text("these are notes, and no database " * 50)
     assert main(["--data", str(tmp_path), "--port", str(free_port())]) == 1
     assert "is not a database" in capfd.readouterr().err
@@ -160,7 +185,9 @@ def test_help_names_the_options(capfd: pytest.CaptureFixture[str]) -> None:
     assert "--login-link" in said and "analyse" in said
 
 
-def test_an_open_stream_does_not_hold_up_an_interrupt_and_the_exit_code_is_0(tmp_path: Path) -> None:
+def test_an_open_stream_does_not_hold_up_an_interrupt_and_the_exit_code_is_0(
+    tmp_path: Path,
+) -> None:
     with DashboardProcess(tmp_path, "--login-link") as dashboard:
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         opener.open(dashboard.login_link, timeout=10).close()

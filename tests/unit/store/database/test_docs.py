@@ -19,15 +19,22 @@ TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(enco
 
 def documented(heading: str) -> list[tuple[str, str, str, str]]:
     """The rows of the table under a heading: column, type, unit, meaning."""
-    found = re.search(rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL
+    )
     assert found, f"{heading} is not described"
     rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", found[1], re.MULTILINE)
-    return [(column, type_.strip(), unit.strip(), meaning.strip()) for column, type_, unit, meaning in rows]
+    return [
+        (column, type_.strip(), unit.strip(), meaning.strip())
+        for column, type_, unit, meaning in rows
+    ]
 
 
 def test_every_table_and_column_is_described_with_its_type_and_no_other(tmp_path: Path) -> None:
     with closing(connect(database(tmp_path), readonly=True)) as connection:
-        tables = [table for table in Database(connection).tables if not table.name.startswith("sqlite_")]
+        tables = [
+            table for table in Database(connection).tables if not table.name.startswith("sqlite_")
+        ]
         for table in tables:
             described = [(column, type_) for column, type_, _, _ in documented(table.name)]
             assert described == [(column.name, column.type) for column in table.columns], table.name
@@ -39,7 +46,16 @@ def test_every_time_in_a_table_has_its_unit(tmp_path: Path) -> None:
     for heading in re.findall(r"^### `(\w+)`$", TEXT, re.MULTILINE):
         for column, _, unit, meaning in documented(heading):
             assert meaning
-            if column in {"at", "started", "ended", "created", "expires", "since", "given", "withdrawn"}:
+            if column in {
+                "at",
+                "started",
+                "ended",
+                "created",
+                "expires",
+                "since",
+                "given",
+                "withdrawn",
+            }:
                 assert unit == "ms", f"{heading}.{column}"
 
 

@@ -18,7 +18,15 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.domain import MarkerKind, VitalKind, VitalReading
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import MIGRATIONS, Migration, connect, lock, migrate, reading, writing
+from edge_agent.store.database.schema import (
+    MIGRATIONS,
+    Migration,
+    connect,
+    lock,
+    migrate,
+    reading,
+    writing,
+)
 from edge_agent.store.database.tables import TABLES
 from edge_agent.store.database.views import VIEWS
 from edge_agent.store.read.reader import Reader
@@ -84,12 +92,18 @@ def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
 
 def test_all_tables_are_strict(tmp_path: Path) -> None:
     path = database(tmp_path)
-    tables = query(path, "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    tables = query(
+        path,
+        "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name "
+        "NOT LIKE 'sqlite_%'",
+    )
     assert len(tables) > 15
     assert [name for name, strict in tables if not strict] == []
 
 
-def test_every_connection_waits_for_locks_checks_keys_and_wipes_what_it_deletes(tmp_path: Path) -> None:
+def test_every_connection_waits_for_locks_checks_keys_and_wipes_what_it_deletes(
+    tmp_path: Path,
+) -> None:
     with closing(connect(database(tmp_path), readonly=False)) as connection:
         found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -120,16 +134,29 @@ def test_an_upgrade_keeps_the_rows_and_copies_the_old_file_aside(tmp_path: Path)
     assert stat.S_IMODE(copy.stat().st_mode) & 0o007 == 0
 
 
-def test_a_database_of_the_first_version_gets_a_place_for_the_time_that_a_device_stamps(tmp_path: Path) -> None:
+def test_a_database_of_the_first_version_gets_a_place_for_the_time_that_a_device_stamps(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
-    old = (Migration("first version", (*TABLES, "CREATE VIEW vital_view AS SELECT at AS at_ms, flags FROM vital")),)
+    old = (
+        Migration(
+            "first version",
+            (*TABLES, "CREATE VIEW vital_view AS SELECT at AS at_ms, flags FROM vital"),
+        ),
+    )
     migrate(path, old)
     with closing(sqlite3.connect(path)) as first:
-        first.execute("INSERT INTO vital (at, kind, source, value) VALUES (1, 'heart_rate', 'ble:old', 70.0)")
+        first.execute(
+            "INSERT INTO vital (at, kind, source, value) VALUES (1, 'heart_rate', 'ble:old', 70.0)"
+        )
         first.commit()
     migrate(path)
-    assert query(path, "SELECT at_ms, value, source, device_time FROM vital_view") == [(1, 70.0, "ble:old", None)]
-    assert {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")} == set(VIEWS)
+    assert query(path, "SELECT at_ms, value, source, device_time FROM vital_view") == [
+        (1, 70.0, "ble:old", None)
+    ]
+    assert {
+        name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")
+    } == set(VIEWS)
 
 
 def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Path) -> None:
@@ -138,7 +165,10 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
     with closing(sqlite3.connect(path)) as old:
         old.execute("INSERT INTO participant (id, code, created) VALUES (1, 'P1', 1)")
         old.execute("INSERT INTO consent (participant, text_version, given) VALUES (1, 'v1', 1)")
-        old.execute("INSERT INTO session (id, participant, purpose, name, started) VALUES (1, 1, 'research', '', 5)")
+        old.execute(
+            "INSERT INTO session (id, participant, purpose, name, started) VALUES (1, 1, "
+            "'research', '', 5)"
+        )
         old.execute("INSERT INTO marker VALUES (7, 1, 6, 60, 'stimulus_start', 'anger')")
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             old.execute("INSERT INTO marker VALUES (8, 1, 6, 60, 'baseline', 'neutral')")
@@ -150,16 +180,25 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
         (8, 1, 10, 100, "baseline", "neutral"),
     ]
     assert query(path, "SELECT label, started FROM condition") == [("anger", 6)]
-    assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'marker_session'") == [("marker",)]
+    assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'marker_session'") == [
+        ("marker",)
+    ]
     with writing(path) as connection:
         connection.execute("DELETE FROM session")
-    assert query(path, "SELECT count(*) FROM marker") == [(0,)], "markers still go with their session"
+    assert query(path, "SELECT count(*) FROM marker") == [(0,)], (
+        "markers still go with their session"
+    )
 
 
-def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_cut_off(tmp_path: Path) -> None:
+def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_cut_off(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
     migrate(path, (*MIGRATIONS[:5], Migration("as it had them", tuple(VIEWS.values()))))
-    dark, cut = ((n, 1000 * n, n, None, 1000, 2, flaw, 9, 1, 0) for n, flaw in ((7, "too_dark"), (8, "cut_off")))
+    dark, cut = (
+        (n, 1000 * n, n, None, 1000, 2, flaw, 9, 1, 0)
+        for n, flaw in ((7, "too_dark"), (8, "cut_off"))
+    )
     row = f"INSERT INTO unfit VALUES ({', '.join('?' * 10)})"
     with closing(sqlite3.connect(path)) as old:
         old.execute("DELETE FROM migration WHERE version = 6")
@@ -172,15 +211,22 @@ def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_c
     with writing(path) as connection:
         connection.execute(row, cut)
     assert query(path, "SELECT * FROM unfit") == [dark, cut]
-    assert query(path, "SELECT at_ms, reason FROM unfit_view") == [(7000, "too_dark"), (8000, "cut_off")]
+    assert query(path, "SELECT at_ms, reason FROM unfit_view") == [
+        (7000, "too_dark"),
+        (8000, "cut_off"),
+    ]
     assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'unfit_at'") == [("unfit",)]
-    assert {name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")} == set(VIEWS)
+    assert {
+        name for (name,) in query(path, "SELECT name FROM sqlite_schema WHERE type = 'view'")
+    } == set(VIEWS)
 
 
 def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
     path = database(tmp_path)
     at = Instant(boot_ms=0, wall_ms=1_790_000_000_000)
-    stamped = VitalReading(at, VitalKind.SYSTOLIC, 120.0, "ble:cuff", device_time="2026-09-21T16:13:00")
+    stamped = VitalReading(
+        at, VitalKind.SYSTOLIC, 120.0, "ble:cuff", device_time="2026-09-21T16:13:00"
+    )
     plain = VitalReading(at, VitalKind.DIASTOLIC, 80.0, "ble:cuff")
     import_readings(path, [stamped, plain])
     assert query(path, "SELECT kind, device_time FROM vital ORDER BY kind") == [
@@ -191,18 +237,26 @@ def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> No
 
 def test_an_upgrade_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     path = database(tmp_path)
-    broken = Migration("broken", ("ALTER TABLE gap ADD COLUMN note TEXT", "INSERT INTO nowhere VALUES (1)"))
+    broken = Migration(
+        "broken", ("ALTER TABLE gap ADD COLUMN note TEXT", "INSERT INTO nowhere VALUES (1)")
+    )
     with pytest.raises(StoreError, match="nowhere"):
         migrate(path, (*MIGRATIONS, broken))
     assert query(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
-    assert "note" not in [name for (name,) in query(path, "SELECT name FROM pragma_table_info('gap')")]
+    assert "note" not in [
+        name for (name,) in query(path, "SELECT name FROM pragma_table_info('gap')")
+    ]
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = database(tmp_path)
     migrate(path, NEXT)
     before = path.read_bytes()
-    for call in (lambda: migrate(path), lambda: connect(path, readonly=False), lambda: Reader(path).counts()):
+    for call in (
+        lambda: migrate(path),
+        lambda: connect(path, readonly=False),
+        lambda: Reader(path).counts(),
+    ):
         known = rf"newer Affect Edge \(schema {len(NEXT)}, this program knows {len(MIGRATIONS)}\).*update"
         with pytest.raises(StoreError, match=known):
             call()
@@ -220,8 +274,14 @@ def test_a_database_of_an_older_version_is_read_only_after_an_upgrade(tmp_path: 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     path.write_text("These are my holiday notes, and no database at all.\n" * 20, encoding="utf-8")
-    for call in (lambda: migrate(path), lambda: connect(path, readonly=False), lambda: Reader(path).counts()):
-        with pytest.raises(StoreError, match=r"is not a database\. Nothing was changed; move it away"):
+    for call in (
+        lambda: migrate(path),
+        lambda: connect(path, readonly=False),
+        lambda: Reader(path).counts(),
+    ):
+        with pytest.raises(
+            StoreError, match=r"is not a database\. Nothing was changed; move it away"
+        ):
             call()
     assert path.read_text(encoding="utf-8").startswith("These are my holiday notes")
 
@@ -238,7 +298,9 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path)
 
 
 def test_a_missing_database_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no database\. Start the agent once, or name its folder with --data"):
+    with pytest.raises(
+        StoreError, match=r"no database\. Start the agent once, or name its folder with --data"
+    ):
         Reader(tmp_path / "affect-edge.db").counts()
     assert list(tmp_path.iterdir()) == [], "reading creates nothing"
 
@@ -252,7 +314,9 @@ def test_a_folder_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
         Reader(path).counts()
 
 
-def test_an_empty_file_in_place_of_the_database_is_none_yet_and_the_agent_makes_it_one(tmp_path: Path) -> None:
+def test_an_empty_file_in_place_of_the_database_is_none_yet_and_the_agent_makes_it_one(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
     path.touch()
     with pytest.raises(StoreError, match=r"affect-edge.db: is empty\. Start the agent once"):
@@ -307,7 +371,9 @@ def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path)
         said = as_a_stranger(path)
     assert said.pop("read") == "no error"
     assert [text for text in said.values() if NO_PERMISSION not in text] == []
-    assert NO_PERMISSION in as_a_stranger(path)["read"], "without an agent its folder would have to be written"
+    assert NO_PERMISSION in as_a_stranger(path)["read"], (
+        "without an agent its folder would have to be written"
+    )
 
 
 def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_path: Path) -> None:
@@ -319,7 +385,10 @@ def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no permission"), reading(database(tmp_path)) as connection:
+    with (
+        pytest.raises(StoreError, match="no permission"),
+        reading(database(tmp_path)) as connection,
+    ):
         connection.execute("INSERT INTO setting VALUES ('a', 'b')")
 
 
@@ -328,18 +397,28 @@ def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
     assert Reader(path).counts()["expression"] == 1
 
 
-def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
-    with lock(path), pytest.raises(StoreError, match=rf"another agent.*process {os.getpid()}\).*--data"):
+    with (
+        lock(path),
+        pytest.raises(StoreError, match=rf"another agent.*process {os.getpid()}\).*--data"),
+    ):
         lock(path)
 
 
-def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(tmp_path: Path) -> None:
+def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
     held = lock(path)
     held.release()
     held.release()
-    holder = "import os, sys; from pathlib import Path; from edge_agent.store.database.schema import lock\n"
+    holder = (
+        "import os, sys; from pathlib import Path; from edge_agent.store.database.schema "
+        "import lock\n"
+    )
     holder += "lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder.replace("lock(Path", "held = lock(Path"), str(path)],

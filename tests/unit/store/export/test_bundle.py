@@ -42,25 +42,40 @@ from tests.support.timeline import START_MS, add, database, instant, reading, ro
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Two participants with a session each, every kind of row, and texts that would like to be formulas."""
+    """Two participants with a session each, every kind of row, and texts that would like to be
+    formulas.
+    """
     rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
     readings = [reading(s + 0.5, 60 + s / 7) for s in range(0, 500, 10)]
     readings.append(
-        reading(150, 300, VitalKind.SYSTOLIC, '=HYPERLINK("http://x.example","cuff")', [VitalFlag.OUT_OF_RANGE])
+        reading(
+            150,
+            300,
+            VitalKind.SYSTOLIC,
+            '=HYPERLINK("http://x.example","cuff")',
+            [VitalFlag.OUT_OF_RANGE],
+        )
     )
     made = database(tmp_path / "data", rows, readings)
     study = Study(made)
     for code, start in (("P01", 100), ("P02", 300)):
         study.create_participant(code)
         study.give_consent(code, "v1")
-        study.start_session(code, Purpose.RESEARCH, f"=1+1 of {code}", at=instant(start), setting=Setting.LABORATORY)
+        study.start_session(
+            code, Purpose.RESEARCH, f"=1+1 of {code}", at=instant(start), setting=Setting.LABORATORY
+        )
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
         study.end_session(at=instant(start + 100))
     study.withdraw_consent("P02")
     with writing(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
-        write_unfit(connection, [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)], 1000, False)
+        write_unfit(
+            connection,
+            [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)],
+            1000,
+            False,
+        )
         insert_reports(connection, 1, [SelfReport(instant(150), "anger", "emotion", "none")])
         for sha256, card in known_cards().items():
             model = json.loads(card)
@@ -85,7 +100,9 @@ def package_of(folder: Path) -> dict[str, Any]:
 
 
 def test_frictionless_finds_every_file_valid(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+    folder = unpacked(
+        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+    )
     report = frictionless.Package(str(folder / "datapackage.json")).validate()
     assert report.valid, report.flatten(["name", "type", "rowNumber", "fieldName", "note"])
     assert {task.name for task in report.tasks} >= set(FILES)
@@ -99,20 +116,29 @@ def test_frictionless_would_find_a_changed_file(path: Path, tmp_path: Path) -> N
     assert not frictionless.Package(str(folder / "datapackage.json")).validate().valid
 
 
-def test_every_file_is_described_with_size_and_hash_and_no_other(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+def test_every_file_is_described_with_size_and_hash_and_no_other(
+    path: Path, tmp_path: Path
+) -> None:
+    folder = unpacked(
+        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+    )
     resources = package_of(folder)["resources"]
     there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
     assert there == {one["path"] for one in resources} | {"datapackage.json"}
     for one in resources:
         data = (folder / one["path"]).read_bytes()
-        assert one["bytes"] == len(data) and one["hash"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+        assert (
+            one["bytes"] == len(data)
+            and one["hash"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+        )
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert all(f"`{one['path']}`" in readme for one in resources if one["path"] != "README.md")
     assert "2 sessions of 2 participants, all times" in readme and "{" not in readme
 
 
-def test_every_column_has_type_meaning_and_unit_where_it_has_one(path: Path, tmp_path: Path) -> None:
+def test_every_column_has_type_meaning_and_unit_where_it_has_one(
+    path: Path, tmp_path: Path
+) -> None:
     folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
     for one in package_of(folder)["resources"]:
         for field in one.get("schema", {"fields": []})["fields"]:
@@ -122,7 +148,9 @@ def test_every_column_has_type_meaning_and_unit_where_it_has_one(path: Path, tmp
 
 
 def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards())))
+    folder = unpacked(
+        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+    )
     cards = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / "models").iterdir()]
     told = (folder / "model.csv").read_text(encoding="utf-8")
     assert cards and all(card["sha256"] in told and card["limits"] for card in cards)
@@ -132,7 +160,9 @@ def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_pat
     folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
     for file in folder.glob("*.csv"):
         for line in file.read_text(encoding="utf-8").splitlines():
-            assert not any(cell.lstrip('"').startswith(("=", "@", "+", "\t")) for cell in line.split(",")), line
+            assert not any(
+                cell.lstrip('"').startswith(("=", "@", "+", "\t")) for cell in line.split(",")
+            ), line
     assert "'=1+1 of P01" in (folder / "session.csv").read_text(encoding="utf-8")
     assert '"\'@SUM(1), said Ägypten"' in (folder / "marker.csv").read_text(encoding="utf-8")
 
@@ -141,7 +171,11 @@ def test_every_time_names_its_zone(path: Path, tmp_path: Path) -> None:
     folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
     package = frictionless.Package(str(folder / "datapackage.json"))
     for table in package.resources:
-        times = [field.name for field in table.schema.fields if field.type == "datetime"] if table.name in FILES else []
+        times = (
+            [field.name for field in table.schema.fields if field.type == "datetime"]
+            if table.name in FILES
+            else []
+        )
         with (folder / str(table.path)).open(encoding="utf-8") as file:
             for one in csv.DictReader(file) if times else ():
                 assert all(one[name].endswith("Z") for name in times if one[name]), one
@@ -155,8 +189,12 @@ def test_values_have_all_their_digits(path: Path, tmp_path: Path) -> None:
 
 def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> None:
     with writing(path) as connection:
-        connection.execute("INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)")
-        connection.execute("INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')")
+        connection.execute(
+            "INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)"
+        )
+        connection.execute(
+            "INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')"
+        )
     file = export_bundle(path, tmp_path / "all.zip", Choice())
     with zipfile.ZipFile(file) as archive:
         assert all(b"ada.lovelace" not in archive.read(name) for name in archive.namelist())
@@ -169,7 +207,9 @@ def test_an_erased_participant_is_nowhere_in_it(path: Path, tmp_path: Path) -> N
     with zipfile.ZipFile(export_bundle(path, tmp_path / "all.zip", Choice())) as archive:
         for name in archive.namelist():
             assert b"P01" not in archive.read(name), name
-        times = [int(line.split(",")[1]) for line in archive.read("vital.csv").decode().splitlines()[1:]]
+        times = [
+            int(line.split(",")[1]) for line in archive.read("vital.csv").decode().splitlines()[1:]
+        ]
     assert not any(START_MS + 100_000 <= at < START_MS + 200_000 for at in times)
 
 
@@ -231,5 +271,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(path: Path, tmp_pat
         command = [sys.executable, "-c", LIMITED, str(path.parent), str(out / name)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 1 and "Traceback" not in done.stderr
-        assert f"{out / name}: the disk is full. Free space, or name a folder on another disk." in done.stderr
+        assert (
+            f"{out / name}: the disk is full. Free space, or name a folder on another disk."
+        ) in done.stderr
         assert list(out.iterdir()) == []

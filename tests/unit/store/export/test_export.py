@@ -11,7 +11,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalKind
+from edge_agent.core.domain import (
+    EMOTIONS,
+    Emotion,
+    Flaw,
+    Gap,
+    MarkerKind,
+    Purpose,
+    UnfitRow,
+    VitalKind,
+)
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice, export_csv
@@ -25,7 +34,9 @@ from tests.support.timeline import START_MS, database, instant, reading, row
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Two sessions, of P01 from 100 to 200 s and of P02 from 300 to 400 s, with rows and readings from 0 to 500 s."""
+    """Two sessions, of P01 from 100 to 200 s and of P02 from 300 to 400 s, with rows and readings
+    from 0 to 500 s.
+    """
     rows = [row(s, Emotion.ANGER if s < 250 else None) for s in range(0, 500, 10)]
     readings = [reading(s + 0.5, 60 + s / 10) for s in range(0, 500, 10)]
     readings.append(reading(150, 128, VitalKind.SYSTOLIC, 'cuff, "left"'))
@@ -40,14 +51,20 @@ def path(tmp_path: Path) -> Path:
     study.create_participant("P03")
     with writing(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
-        write_unfit(connection, [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)], 1000, False)
+        write_unfit(
+            connection,
+            [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)],
+            1000,
+            False,
+        )
         answers = [
             SelfReport(instant(150), "anger", "valence", 2),
             SelfReport(instant(151), "anger", "emotion", "none"),
         ]
         insert_reports(connection, 1, answers)
         connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', '1.0.0', ?, ?)",
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
+            "'1.0.0', ?, ?)",
             ("ab" * 32, START_MS),
         )
     return path
@@ -60,7 +77,9 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: Path) -> None:
     files = export_csv(path, tmp_path / "out")
-    assert [file.name for file in files] == [f"{name}.csv" for name in columns.FILES] + ["datapackage.json"]
+    assert [file.name for file in files] == [f"{name}.csv" for name in columns.FILES] + [
+        "datapackage.json"
+    ]
     assert sorted(files) == sorted((tmp_path / "out").iterdir())
     for name, described in columns.FILES.items():
         header = (tmp_path / "out" / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
@@ -80,7 +99,9 @@ def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: 
             present = frame[field["name"]].dropna()
             match field["type"]:
                 case "datetime":
-                    assert (pd.to_datetime(present, format="ISO8601").dt.tz is not None) or present.empty
+                    assert (
+                        pd.to_datetime(present, format="ISO8601").dt.tz is not None
+                    ) or present.empty
                 case "integer" | "number":
                     assert present.empty or pd.api.types.is_numeric_dtype(present), field["name"]
                 case "boolean":
@@ -109,7 +130,8 @@ def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path
     export_csv(path, out, Choice((2,)))
     for name in ("expression", "vital", "episode"):
         assert {
-            START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000 for r in rows_of(out, name)
+            START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000
+            for r in rows_of(out, name)
         } == {True}
     assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
     assert [r["session"] for r in rows_of(out, "session")] == ["2"]
@@ -134,7 +156,9 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
 
 
-def test_an_export_of_everything_names_participants_without_sessions_too(path: Path, tmp_path: Path) -> None:
+def test_an_export_of_everything_names_participants_without_sessions_too(
+    path: Path, tmp_path: Path
+) -> None:
     export_csv(path, tmp_path / "out")
     found = rows_of(tmp_path / "out", "participant")
     assert [(r["participant"], r["consent_version"], r["consent_withdrawn_at"]) for r in found] == [
@@ -178,7 +202,9 @@ def test_an_empty_database_gives_files_with_only_their_headers(tmp_path: Path) -
 def test_a_folder_that_holds_other_things_is_left_alone(path: Path, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "datapackage.json").write_text("[]", encoding="ascii")
-    with pytest.raises(StoreError, match="photos: is not empty and holds no earlier export. Name a new folder"):
+    with pytest.raises(
+        StoreError, match="photos: is not empty and holds no earlier export. Name a new folder"
+    ):
         export_csv(path, tmp_path / "photos")
     assert [p.name for p in (tmp_path / "photos").iterdir()] == ["datapackage.json"]
 
@@ -191,7 +217,9 @@ def test_a_file_in_place_of_the_folder_is_left_alone(path: Path, tmp_path: Path)
         export_csv(path, tmp_path / "out" / "deeper")
 
 
-def test_a_session_that_is_not_there_is_named_and_nothing_is_written(path: Path, tmp_path: Path) -> None:
+def test_a_session_that_is_not_there_is_named_and_nothing_is_written(
+    path: Path, tmp_path: Path
+) -> None:
     with pytest.raises(StudyError, match="There is no session 9. Sessions: 1, 2"):
         export_csv(path, tmp_path / "out", Choice((1, 9)))
     assert not (tmp_path / "out").exists()
@@ -203,7 +231,11 @@ def test_a_missing_database_is_said_and_nothing_is_written(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a file system that nobody can write to")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="needs a file system that nobody can write to"
+)
 def test_a_folder_that_cannot_be_written_is_said(path: Path) -> None:
-    with pytest.raises(StoreError, match=r"cannot be written.*Name another folder.*Nothing was exported"):
+    with pytest.raises(
+        StoreError, match=r"cannot be written.*Name another folder.*Nothing was exported"
+    ):
         export_csv(path, Path("/proc/self/fd") / "out" if os.getuid() == 0 else Path("/out"))

@@ -34,7 +34,9 @@ SYSTOLIC, DIASTOLIC, MEAN = VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.M
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """One session of each participant, with odd readings, a second face, and rows outside the sessions."""
+    """One session of each participant, with odd readings, a second face, and rows outside the
+    sessions.
+    """
     rows = [row(s, Emotion.ANGER if s < 150 else None) for s in range(90, 220, 10)]
     rows.append(row(155, Emotion.FEAR, primary=False))
     readings = [reading(s + 0.5, 60 + s / 7) for s in range(90, 220, 10)]
@@ -57,10 +59,14 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
     with writing(made) as connection:
-        said = [SelfReport(instant(160), "anger", "emotion", "anger"), SelfReport(instant(161), "anger", "valence", 2)]
+        said = [
+            SelfReport(instant(160), "anger", "emotion", "anger"),
+            SelfReport(instant(161), "anger", "valence", 2),
+        ]
         insert_reports(connection, 1, said)
         connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', '1.0.0', ?, ?)",
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
+            "'1.0.0', ?, ?)",
             ("ab" * 32, START_MS),
         )
     return made
@@ -78,7 +84,11 @@ def bundle(path: Path, tmp_path: Path) -> dict[str, Any]:
 def observations(bundle: dict[str, Any], code: str) -> list[dict[str, Any]]:
     """The observations with a code, in order of time."""
     found = (entry["resource"] for entry in bundle["entry"])
-    return [r for r in found if r["resourceType"] == "Observation" and r["code"]["coding"][0]["code"] == code]
+    return [
+        r
+        for r in found
+        if r["resourceType"] == "Observation" and r["code"]["coding"][0]["code"] == code
+    ]
 
 
 def notes(observation: dict[str, Any]) -> list[str]:
@@ -99,7 +109,9 @@ def test_a_profile_that_is_broken_would_be_found(bundle: dict[str, Any]) -> None
         check_bundle(bundle)
 
 
-def test_a_bundle_holds_only_the_session_the_participant_and_their_face(bundle: dict[str, Any]) -> None:
+def test_a_bundle_holds_only_the_session_the_participant_and_their_face(
+    bundle: dict[str, Any],
+) -> None:
     kinds = [entry["resource"]["resourceType"] for entry in bundle["entry"]]
     assert kinds.count("Patient") == 1 and "P02" not in json.dumps(bundle)
     times = [one["effectiveDateTime"] for one in observations(bundle, "8867-4")]
@@ -115,7 +127,10 @@ def test_a_pressure_is_a_panel_and_what_is_missing_has_its_reason(bundle: dict[s
     full, alone = observations(bundle, "85354-9")
     values = [part.get("valueQuantity", {}).get("value") for part in full["component"]]
     assert values == [300.0, 80.0, 153.0]
-    assert [part["code"]["coding"][0]["code"] for part in alone["component"]] == ["8480-6", "8462-4"]
+    assert [part["code"]["coding"][0]["code"] for part in alone["component"]] == [
+        "8480-6",
+        "8462-4",
+    ]
     assert alone["component"][1]["dataAbsentReason"]["coding"][0]["code"] == "unknown"
 
 
@@ -129,7 +144,11 @@ def test_a_reading_out_of_range_stays_and_says_so(bundle: dict[str, Any]) -> Non
         "Estimated, not measured.",
         "Flags: manual.",
     ]
-    (low,) = [one for one in observations(bundle, "8867-4") if one.get("valueQuantity", {}).get("value") == 12.0]
+    (low,) = [
+        one
+        for one in observations(bundle, "8867-4")
+        if one.get("valueQuantity", {}).get("value") == 12.0
+    ]
     assert low["interpretation"][0]["coding"][0]["code"] == "L"
     assert "The sensor had no contact with the skin." in notes(low)
 
@@ -137,30 +156,55 @@ def test_a_reading_out_of_range_stays_and_says_so(bundle: dict[str, Any]) -> Non
 def test_what_is_no_number_has_its_reason(bundle: dict[str, Any]) -> None:
     (endless,) = [one for one in observations(bundle, "8867-4") if "dataAbsentReason" in one]
     assert endless["dataAbsentReason"]["coding"][0]["code"] == "positive-infinity"
-    for value, code in ((math.nan, "not-a-number"), (-math.inf, "negative-infinity"), (None, "unknown")):
+    for value, code in (
+        (math.nan, "not-a-number"),
+        (-math.inf, "negative-infinity"),
+        (None, "unknown"),
+    ):
         absent = quantity(value, VitalKind.HEART_RATE)
-        assert set(absent) == {"dataAbsentReason"} and absent["dataAbsentReason"]["coding"][0]["code"] == code
+        assert (
+            set(absent) == {"dataAbsentReason"}
+            and absent["dataAbsentReason"]["coding"][0]["code"] == code
+        )
 
 
 def test_an_expression_names_the_model_and_every_probability(bundle: dict[str, Any]) -> None:
     face = observations(bundle, "facial-expression")[0]
-    devices = {e["fullUrl"]: e["resource"] for e in bundle["entry"] if e["resource"]["resourceType"] == "Device"}
+    devices = {
+        e["fullUrl"]: e["resource"]
+        for e in bundle["entry"]
+        if e["resource"]["resourceType"] == "Device"
+    }
     model = devices[face["device"]["reference"]]
     assert model["identifier"][0]["value"] == "ab" * 32 and model["version"][0]["value"] == "1.0.0"
     assert devices[model["parent"]["reference"]]["deviceName"][0]["name"] == "pi"
-    assert [part["code"]["coding"][0]["code"] for part in face["component"]] == [e.value for e in EMOTIONS]
-    assert sum(part["valueQuantity"]["value"] for part in face["component"]) == pytest.approx(1, abs=0.005)
+    assert [part["code"]["coding"][0]["code"] for part in face["component"]] == [
+        e.value for e in EMOTIONS
+    ]
+    assert sum(part["valueQuantity"]["value"] for part in face["component"]) == pytest.approx(
+        1, abs=0.005
+    )
 
 
 def test_what_a_participant_said_is_there(bundle: dict[str, Any]) -> None:
-    (emotion,), (valence,) = observations(bundle, "reported-emotion"), observations(bundle, "reported-valence")
-    assert emotion["valueCodeableConcept"]["coding"][0]["code"] == "anger" and valence["valueInteger"] == 2
+    (emotion,), (valence,) = (
+        observations(bundle, "reported-emotion"),
+        observations(bundle, "reported-valence"),
+    )
+    assert (
+        emotion["valueCodeableConcept"]["coding"][0]["code"] == "anger"
+        and valence["valueInteger"] == 2
+    )
 
 
 def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
-    made = database(tmp_path / "data", [row(10)], [reading(10, flags=[VitalFlag.SIMULATED])], simulated=True)
+    made = database(
+        tmp_path / "data", [row(10)], [reading(10, flags=[VitalFlag.SIMULATED])], simulated=True
+    )
     with writing(made) as connection:
-        connection.execute("INSERT INTO participant (code, created, simulated) VALUES ('SIM', 0, 1)")
+        connection.execute(
+            "INSERT INTO participant (code, created, simulated) VALUES ('SIM', 0, 1)"
+        )
         connection.execute(
             "INSERT INTO session (participant, purpose, name, started, ended, simulated) "
             "VALUES (1, 'demonstration', '', ?, ?, 1)",
@@ -199,7 +243,9 @@ def test_parquet_holds_the_rows_with_types_units_and_meaning(path: Path, tmp_pat
     for file in csv_files:
         if file.suffix == ".csv":
             table = pq.read_table(tmp_path / "out" / f"{file.stem}.parquet")
-            assert table.num_rows == len(file.read_text(encoding="utf-8").splitlines()) - 1, file.stem
+            assert table.num_rows == len(file.read_text(encoding="utf-8").splitlines()) - 1, (
+                file.stem
+            )
             assert table.column_names == [column.name for column in FILES[file.stem]]
     vital = pq.read_table(tmp_path / "out" / "vital.parquet")
     assert str(vital.schema.field("at").type) == "timestamp[ms, tz=UTC]"
@@ -208,14 +254,20 @@ def test_parquet_holds_the_rows_with_types_units_and_meaning(path: Path, tmp_pat
     assert "=broken" in vital["source"].to_pylist()
 
 
-def test_without_pyarrow_the_cure_is_said(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_cure_is_said(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(StoreError, match=r"pip install 'affect-edge\[parquet\]', or take --format csv"):
+    with pytest.raises(
+        StoreError, match=r"pip install 'affect-edge\[parquet\]', or take --format csv"
+    ):
         export_parquet(path, tmp_path / "out", Choice())
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(path: Path, tmp_path: Path) -> None:
+def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(
+    path: Path, tmp_path: Path
+) -> None:
     export_csv(path, tmp_path / "out")
     export_parquet(path, tmp_path / "out", Choice())
     assert not list((tmp_path / "out").glob("*.csv")), "an old table would be taken for a new one"
@@ -234,7 +286,9 @@ def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(path: Path
         (["--out", "tables", "--format", "parquet"], "tables/vital.parquet"),
     ],
 )
-def test_the_command_writes_every_form(path: Path, tmp_path: Path, words: list[str], there: str) -> None:
+def test_the_command_writes_every_form(
+    path: Path, tmp_path: Path, words: list[str], there: str
+) -> None:
     words[1] = str(tmp_path / words[1])
     done = CliRunner().invoke(cli, ["export", "--data", str(path.parent), *words])
     assert done.exit_code == 0, done.output
@@ -243,6 +297,14 @@ def test_the_command_writes_every_form(path: Path, tmp_path: Path, words: list[s
 
 
 def test_the_command_refuses_fhir_without_a_session(path: Path, tmp_path: Path) -> None:
-    words = ["export", "--data", str(path.parent), "--out", str(tmp_path / "x.json"), "--format", "fhir"]
+    words = [
+        "export",
+        "--data",
+        str(path.parent),
+        "--out",
+        str(tmp_path / "x.json"),
+        "--format",
+        "fhir",
+    ]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 2 and "name at least one with --session" in done.output

@@ -32,18 +32,27 @@ from edge_agent.store.study.study_rows import (
 from tests.support.timeline import add, database, instant, reading, row
 
 VIEWS = {"expression": "expression_view", "vital": "vital_view", "episode": "episode"}
-seconds = st.integers(0, 14_400).map(lambda half: half / 2)  # two hours, so that full hours lie within
+# two hours, so that full hours lie within
+seconds = st.integers(0, 14_400).map(lambda half: half / 2)
 marks = st.tuples(
-    st.integers(0, 600), st.sampled_from(list(MarkerKind)), st.sampled_from(["anger", "=cmd", "calm, cool"])
+    st.integers(0, 600),
+    st.sampled_from(list(MarkerKind)),
+    st.sampled_from(["anger", "=cmd", "calm, cool"]),
 )
 
 
 @st.composite
-def timelines(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[tuple[int, MarkerKind, str]], list[float]]:
+def timelines(
+    draw: st.DrawFn,
+) -> tuple[list[tuple[float, float]], list[tuple[int, MarkerKind, str]], list[float]]:
     """Sessions that do not overlap, markers in each, and times of rows and readings."""
     edges = sorted(draw(st.lists(seconds, max_size=6, unique=True)))
     times = draw(st.lists(seconds, max_size=40, unique=True))
-    return list(zip(edges[::2], edges[1::2], strict=False)), draw(st.lists(marks, max_size=5)), times
+    return (
+        list(zip(edges[::2], edges[1::2], strict=False)),
+        draw(st.lists(marks, max_size=5)),
+        times,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +61,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return database(tmp_path_factory.mktemp("empty"))
 
 
-def study(path: Path, sessions: list[tuple[float, float]], found: list[tuple[int, MarkerKind, str]]) -> Path:
+def study(
+    path: Path, sessions: list[tuple[float, float]], found: list[tuple[int, MarkerKind, str]]
+) -> Path:
     with writing(path) as connection:
         for number, (start, end) in enumerate(sessions):
             code = f"P-{number}"
@@ -71,7 +82,13 @@ def study(path: Path, sessions: list[tuple[float, float]], found: list[tuple[int
 
 def text_of(value: object) -> str:
     """What a value of a view is in a cell."""
-    return "" if value is None else repr(value) if isinstance(value, int | float) else recorded_cell(str(value))
+    return (
+        ""
+        if value is None
+        else repr(value)
+        if isinstance(value, int | float)
+        else recorded_cell(str(value))
+    )
 
 
 def recorded_cell(text: str) -> str:
@@ -95,15 +112,23 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
     with TemporaryDirectory() as name:
         path = study(Path(shutil.copy(empty, name)), sessions, found)
         labels = (Emotion.ANGER, None, Emotion.HAPPINESS)
-        add(path, [row(at, labels[int(at) % 3]) for at in times], [reading(at, 60 + at / 7) for at in times])
+        add(
+            path,
+            [row(at, labels[int(at) % 3]) for at in times],
+            [reading(at, 60 + at / 7) for at in times],
+        )
         export_csv(path, Path(name) / "out")
         with closing(connect(path, readonly=True)) as connection:
             for table in VIEWS:
-                with (Path(name) / "out" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+                with (Path(name) / "out" / f"{table}.csv").open(
+                    encoding="utf-8", newline=""
+                ) as file:
                     rows = list(csv.DictReader(file))
                 observed = [one.pop("observed", None) for one in rows]
                 shown = [[approximately(value) for value in one.values()] for one in rows]
-                expected = [[approximately(value) for value in one] for one in in_view(connection, table)]
+                expected = [
+                    [approximately(value) for value in one] for one in in_view(connection, table)
+                ]
                 assert shown == expected
                 if table == "vital":
                     assert observed == [expected_match(connection, one) for one in rows]
@@ -111,7 +136,11 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
 
 def approximately(value: str) -> str:
     """A value with the 15 digits that SQLite gives real numbers."""
-    return f"{float(value):.14g}" if "." in value and value.replace(".", "").replace("e-", "").isdigit() else value
+    return (
+        f"{float(value):.14g}"
+        if "." in value and value.replace(".", "").replace("e-", "").isdigit()
+        else value
+    )
 
 
 def expected_match(connection: sqlite3.Connection, one: dict[str, str]) -> str:
@@ -120,7 +149,11 @@ def expected_match(connection: sqlite3.Connection, one: dict[str, str]) -> str:
         return ""
     (session,) = [found for found in select_sessions(connection) if found.id == int(one["session"])]
     by = Matching()
-    steps = read_shown(connection, session).steps(by.window_ms, by.share).later(by.lag_ms(VitalKind(one["kind"])))
+    steps = (
+        read_shown(connection, session)
+        .steps(by.window_ms, by.share)
+        .later(by.lag_ms(VitalKind(one["kind"])))
+    )
     return OBSERVED[int(steps.at(np.array([int(one["at_ms"])]))[0])]
 
 

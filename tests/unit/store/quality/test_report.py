@@ -34,7 +34,9 @@ def path(tmp_path: Path) -> Path:
     return database(tmp_path)
 
 
-def hold(path: Path, labels: Sequence[str] = ("anger", "neutral"), end: float | None = 120.0) -> int:
+def hold(
+    path: Path, labels: Sequence[str] = ("anger", "neutral"), end: float | None = 120.0
+) -> int:
     """Hold a session of two minutes with conditions of 60 s each; return its number."""
     study = Study(path)
     study.create_participant("P01")
@@ -48,7 +50,9 @@ def hold(path: Path, labels: Sequence[str] = ("anger", "neutral"), end: float | 
 
 
 def well_recorded(path: Path, face: Sequence[int] = range(1, 121)) -> int:
-    """Hold a session in which face and strap were there every second, and the cuff once under each condition."""
+    """Hold a session in which face and strap were there every second, and the cuff once under each
+    condition.
+    """
     session = hold(path)
     strap = [reading(second, 70.0) for second in range(120)]
     cuff = [reading(second, 120.0, VitalKind.SYSTOLIC, "cuff") for second in (55, 115)]
@@ -72,7 +76,9 @@ def test_a_session_that_is_not_there_is_named(path: Path) -> None:
 def test_an_empty_session_is_not_fit_and_says_what_is_missing_and_what_to_do(path: Path) -> None:
     found = report(path, hold(path, labels=()))
     assert found.level is Level.BAD
-    assert found.sentence == "This session is not fit for analysis because of conditions, the face and readings."
+    assert found.sentence == (
+        "This session is not fit for analysis because of conditions, the face and readings."
+    )
     assert "No condition is marked" in check(found, "conditions").found
     assert all(check.cure for check in found.checks if check.level is not Level.GOOD)
     assert not (found.measures.vitals or found.measures.conditions or found.measures.gaps)
@@ -99,26 +105,40 @@ def test_an_open_session_is_judged_up_to_now_with_care(path: Path) -> None:
 
 def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> None:
     found = report(path, well_recorded(path))
-    assert found.sentence == "This session is fit for analysis: everything that was looked at is as it should be."
+    assert found.sentence == (
+        "This session is fit for analysis: everything that was looked at is as it should be."
+    )
     assert found.level is Level.GOOD
     assert all(not check.cure for check in found.checks)
     assert found.measures.face_share == 1.0
     anger, neutral = found.measures.conditions
-    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == ("anger", START_MS, START_MS + 60_000, 1.0)
+    assert (anger.label, anger.start_ms, anger.end_ms, anger.face_share) == (
+        "anger",
+        START_MS,
+        START_MS + 60_000,
+        1.0,
+    )
     assert neutral.readings == {VitalKind.HEART_RATE: 60, VitalKind.SYSTOLIC: 1}
     heart, cuff = found.measures.vitals
     assert (heart.usable, heart.flagged, heart.share) == (120, 0, 1.0)
     assert (heart.matched, heart.unmatched, heart.ambiguous) == (114, 6, 0)
     assert cuff.share is None
     assert found.measures.frame_rate is not None
-    assert (found.measures.frame_rate.median_per_s, found.measures.frame_rate.slow_share) == (10.0, 0.0)
+    assert (found.measures.frame_rate.median_per_s, found.measures.frame_rate.slow_share) == (
+        10.0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(96, Level.CARE), (95, Level.BAD)])
-def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(path: Path, seconds: int, level: Level) -> None:
+def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(
+    path: Path, seconds: int, level: Level
+) -> None:
     found = check(report(path, well_recorded(path, range(1, seconds + 1))), "the face")
     assert found.level is level
-    assert f"in {seconds / 120:.0%} of the condition time; 80% is wanted. Less under neutral." in found.found
+    assert (
+        f"in {seconds / 120:.0%} of the condition time; 80% is wanted. Less under neutral."
+    ) in found.found
 
 
 @pytest.mark.parametrize(
@@ -130,7 +150,9 @@ def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(path: Path, 
         (Flaw.CUT_OFF, "turn the camera towards"),
     ],
 )
-def test_the_advice_for_a_lost_face_names_what_took_most_of_it(path: Path, flaw: Flaw, advice: str) -> None:
+def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
+    path: Path, flaw: Flaw, advice: str
+) -> None:
     session = well_recorded(path, range(1, 61))
     with writing(path) as connection:
         rows = [(UnfitRow(instant(second), 1, flaw, 10, True), None) for second in range(61, 121)]
@@ -142,13 +164,17 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(path: Path, flaw:
     assert found.measures.lost_s == {flaw: 60.0}
     light = check(found, "light")
     assert (light.level is Level.CARE) == (flaw is Flaw.TOO_DARK)
-    assert light.cure == ("Put a lamp in front of the participant, not behind them." if light.cure else "")
+    assert light.cure == (
+        "Put a lamp in front of the participant, not behind them." if light.cure else ""
+    )
 
 
 def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
     with writing(path) as connection:
-        rows = [(UnfitRow(instant(second), 1, Flaw.TOO_DARK, 9, True), None) for second in range(1, 61)]
+        rows = [
+            (UnfitRow(instant(second), 1, Flaw.TOO_DARK, 9, True), None) for second in range(1, 61)
+        ]
         write_unfit(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(120), "no_face"), None)
     found = report(path, session)
@@ -166,7 +192,10 @@ def test_gaps_are_summed_by_source_and_reason_as_far_as_they_lie_in_the_session(
             (110, 500, "ble:strap", "disconnected"),
         ):
             write_gap(connection, Gap(source, instant(start), instant(end), why), None)
-    gaps = [(gap.source, gap.reason, gap.count, gap.seconds) for gap in report(path, session).measures.gaps]
+    gaps = [
+        (gap.source, gap.reason, gap.count, gap.seconds)
+        for gap in report(path, session).measures.gaps
+    ]
     assert gaps == [
         ("camera", "no_face", 2, 25.0),
         ("ble:strap", "disconnected", 1, 10.0),
@@ -178,12 +207,20 @@ def test_each_kind_needs_a_usable_reading_under_each_condition(path: Path) -> No
     session = hold(path)
     lost = frozenset({VitalFlag.CONTACT_LOST})
     add(path, [row(second) for second in range(1, 121)], [reading(second) for second in range(120)])
-    add(path, (), [reading(30, 121, VitalKind.SYSTOLIC), reading(90, 140, VitalKind.SYSTOLIC, "cuff", lost)])
+    add(
+        path,
+        (),
+        [reading(30, 121, VitalKind.SYSTOLIC), reading(90, 140, VitalKind.SYSTOLIC, "cuff", lost)],
+    )
     found = report(path, session)
-    assert check(found, "readings").found.startswith("Missing: systolic pressure under neutral; wanted: at least 1")
+    assert check(found, "readings").found.startswith(
+        "Missing: systolic pressure under neutral; wanted: at least 1"
+    )
     assert found.level is Level.BAD
     assert check(found, "flagged readings").level is Level.CARE
-    assert "50% of the readings of systolic pressure are flagged" in check(found, "flagged readings").found
+    assert ("50% of the readings of systolic pressure are flagged") in check(
+        found, "flagged readings"
+    ).found
 
 
 def test_silences_of_a_strap_and_readings_without_a_face_ask_for_care(path: Path) -> None:
@@ -194,17 +231,24 @@ def test_silences_of_a_strap_and_readings_without_a_face_ask_for_care(path: Path
     stream = check(found, "the course of heart rate")
     assert (stream.level, "in 51% of the condition time" in stream.found) == (Level.CARE, True)
     unmatched = check(found, "unmatched readings")
-    assert (unmatched.level, "Before 60% of the readings of heart rate" in unmatched.found) == (Level.CARE, True)
+    assert (unmatched.level, "Before 60% of the readings of heart rate" in unmatched.found) == (
+        Level.CARE,
+        True,
+    )
     assert found.level is Level.CARE
     assert found.sentence.startswith(
-        "This session is fit for analysis, with care: look at the face, the course of heart rate and "
+        "This session is fit for analysis, with care: look at the face, the course of heart rate "
+        "and "
     )
 
 
 def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None:
     session = hold(path)
     with writing(path) as connection:
-        rows = [(UnfitRow(instant(s), 1, Flaw.BLURRED, 10 if s % 3 else 2, True), None) for s in range(1, 121)]
+        rows = [
+            (UnfitRow(instant(s), 1, Flaw.BLURRED, 10 if s % 3 else 2, True), None)
+            for s in range(1, 121)
+        ]
         write_unfit(connection, rows, 1000, simulated=False)
     found = check(report(path, session), "frames")
     assert found.level is Level.CARE
@@ -212,11 +256,17 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
 
 
 def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
-    """Write boot rows: identifier, when, seconds by which the wall clock is ahead, whether the network had set it."""
+    """Write boot rows: identifier, when, seconds by which the wall clock is ahead, whether the
+    network had set it.
+    """
     with writing(path) as connection:
         connection.executemany(
-            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, ?, ?, ?)",
-            [(name, instant(at).wall_ms, instant(ahead).wall_ms, known) for name, at, ahead, known in rows],
+            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
+            "?, ?, ?)",
+            [
+                (name, instant(at).wall_ms, instant(ahead).wall_ms, known)
+                for name, at, ahead, known in rows
+            ],
         )
 
 
@@ -266,5 +316,9 @@ def test_shares_count_overlapping_spans_once() -> None:
 
 def test_readings_of_other_sessions_and_after_the_end_do_not_count(path: Path) -> None:
     session = well_recorded(path)
-    add(path, (), [VitalReading(Instant(0, START_MS + 400_000), VitalKind.HEART_RATE, 99.0, "strap")])
+    add(
+        path,
+        (),
+        [VitalReading(Instant(0, START_MS + 400_000), VitalKind.HEART_RATE, 99.0, "strap")],
+    )
     assert report(path, session).measures.vitals[0].usable == 120

@@ -1,4 +1,6 @@
-"""What the quality report of a session needs: frames by reason, and the neutral face as the measure of the others."""
+"""What the quality report of a session needs: frames by reason, and the neutral face as the measure
+of the others.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,18 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_unfit
 from tests.support.timeline import START_MS, add, database, instant, query, row
 
-NEUTRAL, SAD, HAPPY = EMOTIONS.index(Emotion.NEUTRAL), EMOTIONS.index(Emotion.SADNESS), Emotion.HAPPINESS
+NEUTRAL, SAD, HAPPY = (
+    EMOTIONS.index(Emotion.NEUTRAL),
+    EMOTIONS.index(Emotion.SADNESS),
+    Emotion.HAPPINESS,
+)
 
 
 def expression(**named: float) -> Expression:
-    """An expression with the named probabilities; what is left is spread over the other categories."""
+    """An expression with the named probabilities.
+
+    What is left is spread over the other categories.
+    """
     rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
     return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
@@ -56,7 +65,9 @@ def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
     assert usual.corrected(shown).probabilities == pytest.approx(shown.probabilities)
 
 
-def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_still_sad_when_it_is_sadder() -> None:
+def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_still_sad_when_it_is_sadder() -> (
+    None
+):
     baseline = baseline_of([RESTING_SAD] * 20)
     resting = baseline.corrected(RESTING_SAD)
     assert resting.dominant is Emotion.NEUTRAL
@@ -74,7 +85,9 @@ def test_the_shift_is_the_median_of_the_log_odds_so_that_a_short_smile_does_not_
 def test_categories_that_were_recorded_as_zero_count_as_very_rare() -> None:
     certain = Expression((1.0, *[0.0] * 7))
     assert neutral_shift([certain] * 5) == (0.0,) * 8
-    assert neutral_shift([Expression((0.0, 1.0, *[0.0] * 6))] * 5)[1] == pytest.approx(math.log(1 / 0.000325 * 20))
+    assert neutral_shift([Expression((0.0, 1.0, *[0.0] * 6))] * 5)[1] == pytest.approx(
+        math.log(1 / 0.000325 * 20)
+    )
 
 
 def test_too_few_rows_are_no_baseline() -> None:
@@ -89,29 +102,43 @@ def test_a_correction_gives_probabilities_never_raises_a_category_against_neutra
     baseline = baseline_of(rows)
     corrected = baseline.corrected(shown)
     assert sum(corrected.probabilities) == pytest.approx(1)
-    for index, (before, after) in enumerate(zip(shown.probabilities, corrected.probabilities, strict=True)):
+    for index, (before, after) in enumerate(
+        zip(shown.probabilities, corrected.probabilities, strict=True)
+    ):
         odds, kept = before / shown.probabilities[NEUTRAL], after / corrected.probabilities[NEUTRAL]
         assert kept == pytest.approx(odds * math.exp(-baseline.shift[index]))
         assert kept <= odds * (1 + 1e-9)
 
 
 @given(expressions)
-def test_whatever_a_face_rests_at_it_reads_neutral_after_the_correction(resting: Expression) -> None:
+def test_whatever_a_face_rests_at_it_reads_neutral_after_the_correction(
+    resting: Expression,
+) -> None:
     corrected = baseline_of([resting] * 5).corrected(resting)
     others = max(p for i, p in enumerate(corrected.probabilities) if i != NEUTRAL)
     assert others <= corrected.probabilities[NEUTRAL] / 20 * (1 + 1e-9)
 
 
 def rows_of(shown: Expression, seconds: range, *, primary: bool = True) -> list[ExpressionRow]:
-    return [ExpressionRow(instant(s), 1, 15, shown, shown, shown.dominant, 120.0, 0.8, primary) for s in seconds]
+    return [
+        ExpressionRow(instant(s), 1, 15, shown, shown, shown.dominant, 120.0, 0.8, primary)
+        for s in seconds
+    ]
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Session 1 of 100 s, with a baseline at 10 s during which the face rests sad; it smiles before and after."""
+    """Session 1 of 100 s, with a baseline at 10 s during which the face rests sad.
+
+    It smiles before and after.
+    """
     smiling = expression(happiness=0.8, sadness=0.15)
     path = database(tmp_path, rows_of(smiling, range(1, 11)) + rows_of(smiling, range(31, 140)))
-    add(path, rows_of(RESTING_SAD, range(11, 31)) + rows_of(expression(anger=0.9), range(11, 31), primary=False))
+    add(
+        path,
+        rows_of(RESTING_SAD, range(11, 31))
+        + rows_of(expression(anger=0.9), range(11, 31), primary=False),
+    )
     study = Study(path)
     study.create_participant("P01")
     study.give_consent("P01", "v1")
@@ -120,10 +147,16 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_baseline_of_a_session_is_taken_from_the_twenty_seconds_after_its_marker(path: Path) -> None:
+def test_the_baseline_of_a_session_is_taken_from_the_twenty_seconds_after_its_marker(
+    path: Path,
+) -> None:
     baseline = Reader(path).baseline(1)
     assert baseline is not None
-    assert (baseline.start_ms, baseline.end_ms, baseline.rows) == (START_MS + 10_000, START_MS + 30_000, 20)
+    assert (baseline.start_ms, baseline.end_ms, baseline.rows) == (
+        START_MS + 10_000,
+        START_MS + 30_000,
+        20,
+    )
     assert baseline.shift[SAD] == pytest.approx(math.log(0.45 / 0.5) - USUAL_LOG_ODDS)
 
 
@@ -146,7 +179,10 @@ def test_corrected_rows_stand_beside_the_recorded_ones_which_never_change(path: 
     assert query(path, "SELECT * FROM expression") == before
     assert [r.at_ms for r in rows] == [START_MS + 1000 * s for s in range(1, 140)]
     resting, smiling = rows[15], rows[40]
-    assert (resting.mean.dominant, resting.corrected_mean.dominant) == (Emotion.NEUTRAL, Emotion.NEUTRAL)
+    assert (resting.mean.dominant, resting.corrected_mean.dominant) == (
+        Emotion.NEUTRAL,
+        Emotion.NEUTRAL,
+    )
     assert resting.smoothed.probabilities[SAD] == 0.45
     assert resting.corrected_smoothed.probabilities[SAD] < 0.05
     assert smiling.corrected_mean.dominant is HAPPY
@@ -158,11 +194,16 @@ def test_corrected_rows_stand_beside_the_recorded_ones_which_never_change(path: 
 def test_a_baseline_with_too_little_of_the_face_says_how_to_set_it_again(path: Path) -> None:
     study = Study(path)
     study.add_marker(MarkerKind.BASELINE, "", at=instant(136))
-    with pytest.raises(StudyError, match=r"baseline of session 1 at .* has 3 readable rows of the face; 5 are needed"):
+    with pytest.raises(
+        StudyError,
+        match=r"baseline of session 1 at .* has 3 readable rows of the face; 5 are needed",
+    ):
         Reader(path).baseline(1)
 
 
-def test_a_session_without_a_baseline_has_none_and_one_that_is_not_there_is_refused(path: Path) -> None:
+def test_a_session_without_a_baseline_has_none_and_one_that_is_not_there_is_refused(
+    path: Path,
+) -> None:
     study, reader = Study(path), Reader(path)
     study.end_session(at=instant(150))
     second = study.start_session("P01", Purpose.RESEARCH, "", at=instant(160)).id
@@ -174,12 +215,23 @@ def test_a_session_without_a_baseline_has_none_and_one_that_is_not_there_is_refu
             call(99)
 
 
-def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_those_not_read(tmp_path: Path) -> None:
+def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_those_not_read(
+    tmp_path: Path,
+) -> None:
     path = database(tmp_path, [row(1), row(2), row(3, primary=False)])
     dark, small = Flaw.TOO_DARK, Flaw.TOO_SMALL
-    counted = [(1, dark, 4, True), (2, small, 9, True), (2, dark, 2, True), (2, dark, 50, False), (30, small, 7, True)]
+    counted = [
+        (1, dark, 4, True),
+        (2, small, 9, True),
+        (2, dark, 2, True),
+        (2, dark, 50, False),
+        (30, small, 7, True),
+    ]
     with writing(path) as connection:
-        rows = [(UnfitRow(instant(s), 1, flaw, frames, primary), None) for s, flaw, frames, primary in counted]
+        rows = [
+            (UnfitRow(instant(s), 1, flaw, frames, primary), None)
+            for s, flaw, frames, primary in counted
+        ]
         write_unfit(connection, rows, 1000, False)
     reader = Reader(path)
     found = reader.face_frames(START_MS, START_MS + 10_000)

@@ -18,13 +18,17 @@ from tests.support.timeline import START_MS, database, instant, query, reading
 
 MINUTE_MS = 60_000
 MEASURED = [reading(second, 70.0) for second in range(10)]
-ESTIMATED = [reading(5.0 * n, 110.0, source="camera_pulse", flags=[VitalFlag.ESTIMATED]) for n in range(3)]
+ESTIMATED = [
+    reading(5.0 * n, 110.0, source="camera_pulse", flags=[VitalFlag.ESTIMATED]) for n in range(3)
+]
 
 
 def test_a_trend_from_rows_or_rollups_holds_what_was_measured_alone(tmp_path: Path) -> None:
     path = database(tmp_path, readings=[*MEASURED, *ESTIMATED])
     for length_ms, buckets in ((MINUTE_MS, 60), (60 * MINUTE_MS, 60)):
-        trend = Reader(path).vital_trend(VitalKind.HEART_RATE, START_MS, START_MS + length_ms, buckets)
+        trend = Reader(path).vital_trend(
+            VitalKind.HEART_RATE, START_MS, START_MS + length_ms, buckets
+        )
         assert {mean for mean in trend.mean if mean is not None} == {70.0}
         assert (sum(trend.n), sum(trend.flagged)) == (10, 3)
     assert query(path, "SELECT count(*) FROM vital") == [(13,)], "every reading is kept"
@@ -43,13 +47,20 @@ def test_a_summary_counts_estimates_and_averages_measurements() -> None:
     for one in [*MEASURED, *ESTIMATED]:
         window.add_vital(one)
     heart_rate = window.close(instant(10))["vitals"]["heart_rate"]
-    assert (heart_rate["mean"], heart_rate["max"], heart_rate["n"], heart_rate["flagged"]) == (70.0, 70.0, 10, 3)
+    assert (heart_rate["mean"], heart_rate["max"], heart_rate["n"], heart_rate["flagged"]) == (
+        70.0,
+        70.0,
+        10,
+        3,
+    )
     for one in ESTIMATED:
         window.add_vital(one)
     assert window.close(instant(20))["vitals"] == {}
 
 
-def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(tmp_path: Path) -> None:
+def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(
+    tmp_path: Path,
+) -> None:
     path = database(tmp_path)
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
     report = session_quality(Reader(path), 1)

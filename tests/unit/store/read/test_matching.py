@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from edge_agent.core.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
 from edge_agent.store.export import export_csv
-from edge_agent.store.read.matching import AMBIGUOUS, OBSERVED, UNCERTAIN_CATEGORY, UNMATCHED, Matching, Shown
+from edge_agent.store.read.matching import (
+    AMBIGUOUS,
+    OBSERVED,
+    UNCERTAIN_CATEGORY,
+    UNMATCHED,
+    Matching,
+    Shown,
+)
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.study.study import Study
@@ -27,7 +34,9 @@ T = 100_000  # a reading at 100 s: by default the rows at 86 to 95 s count
 
 def rows(at_ms: Sequence[int], emotions: Sequence[Emotion | None]) -> Shown:
     """What a face showed at given times; ``None`` is uncertain."""
-    places = [UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions]
+    places = [
+        UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions
+    ]
     return Shown(np.array(at_ms, dtype=np.int64), np.array(places, dtype=np.int64))
 
 
@@ -40,7 +49,9 @@ def each_second(first: int, emotions: Sequence[Emotion | None]) -> Shown:
     return rows([1000 * (first + n) for n in range(len(emotions))], emotions)
 
 
-def before(shown: Shown, at_ms: int, kind: VitalKind = VitalKind.HEART_RATE, by: Matching | None = None) -> str:
+def before(
+    shown: Shown, at_ms: int, kind: VitalKind = VitalKind.HEART_RATE, by: Matching | None = None
+) -> str:
     """What was observed before one reading."""
     how = by or Matching()
     steps = shown.steps(how.window_ms, how.share).later(how.lag_ms(kind))
@@ -62,7 +73,9 @@ def before(shown: Shown, at_ms: int, kind: VitalKind = VitalKind.HEART_RATE, by:
         (each_second(86, [None] * 10), AMBIGUOUS),
     ],
 )
-def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(shown: Shown, found: str) -> None:
+def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(
+    shown: Shown, found: str
+) -> None:
     assert before(shown, T) == found
 
 
@@ -99,7 +112,9 @@ def test_two_emotions_that_hold_a_small_share_equally_are_ambiguous() -> None:
 
 
 def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path) -> None:
-    faces = [row(second, EMOTIONS[second // 13 % 4] if second % 7 else None) for second in range(20, 200)]
+    faces = [
+        row(second, EMOTIONS[second // 13 % 4] if second % 7 else None) for second in range(20, 200)
+    ]
     kinds = [VitalKind.HEART_RATE, VitalKind.SYSTOLIC]
     readings = [reading(second, 80.0, kind) for second in range(0, 320, 3) for kind in kinds]
     path = database(tmp_path, faces, readings)
@@ -116,7 +131,9 @@ def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path)
     assert {r["observed"] for r in rows if not r["session"]} == {""}
     exported = {(int(r["at_ms"]), r["kind"]): r["observed"] for r in inside}
     states = {(f.at_ms, f.kind.value): f.state for f in found}
-    assert states == {key: state for key, state in exported.items() if state not in (AMBIGUOUS, UNMATCHED)}
+    assert states == {
+        key: state for key, state in exported.items() if state not in (AMBIGUOUS, UNMATCHED)
+    }
     assert min(counts.matched, counts.ambiguous, counts.unmatched) > 5
     assert (counts.ambiguous, counts.unmatched) == tuple(
         sum(state == word for state in exported.values()) for word in (AMBIGUOUS, UNMATCHED)
@@ -135,7 +152,9 @@ def single(seen: Sequence[tuple[int, Emotion | None]], after: int, until: int, s
 
 
 @given(
-    seen=st.lists(st.tuples(st.integers(0, 400), st.sampled_from([ANGER, NEUTRAL, None])), max_size=40),
+    seen=st.lists(
+        st.tuples(st.integers(0, 400), st.sampled_from([ANGER, NEUTRAL, None])), max_size=40
+    ),
     window=st.integers(1, 90),
     share=st.sampled_from([0.5, 0.6, 2 / 3, 1.0]),
 )
@@ -143,7 +162,11 @@ def test_the_steps_of_a_session_say_at_every_instant_what_the_rows_of_its_window
     seen: list[tuple[int, Emotion | None]], window: int, share: float
 ) -> None:
     seen.sort(key=lambda row: row[0])
-    steps = rows([time for time, _ in seen], [emotion for _, emotion in seen]).steps(window, share).later(7)
+    steps = (
+        rows([time for time, _ in seen], [emotion for _, emotion in seen])
+        .steps(window, share)
+        .later(7)
+    )
     instants = range(-5, 520, 3)
     assert [OBSERVED[state] for state in steps.at(np.array(instants))] == [
         single(seen, instant - 7 - window, instant - 7, share) for instant in instants
@@ -152,12 +175,19 @@ def test_the_steps_of_a_session_say_at_every_instant_what_the_rows_of_its_window
 
 
 def flickering(tmp_path: Path) -> Reader:
-    """Two sessions, the second still open, in which the face changes often and readings of three kinds come."""
+    """Two sessions, the second still open, in which the face changes often and readings of three
+    kinds come.
+    """
     shown = random.Random(4)
     faces = [row(second, shown.choice([ANGER, ANGER, NEUTRAL, None])) for second in range(20, 400)]
     kinds = [VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC]
     readings = [
-        reading(second + 0.5, 60 + second % 37 / 7, kind, flags=[VitalFlag.OUT_OF_RANGE] if second % 11 == 0 else [])
+        reading(
+            second + 0.5,
+            60 + second % 37 / 7,
+            kind,
+            flags=[VitalFlag.OUT_OF_RANGE] if second % 11 == 0 else [],
+        )
         for second in range(0, 450, 2)
         for kind in kinds
     ]
@@ -172,20 +202,28 @@ def flickering(tmp_path: Path) -> Reader:
     return Reader(path)
 
 
-def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_setting(tmp_path: Path) -> None:
+def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_setting(
+    tmp_path: Path,
+) -> None:
     reader = flickering(tmp_path)
     sessions, kinds = reader.session_list(), (VitalKind.HEART_RATE, VitalKind.DIASTOLIC)
-    settings = [Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)]
+    settings = [
+        Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)
+    ]
     every = reader.observed_sums(sessions, reader.shown(sessions), kinds, settings)
     for by, sums in zip(settings, every, strict=True):
-        found, counts = reader.vitals_by_observed_emotion(None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5)
+        found, counts = reader.vitals_by_observed_emotion(
+            None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5
+        )
         values: dict[tuple[int, str, VitalKind, str], list[float]] = {}
         for one in found:
-            values.setdefault((one.session, one.state, one.kind, " ".join(one.flags)), []).append(one.value)
+            values.setdefault((one.session, one.state, one.kind, " ".join(one.flags)), []).append(
+                one.value
+            )
         assert sums.counts == counts
-        assert {(number, state, each.kind, each.flags): each.n for number, state, each in sums.found} == {
-            key: len(own) for key, own in values.items()
-        }
+        assert {
+            (number, state, each.kind, each.flags): each.n for number, state, each in sums.found
+        } == {key: len(own) for key, own in values.items()}
         for number, state, each in sums.found:
             own = values[number, state, each.kind, each.flags]
             assert each.total == pytest.approx(sum(own), rel=1e-12)

@@ -6,7 +6,13 @@ from pathlib import Path
 
 from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.store.database.schema import writing
-from edge_agent.store.read.overview import Consent, SessionCounts, consents, models_in_use, session_counts
+from edge_agent.store.read.overview import (
+    Consent,
+    SessionCounts,
+    consents,
+    models_in_use,
+    session_counts,
+)
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.support.timeline import database, instant, reading, row
@@ -42,7 +48,11 @@ def test_only_the_last_model_of_each_kind_is_in_use(tmp_path: Path) -> None:
 
 
 def test_what_lies_in_a_session_is_counted(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(second) for second in range(10)], [reading(second) for second in range(0, 10, 2)])
+    path = database(
+        tmp_path,
+        [row(second) for second in range(10)],
+        [reading(second) for second in range(0, 10, 2)],
+    )
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
@@ -50,4 +60,7 @@ def test_what_lies_in_a_session_is_counted(tmp_path: Path) -> None:
     study.add_marker(MarkerKind.NOTE, "hello", instant(3))
     study.end_session(instant(5))
     second = study.start_session("P-1", Purpose.RESEARCH, "", instant(8))
-    assert session_counts(path) == {first.id: SessionCounts(3, 2, 1), second.id: SessionCounts(2, 1, 0)}
+    assert session_counts(path) == {
+        first.id: SessionCounts(3, 2, 1),
+        second.id: SessionCounts(2, 1, 0),
+    }

@@ -24,7 +24,9 @@ from edge_agent.store.study.study import Study
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
-SAD_AT_REST = Expression(tuple({Emotion.NEUTRAL: 0.6, Emotion.SADNESS: 0.3}.get(e, 0.1 / 6) for e in EMOTIONS))
+SAD_AT_REST = Expression(
+    tuple({Emotion.NEUTRAL: 0.6, Emotion.SADNESS: 0.3}.get(e, 0.1 / 6) for e in EMOTIONS)
+)
 
 
 @pytest.fixture
@@ -53,10 +55,17 @@ def sad(second: float) -> ExpressionRow:
 
 
 def record(path: Path) -> None:
-    """Record 60 /min at rest and 75 /min in anger; a face that looks sad all the time; the cuff in anger only."""
+    """Record 60 /min at rest and 75 /min in anger.
+
+    A face that looks sad all the time; the cuff in anger only.
+    """
     strap = [reading(second, 60 if second < 60 else 75) for second in range(120)]
     lost = [reading(second + 0.5, 200, flags=(VitalFlag.CONTACT_LOST,)) for second in range(30)]
-    add(path, [sad(second) for second in range(1, 121)], [*strap, *lost, reading(90, 130, VitalKind.SYSTOLIC, "cuff")])
+    add(
+        path,
+        [sad(second) for second in range(1, 121)],
+        [*strap, *lost, reading(90, 130, VitalKind.SYSTOLIC, "cuff")],
+    )
 
 
 def test_a_session_that_is_not_there_is_named(path: Path) -> None:
@@ -71,7 +80,10 @@ def test_as_recorded_are_the_means_of_each_condition(path: Path) -> None:
     rest, anger = course.conditions
     assert (rest.label, anger.label, rest.rows, anger.rows) == ("baseline", "anger", 60, 60)
     assert (anger.start_ms, anger.end_ms) == (START_MS + 60_000, START_MS + 120_000)
-    assert (rest.vitals[VitalKind.HEART_RATE].mean, rest.vitals[VitalKind.HEART_RATE].n) == (60.0, 60)
+    assert (rest.vitals[VitalKind.HEART_RATE].mean, rest.vitals[VitalKind.HEART_RATE].n) == (
+        60.0,
+        60,
+    )
     assert anger.vitals[VitalKind.SYSTOLIC].mean == 130
     assert anger.expression is not None
     assert anger.expression[Emotion.SADNESS] == pytest.approx(0.3)
@@ -94,7 +106,9 @@ def test_relative_are_differences_from_rest_and_expressions_without_what_the_neu
     assert anger.vitals[VitalKind.HEART_RATE].mean == 15
     assert VitalKind.SYSTOLIC not in anger.vitals, "it was not measured at rest"
     assert anger.expression is not None
-    assert anger.expression[Emotion.SADNESS] == pytest.approx(anger.expression[Emotion.NEUTRAL] / 20)
+    assert anger.expression[Emotion.SADNESS] == pytest.approx(
+        anger.expression[Emotion.NEUTRAL] / 20
+    )
     assert sum(anger.expression.values()) == pytest.approx(1)
     assert (query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")) == before
 
@@ -118,7 +132,10 @@ def test_rest_is_what_the_marker_or_the_name_says(
         assert resting is None
     else:
         assert resting is not None
-        assert (resting.label, round((resting.end_ms - resting.start_ms) / 1000)) == (label, seconds)
+        assert (resting.label, round((resting.end_ms - resting.start_ms) / 1000)) == (
+            label,
+            seconds,
+        )
 
 
 def test_a_marker_without_a_face_is_told_and_readings_are_relative_all_the_same(path: Path) -> None:

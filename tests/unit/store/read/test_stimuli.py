@@ -27,7 +27,15 @@ def report(path: Path, second: float, value: str, scale: str = "emotion", sessio
 def show(path: Path, start: float, emotions: list[Emotion | None]) -> None:
     rows = [
         ExpressionRow(
-            instant(start + second), 1, 10, mostly(Emotion.ANGER), mostly(Emotion.ANGER), emotion, 120.0, 0.8, True
+            instant(start + second),
+            1,
+            10,
+            mostly(Emotion.ANGER),
+            mostly(Emotion.ANGER),
+            emotion,
+            120.0,
+            0.8,
+            True,
         )
         for second, emotion in enumerate(emotions)
     ]
@@ -42,13 +50,25 @@ def shown_in_stimuli(path: Path, share: float) -> list[str | None]:
 def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-1": STATES})
     add_session(path, "SIM", heart(neutral=60.0), simulated=True)
-    for second, value in ((100, "fear"), (309.5, "anger"), (700, "none")):  # of two reports the last counts
+    for second, value in ((100, "fear"), (309.5, "anger"), (700, "none")):
+        # of two reports the last counts
         report(path, second, value)
     report(path, 320, "9", "valence")
     first, second_one, third = Reader(path).stimuli([1, 2])
-    assert first == Stimulus(1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger")
-    assert (second_one.condition, second_one.reported, second_one.simulated) == ("film 3", "none", False)
-    assert (third.participant, third.session, third.simulated, third.reported) == ("SIM", 2, True, None)
+    assert first == Stimulus(
+        1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger"
+    )
+    assert (second_one.condition, second_one.reported, second_one.simulated) == (
+        "film 3",
+        "none",
+        False,
+    )
+    assert (third.participant, third.session, third.simulated, third.reported) == (
+        "SIM",
+        2,
+        True,
+        None,
+    )
 
 
 def test_readings_are_summed_by_kind_and_flags(tmp_path: Path) -> None:

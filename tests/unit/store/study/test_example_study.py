@@ -26,48 +26,73 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_example_has_twelve_ended_sessions_of_three_conditions_in_the_past(seeded: Path) -> None:
+def test_the_example_has_twelve_ended_sessions_of_three_conditions_in_the_past(
+    seeded: Path,
+) -> None:
     sessions = Study(seeded).sessions()
     assert len(sessions) == len({session.participant for session in sessions}) == PARTICIPANTS
     assert all(
-        session.end_ms and START_MS - 8 * DAY < session.start_ms < session.end_ms < START_MS for session in sessions
+        session.end_ms and START_MS - 8 * DAY < session.start_ms < session.end_ms < START_MS
+        for session in sessions
     )
     orders = set()
     for session in sessions:
-        starts = [m for m in Study(seeded).markers(session.id) if m.kind is MarkerKind.STIMULUS_START]
+        starts = [
+            m for m in Study(seeded).markers(session.id) if m.kind is MarkerKind.STIMULUS_START
+        ]
         assert sorted(m.label for m in starts) == sorted(CONDITIONS)
         orders.add(tuple(m.label for m in starts))
     assert len(orders) == 6, "the order of conditions is balanced"
 
 
-def test_every_row_of_the_example_says_that_it_is_simulated_and_nothing_is_sent(seeded: Path) -> None:
+def test_every_row_of_the_example_says_that_it_is_simulated_and_nothing_is_sent(
+    seeded: Path,
+) -> None:
     for table in ("expression", "participant", "session"):
         assert query(seeded, f"SELECT DISTINCT simulated FROM {table}") == [(1,)]
-    assert all(VitalFlag.SIMULATED in flags.split() for (flags,) in query(seeded, "SELECT DISTINCT flags FROM vital"))
+    assert all(
+        VitalFlag.SIMULATED in flags.split()
+        for (flags,) in query(seeded, "SELECT DISTINCT flags FROM vital")
+    )
     assert query(seeded, "SELECT count(*) FROM outbox") == [(0,)]
     assert all(found.simulated for found in Reader(seeded).vitals_by_condition())
 
 
-def test_everybody_has_readings_of_each_kind_in_each_condition_and_anger_moves_the_heart(seeded: Path) -> None:
-    values: dict[tuple[VitalKind, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def test_everybody_has_readings_of_each_kind_in_each_condition_and_anger_moves_the_heart(
+    seeded: Path,
+) -> None:
+    values: dict[tuple[VitalKind, str], dict[str, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for found in Reader(seeded).vitals_by_condition():
         values[found.kind, found.state][found.participant].append(found.value)
-    for kind, least in ((VitalKind.HEART_RATE, 100), (VitalKind.SYSTOLIC, 2), (VitalKind.DIASTOLIC, 2)):
+    for kind, least in (
+        (VitalKind.HEART_RATE, 100),
+        (VitalKind.SYSTOLIC, 2),
+        (VitalKind.DIASTOLIC, 2),
+    ):
         for condition in CONDITIONS:
             assert len(values[kind, condition]) == PARTICIPANTS
             assert min(map(len, values[kind, condition].values())) >= least
     anger, neutral = values[VitalKind.HEART_RATE, "anger"], values[VitalKind.HEART_RATE, "neutral"]
-    assert 2 < statistics.mean(statistics.mean(anger[p]) - statistics.mean(neutral[p]) for p in anger) < 10
+    assert (
+        2
+        < statistics.mean(statistics.mean(anger[p]) - statistics.mean(neutral[p]) for p in anger)
+        < 10
+    )
 
 
-def test_everybody_says_after_each_stimulus_how_it_was_and_most_felt_what_it_should_bring_about(seeded: Path) -> None:
+def test_everybody_says_after_each_stimulus_how_it_was_and_most_felt_what_it_should_bring_about(
+    seeded: Path,
+) -> None:
     said = query(seeded, "SELECT session, condition, scale, value FROM self_report")
     assert sorted({scale for _, _, scale, _ in said}) == ["arousal", "emotion", "valence"]
     assert len(said) == 3 * len(CONDITIONS) * PARTICIPANTS
     felt = [(condition, value) for _, condition, scale, value in said if scale == "emotion"]
     assert 0.6 < statistics.mean(condition == value for condition, value in felt) < 1
     pleasant = {
-        c: statistics.mean(v for _, one, scale, v in said if (one, scale) == (c, "valence")) for c in CONDITIONS
+        c: statistics.mean(v for _, one, scale, v in said if (one, scale) == (c, "valence"))
+        for c in CONDITIONS
     }
     assert pleasant[Emotion.ANGER] + 1 < pleasant[Emotion.HAPPINESS]
     reader = Reader(seeded)

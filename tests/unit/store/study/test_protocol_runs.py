@@ -43,7 +43,9 @@ def begun(path: Path, code: str = "P01", at: float = 0.0, new: NewRun = NEW) -> 
         Purpose.RESEARCH,
         "",
         instant(at),
-        also=lambda connection, session: made.append(insert_run(connection, session, new, instant(at))),
+        also=lambda connection, session: made.append(
+            insert_run(connection, session, new, instant(at))
+        ),
     )
     return made[0]
 
@@ -54,36 +56,76 @@ def note(text: str, at: float) -> Marker:
 
 def test_a_run_is_found_again_where_it_was_left(path: Path) -> None:
     run = begun(path)
-    assert (run.step, run.spent_ms, run.state, len(run.token) >= 32) == (0, 0, RunState.PAUSED, True)
+    assert (run.step, run.spent_ms, run.state, len(run.token) >= 32) == (
+        0,
+        0,
+        RunState.PAUSED,
+        True,
+    )
     progress = Progress(3, 1500, RunState.RUNNING, "", instant(20), (note("protocol: begins", 1),))
     assert ProtocolRuns(path).save(run.id, run.session.id, progress)
     again = ProtocolRuns(path).open()
     assert again is not None
-    assert (again.step, again.spent_ms, again.state, again.saved) == (3, 1500, RunState.RUNNING, instant(20))
-    assert (again.token, again.plan, again.title, again.session) == (run.token, "[0]", "Films", run.session)
+    assert (again.step, again.spent_ms, again.state, again.saved) == (
+        3,
+        1500,
+        RunState.RUNNING,
+        instant(20),
+    )
+    assert (again.token, again.plan, again.title, again.session) == (
+        run.token,
+        "[0]",
+        "Films",
+        run.session,
+    )
 
 
 def test_markers_and_answers_are_kept_with_their_own_times_and_announced(path: Path) -> None:
     run = begun(path)
     start = Marker(instant(5), MarkerKind.STIMULUS_START, "anger")
-    reports = (SelfReport(instant(7), "anger", "valence", 2), SelfReport(instant(8), None, "emotion", "none"))
-    ProtocolRuns(path).save(run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (start,), reports))
-    assert query(path, "SELECT at, kind, label FROM marker") == [(instant(5).wall_ms, "stimulus_start", "anger")]
+    reports = (
+        SelfReport(instant(7), "anger", "valence", 2),
+        SelfReport(instant(8), None, "emotion", "none"),
+    )
+    ProtocolRuns(path).save(
+        run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (start,), reports)
+    )
+    assert query(path, "SELECT at, kind, label FROM marker") == [
+        (instant(5).wall_ms, "stimulus_start", "anger")
+    ]
     assert query(path, "SELECT at, condition, scale, value FROM self_report") == [
         (instant(7).wall_ms, "anger", "valence", 2),
         (instant(8).wall_ms, None, "emotion", "none"),
     ]
-    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [("started",), ("marker",)]
+    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [
+        ("started",),
+        ("marker",),
+    ]
 
 
 @pytest.mark.parametrize(
     ("scale", "value"),
-    [("valence", 0), ("valence", 10), ("arousal", "5"), ("emotion", "joy"), ("emotion", 3), ("x", 1)],
+    [
+        ("valence", 0),
+        ("valence", 10),
+        ("arousal", "5"),
+        ("emotion", "joy"),
+        ("emotion", 3),
+        ("x", 1),
+    ],
 )
-def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(path: Path, scale: str, value: int | str) -> None:
+def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(
+    path: Path, scale: str, value: int | str
+) -> None:
     run = begun(path)
     bad = Progress(
-        1, 0, RunState.RUNNING, "", instant(9), (note("hm", 8),), (SelfReport(instant(7), None, scale, value),)
+        1,
+        0,
+        RunState.RUNNING,
+        "",
+        instant(9),
+        (note("hm", 8),),
+        (SelfReport(instant(7), None, scale, value),),
     )
     with pytest.raises(StoreError):
         ProtocolRuns(path).save(run.id, 1, bad)
@@ -91,12 +133,18 @@ def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(path: Path, s
 
 
 @pytest.mark.parametrize("state", [RunState.FINISHED, RunState.ENDED])
-def test_the_end_of_a_protocol_ends_the_session_and_its_address(path: Path, state: RunState) -> None:
+def test_the_end_of_a_protocol_ends_the_session_and_its_address(
+    path: Path, state: RunState
+) -> None:
     run = begun(path)
     runs = ProtocolRuns(path)
-    assert not runs.save(run.id, 1, Progress(4, 0, state, "done", instant(30), (note("protocol: finished", 30),)))
+    assert not runs.save(
+        run.id, 1, Progress(4, 0, state, "done", instant(30), (note("protocol: finished", 30),))
+    )
     assert runs.open() is None
-    assert query(path, "SELECT state, reason, token FROM protocol_run") == [(state.value, "done", None)]
+    assert query(path, "SELECT state, reason, token FROM protocol_run") == [
+        (state.value, "done", None)
+    ]
     assert query(path, "SELECT ended FROM session") == [(instant(30).wall_ms,)]
     events = query(path, "SELECT json_extract(payload, '$.event') FROM outbox")
     assert events == [("started",), ("marker",), ("ended",)]
@@ -108,13 +156,17 @@ def test_a_session_that_somebody_else_ended_takes_no_more_markers(path: Path) ->
     late = Progress(1, 0, RunState.RUNNING, "", instant(20), (note("late", 20),))
     assert not ProtocolRuns(path).save(run.id, 1, late)
     assert query(path, "SELECT count(*) FROM marker") == [(0,)]
-    assert query(path, "SELECT state, reason FROM protocol_run") == [("ended", "the session was ended")]
+    assert query(path, "SELECT state, reason FROM protocol_run") == [
+        ("ended", "the session was ended")
+    ]
 
 
 def test_a_condition_that_was_ended_by_hand_is_not_ended_twice(path: Path) -> None:
     run = begun(path)
     end = Marker(instant(5), MarkerKind.STIMULUS_END, "anger")
-    assert ProtocolRuns(path).save(run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (end,)))
+    assert ProtocolRuns(path).save(
+        run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (end,))
+    )
     assert query(path, "SELECT count(*) FROM marker") == [(0,)]
 
 
@@ -124,7 +176,9 @@ def test_orders_are_used_equally_often_and_a_participant_keeps_theirs(path: Path
         run = begun(path, code, 100.0 * number)
         had.append(json.loads(run.plan)[0])
         ProtocolRuns(path).save(
-            run.id, run.session.id, Progress(1, 0, RunState.FINISHED, "", instant(100.0 * number + 9))
+            run.id,
+            run.session.id,
+            Progress(1, 0, RunState.FINISHED, "", instant(100.0 * number + 9)),
         )
     assert had == [0, 1, 0, 2, 3, 4, 5, 0]
     other = NewRun("sounds", "Sounds", "cd" * 32, 6, lambda row: json.dumps([row]))
@@ -161,7 +215,9 @@ def test_at_work_and_in_education_only_medicine_and_safety_are_allowed(
     if purpose in {Purpose.MEDICAL, Purpose.SAFETY}:
         assert study.start_session("P01", purpose, "", setting=setting).setting is setting
         return
-    with pytest.raises(StudyError, match=r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)"):
+    with pytest.raises(
+        StudyError, match=r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)"
+    ):
         study.start_session("P01", purpose, "", setting=setting)
     assert study.sessions() == []
 
@@ -175,4 +231,7 @@ def test_withdrawing_consent_ends_the_session_at_once(path: Path) -> None:
     assert study.open_session() is not None
     study.withdraw_consent("p01")
     assert study.open_session() is None
-    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [("started",), ("ended",)]
+    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [
+        ("started",),
+        ("ended",),
+    ]

@@ -52,7 +52,11 @@ def test_a_code_can_be_used_once_however_it_is_written(study: Study) -> None:
 
 def test_a_session_runs_from_its_start_to_its_end(study: Study) -> None:
     started = study.start_session("p01", Purpose.RESEARCH, " Films ", at=instant(0))
-    assert (started.participant, started.purpose, started.name) == ("P01", Purpose.RESEARCH, "Films")
+    assert (started.participant, started.purpose, started.name) == (
+        "P01",
+        Purpose.RESEARCH,
+        "Films",
+    )
     assert (started.start_ms, started.end_ms, started.simulated) == (START_MS, None, False)
     assert study.open_session() == started
     ended = study.end_session(at=instant(60))
@@ -68,7 +72,9 @@ def test_sessions_are_listed_newest_first(study: Study) -> None:
     assert [session.start_ms - START_MS for session in study.sessions()] == [200_000, 100_000, 0]
 
 
-def test_no_session_starts_without_consent_or_after_it_was_withdrawn(path: Path, study: Study) -> None:
+def test_no_session_starts_without_consent_or_after_it_was_withdrawn(
+    path: Path, study: Study
+) -> None:
     study.create_participant("P02")
     with pytest.raises(StudyError, match="P02 has given no consent. Record the consent before"):
         study.start_session("P02", Purpose.RESEARCH, "")
@@ -79,7 +85,10 @@ def test_no_session_starts_without_consent_or_after_it_was_withdrawn(path: Path,
         study.start_session("P01", Purpose.RESEARCH, "")
     study.give_consent("P01", "v3")
     study.start_session("P01", Purpose.RESEARCH, "")
-    assert [row[0] is None for row in query(path, "SELECT withdrawn FROM consent ORDER BY id")] == [False, True]
+    assert [row[0] is None for row in query(path, "SELECT withdrawn FROM consent ORDER BY id")] == [
+        False,
+        True,
+    ]
 
 
 def test_a_newer_consent_takes_the_place_of_the_one_before(path: Path, study: Study) -> None:
@@ -89,13 +98,17 @@ def test_a_newer_consent_takes_the_place_of_the_one_before(path: Path, study: St
 
 def test_one_session_is_open_at_a_time(study: Study) -> None:
     study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
-    with pytest.raises(StudyError, match=r"Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"):
+    with pytest.raises(
+        StudyError, match=r"Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"
+    ):
         study.start_session("P01", Purpose.RESEARCH, "")
 
 
 def test_only_purposes_of_this_appliance_are_allowed(path: Path, study: Study) -> None:
     clinic = Study(path, purposes=[Purpose.MEDICAL])
-    with pytest.raises(StudyError, match="Purpose research is not allowed on this appliance. Allowed: medical"):
+    with pytest.raises(
+        StudyError, match="Purpose research is not allowed on this appliance. Allowed: medical"
+    ):
         clinic.start_session("P01", Purpose.RESEARCH, "")
 
 
@@ -128,7 +141,9 @@ def in_session(study: Study) -> Study:
 def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) -> None:
     study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
     study.end_session(at=instant(60))
-    with pytest.raises(StudyError, match=r"14:20:59.000Z lies before the end of session 1 .*set it first"):
+    with pytest.raises(
+        StudyError, match=r"14:20:59.000Z lies before the end of session 1 .*set it first"
+    ):
         study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
     assert study.start_session("P01", Purpose.RESEARCH, "", at=instant(60)).id == 2
 
@@ -141,14 +156,29 @@ def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) 
         (lambda s: s.has_consent("P99"), "There is no participant 'P99'"),
         (lambda s: s.start_session("P99", Purpose.RESEARCH, ""), "There is no participant 'P99'"),
         (lambda s: s.give_consent("P01", "  "), "name the version of the text"),
-        (lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")), "no consent that could be withdrawn"),
+        (
+            lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")),
+            "no consent that could be withdrawn",
+        ),
         (lambda s: s.end_session(), "No session is open. Start one first"),
         (lambda s: s.add_marker(MarkerKind.NOTE, "x"), "No session is open. Start one first"),
         (lambda s: s.markers(7), "There is no session 7"),
-        (lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "), "stimulus_start: give a label of 1 to 80"),
-        (lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_END, "x"), "No stimulus is going on that could end"),
-        (lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x" * 81), "at most 80 printable characters"),
-        (lambda s: in_session(s).add_marker(MarkerKind.NOTE, "a\nb"), "at most 80 printable characters on one line"),
+        (
+            lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "),
+            "stimulus_start: give a label of 1 to 80",
+        ),
+        (
+            lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_END, "x"),
+            "No stimulus is going on that could end",
+        ),
+        (
+            lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x" * 81),
+            "at most 80 printable characters",
+        ),
+        (
+            lambda s: in_session(s).add_marker(MarkerKind.NOTE, "a\nb"),
+            "at most 80 printable characters on one line",
+        ),
         (
             lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x", at=instant(-1)),
             "lies before the start of session 1",
@@ -165,12 +195,18 @@ def test_a_broken_rule_is_said_and_nothing_is_written(
     assert query(path, "SELECT count(*) FROM session WHERE ended IS NOT NULL") == [(0,)]
 
 
-def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(path: Path, study: Study) -> None:
+def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
+    path: Path, study: Study
+) -> None:
     study.start_session("P01", Purpose.RESEARCH, "Films", at=instant(0))
     study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1.25))
     study.end_session(at=instant(2))
     queued = query(path, "SELECT topic, seq, payload FROM outbox ORDER BY id")
-    assert [(topic, seq) for topic, seq, _ in queued] == [("session", 1), ("session", 2), ("session", 3)]
+    assert [(topic, seq) for topic, seq, _ in queued] == [
+        ("session", 1),
+        ("session", 2),
+        ("session", 3),
+    ]
     payloads = [json.loads(payload) for _, _, payload in queued]
     assert [p["event"] for p in payloads] == ["started", "marker", "ended"]
     assert payloads[1] == {

@@ -27,7 +27,9 @@ def database(tmp_path: Path) -> Path:
 
 def note(path: Path, text: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', ?)", (text,))
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', ?)", (text,)
+        )
         connection.commit()
 
 
@@ -38,12 +40,17 @@ def notes(path: Path) -> list[str]:
 
 def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> None:
     with closing(sqlite3.connect(database)) as writer:
-        writer.execute("INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', 'in the log only')")
+        writer.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'test', "
+            "'in the log only')"
+        )
         writer.commit()
         copy = back_up(database, now_ms=NOW_MS)
     assert copy.name == "affect-edge.db.backup-2026-11-20"
     assert notes(copy) == ["in the log only"]
-    assert sorted(file.name for file in copy.parent.glob("*.backup-*")) == [copy.name], "a copy is one file"
+    assert sorted(file.name for file in copy.parent.glob("*.backup-*")) == [copy.name], (
+        "a copy is one file"
+    )
 
 
 def test_only_the_newest_copies_stay_and_one_of_a_day(database: Path) -> None:
@@ -77,9 +84,13 @@ def test_a_sound_database_passes_and_a_damaged_one_is_named_with_its_copies(data
 
 def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("INSERT INTO login (token_hash, account, created, expires) VALUES ('x', 99, 1, 2)")
+        connection.execute(
+            "INSERT INTO login (token_hash, account, created, expires) VALUES ('x', 99, 1, 2)"
+        )
         connection.commit()
-    with pytest.raises(StoreError, match=r"a row of login refers to none of account.*there is none"):
+    with pytest.raises(
+        StoreError, match=r"a row of login refers to none of account.*there is none"
+    ):
         check_integrity(database)
 
 

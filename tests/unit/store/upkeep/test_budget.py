@@ -31,7 +31,9 @@ def a_session(path: Path, start_s: float, end_s: float | None, code: str = "P01"
     with closing(connect(path, readonly=False)) as connection, transaction(connection):
         insert_participant(connection, code, instant(start_s), simulated=False)
         insert_consent(connection, code, "1", instant(start_s))
-        insert_session(connection, code, Purpose.RESEARCH, "study", instant(start_s), simulated=False)
+        insert_session(
+            connection, code, Purpose.RESEARCH, "study", instant(start_s), simulated=False
+        )
         if end_s is not None:
             close_session(connection, instant(end_s))
 
@@ -69,7 +71,9 @@ def test_within_the_budget_nothing_goes(path: Path) -> None:
     assert len(kept_times(path, "expression")) == len(kept_times(path, "vital")) == 16_000
 
 
-def test_the_oldest_rows_and_readings_go_first_their_minutes_stay_and_the_file_shrinks(path: Path) -> None:
+def test_the_oldest_rows_and_readings_go_first_their_minutes_stay_and_the_file_shrinks(
+    path: Path,
+) -> None:
     rollups = [f"{kind}_{span}" for kind in ("expression", "vital") for span in ("minute", "hour")]
     before = [query(path, f"SELECT * FROM {table}") for table in rollups]
     size = path.stat().st_size
@@ -80,8 +84,12 @@ def test_the_oldest_rows_and_readings_go_first_their_minutes_stay_and_the_file_s
     assert kept.given_back == size - path.stat().st_size
     for table in ("expression", "vital"):
         times = kept_times(path, table)
-        assert times[0] > DAY and times[-1] == 3 * DAY + 3999, "the oldest are gone, the newest are there"
-        assert times == [s for s in range(times[0], 4 * DAY) if s % DAY < 4000], "and nothing between"
+        assert times[0] > DAY and times[-1] == 3 * DAY + 3999, (
+            "the oldest are gone, the newest are there"
+        )
+        assert times == [s for s in range(times[0], 4 * DAY) if s % DAY < 4000], (
+            "and nothing between"
+        )
     assert [query(path, f"SELECT * FROM {table}") for table in rollups] == before
 
 
@@ -99,7 +107,9 @@ def test_it_is_written_down_and_known_until_these_rows_would_have_gone_anyway(pa
     assert space_of(path, budget, 5, NOW_MS).cut_ms is None, "nor where fewer days are kept"
 
 
-def test_rows_of_sessions_stay_whatever_the_budget_and_younger_rows_of_nobody_go_before_them(path: Path) -> None:
+def test_rows_of_sessions_stay_whatever_the_budget_and_younger_rows_of_nobody_go_before_them(
+    path: Path,
+) -> None:
     a_session(path, -10, 3999)
     a_session(path, 2 * DAY, 2 * DAY + 1999, "P02")
     kept = keep_to_budget(path, 1, KEEP_DAYS, now_ms=NOW_MS)
@@ -128,7 +138,9 @@ def test_others_may_read_meanwhile_and_write_afterwards(path: Path) -> None:
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
         # A reader (an export) goes on seeing what it saw; the file shrinks when it is done.
-        kept = keep_to_budget(path, budget_for(path.stat().st_size / 2), KEEP_DAYS, now_ms=NOW_MS, within_s=30.0)
+        kept = keep_to_budget(
+            path, budget_for(path.stat().st_size / 2), KEEP_DAYS, now_ms=NOW_MS, within_s=30.0
+        )
         assert kept.rows > 10_000
         assert reader.execute("SELECT count(*) FROM expression").fetchone()[0] == 16_000
     add(path, [row(5 * DAY)])
@@ -150,7 +162,9 @@ def test_a_file_of_an_older_version_can_shrink_after_a_night(path: Path) -> None
     size = path.stat().st_size
     budget = budget_for(size / 2)
     first = keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS, within_s=30.0)
-    assert (first.given_back, first.space.over_bytes) == (0, 0), "the agent deletes, but does not make it anew"
+    assert (first.given_back, first.space.over_bytes) == (0, 0), (
+        "the agent deletes, but does not make it anew"
+    )
     assert keep_to_budget(path, budget, KEEP_DAYS, now_ms=NOW_MS).given_back > size / 3
     assert query(path, "PRAGMA auto_vacuum") == [(2,)]
     assert query(path, "PRAGMA integrity_check") == [("ok",)]

@@ -1,4 +1,6 @@
-"""Erasing a participant: what goes, what stays as it was, and that no byte of theirs is found afterwards."""
+"""Erasing a participant: what goes, what stays as it was, and that no byte of theirs is found
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,17 @@ from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.timeline import write_gap, write_unfit
 from edge_agent.store.write.tombstones import erased_spans
-from tests.support.timeline import START_MS, add, database, instant, observation, query, reading, recognition, row
+from tests.support.timeline import (
+    START_MS,
+    add,
+    database,
+    instant,
+    observation,
+    query,
+    reading,
+    recognition,
+    row,
+)
 
 CODE, NOTE, NAME = "Zq-Wombat7", "said Xylophone-Quartz-91", "films of Quokka-55"
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
@@ -34,7 +46,9 @@ def path(tmp_path: Path) -> Path:
     return database(tmp_path)
 
 
-def hold(path: Path, code: str, start: float, name: str = "films", note: str = "sits still") -> None:
+def hold(
+    path: Path, code: str, start: float, name: str = "films", note: str = "sits still"
+) -> None:
     """Hold a session of 90 s with all that can be recorded in it."""
     study = Study(path)
     study.create_participant(code)
@@ -48,23 +62,39 @@ def hold(path: Path, code: str, start: float, name: str = "films", note: str = "
     study.end_session(instant(start + 90))
     record(path, start, start + 90)
     with writing(path) as connection:
-        insert_reports(connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)])
-        write_gap(connection, Gap("camera", instant(start + 40), instant(start + 44), "no_face"), None)
-        window = {"start": iso_utc(instant(start + 20).wall_ms), "end": iso_utc(instant(start + 30).wall_ms)}
+        insert_reports(
+            connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)]
+        )
+        write_gap(
+            connection, Gap("camera", instant(start + 40), instant(start + 44), "no_face"), None
+        )
+        window = {
+            "start": iso_utc(instant(start + 20).wall_ms),
+            "end": iso_utc(instant(start + 30).wall_ms),
+        }
         enqueue(connection, OutboxMessage("summary", {"window": window}), 1000)
         connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'consent_give', ?)", (code,)
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'consent_give', ?)",
+            (code,),
         )
 
 
 def record(path: Path, start: float, end: float) -> None:
     """Record a face and a strap every second, and a frame that could not be read every tenth."""
     seconds = range(int(start) + 1, int(end))
-    faces = [row(s, (Emotion.ANGER, None, Emotion.NEUTRAL)[s % 3], primary=s % 7 > 0) for s in seconds]
+    faces = [
+        row(s, (Emotion.ANGER, None, Emotion.NEUTRAL)[s % 3], primary=s % 7 > 0) for s in seconds
+    ]
     flags = [(VitalFlag.CONTACT_LOST,) if s % 11 == 0 else () for s in seconds]
-    add(path, faces, [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)])
+    add(
+        path,
+        faces,
+        [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
+    )
     with writing(path) as connection:
-        unfit = [(UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0]
+        unfit = [
+            (UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0
+        ]
         write_unfit(connection, unfit, 1000, simulated=False)
 
 
@@ -95,11 +125,15 @@ def test_somebody_who_is_not_there_is_named_and_nothing_is_erased(path: Path) ->
     assert everything(path) == before
 
 
-def test_a_participant_whose_session_is_open_is_not_erased_and_the_way_out_is_said(path: Path) -> None:
+def test_a_participant_whose_session_is_open_is_not_erased_and_the_way_out_is_said(
+    path: Path,
+) -> None:
     hold(path, CODE, 0)
     Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(100))
     before = everything(path)
-    with pytest.raises(StudyError, match="Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"):
+    with pytest.raises(
+        StudyError, match="Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"
+    ):
         erase_participant(path, CODE, actor="ada")
     assert everything(path) == before
 
@@ -125,7 +159,11 @@ def test_no_byte_of_them_is_found_in_the_database_its_log_and_its_index(
         erase_participant(path, CODE.lower(), actor="ada")
         assert (tmp_path / "affect-edge.db-wal").exists()
         found = bytes_of(tmp_path)
-    assert not [text for text in (CODE, NOTE, NAME, "Wombat", "Xylophone", "Quokka") if text.lower().encode() in found]
+    assert not [
+        text
+        for text in (CODE, NOTE, NAME, "Wombat", "Xylophone", "Quokka")
+        if text.lower().encode() in found
+    ]
 
 
 def test_old_bytes_that_another_program_left_in_the_file_go_too(tmp_path: Path, path: Path) -> None:
@@ -133,7 +171,8 @@ def test_old_bytes_that_another_program_left_in_the_file_go_too(tmp_path: Path, 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA secure_delete=OFF")
         connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'seen', ?)", (f"{CODE} " * 9,)
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'seen', ?)",
+            (f"{CODE} " * 9,),
         )
         connection.commit()
         connection.execute("DELETE FROM audit WHERE action = 'seen'")
@@ -162,7 +201,10 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
 def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None:
     hold(path, CODE, 0)
     with writing(path) as connection:
-        connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', 'export', 'sessions=all')")
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', "
+            "'export', 'sessions=all')"
+        )
     erase_participant(path, CODE, actor="ada")
     assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
         ("ada", "consent_give", "(erased)"),
@@ -171,7 +213,9 @@ def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None
     ]
 
 
-def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(tmp_path: Path, path: Path) -> None:
+def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(
+    tmp_path: Path, path: Path
+) -> None:
     record(path, -100, 0)
     hold(path, CODE, 20)
     record(path, 115, 200)
@@ -183,8 +227,12 @@ def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(tmp_path: 
     done = erase_participant(path, CODE, actor="ada")
     assert (done.minutes, done.minutes_removed) == (2, 1)
     for table in (*ROLLUPS, "vital"):
-        assert query(path, f"SELECT * FROM {table}") == query(never, f"SELECT * FROM {table}"), table
-    assert query(path, "SELECT at, emotion FROM expression") == query(never, "SELECT at, emotion FROM expression")
+        assert query(path, f"SELECT * FROM {table}") == query(never, f"SELECT * FROM {table}"), (
+            table
+        )
+    assert query(path, "SELECT at, emotion FROM expression") == query(
+        never, "SELECT at, emotion FROM expression"
+    )
 
 
 def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path) -> None:
@@ -195,7 +243,9 @@ def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path
     done = erase_participant(path, CODE, actor="ada")
     assert (done.minutes, done.minutes_removed) == (2, 2)
     assert query(path, "SELECT at - ? FROM expression_minute", START_MS) == [(120_000,)]
-    assert query(path, "SELECT rows FROM expression_hour") == query(path, "SELECT rows FROM expression_minute")
+    assert query(path, "SELECT rows FROM expression_hour") == query(
+        path, "SELECT rows FROM expression_minute"
+    )
 
 
 def test_two_sessions_of_one_participant_go_and_those_of_others_stay(path: Path) -> None:
@@ -206,7 +256,9 @@ def test_two_sessions_of_one_participant_go_and_those_of_others_stay(path: Path)
     record(path, 200, 290)
     kept = query(path, "SELECT * FROM session_vital WHERE participant = 'P02'")
     assert erase_participant(path, CODE, actor="ada").rows["session"] == second.id - 1
-    assert query(path, "SELECT participant, count(*) FROM expression_view GROUP BY 1") == [("P02", 89)]
+    assert query(path, "SELECT participant, count(*) FROM expression_view GROUP BY 1") == [
+        ("P02", 89)
+    ]
     assert query(path, "SELECT * FROM session_vital") == kept
 
 
@@ -215,9 +267,20 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
     hold(path, "P02", 100)
     erase_participant(path, CODE, actor="ada")
     with closing(Outbox(path)) as outbox:
-        waiting = [(row.topic, row.payload and row.payload.get("participant")) for row in outbox.pending(100)]
-    assert waiting == [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
-    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [("null",), ("null",)]
+        waiting = [
+            (row.topic, row.payload and row.payload.get("participant"))
+            for row in outbox.pending(100)
+        ]
+    assert waiting == [
+        *[("session", "P02")] * 4,
+        ("summary", None),
+        ("session", None),
+        ("emotion", None),
+    ]
+    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == [
+        ("null",),
+        ("null",),
+    ]
 
 
 def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
@@ -240,7 +303,9 @@ def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Pat
     assert sum(rows for (rows,) in query(path, "SELECT rows FROM expression_minute")) == 1
 
 
-def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_back(path: Path) -> None:
+def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_back(
+    path: Path,
+) -> None:
     hold(path, CODE, 0)
     erase_participant(path, CODE, actor="ada")
     hold(path, "P02", 30)
@@ -254,27 +319,36 @@ def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
     with opened(path) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM marker").fetchone()
-        with pytest.raises(StoreError, match="the rows are erased, but another program keeps the file open"):
+        with pytest.raises(
+            StoreError, match="the rows are erased, but another program keeps the file open"
+        ):
             erase_participant(path, CODE, actor="ada", patience_s=0.1)
         connection.rollback()
     assert Reader(path).session_list() == []
 
 
 def older(folder: Path, version: int) -> Path:
-    """A database of an older schema with somebody in it, brought to the present one, which copies it aside."""
+    """A database of an older schema with somebody in it, brought to the present one, which copies
+    it aside.
+    """
     path = folder / "affect-edge.db"
     migrate(path, MIGRATIONS[:version])
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,))
         connection.execute(
-            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, 'research', '', 0, 9), "
-            "(2, 'research', 'kept', 10, 19), (1, 'research', '', 20, NULL)"
+            "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
+        )
+        connection.execute(
+            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
+            "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, NULL)"
         )
         connection.executemany(
-            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)", [(5,), (15,), (25,)]
+            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
+            [(5,), (15,), (25,)],
         )
         connection.execute(
-            "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, 'note', 'kept')", (NOTE,)
+            "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
+            "'note', 'kept')",
+            (NOTE,),
         )
         connection.commit()
     migrate(path)
@@ -283,7 +357,9 @@ def older(folder: Path, version: int) -> Path:
 
 
 @pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_copies_made_before_an_upgrade_are_rewritten_without_them(tmp_path: Path, version: int) -> None:
+def test_copies_made_before_an_upgrade_are_rewritten_without_them(
+    tmp_path: Path, version: int
+) -> None:
     path = older(tmp_path, version)
     copy = f"affect-edge.db.before-v{len(MIGRATIONS)}"
     done = erase_participant(path, CODE, actor="ada")
@@ -292,13 +368,15 @@ def test_copies_made_before_an_upgrade_are_rewritten_without_them(tmp_path: Path
     assert CODE.lower().encode() not in found
     assert NOTE.lower().encode() not in found
     with closing(sqlite3.connect(tmp_path / copy)) as connection:
-        assert connection.execute("SELECT code, name FROM session JOIN participant USING (id)").fetchall() == [
-            ("P02", "kept")
-        ]
+        assert connection.execute(
+            "SELECT code, name FROM session JOIN participant USING (id)"
+        ).fetchall() == [("P02", "kept")]
         assert connection.execute("SELECT at FROM vital").fetchall() == [(15,)]
 
 
-def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(tmp_path: Path, path: Path) -> None:
+def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(
+    tmp_path: Path, path: Path
+) -> None:
     before = tmp_path / "affect-edge.db.before-v2"
     broken = tmp_path / "affect-edge.db.before-v1"
     migrate(before)
@@ -316,12 +394,16 @@ def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path:
     path = older(tmp_path, 1)
     with writing(path) as connection:
         connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
-    assert erase_participant(path, CODE, actor="ada").copies == (f"affect-edge.db.before-v{len(MIGRATIONS)}",)
+    assert erase_participant(path, CODE, actor="ada").copies == (
+        f"affect-edge.db.before-v{len(MIGRATIONS)}",
+    )
     with pytest.raises(StudyError, match="There is no participant"):
         erase_participant(path, CODE, actor="ada")
 
 
-def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_withdrawal(path: Path) -> None:
+def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_withdrawal(
+    path: Path,
+) -> None:
     study = Study(path)
     study.create_participant(CODE)
     study.give_consent(CODE, "1")
@@ -344,4 +426,6 @@ def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_
 def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
     with writing(path) as connection:
         enqueue(connection, OutboxMessage("session", None), 10)
-    assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [None]
+    assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [
+        None
+    ]

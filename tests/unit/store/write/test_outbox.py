@@ -32,9 +32,14 @@ def put(path: Path, *messages: OutboxMessage, limit: int = 1000) -> None:
             enqueue(connection, message, limit)
 
 
-def test_messages_come_out_in_the_order_they_went_in_until_they_are_deleted(path: Path, outbox: Outbox) -> None:
+def test_messages_come_out_in_the_order_they_went_in_until_they_are_deleted(
+    path: Path, outbox: Outbox
+) -> None:
     put(
-        path, OutboxMessage("summary", {"n": 1}), OutboxMessage("session", {"n": 2}), OutboxMessage("summary", {"n": 3})
+        path,
+        OutboxMessage("summary", {"n": 1}),
+        OutboxMessage("session", {"n": 2}),
+        OutboxMessage("summary", {"n": 3}),
     )
     waiting = outbox.pending(10)
     assert [(row.topic, row.seq, row.payload) for row in waiting] == [
@@ -42,7 +47,9 @@ def test_messages_come_out_in_the_order_they_went_in_until_they_are_deleted(path
         ("session", 1, {"n": 2, "seq": 1}),
         ("summary", 2, {"n": 3, "seq": 2}),
     ]
-    assert [row.id for row in outbox.pending(10, after=waiting[0].id)] == [row.id for row in waiting[1:]]
+    assert [row.id for row in outbox.pending(10, after=waiting[0].id)] == [
+        row.id for row in waiting[1:]
+    ]
     assert [row.id for row in outbox.pending(1)] == [waiting[0].id]
     outbox.delete([waiting[0].id, waiting[1].id, waiting[0].id, 4711])
     assert [row.payload for row in outbox.pending(10)] == [{"n": 3, "seq": 2}]
@@ -66,16 +73,22 @@ def test_text_of_every_alphabet_comes_back_as_it_was(path: Path, outbox: Outbox)
     assert outbox.pending(1)[0].payload == {"name": "Grüße “日本” 🙂", "seq": 1}
 
 
-def test_beyond_its_bound_the_oldest_messages_go_and_are_counted(path: Path, outbox: Outbox) -> None:
+def test_beyond_its_bound_the_oldest_messages_go_and_are_counted(
+    path: Path, outbox: Outbox
+) -> None:
     put(path, *(OutboxMessage("summary", {"n": n}) for n in range(25)), limit=10)
-    assert [row.payload for row in outbox.pending(100)] == [{"n": n, "seq": n + 1} for n in range(15, 25)]
+    assert [row.payload for row in outbox.pending(100)] == [
+        {"n": n, "seq": n + 1} for n in range(15, 25)
+    ]
     assert outbox.count() == 10
     assert outbox.dropped() == 15
     put(path, OutboxMessage("summary", {"n": 25}), limit=10)
     assert outbox.dropped() == 16
 
 
-def test_a_transaction_that_is_undone_takes_message_and_number_with_it(path: Path, outbox: Outbox) -> None:
+def test_a_transaction_that_is_undone_takes_message_and_number_with_it(
+    path: Path, outbox: Outbox
+) -> None:
     with pytest.raises(StoreError), writing(path) as connection:
         _enqueue_and_fail(connection)
     assert outbox.count() == 0
@@ -88,7 +101,9 @@ def _enqueue_and_fail(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO nowhere VALUES (1)")
 
 
-def test_an_agent_without_a_broker_forgets_what_nobody_will_hear(path: Path, outbox: Outbox) -> None:
+def test_an_agent_without_a_broker_forgets_what_nobody_will_hear(
+    path: Path, outbox: Outbox
+) -> None:
     put(path, OutboxMessage("session", {}), OutboxMessage("session", {}))
     assert outbox.clear() == 2
     assert outbox.count() == 0
@@ -109,7 +124,10 @@ def test_a_closed_outbox_opens_again_when_it_is_asked(path: Path, outbox: Outbox
 
 def test_deleting_waits_for_a_writer_and_then_says_that_it_is_locked(path: Path) -> None:
     put(path, OutboxMessage("summary", {}))
-    with closing(connect(path, readonly=False)) as recorder, closing(Outbox(path, busy_seconds=0.05)) as impatient:
+    with (
+        closing(connect(path, readonly=False)) as recorder,
+        closing(Outbox(path, busy_seconds=0.05)) as impatient,
+    ):
         waiting = impatient.pending(1)
         recorder.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked by another program"):

@@ -32,7 +32,16 @@ from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from edge_agent.store.write.recorder import Recorder
-from tests.support.timeline import START_MS, instant, mostly, observation, query, reading, recognition, wait_for
+from tests.support.timeline import (
+    START_MS,
+    instant,
+    mostly,
+    observation,
+    query,
+    reading,
+    recognition,
+    wait_for,
+)
 
 LONG = 3600.0
 
@@ -43,7 +52,11 @@ class Recording:
     def __init__(self, path: Path, **settings: Any) -> None:
         self.path = path
         self.commits = threading.Semaphore(0)
-        merged: dict[str, Any] = {"on_commit": self.commits.release, "batch_seconds": LONG, **settings}
+        merged: dict[str, Any] = {
+            "on_commit": self.commits.release,
+            "batch_seconds": LONG,
+            **settings,
+        }
         self.recorder = Recorder(path, **merged)
         self.recorder.start()
 
@@ -63,9 +76,15 @@ class Recording:
 
 
 def fill(path: Path) -> int:
-    """Fill the database with what can be deleted later; return its size, which a recorder may not exceed."""
+    """Fill the database with what can be deleted later.
+
+    Return its size, which a recorder may not exceed.
+    """
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)", ("x" * 300_000,))
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)",
+            ("x" * 300_000,),
+        )
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path.stat().st_size
@@ -106,8 +125,8 @@ def test_frames_of_a_second_become_one_row_for_each_face(path: Path) -> None:
     recording.finish()
     rows = query(
         path,
-        "SELECT at, track, frames, neutral, happiness, emotion, face_size, quality, is_primary, interval_ms, simulated "
-        "FROM expression",
+        "SELECT at, track, frames, neutral, happiness, emotion, face_size, quality, is_primary, "
+        "interval_ms, simulated FROM expression",
     )
     assert rows == [
         (START_MS + 1000, 1, 2, 250, 750, "happiness", 120.0, 0.75, 1, 1000, 0),
@@ -122,7 +141,9 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(pat
     dark, turned = Flaw.TOO_DARK, Flaw.TURNED_AWAY
     recording.submit(
         recognition(0.1, observation(raw=sure)),
-        recognition(0.3, observation(raw=misread, flaw=dark), observation(track=2, primary=False, flaw=dark)),
+        recognition(
+            0.3, observation(raw=misread, flaw=dark), observation(track=2, primary=False, flaw=dark)
+        ),
         recognition(0.5, observation(raw=misread, flaw=turned)),
         recognition(0.7, observation(raw=misread, flaw=dark)),
         recognition(1.2, observation(raw=misread, flaw=turned)),
@@ -134,7 +155,9 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(pat
         (START_MS + 2500, 1, 1000, 0),
     ]
     assert query(
-        path, "SELECT at, boot_ms - 1000000, interval_ms, track, reason, frames, is_primary, simulated FROM unfit"
+        path,
+        "SELECT at, boot_ms - 1000000, interval_ms, track, reason, frames, is_primary, "
+        "simulated FROM unfit",
     ) == [
         (START_MS + 1000, 1000, 1000, 1, "too_dark", 2, 1, 1),
         (START_MS + 1000, 1000, 1000, 1, "turned_away", 1, 1, 1),
@@ -148,17 +171,29 @@ def test_an_interval_of_zero_records_every_frame(path: Path) -> None:
     recording = Recording(path, interval_s=0.0)
     recording.submit(*(recognition(frame / 15, observation()) for frame in range(15)))
     recording.finish()
-    assert query(path, "SELECT count(*), sum(frames), max(interval_ms) FROM expression") == [(15, 15, 0)]
+    assert query(path, "SELECT count(*), sum(frames), max(interval_ms) FROM expression") == [
+        (15, 15, 0)
+    ]
 
 
 def test_an_uncertain_face_has_no_emotion_and_counts_as_uncertain(path: Path) -> None:
     recording = Recording(path, simulated=True)
-    recording.submit(recognition(0.1, observation(None)), recognition(1.1, observation(Emotion.FEAR)))
+    recording.submit(
+        recognition(0.1, observation(None)), recognition(1.1, observation(Emotion.FEAR))
+    )
     recording.finish()
-    assert query(path, "SELECT emotion, simulated FROM expression ORDER BY at") == [(None, 1), ("fear", 1)]
+    assert query(path, "SELECT emotion, simulated FROM expression ORDER BY at") == [
+        (None, 1),
+        ("fear", 1),
+    ]
     for table in ("expression_minute", "expression_hour"):
-        assert query(path, f"SELECT rows, frames, uncertain, count_fear, simulated FROM {table}") == [(2, 2, 1, 1, 2)]
-    assert query(path, "SELECT emotion FROM expression_view ORDER BY at_ms") == [("uncertain",), ("fear",)]
+        assert query(
+            path, f"SELECT rows, frames, uncertain, count_fear, simulated FROM {table}"
+        ) == [(2, 2, 1, 1, 2)]
+    assert query(path, "SELECT emotion FROM expression_view ORDER BY at_ms") == [
+        ("uncertain",),
+        ("fear",),
+    ]
 
 
 def test_rollups_are_what_the_rows_add_up_to(path: Path) -> None:
@@ -169,14 +204,15 @@ def test_rollups_are_what_the_rows_add_up_to(path: Path) -> None:
     recording.finish()
     for table, length in (("expression_minute", 60_000), ("expression_hour", 3_600_000)):
         rolled = query(
-            path, f"SELECT at, rows, frames, uncertain, sum_anger, count_anger, count_happiness FROM {table}"
+            path,
+            "SELECT at, rows, frames, uncertain, sum_anger, count_anger, count_happiness "
+            f"FROM {table}",
         )
         assert rolled == query(
             path,
-            "SELECT at / ?1 * ?1, count(*), sum(frames), sum(emotion IS NULL), sum(anger), sum(emotion IS 'anger'), "
-            "sum(emotion IS 'happiness') FROM expression WHERE is_primary GROUP BY 1 ORDER BY 1".replace(
-                "?1", str(length)
-            ),
+            "SELECT at / ?1 * ?1, count(*), sum(frames), sum(emotion IS NULL), sum(anger), "
+            "sum(emotion IS 'anger'), sum(emotion IS 'happiness') FROM expression WHERE is_primary "
+            "GROUP BY 1 ORDER BY 1".replace("?1", str(length)),
         )
 
 
@@ -189,18 +225,26 @@ def test_a_full_batch_is_committed_at_once(path: Path, recordings: list[Recordin
     assert recording.recorder.waiting_s == 0
 
 
-def test_a_batch_that_does_not_fill_is_committed_after_its_seconds(path: Path, recordings: list[Recording]) -> None:
+def test_a_batch_that_does_not_fill_is_committed_after_its_seconds(
+    path: Path, recordings: list[Recording]
+) -> None:
     recordings.append(recording := Recording(path, batch_seconds=0.1))
     recording.submit(reading(0))
     recording.committed()
     assert query(path, "SELECT count(*) FROM vital") == [(1,)]
 
 
-def test_a_message_is_committed_at_once_with_the_rows_before_it(path: Path, recordings: list[Recording]) -> None:
+def test_a_message_is_committed_at_once_with_the_rows_before_it(
+    path: Path, recordings: list[Recording]
+) -> None:
     recordings.append(recording := Recording(path))
-    recording.submit(reading(0), OutboxMessage("summary", {"frames": 3}), OutboxMessage("summary", {"frames": 4}))
+    recording.submit(
+        reading(0), OutboxMessage("summary", {"frames": 3}), OutboxMessage("summary", {"frames": 4})
+    )
     recording.committed()
-    wait_for(lambda: query(path, "SELECT seq, topic FROM outbox") == [(1, "summary"), (2, "summary")])
+    wait_for(
+        lambda: query(path, "SELECT seq, topic FROM outbox") == [(1, "summary"), (2, "summary")]
+    )
     assert query(path, "SELECT count(*) FROM vital") == [(1,)]
 
 
@@ -216,7 +260,9 @@ def test_faces_of_a_camera_that_stalls_are_written_without_a_further_frame(
 def test_a_time_without_faces_becomes_a_gap_when_it_ends(path: Path) -> None:
     recording = Recording(path)
     recording.submit(
-        recognition(0, observation()), *(recognition(s) for s in range(1, 9)), recognition(9, observation())
+        recognition(0, observation()),
+        *(recognition(s) for s in range(1, 9)),
+        recognition(9, observation()),
     )
     recording.submit(recognition(9.5), recognition(10, observation()))
     recording.submit(*(recognition(s) for s in range(11, 21)))
@@ -229,10 +275,14 @@ def test_a_time_without_faces_becomes_a_gap_when_it_ends(path: Path) -> None:
 
 def test_a_time_in_which_the_camera_paused_is_no_time_without_faces(path: Path) -> None:
     recording = Recording(path)
-    recording.submit(*(recognition(s) for s in range(6)), recognition(600), recognition(601, observation()))
+    recording.submit(
+        *(recognition(s) for s in range(6)), recognition(600), recognition(601, observation())
+    )
     recording.submit(recognition(602), recognition(603), recognition(900, observation()))
     recording.finish()
-    assert query(path, "SELECT started, ended, reason FROM gap") == [(START_MS, START_MS + 5000, "no_face")]
+    assert query(path, "SELECT started, ended, reason FROM gap") == [
+        (START_MS, START_MS + 5000, "no_face")
+    ]
 
 
 def test_a_gap_that_is_submitted_is_recorded(path: Path) -> None:
@@ -246,7 +296,9 @@ def test_a_gap_that_is_submitted_is_recorded(path: Path) -> None:
 
 def test_readings_are_kept_with_their_flags_and_an_implausible_one_is_flagged(path: Path) -> None:
     recording = Recording(path)
-    recording.submit(reading(0, 71.5, flags=[VitalFlag.SIMULATED]), reading(1, 500.0), reading(2, 70.0))
+    recording.submit(
+        reading(0, 71.5, flags=[VitalFlag.SIMULATED]), reading(1, 500.0), reading(2, 70.0)
+    )
     recording.finish()
     assert query(path, "SELECT value, flags FROM vital ORDER BY at") == [
         (71.5, "simulated"),
@@ -282,10 +334,16 @@ def test_a_jump_of_the_wall_clock_begins_a_new_boot_row(path: Path) -> None:
     recording.finish()
     boots = query(path, "SELECT id, wall_minus_boot_ms FROM boot ORDER BY id")
     assert [offset for _, offset in boots] == [START_MS - 1_000_000, START_MS - 1_000_000 + 60_000]
-    assert query(path, "SELECT boot FROM vital ORDER BY at") == [(boots[0][0],), (boots[0][0],), (boots[1][0],)]
+    assert query(path, "SELECT boot FROM vital ORDER BY at") == [
+        (boots[0][0],),
+        (boots[0][0],),
+        (boots[1][0],),
+    ]
 
 
-def test_a_boot_row_says_when_the_network_has_set_the_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_boot_row_says_when_the_network_has_set_the_clock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     states: list[tuple[int]] = []
     for synchronised in (False, True, False):
         monkeypatch.setattr(clock, "is_synchronised", lambda known=synchronised: known)
@@ -320,13 +378,19 @@ def test_rows_wait_in_memory_while_the_database_is_full_and_are_written_when_the
 ) -> None:
     caplog.set_level("INFO", "edge_agent.store.write.recorder")
     allowed = fill(path)
-    recordings.append(recording := Recording(path, batch_rows=50, retry_seconds=0.05, max_bytes=allowed))
+    recordings.append(
+        recording := Recording(path, batch_rows=50, retry_seconds=0.05, max_bytes=allowed)
+    )
     recording.submit(*(reading(s) for s in range(2000)))
     wait_for(lambda: recording.recorder.last_error is not None)
     error = recording.recorder.last_error
     assert isinstance(error, StoreError)
     assert "is full. Free space; recording goes on by itself" in str(error)
-    wait_for(lambda: recording.recorder.queue_depth == 2000 - query(path, "SELECT count(*) FROM vital")[0][0])
+    wait_for(
+        lambda: (
+            recording.recorder.queue_depth == 2000 - query(path, "SELECT count(*) FROM vital")[0][0]
+        )
+    )
     assert recording.recorder.waiting_s > 0
 
     make_room(path)
@@ -335,13 +399,19 @@ def test_rows_wait_in_memory_while_the_database_is_full_and_are_written_when_the
     assert query(path, "SELECT count(*) FROM vital") == [(2000,)]
     assert query(path, "SELECT sum(n) FROM vital_hour") == [(2000,)]
     assert recording.recorder.dropped == 0
-    assert [r.levelname for r in caplog.records] == ["ERROR", "INFO"], "only changes of the state are logged"
+    assert [r.levelname for r in caplog.records] == ["ERROR", "INFO"], (
+        "only changes of the state are logged"
+    )
 
 
-def test_rows_beyond_the_memory_are_dropped_counted_and_leave_a_gap(path: Path, recordings: list[Recording]) -> None:
+def test_rows_beyond_the_memory_are_dropped_counted_and_leave_a_gap(
+    path: Path, recordings: list[Recording]
+) -> None:
     allowed = fill(path)
     recordings.append(
-        recording := Recording(path, batch_rows=1000, memory_rows=1000, retry_seconds=0.05, max_bytes=allowed)
+        recording := Recording(
+            path, batch_rows=1000, memory_rows=1000, retry_seconds=0.05, max_bytes=allowed
+        )
     )
     recording.submit(*(reading(s) for s in range(1030)), OutboxMessage("summary", {}))
     wait_for(lambda: recording.recorder.dropped == 31)
@@ -354,7 +424,9 @@ def test_rows_beyond_the_memory_are_dropped_counted_and_leave_a_gap(path: Path, 
     ]
 
 
-def test_what_cannot_be_written_before_the_end_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_written_before_the_end_is_said(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     recording = Recording(path, max_bytes=fill(path))
     recording.submit(*(reading(s) for s in range(1000)))
     recording.finish()
@@ -366,7 +438,9 @@ def test_another_program_that_writes_for_long_is_waited_for(path: Path) -> None:
         other.execute("BEGIN IMMEDIATE")
         recording = Recording(path, batch_rows=1)
         recording.submit(reading(0))
-        wait_for(lambda: recording.recorder.queue_depth == 1 and recording.recorder.waiting_s > 0.05)
+        wait_for(
+            lambda: recording.recorder.queue_depth == 1 and recording.recorder.waiting_s > 0.05
+        )
         other.execute("ROLLBACK")
     recording.committed()
     recording.finish()
@@ -383,9 +457,13 @@ def test_a_database_that_is_damaged_ends_the_recorder_loudly(path: Path) -> None
     assert "vital_hour" in str(recording.recorder.error)
 
 
-def test_a_missing_database_ends_the_recorder_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_database_ends_the_recorder_loudly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     deaths: list[Exception] = []
-    recorder = Recorder(tmp_path / "affect-edge.db", on_death=lambda worker, error: deaths.append(error))
+    recorder = Recorder(
+        tmp_path / "affect-edge.db", on_death=lambda worker, error: deaths.append(error)
+    )
     recorder.start()
     assert recorder.join(10)
     assert [type(error) for error in deaths] == [StoreError]
@@ -420,7 +498,9 @@ while True:
 """
 
 
-def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(tmp_path: Path) -> None:
+def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "affect-edge.db"
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, str(path)],

@@ -10,7 +10,9 @@ import pytest
 from training.commands import main, options
 
 ROOT = Path(__file__).resolve().parents[4]
-NEEDS_EXTRA = pytest.mark.skipif(find_spec("litert_torch") is None, reason="the training extra is not installed")
+NEEDS_EXTRA = pytest.mark.skipif(
+    find_spec("litert_torch") is None, reason="the training extra is not installed"
+)
 RECIPE = str(ROOT / "training" / "recipes" / "steps" / "fast-m.toml")
 
 
@@ -49,7 +51,9 @@ def test_evaluate_needs_no_torch_and_names_the_data_that_are_missing(
     pytest.importorskip("sklearn", reason="the training extra is not installed")
     without(monkeypatch, "torch")
 
-    code = run(monkeypatch, "evaluate", str(tmp_path / "m.tflite"), "--data", str(tmp_path / "absent.csv"))
+    code = run(
+        monkeypatch, "evaluate", str(tmp_path / "m.tflite"), "--data", str(tmp_path / "absent.csv")
+    )
 
     assert code == 1
     assert "absent.csv: cannot be read: No such file" in capsys.readouterr().err
@@ -69,10 +73,14 @@ def test_a_recipe_that_is_missing_is_wrong_use(
 def test_quantize_before_any_training_says_how_to_train(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    code = run(monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
+    code = run(
+        monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    )
 
     assert code == 2
-    assert "holds no checkpoint.pt; train first with: python -m training fit" in capsys.readouterr().err
+    assert (
+        "holds no checkpoint.pt; train first with: python -m training fit"
+    ) in capsys.readouterr().err
 
 
 @NEEDS_EXTRA
@@ -83,7 +91,9 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
 
     torch.save({"schedule": {"epochs": 24}, "rows": [{}] * 20}, tmp_path / "checkpoint.pt")
 
-    code = run(monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
+    code = run(
+        monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    )
 
     assert code == 2
     said = capsys.readouterr().err
@@ -92,10 +102,14 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
 
 
 def test_wrong_use_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--limit", "tiny") == 2
+    assert (
+        run(monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--limit", "tiny") == 2
+    )
 
 
-def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(monkeypatch, "--help") == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in ("fit", "evaluate", "quantize"))

@@ -1,4 +1,6 @@
-"""``evaluate``, ``compare`` and ``report`` on the command line: what they print, what they write, what they refuse."""
+"""``evaluate``, ``compare`` and ``report`` on the command line: what they print, what they write,
+what they refuse.
+"""
 
 import json
 from pathlib import Path
@@ -19,7 +21,9 @@ def data(tmp_path: Path) -> list[str]:
     """A FER2013 table and its votes on disk, as options."""
     faces = stripe_faces(42)
     rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
-    for picture, label, counts, usage in zip(faces.pictures, faces.fer2013, faces.votes, faces.usage, strict=True):
+    for picture, label, counts, usage in zip(
+        faces.pictures, faces.fer2013, faces.votes, faces.usage, strict=True
+    ):
         rows.append(f"{label},{' '.join(map(str, picture.ravel()))},{USAGES[usage]}")
         votes.append(f"{USAGES[usage]},face.png,{','.join(map(str, counts))}")
     for name, lines in (("fer2013.csv", rows), ("votes.csv", votes)):
@@ -40,11 +44,26 @@ def run(*arguments: str) -> Result:
 def test_evaluate_prints_one_object_with_the_documented_keys(data: list[str], model: str) -> None:
     found = json.loads(run("evaluate", model, *data, "--json").stdout)
 
-    documented = {"protocol", "n", "accuracy", "macro_f1", "per_class", "labels", "confusion_matrix"}
+    documented = {
+        "protocol",
+        "n",
+        "accuracy",
+        "macro_f1",
+        "per_class",
+        "labels",
+        "confusion_matrix",
+    }
     assert documented | {"model", "data", "usage", "ferplus", "fer2013"} <= found.keys()
     assert documented - {"protocol"} <= found["fer2013"].keys()
     assert (found["protocol"], found["n"], found["usage"]) == ("FER+ majority", 42, "PublicTest")
-    assert {"calibration_error", "temperature", "int8_loss", "file_bytes", "multiply_adds", "speed"} <= found.keys()
+    assert {
+        "calibration_error",
+        "temperature",
+        "int8_loss",
+        "file_bytes",
+        "multiply_adds",
+        "speed",
+    } <= found.keys()
 
 
 def test_evaluate_prints_a_table_for_people(data: list[str], model: str) -> None:
@@ -68,7 +87,9 @@ def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path)
     assert found["without_copies"] is None
 
 
-def test_evaluate_leaves_figures_and_tables_where_it_is_told(data: list[str], model: str, tmp_path: Path) -> None:
+def test_evaluate_leaves_figures_and_tables_where_it_is_told(
+    data: list[str], model: str, tmp_path: Path
+) -> None:
     result = run("evaluate", model, *data, "--robustness", "--out", str(tmp_path / "out"))
 
     assert result.exit_code == 0
@@ -84,7 +105,11 @@ def test_evaluate_leaves_figures_and_tables_where_it_is_told(data: list[str], mo
         "risk-coverage.csv",
         "robustness.csv",
     }
-    assert (tmp_path / "out" / "confusion-ferplus.csv").read_text(encoding="utf-8").startswith("is / said,neutral,")
+    assert (
+        (tmp_path / "out" / "confusion-ferplus.csv")
+        .read_text(encoding="utf-8")
+        .startswith("is / said,neutral,")
+    )
 
 
 def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_path: Path) -> None:
@@ -92,7 +117,9 @@ def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_pa
     said.write_text("id,label\n1,anger\n2,fear\n", encoding="utf-8")
     true.write_text("id,label\n2,fear\n1,sadness\n", encoding="utf-8")
 
-    found = json.loads(run("evaluate", "--predictions", str(said), "--truth", str(true), "--json").stdout)
+    found = json.loads(
+        run("evaluate", "--predictions", str(said), "--truth", str(true), "--json").stdout
+    )
     printed = run("evaluate", "--predictions", str(said), "--truth", str(true)).stdout
 
     assert (found["n"], found["accuracy"]) == (2, 0.5)
@@ -105,13 +132,24 @@ def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_pa
         (["evaluate"], "give MODEL and --data, or --predictions and --truth"),
         (["evaluate", "m.tflite"], "give MODEL and --data, or --predictions and --truth"),
         (["evaluate", "--predictions", "p.csv"], "give --predictions and --truth together"),
-        (["evaluate", "m.tflite", "--predictions", "p.csv", "--truth", "t.csv"], "neither MODEL nor --data"),
-        (["evaluate", "--predictions", "p.csv", "--truth", "t.csv", "--robustness"], "need a MODEL; leave them out"),
-        (["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"], "--labels belong to --photos"),
+        (
+            ["evaluate", "m.tflite", "--predictions", "p.csv", "--truth", "t.csv"],
+            "neither MODEL nor --data",
+        ),
+        (
+            ["evaluate", "--predictions", "p.csv", "--truth", "t.csv", "--robustness"],
+            "need a MODEL; leave them out",
+        ),
+        (
+            ["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"],
+            "--labels belong to --photos",
+        ),
         (["compare", "m.tflite", "--data", "d.csv"], "Missing argument 'SECOND'"),
     ],
 )
-def test_wrong_use_says_what_belongs_together_and_ends_with_code_two(arguments: list[str], said: str) -> None:
+def test_wrong_use_says_what_belongs_together_and_ends_with_code_two(
+    arguments: list[str], said: str
+) -> None:
     result = run(*arguments)
 
     assert result.exit_code == 2

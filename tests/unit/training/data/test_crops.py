@@ -61,7 +61,9 @@ def refusal(photographs: Path, out: Path, labels: Path | None = None) -> str:
     return str(refused.value)
 
 
-def test_a_folder_of_faces_that_holds_something_is_not_written_into(photographs: Path, tmp_path: Path) -> None:
+def test_a_folder_of_faces_that_holds_something_is_not_written_into(
+    photographs: Path, tmp_path: Path
+) -> None:
     kept = write(tmp_path / "faces" / "happy" / "me.png", smiling())
     before = kept.read_bytes()
     assert f"--out {tmp_path / 'faces'}: is there already and not an empty folder" in refusal(
@@ -71,7 +73,9 @@ def test_a_folder_of_faces_that_holds_something_is_not_written_into(photographs:
 
 
 def test_faces_do_not_go_among_the_photographs(photographs: Path) -> None:
-    assert "among the photographs; name a folder elsewhere" in refusal(photographs, photographs / "faces")
+    assert ("among the photographs; name a folder elsewhere") in refusal(
+        photographs, photographs / "faces"
+    )
 
 
 def test_a_subfolder_that_names_no_category_is_named(photographs: Path, tmp_path: Path) -> None:
@@ -80,14 +84,18 @@ def test_a_subfolder_that_names_no_category_is_named(photographs: Path, tmp_path
     assert "bored: no category has this name; use neutral, happiness" in said
 
 
-def test_a_photograph_outside_the_subfolders_is_named_with_both_cures(photographs: Path, tmp_path: Path) -> None:
+def test_a_photograph_outside_the_subfolders_is_named_with_both_cures(
+    photographs: Path, tmp_path: Path
+) -> None:
     write(photographs / "loose.png", smiling())
     said = refusal(photographs, tmp_path / "faces")
     assert "loose.png: lies in no subfolder that says its category" in said
     assert "--by-label" in said
 
 
-def test_two_photographs_that_would_become_one_face_are_both_named(photographs: Path, tmp_path: Path) -> None:
+def test_two_photographs_that_would_become_one_face_are_both_named(
+    photographs: Path, tmp_path: Path
+) -> None:
     write(photographs / "happy" / "me.jpg", smiling())
     said = refusal(photographs, tmp_path / "faces")
     assert "me.png" in said and "me.jpg" in said and "rename one of them" in said
@@ -96,10 +104,14 @@ def test_two_photographs_that_would_become_one_face_are_both_named(photographs: 
 def test_no_folder_and_an_empty_one_are_refused(tmp_path: Path) -> None:
     assert "is no folder" in refusal(tmp_path / "absent", tmp_path / "faces")
     (tmp_path / "empty").mkdir()
-    assert "holds no photograph in a subfolder named neutral" in refusal(tmp_path / "empty", tmp_path / "faces")
+    assert ("holds no photograph in a subfolder named neutral") in refusal(
+        tmp_path / "empty", tmp_path / "faces"
+    )
 
 
-def test_a_table_with_an_unknown_category_names_row_and_value(photographs: Path, tmp_path: Path) -> None:
+def test_a_table_with_an_unknown_category_names_row_and_value(
+    photographs: Path, tmp_path: Path
+) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,emotion\nhappy/me.png,joy\n", encoding="utf-8")
     assert "row 2, column emotion: 'joy'" in refusal(photographs, tmp_path / "faces", table)
@@ -108,7 +120,9 @@ def test_a_table_with_an_unknown_category_names_row_and_value(photographs: Path,
 def test_where_no_photograph_has_a_face_it_is_said_and_nothing_is_written(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    sea = write(tmp_path / "photographs" / "neutral" / "sea.png", np.full((120, 160, 3), 127, np.uint8))
+    sea = write(
+        tmp_path / "photographs" / "neutral" / "sea.png", np.full((120, 160, 3), 127, np.uint8)
+    )
     assert run(monkeypatch, tmp_path / "photographs", "--out", tmp_path / "faces") == 1
     said = capsys.readouterr()
     assert f"no face: {sea}" in said.out
@@ -120,7 +134,10 @@ def test_where_no_photograph_has_a_face_it_is_said_and_nothing_is_written(
 
 
 def test_faces_can_be_learnt_from_and_what_was_left_out_is_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], photographs: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    photographs: Path,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "faces"
     assert run(monkeypatch, photographs, "--out", out) == 0
@@ -140,12 +157,16 @@ def test_faces_can_be_learnt_from_and_what_was_left_out_is_named(
     alone = align_face(smiling(), detector().detect(smiling())[0].landmarks, 48)
     assert np.array_equal(faces.pictures[1], alone)  # as the agent cuts it
     other = align_face(serious(), detector().detect(serious())[0].landmarks, 48)
-    like_me, like_other = (np.corrcoef(faces.pictures[0].ravel(), p.ravel())[0, 1] for p in (alone, other))
+    like_me, like_other = (
+        np.corrcoef(faces.pictures[0].ravel(), p.ravel())[0, 1] for p in (alone, other)
+    )
     assert like_me > 0.7, "the larger of two"
     assert like_other < 0.6
 
 
-def test_a_second_run_into_another_folder_writes_the_same_bytes(photographs: Path, tmp_path: Path) -> None:
+def test_a_second_run_into_another_folder_writes_the_same_bytes(
+    photographs: Path, tmp_path: Path
+) -> None:
     cutter = FaceCutter(48)
     for out in (tmp_path / "first", tmp_path / "second"):
         for cut in plan_cuts(photographs, out):
@@ -155,7 +176,9 @@ def test_a_second_run_into_another_folder_writes_the_same_bytes(photographs: Pat
     assert len(first) == 2
 
 
-def test_a_table_of_labels_sorts_photographs_whatever_their_folders(photographs: Path, tmp_path: Path) -> None:
+def test_a_table_of_labels_sorts_photographs_whatever_their_folders(
+    photographs: Path, tmp_path: Path
+) -> None:
     absolute = write(tmp_path / "elsewhere" / "her.png", serious())
     table = tmp_path / "labels.csv"
     table.write_text(f"file,emotion\nhappy/me.png,surprise\n{absolute},anger\n", encoding="utf-8")
@@ -169,13 +192,17 @@ def test_a_table_of_labels_sorts_photographs_whatever_their_folders(photographs:
 
 def test_faces_are_cut_at_the_size_asked_for(photographs: Path, tmp_path: Path) -> None:
     tally = Tally()
-    cut_one(plan_cuts(photographs, tmp_path / "faces")[1], tmp_path / "faces", FaceCutter(96), tally)
+    cut_one(
+        plan_cuts(photographs, tmp_path / "faces")[1], tmp_path / "faces", FaceCutter(96), tally
+    )
     assert tally.faces == {"happy": 1}
     (face,) = (tmp_path / "faces").rglob("*.png")
     assert load_picture(face).shape == (96, 96, 3)
 
 
-def test_faces_that_were_cut_out_already_are_taken_whole_and_others_need_a_face(tmp_path: Path) -> None:
+def test_faces_that_were_cut_out_already_are_taken_whole_and_others_need_a_face(
+    tmp_path: Path,
+) -> None:
     face = np.tile(np.arange(48, dtype=np.uint8) * 5, (48, 1))
     path = write(tmp_path / "cut.png", face)
 

@@ -35,7 +35,12 @@ def table(rows: Sequence[Sequence[str]], header: str = "emotion,pixels,Usage") -
 
 def votes_table(rows: Sequence[tuple[str, Sequence[int]]]) -> str:
     header = ",".join(("Usage", "Image name", *VOTE_COLUMNS))
-    return "\n".join([header, *(f"{usage},fer.png,{','.join(map(str, votes))}" for usage, votes in rows)]) + "\n"
+    return (
+        "\n".join(
+            [header, *(f"{usage},fer.png,{','.join(map(str, votes))}" for usage, votes in rows)]
+        )
+        + "\n"
+    )
 
 
 def votes(**counts: int) -> list[int]:
@@ -59,7 +64,16 @@ def csv_file(tmp_path: Path) -> Path:
 
 
 def test_the_vote_columns_and_the_model_have_the_categories_in_one_order() -> None:
-    assert EXPRESSIONS == ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+    assert EXPRESSIONS == (
+        "neutral",
+        "happiness",
+        "surprise",
+        "sadness",
+        "anger",
+        "disgust",
+        "fear",
+        "contempt",
+    )
     assert FER2013[3] == "happy"
 
 
@@ -97,7 +111,9 @@ def test_a_compressed_table_that_is_cut_off_is_named(tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz"])
-def test_a_plain_table_with_the_name_of_a_compressed_one_is_named(tmp_path: Path, suffix: str) -> None:
+def test_a_plain_table_with_the_name_of_a_compressed_one_is_named(
+    tmp_path: Path, suffix: str
+) -> None:
     path = tmp_path / f"fer2013.csv{suffix}"
     path.write_text(table(ROWS), encoding="utf-8")
 
@@ -110,7 +126,10 @@ def test_a_plain_table_with_the_name_of_a_compressed_one_is_named(tmp_path: Path
     [
         (("7", PIXELS, "Training"), r"row 3, column emotion: '7' is not one of 0, 1"),
         (("happy", PIXELS, "Training"), r"row 3, column emotion: 'happy'"),
-        (("3", PIXELS, "Train"), r"row 3, column Usage: 'Train' is not one of Training, PublicTest"),
+        (
+            ("3", PIXELS, "Train"),
+            r"row 3, column Usage: 'Train' is not one of Training, PublicTest",
+        ),
         (("3", PIXELS + " 7", "Training"), r"row 3, column pixels: 2305 values where 2304"),
         (("3", PIXELS.replace("255", "256"), "Training"), r"row 3, column pixels: .* 0 to 255"),
         (("3", PIXELS.replace("255", "-1"), "Training"), r"row 3, column pixels: .* 0 to 255"),
@@ -139,7 +158,9 @@ def test_a_row_with_a_bad_value_names_row_and_column_and_loads_nothing(
         (b"emotion,pixels,Usage\n\xff\xfe\n", "not a table in text form"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_no_such_table_is_named(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_bytes(content)
 
@@ -194,7 +215,11 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(
 
 def test_votes_belong_to_the_rows_and_may_go_on_further(csv_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "votes.csv"
-    rows = [("Training", votes(happiness=10)), ("Training", votes(anger=6, neutral=4)), ("PublicTest", votes(NF=10))]
+    rows = [
+        ("Training", votes(happiness=10)),
+        ("Training", votes(anger=6, neutral=4)),
+        ("PublicTest", votes(NF=10)),
+    ]
     path.write_text(votes_table([*rows, ("PrivateTest", votes(fear=10))]), encoding="utf-8")
 
     faces = load_faces(csv_file, path)
@@ -211,8 +236,14 @@ def test_votes_belong_to_the_rows_and_may_go_on_further(csv_file: Path, tmp_path
             [("Training", votes()), ("PublicTest", votes()), ("PublicTest", votes())],
             "row 3, column Usage: 'PublicTest' where the picture of that row is Training",
         ),
-        ([("Training", [-1, *votes()[1:]])] * 3, "row 2, column neutral: '-1' is not a number of votes"),
-        ([("Training", [*votes()[:9], 256])] * 3, "row 2, column NF: '256' is not a number of votes"),
+        (
+            [("Training", [-1, *votes()[1:]])] * 3,
+            "row 2, column neutral: '-1' is not a number of votes",
+        ),
+        (
+            [("Training", [*votes()[:9], 256])] * 3,
+            "row 2, column NF: '256' is not a number of votes",
+        ),
     ],
 )
 def test_votes_that_cannot_belong_are_named(
@@ -242,7 +273,9 @@ def test_pictures_of_one_grey_are_left_out() -> None:
     assert faces.without_blank().fer2013.tolist() == [1]
 
 
-def test_a_clear_majority_is_a_category_with_more_than_half_of_the_votes_that_are_not_single() -> None:
+def test_a_clear_majority_is_a_category_with_more_than_half_of_the_votes_that_are_not_single() -> (
+    None
+):
     counts = np.array(
         [
             votes(happiness=6, neutral=4),
@@ -257,7 +290,15 @@ def test_a_clear_majority_is_a_category_with_more_than_half_of_the_votes_that_ar
     )
 
     happiness = EXPRESSIONS.index("happiness")
-    assert majority(counts).tolist() == [happiness, NO_LABEL, happiness, NO_LABEL, NO_LABEL, NO_LABEL, NO_LABEL]
+    assert majority(counts).tolist() == [
+        happiness,
+        NO_LABEL,
+        happiness,
+        NO_LABEL,
+        NO_LABEL,
+        NO_LABEL,
+        NO_LABEL,
+    ]
 
 
 def test_what_is_learnt_are_the_shares_of_the_votes_that_are_not_single() -> None:
@@ -314,7 +355,9 @@ def test_a_folder_of_pictures_has_one_subfolder_a_category(tmp_path: Path) -> No
 def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "bored", "a.png")
 
-    with pytest.raises(DataError, match=r"bored: no category has this name; use neutral, happiness"):
+    with pytest.raises(
+        DataError, match=r"bored: no category has this name; use neutral, happiness"
+    ):
         load_faces(tmp_path)
 
 

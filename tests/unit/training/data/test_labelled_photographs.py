@@ -1,4 +1,6 @@
-"""Labelled photographs: what can be wrong with an archive, a folder or a table, and how it is said."""
+"""Labelled photographs: what can be wrong with an archive, a folder or a table, and how it is
+said.
+"""
 
 from __future__ import annotations
 
@@ -46,29 +48,49 @@ def unpacked(path: Path, files: Mapping[str, bytes]) -> Path:
         ("", "row 1: column file is missing; expected file, emotion"),
         ("file;emotion\na.png;anger\n", "row 1: column file is missing"),
         ("file,emotion\n", "holds only a header; add a table"),
-        ("file,emotion\na.png,angry!\n", r"row 2, column emotion: 'angry!' is not one of neutral, happiness"),
+        (
+            "file,emotion\na.png,angry!\n",
+            r"row 2, column emotion: 'angry!' is not one of neutral, happiness",
+        ),
         ("file,emotion\na.png\n", "row 2: holds 1 values where the header names 2"),
-        ("file,emotion\na.png,anger\na.png,fear\n", r"row 3, column file: 'a.png' has a row further up"),
+        (
+            "file,emotion\na.png,anger\na.png,fear\n",
+            r"row 3, column file: 'a.png' has a row further up",
+        ),
         ("file,emotion\n,anger\n", r"row 2, column file: '' is empty; name the photograph"),
-        ("file,emotion\na.png,anger\nc.png,fear\n", r"row 3, column file: 'c.png' is not in .*; add it or drop"),
+        (
+            "file,emotion\na.png,anger\nc.png,fear\n",
+            r"row 3, column file: 'c.png' is not in .*; add it or drop",
+        ),
         ('file,emotion\n"a.png,anger\n', "is not a CSV table in UTF-8"),
     ],
 )
-def test_a_fault_in_the_table_is_told_with_its_place_and_the_cure(tmp_path: Path, table: str, said: str) -> None:
-    for source in (packed(tmp_path / "p.zip", contents(table)), unpacked(tmp_path / "p", contents(table))):
+def test_a_fault_in_the_table_is_told_with_its_place_and_the_cure(
+    tmp_path: Path, table: str, said: str
+) -> None:
+    for source in (
+        packed(tmp_path / "p.zip", contents(table)),
+        unpacked(tmp_path / "p", contents(table)),
+    ):
         with pytest.raises(DataError, match=rf"{source}, labels.csv: .*{said}"):
             LabelledPhotographs(source)
 
 
 def test_a_table_that_is_no_text_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a CSV table in UTF-8"):
-        LabelledPhotographs(packed(tmp_path / "p.zip", contents() | {"labels.csv": b"\xff\xfe\x00"}))
+        LabelledPhotographs(
+            packed(tmp_path / "p.zip", contents() | {"labels.csv": b"\xff\xfe\x00"})
+        )
 
 
 def test_photographs_without_a_table_are_told_how_to_get_one(tmp_path: Path) -> None:
-    for source in (packed(tmp_path / "p.zip", {"a.png": png(1)}), unpacked(tmp_path / "p", {"a.png": png(1)})):
+    for source in (
+        packed(tmp_path / "p.zip", {"a.png": png(1)}),
+        unpacked(tmp_path / "p", {"a.png": png(1)}),
+    ):
         with pytest.raises(
-            DataError, match=r"holds no labels.csv; add a table with the columns file, emotion .*--labels"
+            DataError,
+            match=r"holds no labels.csv; add a table with the columns file, emotion .*--labels",
         ):
             LabelledPhotographs(source)
         with pytest.raises(DataError, match=r"absent.csv: cannot be read"):
@@ -77,9 +99,13 @@ def test_photographs_without_a_table_are_told_how_to_get_one(tmp_path: Path) -> 
 
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "p.zip").write_bytes(b"PK, but no archive")
-    with pytest.raises(DataError, match=r"p.zip: is not a zip archive that can be read .*; pack it again"):
+    with pytest.raises(
+        DataError, match=r"p.zip: is not a zip archive that can be read .*; pack it again"
+    ):
         LabelledPhotographs(tmp_path / "p.zip")
-    with pytest.raises(DataError, match=r"absent.zip: does not exist; give a zip archive or a folder"):
+    with pytest.raises(
+        DataError, match=r"absent.zip: does not exist; give a zip archive or a folder"
+    ):
         LabelledPhotographs(tmp_path / "absent.zip")
 
 

@@ -10,7 +10,9 @@ from training.expression.augment import Augmentation, augment, mix, move
 
 pytestmark = pytest.mark.training
 
-STILL = Augmentation(flip=0, roll=0, scale=0, shift=0, light=0, gain_chance=0, blur=0, noise=0, erase=0)
+STILL = Augmentation(
+    flip=0, roll=0, scale=0, shift=0, light=0, gain_chance=0, blur=0, noise=0, erase=0
+)
 
 
 def generator(seed: int = 3) -> torch.Generator:
@@ -79,14 +81,21 @@ def test_a_shift_is_at_most_the_bound() -> None:
 def test_an_erased_square_is_no_larger_than_the_bound() -> None:
     black = torch.zeros(64, 1, 48, 48)
 
-    changed = augment(black, STILL.model_copy(update={"erase": 1.0, "erase_edge": 0.25}), generator())
+    changed = augment(
+        black, STILL.model_copy(update={"erase": 1.0, "erase_edge": 0.25}), generator()
+    )
 
     covered = (changed > 0).flatten(1).sum(dim=1)
     assert 0 < int(covered.max()) <= 13 * 13
 
 
 def test_blur_takes_detail_away_and_keeps_the_mean() -> None:
-    board = (torch.arange(48)[:, None] + torch.arange(48)[None, :]).remainder(2).float().expand(32, 1, 48, 48)
+    board = (
+        (torch.arange(48)[:, None] + torch.arange(48)[None, :])
+        .remainder(2)
+        .float()
+        .expand(32, 1, 48, 48)
+    )
 
     changed = augment(board, STILL.model_copy(update={"blur": 1.0}), generator())
 
@@ -116,7 +125,11 @@ def test_a_mixed_batch_holds_two_pictures_each_and_says_how_much_of_which() -> N
         pictures_mixed, (shares,) = mix(before, [truth], how, generator(seed))
         assert torch.allclose(pictures_mixed.mean(dim=(1, 2, 3)), shares[:, 1], atol=1e-4)
         assert torch.allclose(shares.sum(dim=1), torch.ones(8))
-        seen.add("blended" if ((pictures_mixed > 0.01) & (pictures_mixed < 0.99)).any() else "patched or whole")
+        seen.add(
+            "blended"
+            if ((pictures_mixed > 0.01) & (pictures_mixed < 0.99)).any()
+            else "patched or whole"
+        )
 
     assert seen == {"blended", "patched or whole"}
 

@@ -69,7 +69,9 @@ def test_the_teachers_answer_for_the_changed_pictures_and_their_mirror_images(
         assert np.exp(said.astype(float)) == pytest.approx(((once + again) / 2).numpy(), abs=0.02)
 
 
-def test_two_teachers_answer_with_their_mean_probabilities(learn: Lessons, teacher: Path, tmp_path: Path) -> None:
+def test_two_teachers_answer_with_their_mean_probabilities(
+    learn: Lessons, teacher: Path, tmp_path: Path
+) -> None:
     one = views(learn, [teacher], tmp_path / "one").view(0)
     both = views(learn, [teacher, teacher], tmp_path / "both").view(0)
 
@@ -78,7 +80,9 @@ def test_two_teachers_answer_with_their_mean_probabilities(learn: Lessons, teach
     assert both.expression.astype(float) == pytest.approx(one.expression.astype(float), abs=0.01)
 
 
-def test_a_version_is_kept_and_a_damaged_one_is_made_again(learn: Lessons, teacher: Path, tmp_path: Path) -> None:
+def test_a_version_is_kept_and_a_damaged_one_is_made_again(
+    learn: Lessons, teacher: Path, tmp_path: Path
+) -> None:
     first = views(learn, [teacher], tmp_path).view(1)
     (kept,) = tmp_path.glob("views-*/01.npz")
     written = kept.stat().st_mtime_ns
@@ -101,12 +105,18 @@ def test_other_teachers_are_asked_anew(learn: Lessons, teacher: Path, tmp_path: 
     assert len(list((tmp_path / "cache").glob("views-*"))) == 2
 
 
-def test_a_run_without_recipe_or_checkpoint_is_no_teacher(learn: Lessons, teacher: Path, tmp_path: Path) -> None:
+def test_a_run_without_recipe_or_checkpoint_is_no_teacher(
+    learn: Lessons, teacher: Path, tmp_path: Path
+) -> None:
     with pytest.raises(RecipeError, match=r"absent.recipe\.toml: cannot be read: No such file"):
         views(learn, [tmp_path / "absent"], tmp_path)
     text = (teacher / RECIPE).read_text(encoding="utf-8")
-    (teacher / RECIPE).write_text(text.replace("widths = [4, 8]", "widths = [4, 6]"), encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"teacher: its weights belong to another network than recipe\.toml"):
+    (teacher / RECIPE).write_text(
+        text.replace("widths = [4, 8]", "widths = [4, 6]"), encoding="utf-8"
+    )
+    with pytest.raises(
+        RecipeError, match=r"teacher: its weights belong to another network than recipe\.toml"
+    ):
         views(learn, [teacher], tmp_path)
 
 
@@ -121,7 +131,11 @@ def test_a_student_that_answers_like_its_teachers_has_no_more_to_learn_from_them
     learn: Lessons, teacher: Path, tmp_path: Path
 ) -> None:
     recipe = load_recipe(teacher / RECIPE, ExpressionRecipe).model_copy(
-        update={"distillation": Distillation(teachers=("teacher",), weight=1.0, temperature=1.0, views=2)}
+        update={
+            "distillation": Distillation(
+                teachers=("teacher",), weight=1.0, temperature=1.0, views=2
+            )
+        }
     )
     task = ExpressionTask(recipe, learn, faces(8), views(learn, [teacher], tmp_path))
     batch = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
@@ -130,7 +144,9 @@ def test_a_student_that_answers_like_its_teachers_has_no_more_to_learn_from_them
 
     _, shares, classes, expression, fer2013 = batch
     assert [t.shape[1] for t in (shares, classes, expression, fer2013)] == [8, 7, 8, 7]
-    entropy = -sum(float((p * p.clamp(min=1e-7).log()).sum(dim=1).mean()) for p in (expression, fer2013))
+    entropy = -sum(
+        float((p * p.clamp(min=1e-7).log()).sum(dim=1).mean()) for p in (expression, fer2013)
+    )
     with torch.no_grad():
         assert float(task.loss(copy, batch)[0]) == pytest.approx(entropy, rel=0.02)
         assert float(task.loss(unlike, batch)[0]) > entropy

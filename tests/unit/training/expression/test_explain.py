@@ -44,7 +44,10 @@ def write_run(folder: Path, recipe: str) -> Path:
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     torch.manual_seed(5)
     network = load_recipe(folder / "recipe.toml", ExpressionRecipe).network.build()
-    average = {"n_averaged": torch.tensor(1), **{f"module.{name}": w for name, w in network.state_dict().items()}}
+    average = {
+        "n_averaged": torch.tensor(1),
+        **{f"module.{name}": w for name, w in network.state_dict().items()},
+    }
     torch.save({"average": average}, folder / "checkpoint.pt")
     return folder
 
@@ -75,13 +78,19 @@ def explain(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None
 # What is refused
 
 
-def test_a_folder_without_a_checkpoint_or_a_recipe_is_refused_with_what_to_give(run_folder: Path) -> None:
+def test_a_folder_without_a_checkpoint_or_a_recipe_is_refused_with_what_to_give(
+    run_folder: Path,
+) -> None:
     (run_folder / "recipe.toml").rename(run_folder / "other.toml")
-    with pytest.raises(RecipeError, match="keeps no copy of its recipe; name the recipe with --recipe"):
+    with pytest.raises(
+        RecipeError, match="keeps no copy of its recipe; name the recipe with --recipe"
+    ):
         open_run(run_folder)
     open_run(run_folder, run_folder / "other.toml")
     (run_folder / "checkpoint.pt").unlink()
-    with pytest.raises(RecipeError, match="holds no checkpoint.pt; give the folder of a training run"):
+    with pytest.raises(
+        RecipeError, match="holds no checkpoint.pt; give the folder of a training run"
+    ):
         open_run(run_folder, run_folder / "other.toml")
 
 
@@ -103,11 +112,16 @@ def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> 
 
 
 def test_without_a_face_that_can_be_read_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run_folder: Path,
+    tmp_path: Path,
 ) -> None:
     sea = tmp_path / "sea.png"
     assert cv2.imwrite(str(sea), np.full((120, 160, 3), 127, np.uint8))
-    code = explain(monkeypatch, sea, tmp_path / "absent.png", "--run", run_folder, "--out", tmp_path / "out")
+    code = explain(
+        monkeypatch, sea, tmp_path / "absent.png", "--run", run_folder, "--out", tmp_path / "out"
+    )
     said = capsys.readouterr().err
     assert code == 1
     assert f"left out: {sea}: no face; if it is one that was cut out already, add --aligned" in said
@@ -116,20 +130,27 @@ def test_without_a_face_that_can_be_read_nothing_is_written(
 
 
 def test_a_picture_that_was_given_is_not_overwritten(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run_folder: Path,
+    tmp_path: Path,
 ) -> None:
     picture = tmp_path / "sheet-01.png"
     assert cv2.imwrite(str(picture), faces(1).pictures[0])
     before = picture.read_bytes()
     assert explain(monkeypatch, picture, "--aligned", "--run", run_folder, "--out", tmp_path) == 1
-    assert "sheet-01.png: is one of the PICTURES and would be overwritten" in capsys.readouterr().err
+    assert (
+        "sheet-01.png: is one of the PICTURES and would be overwritten"
+    ) in capsys.readouterr().err
     assert picture.read_bytes() == before
 
 
 # What is drawn
 
 
-def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias(run_folder: Path) -> None:
+def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias(
+    run_folder: Path,
+) -> None:
     network, _ = open_run(run_folder)
     pictures, wanted = torch.randn(4, 1, 48, 48), torch.tensor([0, 3, 3, 7])
 
@@ -141,7 +162,9 @@ def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias
         cam = WithEvidence(network)(pictures)[-1]
         bias = head.bias / (12 * 12)
     for i, k in enumerate(wanted.tolist()):
-        torch.testing.assert_close(found[i], (cam[i, :, :, k] - bias[k]).relu(), rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            found[i], (cam[i, :, :, k] - bias[k]).relu(), rtol=1e-4, atol=1e-6
+        )
 
 
 def test_the_most_probable_category_is_explained_or_the_one_asked_for(run_folder: Path) -> None:
@@ -172,7 +195,9 @@ def test_every_face_has_a_row_and_a_place_on_a_sheet() -> None:
     random = np.random.default_rng(4)
     crop = random.integers(0, 255, (48, 48), dtype=np.uint8)
     against = -np.ones((6, 6), np.float32)
-    one = Explained("a.png", crop, 1, 0.5, random.normal(size=(6, 6)).astype(np.float32), against * 0)
+    one = Explained(
+        "a.png", crop, 1, 0.5, random.normal(size=(6, 6)).astype(np.float32), against * 0
+    )
     explained = [one] * 32 + [Explained("b.png", crop, 6, 0.25, against, against * 0)]
 
     files = artefacts(explained)
@@ -180,21 +205,40 @@ def test_every_face_has_a_row_and_a_place_on_a_sheet() -> None:
     assert list(files) == ["explained.csv", "sheet-01.png", "sheet-02.png"]
     rows = list(csv.DictReader(io.StringIO(files["explained.csv"].decode())))
     assert [row["file"] for row in rows] == ["a.png"] * 32 + ["b.png"]
-    assert float(rows[0]["cam_upper_half"]) + float(rows[0]["cam_lower_half"]) == pytest.approx(1, abs=1e-3)
+    assert float(rows[0]["cam_upper_half"]) + float(rows[0]["cam_lower_half"]) == pytest.approx(
+        1, abs=1e-3
+    )
     assert (rows[-1]["category"], rows[-1]["cam_upper_half"]) == ("fear", "")
     with Image.open(io.BytesIO(files["sheet-02.png"])) as sheet:
         assert sheet.width > 200
     assert (
-        summary(explained).splitlines()[1].startswith("fear           1   in the upper half of the face: CAM nothing")
+        summary(explained)
+        .splitlines()[1]
+        .startswith("fear           1   in the upper half of the face: CAM nothing")
     )
 
 
 def test_the_command_cuts_a_face_out_of_a_photograph_and_says_where_it_drew(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run_folder: Path,
+    tmp_path: Path,
 ) -> None:
-    code = explain(monkeypatch, SERIOUS_FILE, "--run", run_folder, "--out", tmp_path / "out", "--category", "neutral")
+    code = explain(
+        monkeypatch,
+        SERIOUS_FILE,
+        "--run",
+        run_folder,
+        "--out",
+        tmp_path / "out",
+        "--category",
+        "neutral",
+    )
     assert code == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("neutral        1   in the upper half of the face: CAM ")
-    assert printed[1:] == [str(tmp_path / "out" / "explained.csv"), str(tmp_path / "out" / "sheet-01.png")]
+    assert printed[1:] == [
+        str(tmp_path / "out" / "explained.csv"),
+        str(tmp_path / "out" / "sheet-01.png"),
+    ]
     assert all(Path(name).stat().st_size > 0 for name in printed[1:])

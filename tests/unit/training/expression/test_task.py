@@ -1,4 +1,6 @@
-"""The expression classifier's task: its network, its loss, its batches, and the confidence of its model."""
+"""The expression classifier's task: its network, its loss, its batches, and the confidence of its
+model.
+"""
 
 import re
 from pathlib import Path
@@ -30,7 +32,9 @@ RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "express
 
 def recipe(batch: int = 8) -> ExpressionRecipe:
     published = load_recipe(RECIPE, ExpressionRecipe).model_copy(update={"loss": Loss(balance=0.0)})
-    network = published.network.model_copy(update={"widths": (4, 8), "blocks": (1,), "strides": (2,), "dropout": 0.0})
+    network = published.network.model_copy(
+        update={"widths": (4, 8), "blocks": (1,), "strides": (2,), "dropout": 0.0}
+    )
     schedule = published.schedule.model_copy(update={"batch": batch})
     return published.model_copy(update={"network": network, "schedule": schedule})
 
@@ -61,20 +65,34 @@ def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen
 
 
 def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
-    learn, held_back, other_seed = lessons(faces(16)), faces(8), recipe().model_copy(update={"seed": 2})
-    first, same, other = (ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed))
+    learn, held_back, other_seed = (
+        lessons(faces(16)),
+        faces(8),
+        recipe().model_copy(update={"seed": 2}),
+    )
+    first, same, other = (
+        ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed)
+    )
 
-    weights = [torch.cat([p.flatten() for p in made.module.parameters()]) for made in (first, same, other)]
+    weights = [
+        torch.cat([p.flatten() for p in made.module.parameters()]) for made in (first, same, other)
+    ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_none() -> None:
     plain = recipe()
-    attentive = plain.model_copy(update={"network": plain.network.model_copy(update={"region_attention": True})})
+    attentive = plain.model_copy(
+        update={"network": plain.network.model_copy(update={"region_attention": True})}
+    )
     wider = plain.network.model_copy(update={"widths": (4, 9)})
-    assert attentive.network.can_learn_on(plain.network) and attentive.network.can_learn_on(attentive.network)
-    assert not plain.network.can_learn_on(attentive.network) and not wider.can_learn_on(plain.network)
+    assert attentive.network.can_learn_on(plain.network) and attentive.network.can_learn_on(
+        attentive.network
+    )
+    assert not plain.network.can_learn_on(attentive.network) and not wider.can_learn_on(
+        plain.network
+    )
 
     start = plain.network.build()
     learning = ExpressionTask(attentive, lessons(faces(16)), faces(8), start=start)
@@ -86,14 +104,24 @@ def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_n
     batch = next(learning.batches(0, torch.Generator().manual_seed(1)))
     learning.loss(learning.module.train(), batch)[0].backward()  # type: ignore[no-untyped-call]
     gradients = [p.grad for name, p in learning.module.named_parameters() if ".gate." in name]
-    assert len(gradients) == 2 and all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
+    assert len(gradients) == 2 and all(
+        gradient is not None and gradient.abs().max() > 0 for gradient in gradients
+    )
 
 
 def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
     network = SmallResNet((4, 8), (1,), (2,), {"head": 3}).train()
 
-    stem, first, second, shortcut = 48 * 48 * 9 * 4, 24 * 24 * 9 * 4 * 8, 24 * 24 * 9 * 8 * 8, 24 * 24 * 4 * 8
-    assert multiply_adds(network, torch.zeros(1, 1, 48, 48)) == stem + first + second + shortcut + 8 * 3
+    stem, first, second, shortcut = (
+        48 * 48 * 9 * 4,
+        24 * 24 * 9 * 4 * 8,
+        24 * 24 * 9 * 8 * 8,
+        24 * 24 * 4 * 8,
+    )
+    assert (
+        multiply_adds(network, torch.zeros(1, 1, 48, 48))
+        == stem + first + second + shortcut + 8 * 3
+    )
     assert network.training
 
 
@@ -155,7 +183,9 @@ def test_rare_classes_weigh_more_and_the_mean_weight_is_one() -> None:
 def test_validation_counts_each_head_right_where_it_is() -> None:
     learnt = (
         task()
-    )  # the ten held-back faces have the classes 0…6, 0, 1, 2; their votes the categories of the same index
+        # the ten held-back faces have the classes 0…6, 0, 1, 2; their votes the categories of the
+        # same index
+    )
     says = Says(torch.eye(8)[1] * 9, torch.eye(7)[5] * 9)
 
     figures = learnt.validate(says)
@@ -166,7 +196,9 @@ def test_validation_counts_each_head_right_where_it_is() -> None:
 
 
 def test_a_larger_input_is_made_of_the_same_pictures_enlarged() -> None:
-    larger = recipe().model_copy(update={"network": recipe().network.model_copy(update={"edge": 64})})
+    larger = recipe().model_copy(
+        update={"network": recipe().network.model_copy(update={"edge": 64})}
+    )
     pictures = torch.linspace(0, 1, 48).expand(2, 1, 48, 48)
 
     seen = larger.as_input(pictures)
@@ -211,12 +243,16 @@ def test_heads_stay_as_they_are_where_one_kind_of_label_is_missing() -> None:
 
     align_heads(network, faces(8, voted=False), recipe())
 
-    assert all(torch.equal(now, then) for now, then in zip(network.heads.parameters(), before, strict=True))
+    assert all(
+        torch.equal(now, then) for now, then in zip(network.heads.parameters(), before, strict=True)
+    )
 
 
 def test_the_recipe_for_faces_of_ones_own_can_learn_on_from_the_published_model() -> None:
     own = load_recipe(RECIPE.with_name("own-faces.toml"), ExpressionRecipe)
     assert own.start == "expression-fast"
-    published = load_recipe(RECIPE.parents[3] / "weights" / own.start / "recipe.toml", ExpressionRecipe)
+    published = load_recipe(
+        RECIPE.parents[3] / "weights" / own.start / "recipe.toml", ExpressionRecipe
+    )
 
     assert own.network.can_learn_on(published.network)

@@ -1,4 +1,7 @@
-"""Parts of the detector that a recipe freezes stay as they are, batch norm included; the others learn."""
+"""Parts of the detector that a recipe freezes stay as they are, batch norm included.
+
+The others learn.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,14 @@ def test_what_is_frozen_stays_and_the_rest_learns() -> None:
         optimizer.zero_grad()
         task.loss(task.module, batch)[0].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    changed = {name for name, value in task.module.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {
+        name
+        for name, value in task.module.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
     assert not [name for name in changed if name.startswith(recipe.frozen)]
-    assert {"stage16.0.0.weight", "stage16.0.1.running_mean", "heads.1.points.0.0.0.weight"} <= changed
+    assert {
+        "stage16.0.0.weight",
+        "stage16.0.1.running_mean",
+        "heads.1.points.0.0.0.weight",
+    } <= changed

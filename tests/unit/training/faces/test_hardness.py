@@ -22,7 +22,9 @@ RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "face-de
 
 def photographs(*faces: tuple[LabelledFace, ...]) -> Photographs:
     pictures = [np.full((96, 128, 3), 90, dtype=np.uint8)] * len(faces)
-    return Photographs(pictures, [Faces.of(each) for each in faces], np.full(len(faces), 1 / len(faces)))
+    return Photographs(
+        pictures, [Faces.of(each) for each in faces], np.full(len(faces), 1 / len(faces))
+    )
 
 
 def test_missed_faces_cost_and_doubtful_regions_do_not() -> None:
@@ -32,7 +34,9 @@ def test_missed_faces_cost_and_doubtful_regions_do_not() -> None:
     untrained = recipe.network.build()
     nothing, one, two, doubt, small = costs(
         untrained,
-        photographs((), (face,), (face, LabelledFace(Box(80, 10, 30, 30), None)), (doubtful,), (tiny,)),
+        photographs(
+            (), (face,), (face, LabelledFace(Box(80, 10, 30, 30), None)), (doubtful,), (tiny,)
+        ),
         recipe,
     )
     assert doubt < nothing

@@ -23,7 +23,9 @@ POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 
 def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
     """Faces: x, y, width, height; the last ones are ignored regions."""
-    labels = [LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)]
+    labels = [
+        LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)
+    ]
     return Faces.of(labels)
 
 
@@ -49,7 +51,9 @@ def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, 
 
 
 def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
-    answers, targets = perfect(faces((10, 10, 20, 30), (100, 40, 120, 110), (30, 100, 60, 60), ignored=1))
+    answers, targets = perfect(
+        faces((10, 10, 20, 30), (100, 40, 120, 110), (30, 100, 60, 60), ignored=1)
+    )
     loss = DetectorLoss(256, 192, Weights())
     assert float(loss(answers, *targets)[0]) < 1e-3
     for changed in range(9):

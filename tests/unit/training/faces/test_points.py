@@ -1,4 +1,6 @@
-"""The teacher of points: it places them in pixels of the picture, and replaces only what it nearly agrees with."""
+"""The teacher of points: it places them in pixels of the picture, and replaces only what it nearly
+agrees with.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ def told(points: npt.NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
 
 
 def picture(dot: tuple[float, float] = (30.0, 40.0)) -> npt.NDArray[np.uint8]:
-    """Black, with a soft red dot; its middle is told in coordinates in which a pixel covers i…i + 1."""
+    """Black, with a soft red dot.
+
+    Its middle is told in coordinates in which a pixel covers i…i + 1.
+    """
     ys, xs = np.mgrid[0:100, 0:90] + 0.5
     red = 255 * np.exp(-((xs - dot[0]) ** 2 + (ys - dot[1]) ** 2) / 8)
     return np.dstack([np.zeros_like(red), np.zeros_like(red), red]).astype(np.uint8)
@@ -50,7 +55,9 @@ class FindRed(torch.nn.Module):
 
 
 class Say(torch.nn.Module):
-    """Places the points of a level face in `BOX` at the given places, in a mirror image where they are there."""
+    """Places the points of a level face in `BOX` at the given places, in a mirror image where they
+    are there.
+    """
 
     def __init__(self, points: npt.NDArray[np.float64]) -> None:
         super().__init__()
@@ -65,7 +72,9 @@ class Say(torch.nn.Module):
 
 @pytest.mark.parametrize("roll", [0.0, 0.4, -1.2])
 @pytest.mark.parametrize("zoom", [1, 4])
-def test_points_are_placed_in_pixels_of_the_picture_whatever_the_roll_and_size(roll: float, zoom: int) -> None:
+def test_points_are_placed_in_pixels_of_the_picture_whatever_the_roll_and_size(
+    roll: float, zoom: int
+) -> None:
     large = cv2.resize(picture(), None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
     box = Box(20 * zoom, 20 * zoom, 40 * zoom, 50 * zoom)
     (points,) = pt.place(FindRed(), [(np.asarray(large, dtype=np.uint8), box, roll)])
@@ -78,7 +87,9 @@ def test_a_changed_example_keeps_its_points_where_they_were_in_the_face() -> Non
     mirrored = 0
     for _ in range(30):
         square, points = pt._changed(face, random)
-        found = FindRed()(pt._as_input([np.clip(square.astype(int) - 40, 0, 255).astype(np.uint8)]))[0, :2].numpy()
+        found = FindRed()(
+            pt._as_input([np.clip(square.astype(int) - 40, 0, 255).astype(np.uint8)])
+        )[0, :2].numpy()
         errors = [float(np.abs(found - point).max()) for point in points[:2]]
         mirrored += errors[1] < errors[0]
         assert min(errors) < 0.03
@@ -101,7 +112,9 @@ def test_points_near_the_first_teachers_take_their_place_and_others_do_not() -> 
 
 
 def labelled(folder: Path, count: int) -> list[LabelledPicture]:
-    """Photographs of which the first ``count`` have people's points, and one more of each part without."""
+    """Photographs of which the first ``count`` have people's points, and one more of each part
+    without.
+    """
     (folder / "web").mkdir(parents=True)
     names = [f"{i}.png" for i in range(count + 3)]
     for name in names:
@@ -111,7 +124,9 @@ def labelled(folder: Path, count: int) -> list[LabelledPicture]:
     (folder / "web" / MARKED).write_text("\n".join([header, *rows, ""]), encoding="utf-8")
     faces = [LabelledFace(BOX, told(POINTS))] * count + [LabelledFace(BOX, told(POINTS + 1))] * 3
     parts = ["train"] * count + ["train", "valid", "test"]
-    pictures = [LabelledPicture(f"web/{n}", p, (f,)) for n, p, f in zip(names, parts, faces, strict=True)]
+    pictures = [
+        LabelledPicture(f"web/{n}", p, (f,)) for n, p, f in zip(names, parts, faces, strict=True)
+    ]
     write_labels(folder, pictures)
     return pictures
 
@@ -122,7 +137,9 @@ def test_the_table_is_written_anew_but_for_marked_faces_and_held_out_photographs
     before = labelled(tmp_path / "faces", 140)
     monkeypatch.setattr(pt, "SCHEDULE", pt.SCHEDULE.model_copy(update={"epochs": 1}))
     monkeypatch.setattr(pt, "BELIEVED", 9.0)
-    monkeypatch.setattr(sys, "argv", ["points", str(tmp_path / "faces"), "--run", str(tmp_path / "run")])
+    monkeypatch.setattr(
+        sys, "argv", ["points", str(tmp_path / "faces"), "--run", str(tmp_path / "run")]
+    )
     pt.main()
     after = read_labels(tmp_path / "faces")
     changed = [q.file for p, q in zip(before, after, strict=True) if p != q]

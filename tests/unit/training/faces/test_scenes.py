@@ -1,4 +1,6 @@
-"""Training scenes of the detector: labels follow the pictures, and each cell is told what to answer."""
+"""Training scenes of the detector: labels follow the pictures, and each cell is told what to
+answer.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def face(x: float, y: float, width: float, height: float, *, ignore: bool = Fals
 
 
 def photograph() -> npt.NDArray[np.uint8]:
-    """A dark picture of 60 × 80 with a bright face from 18, 20 to 42, 48 and a red spot on the first eye."""
+    """A dark picture of 60 × 80 with a bright face from 18, 20 to 42, 48 and a red spot on the
+    first eye.
+    """
     picture = np.full((80, 60, 3), 40, dtype=np.uint8)
     picture[20:48, 18:42] = 200
     picture[26:30, 22:26] = (0, 0, 255)
@@ -45,7 +49,9 @@ def test_moving_faces_moves_boxes_and_points() -> None:
 
 
 def test_mirroring_swaps_the_points_of_the_two_sides() -> None:
-    mirrored = Faces.of([face(18, 20, 24, 28)]).moved(np.array([[-1.0, 0.0, 60.0], [0.0, 1.0, 0.0]]))
+    mirrored = Faces.of([face(18, 20, 24, 28)]).moved(
+        np.array([[-1.0, 0.0, 60.0], [0.0, 1.0, 0.0]])
+    )
     assert mirrored.points[0].tolist() == [[24, 28], [36, 28], [30, 35], [25, 42], [35, 42]]
     assert mirrored.boxes[0].tolist() == [18, 20, 42, 48]
 
@@ -61,13 +67,17 @@ def test_a_face_cut_by_the_edge_is_kept_ignored_or_left_out_by_what_is_seen_of_i
 def test_a_covered_face_is_ignored_or_left_out() -> None:
     mask = np.zeros((50, 50), dtype=np.uint8)
     mask[:, 20:] = 1
-    faces = Faces.of([face(5, 5, 10, 10), face(15, 5, 10, 10), face(30, 5, 10, 10), face(60, 5, 10, 10)])
+    faces = Faces.of(
+        [face(5, 5, 10, 10), face(15, 5, 10, 10), face(30, 5, 10, 10), face(60, 5, 10, 10)]
+    )
     behind = faces.behind(mask)
     assert behind.boxes[:, 0].tolist() == [5, 15, 60]
     assert behind.ignore.tolist() == [False, True, False]
 
 
-def red_spot(scene: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]) -> npt.NDArray[np.float64] | None:
+def red_spot(
+    scene: npt.NDArray[np.uint8], box: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float64] | None:
     """Middle of the red pixels within a box, or nothing where there are few."""
     left, top, right, bottom = np.clip(box, 0, (256, 192, 256, 192)).astype(int)
     part = scene[top:bottom, left:right].astype(int)
@@ -82,7 +92,9 @@ def test_the_label_of_a_scene_lies_on_the_face_whatever_was_drawn() -> None:
     for _ in range(60):
         scene, faces = composer.scene(0, random)
         assert scene.shape == (192, 256, 3)
-        for box, points in zip(faces.boxes[~faces.ignore], faces.points[~faces.ignore], strict=True):
+        for box, points in zip(
+            faces.boxes[~faces.ignore], faces.points[~faces.ignore], strict=True
+        ):
             place = red_spot(scene, box)
             if place is not None:
                 nearest = min(math.dist(place, eye) for eye in points[:2])
@@ -141,7 +153,9 @@ def test_doubtful_regions_have_a_ceiling_and_an_empty_scene_is_background() -> N
 
 
 def test_a_ceiling_goes_with_its_region_when_the_photograph_is_moved() -> None:
-    region = Faces.of([LabelledFace(Box(10, 10, 20, 20), None, ignore=True, ceiling=0.25), face(100, 100, 20, 20)])
+    region = Faces.of(
+        [LabelledFace(Box(10, 10, 20, 20), None, ignore=True, ceiling=0.25), face(100, 100, 20, 20)]
+    )
     moved = join([region.mirrored(256).within(0, 0, 256, 192), region])
     assert moved.ceilings.tolist() == [0.25, 1, 0.25, 1]
 
@@ -180,6 +194,8 @@ def test_some_scenes_are_as_dark_as_the_recipe_allows() -> None:
 
 
 def test_parts_are_joined_in_order() -> None:
-    both = join([Faces.of([face(0, 0, 1, 1)]), Faces.of([]), Faces.of([face(5, 0, 1, 1, ignore=True)])])
+    both = join(
+        [Faces.of([face(0, 0, 1, 1)]), Faces.of([]), Faces.of([face(5, 0, 1, 1, ignore=True)])]
+    )
     assert both.boxes[:, 0].tolist() == [0, 5]
     assert both.ignore.tolist() == [False, True]

@@ -23,7 +23,11 @@ def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
 
 
 def test_steepest_and_suggested_are_read_off_the_smoothed_loss() -> None:
-    found = RangeTest(rates=(0.001, 0.01, 0.1, 0.3, 1.0), losses=(9, 9, 9, 9, 9), smoothed=(2.0, 1.9, 1.2, 1.0, 4.0))
+    found = RangeTest(
+        rates=(0.001, 0.01, 0.1, 0.3, 1.0),
+        losses=(9, 9, 9, 9, 9),
+        smoothed=(2.0, 1.9, 1.2, 1.0, 4.0),
+    )
 
     assert found.steepest == 0.01
     assert found.suggested == pytest.approx(0.1)
@@ -35,8 +39,12 @@ def test_the_same_seed_finds_the_same() -> None:
     assert first == same
 
 
-@pytest.mark.parametrize(("least", "most", "steps"), [(0.1, 0.1, 50), (0.0, 1.0, 50), (1e-4, 1.0, 3)])
-def test_bounds_that_do_not_rise_or_too_few_steps_are_refused(least: float, most: float, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("least", "most", "steps"), [(0.1, 0.1, 50), (0.0, 1.0, 50), (1e-4, 1.0, 3)]
+)
+def test_bounds_that_do_not_rise_or_too_few_steps_are_refused(
+    least: float, most: float, steps: int
+) -> None:
     with pytest.raises(RecipeError, match="the rates must rise, in at least 10 steps"):
         find_lr(Line(line()), SCHEDULE, seed=1, least=least, most=most, steps=steps)
 

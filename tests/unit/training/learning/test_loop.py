@@ -1,4 +1,6 @@
-"""The training loop: it learns, it can be interrupted, and it refuses what does not belong together."""
+"""The training loop: it learns, it can be interrupted, and it refuses what does not belong
+together.
+"""
 
 from pathlib import Path
 
@@ -22,7 +24,9 @@ def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path)
     fitted = fit(Line(line(), steps_per_epoch=30), SCHEDULE, tmp_path, seed=1)
 
     header, *rows = (tmp_path / CURVES).read_text(encoding="utf-8").splitlines()
-    assert header.startswith("epoch,lr,train_loss,train_error,valid_weight,pictures_per_second,seconds")
+    assert header.startswith(
+        "epoch,lr,train_loss,train_error,valid_weight,pictures_per_second,seconds"
+    )
     losses = [float(row.split(",")[2]) for row in rows]
     assert len(rows) == fitted.epochs == SCHEDULE.epochs
     assert losses[-1] < losses[0] / 10
@@ -37,7 +41,9 @@ def test_the_averaged_weights_of_a_run_can_be_taken_from_its_checkpoint(tmp_path
     weights = averaged_weights(tmp_path)
 
     assert weights.keys() == fitted.module.state_dict().keys()
-    assert all(torch.equal(weights[name], wanted) for name, wanted in fitted.module.state_dict().items())
+    assert all(
+        torch.equal(weights[name], wanted) for name, wanted in fitted.module.state_dict().items()
+    )
     assert seconds_spent(tmp_path) == fitted.seconds > 0
 
 
@@ -48,7 +54,10 @@ def test_published_weights_are_half_as_large_and_as_good_as_a_checkpoint(tmp_pat
     weights = averaged_weights(tmp_path)
 
     assert all(weight.dtype == torch.float32 for weight in weights.values())
-    assert all(torch.allclose(weights[name], wanted, rtol=1e-3) for name, wanted in module.state_dict().items())
+    assert all(
+        torch.allclose(weights[name], wanted, rtol=1e-3)
+        for name, wanted in module.state_dict().items()
+    )
     assert not list(tmp_path.glob(CHECKPOINT))
     assert seconds_spent(tmp_path) is None  # they do not say how long they learnt
 
@@ -71,7 +80,10 @@ def test_a_run_that_was_interrupted_and_resumed_ends_like_one_that_was_not(tmp_p
 
     weights, wanted = resumed.module.state_dict(), whole.module.state_dict()
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
-    assert len((tmp_path / "cut" / CURVES).read_text(encoding="utf-8").splitlines()) == 1 + SCHEDULE.epochs
+    assert (
+        len((tmp_path / "cut" / CURVES).read_text(encoding="utf-8").splitlines())
+        == 1 + SCHEDULE.epochs
+    )
 
 
 def test_resuming_a_run_that_ended_trains_no_more(tmp_path: Path) -> None:
@@ -80,7 +92,9 @@ def test_resuming_a_run_that_ended_trains_no_more(tmp_path: Path) -> None:
     again = fit(Line(line(), stop_before=4), SCHEDULE, tmp_path, seed=1, resume=True)
 
     wanted = done.module.state_dict()
-    assert all(torch.equal(weight, wanted[name]) for name, weight in again.module.state_dict().items())
+    assert all(
+        torch.equal(weight, wanted[name]) for name, weight in again.module.state_dict().items()
+    )
 
 
 def test_resuming_where_nothing_was_saved_begins_at_the_first_epoch(tmp_path: Path) -> None:
@@ -103,7 +117,9 @@ def test_a_checkpoint_of_another_seed_schedule_or_network_is_refused(tmp_path: P
 def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path, content: bytes) -> None:
     (tmp_path / CHECKPOINT).write_bytes(content)
 
-    with pytest.raises(RecipeError, match="not a checkpoint that can be read; remove it to begin again"):
+    with pytest.raises(
+        RecipeError, match="not a checkpoint that can be read; remove it to begin again"
+    ):
         fit(Line(line()), SCHEDULE, tmp_path, seed=1, resume=True)
 
 
@@ -121,7 +137,9 @@ def test_data_that_fill_no_batch_are_refused_before_anything_is_written(tmp_path
 
 def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"file.run: cannot be made \(Not a directory\); choose another --out"):
+    with pytest.raises(
+        RecipeError, match=r"file.run: cannot be made \(Not a directory\); choose another --out"
+    ):
         fit(Line(line()), SCHEDULE, tmp_path / "file" / "run", seed=1)
 
     (tmp_path / "run" / f"{CHECKPOINT}.part").mkdir(parents=True)
@@ -131,7 +149,12 @@ def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "changes",
-    [{"optimizer": "adamw", "peak_lr": 0.01}, {"optimizer": "muon"}, {"clip_norm": 0.5}, {"bfloat16": True}],
+    [
+        {"optimizer": "adamw", "peak_lr": 0.01},
+        {"optimizer": "muon"},
+        {"clip_norm": 0.5},
+        {"bfloat16": True},
+    ],
 )
 def test_each_choice_of_the_schedule_trains(tmp_path: Path, changes: dict[str, object]) -> None:
     fitted = fit(Line(line()), SCHEDULE.model_copy(update=changes), tmp_path, seed=1)
@@ -169,4 +192,7 @@ def test_a_run_of_a_single_step_ends(tmp_path: Path) -> None:
     shortest = SCHEDULE.model_copy(update={"epochs": 1})
 
     for steps in (1, 2, 3, 4):
-        assert fit(Line(line(), steps_per_epoch=steps), shortest, tmp_path / str(steps), seed=1).epochs == 1
+        assert (
+            fit(Line(line(), steps_per_epoch=steps), shortest, tmp_path / str(steps), seed=1).epochs
+            == 1
+        )

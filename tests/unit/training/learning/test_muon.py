@@ -41,8 +41,12 @@ def learn(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> li
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 3, 3), (40, 2, 3, 3), (8, 8, 1, 1)])
-def test_a_made_orthogonal_filter_keeps_its_directions_and_loses_their_sizes(shape: tuple[int, ...]) -> None:
-    filters = torch.randn(shape, generator=torch.Generator().manual_seed(3)).to(memory_format=torch.channels_last)
+def test_a_made_orthogonal_filter_keeps_its_directions_and_loses_their_sizes(
+    shape: tuple[int, ...],
+) -> None:
+    filters = torch.randn(shape, generator=torch.Generator().manual_seed(3)).to(
+        memory_format=torch.channels_last
+    )
 
     made = orthogonal(filters)
 

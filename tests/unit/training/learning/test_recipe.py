@@ -42,10 +42,16 @@ def test_a_good_recipe_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("epochs = 2", "epochs = 0"), r"tiny\.toml: schedule\.epochs: .*greater than or equal to 1"),
+        (
+            ("epochs = 2", "epochs = 0"),
+            r"tiny\.toml: schedule\.epochs: .*greater than or equal to 1",
+        ),
         (("batch = 8", "batchsize = 8"), r"schedule\.batchsize: Extra inputs are not permitted"),
         (("seed = 1", ""), r"seed: Field required"),
-        (('kind = "expression"', 'kind = "mood"'), r"kind: Input should be 'expression' or 'face-detector'"),
+        (
+            ('kind = "expression"', 'kind = "mood"'),
+            r"kind: Input should be 'expression' or 'face-detector'",
+        ),
         (("schema = 1", "schema = 2"), r"schema: Input should be 1"),
         (('name = "tiny"', 'name = "../tiny"'), r"name: String should match pattern"),
         (("peak_lr = 0.1", "peak_lr = "), r"tiny\.toml: is not TOML"),
@@ -76,7 +82,9 @@ def test_an_unknown_kind_cannot_be_planned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: path.stem)
-def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_becomes(path: Path) -> None:
+def test_each_published_recipe_names_a_kind_that_can_be_trained_and_the_file_it_becomes(
+    path: Path,
+) -> None:
     recipe_text = path.read_text(encoding="utf-8")
 
     assert recipe_kind(path) in PLANNERS
@@ -88,15 +96,25 @@ def test_each_shipped_model_came_from_its_recipe_as_it_stands(path: Path) -> Non
     card = read_card(path)
     recipe = tomllib.loads((RECIPES / card.training.recipe).read_text(encoding="utf-8"))
 
-    assert (card.name, card.version, card.kind) == (recipe["name"], recipe["version"], recipe["kind"])
-    assert (card.training.seed, card.training.epochs) == (recipe["seed"], recipe["schedule"]["epochs"])
+    assert (card.name, card.version, card.kind) == (
+        recipe["name"],
+        recipe["version"],
+        recipe["kind"],
+    )
+    assert (card.training.seed, card.training.epochs) == (
+        recipe["seed"],
+        recipe["schedule"]["epochs"],
+    )
     assert list(card.limits) == recipe["limits"]
 
 
 @pytest.mark.parametrize(
-    ("name", "ferplus", "fer2013"), [("expression-accurate", 0.89, 0.715), ("expression-fast", 0.87, 0.695)]
+    ("name", "ferplus", "fer2013"),
+    [("expression-accurate", 0.89, 0.715), ("expression-fast", 0.87, 0.695)],
 )
-def test_the_shipped_classifiers_are_as_good_as_was_promised(name: str, ferplus: float, fer2013: float) -> None:
+def test_the_shipped_classifiers_are_as_good_as_was_promised(
+    name: str, ferplus: float, fer2013: float
+) -> None:
     figures = read_card(shipped_models()[name]).metrics["PublicTest"]
 
     assert (figures["fer2013_n"], figures["ferplus_n"]) == (3589, 3199)

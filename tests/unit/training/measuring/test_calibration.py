@@ -75,7 +75,9 @@ def test_without_faces_there_is_an_error_and_no_number(judge: object) -> None:
         judge(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
 
 
-def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_those_of_the_held_back_cut() -> None:
+def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_those_of_the_held_back_cut() -> (
+    None
+):
     pictures = np.random.default_rng(1).integers(0, 256, (200, 48, 48), dtype=np.uint8)
     first = in_half_a(pictures)
     faces = Faces(pictures, np.arange(200), np.zeros((200, 10), np.uint8), np.zeros(200, np.int8))
@@ -96,8 +98,12 @@ def test_a_threshold_that_nobody_reaches_answers_nothing_and_is_never_wrong() ->
 
 
 @given(st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=40))
-def test_the_higher_the_threshold_the_fewer_faces_are_answered(faces: list[tuple[float, bool]]) -> None:
-    curve = risk_coverage(shares_of([one for one, _ in faces]), truth(*(right for _, right in faces)))
+def test_the_higher_the_threshold_the_fewer_faces_are_answered(
+    faces: list[tuple[float, bool]],
+) -> None:
+    curve = risk_coverage(
+        shares_of([one for one, _ in faces]), truth(*(right for _, right in faces))
+    )
 
     assert [point.threshold for point in curve] == [i / 100 for i in range(100)]
     assert curve[0].coverage == 1
@@ -105,7 +111,11 @@ def test_the_higher_the_threshold_the_fewer_faces_are_answered(faces: list[tuple
 
 
 def test_the_threshold_is_the_lowest_that_makes_answers_right_often_enough() -> None:
-    curve = [Answered(0.0, 1.0, 0.92), Answered(0.3, 0.97, WANTED_ACCURACY), Answered(0.4, 0.95, 0.97)]
+    curve = [
+        Answered(0.0, 1.0, 0.92),
+        Answered(0.3, 0.97, WANTED_ACCURACY),
+        Answered(0.4, 0.95, 0.97),
+    ]
 
     assert choose_threshold(curve) == 0.3
 

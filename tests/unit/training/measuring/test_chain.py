@@ -1,4 +1,6 @@
-"""The whole chain judged on photographs: the agent's own reading, and the crops that it is compared with."""
+"""The whole chain judged on photographs: the agent's own reading, and the crops that it is compared
+with.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,16 @@ from training.commands import main, options
 from training.data.datasets import EXPRESSIONS
 from training.data.labelled_photographs import LabelledPhotographs
 from training.faces.labelling.labels import LabelledFace
-from training.measuring.chain import BOX, CENTRED, CHAIN, LABELS, NO_FACE, YUNET, deviations, measure_chain
+from training.measuring.chain import (
+    BOX,
+    CENTRED,
+    CHAIN,
+    LABELS,
+    NO_FACE,
+    YUNET,
+    deviations,
+    measure_chain,
+)
 from training.measuring.chain_report import chain_json, chain_tables, chain_text
 
 MODEL = "expression-fast"
@@ -34,7 +45,11 @@ HAPPINESS = EXPRESSIONS.index("happiness")
 
 def photographs(folder: Path, **labels: str) -> LabelledPhotographs:
     """A smiling and a serious portrait and a wall without a face, those that are given a label."""
-    pictures = {"smiling": smiling(), "serious": serious(), "wall": np.full((240, 320, 3), 127, np.uint8)}
+    pictures = {
+        "smiling": smiling(),
+        "serious": serious(),
+        "wall": np.full((240, 320, 3), 127, np.uint8),
+    }
     with zipfile.ZipFile(folder / "photos.zip", "w") as archive:
         for name in labels:
             archive.writestr(f"{name}.png", cv2.imencode(".png", pictures[name])[1].tobytes())
@@ -49,7 +64,9 @@ def labelled(image: Picture) -> list[LabelledFace]:
 
 
 def points(turn: float = 0.0, scale: float = 1.0, right: float = 0.0) -> NDArray[np.float64]:
-    """Landmarks of a face of 100 pixels, turned (degrees, clockwise), scaled and shifted (pixels)."""
+    """Landmarks of a face of 100 pixels, turned (degrees, clockwise), scaled and shifted
+    (pixels).
+    """
     middle = np.asarray(TEMPLATE, dtype=np.float64) @ (1, 1j) - (0.5 + 0.5j)
     z = 100 * scale * np.exp(1j * math.radians(turn)) * middle + right
     return np.stack([z.real, z.imag], axis=1)
@@ -67,7 +84,9 @@ def test_the_chain_says_of_each_photograph_what_the_agent_says(tmp_path: Path) -
 
 
 def test_a_face_that_is_not_found_is_a_miss_of_its_label(tmp_path: Path) -> None:
-    chain = measure_chain(MODEL, photographs(tmp_path, smiling="happiness", wall="happiness")).answers[CHAIN]
+    chain = measure_chain(
+        MODEL, photographs(tmp_path, smiling="happiness", wall="happiness")
+    ).answers[CHAIN]
 
     assert chain.found.tolist() == [True, False]
     assert LABELS[chain.said[1]] == NO_FACE
@@ -76,19 +95,24 @@ def test_a_face_that_is_not_found_is_a_miss_of_its_label(tmp_path: Path) -> None
 
 
 def test_with_another_detector_the_other_crops_are_read_too(tmp_path: Path) -> None:
-    report = measure_chain(MODEL, photographs(tmp_path, smiling="happiness", wall="fear"), label=labelled)
+    report = measure_chain(
+        MODEL, photographs(tmp_path, smiling="happiness", wall="fear"), label=labelled
+    )
 
     assert list(report.answers) == [CHAIN, BOX, YUNET, CENTRED]
     assert report.answers[YUNET].shares == pytest.approx(report.answers[CHAIN].shares)
     assert report.answers[CENTRED].found.all(), "the common cut needs no face"
-    assert report.answers[CENTRED].shares[0] == pytest.approx(report.answers[CHAIN].shares[0], abs=0.05)
+    assert report.answers[CENTRED].shares[0] == pytest.approx(
+        report.answers[CHAIN].shares[0], abs=0.05
+    )
     assert report.deviations is not None
     assert (report.deviations.faces, report.deviations.landmarks.median) == (1, 0)
     assert report.tests[YUNET].p == 1
 
 
 def test_a_crop_that_is_too_large_turned_and_shifted_shows_as_such() -> None:
-    # Landmarks that lie 5 % too close together, 4 pixels to the right, and never turn with the head.
+    # Landmarks that lie 5 % too close together, 4 pixels to the right, and never turn with the
+    # head.
     heads = (-20.0, -10.0, 0.0, 10.0, 20.0)
     found = deviations([(points(0, 0.95, 4), points(turn)) for turn in heads])
 
@@ -108,7 +132,9 @@ def test_landmarks_that_turn_half_as_far_as_the_head_follow_it_by_half() -> None
 
 
 def test_the_figures_are_told_as_text_as_json_and_as_tables(tmp_path: Path) -> None:
-    report = measure_chain(MODEL, photographs(tmp_path, smiling="happiness", wall="fear"), label=labelled)
+    report = measure_chain(
+        MODEL, photographs(tmp_path, smiling="happiness", wall="fear"), label=labelled
+    )
 
     text = chain_text(report)
     assert "2 photographs, a face found in 1 (50.0%)" in text
@@ -119,7 +145,10 @@ def test_the_figures_are_told_as_text_as_json_and_as_tables(tmp_path: Path) -> N
     assert told["crops"][CENTRED]["test"]["only_chain_right"] == 0
     assert told["deviations"]["faces"] == 1
     tables = {name: content.decode() for name, content in chain_tables(report).items()}
-    assert tables.keys() == {"photographs.csv", *(f"confusion-{name}.csv" for name in report.answers)}
+    assert tables.keys() == {
+        "photographs.csv",
+        *(f"confusion-{name}.csv" for name in report.answers),
+    }
     assert tables["confusion-chain.csv"].startswith("is / said,neutral,happiness,")
     assert "wall.png,fear,no face,0.0000," in tables["photographs.csv"]
 
@@ -140,7 +169,10 @@ def test_the_command_needs_no_torch_prints_one_object_and_writes_tables(
     monkeypatch.setattr(options, "find_spec", find)
     source = photographs(tmp_path, smiling="happiness").source
 
-    assert run(monkeypatch, MODEL, "--photos", str(source), "--json", "--out", str(tmp_path / "out")) == 0
+    assert (
+        run(monkeypatch, MODEL, "--photos", str(source), "--json", "--out", str(tmp_path / "out"))
+        == 0
+    )
 
     told = json.loads(capsys.readouterr().out)
     assert (told["photos"], told["n"], told["accuracy"]) == (str(source), 1, 1)
@@ -150,10 +182,16 @@ def test_the_command_needs_no_torch_prints_one_object_and_writes_tables(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((MODEL, "--photos", "absent.zip"), "absent.zip: does not exist; give a zip archive or a folder"),
+        (
+            (MODEL, "--photos", "absent.zip"),
+            "absent.zip: does not exist; give a zip archive or a folder",
+        ),
         (("absent", "--photos", "{photos}"), "there is no model 'absent'. Shipped:"),
         ((MODEL, "--photos", "{photos}", "--detector", MODEL), "'face-detector' is needed here"),
-        ((MODEL, "--photos", "{photos}", "--yunet", "absent.onnx"), "absent.onnx: does not exist; give the ONNX file"),
+        (
+            (MODEL, "--photos", "{photos}", "--yunet", "absent.onnx"),
+            "absent.onnx: does not exist; give the ONNX file",
+        ),
     ],
 )
 def test_what_is_missing_or_wrong_is_one_sentence(

@@ -14,7 +14,9 @@ from training.measuring.compare import compare_files, comparison_text, mcnemar
 
 
 def right(*counts: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Answers of two models: both right, only the first, only the second, neither, so many times each."""
+    """Answers of two models: both right, only the first, only the second, neither, so many times
+    each.
+    """
     pairs = [(True, True), (True, False), (False, True), (False, False)]
     rows = np.array([pair for pair, count in zip(pairs, counts, strict=True) for _ in range(count)])
     return rows[:, 0], rows[:, 1]
@@ -33,7 +35,10 @@ def test_models_that_never_differ_are_not_found_to() -> None:
 
 
 def test_two_files_are_judged_on_the_same_pictures_and_timed_in_turns(tmp_path: Path) -> None:
-    first, second = stripe_model(tmp_path / "a"), stripe_model(tmp_path / "b", temperature=2.0, version="2.0.0")
+    first, second = (
+        stripe_model(tmp_path / "a"),
+        stripe_model(tmp_path / "b", temperature=2.0, version="2.0.0"),
+    )
 
     found = compare_files(first, second, stripe_faces(70))
 

@@ -22,7 +22,9 @@ def indices(*values: int) -> NDArray[np.int64]:
 
 
 def one_hot(names: Sequence[str], categories: Sequence[str]) -> NDArray[np.float32]:
-    return np.array([[float(name == category) for category in categories] for name in names], dtype=np.float32)
+    return np.array(
+        [[float(name == category) for category in categories] for name in names], dtype=np.float32
+    )
 
 
 def faces(fer2013: Sequence[str | None], voted: Sequence[str | None]) -> Faces:
@@ -30,7 +32,9 @@ def faces(fer2013: Sequence[str | None], voted: Sequence[str | None]) -> Faces:
     return Faces(
         pictures=np.zeros((len(fer2013), 48, 48), dtype=np.uint8),
         fer2013=indices(*(NO_LABEL if name is None else FER2013.index(name) for name in fer2013)),
-        votes=np.array([[10 * (name == column) for column in VOTE_COLUMNS] for name in voted], dtype=np.uint8),
+        votes=np.array(
+            [[10 * (name == column) for column in VOTE_COLUMNS] for name in voted], dtype=np.uint8
+        ),
         usage=np.ones(len(fer2013), dtype=np.int8),
     )
 
@@ -97,7 +101,14 @@ def test_json_leads_with_the_votes_where_there_are_some() -> None:
     without = judge(logits, faces(["angry"], [None])).as_json()
 
     assert (with_votes["protocol"], with_votes["accuracy"]) == ("FER+ majority", 1)
-    assert {"ferplus", "fer2013", "macro_f1", "per_class", "confusion_matrix", "n"} <= with_votes.keys()
+    assert {
+        "ferplus",
+        "fer2013",
+        "macro_f1",
+        "per_class",
+        "confusion_matrix",
+        "n",
+    } <= with_votes.keys()
     assert (without["protocol"], without["accuracy"]) == ("FER2013", 0)
     assert "ferplus" not in without
 

@@ -23,30 +23,48 @@ def test_the_figures_of_both_protocols_lead_and_the_rest_stands_beside_them(tmp_
     measured = measure(model(tmp_path), stripe_faces(70), "PublicTest")
 
     found = measured.as_json()
-    assert (found["protocol"], found["n"], found["accuracy"]) == ("FER+ majority", 70, pytest.approx(0.8))
-    assert {"ferplus", "fer2013", "calibration_error", "confidence", "file_bytes", "speed"} <= found.keys()
+    assert (found["protocol"], found["n"], found["accuracy"]) == (
+        "FER+ majority",
+        70,
+        pytest.approx(0.8),
+    )
+    assert {
+        "ferplus",
+        "fer2013",
+        "calibration_error",
+        "confidence",
+        "file_bytes",
+        "speed",
+    } <= found.keys()
     assert found["file_bytes"] == (tmp_path / "tiny.tflite").stat().st_size
     assert "robustness" not in found
     json.dumps(found)
 
 
 def test_the_temperature_and_the_threshold_are_those_of_the_card(tmp_path: Path) -> None:
-    sure = measure(model(tmp_path / "a", temperature=0.1, uncertain_below=0.0), stripe_faces(70), "PublicTest")
-    unsure = measure(model(tmp_path / "b", temperature=5.0, uncertain_below=0.99), stripe_faces(70), "PublicTest")
+    sure = measure(
+        model(tmp_path / "a", temperature=0.1, uncertain_below=0.0), stripe_faces(70), "PublicTest"
+    )
+    unsure = measure(
+        model(tmp_path / "b", temperature=5.0, uncertain_below=0.99), stripe_faces(70), "PublicTest"
+    )
 
-    assert sure.calibration["ferplus"].error == pytest.approx(0.2, abs=0.02)  # always sure, right in 80 %
+    # always sure, right in 80 %
+    assert sure.calibration["ferplus"].error == pytest.approx(0.2, abs=0.02)
     assert unsure.calibration["ferplus"].error > 0.3
     assert sure.confidence is not None
     assert unsure.confidence is not None
     assert (sure.confidence.answered.coverage, unsure.confidence.answered.coverage) == (1, 0)
     halves = sure.confidence.halves.values()
     assert sum(half.n for half in halves) == 70
-    assert sum(half.n * half.fer2013_accuracy for half in halves if half.fer2013_accuracy is not None) == pytest.approx(
-        70 * sure.evaluation.headline()["fer2013_accuracy"], abs=0.01
-    )
+    assert sum(
+        half.n * half.fer2013_accuracy for half in halves if half.fer2013_accuracy is not None
+    ) == pytest.approx(70 * sure.evaluation.headline()["fer2013_accuracy"], abs=0.01)
 
 
-def test_pictures_that_lie_in_training_too_are_left_out_of_the_second_figures(tmp_path: Path) -> None:
+def test_pictures_that_lie_in_training_too_are_left_out_of_the_second_figures(
+    tmp_path: Path,
+) -> None:
     judged = stripe_faces(40, wrong_every=4)
     training = stripe_faces(
         8, usage="Training", wrong_every=4
@@ -71,7 +89,9 @@ def test_without_votes_the_confidence_is_judged_by_the_classes_alone(tmp_path: P
     assert "uncertain below" not in measured_text(measured)
 
 
-def test_what_int8_lost_is_told_where_the_card_has_the_figures_of_the_network(tmp_path: Path) -> None:
+def test_what_int8_lost_is_told_where_the_card_has_the_figures_of_the_network(
+    tmp_path: Path,
+) -> None:
     figures = {"PublicTest, float": {"ferplus_accuracy": 0.85, "ferplus_n": 70}}
 
     measured = measure(model(tmp_path, metrics=figures), stripe_faces(70), "PublicTest")

@@ -1,4 +1,6 @@
-"""The changed crops: each does what it says, and what a model loses is counted against the unchanged picture."""
+"""The changed crops: each does what it says, and what a model loses is counted against the
+unchanged picture.
+"""
 
 from pathlib import Path
 
@@ -31,11 +33,15 @@ def dot(row: int, column: int) -> NDArray[np.uint8]:
 def middle(picture: NDArray[np.uint8]) -> tuple[float, float]:
     """Centre of brightness: row, column."""
     weight = picture.astype(float) / picture.sum()
-    return float((weight.sum(axis=1) * np.arange(EDGE)).sum()), float((weight.sum(axis=0) * np.arange(EDGE)).sum())
+    return float((weight.sum(axis=1) * np.arange(EDGE)).sum()), float(
+        (weight.sum(axis=0) * np.arange(EDGE)).sum()
+    )
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
-def test_every_change_gives_another_picture_of_the_same_form_and_leaves_the_first_alone(change: object) -> None:
+def test_every_change_gives_another_picture_of_the_same_form_and_leaves_the_first_alone(
+    change: object,
+) -> None:
     picture = np.random.default_rng(2).integers(0, 256, (EDGE, EDGE), dtype=np.uint8)
     before = picture.copy()
     assert isinstance(change, type(CHANGES[0]))
@@ -56,7 +62,9 @@ def test_every_change_gives_another_picture_of_the_same_form_and_leaves_the_firs
         ("shifted up 10 %", 24 - 4.8, 24),
     ],
 )
-def test_a_shift_moves_the_face_by_a_tenth_of_the_edge(name: str, row: float, column: float) -> None:
+def test_a_shift_moves_the_face_by_a_tenth_of_the_edge(
+    name: str, row: float, column: float
+) -> None:
     assert middle(changed(name, dot(24, 24))) == pytest.approx((row - 0.5, column - 0.5), abs=0.05)
 
 
@@ -73,7 +81,9 @@ def test_a_roll_turns_about_the_middle(name: str, degrees: float) -> None:
 
     row, column = middle(changed(name, dot(24, 36)))
 
-    assert (row, column) == pytest.approx((23.5 - 12 * np.sin(angle), 23.5 + 12 * np.cos(angle)), abs=0.1)
+    assert (row, column) == pytest.approx(
+        (23.5 - 12 * np.sin(angle), 23.5 + 12 * np.cos(angle)), abs=0.1
+    )
 
 
 def test_what_enters_from_outside_repeats_the_border() -> None:
@@ -130,14 +140,17 @@ def test_what_a_model_loses_is_counted_against_the_unchanged_pictures(tmp_path: 
     faces = stripe_faces(35, wrong_every=0)
     before = judge(run_model(model, faces.pictures), faces)
 
-    rows = robustness(model, faces, {name: one.accuracy for name, one in before.by_protocol.items()})
+    rows = robustness(
+        model, faces, {name: one.accuracy for name, one in before.by_protocol.items()}
+    )
 
     found = {row.name: row for row in rows}
     assert [row.name for row in rows] == [change.name for change in CHANGES]
     assert before.ferplus is not None
     assert before.ferplus.accuracy == 1
     assert found["shifted right 10 %"].loss["ferplus"] == 0  # a stripe goes from edge to edge
-    assert found["shifted down 10 %"].loss["ferplus"] > 50  # and now lies where the next category looks
+    # and now lies where the next category looks
+    assert found["shifted down 10 %"].loss["ferplus"] > 50
     assert found["shifted down 10 %"].accuracy["ferplus"] == pytest.approx(
         1 - found["shifted down 10 %"].loss["ferplus"] / 100
     )

@@ -9,7 +9,9 @@ from training.measuring.temperature import LEAST, MOST, best_temperature, bias_c
 
 
 def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits, and the vote shares of people who see just what softmax(logits / temperature) says."""
+    """Logits, and the vote shares of people who see just what softmax(logits / temperature)
+    says.
+    """
     logits = np.random.default_rng(4).normal(0, 3, (400, 8)).astype(np.float32)
     powers = np.exp(logits / true_temperature)
     return logits, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -17,13 +19,17 @@ def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArra
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 1.7, 3.0])
 def test_the_temperature_that_made_the_votes_is_found_again(true_temperature: float) -> None:
-    assert best_temperature(*said_and_voted(true_temperature)) == pytest.approx(true_temperature, rel=1e-3)
+    assert best_temperature(*said_and_voted(true_temperature)) == pytest.approx(
+        true_temperature, rel=1e-3
+    )
 
 
 def test_a_temperature_stays_within_its_bounds() -> None:
     logits, shares = said_and_voted(1.0)
 
-    assert LEAST <= best_temperature(logits, np.eye(8, dtype=np.float32)[logits.argmax(axis=1)]) < 0.3
+    assert (
+        LEAST <= best_temperature(logits, np.eye(8, dtype=np.float32)[logits.argmax(axis=1)]) < 0.3
+    )
     assert 4.5 < best_temperature(logits, np.full_like(shares, 1 / 8)) <= MOST
 
 
@@ -47,7 +53,9 @@ def test_biases_and_temperature_that_made_the_labels_are_found_again() -> None:
     bias = np.array([0.6, -0.9, 0.1, 0.2])
     noise = random.gumbel(size=logits.shape)  # its largest sum with z is drawn as softmax(z) says
 
-    temperature, found = bias_corrected_temperature(logits, (logits / 1.4 + bias + noise).argmax(axis=1))
+    temperature, found = bias_corrected_temperature(
+        logits, (logits / 1.4 + bias + noise).argmax(axis=1)
+    )
 
     assert temperature == pytest.approx(1.4, rel=0.05)
     assert found == pytest.approx(bias, abs=0.08)

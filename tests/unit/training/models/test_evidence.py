@@ -15,7 +15,9 @@ pytestmark = pytest.mark.training
 def network(*, attention: bool = False) -> SmallResNet:
     torch.manual_seed(3)
     heads = {"expression": 8, "fer2013": 7}
-    return SmallResNet((4, 8, 16), (1, 1), (2, 2), heads, dropout=0.5, region_attention=attention).eval()
+    return SmallResNet(
+        (4, 8, 16), (1, 1), (2, 2), heads, dropout=0.5, region_attention=attention
+    ).eval()
 
 
 def attentive() -> SmallResNet:
@@ -31,7 +33,9 @@ def test_attention_begins_as_none_and_then_weighs_the_regions() -> None:
     faces = torch.randn(3, 1, 24, 24)
 
     with torch.no_grad():
-        plain, begun, learnt = (made.features(faces) for made in (network(), network(attention=True), attentive()))
+        plain, begun, learnt = (
+            made.features(faces) for made in (network(), network(attention=True), attentive())
+        )
 
     assert torch.equal(begun, plain)
     weights = learnt / plain.where(plain > 0, 1)
@@ -69,6 +73,8 @@ def test_what_lies_far_from_a_region_does_not_change_its_evidence() -> None:
 
 def test_another_head_can_be_taken_apart() -> None:
     with torch.no_grad():
-        _expression, fer2013, evidence = WithEvidence(network(), head="fer2013")(torch.randn(1, 1, 24, 24))
+        _expression, fer2013, evidence = WithEvidence(network(), head="fer2013")(
+            torch.randn(1, 1, 24, 24)
+        )
 
     torch.testing.assert_close(evidence.sum(dim=(1, 2)), fer2013, rtol=1e-5, atol=1e-6)

@@ -1,4 +1,6 @@
-"""``training report``: temperature, threshold, card, page and figures of a finished model, the same every time."""
+"""``training report``: temperature, threshold, card, page and figures of a finished model, the same
+every time.
+"""
 
 import json
 from pathlib import Path
@@ -26,7 +28,11 @@ KEPT = {
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
@@ -40,7 +46,12 @@ def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
     assert card.metrics["PublicTest"]["ferplus_accuracy"] == pytest.approx(0.8)
     assert "| **accuracy, int8** | **80.00 %** | **80.00 %** |" in page_text(card)
     drawn = sorted(path.name for path in (tmp_path / "pages" / "tiny").glob("*.png"))
-    assert drawn == ["confusion-fer2013.png", "confusion-ferplus.png", "reliability.png", "risk-coverage.png"]
+    assert drawn == [
+        "confusion-fer2013.png",
+        "confusion-ferplus.png",
+        "reliability.png",
+        "risk-coverage.png",
+    ]
     for name in drawn:
         assert f"](tiny/{name})" in page_text(card)
         path = tmp_path / "pages" / "tiny" / name
@@ -49,7 +60,9 @@ def test_card_page_and_figures_are_written_and_agree(tmp_path: Path) -> None:
             picture.load()
 
 
-def test_the_temperature_is_fitted_on_half_a_alone_and_makes_the_model_as_sure_as_it_is_right(tmp_path: Path) -> None:
+def test_the_temperature_is_fitted_on_half_a_alone_and_makes_the_model_as_sure_as_it_is_right(
+    tmp_path: Path,
+) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     judged = FACES.of_usage("PublicTest")
 
@@ -58,7 +71,9 @@ def test_the_temperature_is_fitted_on_half_a_alone_and_makes_the_model_as_sure_a
     first = calibrated(model, judged.take(in_half_a(judged.pictures)))
     assert (card.temperature, card.uncertain_below) == (first.temperature, first.uncertain_below)
     assert card.temperature != model.card.temperature
-    before, after = (measure(model, judged, "PublicTest", card=one, speed=False) for one in (model.card, card))
+    before, after = (
+        measure(model, judged, "PublicTest", card=one, speed=False) for one in (model.card, card)
+    )
     assert after.calibration["ferplus"].error < before.calibration["ferplus"].error
     assert after.confidence is not None
     assert after.confidence.halves["A"].n + after.confidence.halves["B"].n == 210
@@ -75,7 +90,9 @@ def test_the_same_file_and_faces_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_figures_of_other_splits_stay_and_stale_ones_of_this_split_go(tmp_path: Path) -> None:
-    model = stripe_model(tmp_path, metrics=KEPT | {"PublicTest": {"old": 1.0}, "PublicTest, some row": {"old": 1.0}})
+    model = stripe_model(
+        tmp_path, metrics=KEPT | {"PublicTest": {"old": 1.0}, "PublicTest, some row": {"old": 1.0}}
+    )
 
     write_report(model, FACES, tmp_path / "pages")
 
@@ -85,11 +102,15 @@ def test_figures_of_other_splits_stay_and_stale_ones_of_this_split_go(tmp_path: 
     assert "PublicTest, some row" not in metrics
 
 
-def test_the_milliseconds_of_the_card_are_kept_until_they_are_measured_again(tmp_path: Path) -> None:
+def test_the_milliseconds_of_the_card_are_kept_until_they_are_measured_again(
+    tmp_path: Path,
+) -> None:
     model = stripe_model(tmp_path, metrics={"speed, abacus": {"milliseconds": 4000.0, "runs": 3}})
 
     page = write_report(model, FACES, tmp_path / "pages")
-    assert "| one face, one thread, abacus | 4000.00 ms (median of 3 runs) |" in page.read_text(encoding="utf-8")
+    assert ("| one face, one thread, abacus | 4000.00 ms (median of 3 runs) |") in page.read_text(
+        encoding="utf-8"
+    )
 
     write_report(model, FACES, tmp_path / "pages", time_again=True)
     metrics = read_card(tmp_path / "tiny.json").metrics
@@ -101,13 +122,17 @@ def test_without_votes_nothing_is_written(tmp_path: Path) -> None:
     model = stripe_model(tmp_path)
     before = files(tmp_path)
 
-    with pytest.raises(DataError, match="no picture in half A of PublicTest has a majority of votes; give the FER"):
+    with pytest.raises(
+        DataError, match="no picture in half A of PublicTest has a majority of votes; give the FER"
+    ):
         write_report(model, stripe_faces(60, voted=False), tmp_path / "pages")
 
     assert files(tmp_path) == before
 
 
-def test_a_place_where_nothing_can_be_written_is_named_and_the_card_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_place_where_nothing_can_be_written_is_named_and_the_card_stays_as_it_was(
+    tmp_path: Path,
+) -> None:
     model = stripe_model(tmp_path)
     before = (tmp_path / "tiny.json").read_bytes()
     (tmp_path / "pages").write_text("in the way", encoding="utf-8")
@@ -127,7 +152,12 @@ def test_a_card_without_figures_gives_a_page_with_dashes(tmp_path: Path) -> None
 
 def test_the_energy_is_an_estimate_from_time_and_the_declared_power(tmp_path: Path) -> None:
     training = {"recipe": "r.toml", "seed": 1, "epochs": 2, "data": [], "date": "2026-01-01"}
-    spent = training | {"hours": 2.0, "teacher_hours": 10.0, "watts": 50.0, "teacher": "two larger networks"}
+    spent = training | {
+        "hours": 2.0,
+        "teacher_hours": 10.0,
+        "watts": 50.0,
+        "teacher": "two larger networks",
+    }
 
     text = page_text(read_card(stripe_model(tmp_path, training=spent).with_suffix(".json")))
 
@@ -143,7 +173,9 @@ def test_the_card_is_still_one_that_the_agent_takes(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "tiny.json").read_text(encoding="utf-8"))["schema"] == 1
 
 
-def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured(tmp_path: Path) -> None:
+def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured(
+    tmp_path: Path,
+) -> None:
     answers = Answers(truth=np.array([0, 1, 1]), shares=np.eye(8)[[0, 1, 0]])
     model = stripe_model(tmp_path, metrics=chain_metrics(answers))
 
@@ -152,4 +184,6 @@ def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured
     text = page.read_text(encoding="utf-8")
     assert "In 3 of 3 a face was found; 66.67 % of all were read as labelled." in text
     assert "| happiness | 1.000 | 0.500 | 0.667 | 2 |" in text
-    assert "Not measured: what detector, crop" in page_text(read_card(stripe_model(tmp_path).with_suffix(".json")))
+    assert "Not measured: what detector, crop" in page_text(
+        read_card(stripe_model(tmp_path).with_suffix(".json"))
+    )

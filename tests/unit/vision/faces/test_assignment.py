@@ -1,4 +1,6 @@
-"""Our small assignment gives the least sum of costs that there is: SciPy's, to the last digit that matters."""
+"""Our small assignment gives the least sum of costs that there is: SciPy's, to the last digit that
+matters.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,18 @@ from edge_agent.vision.faces.assignment import assign
 UNASSIGNED = 2.5
 some_costs = st.integers(0, 7).flatmap(
     lambda columns: st.lists(
-        st.lists(st.floats(0, 4) | st.just(math.inf), min_size=columns, max_size=columns), min_size=1, max_size=7
+        st.lists(st.floats(0, 4) | st.just(math.inf), min_size=columns, max_size=columns),
+        min_size=1,
+        max_size=7,
     )
 )
 
 
 def total(costs: list[list[float]], columns: list[int | None]) -> float:
-    return sum(UNASSIGNED if column is None else row[column] for row, column in zip(costs, columns, strict=True))
+    return sum(
+        UNASSIGNED if column is None else row[column]
+        for row, column in zip(costs, columns, strict=True)
+    )
 
 
 def total_of_scipy(costs: list[list[float]]) -> float:
@@ -32,7 +39,9 @@ def total_of_scipy(costs: list[list[float]]) -> float:
 
 
 @given(some_costs)
-def test_the_sum_is_the_least_there_is_and_no_column_is_given_twice(costs: list[list[float]]) -> None:
+def test_the_sum_is_the_least_there_is_and_no_column_is_given_twice(
+    costs: list[list[float]],
+) -> None:
     columns = assign(costs, UNASSIGNED)
     given_columns = [column for column in columns if column is not None]
     assert len(set(given_columns)) == len(given_columns)

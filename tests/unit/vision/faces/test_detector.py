@@ -14,16 +14,26 @@ import pytest
 
 from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.faces.detector import STRIDES, Candidates, FaceDetector, decode, letterbox, merge
+from edge_agent.vision.faces.detector import (
+    STRIDES,
+    Candidates,
+    FaceDetector,
+    decode,
+    letterbox,
+    merge,
+)
 from edge_agent.vision.models.model import TFLiteModel, find_model, load_model
 from tests.support.vision import tiny_model
 from tests.support.vision.portraits import serious, smiling
 
 Picture = npt.NDArray[np.uint8]
 
-# Box and points as YuNet (2026 May) finds them, the mean of four picture sizes and their mirror images.
+# Box and points as YuNet (2026 May) finds them, the mean of four picture sizes and their mirror
+# images.
 SMILING = Face(
-    Box(180.7, 65.3, 88.7, 108.9), 1.0, ((204.0, 104.0), (245.0, 104.5), (222.9, 125.8), (205.4, 144.5), (240.7, 144.0))
+    Box(180.7, 65.3, 88.7, 108.9),
+    1.0,
+    ((204.0, 104.0), (245.0, 104.5), (222.9, 125.8), (205.4, 144.5), (240.7, 144.0)),
 )
 SERIOUS = Face(
     Box(179.7, 119.8, 173.3, 214.4),
@@ -39,12 +49,17 @@ def model() -> TFLiteModel:
 
 
 def framed(name: str, face_height: float, x: float, y: float) -> tuple[Picture, Face]:
-    """A frame of 640 × 480 over a portrait, its face of a chosen height with its middle at x, y; and that face."""
+    """A frame of 640 × 480 over a portrait, its face of a chosen height with its middle at x, y.
+
+    And that face.
+    """
     picture, face = PORTRAITS[name][0](), PORTRAITS[name][1]
     scale = face_height / face.box.height
     shift = np.array((x, y)) - np.array(face.box.center) * scale
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    frame = cv2.warpAffine(small, np.column_stack([np.eye(2), shift]), (640, 480), borderMode=cv2.BORDER_REPLICATE)
+    frame = cv2.warpAffine(
+        small, np.column_stack([np.eye(2), shift]), (640, 480), borderMode=cv2.BORDER_REPLICATE
+    )
     points = tuple((px * scale + shift[0], py * scale + shift[1]) for px, py in face.landmarks)
     width = face.box.width * scale
     return np.asarray(frame, dtype=np.uint8), Face(
@@ -59,8 +74,12 @@ def landmark_error(found: Face, known: Face) -> float:
     return float(distances.mean() / np.linalg.norm(places[0] - places[1]))
 
 
-def answers(**cells: tuple[int, int, float, tuple[float, ...]]) -> dict[str, npt.NDArray[np.float32]]:
-    """Outputs of a network for 256 × 192 in which only the named strides' cells fire: row, column, logit, sides."""
+def answers(
+    **cells: tuple[int, int, float, tuple[float, ...]],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Outputs of a network for 256 × 192 in which only the named strides' cells fire: row, column,
+    logit, sides.
+    """
     outputs = {}
     for stride in STRIDES:
         rows, columns = 192 // stride, 256 // stride
@@ -98,7 +117,8 @@ def test_candidates_come_surest_first_from_all_strides() -> None:
 
 def test_overlapping_candidates_become_one_face_placed_by_those_that_agree() -> None:
     boxes = np.array(
-        [[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [4, 0, 14, 10], [6, 0, 16, 10]], dtype=np.float32
+        [[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [4, 0, 14, 10], [6, 0, 16, 10]],
+        dtype=np.float32,
     )
     scores = np.array([0.8, 0.4, 0.7, 0.6, 0.5], dtype=np.float32)
     points = np.repeat(boxes[:, None, :2], 5, axis=1)
@@ -112,7 +132,9 @@ def test_overlapping_candidates_become_one_face_placed_by_those_that_agree() -> 
     ("width", "height", "scale"),
     [(640, 480, 0.4), (1920, 1080, 256 / 1920), (100, 400, 0.48), (5, 5, 38.4), (256, 192, 1)],
 )
-def test_letterboxing_fits_the_picture_into_the_upper_left(width: int, height: int, scale: float) -> None:
+def test_letterboxing_fits_the_picture_into_the_upper_left(
+    width: int, height: int, scale: float
+) -> None:
     pixels, found = letterbox(np.full((height, width, 3), (10, 20, 30), dtype=np.uint8), 256, 192)
     assert pixels.shape == (192, 256, 3)
     assert found == pytest.approx(scale)
@@ -122,7 +144,10 @@ def test_letterboxing_fits_the_picture_into_the_upper_left(width: int, height: i
 
 def test_a_gray_picture_is_letterboxed_like_its_colour_form() -> None:
     gray = np.random.default_rng(0).integers(0, 256, (90, 120), dtype=np.uint8)
-    assert (letterbox(gray, 256, 192)[0] == letterbox(np.repeat(gray[:, :, None], 3, axis=2), 256, 192)[0]).all()
+    assert (
+        letterbox(gray, 256, 192)[0]
+        == letterbox(np.repeat(gray[:, :, None], 3, axis=2), 256, 192)[0]
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -151,13 +176,23 @@ def test_the_one_face_of_each_portrait_is_found_with_its_landmarks(name: str) ->
 @pytest.mark.parametrize("name", PORTRAITS)
 @pytest.mark.parametrize(
     ("height", "x", "y"),
-    [(60, 500, 100), (60, 90, 300), (100, 320, 240), (160, 200, 300), (230, 400, 240), (300, 320, 240)],
+    [
+        (60, 500, 100),
+        (60, 90, 300),
+        (100, 320, 240),
+        (160, 200, 300),
+        (230, 400, 240),
+        (300, 320, 240),
+    ],
 )
-def test_the_face_is_found_wherever_the_camera_has_it(name: str, height: float, x: float, y: float) -> None:
+def test_the_face_is_found_wherever_the_camera_has_it(
+    name: str, height: float, x: float, y: float
+) -> None:
     frame, known = framed(name, height, x, y)
     (found,) = FaceDetector(model()).detect(frame)
     assert found.box.overlap(known.box) > 0.5
-    # In a face of 60 pixels the eyes are 8 pixels apart for the network: no promise about its points yet.
+    # In a face of 60 pixels the eyes are 8 pixels apart for the network: no promise about its
+    # points yet.
     assert height < 100 or landmark_error(found, known) < 0.2
 
 
@@ -184,7 +219,12 @@ def test_the_landmarks_of_a_mirrored_picture_keep_their_order_from_left_to_right
 def test_a_picture_of_many_megapixels_is_told_in_its_own_pixels() -> None:
     large = np.asarray(cv2.resize(smiling(), (4096, 4096)), dtype=np.uint8)
     (found,) = FaceDetector(model()).detect(large)
-    known = Box(*(side * 8 for side in (SMILING.box.x, SMILING.box.y, SMILING.box.width, SMILING.box.height)))
+    known = Box(
+        *(
+            side * 8
+            for side in (SMILING.box.x, SMILING.box.y, SMILING.box.width, SMILING.box.height)
+        )
+    )
     assert found.box.overlap(known) > 0.6
 
 
@@ -210,7 +250,8 @@ def test_smaller_and_surplus_faces_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"score_threshold": 1.0}, {"score_threshold": 0.0}, {"min_face_px": -1.0}, {"max_faces": 0}]
+    "arguments",
+    [{"score_threshold": 1.0}, {"score_threshold": 0.0}, {"min_face_px": -1.0}, {"max_faces": 0}],
 )
 def test_settings_out_of_range_are_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"between 0 and 1|0 or more"):
@@ -231,6 +272,7 @@ def test_a_model_that_lacks_an_answer_is_refused_by_its_name() -> None:
     wrong = copy(model())
     wrong.card = model().card.model_copy(update={"outputs": model().card.outputs[1:]})
     with pytest.raises(
-        ModelError, match=r"output score_8 of a face detector must have shape \(1, 24, 32, 1\); it is missing"
+        ModelError,
+        match=r"output score_8 of a face detector must have shape \(1, 24, 32, 1\); it is missing",
     ):
         FaceDetector(wrong)

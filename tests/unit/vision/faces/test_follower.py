@@ -1,4 +1,6 @@
-"""Faces of a camera's frames are looked for near where they are expected, and in the whole frame at intervals."""
+"""Faces of a camera's frames are looked for near where they are expected, and in the whole frame at
+intervals.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def eyes_apart(one: Face, other: Face) -> float:
     return float(np.linalg.norm(a - b, axis=1).max() / np.linalg.norm(b[0] - b[1]))
 
 
-def test_the_first_frame_is_searched_as_a_whole(follower: FaceFollower, whole: Watched, near: Watched) -> None:
+def test_the_first_frame_is_searched_as_a_whole(
+    follower: FaceFollower, whole: Watched, near: Watched
+) -> None:
     follower.find(frame(smiling()), [Box(180, 65, 90, 110)])
     assert (whole.shapes, near.shapes) == ([(512, 512)], [])
 
@@ -76,7 +80,9 @@ def test_a_face_that_is_expected_is_found_in_a_piece_around_it(
     assert eyes_apart(again, first) < 0.2
 
 
-def test_the_whole_frame_is_searched_again_after_the_interval(follower: FaceFollower, whole: Watched) -> None:
+def test_the_whole_frame_is_searched_again_after_the_interval(
+    follower: FaceFollower, whole: Watched
+) -> None:
     (face,) = follower.find(frame(smiling()), [])
     for seconds in (0.1, 0.4, 0.51, 0.6):
         follower.find(frame(smiling(), seconds), [face.box])
@@ -86,7 +92,9 @@ def test_the_whole_frame_is_searched_again_after_the_interval(follower: FaceFoll
     assert len(whole.shapes) == 3
 
 
-def test_where_nothing_is_expected_every_frame_is_searched(follower: FaceFollower, whole: Watched) -> None:
+def test_where_nothing_is_expected_every_frame_is_searched(
+    follower: FaceFollower, whole: Watched
+) -> None:
     for seconds in (0.0, 0.1, 0.2):
         follower.find(frame(smiling(), seconds), [])
     assert len(whole.shapes) == 3
@@ -106,7 +114,9 @@ def test_a_face_that_is_not_where_it_should_be_is_found_in_the_whole_frame_at_on
     assert face.box.overlap(Box(180.7, 65.3, 88.7, 108.9)) > 0.5
 
 
-def test_two_faces_are_each_found_near_their_place_surest_first(follower: FaceFollower, whole: Watched) -> None:
+def test_two_faces_are_each_found_near_their_place_surest_first(
+    follower: FaceFollower, whole: Watched
+) -> None:
     both = np.ascontiguousarray(np.hstack([smiling()[:400, 60:380], serious()[:400, 90:410]]))
     first = follower.find(frame(both), [])
     again = follower.find(frame(both, 0.1), [face.box for face in reversed(first)])
@@ -126,13 +136,17 @@ def test_two_expectations_that_lead_to_one_face_are_sorted_out_in_the_whole_fram
     assert len(whole.shapes) == 2
 
 
-def test_a_crowd_is_searched_as_a_whole(follower: FaceFollower, whole: Watched, near: Watched) -> None:
+def test_a_crowd_is_searched_as_a_whole(
+    follower: FaceFollower, whole: Watched, near: Watched
+) -> None:
     (face,) = follower.find(frame(smiling()), [])
     follower.find(frame(smiling(), 0.1), [face.box] * 3)
     assert (len(whole.shapes), near.shapes) == (2, [])
 
 
-def test_a_face_at_the_edge_of_the_frame_is_followed(follower: FaceFollower, whole: Watched) -> None:
+def test_a_face_at_the_edge_of_the_frame_is_followed(
+    follower: FaceFollower, whole: Watched
+) -> None:
     edge = np.ascontiguousarray(smiling()[50:, 170:])
     (face,) = follower.find(frame(edge), [])
     (again,) = follower.find(frame(edge, 0.1), [face.box])

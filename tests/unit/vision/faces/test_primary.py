@@ -1,4 +1,7 @@
-"""The participant's face is the largest and most central one; it is waited for, and nobody takes over in passing."""
+"""The participant's face is the largest and most central one.
+
+It is waited for, and nobody takes over in passing.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +40,23 @@ def test_of_two_faces_of_one_size_the_more_central_one_is_the_participant() -> N
 
 def test_another_face_takes_over_only_with_a_clear_lead_that_lasts() -> None:
     choice = Choice()
-    smaller, alike, larger = ({1: face(200, 190, 100), 2: face(340, 190, size)} for size in (90, 110, 150))
+    smaller, alike, larger = (
+        {1: face(200, 190, 100), 2: face(340, 190, size)} for size in (90, 110, 150)
+    )
     assert choice.at(0, smaller) == 1
     assert [choice.at(t, alike) for t in (0.5, 1, 1.5, 2)] == [1] * 4
     assert [choice.at(t, larger) for t in (2.5, 3, 3.5, 4)] == [1, 1, 2, 2]
-    assert [choice.at(t, {1: face(200, 190, 120), 2: face(340, 190, 130)}) for t in (4.5, 5.5, 6.5)] == [2] * 3
+    assert [
+        choice.at(t, {1: face(200, 190, 120), 2: face(340, 190, 130)}) for t in (4.5, 5.5, 6.5)
+    ] == [2] * 3
 
 
 def test_a_lead_that_breaks_off_counts_from_the_start_again() -> None:
     choice = Choice()
     alike, larger = ({1: face(200, 190, 100), 2: face(340, 190, size)} for size in (90, 150))
-    assert [choice.at(t, larger if t % 1 else alike) for t in (0, 0.25, 0.5, 1, 1.25, 1.5, 1.75, 2)] == [1] * 8
+    assert [
+        choice.at(t, larger if t % 1 else alike) for t in (0, 0.25, 0.5, 1, 1.25, 1.5, 1.75, 2)
+    ] == [1] * 8
 
 
 def test_who_walks_past_close_to_the_camera_is_not_the_participant() -> None:

@@ -1,4 +1,6 @@
-"""Tracks follow faces by overlap and motion over real time, and say nothing of a face that was seen only once."""
+"""Tracks follow faces by overlap and motion over real time, and say nothing of a face that was seen
+only once.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def credulous(lost_after_s: float = 1.5) -> Tracker:
     return Tracker(lost_after_s, confirm_frames=1)
 
 
-def played(tracker: Tracker, scene: Callable[[float], list[Face]], seconds: float, fps: float) -> Iterator[list[int]]:
+def played(
+    tracker: Tracker, scene: Callable[[float], list[Face]], seconds: float, fps: float
+) -> Iterator[list[int]]:
     """The numbers of the faces in each frame of a scene."""
     for frame in range(round(seconds * fps) + 1):
         yield numbers(tracker, scene(frame / fps), frame / fps)
@@ -84,7 +88,11 @@ def test_what_is_seen_in_every_second_frame_only_is_never_a_face() -> None:
 def test_false_faces_of_single_frames_use_up_no_numbers_and_take_no_track() -> None:
     tracker = Tracker()
     scene: list[list[Face]] = [[face(100), face(60 * i, 300, 60)] for i in range(8)]
-    assert [numbers(tracker, faces, i / 15) for i, faces in enumerate(scene)] == [[], [], *[[1]] * 6]
+    assert [numbers(tracker, faces, i / 15) for i, faces in enumerate(scene)] == [
+        [],
+        [],
+        *[[1]] * 6,
+    ]
 
 
 @RATES
@@ -95,7 +103,9 @@ def test_a_face_that_is_hidden_for_a_second_comes_back_as_itself(fps: float) -> 
 
 
 @RATES
-def test_a_moving_face_that_is_hidden_comes_back_as_itself_whether_it_went_on_or_stopped(fps: float) -> None:
+def test_a_moving_face_that_is_hidden_comes_back_as_itself_whether_it_went_on_or_stopped(
+    fps: float,
+) -> None:
     def going(t: float) -> list[Face]:
         return [] if 2 < t <= 3 else [face(100 + 60 * t)]
 
@@ -124,9 +134,16 @@ def test_a_face_that_was_gone_for_longer_is_a_new_track_even_at_the_same_place()
     assert numbers(tracker, [face(100)], 2.001) == [2]
 
 
-@pytest.mark.parametrize(("fps", "speed"), [(2, 100), (5, 100), (15, 100), (15, 250), (30, 100), (30, 250)])
-def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(fps: float, speed: float) -> None:
-    """The walker passes behind, and is not found while much of it is hidden; it comes out with half of its face."""
+@pytest.mark.parametrize(
+    ("fps", "speed"), [(2, 100), (5, 100), (15, 100), (15, 250), (30, 100), (30, 250)]
+)
+def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(
+    fps: float, speed: float
+) -> None:
+    """The walker passes behind, and is not found while much of it is hidden.
+
+    It comes out with half of its face.
+    """
 
     def crossing(t: float) -> list[Face]:
         sitter, x = face(280), 80 + speed * t
@@ -140,7 +157,10 @@ def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(fps: 
     for frame in range(round(seconds * fps) + 1):
         at = frame / fps
         faces = crossing(at)
-        tracked = {"sitter" if f.box.width == 100 else "walker": n for n, f in tracker.update(faces, START.shifted(at))}
+        tracked = {
+            "sitter" if f.box.width == 100 else "walker": n
+            for n, f in tracker.update(faces, START.shifted(at))
+        }
         known |= {name: n for name, n in tracked.items() if name not in known}
         assert tracked == {name: known[name] for name in tracked}
         assert len(tracked) == len(faces) or at < 1
@@ -159,7 +179,14 @@ def test_frames_that_come_unevenly_change_nothing() -> None:
 def test_a_picture_every_ten_seconds_is_a_slow_camera_and_a_camera_that_stalled_is_not() -> None:
     slow, stalled = Tracker(), Tracker()
     assert [numbers(slow, [face(100)], 10 * i) for i in range(5)] == [[], [], [1], [1], [1]]
-    assert [numbers(stalled, [face(100)], s) for s in (0, 0.1, 0.2, 10, 10.1, 10.2)] == [[], [], [1], [], [], [2]]
+    assert [numbers(stalled, [face(100)], s) for s in (0, 0.1, 0.2, 10, 10.1, 10.2)] == [
+        [],
+        [],
+        [1],
+        [],
+        [],
+        [2],
+    ]
 
 
 def test_a_jump_of_the_wall_clock_does_not_end_a_track() -> None:
@@ -171,7 +198,11 @@ def test_a_jump_of_the_wall_clock_does_not_end_a_track() -> None:
 
 def test_two_frames_of_the_same_instant_are_no_motion() -> None:
     tracker = credulous()
-    assert numbers(tracker, [face(100)], 0) == numbers(tracker, [face(110)], 0) == numbers(tracker, [face(110)], 1)
+    assert (
+        numbers(tracker, [face(100)], 0)
+        == numbers(tracker, [face(110)], 0)
+        == numbers(tracker, [face(110)], 1)
+    )
 
 
 boxes = st.builds(face, st.floats(0, 600), st.floats(0, 400), st.floats(10, 200))

@@ -1,4 +1,6 @@
-"""YuNet from one's own file: what it answers becomes faces, and a file that is not YuNet is refused with the cure."""
+"""YuNet from one's own file: what it answers becomes faces, and a file that is not YuNet is refused
+with the cure.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def test_faces_are_told_in_pixels_of_the_picture_surest_first(network: Network, 
     assert set(network.seen) == {(240, 320, 3)}
 
 
-def test_gray_pictures_and_pictures_without_a_face_are_answered(network: Network, file: Path) -> None:
+def test_gray_pictures_and_pictures_without_a_face_are_answered(
+    network: Network, file: Path
+) -> None:
     assert len(YuNet(file).detect(picture()[:, :, 0])) == 2
     assert YuNet(file).detect(np.zeros((48, 64, 3), np.uint8)) == []
 
@@ -69,7 +73,11 @@ def test_small_faces_and_faces_beyond_the_number_are_left_out(network: Network, 
 
 def test_the_card_names_the_file_and_its_hash(network: Network, file: Path) -> None:
     card = open_finder(str(file), detector="yunet").card
-    assert (card.kind, card.name, card.sha256) == ("face-detector", "my_yunet", hashlib.sha256(b"weights").hexdigest())
+    assert (card.kind, card.name, card.sha256) == (
+        "face-detector",
+        "my_yunet",
+        hashlib.sha256(b"weights").hexdigest(),
+    )
 
 
 def test_a_followed_face_is_searched_in_a_small_piece(network: Network, file: Path) -> None:
@@ -91,14 +99,19 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_network_is_refused(file: Path) -> None:
-    with pytest.raises(ModelError, match=r"my_yunet\.onnx: is not YuNet's ONNX file, or is damaged. Fetch"):
+    with pytest.raises(
+        ModelError, match=r"my_yunet\.onnx: is not YuNet's ONNX file, or is damaged. Fetch"
+    ):
         YuNet(file)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('detector = "yunet"', "needs the path of YuNet's ONNX file in detector_model, not 'face-detector'"),
+        (
+            'detector = "yunet"',
+            "needs the path of YuNet's ONNX file in detector_model, not 'face-detector'",
+        ),
         ('detector_model = "faces/yunet.onnx"', 'is an ONNX file; say detector = "yunet" with it'),
         ('detector = "haar"', "'tflite' or 'yunet'"),
     ],
@@ -114,5 +127,7 @@ def test_detector_and_file_must_belong_together(tmp_path: Path, text: str, said:
 
 def test_the_configuration_takes_yunet_with_its_file(tmp_path: Path) -> None:
     config = tmp_path / "affect-edge.toml"
-    config.write_text('[vision]\ndetector = "yunet"\ndetector_model = "faces/yunet.onnx"\n', encoding="utf-8")
+    config.write_text(
+        '[vision]\ndetector = "yunet"\ndetector_model = "faces/yunet.onnx"\n', encoding="utf-8"
+    )
     assert load_settings(config).vision.detector == "yunet"

@@ -39,7 +39,9 @@ def refusal(card: Path, kind: Any = "expression") -> str:
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "float32"])
-def test_every_input_type_gives_the_real_values_that_the_card_describes(dtype: str, tmp_path: Path) -> None:
+def test_every_input_type_gives_the_real_values_that_the_card_describes(
+    dtype: str, tmp_path: Path
+) -> None:
     weights = brightness_weights()
     model = load_model(save(tmp_path, tiny_tflite(dtype, weights)), kind="expression")
     for brightness in (0, 1, 90, 254, 255):
@@ -52,13 +54,17 @@ def test_every_input_type_gives_the_real_values_that_the_card_describes(dtype: s
         assert np.abs(logits[0] - expected).max() <= tolerance
 
 
-def test_scale_and_offset_of_the_card_are_applied_and_values_beyond_the_tensor_saturate(tmp_path: Path) -> None:
+def test_scale_and_offset_of_the_card_are_applied_and_values_beyond_the_tensor_saturate(
+    tmp_path: Path,
+) -> None:
     entry = expression_card(b"")["input"] | {"scale": 2 / 255, "offset": -0.5}
     logits = load_model(save(tmp_path, input=entry), kind="expression")
     brightest = [
-        float(logits.run(np.full((SIDE, SIDE), v, np.uint8))["expression"].max()) for v in (0, 63, 127, 191, 255)
+        float(logits.run(np.full((SIDE, SIDE), v, np.uint8))["expression"].max())
+        for v in (0, 63, 127, 191, 255)
     ]
-    assert brightest == [0.0, 0.0, 3.5, 7.0, 7.0]  # −0.5 → 0 and 1.5 → 1, the ends of the int8 tensor
+    # −0.5 → 0 and 1.5 → 1, the ends of the int8 tensor
+    assert brightest == [0.0, 0.0, 3.5, 7.0, 7.0]
 
 
 def test_pixels_may_come_with_or_without_the_gray_axis_and_as_a_view(tmp_path: Path) -> None:
@@ -98,7 +104,8 @@ def test_a_convolutional_model_takes_pictures_of_another_size() -> None:
     found = small.run(np.full((64, 96, 3), 7, np.uint8))
     assert found["score_8"].shape == (1, 8, 12, 1)
     assert found["box_32"].shape == (1, 2, 3, 4)
-    # A plain surface has no faces at any size, and away from the edges its features do not depend on the size.
+    # A plain surface has no faces at any size, and away from the edges its features do not depend
+    # on the size.
     plain = shipped.run(np.full(shipped.card.input.shape[1:], 7, np.uint8))
     assert found["score_8"].max() < 0
     assert found["score_8"][0, 0, 0, 0] == pytest.approx(plain["score_8"][0, 0, 0, 0], abs=1.0)
@@ -113,10 +120,16 @@ def test_a_model_that_takes_one_size_only_is_refused_at_another(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "pixels",
-    [np.zeros((SIDE, SIDE + 1), np.uint8), np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.float32)],
+    [
+        np.zeros((SIDE, SIDE + 1), np.uint8),
+        np.zeros((SIDE, SIDE, 3), np.uint8),
+        np.zeros((SIDE, SIDE), np.float32),
+    ],
     ids=["wrong side", "wrong channels", "wrong type"],
 )
-def test_pixels_of_another_shape_or_type_are_a_mistake_of_the_caller(pixels: Any, tmp_path: Path) -> None:
+def test_pixels_of_another_shape_or_type_are_a_mistake_of_the_caller(
+    pixels: Any, tmp_path: Path
+) -> None:
     model = load_model(save(tmp_path), kind="expression")
     with pytest.raises(ValueError, match=r"tiny takes uint8 pixels of shape \(4, 4, 1\)"):
         model.run(pixels)
@@ -173,7 +186,11 @@ LABELS = [e.value for e in EMOTIONS]
 
 
 def outputs(**changes: Any) -> dict[str, Any]:
-    return {"outputs": [{"name": "expression", "shape": [1, 8], "tensor": "logits", "labels": LABELS} | changes]}
+    return {
+        "outputs": [
+            {"name": "expression", "shape": [1, 8], "tensor": "logits", "labels": LABELS} | changes
+        ]
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,11 +204,17 @@ def outputs(**changes: Any) -> dict[str, Any]:
         ({"temperature": 0}, "temperature = 0: input should be greater than 0"),
         ({"score_threshold": 0.5}, "has no 'score_threshold'"),
         (outputs(labels=LABELS[::-1]), "found contempt, fear"),
-        (outputs(labels=None), "neutral, happiness, surprise, sadness, anger, disgust, fear, contempt; found none"),
+        (
+            outputs(labels=None),
+            "neutral, happiness, surprise, sadness, anger, disgust, fear, contempt; found none",
+        ),
         (outputs(shape=[1, 7]), "8 labels, but its shape (1, 7) needs 7"),
         (outputs(name="something"), "an output named 'expression' is needed; found something"),
         ({"outputs": outputs()["outputs"] * 2}, "two outputs have one name"),
-        ({"input": expression_card(b"")["input"] | {"channels": 3}}, "color 'gray' does not have 3 channels"),
+        (
+            {"input": expression_card(b"")["input"] | {"channels": 3}},
+            "color 'gray' does not have 3 channels",
+        ),
     ],
 )
 def test_a_card_that_breaks_the_format_names_key_value_and_what_is_allowed(
@@ -237,7 +260,9 @@ def test_a_file_with_one_changed_byte_is_refused_with_both_hashes(tmp_path: Path
     assert said in message and message.startswith(str(file)) and "SHA-256" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", tiny_tflite()[:300]], ids=["empty", "text", "truncated"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model", tiny_tflite()[:300]], ids=["empty", "text", "truncated"]
+)
 def test_a_file_that_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
     assert "is no TFLite model that this runtime can run" in refusal(save(tmp_path, content))
 
@@ -260,8 +285,16 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
             {},
             "output 'expression' has shape (1, 7), the card says (1, 8)",
         ),
-        (tiny_tflite(output="other"), {}, "should be tensor 'logits', which the file does not have. It has: other"),
-        (tiny_tflite(extra_input=True), {}, "one input is expected, this one has 2: pixels, another"),
+        (
+            tiny_tflite(output="other"),
+            {},
+            "should be tensor 'logits', which the file does not have. It has: other",
+        ),
+        (
+            tiny_tflite(extra_input=True),
+            {},
+            "one input is expected, this one has 2: pixels, another",
+        ),
         (tiny_tflite(output_quantization=((), ())), {}, "whole numbers without one scale"),
     ],
     ids=["input shape", "output shape", "tensor name", "two inputs", "not quantized"],
@@ -274,10 +307,14 @@ def test_a_file_that_disagrees_with_its_card_says_what_was_found_and_expected(
 
 
 def test_a_tensor_type_that_we_cannot_feed_is_refused(tmp_path: Path) -> None:
-    assert "input has type int16; int8, uint8 or float32 is expected" in refusal(save(tmp_path, tiny_tflite("int16")))
+    assert ("input has type int16; int8, uint8 or float32 is expected") in refusal(
+        save(tmp_path, tiny_tflite("int16"))
+    )
 
 
-def test_without_any_runtime_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_runtime_the_cure_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for runtime in ("ai_edge_litert", "tflite_runtime"):
         monkeypatch.setitem(sys.modules, f"{runtime}.interpreter", None)
     assert "Install ai-edge-litert, or tflite-runtime" in refusal(save(tmp_path))
@@ -299,7 +336,9 @@ def test_a_shipped_model_loads_under_its_own_name(path: Path) -> None:
     card = read_card(path)
     assert find_model(card.name) == path
     result = load_model(path, kind=card.kind).run(np.zeros(card.input.shape[1:], np.uint8))
-    assert {o.name: o.shape for o in card.outputs} == {name: values.shape for name, values in result.items()}
+    assert {o.name: o.shape for o in card.outputs} == {
+        name: values.shape for name, values in result.items()
+    }
 
 
 def test_every_shipped_tflite_file_has_a_card() -> None:

@@ -28,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_line_has_exactly_the_documented_keys_and_survives_json(folder: Path, recognizer: Recognizer) -> None:
+def test_a_line_has_exactly_the_documented_keys_and_survives_json(
+    folder: Path, recognizer: Recognizer
+) -> None:
     (line,) = classify_pictures([folder / "smiling.png"], recognizer)
     assert json.loads(json.dumps(line)) == line
     assert list(line) == ["file", "width", "height", "faces"]
@@ -41,7 +43,9 @@ def test_a_line_has_exactly_the_documented_keys_and_survives_json(folder: Path, 
     x, y, width, height = face["box"]
     assert 0 <= x < x + width <= 512 and 0 <= y < y + height <= 512
     assert len(face["landmarks"]) == 5
-    assert all(x < point[0] < x + width and y < point[1] < y + height for point in face["landmarks"])
+    assert all(
+        x < point[0] < x + width and y < point[1] < y + height for point in face["landmarks"]
+    )
 
 
 def test_a_broken_picture_gives_a_line_with_its_error_and_the_rest_is_read(
@@ -59,8 +63,12 @@ def test_a_broken_picture_gives_a_line_with_its_error_and_the_rest_is_read(
     assert len(lines[1]["faces"]) == len(lines[3]["faces"]) == 1
 
 
-def test_the_box_is_in_pixels_of_the_picture_as_it_is_seen(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_the_box_is_in_pixels_of_the_picture_as_it_is_seen(
+    tmp_path: Path, recognizer: Recognizer
+) -> None:
     large = cv2.resize(load_picture(SERIOUS_FILE), None, fx=3, fy=3)
     assert cv2.imwrite(str(tmp_path / "large.jpg"), large)
     small, big = classify_pictures([SERIOUS_FILE, tmp_path / "large.jpg"], recognizer)
-    assert big["faces"][0]["box"] == pytest.approx([3 * side for side in small["faces"][0]["box"]], abs=20)
+    assert big["faces"][0]["box"] == pytest.approx(
+        [3 * side for side in small["faces"][0]["box"]], abs=20
+    )

@@ -1,4 +1,6 @@
-"""Evidence: from the model's cells to a drawing over the photograph, and what `classify --explain` refuses."""
+"""Evidence: from the model's cells to a drawing over the photograph, and what `classify --explain`
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def classify(*words: object, model: Path | None = None) -> subprocess.CompletedP
     variables |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
     if model is not None:
         variables["AFFECT_EDGE_VISION__EXPRESSION_MODEL"] = str(model)
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables, timeout=60
+    )
 
 
 # What is refused
@@ -93,7 +97,9 @@ def test_a_model_without_evidence_says_so_only_when_it_is_asked_to_explain(tmp_p
     crop = np.zeros((SIDE, SIDE), np.uint8)
 
     plain.classify(crop)
-    with pytest.raises(ModelError, match=r"'tiny' 1.0.0 was exported without the evidence.*Choose another"):
+    with pytest.raises(
+        ModelError, match=r"'tiny' 1.0.0 was exported without the evidence.*Choose another"
+    ):
         plain.explain(crop)
 
 
@@ -129,7 +135,9 @@ def test_a_card_whose_evidence_is_not_the_eight_categories_at_places_is_refused(
         ("x" * 300 + ".png", "cannot be written (File name too long)"),
     ],
 )
-def test_a_drawing_without_a_place_of_its_own_is_refused(tmp_path: Path, name: str, said: str) -> None:
+def test_a_drawing_without_a_place_of_its_own_is_refused(
+    tmp_path: Path, name: str, said: str
+) -> None:
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"the picture")
     (tmp_path / "folder.png").mkdir()
@@ -145,7 +153,9 @@ def test_a_drawing_without_a_place_of_its_own_is_refused(tmp_path: Path, name: s
 def test_a_drawing_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     occupied = tmp_path / "out.png"
     occupied.mkdir()
-    with pytest.raises(PictureError, match=r"out.png: the drawing cannot be written \(Is a directory\)"):
+    with pytest.raises(
+        PictureError, match=r"out.png: the drawing cannot be written \(Is a directory\)"
+    ):
         save_png(Image.new("RGB", (4, 4)), occupied)
     assert list(tmp_path.iterdir()) == [occupied]
 
@@ -168,7 +178,9 @@ def test_without_a_face_nothing_is_drawn(tmp_path: Path, recognizer: Recognizer)
     assert (line["faces"], drawing) == ([], None)
 
 
-def test_a_picture_that_cannot_be_read_is_the_line_that_classify_gives(tmp_path: Path, recognizer: Recognizer) -> None:
+def test_a_picture_that_cannot_be_read_is_the_line_that_classify_gives(
+    tmp_path: Path, recognizer: Recognizer
+) -> None:
     missing = tmp_path / "missing.png"
     assert explain_picture(missing, recognizer) == (*classify_pictures([missing], recognizer), None)
 
@@ -190,7 +202,9 @@ def test_the_command_draws_prints_json_alone_on_stdout_and_says_the_same_as_with
         assert drawing.width > drawing.height > 700
 
 
-def test_the_command_without_a_face_ends_with_1_and_writes_nothing(tmp_path: Path, explained_model: Path) -> None:
+def test_the_command_without_a_face_ends_with_1_and_writes_nothing(
+    tmp_path: Path, explained_model: Path
+) -> None:
     empty = tmp_path / "empty.png"
     assert cv2.imwrite(str(empty), np.full((120, 160, 3), 127, np.uint8))
     done = classify(empty, "--explain", tmp_path / "out.png", model=explained_model)
@@ -212,7 +226,9 @@ def test_the_command_does_not_say_that_a_picture_that_it_could_not_read_has_no_f
     assert "no face" not in done.stderr
 
 
-def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(explained_model: Path) -> None:
+def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(
+    explained_model: Path,
+) -> None:
     classifier = ExpressionClassifier(load_model(explained_model, kind="expression"))
     crop = np.arange(SIDE * SIDE, dtype=np.uint8).reshape(SIDE, SIDE) * 16
 
@@ -236,7 +252,9 @@ def test_the_map_of_a_category_is_its_own_and_its_peak_stays_in_its_place() -> N
 
 
 def turned_face(angle: float, side: float, x: float, y: float) -> Face:
-    """A face whose crop is a square of ``side`` pixels, turned about its upper left corner at (x, y)."""
+    """A face whose crop is a square of ``side`` pixels, turned about its upper left corner at (x,
+    y).
+    """
     c, s = np.cos(angle), np.sin(angle)
     points = TEMPLATE * side @ np.array([[c, s], [-s, c]]) + (x, y)
     return Face(Box(x, y, side, side), 0.9, tuple((float(a), float(b)) for a, b in points))
@@ -273,7 +291,9 @@ def test_a_map_is_scaled_by_its_strongest_value_for_or_against() -> None:
     assert not scaled(np.zeros((2, 2), np.float32)).any()
 
 
-def test_the_drawing_says_the_probabilities_that_json_says(recognizer: Recognizer, portrait: Path) -> None:
+def test_the_drawing_says_the_probabilities_that_json_says(
+    recognizer: Recognizer, portrait: Path
+) -> None:
     (line,) = classify_pictures([portrait], recognizer)
     (explanation,) = recognizer.explain_picture(smiling())
     for name, probability in explanation.reading.expression.as_dict().items():
@@ -281,7 +301,9 @@ def test_the_drawing_says_the_probabilities_that_json_says(recognizer: Recognize
     assert percent(0.9876) == "98.8 %"
 
 
-@pytest.mark.parametrize(("emotion", "said"), [(Emotion.ANGER, "anger 40.0 %"), (None, "uncertain: anger 40.0 %")])
+@pytest.mark.parametrize(
+    ("emotion", "said"), [(Emotion.ANGER, "anger 40.0 %"), (None, "uncertain: anger 40.0 %")]
+)
 def test_the_headline_of_a_face_says_when_it_is_uncertain(
     emotion: Emotion | None, said: str, recognizer: Recognizer
 ) -> None:
@@ -298,12 +320,16 @@ def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
     parts = np.random.default_rng(1).normal(size=(6, 6, 8)).astype(np.float32)
     crop = np.full((48, 48), 90, np.uint8)
     faces = [turned_face(0.3 * i, 60, 80 * i - 100, -20) for i in range(8)]
-    explanations = [Explanation(replace(reading, face=face), crop, crop_matrix(face), parts) for face in faces]
+    explanations = [
+        Explanation(replace(reading, face=face), crop, crop_matrix(face), parts) for face in faces
+    ]
     drawing = draw_explanations(np.full((*size, 3), 60, np.uint8), explanations)
     assert max(drawing.size) < 6000
 
 
-def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
+def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> (
+    None
+):
     shipped = open_recognizer()
     if shipped.models[1].output("evidence") is None:
         pytest.skip(f"{shipped.models[1].name} was exported without the evidence of regions")
@@ -312,7 +338,12 @@ def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its
 
     values = over_crop(cells_of(explanation.parts, Emotion.HAPPINESS), 48)
     border = np.concatenate(
-        [values[:8].ravel(), values[40:].ravel(), values[8:40, :8].ravel(), values[8:40, 40:].ravel()]
+        [
+            values[:8].ravel(),
+            values[40:].ravel(),
+            values[8:40, :8].ravel(),
+            values[8:40, 40:].ravel(),
+        ]
     )
     assert explanation.reading.emotion is Emotion.HAPPINESS
     assert explanation.parts.sum(axis=(0, 1)).argmax() == EMOTIONS.index(Emotion.HAPPINESS)

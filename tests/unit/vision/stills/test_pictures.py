@@ -1,4 +1,7 @@
-"""Pictures are read as they are meant to be seen; whatever is no picture is named with its fault."""
+"""Pictures are read as they are meant to be seen.
+
+Whatever is no picture is named with its fault.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,12 @@ def test_a_colour_picture_comes_as_blue_green_red(suffix: str, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("orientation", "shape", "red_at"),
-    [(1, (20, 40), (10, 5)), (3, (20, 40), (10, 35)), (6, (40, 20), (5, 10)), (8, (40, 20), (35, 10))],
+    [
+        (1, (20, 40), (10, 5)),
+        (3, (20, 40), (10, 35)),
+        (6, (40, 20), (5, 10)),
+        (8, (40, 20), (35, 10)),
+    ],
 )
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
 def test_the_orientation_that_a_camera_wrote_is_honoured(
@@ -71,7 +79,9 @@ def test_gray_pictures_become_three_equal_channels(tmp_path: Path) -> None:
     assert np.all(image == 77)
 
 
-def test_sixteen_bit_gray_is_scaled_not_clipped_and_its_orientation_honoured(tmp_path: Path) -> None:
+def test_sixteen_bit_gray_is_scaled_not_clipped_and_its_orientation_honoured(
+    tmp_path: Path,
+) -> None:
     values = np.full((10, 20), 200 * 257, dtype=np.uint16)
     values[:, 10:] = 20 * 257
     exif = Image.Exif()
@@ -87,14 +97,18 @@ def test_gray_beyond_sixteen_bits_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16])
-def test_eight_bit_gray_in_a_deeper_file_is_not_taken_for_black(dtype: type[np.generic], tmp_path: Path) -> None:
+def test_eight_bit_gray_in_a_deeper_file_is_not_taken_for_black(
+    dtype: type[np.generic], tmp_path: Path
+) -> None:
     values = np.tile(np.arange(256, dtype=dtype), (4, 1))
     image = load_picture(save(tmp_path / "deep.tif", Image.fromarray(values)))
     assert image[0, :, 0].tolist() == list(range(256))
 
 
 @pytest.mark.parametrize("brightest", [1.0, 255.0])
-def test_pixels_that_are_floating_point_numbers_are_refused_not_black(brightest: float, tmp_path: Path) -> None:
+def test_pixels_that_are_floating_point_numbers_are_refused_not_black(
+    brightest: float, tmp_path: Path
+) -> None:
     values = np.linspace(0, brightest, 12, dtype=np.float32).reshape(3, 4)
     said = refusal(save(tmp_path / "float.tif", Image.fromarray(values)))
     assert "floating-point numbers; save it with 8 or 16 bits a channel" in said
@@ -105,7 +119,11 @@ def test_transparent_parts_are_seen_on_white(mode: str, tmp_path: Path) -> None:
     picture = Image.new("RGBA", (20, 10), (0, 0, 0, 0))
     picture.paste((0, 0, 0, 255), (0, 0, 10, 10))
     if mode == "PA":
-        path = save(tmp_path / "a.png", picture.convert("P"), transparency=picture.convert("P").getpixel((15, 5)))
+        path = save(
+            tmp_path / "a.png",
+            picture.convert("P"),
+            transparency=picture.convert("P").getpixel((15, 5)),
+        )
     else:
         path = save(tmp_path / "a.png", picture.convert(mode))
     image = load_picture(path)
@@ -134,13 +152,17 @@ def test_a_text_with_the_name_of_a_picture_is_refused_with_the_formats(tmp_path:
 
 
 def test_formats_that_start_other_programs_are_not_tried(tmp_path: Path) -> None:
-    (tmp_path / "a.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    (tmp_path / "a.eps").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
+    )
     assert "is not a picture" in refusal(tmp_path / "a.eps")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "gif", "ppm"])
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
-def test_a_picture_that_is_broken_off_is_refused_not_half_read(suffix: str, share: float, tmp_path: Path) -> None:
+def test_a_picture_that_is_broken_off_is_refused_not_half_read(
+    suffix: str, share: float, tmp_path: Path
+) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (60, 60, 3), np.uint8)
     path = save(tmp_path / f"whole.{suffix}", Image.fromarray(noise))
     content = path.read_bytes()
@@ -151,7 +173,12 @@ def test_a_picture_that_is_broken_off_is_refused_not_half_read(suffix: str, shar
 def png_header(width: int, height: int) -> bytes:
     """The start of a PNG that claims a size and has no pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + header
+        + struct.pack(">I", zlib.crc32(header))
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,7 +194,9 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_before_any_is_read(
     size: tuple[int, int], said: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "huge.png"
-    path.write_bytes(png_header(*size) + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    path.write_bytes(
+        png_header(*size) + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
     message = refusal(path)
     assert "too large" in message and said in message
 
@@ -187,7 +216,15 @@ def test_random_damage_is_never_more_than_a_picture_error(tmp_path: Path) -> Non
 
 
 def test_folders_give_their_pictures_by_name_and_files_stay_as_given(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "sub/c.webp", "sub/d.jfif", "notes.txt", ".hidden.png", ".cache/d.png"):
+    for name in (
+        "b.JPG",
+        "a.png",
+        "sub/c.webp",
+        "sub/d.jfif",
+        "notes.txt",
+        ".hidden.png",
+        ".cache/d.png",
+    ):
         path = tmp_path / "folder" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -222,7 +259,9 @@ def test_a_locked_picture_says_what_to_do() -> None:
         path = save(folder / "1.jpg", half_red_half_blue())
         path.chmod(0o000)
         with without_rights():
-            assert "this user may not read the file. Allow it, for example: chmod a+r " in refusal(path)
+            assert (
+                "this user may not read the file. Allow it, for example: chmod a+r "
+            ) in refusal(path)
 
 
 def test_a_pipe_is_called_a_pipe_not_a_broken_picture(tmp_path: Path) -> None:
@@ -230,7 +269,9 @@ def test_a_pipe_is_called_a_pipe_not_a_broken_picture(tmp_path: Path) -> None:
     os.write(writing, save(tmp_path / "a.png", half_red_half_blue()).read_bytes())
     os.close(writing)
     try:
-        assert "is a pipe or a device, not a file. Give a file." in refusal(Path(f"/dev/fd/{reading}"))
+        assert ("is a pipe or a device, not a file. Give a file.") in refusal(
+            Path(f"/dev/fd/{reading}")
+        )
     finally:
         os.close(reading)
 

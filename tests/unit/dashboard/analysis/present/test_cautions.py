@@ -40,11 +40,15 @@ def test_a_balanced_measured_study_needs_no_warning(tmp_path: Path) -> None:
 
 
 def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
-    person: States = {state: {HEART: [70.0 + n % 7 for n in range(100)]} for state in ("anger", "happiness", "neutral")}
+    person: States = {
+        state: {HEART: [70.0 + n % 7 for n in range(100)]}
+        for state in ("anger", "happiness", "neutral")
+    }
     found = analysed(make_study(tmp_path, {"P-1": person}))
     assert " ".join(warnings_of(found)) == (
-        "All 300 readings come from one person. However many readings a person gives, that is n = 1, and nothing can "
-        "be said about people: at least 3 are needed, and many more for a good answer."
+        "All 300 readings come from one person. However many readings a person gives, that is n = "
+        "1, and nothing can be said about people: at least 3 are needed, and many more for a good "
+        "answer."
     )
     assert found.tests_computed == 0
 
@@ -53,14 +57,18 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
     path = make_study(tmp_path, PEOPLE)
     add_session(path, "P-5", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
     left_out = analysed(path)
-    assert (left_out.readings, left_out.estimated_readings, left_out.estimated_left_out) == (12, 0, 2)
+    assert (left_out.readings, left_out.estimated_readings, left_out.estimated_left_out) == (
+        12,
+        0,
+        2,
+    )
     assert cautions_of(left_out)[0] == (
-        "2 estimated readings are left out: an estimate, such as the camera’s pulse, is no measurement and counts only "
-        "if asked for."
+        "2 estimated readings are left out: an estimate, such as the camera’s pulse, is no "
+        "measurement and counts only if asked for."
     )
     assert warnings_of(analysed(path, estimated=True))[0] == (
-        "Estimated and measured readings are mixed: 2 of 14 are estimated, which is no measurement. Select sessions of "
-        "one kind."
+        "Estimated and measured readings are mixed: 2 of 14 are estimated, which is no "
+        "measurement. Select sessions of one kind."
     )
     assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
         "All of these readings are estimated and not measured. The tests are about the estimates."
@@ -68,14 +76,19 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
 
 
 def test_a_fixed_order_is_named(tmp_path: Path) -> None:
-    made = {f"P-{n}": heart(neutral=70.0 + n * n, happiness=71.0 + n, anger=75.0 - n) for n in range(4)}
+    made = {
+        f"P-{n}": heart(neutral=70.0 + n * n, happiness=71.0 + n, anger=75.0 - n) for n in range(4)
+    }
     path = make_study(tmp_path, made)
     assert cautions_of(analysed(path))[0] == (
-        "All 4 people met the states in the same order (neutral, happiness, anger). A difference may be one of the "
-        "order: getting used to it, getting tired, or what went on before. Balance the order between participants."
+        "All 4 people met the states in the same order (neutral, happiness, anger). A difference "
+        "may be one of the order: getting used to it, getting tired, or what went on before. "
+        "Balance the order between participants."
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
-    assert cautions_of(analysed(path))[0].startswith("4 of 5 people met the states in the same order")
+    assert cautions_of(analysed(path))[0].startswith(
+        "4 of 5 people met the states in the same order"
+    )
 
 
 def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
@@ -92,28 +105,32 @@ def test_uneven_states_are_named(tmp_path: Path) -> None:
         add_session(path, f"Q-{number}", {"anger": {HEART: [80.0 + number] * 9}})
     said = cautions_of(analysed(path))
     assert (
-        "Heart rate: the states have uneven numbers of people (4 in neutral, 4 in happiness, 8 in anger). Who is "
-        "missing in a state is seldom missing by chance."
+        "Heart rate: the states have uneven numbers of people (4 in neutral, 4 in happiness, 8 in "
+        "anger). Who is missing in a state is seldom missing by chance."
     ) in said
     assert (
-        "Heart rate: the states have uneven numbers of readings a person (1 in neutral, 1 in happiness, 5 in anger). "
-        "The mean of few readings is less steady."
+        "Heart rate: the states have uneven numbers of readings a person (1 in neutral, 1 in "
+        "happiness, 5 in anger). The mean of few readings is less steady."
     ) in said
 
 
 def test_few_matches_are_a_warning(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-0": {}, "P-1": {}})
     shown = mostly(Emotion.ANGER)
-    add(path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], [])
+    add(
+        path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], []
+    )
     add(path, [], [reading(25), reading(500), reading(600), reading(700)])
     assert warnings_of(analysed(path, state="observed"))[-1].startswith(
-        "Only 25 % of the readings could be matched to an emotion. Which ones those are is not by chance"
+        "Only 25 % of the readings could be matched to an emotion. Which ones those are is not by "
+        "chance"
     )
 
 
 def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
-    with writing(path) as connection:  # of the first stimulus of each session; P-1 reports another emotion than shown
+    with writing(path) as connection:
+        # of the first stimulus of each session; P-1 reports another emotion than shown
         for session, said in ((1, "neutral"), (2, "neutral"), (3, "none")):
             at = instant(3600 * (session - 1) + 100)
             insert_reports(connection, session, [SelfReport(at, "anger", "emotion", said)])
@@ -123,7 +140,9 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
         ("P-2", Emotion.NEUTRAL, 78.0),
     ]
     assert (found.unreported, found.other_states) == (9, {"none": 1})
-    assert ("Of 9 stimuli nothing was reported; the readings taken meanwhile are left out.") in cautions_of(found)
+    assert (
+        "Of 9 stimuli nothing was reported; the readings taken meanwhile are left out."
+    ) in cautions_of(found)
     assert "the last report before the next stimulus" in method_of(found)[0]
 
 
@@ -133,19 +152,28 @@ def test_all_states_at_once_are_said_in_words(tmp_path: Path) -> None:
         "Heart rate differed somewhere between the three states taken together (4 people, F = "
     )
     assert all_states_sentence(found.all_states[1]) == (
-        "Systolic pressure, all three states at once: no test. It needs at least 3 people with readings in all three "
-        "states; there are 0."
+        "Systolic pressure, all three states at once: no test. It needs at least 3 people with "
+        "readings in all three states; there are 0."
     )
 
 
 def test_vitals_that_were_chosen_are_the_family(tmp_path: Path) -> None:
-    found = analysed(make_study(tmp_path, PEOPLE), vital=["mean_arterial", "heart_rate", "heart_rate"])
-    assert [test.kind for test in found.family] == [VitalKind.HEART_RATE] * 3 + [VitalKind.MEAN_ARTERIAL] * 3
+    found = analysed(
+        make_study(tmp_path, PEOPLE), vital=["mean_arterial", "heart_rate", "heart_rate"]
+    )
+    assert [test.kind for test in found.family] == [VitalKind.HEART_RATE] * 3 + [
+        VitalKind.MEAN_ARTERIAL
+    ] * 3
 
 
 def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> None:
     beats = [0.8 + 0.02 * (n % 3) for n in range(100)]
-    people = {"P-1": {"anger": {VitalKind.RR_INTERVAL: beats}, "neutral": {VitalKind.RR_INTERVAL: beats[:20]}}}
+    people = {
+        "P-1": {
+            "anger": {VitalKind.RR_INTERVAL: beats},
+            "neutral": {VitalKind.RR_INTERVAL: beats[:20]},
+        }
+    }
     path = make_study(tmp_path, people)
     found = analysed(path).variability
     assert [(one.state, one.variability is not None) for one in found] == [
@@ -153,12 +181,14 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         (Emotion.ANGER, True),
     ]
     assert variability_sentence(found).startswith(
-        "From the intervals between beats, 1 of 2 recordings of one person in one state give numbers. 1 of them is "
-        "shorter"
+        "From the intervals between beats, 1 of 2 recordings of one person in one state give "
+        "numbers. 1 of them is shorter"
     )
     with writing(path) as connection:
         insert_reports(connection, 1, [SelfReport(instant(20), "anger", "emotion", "happiness")])
-    assert [one.state for one in analysed(path, state="reported").variability] == [Emotion.HAPPINESS]
+    assert [one.state for one in analysed(path, state="reported").variability] == [
+        Emotion.HAPPINESS
+    ]
 
 
 def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
@@ -170,7 +200,9 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
             ExpressionRow(instant(start + 20 + s), 1, 10, mostly(e), mostly(e), e, 120.0, 0.8, True)
             for s, e in enumerate(emotions)
         ]
-        add(path, rows, [reading(start + 60, 80.0 + person**2), reading(start + 120, 70.0 + person)])
+        add(
+            path, rows, [reading(start + 60, 80.0 + person**2), reading(start + 120, 70.0 + person)]
+        )
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
     assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER

@@ -53,7 +53,9 @@ def test_the_page_needs_a_login(folder: Path) -> None:
 def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient) -> None:
     page = text_of(client, "/analysis")
     assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
-    assert "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed." in page
+    assert (
+        "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
+    ) in page
     assert len(re.findall(r'<th scope="row">', page)) == 9
     assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
@@ -78,7 +80,8 @@ def test_an_empty_database_leads_to_what_is_needed(tmp_path: Path) -> None:
 
 def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
     page = text_of(
-        client, "/analysis?state=observed&sample=selected&session=2&window=12.5&share=&leave_out_flagged=true"
+        client,
+        "/analysis?state=observed&sample=selected&session=2&window=12.5&share=&leave_out_flagged=true",
     )
     assert re.search(r'name="state" value="observed" checked', page)
     assert re.search(r'name="session" value="2" checked', page)
@@ -96,13 +99,18 @@ def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
         ("share=2", "share = '2': input should be less than or equal to 1"),
         ("session=x", "session.0 = 'x': input should be a valid integer"),
         ("sample=selected&session=99", "There is no session 99. Sessions: 1, 2, 3, 4."),
-        ("sample=selected&session=99999999999999999999", "There is no session 99999999999999999999."),
+        (
+            "sample=selected&session=99999999999999999999",
+            "There is no session 99999999999999999999.",
+        ),
         ("vital=rr_interval", "rr_interval is not tested; its variability stands beside the tests"),
         ("bound_pressure=0", "bound_pressure = '0': input should be greater than 0"),
         ("colour=<b>", "colour = '<b>': extra inputs are not permitted"),
     ],
 )
-def test_a_wrong_question_is_answered_beside_its_form(client: TestClient, question: str, said: str) -> None:
+def test_a_wrong_question_is_answered_beside_its_form(
+    client: TestClient, question: str, said: str
+) -> None:
     page = text_of(client, f"/analysis?{question}", 422)
     assert said in page
     assert "<b>" not in client.get(f"/analysis?{question}").text
@@ -120,17 +128,35 @@ def test_page_api_and_command_say_the_same(
     client: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question = "vital=heart_rate&correction=benjamini_hochberg&bound_heart_rate=2.5&state=condition"
-    words = ["--vital", "heart_rate", "--correction", "benjamini_hochberg", "--bound-heart-rate", "2.5"]
+    words = [
+        "--vital",
+        "heart_rate",
+        "--correction",
+        "benjamini_hochberg",
+        "--bound-heart-rate",
+        "2.5",
+    ]
     from_api = AnalysisModel.model_validate_json(client.get(f"/api/v1/analysis?{question}").text)
     assert analyse_command(["--data", str(folder), "--json", *words]) == 0
     assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
     page = text_of(client, f"/analysis?{question}").replace("\xa0", " ")
     sentences = [test.sentence for test in from_api.comparisons]
-    sentences += [states.sentence for states in from_api.all_states] + [one.sentence for one in from_api.agreements]
+    sentences += [states.sentence for states in from_api.all_states] + [
+        one.sentence for one in from_api.agreements
+    ]
     for said in sentences:
         assert said in page
     for row in (row for group in groups_of(from_api) for row in group.rows):
-        for cell in (row.difference, row.interval, row.t, row.p, row.adjusted_p, row.g, row.rank, row.equivalence):
+        for cell in (
+            row.difference,
+            row.interval,
+            row.t,
+            row.p,
+            row.adjusted_p,
+            row.g,
+            row.rank,
+            row.equivalence,
+        ):
             assert cell
             assert cell in page
     assert analyse_command(["--data", str(folder), *words]) == 0
@@ -138,7 +164,9 @@ def test_page_api_and_command_say_the_same(
     assert all(row.adjusted_p in shown for group in groups_of(from_api) for row in group.rows)
 
 
-@pytest.mark.parametrize("question", ["window=abc", "share=2", "colour=red", "sample=selected&session=99"])
+@pytest.mark.parametrize(
+    "question", ["window=abc", "share=2", "colour=red", "sample=selected&session=99"]
+)
 def test_programs_get_wrong_questions_back_as_422(client: TestClient, question: str) -> None:
     answer = client.get(f"/api/v1/analysis?{question}")
     assert answer.status_code == 422
@@ -148,7 +176,9 @@ def test_programs_get_wrong_questions_back_as_422(client: TestClient, question: 
 def test_the_api_description_names_the_answer(client: TestClient) -> None:
     document = client.get("/api/v1/openapi.json").json()
     assert "/api/v1/analysis" in document["paths"]
-    assert document["components"]["schemas"]["ComparisonModel"]["properties"]["holm_p"]["description"]
+    assert document["components"]["schemas"]["ComparisonModel"]["properties"]["holm_p"][
+        "description"
+    ]
 
 
 def test_scipy_stays_unloaded_until_somebody_asks() -> None:

@@ -26,7 +26,10 @@ def first_sentence(folder: Path, people: dict[str, States]) -> str:
 
 
 def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
-    return {f"P-{n}": heart(anger=a, neutral=b) for n, (a, b) in enumerate(zip(anger, neutral, strict=True))}
+    return {
+        f"P-{n}": heart(anger=a, neutral=b)
+        for n, (a, b) in enumerate(zip(anger, neutral, strict=True))
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,14 @@ def test_the_last_bits_of_a_number_do_not_decide_how_it_is_rounded() -> None:
 
 @pytest.mark.parametrize(
     ("p", "text"),
-    [(0.0213, "0.021"), (0.04997, "0.04997"), (0.0502, "0.0502"), (0.05, "0.05"), (1.0, "1.000"), (0.00012, "1.2e−4")],
+    [
+        (0.0213, "0.021"),
+        (0.04997, "0.04997"),
+        (0.0502, "0.0502"),
+        (0.05, "0.05"),
+        (1.0, "1.000"),
+        (0.00012, "1.2e−4"),
+    ],
 )
 def test_p_is_never_rounded_across_5_percent(p: float, text: str) -> None:
     assert p_text(p) == text
@@ -68,40 +78,46 @@ def test_small_words_are_right() -> None:
 
 
 def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
-    text = first_sentence(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
-    # R 4.2.2, t.test(paired = TRUE): 5.541667, 4.657137 to 6.426196, t = 16.105, df = 5, p = 1.682e-05; g = 0.7206700
+    text = first_sentence(
+        tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25])
+    )
+    # R 4.2.2, t.test(paired = TRUE): 5.541667, 4.657137 to 6.426196, t = 16.105, df = 5, p =
+    # 1.682e-05; g = 0.7206700
     assert text == (
-        "Heart rate was 5.5 /min higher in anger than in neutral (95 % CI 4.7 to 6.4; 6 people, paired t(5) = 16.10, "
-        "Holm p < 0.001, g = 0.72)."
+        "Heart rate was 5.5 /min higher in anger than in neutral (95 % CI 4.7 to 6.4; 6 people, "
+        "paired t(5) = 16.10, Holm p < 0.001, g = 0.72)."
     )
 
 
 def test_a_fall_has_its_sign_explained(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([70, 78, 65.5, 83], [75, 84, 71, 90]))
     assert text.startswith(
-        "Heart rate was 5.9 /min lower in anger than in neutral (difference −5.9 /min, 95 % CI −7.2 to"
+        "Heart rate was 5.9 /min lower in anger than in neutral (difference −5.9 /min, 95 % CI "
+        "−7.2 to"
     )
 
 
 def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
     assert text.startswith(
-        "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % CI −3.3"
+        "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % "
+        "CI −3.3"
     )
     assert text.endswith(
-        "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of 5 /min or more either "
-        "way is excluded (equivalence test p = 0.012, 90 % CI −2.4 to 2.9)."
+        "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of 5 "
+        "/min or more either way is excluded (equivalence test p = 0.012, 90 % CI −2.4 to 2.9)."
     )
 
 
 def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path: Path) -> None:
-    # R 4.2.2: d = c(-6, 8, -9, 10); t.test(d, mu = 5, alternative = "less")$p.value = 0.2214078; t.test(d, conf.level
-    # = 0.9): -10.59242 to 12.09242; power.t.test(delta = 5, sd = sd(d), type = "paired", power = 0.8, strict = TRUE)$n
-    # = 31.14689
+    # R 4.2.2: d = c(-6, 8, -9, 10); t.test(d, mu = 5, alternative = "less")$p.value = 0.2214078;
+    # t.test(d, conf.level = 0.9): -10.59242 to 12.09242; power.t.test(delta = 5, sd = sd(d), type =
+    # "paired", power = 0.8, strict = TRUE)$n = 31.14689
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [76, 70, 75, 73]))
     assert text.endswith(
-        "A difference of 5 /min or more either way is not excluded, though (equivalence test p = 0.221, 90 % CI −10.6 "
-        "to 12.1). To find a difference of 5 /min in four of five studies takes 32 people: 28 more than there are."
+        "A difference of 5 /min or more either way is not excluded, though (equivalence test p = "
+        "0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four of five studies "
+        "takes 32 people: 28 more than there are."
     )
 
 
@@ -127,13 +143,17 @@ def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Pa
 def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
     assert sentence(analysed(path, design="independent").family[0]) == (
-        "Heart rate, anger and neutral: no test. Welch’s test needs at least 3 people on each side with readings in "
-        "only that state; there are 0 for anger and 0 for neutral. 4 people had both: a paired design may fit."
+        "Heart rate, anger and neutral: no test. Welch’s test needs at least 3 people on each side "
+        "with readings in only that state; there are 0 for anger and 0 for neutral. 4 people had "
+        "both: a paired design may fit."
     )
-    groups = {f"A-{n}": heart(anger=80.0 + n) for n in range(4)} | {f"N-{n}": heart(neutral=70.0 + n) for n in range(3)}
+    groups = {f"A-{n}": heart(anger=80.0 + n) for n in range(4)} | {
+        f"N-{n}": heart(neutral=70.0 + n) for n in range(3)
+    }
     path = make_study(tmp_path / "groups", groups)
     assert sentence(analysed(path, design="paired").family[0]) == (
-        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both states; there are 0."
+        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
+        "states; there are 0."
     )
     assert analysed(path).tests_computed == analysed(path, design="independent").tests_computed == 1
 
@@ -144,7 +164,8 @@ def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None
         made[code] = {**made[code], "happiness": {HEART: [70 + wobble]}}
     text = first_sentence(tmp_path, made)
     assert (
-        "higher in anger than in neutral in this sample, but that does not hold up when several tests are made" in text
+        "higher in anger than in neutral in this sample, but that does not hold up when several "
+        "tests are made" in text
     )
     assert "p before Holm’s adjustment = 0.049" in text
 
@@ -152,21 +173,30 @@ def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None
 def test_doubtful_normality_points_to_the_rank_test(tmp_path: Path) -> None:
     rises = [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 40]
     text = first_sentence(
-        tmp_path, persons([70 + n + rise for n, rise in enumerate(rises)], [70 + n for n in range(8)])
+        tmp_path,
+        persons([70 + n + rise for n, rise in enumerate(rises)], [70 + n for n in range(8)]),
     )
-    assert "The differences are hardly from a normal distribution (Shapiro–Wilk p < 0.001); the rank test" in text
+    assert (
+        "The differences are hardly from a normal distribution (Shapiro–Wilk p < 0.001); the "
+        "rank test"
+    ) in text
     assert text.endswith("does not agree (p = 0.008).")
 
 
 def test_too_few_people_are_told_how_many_are_needed(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([70, 71], [72, 73]))
     assert text == (
-        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both states; there are 2."
+        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
+        "states; there are 2."
     )
 
 
 def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: Path) -> None:
-    made = persons([70], [72]) | {"Q-1": heart(anger=80.0), "Q-2": heart(neutral=80.0), "Q-3": heart(neutral=81.0)}
+    made = persons([70], [72]) | {
+        "Q-1": heart(anger=80.0),
+        "Q-2": heart(neutral=80.0),
+        "Q-3": heart(neutral=81.0),
+    }
     text = first_sentence(tmp_path, made)
     assert "there is 1. Without them, Welch’s test needs at least 3 people on each side" in text
     assert text.endswith("there is 1 for anger and 2 for neutral.")
@@ -175,15 +205,18 @@ def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: 
 def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([72, 82, 92], [70, 80, 90]))
     assert text == (
-        "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 people, so there is no "
-        "spread to judge it by."
+        "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 "
+        "people, so there is no spread to judge it by."
     )
 
 
 def test_groups_without_spread_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
-    made = {f"A-{n}": heart(anger=72.0) for n in range(3)} | {f"N-{n}": heart(neutral=70.0) for n in range(3)}
-    assert "Nobody differs from anybody else within either state (the states differ by 2.0 /min)" in first_sentence(
-        tmp_path, made
+    made = {f"A-{n}": heart(anger=72.0) for n in range(3)} | {
+        f"N-{n}": heart(neutral=70.0) for n in range(3)
+    }
+    assert (
+        "Nobody differs from anybody else within either state (the states differ by 2.0 /min)"
+        in first_sentence(tmp_path, made)
     )
 
 
@@ -198,8 +231,14 @@ def test_groups_are_named_with_both_sizes(tmp_path: Path) -> None:
 def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
     assert warnings_of(analysed(path))[:2] == (
-        "All of these readings are simulated. They show how the page works and say nothing about people.",
-        "No measured session has readings in anger, happiness or neutral yet; the example study is shown instead.",
+        (
+            "All of these readings are simulated. They show how the page works and say nothing about "
+            "people."
+        ),
+        (
+            "No measured session has readings in anger, happiness or neutral yet; the example study is "
+            "shown instead."
+        ),
     )
 
 
@@ -214,7 +253,9 @@ def test_a_mixture_of_measured_and_made_up_readings_is_never_silent(tmp_path: Pa
 
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
-    assert "There is no measured session, so there is nothing to compare." in warnings_of(analysed(path))
+    assert ("There is no measured session, so there is nothing to compare.") in warnings_of(
+        analysed(path)
+    )
     assert "There is no example study" in warnings_of(analysed(path, sample="example"))[0]
     assert "There is no session selected" in warnings_of(analysed(path, sample="selected"))[0]
 
@@ -222,7 +263,10 @@ def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
 def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    kept, left_out = cautions_of(analysed(path)), cautions_of(analysed(path, leave_out_flagged=True))
+    kept, left_out = (
+        cautions_of(analysed(path)),
+        cautions_of(analysed(path, leave_out_flagged=True)),
+    )
     what = "1 reading out of range, without sensor contact or of doubtful time"
     assert f"{what} counted in the means. Leave them out above to see whether they matter." in kept
     assert f"{what} left out of the means, as asked." in left_out
@@ -230,7 +274,8 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
 
 def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
     made: dict[str, States] = {
-        f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}} for n in range(3)
+        f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}}
+        for n in range(3)
     }
     text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
     assert "The 120 readings come from 3 people." in text
@@ -248,21 +293,29 @@ def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
 def test_unmatched_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-0": {}})
     shown = mostly(Emotion.ANGER)
-    add(path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], [])
+    add(
+        path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], []
+    )
     add(path, [], [reading(25), reading(500)])
     found = analysed(path, state="observed")
     assert (
-        "Of the readings, 1 could be matched to an observed emotion; 1 could not because no face was recorded in the "
-        "window, and 0 because no emotion held 60 % of it."
+        "Of the readings, 1 could be matched to an observed emotion; 1 could not because no face "
+        "was recorded in the window, and 0 because no emotion held 60 % of it."
     ) in cautions_of(found)
 
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80.5, 90]))
     assert "condition (stimulus) that went on" in method_of(analysed(path))[0]
-    observed = method_of(analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75))[0]
-    assert "at least 75 % of the 12 s which end 4 s before a heart-rate reading and 45 s before" in observed
-    assert "for what could be computed (1 of the 9 tests of the family)" in method_of(analysed(path))[3]
+    observed = method_of(analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75))[
+        0
+    ]
+    assert (
+        "at least 75 % of the 12 s which end 4 s before a heart-rate reading and 45 s before"
+    ) in observed
+    assert ("for what could be computed (1 of the 9 tests of the family)") in method_of(
+        analysed(path)
+    )[3]
 
 
 def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path) -> None:
@@ -272,7 +325,12 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     heart_chart, systolic = charts
     assert (heart_chart.title, systolic.title) == ("Heart rate, /min", "Systolic pressure, mmHg")
     *lines, overall = heart_chart.figure["data"]
-    assert [line["y"] for line in lines] == [[70, None, 72], [80, None, 82], [90, None, 91], [None, None, 70.0]]
+    assert [line["y"] for line in lines] == [
+        [70, None, 72],
+        [80, None, 82],
+        [90, None, 91],
+        [None, None, 70.0],
+    ]
     assert overall["error_y"]["array"][0] == pytest.approx(24.84, abs=0.01)  # t(0.975; 2) · 10 / √3
     assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
     assert systolic.sentence.endswith("anger 130.0, 1 person.")

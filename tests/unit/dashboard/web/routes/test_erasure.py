@@ -1,4 +1,6 @@
-"""Withdrawing and erasing in the dashboard: the code is typed once more, and what was erased is said."""
+"""Withdrawing and erasing in the dashboard: the code is typed once more, and what was erased is
+said.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_an_open_session_must_be_ended_first(ada: TestClient, database: Path) ->
     assert (answer.status_code, "End it, or withdraw the consent" in answer.text) == (409, True)
 
 
-def test_the_page_says_what_will_be_gone_and_afterwards_what_is(ada: TestClient, database: Path) -> None:
+def test_the_page_says_what_will_be_gone_and_afterwards_what_is(
+    ada: TestClient, database: Path
+) -> None:
     page = ada.get(ERASE).text
     assert "<dt>Sessions</dt><dd>1</dd>" in page
     assert 'href="/study/participants/P-01/erase"' in ada.get("/study").text
@@ -63,7 +67,9 @@ def test_the_page_says_what_will_be_gone_and_afterwards_what_is(ada: TestClient,
     assert "<dt>Sessions</dt><dd>1</dd>" in answer.text
     assert "P-01" not in answer.text
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
-    actor, detail = query(database, "SELECT actor, detail FROM audit WHERE action = 'participant_erase'")[0]
+    actor, detail = query(
+        database, "SELECT actor, detail FROM audit WHERE action = 'participant_erase'"
+    )[0]
     assert (actor, detail) == ("ada", "1 sessions")
 
 
@@ -79,7 +85,9 @@ def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers
     assert "Erase for ever" in page
 
 
-def test_the_page_of_the_last_protocol_forgets_who_was_erased(ada: TestClient, database: Path) -> None:
+def test_the_page_of_the_last_protocol_forgets_who_was_erased(
+    ada: TestClient, database: Path
+) -> None:
     form = {"participant": "P-01", "purpose": "research", "protocol": "three-conditions"}
     assert ada.post("/study/sessions", data=form).headers["location"] == "/protocol"
     assert "P-01" in ada.get("/protocol").text
@@ -94,9 +102,13 @@ def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) ->
     assert refused.returncode == 1
     assert refused.stderr == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
     done = affect_edge("participant", "erase", "P-01", "--data", tmp_path)
-    assert (done.returncode, done.stdout.startswith("Erased: 1 sessions, ")) == (0, True), done.stderr
+    assert (done.returncode, done.stdout.startswith("Erased: 1 sessions, ")) == (0, True), (
+        done.stderr
+    )
     assert "P-01" not in done.stdout + done.stderr
-    assert query(database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [("command line",)]
+    assert query(database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [
+        ("command line",)
+    ]
 
 
 def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, datab
     assert 'attachment; filename="affect-edge-' in answer.headers["content-disposition"]
     assert answer.headers["cache-control"] == "no-store"
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        assert {"expression.csv", "analysis.py", "analysis.R", "datapackage.json"} <= set(archive.namelist())
+        assert {"expression.csv", "analysis.py", "analysis.R", "datapackage.json"} <= set(
+            archive.namelist()
+        )
         assert b"P-01" in archive.read("session.csv")
     assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
         (NAME, "sessions=[1] start=None end=None format=bundle")
@@ -80,7 +82,9 @@ def test_a_broken_download_is_taken_up_where_it_ended(ada: TestClient) -> None:
     address = prepare(ada)
     whole = ada.get(f"{address}/file")
     part = ada.get(f"{address}/file", headers={"range": "bytes=0-999"})
-    rest = ada.get(f"{address}/file", headers={"range": "bytes=1000-", "if-range": whole.headers["etag"]})
+    rest = ada.get(
+        f"{address}/file", headers={"range": "bytes=1000-", "if-range": whole.headers["etag"]}
+    )
     assert (part.status_code, rest.status_code) == (206, 206)
     assert part.content + rest.content == whole.content
     assert ada.get(f"{address}/file", headers={"range": "bytes=99999999-"}).status_code == 416
@@ -97,13 +101,18 @@ def test_another_request_never_goes_on_in_the_file_of_the_first(ada: TestClient)
     first = ada.get("/api/v1/export?session=1")
     other = ada.get("/api/v1/export", headers={"range": "bytes=500-"})
     assert other.status_code == 200 and len(other.content) > len(first.content)
-    assert zipfile.is_zipfile(io.BytesIO(other.content)), "the whole of a new file, not the rest of another"
+    assert zipfile.is_zipfile(io.BytesIO(other.content)), (
+        "the whole of a new file, not the rest of another"
+    )
 
 
 def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path: Path) -> None:
     page = ada.get("/export").text
     assert "films" in page and "Prepare the sessions" in page and "is ready" not in page
-    assert ada.post("/export", data={"session": "1", "format": "fhir"}).headers["location"] == "/export"
+    assert (
+        ada.post("/export", data={"session": "1", "format": "fhir"}).headers["location"]
+        == "/export"
+    )
     wait_for(lambda: "Your export is ready" in ada.get("/export").text)
     page = ada.get("/export").text
     (file,) = waiting(tmp_path)
@@ -114,7 +123,9 @@ def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path
     assert ada.post(f"/export/prepared/{address}").status_code == 303, "twice is no error"
 
 
-@pytest.mark.parametrize(("form", "kind"), [("json", "application/json"), ("fhir", "application/fhir+json")])
+@pytest.mark.parametrize(
+    ("form", "kind"), [("json", "application/json"), ("fhir", "application/fhir+json")]
+)
 def test_other_forms_are_sent_as_what_they_are(ada: TestClient, form: str, kind: str) -> None:
     answer = ada.get(f"/api/v1/export?format={form}&session=1")
     assert answer.headers["content-type"] == kind and json.loads(answer.content)
@@ -177,7 +188,9 @@ def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, datab
     assert not (tmp_path / "exports").exists()
 
 
-def test_an_erased_participant_is_in_no_export_that_waits(ada: TestClient, tmp_path: Path, database: Path) -> None:
+def test_an_erased_participant_is_in_no_export_that_waits(
+    ada: TestClient, tmp_path: Path, database: Path
+) -> None:
     address = prepare(ada)
     assert ada.post("/study/participants/P-01/erase", data={"typed": "P-01"}).status_code == 200
     assert waiting(tmp_path) == [] and ada.get(f"{address}/file").status_code == 404
@@ -192,7 +205,9 @@ def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
     address = prepare(ada)
     erase_participant(database, "P-01", actor="command line")
     assert waiting(tmp_path) == []
-    assert ada.get(f"{address}/file").status_code == 404 and "is ready" not in ada.get("/export").text
+    assert (
+        ada.get(f"{address}/file").status_code == 404 and "is ready" not in ada.get("/export").text
+    )
 
 
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
@@ -214,18 +229,30 @@ def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=120_000_000))
     answer = ada.get("/api/v1/export")
     assert answer.status_code == 503
-    assert answer.json()["detail"].startswith("Only 120 MB are free, which the recording needs. Free space, or export")
+    assert answer.json()["detail"].startswith(
+        "Only 120 MB are free, which the recording needs. Free space, or export"
+    )
     assert waiting(tmp_path) == []
-    assert "The export failed" in ada.get("/export").text and "Only 120 MB" in ada.get("/export").text
-    assert ada.get(f"/api/v1/exports/{services_of(ada).exports.of_account(1).id}/file").status_code == 409  # type: ignore[union-attr]
+    assert (
+        "The export failed" in ada.get("/export").text and "Only 120 MB" in ada.get("/export").text
+    )
+    assert (
+        ada.get(f"/api/v1/exports/{services_of(ada).exports.of_account(1).id}/file").status_code
+        == 409
+    )  # type: ignore[union-attr]
 
 
-def test_an_export_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_that_cannot_be_deleted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: Path) -> None:
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(export_jobs, "forget_prepared", refuse)
-    with pytest.raises(StoreError, match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)"):
+    with pytest.raises(
+        StoreError,
+        match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
+    ):
         Exports(tmp_path / "affect-edge.db", "pi", {}, ())
 
 
@@ -239,7 +266,10 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
     }
     for asked, (status, said) in refused.items():
         answer = ada.get(f"/api/v1/export?{asked}")
-        assert (answer.status_code, said in answer.json()["detail"] or status == 404) == (status, True), answer.text
+        assert (answer.status_code, said in answer.json()["detail"] or status == 404) == (
+            status,
+            True,
+        ), answer.text
     assert ada.post("/api/v1/exports", json={"formt": "json"}).status_code == 422
     assert waiting(tmp_path) == []
 

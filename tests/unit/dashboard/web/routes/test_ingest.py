@@ -47,10 +47,14 @@ def hand_in(client: TestClient, secret: str, body: Any, **headers: str) -> Any:
 
 
 def stored(folder: Path) -> list[tuple[Any, ...]]:
-    return query(folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind")
+    return query(
+        folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind"
+    )
 
 
-def test_readings_are_taken_and_each_is_told_what_became_of_it(client: TestClient, secret: str, tmp_path: Path) -> None:
+def test_readings_are_taken_and_each_is_told_what_became_of_it(
+    client: TestClient, secret: str, tmp_path: Path
+) -> None:
     recent = now().wall_ms - 5000
     given = [
         {"kind": "systolic", "value": 16, "unit": "kPa", "at": recent, "source": "cuff", "id": "a"},
@@ -62,13 +66,17 @@ def test_readings_are_taken_and_each_is_told_what_became_of_it(client: TestClien
     assert answer.status_code == 200
     said = answer.json()
     assert (said["taken"], said["duplicates"], said["refused"]) == (2, 1, 1)
-    assert [(r["index"], r["id"], r["outcome"], r["flags"], r["field"]) for r in said["results"]] == [
+    assert [
+        (r["index"], r["id"], r["outcome"], r["flags"], r["field"]) for r in said["results"]
+    ] == [
         (0, "a", "taken", [], None),
         (1, "b", "duplicate", [], None),
         (2, None, "taken", ["out_of_range"], None),
         (3, 7, "refused", [], "kind"),
     ]
-    assert said["detail"].startswith("2 taken, 1 there already, 1 refused (the first: kind: 'pulse' is not one of")
+    assert said["detail"].startswith(
+        "2 taken, 1 there already, 1 refused (the first: kind: 'pulse' is not one of"
+    )
     assert stored(tmp_path) == [
         ("heart_rate", 999.0, "http:bridge", "out_of_range"),
         ("systolic", pytest.approx(120.01, abs=0.01), "http:bridge:cuff", ""),
@@ -80,17 +88,23 @@ def test_readings_without_a_time_that_come_at_once_are_all_kept(
 ) -> None:
     beats = [{"kind": "rr_interval", "value": 800 + n, "unit": "ms"} for n in range(100)]
     assert hand_in(client, secret, beats).json()["taken"] == 100
-    assert [round(value * 1000) for _, value, _, _ in stored(tmp_path)] == list(range(800, 900)), "in order"
+    assert [round(value * 1000) for _, value, _, _ in stored(tmp_path)] == list(range(800, 900)), (
+        "in order"
+    )
 
 
-def test_when_every_reading_is_refused_the_request_is(client: TestClient, secret: str, tmp_path: Path) -> None:
+def test_when_every_reading_is_refused_the_request_is(
+    client: TestClient, secret: str, tmp_path: Path
+) -> None:
     answer = hand_in(client, secret, {"kind": "heart_rate", "value": "fast"})
     assert answer.status_code == 422
     assert answer.json()["results"][0]["reason"] == "value: 'fast' is not a number."
     assert stored(tmp_path) == []
 
 
-def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(tmp_path: Path) -> None:
+def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
+    tmp_path: Path,
+) -> None:
     with client_of(tmp_path, only_in_sessions=True) as client:
         path = tmp_path / "affect-edge.db"
         secret = Tokens(path).make("bridge", "ada")
@@ -107,34 +121,50 @@ def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(t
         assert [value for _, value, _, _ in stored(tmp_path)] == [60.0]
 
 
-def test_a_login_is_no_token_and_a_token_is_no_login(client: TestClient, secret: str, tmp_path: Path) -> None:
+def test_a_login_is_no_token_and_a_token_is_no_login(
+    client: TestClient, secret: str, tmp_path: Path
+) -> None:
     set_up(client, tmp_path)
     without = client.post(PATH, json=READING)
     assert without.status_code == 401
     assert without.headers["www-authenticate"] == "Bearer"
     assert "Make one on the page Readings" in without.json()["detail"]
     client.cookies.clear()
-    assert client.get("/api/v1/session", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    assert (
+        client.get("/api/v1/session", headers={"Authorization": f"Bearer {secret}"}).status_code
+        == 401
+    )
 
 
-@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00e9", "bearer", ""])
+@pytest.mark.parametrize(
+    "header", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00e9", "bearer", ""]
+)
 def test_a_wrong_token_is_refused(client: TestClient, header: str) -> None:
     headers = {"Authorization": header.encode("latin-1")}
     assert client.post(PATH, json=READING, headers=headers).status_code == 401  # type: ignore[arg-type]
 
 
-def test_a_revoked_token_is_refused_at_once(client: TestClient, tokens: Tokens, secret: str) -> None:
+def test_a_revoked_token_is_refused_at_once(
+    client: TestClient, tokens: Tokens, secret: str
+) -> None:
     assert hand_in(client, secret, READING).status_code == 200
     tokens.revoke(tokens.all()[0].id, "ada")
     tokens.revoke(4711, "ada")
     answer = hand_in(client, secret, READING)
-    assert (answer.status_code, answer.json()["detail"]) == (401, "This token is unknown or revoked.")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        401,
+        "This token is unknown or revoked.",
+    )
 
 
 def test_tokens_cannot_be_guessed(client: TestClient, secret: str) -> None:
-    codes = [hand_in(client, f"affect-edge-{n}", READING).status_code for n in range(WRONG_TOKENS + 1)]
+    codes = [
+        hand_in(client, f"affect-edge-{n}", READING).status_code for n in range(WRONG_TOKENS + 1)
+    ]
     assert codes == [401] * WRONG_TOKENS + [429]
-    assert hand_in(client, secret, READING).status_code == 200, "who has one is not held up by others"
+    assert hand_in(client, secret, READING).status_code == 200, (
+        "who has one is not held up by others"
+    )
 
 
 def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
@@ -159,7 +189,9 @@ def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
         ({"Content-Encoding": "identity"}, 200),
     ],
 )
-def test_only_plain_json_is_read(client: TestClient, secret: str, headers: dict[str, str], status: int) -> None:
+def test_only_plain_json_is_read(
+    client: TestClient, secret: str, headers: dict[str, str], status: int
+) -> None:
     assert hand_in(client, secret, READING, **headers).status_code == status
 
 
@@ -184,7 +216,12 @@ def test_a_body_that_is_no_list_of_readings_is_refused(
 
 
 def test_a_foreign_page_cannot_hand_in(client: TestClient, secret: str) -> None:
-    answer = hand_in(client, secret, READING, **{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"})
+    answer = hand_in(
+        client,
+        secret,
+        READING,
+        **{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
+    )
     assert answer.status_code == 403
 
 
@@ -198,7 +235,9 @@ def test_the_description_names_the_form_and_the_token(client: TestClient, tmp_pa
     assert described["security"] == [{"HTTPBearer": []}]
 
 
-def test_a_secret_is_kept_nowhere_and_its_use_is_noted(tokens: Tokens, secret: str, tmp_path: Path) -> None:
+def test_a_secret_is_kept_nowhere_and_its_use_is_noted(
+    tokens: Tokens, secret: str, tmp_path: Path
+) -> None:
     token = tokens.of(secret, "vitals")
     assert token is not None
     assert (token.name, token.created_by, token.used_ms) == ("bridge", "ada", None)
@@ -227,5 +266,7 @@ def test_a_token_needs_a_name_of_its_own(tokens: Tokens, secret: str, name: str)
 def test_there_are_only_so_many_tokens(tokens: Tokens) -> None:
     for number in range(TOKENS_MAX):
         tokens.make(f"program {number}", "ada")
-    with pytest.raises(AccountError, match="There are 50 tokens already. Revoke those that nobody uses."):
+    with pytest.raises(
+        AccountError, match="There are 50 tokens already. Revoke those that nobody uses."
+    ):
         tokens.make("one more", "ada")

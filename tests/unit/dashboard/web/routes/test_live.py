@@ -62,7 +62,9 @@ def data_of(piece: str) -> dict[str, Any]:
     return found
 
 
-def test_what_the_agent_says_reaches_the_page_as_events(services: Services, agent: LiveServer) -> None:
+def test_what_the_agent_says_reaches_the_page_as_events(
+    services: Services, agent: LiveServer
+) -> None:
     agent.publish_recognition(recognition(0, observation(Emotion.HAPPINESS)))
     agent.publish_vital(reading(0, 71.0))
 
@@ -117,7 +119,9 @@ def test_a_stream_goes_on_while_its_login_lasts_and_ends_with_it(
     asyncio.run(listen())
 
 
-def test_a_stream_ends_when_the_database_has_gone(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_ends_when_the_database_has_gone(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "CHECK_SECONDS", 0.02)
     services.options.database.unlink()
 
@@ -135,7 +139,11 @@ def test_the_live_page_begins_with_what_the_database_knows(tmp_path: Path) -> No
         fill(DashboardOptions(data=tmp_path).database, minutes=5)
         page = client.get("/live").text
         start = json.loads(page.split('id="live-start">')[1].split("</script>")[0])
-        assert {vital["kind"] for vital in start["vitals"]} == {"heart_rate", "systolic", "diastolic"}
+        assert {vital["kind"] for vital in start["vitals"]} == {
+            "heart_rate",
+            "systolic",
+            "diastolic",
+        }
         assert 100 <= len(start["strip"]) <= 121
         assert start["strip"][-1]["label"] in {"neutral", "happiness", "anger", "uncertain"}
         assert start["session"]["session"] is None
@@ -152,5 +160,7 @@ def test_the_agents_last_health_report_is_passed_on(tmp_path: Path, agent: LiveS
     assert asyncio.run(_agent_health(socket)) == {"type": "health", "uptime_seconds": 5}
 
 
-def test_an_agent_that_says_nothing_about_its_health_is_not_waited_for(tmp_path: Path, agent: LiveServer) -> None:
+def test_an_agent_that_says_nothing_about_its_health_is_not_waited_for(
+    tmp_path: Path, agent: LiveServer
+) -> None:
     assert asyncio.run(_agent_health(DashboardOptions(data=tmp_path).live_socket)) is None

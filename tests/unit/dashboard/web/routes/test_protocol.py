@@ -1,4 +1,6 @@
-"""Protocols in the dashboard: starting one, the operator's and the participant's addresses, and its record."""
+"""Protocols in the dashboard: starting one, the operator's and the participant's addresses, and its
+record.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,18 @@ def started(client: TestClient) -> str:
     return path
 
 
-def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(client: TestClient) -> None:
+def test_the_study_page_offers_the_protocols_and_says_what_is_wrong_with_one(
+    client: TestClient,
+) -> None:
     page = client.get("/study").text
     assert '<option value="two">Two questions</option>' in page
     assert '<option value="broken" disabled>' in page
     assert "title = 3: input should be a valid string" in page
     listed = client.get("/api/v1/protocols").json()
-    assert [(one["name"], one["problem"] is None) for one in listed] == [("broken", False), ("two", True)]
+    assert [(one["name"], one["problem"] is None) for one in listed] == [
+        ("broken", False),
+        ("two", True),
+    ]
 
 
 def test_a_session_with_a_protocol_that_cannot_be_used_is_not_opened(client: TestClient) -> None:
@@ -99,10 +106,17 @@ def test_at_work_a_session_is_refused_with_the_reason(client: TestClient) -> Non
     assert client.post("/study/sessions", data=form | {"setting": "moon"}).status_code == 409
     api = client.post("/api/v1/session", json=form)
     assert (api.status_code, "medical or safety" in api.json()["detail"]) == (409, True)
-    assert client.post("/api/v1/session", json=form | {"purpose": "safety"}).json()["session"]["setting"] == "workplace"
+    assert (
+        client.post("/api/v1/session", json=form | {"purpose": "safety"}).json()["session"][
+            "setting"
+        ]
+        == "workplace"
+    )
 
 
-def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(client: TestClient, tmp_path: Path) -> None:
+def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(
+    client: TestClient, tmp_path: Path
+) -> None:
     address = started(client)
     conductor, token = conductor_of(client), address.rpartition("/")[2]
     assert conductor.join(token)
@@ -124,7 +138,9 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(client:
     assert (state["state"], state["step"], state["answers"]) == ("finished", 3, 1)
     assert client.get("/api/v1/session").json()["session"] is None
     path = DashboardOptions(data=tmp_path / "data").database
-    assert query(path, "SELECT condition, scale, value FROM self_report") == [("anger", "valence", 8)]
+    assert query(path, "SELECT condition, scale, value FROM self_report") == [
+        ("anger", "valence", 8)
+    ]
     labels = [label for (label,) in query(path, "SELECT label FROM marker ORDER BY id")]
     assert labels == [
         "protocol: begins",
@@ -140,7 +156,10 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(client:
     ]
     assert "finished" in client.get("/protocol").text
     refused = client.post("/api/v1/protocol/go")
-    assert (refused.status_code, "No protocol is running" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "No protocol is running" in refused.json()["detail"]) == (
+        409,
+        True,
+    )
 
 
 def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) -> None:
@@ -168,7 +187,9 @@ def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) 
     assert foreign.status_code == 403
 
 
-def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(client: TestClient, protocols: Path) -> None:
+def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
+    client: TestClient, protocols: Path
+) -> None:
     address = started(client)
     conductor_of(client).join(address.rpartition("/")[2])
     (protocols / "a.png").unlink()
@@ -176,7 +197,9 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(client:
     client.post("/api/v1/protocol/go")
     client.post(f"{address}/ready", json={})
     client.post(f"{address}/failed", json={"step": 0})
-    assert client.get("/api/v1/protocol").json()["reason"] == "a.png: the participant's browser cannot show this file"
+    assert client.get("/api/v1/protocol").json()["reason"] == (
+        "a.png: the participant's browser cannot show this file"
+    )
 
 
 def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestClient) -> None:
@@ -229,7 +252,12 @@ def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path
     second.take_up()
     view = second.view()
     assert view is not None
-    assert (view.state, view.reason, view.step, view.token) == (RunState.PAUSED, RESTARTED, 0, token)
+    assert (view.state, view.reason, view.step, view.token) == (
+        RunState.PAUSED,
+        RESTARTED,
+        0,
+        token,
+    )
     labels = query(path, "SELECT kind, label FROM marker ORDER BY id")
     assert labels[-2:] == [("stimulus_end", "anger"), ("note", f"protocol: {RESTARTED}")]
     second.join(token)
@@ -247,7 +275,9 @@ def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) 
     path = database(tmp_path)
     first, _ = begun(path, tmp_path)
     first.close()
-    assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("protocol: the dashboard was stopped",)
+    assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == (
+        "protocol: the dashboard was stopped",
+    )
     second = Conductor(ProtocolRuns(path), Study(path))
     second.take_up()
     assert len(query(path, "SELECT 1 FROM marker")) == 4
@@ -258,7 +288,11 @@ def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None
     path = database(tmp_path)
     conductor, token = begun(path, tmp_path)
     Study(path).end_session()
-    wait_until(lambda: (view := conductor.view()) is not None and view.is_over, "the end of the protocol", 10)
+    wait_until(
+        lambda: (view := conductor.view()) is not None and view.is_over,
+        "the end of the protocol",
+        10,
+    )
     assert (view := conductor.view_of(token)) is not None
     assert view.reason == "the session was ended"
     assert not conductor.join(token)
@@ -279,7 +313,11 @@ def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_pa
     conductor.leave("wrong")
     view = conductor.view()
     assert view is not None
-    assert (view.reason, view.present, view.ready) == ("the participant's page was closed", False, False)
+    assert (view.reason, view.present, view.ready) == (
+        "the participant's page was closed",
+        False,
+        False,
+    )
     conductor.close()
 
 
@@ -293,7 +331,9 @@ def test_what_cannot_be_written_down_is_said_and_written_later(tmp_path: Path) -
     assert "there is no database" in view.problem
     assert view.step == 1
     (tmp_path / "away.db").rename(path)
-    wait_until(lambda: (view := conductor.view()) is not None and not view.problem, "the record", 10)
+    wait_until(
+        lambda: (view := conductor.view()) is not None and not view.problem, "the record", 10
+    )
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("anger",)
     conductor.answer(token, 1, 3)
     conductor.close()

@@ -1,4 +1,6 @@
-"""The quality report of a session: its page, its address for programs, and its command, which all say the same."""
+"""The quality report of a session: its page, its address for programs, and its command, which all
+say the same.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def test_a_session_that_is_not_there_is_no_page(ada: TestClient, tmp_path: Path)
     assert (done.returncode, done.stderr) == (1, "affect-edge: There is no session 7.\n")
 
 
-def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(ada: TestClient, session: int) -> None:
+def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(
+    ada: TestClient, session: int
+) -> None:
     page = ada.get(f"/study/sessions/{session}/quality").text
     assert "This session is not fit for analysis because of the face and readings." in page
     assert "is wanted. Less under" in page
@@ -43,14 +47,18 @@ def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(ada: TestClie
     assert f'href="/study/sessions/{session}/quality"' in ada.get(f"/study/sessions/{session}").text
 
 
-def test_a_session_of_which_nothing_was_recorded_has_a_page_too(ada: TestClient, tmp_path: Path) -> None:
+def test_a_session_of_which_nothing_was_recorded_has_a_page_too(
+    ada: TestClient, tmp_path: Path
+) -> None:
     number = add_session(DashboardOptions(data=tmp_path).database)
     page = ada.get(f"/study/sessions/{number}/quality").text
     assert "not fit for analysis because of the face and readings" in page
     assert "No gap" in page
 
 
-def test_programs_get_the_same_over_http_and_from_the_command(ada: TestClient, session: int, tmp_path: Path) -> None:
+def test_programs_get_the_same_over_http_and_from_the_command(
+    ada: TestClient, session: int, tmp_path: Path
+) -> None:
     answer = ada.get(f"/api/v1/sessions/{session}/quality")
     assert answer.status_code == 200
     found = answer.json()

@@ -32,7 +32,9 @@ def client(tmp_path: Path) -> Iterator[TestClient]:
 
 
 def stored(folder: Path) -> list[tuple[Any, ...]]:
-    return query(folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind")
+    return query(
+        folder / "affect-edge.db", "SELECT kind, value, source, flags FROM vital ORDER BY at, kind"
+    )
 
 
 def enter(client: TestClient, **fields: str) -> Any:
@@ -48,7 +50,10 @@ def send(client: TestClient, content: bytes, name: str = "cuff.csv") -> str:
 def test_what_is_entered_by_hand_is_stored_and_marked(client: TestClient, tmp_path: Path) -> None:
     at = now().wall_ms - 60_000
     answer = enter(client, systolic="121", diastolic="80,5", heart_rate=" 66 ", at=str(at))
-    assert (answer.status_code, answer.headers["location"]) == (303, "/readings?taken=3&there=0&flagged=0")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/readings?taken=3&there=0&flagged=0",
+    )
     assert stored(tmp_path) == [
         ("diastolic", 80.5, "manual:ada", "manual"),
         ("heart_rate", 66.0, "manual:ada", "manual"),
@@ -68,7 +73,11 @@ def test_what_is_entered_by_hand_is_stored_and_marked(client: TestClient, tmp_pa
         ({"systolic": "120"}, "diastolic", "A cuff gives both pressures: give this one, too."),
         ({"heart_rate": "60", "at": "yesterday"}, "at", "&#39;yesterday&#39; is not a time."),
         ({"heart_rate": "60", "at": "4000000000000"}, "at", "This time is still to come."),
-        ({"heart_rate": "60", "note": "after tea"}, "note", "No session is open that the note could belong to."),
+        (
+            {"heart_rate": "60", "note": "after tea"},
+            "note",
+            "No session is open that the note could belong to.",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_stored(
@@ -91,7 +100,9 @@ def test_a_note_goes_to_the_open_session(client: TestClient, tmp_path: Path) -> 
     assert "The time lies before the open session" in early.text
     assert enter(client, heart_rate="66", note="x" * 81).status_code == 422
     assert enter(client, heart_rate="66", note="after tea").status_code == 303
-    assert [(marker.kind, marker.label) for marker in study.markers(session.id)] == [("note", "after tea")]
+    assert [(marker.kind, marker.label) for marker in study.markers(session.id)] == [
+        ("note", "after tea")
+    ]
     assert len(stored(tmp_path)) == 1
 
 
@@ -117,11 +128,18 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
     assert client.get(place).status_code == 410, "the file is forgotten"
 
 
-def test_a_file_with_a_bad_row_stores_nothing_and_names_it(client: TestClient, tmp_path: Path) -> None:
+def test_a_file_with_a_bad_row_stores_nothing_and_names_it(
+    client: TestClient, tmp_path: Path
+) -> None:
     rows = b"".join(b"%d,heart_rate,70\n" % (1_790_000_400 - n) for n in range(30))
     place = send(client, b"at,kind,value\n" + rows + b"1790000400,heart_rate,fast\n")
-    assert "All of these can be understood" in client.get(place).text, "the bad row lies further down"
-    done = client.post(place, data={"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value"})
+    assert "All of these can be understood" in client.get(place).text, (
+        "the bad row lies further down"
+    )
+    done = client.post(
+        place,
+        data={"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value"},
+    )
     assert done.status_code == 422
     assert "cuff.csv, row 32, column value: &#39;fast&#39; is not a number." in done.text
     assert stored(tmp_path) == []
@@ -133,11 +151,30 @@ def test_a_file_with_a_bad_row_stores_nothing_and_names_it(client: TestClient, t
     [
         ({"dates": "iso"}, "no column says when the readings were measured"),
         ({"dates": "odd", "column_at": "nowhere", "column_value": "at"}, "no column says when"),
-        ({"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value", "zone": "Mars"}, "Mars"),
-        ({"dates": "iso", "column_at": "at", "zone": "../../etc/passwd", "column_heart_rate": "value"}, "is no known"),
+        (
+            {
+                "dates": "iso",
+                "column_at": "at",
+                "column_kind": "kind",
+                "column_value": "value",
+                "zone": "Mars",
+            },
+            "Mars",
+        ),
+        (
+            {
+                "dates": "iso",
+                "column_at": "at",
+                "zone": "../../etc/passwd",
+                "column_heart_rate": "value",
+            },
+            "is no known",
+        ),
     ],
 )
-def test_a_choice_that_cannot_work_is_explained(client: TestClient, chosen: dict[str, str], said: str) -> None:
+def test_a_choice_that_cannot_work_is_explained(
+    client: TestClient, chosen: dict[str, str], said: str
+) -> None:
     place = send(client, b"at,kind,value\n1790000400,heart_rate,70\n")
     assert said in client.get(place, params=chosen).text
     assert client.post(place, data=chosen).status_code == 422
@@ -169,7 +206,10 @@ def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, sa
             b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\ntext\r\n--x--\r\n',
             "multipart/form-data; boundary=x",
         ),
-        (b"--x\r\nContent-Disposition: nothing\r\n\r\n\r\n--x--\r\n", "multipart/form-data; boundary=x"),
+        (
+            b"--x\r\nContent-Disposition: nothing\r\n\r\n\r\n--x--\r\n",
+            "multipart/form-data; boundary=x",
+        ),
     ],
 )
 def test_a_form_without_a_file_is_refused(client: TestClient, body: bytes, kind: str) -> None:
@@ -183,8 +223,11 @@ def test_a_body_beyond_the_limit_is_refused_before_it_fills_the_memory(client: T
     assert answer.status_code == 413
 
 
-def test_a_file_never_touches_the_disk(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "TemporaryFile", None)  # what a file that is spooled to the disk would need
+def test_a_file_never_touches_the_disk(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what a file that is spooled to the disk would need
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
     place = send(client, b"at,kind,value\n" + b"1790000400,heart_rate,70\n" * 200_000)
     assert client.get(place).status_code == 200
     for file in tmp_path.rglob("*"):
@@ -228,5 +271,10 @@ def test_nobody_gets_in_without_a_login(tmp_path: Path) -> None:
     with client_of(tmp_path) as stranger:
         for path in ("/readings", "/readings/import/x"):
             assert stranger.get(path).status_code == 303
-        for path in ("/readings/by-hand", "/readings/tokens", "/readings/import", "/readings/import/x"):
+        for path in (
+            "/readings/by-hand",
+            "/readings/tokens",
+            "/readings/import",
+            "/readings/import/x",
+        ):
             assert stranger.post(path).status_code == 303

@@ -15,7 +15,10 @@ POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 
 
 def seen(*boxes: tuple[float, float, float, float, float]) -> Candidates:
-    """Detections: left, top, right, bottom, score; all with the points of `POINTS` moved by 1.2 to the right."""
+    """Detections: left, top, right, bottom, score.
+
+    All with the points of `POINTS` moved by 1.2 to the right.
+    """
     values = np.array(boxes, dtype=np.float32).reshape(-1, 5)
     points = np.array([POINTS] * len(values), dtype=np.float32).reshape(-1, 5, 2)
     points[:, :, 0] += 1.2
@@ -24,7 +27,9 @@ def seen(*boxes: tuple[float, float, float, float, float]) -> Candidates:
 
 def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
     """Faces: x, y, width, height; the last ones are ignored regions."""
-    labels = [LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)]
+    labels = [
+        LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)
+    ]
     return Faces.of(labels)
 
 
@@ -51,7 +56,9 @@ def test_detections_in_ignored_regions_and_of_small_faces_are_neither_right_nor_
 
 
 def test_the_threshold_is_the_lowest_that_keeps_false_detections_rare() -> None:
-    judged = judge([seen((10, 10, 30, 40, 0.9), (60, 60, 80, 90, 0.614))], [faces((10, 10, 20, 30))])
+    judged = judge(
+        [seen((10, 10, 30, 40, 0.9), (60, 60, 80, 90, 0.614))], [faces((10, 10, 20, 30))]
+    )
     assert judged.threshold(0.05) == 0.62
     assert judged.threshold(0.5) == 0.2
 
@@ -63,6 +70,11 @@ def test_landmark_error_is_told_in_distances_of_the_eyes() -> None:
 
 
 def test_what_the_teacher_hardly_ever_took_for_a_face_is_no_excuse() -> None:
-    regions = [LabelledFace(Box(60, 60, 20, 30), None, ignore=True, ceiling=ceiling) for ceiling in (0.1, 0.5)]
-    judged = [judge([seen((60, 60, 80, 90, 0.9))], [Faces.of([region])]).at(0.5) for region in regions]
+    regions = [
+        LabelledFace(Box(60, 60, 20, 30), None, ignore=True, ceiling=ceiling)
+        for ceiling in (0.1, 0.5)
+    ]
+    judged = [
+        judge([seen((60, 60, 80, 90, 0.9))], [Faces.of([region])]).at(0.5) for region in regions
+    ]
     assert [(result.detections, result.false_share) for result in judged] == [(1, 1.0), (0, 0.0)]

@@ -1,4 +1,5 @@
-"""The detector judged beside YuNet: what counts as found, false and lost, and the table that says so.
+"""The detector judged beside YuNet: what counts as found, false and lost, and the table that says
+so.
 
 YuNet's weights are not ours to ship: detectors that say what they are told stand in for it.
 """
@@ -42,12 +43,17 @@ from training.faces.labelling.split import Shares, read_shares
 
 Picture = NDArray[np.uint8]
 WALL = np.full((480, 640, 3), 127, np.uint8)
-ALL_OUT = "[data.shares]\nportraits = { test = 0.99, valid = 0.0 }\nphotos_80px = { test = 0.99, valid = 0.0 }\n"
+ALL_OUT = (
+    "[data.shares]\nportraits = { test = 0.99, valid = 0.0 }\nphotos_80px = { test = 0.99, "
+    "valid = 0.0 }\n"
+)
 
 
 def face(x: float, y: float, side: float = 60.0, shift: float = 0.0) -> Face:
     points = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
-    return Face(Box(x, y, side, side), 0.9, tuple((x + a * side + shift, y + b * side) for a, b in points))
+    return Face(
+        Box(x, y, side, side), 0.9, tuple((x + a * side + shift, y + b * side) for a, b in points)
+    )
 
 
 class Saying:
@@ -67,12 +73,17 @@ def by_light(bright: Sequence[Face], dark: Sequence[Face]) -> Saying:
     return Saying(lambda frame: list(bright if frame.max() > 64 else dark))
 
 
-def found(ours: Saying, yunet: Saying, confirming: Saying | None = None, name: str = "a.png") -> Finding:
+def found(
+    ours: Saying, yunet: Saying, confirming: Saying | None = None, name: str = "a.png"
+) -> Finding:
     return Trial(ours, yunet, confirming or yunet).find([(name, WALL)])
 
 
 def test_a_face_is_found_where_the_boxes_share_half_and_counted_by_its_size() -> None:
-    result = found(always(face(110, 100), face(400, 300)), always(face(100, 100), face(300, 200), face(500, 50, 20)))
+    result = found(
+        always(face(110, 100), face(400, 300)),
+        always(face(100, 100), face(300, 200), face(500, 50, 20)),
+    )
     assert (result.pictures, result.counts[ALL].faces) == (1, 2)
     assert result.counts[ALL].found == {OURS: 1, YUNET: 2}
     assert result.counts["48 to 64 px"].faces == 2
@@ -81,7 +92,9 @@ def test_a_face_is_found_where_the_boxes_share_half_and_counted_by_its_size() ->
 
 def test_a_detection_that_nothing_confirms_is_false() -> None:
     ours = always(face(100, 100), face(200, 100), face(400, 300))
-    result = found(ours, always(face(100, 100), face(500, 50)), always(face(210, 100), face(510, 50)))
+    result = found(
+        ours, always(face(100, 100), face(500, 50)), always(face(210, 100), face(510, 50))
+    )
     assert result.detections == {OURS: 3, YUNET: 2}
     assert result.false == {OURS: 1, YUNET: 1}
 
@@ -114,7 +127,9 @@ def test_masks_are_told_apart_by_the_folder() -> None:
 
 def test_landmarks_are_measured_in_distances_of_the_marked_eyes() -> None:
     marked = {"a.png": np.array(face(290, 210).landmarks)}
-    placed = Trial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place([("a.png", WALL)], marked)
+    placed = Trial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place(
+        [("a.png", WALL)], marked
+    )
     assert placed.errors[OURS][ALL] == pytest.approx([0.1])
     assert not placed.errors[YUNET][ALL], "a face somewhere else is not this one"
 
@@ -136,7 +151,12 @@ def report(**changed: Finding) -> Report:
     good = found(always(face(100, 100)), always(face(100, 100)))
     placed = Placing(1)
     placed.errors[OURS][ALL] = [0.04, 0.06]
-    return Report("face-detector 1.0.0", 0.5, {"portraits": good, "scenes": good, **changed}, {"photos": placed})
+    return Report(
+        "face-detector 1.0.0",
+        0.5,
+        {"portraits": good, "scenes": good, **changed},
+        {"photos": placed},
+    )
 
 
 def test_the_bars_say_which_are_met() -> None:
@@ -173,11 +193,18 @@ def test_the_bars_figures_are_noted_in_the_card_beside_the_others(tmp_path: Path
 
 
 def write_archives(folder: Path) -> Path:
-    """Portraits, and small ones with marked points (the second of which are not to be trusted), and a recipe."""
-    small = np.asarray(cv2.resize(smiling(), (80, 80), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    """Portraits, and small ones with marked points (the second of which are not to be trusted), and
+    a recipe.
+    """
+    small = np.asarray(
+        cv2.resize(smiling(), (80, 80), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
     (seen,) = detector().detect(smiling())
     points = ",".join(f"{value * 80 / 512:.2f}" for point in seen.landmarks for value in point)
-    pictures: dict[str, Picture] = {"portraits/with_mask/a.png": serious(), "portraits/without_mask/b.png": smiling()}
+    pictures: dict[str, Picture] = {
+        "portraits/with_mask/a.png": serious(),
+        "portraits/without_mask/b.png": smiling(),
+    }
     pictures |= {"photos_80px/lfw_5590/c.png": small, "photos_80px/net_7876/d.png": small}
     for name, picture in pictures.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -215,7 +242,15 @@ def test_a_whole_trial_reads_the_archives_in_place_and_prints_the_table(
     assert result.found["portraits"].counts[MASK].share(OURS) == 1
     assert result.placed["photos_80px"].pictures == 1
     main.app(
-        ["faces-evaluate", "--faces", str(tmp_path), "--yunet", str(yunet), "--recipe", str(recipe)],
+        [
+            "faces-evaluate",
+            "--faces",
+            str(tmp_path),
+            "--yunet",
+            str(yunet),
+            "--recipe",
+            str(recipe),
+        ],
         standalone_mode=False,
     )
     printed = capsys.readouterr().out
@@ -251,12 +286,17 @@ def test_a_limit_takes_pictures_from_the_whole_archive(tmp_path: Path) -> None:
     [
         ("[data]\n", r"has no \[data\.shares\]"),
         ("[data.shares]\nportraits = { test = 2 }\n", r"data\.shares\.portraits\.test"),
-        ("[data.shares]\nportraits = { test = 0.9, valid = 0.2 }\n", "leaves nothing to learn from"),
+        (
+            "[data.shares]\nportraits = { test = 0.9, valid = 0.2 }\n",
+            "leaves nothing to learn from",
+        ),
         ("data = 3\n", r"has no \[data\.shares\]"),
         ("data =\n", "is not a TOML file"),
     ],
 )
-def test_a_recipe_that_does_not_say_what_is_held_out_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_recipe_that_does_not_say_what_is_held_out_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(text, encoding="utf-8")
     with pytest.raises(RecipeError, match=said):

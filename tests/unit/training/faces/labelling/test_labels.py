@@ -1,4 +1,6 @@
-"""The folder form of labelled photographs: what is written is read, and what is wrong is named by row and column."""
+"""The folder form of labelled photographs: what is written is read, and what is wrong is named by
+row and column.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,23 @@ GOOD = dict(zip(COLUMNS, ["a.png", "train", "0", "", "1", "2", "3", "4", *["5"] 
 
 def write_rows(folder: Path, *changes: dict[str, str]) -> Path:
     rows = [",".join((GOOD | change).values()) for change in changes]
-    (folder / "labels.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", encoding="utf-8")
+    (folder / "labels.csv").write_text(
+        "\n".join([",".join(COLUMNS), *rows]) + "\n", encoding="utf-8"
+    )
     return folder
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     pictures = [
         LabelledPicture(
-            "p/a.png", "train", (LabelledFace(Box(1, 2, 3, 4), POINTS), LabelledFace(Box(0, 0, 9, 9), None))
+            "p/a.png",
+            "train",
+            (LabelledFace(Box(1, 2, 3, 4), POINTS), LabelledFace(Box(0, 0, 9, 9), None)),
         ),
         LabelledPicture("p/b.png", "test", ()),
-        LabelledPicture("p/c.png", "valid", (LabelledFace(Box(-1.5, 0, 3, 4), None, ignore=True, ceiling=0.25),)),
+        LabelledPicture(
+            "p/c.png", "valid", (LabelledFace(Box(-1.5, 0, 3, 4), None, ignore=True, ceiling=0.25),)
+        ),
     ]
     write_labels(tmp_path, pictures)
     assert read_labels(tmp_path) == pictures
@@ -55,7 +63,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         ({"part": "valid"}, "row 3, column part: a.png is in train further up"),
     ],
 )
-def test_a_bad_value_is_named_with_row_and_column(tmp_path: Path, change: dict[str, str], words: str) -> None:
+def test_a_bad_value_is_named_with_row_and_column(
+    tmp_path: Path, change: dict[str, str], words: str
+) -> None:
     with pytest.raises(DataError) as caught:
         read_labels(write_rows(tmp_path, {}, change))
     assert words in str(caught.value)

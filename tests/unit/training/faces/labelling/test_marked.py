@@ -1,4 +1,6 @@
-"""Points that people marked: they replace the teacher's where the two agree, and a broken table is refused."""
+"""Points that people marked: they replace the teacher's where the two agree, and a broken table is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,16 @@ def test_an_archive_without_marked_points_has_none(tmp_path: Path) -> None:
     ("header", "row", "said"),
     [
         ("file,nose_x", "a.jpg,1", "columns are missing: left_eye_x"),
-        (HEADER, "a.jpg,1,2,3,4,5,6,7,8,9,wide", "row 2, column mouth_right_y: 'wide' is not a number"),
-        (HEADER, "a.jpg,1,2,3,4,5,6,7,8,9,nan", "row 2, column mouth_right_y: 'nan' is not a finite number"),
+        (
+            HEADER,
+            "a.jpg,1,2,3,4,5,6,7,8,9,wide",
+            "row 2, column mouth_right_y: 'wide' is not a number",
+        ),
+        (
+            HEADER,
+            "a.jpg,1,2,3,4,5,6,7,8,9,nan",
+            "row 2, column mouth_right_y: 'nan' is not a finite number",
+        ),
         (HEADER, "a.jpg,1,2", "row 2, column right_eye_x: None is not a number"),
     ],
 )
@@ -58,7 +68,9 @@ def test_marked_points_replace_the_teachers_where_they_agree_roughly() -> None:
     assert changed.box == face(POINTS).box
 
 
-@pytest.mark.parametrize("there", [face(POINTS + np.array([0, 15])), face(None), face(POINTS, ignore=True)])
+@pytest.mark.parametrize(
+    "there", [face(POINTS + np.array([0, 15])), face(None), face(POINTS, ignore=True)]
+)
 def test_points_that_slipped_or_belong_to_nobody_change_nothing(there: LabelledFace) -> None:
     assert with_marked([there], POINTS) == [there]
     assert with_marked([there], None) == [there]

@@ -1,4 +1,6 @@
-"""Labels from a teacher: several answers become one face or one doubt, copies are left out, parts are stable."""
+"""Labels from a teacher: several answers become one face or one doubt, copies are left out, parts
+are stable.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,14 @@ def test_a_face_that_only_one_asking_is_sure_of_is_a_doubt(scores: tuple[float, 
 
 
 def test_the_ceiling_of_a_doubt_is_the_mean_over_all_askings_even_those_that_said_nothing() -> None:
-    (face,) = agree([np.concatenate([answer(0.6), answer(0.4, 11)]), np.zeros((0, 15)), answer(0.3), np.zeros((0, 15))])
+    (face,) = agree(
+        [
+            np.concatenate([answer(0.6), answer(0.4, 11)]),
+            np.zeros((0, 15)),
+            answer(0.3),
+            np.zeros((0, 15)),
+        ]
+    )
     assert face.ignore
     assert face.ceiling == pytest.approx((0.6 + 0.3) / 4)
 
@@ -84,10 +93,15 @@ def test_parts_follow_from_the_name_alone_in_the_shares_asked_for() -> None:
 
 def test_an_archive_is_given_with_or_without_shares() -> None:
     assert parse_archive("a/b.zip") == (Path("a/b.zip"), Shares())
-    assert parse_archive("a/b.zip:test=0.2,valid=0.1") == (Path("a/b.zip"), Shares(test=0.2, valid=0.1))
+    assert parse_archive("a/b.zip:test=0.2,valid=0.1") == (
+        Path("a/b.zip"),
+        Shares(test=0.2, valid=0.1),
+    )
 
 
-@pytest.mark.parametrize("text", ["b.zip:tests=0.2", "b.zip:test", "b.zip:test=many", "b.zip:test=0.9,valid=0.2"])
+@pytest.mark.parametrize(
+    "text", ["b.zip:tests=0.2", "b.zip:test", "b.zip:test=many", "b.zip:test=0.9,valid=0.2"]
+)
 def test_shares_that_cannot_be_used_are_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"test=|leaves nothing"):
         parse_archive(text)
@@ -96,7 +110,9 @@ def test_shares_that_cannot_be_used_are_refused(text: str) -> None:
 def test_copies_of_judged_pictures_are_left_out_of_the_training(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     small = [random.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(2)]
-    first, other = (np.asarray(cv2.resize(p, (120, 120), interpolation=cv2.INTER_CUBIC)) for p in small)
+    first, other = (
+        np.asarray(cv2.resize(p, (120, 120), interpolation=cv2.INTER_CUBIC)) for p in small
+    )
     brighter = np.clip(first.astype(int) + 15, 0, 255).astype(np.uint8)
     for name, picture in (("a", first), ("b", brighter), ("c", other)):
         cv2.imwrite(str(tmp_path / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 60])
