@@ -64,7 +64,9 @@ def main(arguments: list[str]) -> int:
                 print(f"{name:10} {figure:44} {value:12.4g}  {said}", flush=True)
     if "--json" in arguments:
         print(json.dumps(found))
-    return 1 if missed else 0
+    if missed:
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

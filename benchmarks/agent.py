@@ -40,7 +40,8 @@ PICTURES = 100
 def decoding_percent(video: Path, seconds: float) -> float:
     """Return what decoding the video at 15 frames/s takes, in percent of one core."""
     with FileCamera(video, fps=FPS, loop=True) as camera:
-        began, cpu = time.monotonic(), time.process_time()
+        began = time.monotonic()
+        cpu = time.process_time()
         while time.monotonic() - began < seconds:
             camera.read()
         return 100 * (time.process_time() - cpu) / (time.monotonic() - began)
@@ -49,7 +50,8 @@ def decoding_percent(video: Path, seconds: float) -> float:
 def watch(agent: Running, seconds: float) -> dict[str, float]:
     """Return processor time and memory of the agent once it has settled."""
     time.sleep(SETTLE_S)
-    began, cpu = time.monotonic(), agent.cpu_s
+    began = time.monotonic()
+    cpu = agent.cpu_s
     time.sleep(seconds)
     percent = 100 * (agent.cpu_s - cpu) / (time.monotonic() - began)
     health: dict[str, Any] = asyncio.run(first_message(agent, "health"))

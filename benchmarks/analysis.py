@@ -46,8 +46,12 @@ from edge_agent.store.study.study_rows import (
 from edge_agent.store.write.timeline import write_vitals
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
-YEAR_S, SESSION_S, STIMULUS_S, PAUSE_S = 365 * 86_400, 900, 240, 45
-SESSIONS, PEOPLE = 200, 100
+YEAR_S = 365 * 86_400
+SESSION_S = 900
+STIMULUS_S = 240
+PAUSE_S = 45
+SESSIONS = 200
+PEOPLE = 100
 STATES = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
 # probabilities, raw and smoothed
 _OTHERS = "400, 200, 50, 50, 200, 50, 25, 25, 400, 200, 50, 50, 200, 50, 25, 25"
@@ -89,7 +93,8 @@ def _write_session(
     """Write a session, and what is recorded from its end to the next one."""
     apart = YEAR_S // SESSIONS
     start = START.shifted(number * apart)
-    code, order = f"P-{number % PEOPLE:03d}", rng.sample(STATES, 3)
+    code = f"P-{number % PEOPLE:03d}"
+    order = rng.sample(STATES, 3)
     if number < PEOPLE:
         insert_participant(connection, code, start)
         insert_consent(connection, code, "1", start)
@@ -116,7 +121,8 @@ def add_beats(path: Path) -> None:
     rng = random.Random(2)
     with closing(connect(path, readonly=False)) as connection, transaction(connection):
         for session in select_sessions(connection):
-            at, readings = 0.0, []
+            at = 0.0
+            readings = []
             while at < SESSION_S:
                 at += (beat := round(1024 * rng.gauss(0.85, 0.04)) / 1024)
                 instant = Instant(0, session.start_ms + round(1000 * at))
@@ -126,7 +132,9 @@ def add_beats(path: Path) -> None:
 
 def _shown(order: list[Emotion], second: int) -> Emotion:
     place, within = divmod(second - PAUSE_S, STIMULUS_S + PAUSE_S)
-    return order[place] if 0 <= place < len(order) and within < STIMULUS_S else Emotion.NEUTRAL
+    if 0 <= place < len(order) and within < STIMULUS_S:
+        return order[place]
+    return Emotion.NEUTRAL
 
 
 def _faces(
@@ -135,11 +143,16 @@ def _faces(
     """Yield what is seen each second: a tenth is uncertain, and for some seconds now and then
     another emotion.
     """
-    misread, until = Emotion.NEUTRAL, 0
+    misread = Emotion.NEUTRAL
+    until = 0
     for second in range(SESSION_S):
         if rng.random() < 0.01:
-            misread, until = rng.choice(EMOTIONS), second + rng.randint(3, 15)
-        shown = misread if second < until else _shown(order, second // 5 * 5)
+            misread = rng.choice(EMOTIONS)
+            until = second + rng.randint(3, 15)
+        if second < until:
+            shown = misread
+        else:
+            shown = _shown(order, second // 5 * 5)
         yield start_ms + 1000 * second + 400, None if rng.random() < 0.1 else shown.value
 
 
@@ -157,9 +170,11 @@ def _readings(
 
 def median_ms(call: Callable[[], object]) -> tuple[float, float]:
     """Return the median times of a call: of this process's CPU, and on the clock."""
-    cpu, wall = [], []
+    cpu = []
+    wall = []
     for _ in range(5):
-        began, began_cpu = time.perf_counter(), time.process_time()
+        began = time.perf_counter()
+        began_cpu = time.process_time()
         call()
         cpu.append(1000 * (time.process_time() - began_cpu))
         wall.append(1000 * (time.perf_counter() - began))
@@ -172,7 +187,8 @@ def _answer(reader: Reader, asked: AnalysisQuery) -> AnalysisModel:
 
 def measure(path: Path) -> dict[str, float]:
     """Return all figures; the database has intervals between beats afterwards."""
-    reader, figures = Reader(path), {}
+    reader = Reader(path)
+    figures = {}
     questions = {by.value: AnalysisQuery(state=by) for by in StateBy}
     questions["sensitivity"] = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=True)
     questions["beats"] = AnalysisQuery()
@@ -180,7 +196,8 @@ def measure(path: Path) -> dict[str, float]:
         if name == "beats" and VitalKind.RR_INTERVAL not in reader.recorded_kinds():
             add_beats(path)
         cpu, wall = median_ms(partial(_answer, reader, asked))
-        figures[f"analysis_year_{name}_cpu_ms"], figures[f"analysis_year_{name}_ms"] = cpu, wall
+        figures[f"analysis_year_{name}_cpu_ms"] = cpu
+        figures[f"analysis_year_{name}_ms"] = wall
     return figures
 
 

@@ -41,10 +41,13 @@ from edge_agent.vitals.camera_pulse import STEP_S, CameraPulse
 from edge_agent.vitals.pulse_signal import WINDOW_S
 
 Values = npt.NDArray[np.float32]
-WIDTH, HEIGHT, FPS = 320, 240, 15.0
+WIDTH = 320
+HEIGHT = 240
+FPS = 15.0
 RED_GREEN_BLUE = (0.33, 0.77, 0.53)
 """How strongly a pulse shows in each colour, relative: de Haan & Jeanne 2013, white light."""
-LEAST_CHANGE, MOST_CHANGE = 0.005, 0.01
+LEAST_CHANGE = 0.005
+MOST_CHANGE = 0.01
 NOISE = 2.0
 JPEG_QUALITY = 90
 ALLOWED = 3.0
@@ -119,7 +122,10 @@ class Person:
         self._breath = Wobble(chance, 1.0, 0.2, 0.3, 2)
         face = chance.uniform(95, 125)
         self._base, skin = _scene(portrait, face)
-        change = chance.uniform(LEAST_CHANGE, MOST_CHANGE) / 2 if pulse else 0.0
+        if pulse:
+            change = chance.uniform(LEAST_CHANGE, MOST_CHANGE) / 2
+        else:
+            change = 0.0
         strength = change * np.array(RED_GREEN_BLUE[::-1]) / RED_GREEN_BLUE[1]
         self._beat: Values = (self._base * skin[..., np.newaxis] * strength).astype(np.float32)
         self._make_movement(level, face)
@@ -156,7 +162,9 @@ class Person:
 
     def frames(self, seconds: float) -> Iterator[Frame]:
         """Yield what the camera sees, at uneven times."""
-        chance, at, phase = self._chance, 0.0, 0.0
+        chance = self._chance
+        at = 0.0
+        phase = 0.0
         for number in itertools.count():
             lost = chance.random() < 0.03
             step = max((2 if lost else 1) / FPS + chance.normal(0, 0.008), 0.01)
@@ -235,7 +243,8 @@ def listen(person: Person, level: Level, seconds: float) -> Heard:
     readings: list[VitalReading] = []
     gaps: list[Gap] = []
     pulse = CameraPulse(readings.append, gaps.append)
-    recognizer, look = open_recognizer(), watch_skin(pulse.see)
+    recognizer = open_recognizer()
+    look = watch_skin(pulse.see)
     for frame in person.frames(seconds):
         look(frame, recognizer.recognize(frame))
     pulse.close()

@@ -37,11 +37,9 @@ class Study:
     @property
     def name(self) -> str:
         """How the study is called in the table."""
-        return (
-            f"groups of {self.n}"
-            if self.correlation is None
-            else f"{self.n} pairs, r = {self.correlation}"
-        )
+        if self.correlation is None:
+            return f"groups of {self.n}"
+        return f"{self.n} pairs, r = {self.correlation}"
 
 
 STUDIES = tuple(
@@ -55,19 +53,20 @@ STUDIES = tuple(
 def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[float, float, float]:
     """Return the shares of plain and shrunk intervals that hold the effect, and the mean of g."""
     a, b = _draw(study, samples, rng)
-    va, vb = a.var(axis=1, ddof=1), b.var(axis=1, ddof=1)
+    va = a.var(axis=1, ddof=1)
+    vb = b.var(axis=1, ddof=1)
     if study.correlation is None:
-        v, w = va / study.n, vb / study.n
-        error, df = np.sqrt(v + w), (v + w) ** 2 / ((v**2 + w**2) / (study.n - 1))
+        v = va / study.n
+        w = vb / study.n
+        error = np.sqrt(v + w)
+        df = (v + w) ** 2 / ((v**2 + w**2) / (study.n - 1))
         shared = np.zeros(samples)
     else:
         shared = ((a - a.mean(axis=1, keepdims=True)) * (b - b.mean(axis=1, keepdims=True))).sum(
             axis=1
         ) / (study.n - 1)
-        error, df = (
-            (a - b).std(axis=1, ddof=1) / math.sqrt(study.n),
-            np.full(samples, study.n - 1.0),
-        )
+        error = (a - b).std(axis=1, ddof=1) / math.sqrt(study.n)
+        df = np.full(samples, study.n - 1.0)
     average = np.sqrt((va + vb) / 2)
     difference = a.mean(axis=1) - b.mean(axis=1)
     own = (study.n - 1) * (va + vb) ** 2 / (va**2 + vb**2 + 2 * shared**2)

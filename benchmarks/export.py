@@ -39,8 +39,12 @@ from edge_agent.store.study.study_rows import (
 )
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
-DAY_S, SESSION_S, STIMULUS_S, PAUSE_S = 86_400, 900, 240, 45
-SESSIONS, PEOPLE = 200, 100
+DAY_S = 86_400
+SESSION_S = 900
+STIMULUS_S = 240
+PAUSE_S = 45
+SESSIONS = 200
+PEOPLE = 100
 STATES = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
 SECONDS = (
     "WITH RECURSIVE s(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM s WHERE n + 1 < :last) "
@@ -79,7 +83,8 @@ def write_timeline(path: Path, days: int) -> None:
                 connection.execute(HEART_RATES, span)
         with transaction(connection):
             for number in range(SESSIONS):
-                start, code = START.shifted(number * apart), f"P-{number % PEOPLE:03d}"
+                start = START.shifted(number * apart)
+                code = f"P-{number % PEOPLE:03d}"
                 if number < PEOPLE:
                     insert_participant(connection, code, start)
                     insert_consent(connection, code, "1", start)
@@ -105,9 +110,11 @@ def write_timeline(path: Path, days: int) -> None:
 
 def export(database: Path, file: Path) -> dict[str, float]:
     """Export all of it in this process; return the figures."""
-    began, worked = time.perf_counter(), time.process_time()
+    began = time.perf_counter()
+    worked = time.process_time()
     export_bundle(database, file, Choice())
-    seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+    seconds = time.perf_counter() - began
+    cpu = time.process_time() - worked
     with zipfile.ZipFile(file) as archive:
         package = json.loads(archive.read("datapackage.json"))
     rows = sum(one.get("rows", 0) for one in package["resources"])

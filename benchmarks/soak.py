@@ -87,7 +87,8 @@ def in_minute(course: Sequence[tuple[float, float]], start_s: float) -> list[flo
 
 def figures_of(course: Course, seconds: float) -> dict[str, float]:
     """Compare the minute after settling with the last."""
-    first, last = min(SETTLED_S, seconds / 2), seconds - 60
+    first = min(SETTLED_S, seconds / 2)
+    last = seconds - 60
     memory, latency = (
         [statistics.median(in_minute(values, start)) for start in (first, last)]
         for values in (course.memory, course.latency)
@@ -120,7 +121,8 @@ def main() -> None:
             f"--minutes {options.minutes:g}: a minute is compared with another, so at "
             f"least {LEAST_MINUTES:g}"
         )
-    course, seconds = Course(), 60 * options.minutes
+    course = Course()
+    seconds = 60 * options.minutes
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "demo.avi"
         write_demo_video(video)

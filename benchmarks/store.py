@@ -35,7 +35,8 @@ from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals.simulated import SimulatedPerson
 
 START_MS = 1_790_000_400_000
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
 DAYS = 90
 # A row of each rollup for every minute and hour, in which happiness and neutral come and go.
 SERIES = (
@@ -65,7 +66,8 @@ def write_an_hour(path: Path) -> dict[str, float]:
     face = Observation(
         1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8
     )
-    before, began = bytes_written(), time.perf_counter()
+    before = bytes_written()
+    began = time.perf_counter()
     recorder = Recorder(path, batch_rows=60, batch_seconds=3600)
     recorder.start()
     for second in range(3600):

@@ -78,9 +78,14 @@ from edge_agent.store.study.study_rows import (
 )
 from edge_agent.store.write.recorder import Recorder
 
-PEOPLE, STIMULUS_S, STEP_S = 24, 40, 2
+PEOPLE = 24
+STIMULUS_S = 40
+STEP_S = 2
 SESSION_S = STIMULUS_S * len(STATES)
-LEVEL_SD, REACTION_SD, NOISE_SD, NOISE_LASTS = 7.0, 4.0, 3.0, 0.9
+LEVEL_SD = 7.0
+REACTION_SD = 4.0
+NOISE_SD = 3.0
+NOISE_LASTS = 0.9
 BODY_LAG_S = 5
 G = 0.8
 ALPHA = 0.05
@@ -118,7 +123,8 @@ def write_plan(path: Path) -> None:
     migrate(path)
     with writing(path) as connection:
         for person in range(PEOPLE):
-            start, code = session_start(person), f"P{person + 1:02d}"
+            start = session_start(person)
+            code = f"P{person + 1:02d}"
             insert_participant(connection, code, start)
             insert_consent(connection, code, "1", start)
             session = insert_session(connection, code, Purpose.RESEARCH, "simulated study", start)
@@ -140,14 +146,22 @@ def frames(rng: np.random.Generator) -> list[Recognition]:
     seen: list[Recognition] = []
     for person in range(PEOPLE):
         start = session_start(person)
-        expressive, errs = rng.uniform(0.7, 0.95), rng.uniform(0.02, 0.15)
-        shown, until = Emotion.NEUTRAL, 0
+        expressive = rng.uniform(0.7, 0.95)
+        errs = rng.uniform(0.02, 0.15)
+        shown = Emotion.NEUTRAL
+        until = 0
         for second in TIMES:
             if second >= until or second % STIMULUS_S < STEP_S:
                 until = second + int(rng.integers(4, 13))
                 meant = rng.random() < expressive
-                shown = stimulus_at(person, second) if meant else STATES[rng.integers(len(STATES))]
-            read = EMOTIONS[rng.integers(len(EMOTIONS))] if rng.random() < errs else shown
+                if meant:
+                    shown = stimulus_at(person, second)
+                else:
+                    shown = STATES[rng.integers(len(STATES))]
+            if rng.random() < errs:
+                read = EMOTIONS[rng.integers(len(EMOTIONS))]
+            else:
+                read = shown
             at = start.shifted(second - STEP_S / 2)
             seen.append(Recognition(at, len(seen), 640, 480, (OBSERVATIONS[read],)))
     return seen
@@ -217,7 +231,8 @@ def repeat(plan: Path, number: int) -> Outcome:
     """Carry out one study without and one with an effect; both have the same faces."""
     rng = np.random.default_rng([20_261_120, number])
     with tempfile.TemporaryDirectory() as name:
-        plain, effective = Path(name) / DATABASE_NAME, Path(name) / "effect" / DATABASE_NAME
+        plain = Path(name) / DATABASE_NAME
+        effective = Path(name) / "effect" / DATABASE_NAME
         effective.parent.mkdir()
         shutil.copyfile(plan, plain)
         record(plain, frames(rng))
@@ -225,7 +240,8 @@ def repeat(plan: Path, number: int) -> Outcome:
         record(plain, readings(rng, 0.0))
         record(effective, readings(rng, EFFECT))
         found = matched(plain)
-        without, effect = compared(plain), compared(effective)
+        without = compared(plain)
+        effect = compared(effective)
     anger = effect[PAIRS.index((Emotion.ANGER, Emotion.NEUTRAL))].tests
     return Outcome(
         positives=sum(p < ALPHA for p in p_values(without)),

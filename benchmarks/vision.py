@@ -67,7 +67,8 @@ def portrait(width: int, height: int) -> Picture:
 
 def stages_of(frame: Picture) -> Stages:
     """Return the parts of the chain, each ready to be run on ``frame``."""
-    detector, near = open_finder(), open_near_finder()
+    detector = open_finder()
+    near = open_near_finder()
     classifier = ExpressionClassifier(
         load_model(find_model("expression-accurate"), kind="expression")
     )
@@ -80,7 +81,8 @@ def stages_of(frame: Picture) -> Stages:
         "quality": lambda: face_quality(crop, face, share_outside(frame, crop_matrix(face))),
     }
     if near is not None:
-        (x, y), reach = face.box.center, max(face.box.width, face.box.height)
+        (x, y) = face.box.center
+        reach = max(face.box.width, face.box.height)
         piece = frame[
             max(int(y - reach), 0) : int(y + reach), max(int(x - reach), 0) : int(x + reach)
         ]
@@ -111,7 +113,8 @@ def whole_chain() -> Stages:
 
 def stepping(recognizer: Recognizer, image: Picture) -> Callable[[], Recognition]:
     """Return what recognizes ``image`` as the next frame of a camera."""
-    start, numbers = clock.now(), count()
+    start = clock.now()
+    numbers = count()
 
     def step() -> Recognition:
         number = next(numbers)
@@ -144,7 +147,8 @@ def run_once(stage: Callable[[], object]) -> tuple[float, bool]:
     """Return milliseconds of processor time, and whether the system gave the processor to somebody
     else meanwhile.
     """
-    switches, begin = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw, time.process_time()
+    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    begin = time.process_time()
     stage()
     spent = (time.process_time() - begin) * 1e3
     return spent, resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw > switches
@@ -156,7 +160,9 @@ def undisturbed(runs: list[tuple[float, bool]]) -> list[float]:
     Of all where these are too few for a median.
     """
     quiet = [spent for spent, disturbed in runs if not disturbed]
-    return quiet if len(quiet) >= ENOUGH else [spent for spent, _ in runs]
+    if len(quiet) >= ENOUGH:
+        return quiet
+    return [spent for spent, _ in runs]
 
 
 def compared(figures: dict[str, float]) -> dict[str, float]:

@@ -522,9 +522,9 @@ def _describe(
     shown = "…" if "password" in name else repr(detail["input"])
     value = "" if detail["type"] == "value_error" else f" = {shown}"
     said = f"{detail['msg'][0].lower()}{detail['msg'][1:]}{allowed}."
-    return (
-        f"{where}{name}{value}: {said}" if name else f"{where}{said.removeprefix('value error, ')}"
-    )
+    if name:
+        return f"{where}{name}{value}: {said}"
+    return f"{where}{said.removeprefix('value error, ')}"
 
 
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:
@@ -555,7 +555,11 @@ def _where(
         if found:
             return f"environment {found}: "
     line = line_of_key(text, keys)
-    return f"{path}, line {line}: " if line else (f"{path}: " if path else "")
+    if line:
+        return f"{path}, line {line}: "
+    if path:
+        return f"{path}: "
+    return ""
 
 
 def line_of_key(text: str, keys: list[str]) -> int | None:
@@ -576,4 +580,6 @@ def line_of_key(text: str, keys: list[str]) -> int | None:
             here = table + [part.strip("\"'") for part in assignment[1].split(".")]
         if here == keys[: len(here)] and (best is None or len(here) > best[0]):
             best = (len(here), number)
-    return best[1] if best else None
+    if best:
+        return best[1]
+    return None

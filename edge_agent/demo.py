@@ -91,7 +91,8 @@ def run_demo(
 
 def _free_port(settings: Settings) -> int:
     """Return the configured port, or a free one when somebody else listens there."""
-    host, wanted = settings.dashboard.host, settings.dashboard.port
+    host = settings.dashboard.host
+    wanted = settings.dashboard.port
     try:
         with socket.create_server((host, wanted), family=family_of(host)):
             return wanted
@@ -117,7 +118,9 @@ class Dashboard:
     @property
     def exit_code(self) -> int | None:
         """Exit code of the process; ``None`` while it runs."""
-        return self._process.returncode if self._process else None
+        if self._process:
+            return self._process.returncode
+        return None
 
     @property
     def died(self) -> bool:

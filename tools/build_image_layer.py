@@ -51,15 +51,14 @@ def lay_out(release: Path, image: Path, out: Path) -> Path:
     See ``build_image_layer``.
     """
     shutil.rmtree(out, ignore_errors=True)
-    stage, general = out / "stage-affect-edge", out / "rpi-image-gen"
+    stage = out / "stage-affect-edge"
+    general = out / "rpi-image-gen"
     shutil.copytree(image / "pi-gen", stage)
     shutil.copytree(image / "rpi-image-gen", general)
     files = stage / "00-affect-edge/files"
     shutil.copytree(release, files / INSIDE, symlinks=True)
-    units, wanted = (
-        files / "usr/lib/systemd/system",
-        files / "etc/systemd/system/multi-user.target.wants",
-    )
+    units = files / "usr/lib/systemd/system"
+    wanted = files / "etc/systemd/system/multi-user.target.wants"
     for folder in (units, wanted, files / "etc/affect-edge"):
         folder.mkdir(parents=True)
     shutil.copy(image / UNIT, units)

@@ -33,7 +33,9 @@ def main(bar: float, packages: list[str]) -> int:
             f"Every module of {' and '.join(packages)} is covered by at least {bar:.0f} % "
             f"({len(wanted)} modules)."
         )
-    return 1 if low else 0
+    if low:
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

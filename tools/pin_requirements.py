@@ -67,7 +67,8 @@ def requirement_lines(packages: list[dict[str, Any]]) -> list[str]:
     """Return a line for each package, in the order of their names."""
     pinned = []
     for package in packages:
-        meta, archive = package["metadata"], package["download_info"]["archive_info"]
+        meta = package["metadata"]
+        archive = package["download_info"]["archive_info"]
         pinned.append(
             f"{meta['name'].lower()}=={meta['version']} --hash=sha256:{archive['hashes']['sha256']}"
         )
@@ -76,9 +77,9 @@ def requirement_lines(packages: list[dict[str, Any]]) -> list[str]:
 
 def interpreter_of(python: str) -> str:
     """Return the interpreter that speaks for a Python version."""
-    return (
-        sys.executable if platform.python_version().startswith(f"{python}.") else f"python{python}"
-    )
+    if platform.python_version().startswith(f"{python}."):
+        return sys.executable
+    return f"python{python}"
 
 
 def main() -> None:

@@ -145,7 +145,8 @@ def take_study(browser: Browser, state: StorageState, address: str, session: int
         "name": "three conditions",
     }
     post(context, f"{address}/study/sessions", {**asked, "protocol": "three-conditions"})
-    participant, operator = context.new_page(), context.new_page()
+    participant = context.new_page()
+    operator = context.new_page()
     participant.goto(
         address + context.request.get(f"{address}/api/v1/protocol").json()["participant_path"]
     )

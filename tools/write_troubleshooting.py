@@ -138,7 +138,9 @@ def tables_of_cures(place: str) -> set[Trouble]:
 def reason_of(expression: ast.expr) -> str:
     """Return the member of an enumeration, as people see it."""
     named = isinstance(expression, ast.Attribute) and expression.attr.isupper()
-    return expression.attr.lower() if named and isinstance(expression, ast.Attribute) else "…"
+    if named and isinstance(expression, ast.Attribute):
+        return expression.attr.lower()
+    return "…"
 
 
 def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -> set[Trouble]:

@@ -162,11 +162,10 @@ class Accounts:
             (known for known in names if known.casefold() == name.strip().casefold()), None
         )
         if known is None:
-            there = (
-                f"There is: {', '.join(names)}."
-                if names
-                else "There is none yet; open the dashboard and set it up."
-            )
+            if names:
+                there = f"There is: {', '.join(names)}."
+            else:
+                there = "There is none yet; open the dashboard and set it up."
             raise AccountError(f"There is no account {name!r} with a password. {there}")
         return known
 
@@ -200,7 +199,8 @@ class Accounts:
 
         The database keeps only its hash.
         """
-        token, at = secrets.token_urlsafe(32), now().wall_ms
+        token = secrets.token_urlsafe(32)
+        at = now().wall_ms
         with writing(self._path) as connection:
             connection.execute("DELETE FROM login WHERE expires <= ?", (at,))
             connection.execute(
@@ -223,7 +223,9 @@ class Accounts:
                 "login.account WHERE token_hash = ? AND expires > ?",
                 (_sha256(token), now().wall_ms),
             ).fetchone()
-        return Account(row[0], row[1]) if row else None
+        if row:
+            return Account(row[0], row[1])
+        return None
 
     def follow_link(self, token: str) -> Account:
         """Spend a one-time login link and return the demo account.
@@ -245,11 +247,10 @@ class Accounts:
                 )
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute("SELECT id, name FROM account WHERE name = 'demo'").fetchone()
-            account = (
-                Account(row[0], row[1])
-                if row
-                else _insert_account(connection, "demo", _NO_PASSWORD)
-            )
+            if row:
+                account = Account(row[0], row[1])
+            else:
+                account = _insert_account(connection, "demo", _NO_PASSWORD)
             _audit(connection, account.name, "login_link", "one-time link spent")
         return account
 
@@ -303,7 +304,9 @@ def _insert_account(connection: sqlite3.Connection, name: str, password_hash: st
 
 def _setting(connection: sqlite3.Connection, key: str) -> str | None:
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-    return str(row[0]) if row else None
+    if row:
+        return str(row[0])
+    return None
 
 
 def _set(connection: sqlite3.Connection, key: str, value: str) -> None:

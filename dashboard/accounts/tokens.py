@@ -109,7 +109,9 @@ class Tokens:
                 f"{_SELECT} WHERE token_hash = ? AND scope = ? AND revoked IS NULL",
                 (_sha256(secret), scope),
             ).fetchone()
-        return None if row is None else Token(*row)
+        if row is None:
+            return None
+        return Token(*row)
 
     def note_use(self, token: Token) -> None:
         """Write down that a token was used, at most once a minute."""

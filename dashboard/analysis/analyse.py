@@ -89,7 +89,9 @@ class VitalComparison:
         tests = self.comparison.tests
         if tests is None:
             return None
-        return tests.holm_p if self.correction is Correction.HOLM else tests.bh_p
+        if self.correction is Correction.HOLM:
+            return tests.holm_p
+        return tests.bh_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +203,14 @@ def _analysis_of(
 ) -> Analysis:
     """Test the readings of the given sessions."""
     ids = [session.id for session in sessions]
-    stimuli, shown = reader.stimuli(ids), reader.shown(sessions)
+    stimuli = reader.stimuli(ids)
+    shown = reader.shown(sessions)
     settings = _settings(query)
     if query.state is StateBy.OBSERVED:
         found, *others = find_observed(reader, query, sessions, shown, settings)
     else:
-        found, others = find_readings(reader, query, sessions, stimuli), []
+        found = find_readings(reader, query, sessions, stimuli)
+        others = []
     means = _means(found, query)
     in_states = [group for group in found.groups if state_of(group.state) is not None]
     used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
@@ -302,7 +306,9 @@ def _judged(
 
 def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
     """Return the declared size below which a difference of a vital counts as none."""
-    return query.bound_heart_rate if kind is VitalKind.HEART_RATE else query.bound_pressure
+    if kind is VitalKind.HEART_RATE:
+        return query.bound_heart_rate
+    return query.bound_pressure
 
 
 def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:

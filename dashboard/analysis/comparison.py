@@ -232,12 +232,19 @@ def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Des
         len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW
     )
     if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
-        method, left_out, one, other = Method.PAIRED, len(first_only) + len(second_only), both, both
+        method = Method.PAIRED
+        left_out = len(first_only) + len(second_only)
+        one = both
+        other = both
     elif design is not Design.PAIRED and min(len(first_only), len(second_only)) >= MINIMUM:
-        method, left_out, one, other = Method.WELCH, len(both), first_only, second_only
+        method = Method.WELCH
+        left_out = len(both)
+        one = first_only
+        other = second_only
     else:
         return blank
-    a, b = tuple(first[code] for code in one), tuple(second[code] for code in other)
+    a = tuple(first[code] for code in one)
+    b = tuple(second[code] for code in other)
     return replace(blank, method=method, left_out=left_out, first=a, second=b)
 
 
@@ -266,7 +273,9 @@ def _filled(chosen: Comparison) -> Comparison:
     """Return the comparison with its numbers, or with the obstacle that there is to them."""
     if chosen.method is None:
         return chosen
-    a, b, paired = chosen.first, chosen.second, chosen.method is Method.PAIRED
+    a = chosen.first
+    b = chosen.second
+    paired = chosen.method is Method.PAIRED
     try:
         test = _t_test(chosen)
     except NoVariationError:

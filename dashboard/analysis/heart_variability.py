@@ -79,10 +79,8 @@ def _variability(code: str, state: Emotion, group: Sequence[Beats]) -> StateVari
 
 def _runs(group: Sequence[Beats], lost: npt.NDArray[np.bool_]) -> list[Values]:
     """Cut the intervals of one participant and state where a beat may be missing."""
-    values, at = (
-        np.concatenate([part.values for part in group]),
-        np.concatenate([part.at_ms for part in group]),
-    )
+    values = np.concatenate([part.values for part in group])
+    at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
     breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | lost[:-1] | lost[1:]
     cuts = np.flatnonzero(breaks) + 1

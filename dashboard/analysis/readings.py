@@ -132,7 +132,9 @@ def find_readings(
         for stimulus, sums in reader.vital_sums(tuple(named), query.vital)
     )
     found = Found(groups, unreported=labels.count("") if query.state is StateBy.REPORTED else 0)
-    return found if query.estimated else found.measured()
+    if query.estimated:
+        return found
+    return found.measured()
 
 
 def find_observed(
@@ -162,7 +164,9 @@ def find_observed(
         )
         for one in reader.observed_sums(sessions, shown, query.vital, matchings)
     ]
-    return every if query.estimated else [found.measured() for found in every]
+    if query.estimated:
+        return every
+    return [found.measured() for found in every]
 
 
 def find_beats(
@@ -238,7 +242,9 @@ def count_states(groups: Iterable[ReadingGroup]) -> dict[str, int]:
 
 
 def _label(stimulus: Stimulus, by: StateBy) -> str:
-    return stimulus.condition if by is StateBy.CONDITION else stimulus.reported or ""
+    if by is StateBy.CONDITION:
+        return stimulus.condition
+    return stimulus.reported or ""
 
 
 def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:

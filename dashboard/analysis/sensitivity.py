@@ -132,4 +132,6 @@ def _conclusion(decision: Decision) -> Conclusion:
         return Conclusion.NO_TEST
     if decision.holm_p >= ALPHA:
         return Conclusion.NOT_SHOWN
-    return Conclusion.HIGHER if decision.difference > 0 else Conclusion.LOWER
+    if decision.difference > 0:
+        return Conclusion.HIGHER
+    return Conclusion.LOWER

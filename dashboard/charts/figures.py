@@ -143,7 +143,9 @@ _TREND_COLUMNS = (
     "systolic, mmHg",
     "diastolic, mmHg",
 )
-_SHARE_DOMAIN, _HEART_DOMAIN, _PRESSURE_DOMAIN = (0.60, 1.0), (0.31, 0.53), (0.0, 0.24)
+_SHARE_DOMAIN = (0.60, 1.0)
+_HEART_DOMAIN = (0.31, 0.53)
+_PRESSURE_DOMAIN = (0.0, 0.24)
 _CONDITION_BAND = (0.565, 0.592)
 _MOST_CONDITIONS = 40
 
@@ -319,12 +321,11 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
     """Mark where stimuli began and ended; too many would only be noise."""
     if not data.conditions or len(data.conditions) > _MOST_CONDITIONS:
         return [], []
-    shapes, notes = [], []
+    shapes = []
+    notes = []
     for condition in data.conditions:
-        start, end = (
-            max(condition.start_ms, data.start_ms),
-            min(condition.end_ms or data.end_ms, data.end_ms),
-        )
+        start = max(condition.start_ms, data.start_ms)
+        end = min(condition.end_ms or data.end_ms, data.end_ms)
         shapes.append(
             {
                 "type": "rect",
@@ -428,4 +429,6 @@ def _percent(share: float) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+    if value is None:
+        return None
+    return round(value, 2)

@@ -153,7 +153,10 @@ def analyse_command(
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
     if sample is not None and session:
         raise click.UsageError("give --sample or --session, not both")
-    chosen = Sample.SELECTED.value if session else sample or Sample.AUTO.value
+    if session:
+        chosen = Sample.SELECTED.value
+    else:
+        chosen = sample or Sample.AUTO.value
     vitals = {"vital": vital} if vital else {}
     try:
         query = AnalysisQuery.model_validate(

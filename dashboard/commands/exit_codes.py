@@ -10,7 +10,9 @@ import click
 
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
-DONE, FAILED, WRONG_USE = 0, 1, 2
+DONE = 0
+FAILED = 1
+WRONG_USE = 2
 
 
 def run_command(
@@ -40,8 +42,12 @@ def run_command(
         return WRONG_USE
     except AffectEdgeError as error:
         click.echo(f"Error: {error}", err=True)
-        return WRONG_USE if isinstance(error, wrong) else FAILED
+        if isinstance(error, wrong):
+            return WRONG_USE
+        return FAILED
     except (KeyboardInterrupt, click.Abort):
         return interrupted
     # click hands back the code of an early end, such as --help
-    return ended if isinstance(ended, int) else DONE
+    if isinstance(ended, int):
+        return ended
+    return DONE

@@ -34,11 +34,10 @@ def password(name: str | None, config_file: Path | None, data: Path | None) -> N
     names = accounts.names()
     if name is None:
         if len(names) != 1:
-            there = (
-                f"There are: {', '.join(names)}."
-                if names
-                else "There is none yet; open the dashboard and set it up."
-            )
+            if names:
+                there = f"There are: {', '.join(names)}."
+            else:
+                there = "There is none yet; open the dashboard and set it up."
             raise AccountError(f"Say whose password, as in: affect-edge password NAME. {there}")
         name = names[0]
     accounts.require(name)

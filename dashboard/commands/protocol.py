@@ -25,7 +25,10 @@ def check(files: tuple[Path, ...]) -> None:
         screens = screens_of(found, 0)
         seconds = sum(screen.seconds or 0 for screen in screens)
         rows = order_rows(found)
-        orders = "in one order" if rows == 1 else f"in {rows} orders (Williams design)"
+        if rows == 1:
+            orders = "in one order"
+        else:
+            orders = f"in {rows} orders (Williams design)"
         click.echo(
             f"{file}: {found.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
             f"more, {orders}"

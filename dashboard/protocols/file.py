@@ -277,27 +277,32 @@ def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
 def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     """Say where an error lies, which key and value it is about, and what is allowed."""
     parts = [part for part in detail["loc"] if part != "function-after"]
-    table = (
-        parts[0]
-        if parts[:1] == ["texts"]
-        else next((part for part in parts if isinstance(part, int)), None)
-    )
+    table: int | str | None = next((part for part in parts if isinstance(part, int)), None)
+    if parts[:1] == ["texts"]:
+        table = "texts"
     model = _model_of(parts)
     inside = parts if table is None else parts[1:]
     names = [part for part in inside if isinstance(part, str) and part not in _MODELS]
     key = names[0] if names else None
-    called = "" if table is None else f"step {table + 1}" if isinstance(table, int) else table
+    if table is None:
+        called = ""
+    elif isinstance(table, int):
+        called = f"step {table + 1}"
+    else:
+        called = table
     name = ", ".join(part for part in (called, key or "") if part) or "protocol"
     where = _where(path, text, table, key)
     if detail["type"] == "extra_forbidden":
         return f"{where}{name}: unknown key. Known here: {', '.join(model.model_fields)}."
     field = model.model_fields.get(key or "")
-    allowed = f" ({field.description})" if field is not None and field.description else ""
-    value = (
-        ""
-        if detail["type"] in {"value_error", "missing"} or key is None
-        else f" = {_short(detail['input'])}"
-    )
+    if field is not None and field.description:
+        allowed = f" ({field.description})"
+    else:
+        allowed = ""
+    if detail["type"] in {"value_error", "missing"} or key is None:
+        value = ""
+    else:
+        value = f" = {_short(detail['input'])}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{where}{name}{value}: {message[0].lower()}{message[1:]}{allowed}."
 
@@ -318,12 +323,16 @@ def _model_of(parts: list[Any]) -> type[Part]:
 
 def _short(value: object) -> str:
     shown = repr(value)
-    return shown if len(shown) <= 80 else shown[:79] + "…"
+    if len(shown) <= 80:
+        return shown
+    return shown[:79] + "…"
 
 
 def _where(path: Path, text: str, table: int | str | None, key: str | None) -> str:
     line = line_of(text, table, key)
-    return f"{path}, line {line}: " if line else f"{path}: "
+    if line:
+        return f"{path}, line {line}: "
+    return f"{path}: "
 
 
 def line_of(text: str, wanted: int | str | None, key: str | None) -> int | None:
@@ -341,7 +350,8 @@ def line_of(text: str, wanted: int | str | None, key: str | None) -> int | None:
         ``None`` where neither is found.
     """
     table: int | str | None = None
-    steps, best = -1, None
+    steps = -1
+    best = None
     for at, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\[?\s*(\w+)\s*\]", line):
             steps += header[1] == "step"

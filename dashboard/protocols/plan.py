@@ -82,19 +82,20 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
     for step in range(1, count):
         first.append((step + 1) // 2 if step % 2 else count - step // 2)
     square = [tuple((item + row) % count for item in first) for row in range(count)]
-    mirrored = [row[::-1] for row in square] if count % 2 and count > 1 else []
+    if count % 2 and count > 1:
+        mirrored = [row[::-1] for row in square]
+    else:
+        mirrored = []
     return (*square, *mirrored)
 
 
 def order_rows(protocol: Protocol) -> int:
     """Return how many different orders a protocol has."""
-    return (
-        1
-        if protocol.order is Order.GIVEN
-        else len(williams(len(_stimuli(protocol))))
-        if _stimuli(protocol)
-        else 1
-    )
+    if protocol.order is Order.GIVEN:
+        return 1
+    if _stimuli(protocol):
+        return len(williams(len(_stimuli(protocol))))
+    return 1
 
 
 def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
@@ -142,7 +143,8 @@ def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
 
 
 def _screen_of(values: dict[str, Any]) -> Screen:
-    media, scale = values["media"], values["scale"]
+    media = values["media"]
+    scale = values["scale"]
     kinds = {"media": media and MediaKind(media), "scale": scale and Scale(scale)}
     return Screen(**{**values, "kind": ScreenKind(values["kind"]), **kinds})
 

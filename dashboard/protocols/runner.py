@@ -83,7 +83,9 @@ class View:
     @property
     def screen(self) -> Screen | None:
         """The present screen; ``None`` at the end."""
-        return self.screens[self.step] if self.step < len(self.screens) else None
+        if self.step < len(self.screens):
+            return self.screens[self.step]
+        return None
 
     @property
     def is_over(self) -> bool:
@@ -248,7 +250,9 @@ class Conductor:
         ``None`` when there was none.
         """
         with self._changed:
-            return self._last if self._running is None else self._look(self._running)
+            if self._running is None:
+                return self._last
+            return self._look(self._running)
 
     def forget(self, participant: str) -> None:
         """Forget how the last protocol of a participant ended who was erased."""
@@ -261,11 +265,9 @@ class Conductor:
     def view_of(self, token: str) -> View | None:
         """Return the same for the holder of a participant's token; ``None`` when it is wrong."""
         view = self.view()
-        return (
-            view
-            if view is not None and secrets.compare_digest(view.token.encode(), token.encode())
-            else None
-        )
+        if view is not None and secrets.compare_digest(view.token.encode(), token.encode()):
+            return view
+        return None
 
     def watch(self) -> asyncio.Event:
         """Return an event of the calling loop that is set whenever something has changed.
@@ -312,7 +314,9 @@ class Conductor:
         right = running is not None and secrets.compare_digest(
             running.saved.token.encode(), token.encode()
         )
-        return running if right else None
+        if right:
+            return running
+        return None
 
     def _participate(self, token: str, act: Callable[[Performance, Instant], None]) -> None:
         with self._changed:
@@ -355,7 +359,10 @@ class Conductor:
                 if (performance.position.step, performance.is_running) != before:
                     self._note_change(running)
                 ends = performance.course.ends(performance.position)
-                left = HEARTBEAT_S if ends is None else ends - clock.boot_seconds()
+                if ends is None:
+                    left = HEARTBEAT_S
+                else:
+                    left = ends - clock.boot_seconds()
                 self._changed.wait(min(HEARTBEAT_S, max(0.001, left)))
 
     def _keep_record(self, running: _Running) -> None:
@@ -368,7 +375,8 @@ class Conductor:
                     ),
                     HEARTBEAT_S,
                 )
-                at, version = clock.now(), running.version
+                at = clock.now()
+                version = running.version
                 if self._running is not running or (self._closed and version == running.recorded):
                     return
                 progress = _progress(running.performance, at)
@@ -401,7 +409,8 @@ class Conductor:
         with self._changed:
             if problem and not running.problem:
                 log.error("the protocol cannot be written down: %s", problem)
-            told, running.problem = running.problem, problem
+            told = running.problem
+            running.problem = problem
             if not problem:
                 running.recorded = version
                 if progress is not None:
@@ -420,7 +429,8 @@ class Conductor:
             self._changed.notify_all()
 
     def _look(self, running: _Running) -> View:
-        performance, at = running.performance, clock.now()
+        performance = running.performance
+        at = clock.now()
         remaining = performance.course.remaining(performance.position, at.boot_ms / 1000)
         return View(
             session=running.saved.session,

@@ -86,7 +86,9 @@ class Performance:
             return RunState.ENDED
         if self.is_over:
             return RunState.FINISHED
-        return RunState.RUNNING if self.is_running else RunState.PAUSED
+        if self.is_running:
+            return RunState.RUNNING
+        return RunState.PAUSED
 
     @property
     def reason(self) -> str:
@@ -97,12 +99,18 @@ class Performance:
             return self.problem
         if not self.ready:
             return "waiting for the participant"
-        return "" if self.wanted else "ready to begin" if not self.begun else BY_HAND
+        if self.wanted:
+            return ""
+        if not self.begun:
+            return "ready to begin"
+        return BY_HAND
 
     @property
     def screen(self) -> Screen | None:
         """What is shown, or would be if it ran."""
-        return None if self.is_over else self.screens[self.position.step]
+        if self.is_over:
+            return None
+        return self.screens[self.position.step]
 
     def spent_s(self, now: Instant) -> float:
         """Return how long the present screen has run, in seconds."""
@@ -122,7 +130,8 @@ class Performance:
     def go(self, now: Instant) -> None:
         """Begin, or go on after a break, as soon as the participant is ready."""
         self.tick(now)
-        self.wanted, self.problem = True, ""
+        self.wanted = True
+        self.problem = ""
         self._settle(now)
 
     def pause(self, now: Instant, reason: str = BY_HAND) -> None:

@@ -53,7 +53,9 @@ class Course:
         if self.is_over(position) or position.since is None:
             return None
         length = self.seconds[position.step]
-        return None if length is None else position.since + max(0.0, length - position.spent)
+        if length is None:
+            return None
+        return position.since + max(0.0, length - position.spent)
 
     def remaining(self, position: Position, now: float) -> float | None:
         """Return how many seconds of the present step are left, at least 0.
@@ -63,8 +65,13 @@ class Course:
         if self.is_over(position):
             return 0.0
         length = self.seconds[position.step]
-        ran = 0.0 if position.since is None else max(0.0, now - position.since)
-        return None if length is None else max(0.0, length - position.spent - ran)
+        if position.since is None:
+            ran = 0.0
+        else:
+            ran = max(0.0, now - position.since)
+        if length is None:
+            return None
+        return max(0.0, length - position.spent - ran)
 
     def advance(self, position: Position, now: float) -> tuple[Position, tuple[Turn, ...]]:
         """Return where it stands ``now``, and the steps that were entered meanwhile, each when it
@@ -93,7 +100,9 @@ class Course:
         if self.is_over(position):
             return position
         moved = self._entered(position.step + 1, now)
-        return moved if position.since is not None else Position(moved.step)
+        if position.since is not None:
+            return moved
+        return Position(moved.step)
 
     def repeat(self, position: Position, now: float) -> Position:
         """Begin the present step again."""

@@ -127,7 +127,9 @@ class Texts(Part):
     @property
     def direction(self) -> str:
         """``ltr``, or ``rtl`` for a language that is written from right to left."""
-        return "rtl" if self.language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
+        if self.language.partition("-")[0].lower() in _RIGHT_TO_LEFT:
+            return "rtl"
+        return "ltr"
 
     @property
     def feelings(self) -> dict[str, str]:

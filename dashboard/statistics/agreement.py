@@ -93,8 +93,10 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     columns = np.array([names.index(judgement.second) for judgement in said])
     table = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(table, (rows, columns), 1)
-    by_row, by_column = table.sum(axis=1) / len(said), table.sum(axis=0) / len(said)
-    observed, expected = float(np.trace(table)) / len(said), float(by_row @ by_column)
+    by_row = table.sum(axis=1) / len(said)
+    by_column = table.sum(axis=0) / len(said)
+    observed = float(np.trace(table)) / len(said)
+    expected = float(by_row @ by_column)
     influence = (
         (rows == columns) * (1 - expected)
         - (1 - observed) * (by_column[rows] + by_row[columns])

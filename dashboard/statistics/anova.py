@@ -82,18 +82,18 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     values = _table(states)
     n, k = values.shape
     centred = values - values.mean()
-    of_people, of_states = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
+    of_people = centred.mean(axis=1, keepdims=True)
+    of_states = centred.mean(axis=0, keepdims=True)
     error = centred - of_people - of_states
     if is_constant(error, values):
         raise NoVariationError(
             f"the states differ by the same amounts for all {n} participants, so F is undefined"
         )
-    ss_states, ss_people, ss_error = (
-        n * _squares(of_states),
-        k * _squares(of_people),
-        _squares(error),
-    )
-    df_states, df_error = k - 1, (k - 1) * (n - 1)
+    ss_states = n * _squares(of_states)
+    ss_people = k * _squares(of_people)
+    ss_error = _squares(error)
+    df_states = k - 1
+    df_error = (k - 1) * (n - 1)
     f = (ss_states / df_states) / (ss_error / df_error)
     epsilon = _greenhouse_geisser(error)
     return RepeatedAnova(

@@ -35,7 +35,8 @@ def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     if t < 0:
         return 1.0 - noncentral_t_cdf(-t, df, -noncentrality)
     below = float(special.ndtr(-noncentrality))
-    low, high = max(-noncentrality, -_FAR_NORMAL), min(_FAR_RATIO * t - noncentrality, _FAR_NORMAL)
+    low = max(-noncentrality, -_FAR_NORMAL)
+    high = min(_FAR_RATIO * t - noncentrality, _FAR_NORMAL)
     if high <= low:
         return below
     ratios = np.concatenate([_NEAR_ZERO, 1 + _AROUND_ONE / math.sqrt(2 * df)])
@@ -64,11 +65,14 @@ def _bracket(falling: Callable[[float], float], start: float, step: float) -> tu
     """Return two places around the zero of a falling function, going out from ``start`` in doubling
     steps.
     """
-    low, high = start - step, start + step
+    low = start - step
+    high = start + step
     while falling(low) < 0:
         low, high, step = low - 4 * step, low, 4 * step
     while falling(high) > 0:
-        low, high, step = high, high + 4 * step, 4 * step
+        low = high
+        high = high + 4 * step
+        step = 4 * step
     return low, high
 
 

@@ -72,7 +72,8 @@ def small_sample_correction(df: float) -> float:
 
 def _standardiser_df(a: Values, b: Values, method: Method) -> float:
     """Return ν, the degrees of freedom of the average of the two variances."""
-    v, w = float(np.var(a, ddof=1)), float(np.var(b, ddof=1))
+    v = float(np.var(a, ddof=1))
+    w = float(np.var(b, ddof=1))
     if method is Method.PAIRED:
         shared = float(np.cov(a, b)[0, 1])
         return (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * shared**2)

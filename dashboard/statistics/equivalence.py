@@ -111,10 +111,14 @@ def equivalence(
     Raises:
         StatisticsError: as the t-test of ``method``.
     """
-    test = paired_t(first, second) if method is Method.PAIRED else welch_t(first, second)
+    if method is Method.PAIRED:
+        test = paired_t(first, second)
+    else:
+        test = welch_t(first, second)
     t_low = (test.difference - bounds.low) / test.error
     t_high = (test.difference - bounds.high) / test.error
-    p_low, p_high = float(special.stdtr(test.df, -t_low)), float(special.stdtr(test.df, t_high))
+    p_low = float(special.stdtr(test.df, -t_low))
+    p_high = float(special.stdtr(test.df, t_high))
     half = float(special.stdtrit(test.df, 1 - ALPHA)) * test.error
     return Equivalence(
         method=method,

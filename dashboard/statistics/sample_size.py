@@ -119,7 +119,8 @@ def sample_size(method: Method, effect: float, power: float = POWER) -> SampleSi
         )
     low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
     while power_of(method, high, effect) < power:
-        low, high = high, min(2 * high, MOST)
+        low = high
+        high = min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
         if power_of(method, middle, effect) < power:
@@ -161,5 +162,6 @@ def still_needed(
     else:
         sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
     size = sample_size(method, difference / sd, power)
-    more_first, more_second = max(0, size.n - len(a)), max(0, size.n - len(b))
+    more_first = max(0, size.n - len(a))
+    more_second = max(0, size.n - len(b))
     return Missing(size, difference, sd, len(a), len(b), more_first, more_second)

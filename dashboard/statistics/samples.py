@@ -19,7 +19,8 @@ one.
 """
 
 # beyond these, fourth powers (Welch's df) leave the range of a double
-_SMALLEST, _LARGEST = 1e-60, 1e60
+_SMALLEST = 1e-60
+_LARGEST = 1e60
 # a spread below this share of the values is rounding
 _CONSTANT = 64 * float(np.finfo(np.float64).eps)
 
@@ -64,7 +65,8 @@ def checked(values: Iterable[float]) -> Values:
 
 def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Values]:
     """Return both sides of a paired test, checked."""
-    a, b = checked(first), checked(second)
+    a = checked(first)
+    b = checked(second)
     if len(a) != len(b):
         raise StatisticsError(
             f"pairs need equally many values on both sides, not {len(a)} and {len(b)}"
@@ -83,7 +85,8 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
 
 def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Values]:
     """Return both sides of an independent test, checked."""
-    a, b = checked(first), checked(second)
+    a = checked(first)
+    b = checked(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
             f"Welch's test needs at least {MINIMUM} participants in each state; there are {len(a)} "

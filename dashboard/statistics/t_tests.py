@@ -137,7 +137,8 @@ def welch_t(first: Iterable[float], second: Iterable[float]) -> TTest:
     """
     a, b = groups(first, second)
     difference = float(np.mean(a) - np.mean(b))
-    v, w = float(np.var(a, ddof=1)) / len(a), float(np.var(b, ddof=1)) / len(b)
+    v = float(np.var(a, ddof=1)) / len(a)
+    w = float(np.var(b, ddof=1)) / len(b)
     df = (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))
     return _t_test(Method.WELCH, a, b, difference, standard_error(a, b, Method.WELCH), df)
 

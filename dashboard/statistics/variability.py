@@ -21,7 +21,8 @@ from edge_agent.core.errors import StatisticsError
 Integers = npt.NDArray[np.int64]
 _Number = TypeVar("_Number", np.int64, np.float64)
 
-SHORTEST_S, LONGEST_S = 0.3, 2.0
+SHORTEST_S = 0.3
+LONGEST_S = 2.0
 """Intervals outside are no beats of a sitting person: 200 and 30 /min."""
 
 DEVIATION = 0.2
@@ -138,7 +139,8 @@ def _medians_around(values: Values, run: Integers) -> Values:
     own = _around(run, -1) == run[:, np.newaxis]
     # those of other runs go to the end
     around = np.sort(np.where(own, _around(values, np.inf), np.inf), axis=1)
-    n, places = np.count_nonzero(own, axis=1), np.arange(len(values))
+    n = np.count_nonzero(own, axis=1)
+    places = np.arange(len(values))
     medians: Values = (around[places, np.maximum(n - 1, 0) // 2] + around[places, n // 2]) / 2
     return np.where(n == 0, 0.0, medians)
 
@@ -176,8 +178,10 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
     intervals = np.concatenate([np.empty(0), *every])
     run = np.repeat(np.arange(len(every)), [len(one) for one in every])
     kept = _accepted(intervals, run)
-    in_ms, rejected = 1000 * intervals, int(np.sum(~kept))
-    x, d = in_ms[kept], np.diff(in_ms)[kept[1:] & kept[:-1] & (run[1:] == run[:-1])]
+    in_ms = 1000 * intervals
+    rejected = int(np.sum(~kept))
+    x = in_ms[kept]
+    d = np.diff(in_ms)[kept[1:] & kept[:-1] & (run[1:] == run[:-1])]
     _require(len(x), rejected, float(x.sum()) / 1000)
     return HeartVariability(
         n=len(x),

@@ -115,7 +115,10 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
-        text = "Nothing is kept at this address." if error.status_code == 404 else str(error.detail)
+        if error.status_code == 404:
+            text = "Nothing is kept at this address."
+        else:
+            text = str(error.detail)
         response = _problem(request, error.status_code, text)
         response.headers.update(error.headers or {})
         return response
@@ -153,7 +156,10 @@ def _status_of(error: AffectEdgeError) -> int:
 
 def _describe(detail: dict[str, object]) -> str:
     where = detail.get("loc")
-    name = str(where[-1]) if isinstance(where, tuple | list) and where else "request"
+    if isinstance(where, tuple | list) and where:
+        name = str(where[-1])
+    else:
+        name = "request"
     return f"{name}: {detail.get('msg')} (given: {str(detail.get('input'))[:80]!r})"
 
 

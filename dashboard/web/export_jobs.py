@@ -88,7 +88,9 @@ class Prepared:
         """``preparing``, ``ready`` or ``failed``."""
         if self.problem:
             return "failed"
-        return "preparing" if self.size is None else "ready"
+        if self.size is None:
+            return "preparing"
+        return "ready"
 
 
 class Exports:
@@ -139,11 +141,9 @@ class Exports:
     def find(self, account: int, token: str) -> Prepared | None:
         """Return the export of that id, if it is this account's."""
         found = self.of_account(account)
-        return (
-            found
-            if found is not None and secrets.compare_digest(found.id.encode(), token.encode())
-            else None
-        )
+        if found is not None and secrets.compare_digest(found.id.encode(), token.encode()):
+            return found
+        return None
 
     def drop(self, prepared: Prepared) -> None:
         """Delete an export, or end its preparation."""
@@ -215,7 +215,8 @@ class Exports:
 
         self._check_space()
         about = Appliance(device, settings, known_cards(models))
-        form, choice = made.request.form, made.request.choice
+        form = made.request.form
+        choice = made.request.choice
         if form is not Format.PARQUET:
             export(self._database, made.file, form, choice, about, tell)
             return

@@ -58,7 +58,9 @@ class UploadedFiles:
         with self._lock:
             self._forget_old()
             kept = self._kept.get(name)
-            return kept.file if kept is not None and kept.account == account else None
+            if kept is not None and kept.account == account:
+                return kept.file
+            return None
 
     def drop(self, account: int, name: str) -> None:
         """Forget a file of this account."""

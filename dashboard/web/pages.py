@@ -71,15 +71,20 @@ def duration(ms: int | None) -> str:
     if minutes < 60:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
 
 
 def file_size(size: int) -> str:
     """Write a number of bytes, such as ``3.4 MB``."""
-    value, units = float(size), ("B", "kB", "MB", "GB", "TB")
+    value = float(size)
+    units = ("B", "kB", "MB", "GB", "TB")
     for unit in units:
         if value < 1000 or unit == units[-1]:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+            if unit == "B":
+                return f"{value:.0f} {unit}"
+            return f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError  # pragma: no cover - the loop returns
 

@@ -163,7 +163,8 @@ class AttemptLimiter:
         """Count an attempt; return 0 when it may go on, else the seconds to wait (such an attempt
         is not counted).
         """
-        key, now = _group(address), self._clock()
+        key = _group(address)
+        now = self._clock()
         with self._lock:
             times = self._seen.setdefault(key, deque())
             self._seen.move_to_end(key)
@@ -184,12 +185,17 @@ class AttemptLimiter:
 
 def address_of(request: Request) -> str:
     """Return the network address that a request comes from; its attempts are counted together."""
-    return request.client.host if request.client else "unknown"
+    if request.client:
+        return request.client.host
+    return "unknown"
 
 
 def too_many(wait: int) -> str:
     """Say how many seconds to wait before the next attempt."""
-    shown = f"{wait} seconds" if wait < 90 else f"{round(wait / 60)} minutes"
+    if wait < 90:
+        shown = f"{wait} seconds"
+    else:
+        shown = f"{round(wait / 60)} minutes"
     return f"Too many attempts from this address. Wait {shown}, then try again."
 
 

@@ -157,7 +157,9 @@ def make_server(options: DashboardOptions) -> DashboardServer:
 def _written(file: Path | None) -> int | None:
     """Return when a file was written last; ``None`` when it is not there just now."""
     try:
-        return None if file is None else file.stat().st_mtime_ns
+        if file is None:
+            return None
+        return file.stat().st_mtime_ns
     except OSError:
         return None
 

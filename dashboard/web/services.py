@@ -84,11 +84,10 @@ def require_login(request: Request) -> None:
     path = request.url.path
     if path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES) or account_of(request) is not None:
         return
-    back = (
-        path + (f"?{request.url.query}" if request.url.query else "")
-        if request.method == "GET"
-        else "/"
-    )
+    if request.method == "GET":
+        back = path + (f"?{request.url.query}" if request.url.query else "")
+    else:
+        back = "/"
     raise LoginNeededError("/login" if back == "/" else f"/login?next={quote(back)}")
 
 

@@ -100,15 +100,16 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         CameraError: the source cannot be read.
         ModelError: a model is missing or damaged.
     """
-    recognizer, fps = recognizer_of(settings), settings.camera.fps
-    images = (
-        demo_frames(settings.camera.width, settings.camera.height, fps)
-        if source is None
-        else file_frames(source)
-    )
+    recognizer = recognizer_of(settings)
+    fps = settings.camera.fps
+    if source is None:
+        images = demo_frames(settings.camera.width, settings.camera.height, fps)
+    else:
+        images = file_frames(source)
     done = run(recognizer, islice(images, WARM_UP + frames), fps)
     times = {stage: [lap[stage] for lap in done.laps if stage in lap] for stage in STAGES}
-    cpu_ms, memory = percentile(done.cpu_ms, 50), psutil.Process().memory_info().rss
+    cpu_ms = percentile(done.cpu_ms, 50)
+    memory = psutil.Process().memory_info().rss
     return {
         "version": __version__,
         "machine": platform.machine(),
@@ -140,17 +141,20 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
 
 def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured:
     """Recognize frames as if they came at ``fps``, taking the time of each stage."""
-    laps, cpu_ms, faces, searches, start = Laps(), [], [], [], clock.now()
+    laps = Laps()
+    cpu_ms = []
+    faces = []
+    searches = []
+    start = clock.now()
     recognizer.on_stage = laps.lap
     laps.begin()
     for number, image in enumerate(images):
         laps.lap("decode")
-        frame, begun_s, cpu_s = (
-            Frame(image, start.shifted(number / fps), number),
-            clock.boot_ns(),
-            clock.process_cpu_seconds(),
-        )
-        searched, seen = recognizer.searches, recognizer.recognize(frame)
+        frame = Frame(image, start.shifted(number / fps), number)
+        begun_s = clock.boot_ns()
+        cpu_s = clock.process_cpu_seconds()
+        searched = recognizer.searches
+        seen = recognizer.recognize(frame)
         cpu_ms.append(1000 * (clock.process_cpu_seconds() - cpu_s))
         laps.frames[-1]["frame"] = (clock.boot_ns() - begun_s) / 1e6
         faces.append(len(seen.observations))
@@ -181,7 +185,9 @@ def percentile(values: list[float], percent: float) -> float:
 def _peak_bytes() -> int:
     """Return the most memory that this process has had; Linux counts in kilobytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    if sys.platform == "darwin":
+        return peak
+    return peak * 1024
 
 
 def table(figures: dict[str, Any]) -> str:

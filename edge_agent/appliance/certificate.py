@@ -17,7 +17,8 @@ from edge_agent.core.errors import CertificateError
 
 log = logging.getLogger(__name__)
 
-CERTIFICATE, KEY = "cert.pem", "key.pem"
+CERTIFICATE = "cert.pem"
+KEY = "key.pem"
 VALID_DAYS = 800
 """Apple's systems refuse certificates that are valid for longer than 825 days
 (support.apple.com/103769).
@@ -44,7 +45,8 @@ def keep_certificate(folder: Path, name: str | None = None) -> bool:
             changed then.
     """
     name = host_name() if name is None else name
-    certificate, key = folder / CERTIFICATE, folder / KEY
+    certificate = folder / CERTIFICATE
+    key = folder / KEY
     if certificate.exists() and key.exists() and _is_good(certificate, name):
         return False
     _make(folder, name)
@@ -81,7 +83,8 @@ def _is_good(certificate: Path, name: str) -> bool:
 
 
 def _make(folder: Path, name: str) -> None:
-    fresh_certificate, fresh_key = folder / f"{CERTIFICATE}.new", folder / f"{KEY}.new"
+    fresh_certificate = folder / f"{CERTIFICATE}.new"
+    fresh_key = folder / f"{KEY}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         fresh_key.unlink(missing_ok=True)

@@ -139,7 +139,8 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
     from edge_agent.store.database.schema import DATABASE_NAME, copies_of
     from edge_agent.store.upkeep.budget import SHARES, space_of
 
-    path, record = data / DATABASE_NAME, settings.record
+    path = data / DATABASE_NAME
+    record = settings.record
     if not path.exists():
         return Finding(
             "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
@@ -223,7 +224,8 @@ def _broker(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    host, port = settings.dashboard.host, settings.dashboard.port
+    host = settings.dashboard.host
+    port = settings.dashboard.port
     try:
         socket.create_server((host, port), family=family_of(host)).close()
     except OSError as error:
@@ -234,7 +236,9 @@ def _port(settings: Settings) -> Finding:
 
 def family_of(host: str) -> socket.AddressFamily:
     """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+    if ":" in host:
+        return socket.AF_INET6
+    return socket.AF_INET
 
 
 def exit_code(findings: list[Finding]) -> int:

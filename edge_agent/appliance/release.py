@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from edge_agent.core.errors import UpdateError
 
-SIGNER, NAMESPACE = "release", "affect-edge-release"
+SIGNER = "release"
+NAMESPACE = "affect-edge-release"
 LARGEST_BYTES = 2 * 10**9
 _FETCH_TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
@@ -54,13 +55,17 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
     """
     if "://" in source and not source.startswith("https://"):
         raise UpdateError(f"{source}: only https:// addresses and files are taken.")
-    archive, signature = folder / "release.tar", folder / "release.tar.sig"
+    archive = folder / "release.tar"
+    signature = folder / "release.tar.sig"
     for place, target in ((source, archive), (f"{source}.sig", signature)):
         try:
             with _opened(place) as stream, target.open("wb") as file:
                 _copy_bounded(stream, file, place)
         except (OSError, ValueError) as error:
-            hint = " The signature lies beside the archive." if place.endswith(".sig") else ""
+            if place.endswith(".sig"):
+                hint = " The signature lies beside the archive."
+            else:
+                hint = ""
             raise UpdateError(
                 f"{place}: cannot be read ({getattr(error, 'reason', None) or error}).{hint}"
             ) from error

@@ -78,7 +78,8 @@ class Place:
         Raises:
             UpdateError: there is none.
         """
-        present, link = self.current(), self.program / "previous"
+        present = self.current()
+        link = self.program / "previous"
         release = link.resolve()
         if not link.is_symlink() or not (release / ".complete").exists() or release == present:
             raise UpdateError("There is no release of before to go back to.")
@@ -133,7 +134,8 @@ def roll_back(place: Place, say: Say) -> str:
         UpdateError: there is none, or it does not start.
         StoreError: the database cannot be put back.
     """
-    old, new = place.previous(), place.current()
+    old = place.previous()
+    new = place.current()
     try:
         _take_back(place, old, say)
     except UpdateError:
@@ -258,7 +260,8 @@ def _stay_well(place: Place, seconds: float) -> None:
     address = f"{'https' if dashboard.certificate else 'http'}://127.0.0.1:{dashboard.port}/healthz"
     context = ssl.create_default_context()
     # this machine asks itself, for a sign of life
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     try:
         with urllib.request.urlopen(
             address, timeout=10, context=context if dashboard.certificate else None
@@ -305,4 +308,6 @@ def _plain() -> dict[str, str]:
 
 def _last(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return "It said: " + " ".join(lines[-3:])[-600:] if lines else ""
+    if lines:
+        return "It said: " + " ".join(lines[-3:])[-600:]
+    return ""

@@ -111,7 +111,8 @@ class CaptureWorker(Worker):
             log.error("no frames: %s", error)
         self.failure = error
         if self._gap_start is None:
-            self._gap_start, self._gap_reason = clock.now(), error.reason.value
+            self._gap_start = clock.now()
+            self._gap_reason = error.reason.value
         self._wait(self._pause_s)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 

@@ -34,15 +34,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SMILING, SERIOUS = "astronaut", "grace_hopper"
+SMILING = "astronaut"
+SERIOUS = "grace_hopper"
 """Names that ``shown_at`` gives."""
-SHOWN_S, EMPTY_S = 12.0, 2.0
+SHOWN_S = 12.0
+EMPTY_S = 2.0
 """Seconds of each stretch with a face, and of each without."""
 _STRETCH_S = SHOWN_S + EMPTY_S
 # of the empty stretch, moving away from one portrait, and as long moving to the next
 _MOVING_S = 0.7
 _REFERENCE_HEIGHT = 480.0  # blur and drift are given for this picture height
-_DIM_AT_S, _DIM_WIDTH_S = 8.3, 0.7
+_DIM_AT_S = 8.3
+_DIM_WIDTH_S = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def shown_at(seconds: float) -> str | None:
     ``None`` between two.
     """
     turn, within = divmod(seconds, _STRETCH_S)
-    return PORTRAITS[int(turn) % 2].name if within < SHOWN_S else None
+    if within < SHOWN_S:
+        return PORTRAITS[int(turn) % 2].name
+    return None
 
 
 class DemoCamera(CameraBase):
@@ -149,7 +154,10 @@ class DemoCamera(CameraBase):
         way = _smooth((within - SHOWN_S) / _MOVING_S) + _smooth(
             (within - _STRETCH_S + _MOVING_S) / _MOVING_S
         )
-        along = here + (0.5 - here) * way if way <= 1 else 0.5 + (0.5 - here) * (way - 1)
+        if way <= 1:
+            along = here + (0.5 - here) * way
+        else:
+            along = 0.5 + (0.5 - here) * (way - 1)
         a, b, c, d, e, f = (float(phase) for phase in self._phases)
         dim = math.exp(-(((within - _DIM_AT_S) / _DIM_WIDTH_S) ** 2))
         return View(
@@ -199,7 +207,10 @@ class Wall:
             borderMode=cv2.BORDER_REPLICATE,
         )
         sigma = view.blur * unit / _REFERENCE_HEIGHT
-        blurred = cv2.GaussianBlur(seen, (0, 0), sigma) if sigma > 0.3 else seen
+        if sigma > 0.3:
+            blurred = cv2.GaussianBlur(seen, (0, 0), sigma)
+        else:
+            blurred = seen
         return np.asarray(cv2.convertScaleAbs(blurred, alpha=view.light), dtype=np.uint8)
 
     def _tile(self, portrait: Portrait, image: Image) -> Image:
@@ -267,7 +278,8 @@ def _joined(tiles: list[Image], reach: int) -> Image:
     seam = wall[:, position - reach : position + reach].astype(np.float32)
     weight = np.linspace(0, 1, 2 * reach, dtype=np.float32)[np.newaxis, :, np.newaxis]
     weight = weight * weight * (3 - 2 * weight)
-    left, right = seam[:, :1], seam[:, -1:]
+    left = seam[:, :1]
+    right = seam[:, -1:]
     wall[:, position - reach : position + reach] = (left * (1 - weight) + right * weight).astype(
         np.uint8
     )

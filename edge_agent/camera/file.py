@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SLOWEST_FPS, _FASTEST_FPS = 0.1, 1000.0
+_SLOWEST_FPS = 0.1
+_FASTEST_FPS = 1000.0
 _MAX_DAMAGED = 30
 """Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the
 end.
@@ -112,7 +113,8 @@ class FileCamera(CameraBase):
             if image is None and self._loop:
                 self._video.release()
                 self._video = _opened(self._path)
-                self._grabbed, self._due = 1, 0.0
+                self._grabbed = 1
+                self._due = 0.0
                 image = self._frame()
         if image is None:
             raise self._ended()

@@ -69,8 +69,11 @@ class LiveCamera(CameraBase):
         log.info("camera %s opened", name)
 
     def _take(self) -> tuple[Image, Instant]:
-        first, self._first = self._first, None
-        return first if first is not None else self._bounded(self._grab, self._seconds + GRACE_S)
+        first = self._first
+        self._first = None
+        if first is not None:
+            return first
+        return self._bounded(self._grab, self._seconds + GRACE_S)
 
     def _grab(self) -> tuple[Image, Instant]:
         begun = clock.boot_seconds()

@@ -51,15 +51,11 @@ def open_opencv(
     if stat.S_ISREG(mode):
         return FileCamera(path, fps=fps, loop=loop, rotate=rotate)
     if stat.S_ISDIR(mode):
-        problem, cure = (
-            "is a folder.",
-            'For a folder of pictures set camera.source = "pictures" and camera.folder.',
-        )
+        problem = "is a folder."
+        cure = 'For a folder of pictures set camera.source = "pictures" and camera.folder.'
     else:
-        problem, cure = (
-            "is neither a camera nor a file.",
-            "Set camera.device to a camera, a video file or an address.",
-        )
+        problem = "is neither a camera nor a file."
+        cure = "Set camera.device to a camera, a video file or an address."
     raise CameraError(CameraReason.UNREADABLE, f"{path}: {problem}", cure)
 
 

@@ -122,7 +122,8 @@ class PicameraCamera(CameraBase):
             self._helper.stop()
 
     def _let_go(self) -> None:
-        device, self._device = self._device, None
+        device = self._device
+        self._device = None
         if device is None:
             return
         try:

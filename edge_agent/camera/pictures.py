@@ -89,7 +89,8 @@ class PicturesCamera(CameraBase):
                 image = decoded(file)
                 problem = "is broken or no picture"
             except OSError as error:
-                image, problem = None, f"cannot be read ({error.strerror})"
+                image = None
+                problem = f"cannot be read ({error.strerror})"
             if image is not None:
                 self._position += 1
                 return letterboxed(image, *self._size)

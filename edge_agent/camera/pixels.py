@@ -50,7 +50,9 @@ def decoded(path: Path) -> Image | None:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # more pixels than OpenCV takes
         return None
-    return None if image is None else np.asarray(image, dtype=np.uint8)
+    if image is None:
+        return None
+    return np.asarray(image, dtype=np.uint8)
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
@@ -75,7 +77,8 @@ def letterboxed(image: Image, width: int, height: int) -> Image:
     inner_height = max(1, min(height, round(image.shape[0] * scale)))
     kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     canvas = np.zeros((height, width, 3), dtype=np.uint8)
-    top, left = (height - inner_height) // 2, (width - inner_width) // 2
+    top = (height - inner_height) // 2
+    left = (width - inner_width) // 2
     canvas[top : top + inner_height, left : left + inner_width] = cv2.resize(
         image, (inner_width, inner_height), interpolation=kernel
     )

@@ -35,11 +35,10 @@ class StreamCamera(LiveCamera):
             return _open_stream(address, shown, stall_seconds)
 
         def lost(waited: float) -> CameraError:
-            what = (
-                "no frame for"
-                if waited >= 0.9 * stall_seconds
-                else "the stream ended after waiting"
-            )
+            if waited >= 0.9 * stall_seconds:
+                what = "no frame for"
+            else:
+                what = "the stream ended after waiting"
             return CameraError(
                 CameraReason.STALLED,
                 f"{shown}: {what} {waited:.1f} s.",
@@ -78,7 +77,8 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
     begun = clock.boot_seconds()
     _check_address(address, shown, seconds)
     left = max(0.5, seconds - (clock.boot_seconds() - begun))
-    ms, left_ms = round(seconds * 1000), round(left * 1000)
+    ms = round(seconds * 1000)
+    left_ms = round(left * 1000)
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
     if capture.isOpened():
@@ -104,7 +104,8 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
     )
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port or PORTS.get(parts.scheme, 0)
+        host = parts.hostname
+        port = parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
         raise CameraError(
             CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example
@@ -117,7 +118,10 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
-        said = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        if isinstance(error, TimeoutError):
+            said = "no answer"
+        else:
+            said = error.strerror or str(error)
         raise CameraError(
             CameraReason.NOT_FOUND,
             f"{shown}: nobody answers at {host}, port {port} ({said}).",

@@ -21,7 +21,8 @@ _CAPABILITY = struct.Struct("16s32s32s6I")
 _REQUEST = struct.Struct("5I")  # count, type, memory, capabilities, flags and reserved
 _CAPTURE = 0x0000_0001 | 0x0000_1000  # V4L2_CAP_VIDEO_CAPTURE, …_MPLANE
 _DEVICE_CAPS = 0x8000_0000
-_BUFFER_CAPTURE, _MEMORY_MMAP = 1, 1
+_BUFFER_CAPTURE = 1
+_MEMORY_MMAP = 1
 
 LIBCAMERA_DRIVERS = frozenset(
     {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpi-hevc-dec"}

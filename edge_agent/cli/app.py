@@ -234,11 +234,10 @@ def main() -> None:
     except OSError as error:
         # every room translates its own; what is left is mostly our output onto a full disk
         drop_output()
-        what = (
-            "the output cannot be written"
-            if error.errno == errno.ENOSPC
-            else error.filename or "the system refuses"
-        )
+        if error.errno == errno.ENOSPC:
+            what = "the output cannot be written"
+        else:
+            what = error.filename or "the system refuses"
         click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
         sys.exit(1)
 

@@ -46,7 +46,9 @@ def maintenance(config: Path | None, data: Path | None) -> None:
         own = folder / TLS_FOLDER
         if settings.dashboard.certificate != own / CERTIFICATE:
             return "none of its own is used"
-        return "renewed" if keep_certificate(own) else "good"
+        if keep_certificate(own):
+            return "renewed"
+        return "good"
 
     def copy_step() -> str:
         copy = back_up(database)

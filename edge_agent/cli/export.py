@@ -62,7 +62,8 @@ def export(
     from edge_agent.store.export.formats.registry import export as write
     from edge_agent.store.export.rows.selection import Choice
 
-    start_ms, end_ms = epoch_ms(start), epoch_ms(end)
+    start_ms = epoch_ms(start)
+    end_ms = epoch_ms(end)
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
         raise click.UsageError(
             f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
@@ -80,7 +81,9 @@ def export(
 def epoch_ms(local: datetime | None) -> int | None:
     """Return UTC milliseconds of a local time."""
     try:
-        return None if local is None else round(local.astimezone().timestamp() * 1000)
+        if local is None:
+            return None
+        return round(local.astimezone().timestamp() * 1000)
     except (OverflowError, ValueError, OSError) as error:
         raise click.BadParameter(
             f"{local}: is no time that this machine can reckon with."

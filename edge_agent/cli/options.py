@@ -44,9 +44,8 @@ def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to standard error; under systemd the journal adds the time."""
     under_systemd = "JOURNAL_STREAM" in os.environ
-    form = (
-        "%(levelname)s %(name)s: %(message)s"
-        if under_systemd
-        else "%(asctime)s %(levelname)s %(message)s"
-    )
+    if under_systemd:
+        form = "%(levelname)s %(name)s: %(message)s"
+    else:
+        form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)

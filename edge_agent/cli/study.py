@@ -188,7 +188,8 @@ def study_of(config: Path | None, data: Path | None) -> Study:
     from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.study.study import Study
 
-    purposes, outbox_rows = settings.dashboard.purposes, settings.mqtt.outbox_rows
+    purposes = settings.dashboard.purposes
+    outbox_rows = settings.mqtt.outbox_rows
     return Study(folder / DATABASE_NAME, purposes=purposes, outbox_rows=outbox_rows)
 
 
@@ -204,10 +205,8 @@ def say_session(session: Session, as_json: bool) -> None:
     """Print a session."""
     from edge_agent.core.clock import iso_utc
 
-    start, end = (
-        iso_utc(session.start_ms),
-        None if session.end_ms is None else iso_utc(session.end_ms),
-    )
+    start = iso_utc(session.start_ms)
+    end = None if session.end_ms is None else iso_utc(session.end_ms)
     if as_json:
         said = {
             "session": session.id,

@@ -67,7 +67,10 @@ def import_vitals(
     readings = read_readings(file, zone_of(timezone), column_map(file, columns, units, dates))
     migrate(folder / DATABASE_NAME)
     done = import_readings(folder / DATABASE_NAME, readings)
-    there = f", {done.duplicates} were there already" if done.duplicates else ""
+    if done.duplicates:
+        there = f", {done.duplicates} were there already"
+    else:
+        there = ""
     click.echo(f"{done.inserted} {'reading' if done.inserted == 1 else 'readings'} imported{there}")
 
 
@@ -89,12 +92,16 @@ def column_map(
     from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 
     given = [word for word in columns if word != "guess"]
-    chosen, of_units = pairs_of("--map", given), pairs_of("--unit", units)
+    chosen = pairs_of("--map", given)
+    of_units = pairs_of("--unit", units)
     if not columns:
         if of_units or dates != "iso":
             raise click.UsageError("--unit and --dates go with --map: say which columns there are.")
         return None
-    guessed = guess_columns(read_file(file).header) if "guess" in columns else ColumnMap({})
+    if "guess" in columns:
+        guessed = guess_columns(read_file(file).header)
+    else:
+        guessed = ColumnMap({})
     return ColumnMap({**guessed.columns, **chosen}, {**guessed.units, **of_units}, dates)
 
 

@@ -218,7 +218,9 @@ def state_of(participant: Observation | None) -> str:
     """Return which of ``STATES`` an observation of the participant's face alone amounts to."""
     if participant is None:
         return NO_FACE
-    return participant.emotion.value if participant.emotion else UNCERTAIN
+    if participant.emotion:
+        return participant.emotion.value
+    return UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)

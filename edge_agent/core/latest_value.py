@@ -33,5 +33,6 @@ class Mailbox(Generic[T]):
         """Wait at most ``timeout_s`` seconds for an item and take it; ``None`` when none came."""
         with self._condition:
             self._condition.wait_for(lambda: self._item is not None, timeout_s)
-            item, self._item = self._item, None
+            item = self._item
+            self._item = None
             return item

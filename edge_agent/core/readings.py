@@ -239,12 +239,12 @@ def id_of(item: object) -> str | int | None:
     """Return the sender's own name or number of a reading, where it has given a usable one."""
     found = item.get("id") if isinstance(item, Mapping) else None
     if isinstance(found, str):
-        return found if len(found) <= SOURCE_LENGTH and found.isprintable() else None
-    return (
-        found
-        if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63
-        else None
-    )
+        if len(found) <= SOURCE_LENGTH and found.isprintable():
+            return found
+        return None
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63:
+        return found
+    return None
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -335,7 +335,10 @@ def _time_ms(value: object, zone: tzinfo | None) -> int:
         except ValueError:
             seconds = _iso_seconds(str(value), zone)
         else:
-            seconds = seconds if abs(seconds) < _SECONDS_BELOW else seconds / 1000
+            if abs(seconds) < _SECONDS_BELOW:
+                seconds = seconds
+            else:
+                seconds = seconds / 1000
     if not _EARLIEST_S <= seconds < _LATEST_S:
         raise ReadingError("at", _shown(value), "is not a time between the years 2000 and 2100.")
     return round(seconds * 1000)
@@ -371,7 +374,9 @@ def _clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag
     """
     ahead_s = (at_ms - arrived_ms) / 1000
     wrong = ahead_s > CLOCK_TOLERANCE_S or (live and ahead_s < -OLDEST_LIVE_S)
-    return frozenset({VitalFlag.CLOCK_DIFFERS}) if wrong else frozenset()
+    if wrong:
+        return frozenset({VitalFlag.CLOCK_DIFFERS})
+    return frozenset()
 
 
 def _source(value: object, origin: Origin) -> str:
@@ -390,7 +395,13 @@ def _source(value: object, origin: Origin) -> str:
 
 
 def _flags(value: object) -> frozenset[VitalFlag]:
-    words = value.lower().split() if isinstance(value, str) else [] if value is None else value
+    words: object
+    if isinstance(value, str):
+        words = value.lower().split()
+    elif value is None:
+        words = []
+    else:
+        words = value
     try:
         if isinstance(words, list):
             return frozenset(VitalFlag(word) for word in words)
@@ -416,4 +427,6 @@ def _device_time(value: object) -> str | None:
 
 def _shown(value: object) -> str:
     """Return a value for a message, shortened, however large or deep it is."""
-    return "nothing" if value is None else _SHORT.repr(value)
+    if value is None:
+        return "nothing"
+    return _SHORT.repr(value)

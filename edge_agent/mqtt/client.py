@@ -310,7 +310,9 @@ class MqttClient(Worker):
         if self._state is MqttState.CONNECTED:
             self._short_lived = self._short_lived + 1 if lasted_s < SHORT_SECONDS else 0
         many = self._short_lived >= 3
-        return " It keeps ending: does another appliance have the same device.name?" if many else ""
+        if many:
+            return " It keeps ending: does another appliance have the same device.name?"
+        return ""
 
     def _serve(self) -> None:
         """Hold one connection until it ends or the worker is stopped."""
@@ -387,12 +389,14 @@ class MqttClient(Worker):
             due = now_s >= self._next_poll_s or (not refused and (taken or self._send_now))
             if due and now_s >= self._settled_s:
                 # Cleared before looking: what is committed from here on sets it again.
-                self._send_now, self._next_poll_s = False, now_s + POLL_SECONDS
+                self._send_now = False
+                self._next_poll_s = now_s + POLL_SECONDS
                 delivery.send(connection)
                 self._count()
                 self._set_state(self._state, self._last_error if refused else None)
         except StoreError as error:
-            self._send_now, self._next_poll_s = False, now_s + POLL_SECONDS
+            self._send_now = False
+            self._next_poll_s = now_s + POLL_SECONDS
             self._set_state(self._state, f"the outbox cannot be read or written: {error}")
 
     def _count(self) -> None:
@@ -414,7 +418,8 @@ class MqttClient(Worker):
         """
         deadline_s = clock.boot_seconds() + FAREWELL_SECONDS
         self._say(connection)
-        self._send_now, self._settled_s = True, 0.0
+        self._send_now = True
+        self._settled_s = 0.0
         self._deliver(connection, delivery)
         while not delivery.idle and clock.boot_seconds() < deadline_s:
             connection.pump(0.1)
@@ -444,7 +449,8 @@ class MqttClient(Worker):
             return
         if state is not self._state:
             self._since_s = clock.boot_seconds()
-        self._state, self._last_error = state, text
+        self._state = state
+        self._last_error = text
         if text is None:
             log.info("mqtt: %s", state)
         else:

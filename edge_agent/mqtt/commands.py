@@ -91,4 +91,6 @@ def _obey(
 
 
 def _describe(field: str, message: str) -> str:
-    return f"{field}: {message}" if field else message
+    if field:
+        return f"{field}: {message}"
+    return message

@@ -185,9 +185,10 @@ class Connection:
         self._deaf: list[str] = []
         self._subscriptions: dict[int, str] = {}
         self.receive_maximum = 65535
-        version = (
-            MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
-        )
+        if broker.protocol == "5":
+            version = MQTTProtocolVersion.MQTTv5
+        else:
+            version = MQTTProtocolVersion.MQTTv311
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -282,7 +283,8 @@ class Connection:
 
     def deaf_to(self) -> list[str]:
         """Return the topics that the broker has refused to send since the last call."""
-        given, self._deaf = self._deaf, []
+        given = self._deaf
+        self._deaf = []
         return given
 
     def pump(self, timeout_s: float) -> None:
@@ -310,7 +312,8 @@ class Connection:
 
     def answers(self) -> list[Answer]:
         """Return the broker's answers since the last call."""
-        given, self._answers = self._answers, []
+        given = self._answers
+        self._answers = []
         return given
 
     def close(self) -> None:
@@ -338,9 +341,9 @@ class Connection:
     def _ended(self) -> ConnectionEndedError:
         """Say why the connection is over, from what the broker said last."""
         where = f"{self._broker.host}:{self._broker.port}"
-        said = (
-            self._connack if self._connack is not None and self._connack.is_failure else self._end
-        )
+        said = self._end
+        if self._connack is not None and self._connack.is_failure:
+            said = self._connack
         code = said.value if said is not None else 0
         if code == _UNSUPPORTED_PROTOCOL:
             other = "3.1.1" if self._broker.protocol == "5" else "5"
@@ -349,11 +352,10 @@ class Connection:
                 f'{where}: does not speak MQTT {self._broker.protocol}. Set mqtt.protocol to "{other}".',
             )
         if code in _LOGIN_REFUSED:
-            who = (
-                f"user {self._broker.username!r}"
-                if self._broker.username
-                else "visitors without a name"
-            )
+            if self._broker.username:
+                who = f"user {self._broker.username!r}"
+            else:
+                who = "visitors without a name"
             return ConnectionEndedError(
                 MqttState.UNAUTHORISED,
                 f"{where}: refuses {who} ({said}). Check mqtt.username and the password.",
@@ -369,7 +371,10 @@ class Connection:
                 MqttState.REFUSED, f"{where}: refuses the connection ({said})."
             )
         if self._connack is None:
-            port = "port with TLS" if self._broker.tls else "port without TLS"
+            if self._broker.tls:
+                port = "port with TLS"
+            else:
+                port = "port without TLS"
             return ConnectionEndedError(
                 MqttState.UNREACHABLE,
                 f"{where}: hung up without a greeting. Is it a broker, and this its {port}?",

@@ -150,7 +150,8 @@ class Agent:
         settings = self._settings
         simulated = settings.camera.source == "demo"
         self._database = database
-        purposes, outbox_rows = settings.dashboard.purposes, settings.mqtt.outbox_rows
+        purposes = settings.dashboard.purposes
+        outbox_rows = settings.mqtt.outbox_rows
         self._study = Study(database, purposes=purposes, outbox_rows=outbox_rows)
         self._session_open = False
         self._ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
@@ -278,7 +279,10 @@ class Agent:
         if replay.file is None:
             return []
         file = at_home(replay.file)
-        readings = recorded_vitals(file) if file.suffix == ".db" else read_readings(file)
+        if file.suffix == ".db":
+            readings = recorded_vitals(file)
+        else:
+            readings = read_readings(file)
         return [
             ReplayVitals(
                 self._distributor.vital, readings, file.name, speed=replay.speed, loop=replay.loop
@@ -327,7 +331,9 @@ class Agent:
             self._notifier.stopping()
             self._shut_down()
             self._lock.release()
-        return 1 if self._dead else 0
+        if self._dead:
+            return 1
+        return 0
 
     def _tick(self) -> None:
         if self._settings.capture.mode == "sessions" and self._session_timer.due():
@@ -358,7 +364,8 @@ class Agent:
         self._alarms = alarms
 
     def _prune(self) -> None:
-        record, path = self._settings.record, self._database
+        record = self._settings.record
+        path = self._database
         try:
             prune(path, record.keep_days, within_s=PRUNE_WITHIN_S)
             self._space = keep_to_budget(
@@ -370,9 +377,12 @@ class Agent:
     def _figures(self) -> Figures:
         """Read the counters of every thread."""
         present = clock.boot_seconds()
-        capture, recorder, client = self._capture, self._recorder, self._client
+        capture = self._capture
+        recorder = self._recorder
+        client = self._client
         plan = self._governor.plan
-        committed, error = recorder.last_commit_boot_s, recorder.last_error
+        committed = recorder.last_commit_boot_s
+        error = recorder.last_error
         return Figures(
             fps=None if capture.is_idle else self._rate.per_second(self._vision.frames),
             # The age of what was recognized, not of what was read: a vision thread that hangs shall

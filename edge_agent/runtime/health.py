@@ -313,7 +313,9 @@ def _thread_tables(figures: Figures) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 2)
+    if value is None:
+        return None
+    return round(value, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +338,9 @@ def alarms(figures: Figures, machine: Machine, limits: Limits) -> dict[str, str]
 
 def _machine_alarms(machine: Machine, limits: Limits) -> dict[str, str]:
     found = {}
-    celsius, power, free = machine.temperature, machine.throttling, machine.disk_free_bytes
+    celsius = machine.temperature
+    power = machine.throttling
+    free = machine.disk_free_bytes
     if celsius is not None and celsius >= limits.hot_celsius:
         found["hot"] = (
             f"The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."

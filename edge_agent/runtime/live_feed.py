@@ -271,10 +271,12 @@ async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
     Close the generator to hang up. It connects again by itself, waiting half a second at first and
     five at most.
     """
-    retry_s, known_offline = FIRST_RETRY_S, False
+    retry_s = FIRST_RETRY_S
+    known_offline = False
     while True:
         async for message in _one_connection(path):
-            retry_s, known_offline = FIRST_RETRY_S, False
+            retry_s = FIRST_RETRY_S
+            known_offline = False
             yield message
         if not known_offline:
             known_offline = True

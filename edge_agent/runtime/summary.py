@@ -43,7 +43,9 @@ class _Gathered:
     def mean(self) -> Expression | None:
         """Return the mean smoothed probabilities over the frames with a face that could be read."""
         read = self.frames_with_face - self.unfit.total()
-        return Expression(tuple(total / read for total in self.sums)) if read else None
+        if read:
+            return Expression(tuple(total / read for total in self.sums))
+        return None
 
 
 class SummaryWindow:
@@ -86,7 +88,8 @@ class SummaryWindow:
         (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,
         not 0.
         """
-        done, self._now = self._now, _Gathered(at)
+        done = self._now
+        self._now = _Gathered(at)
         mean = done.mean()
         vitals = {
             k.value: s

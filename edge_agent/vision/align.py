@@ -116,7 +116,8 @@ def box_matrix(box: Box) -> Matrix:
     ):
         raise ValueError(f"a face needs a box with a finite place and a positive size, got {box}")
     scale = math.sqrt(TEMPLATE_BOX.area / box.area)
-    (from_x, from_y), (to_x, to_y) = box.center, TEMPLATE_BOX.center
+    (from_x, from_y) = box.center
+    (to_x, to_y) = TEMPLATE_BOX.center
     return np.array([[scale, 0.0, to_x - scale * from_x], [0.0, scale, to_y - scale * from_y]])
 
 
@@ -138,17 +139,17 @@ def similarity(source: Points, target: Points) -> Matrix:
     Raises:
         ValueError: a coordinate is not finite, or all source points coincide.
     """
-    before, after = (
-        np.asarray(source, dtype=np.float64).tolist(),
-        np.asarray(target, dtype=np.float64).tolist(),
-    )
-    z, w = [complex(*point) for point in before], [complex(*point) for point in after]
+    before = np.asarray(source, dtype=np.float64).tolist()
+    after = np.asarray(target, dtype=np.float64).tolist()
+    z = [complex(*point) for point in before]
+    w = [complex(*point) for point in after]
     finite = all(map(cmath.isfinite, z + w))
     if not finite or max(max(axis) - min(axis) for axis in zip(*before, strict=True)) < 1e-6:
         raise ValueError(
             f"no similarity can be found from points that coincide or are not finite: {before}"
         )
-    z_mean, w_mean = sum(z) / len(z), sum(w) / len(w)
+    z_mean = sum(z) / len(z)
+    w_mean = sum(w) / len(w)
     turned = sum((p - z_mean).conjugate() * (q - w_mean) for p, q in zip(z, w, strict=True))
     a = turned / sum(abs(p - z_mean) ** 2 for p in z)
     b = w_mean - a * z_mean
@@ -188,7 +189,9 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
     half = 1
     while shrink >= 2 and min(part.shape) >= 2:
-        part, half, shrink = _halved(part), half * 2, shrink / 2
+        part = _halved(part)
+        half = half * 2
+        shrink = shrink / 2
     side = size * min(max(math.ceil(shrink), 1), _MAX_OVERSAMPLING)
     matrix = to_unit * side
     # OpenCV's pixel i covers i − 0.5 … i + 0.5; shift the unit square's corner to that pixel's
@@ -225,7 +228,8 @@ def _corners(to_unit: Matrix) -> list[complex]:
     """Return the corners of the unit square in pixels of the picture, one after the other around
     it.
     """
-    a, b = complex(to_unit[0, 0], to_unit[1, 0]), complex(to_unit[0, 2], to_unit[1, 2])
+    a = complex(to_unit[0, 0], to_unit[1, 0])
+    b = complex(to_unit[0, 2], to_unit[1, 2])
     return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
 
 
@@ -237,7 +241,8 @@ def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
         return polygon
     kept = []
     for i, (start, before) in enumerate(zip(polygon, depths, strict=True)):
-        end, after = polygon[i - 1], depths[i - 1]
+        end = polygon[i - 1]
+        after = depths[i - 1]
         if (before < 0) != (after < 0):
             kept.append(start + (end - start) * (before / (before - after)))
         if before >= 0:
@@ -254,7 +259,8 @@ def _halved(gray: Picture) -> Picture:
 
     An odd last row or column is left out.
     """
-    width, height = gray.shape[1] // 2, gray.shape[0] // 2
+    width = gray.shape[1] // 2
+    height = gray.shape[0] // 2
     half = cv2.resize(
         gray[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA
     )
@@ -275,9 +281,8 @@ def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
         spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
     across, down = spans
     part = image[down, across]
-    gray = (
-        part
-        if part.ndim == 2
-        else np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    )
+    if part.ndim == 2:
+        gray = part
+    else:
+        gray = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
     return across.start, down.start, gray

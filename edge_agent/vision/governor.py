@@ -130,7 +130,10 @@ class Governor:
         frame_s = self._cost_s / allowed
         # Once limited, stays so until the frames fit with room to spare: no flutter around the
         # limit.
-        threshold = self._period_s / _SLACK if self.plan.limit else self._period_s
+        if self.plan.limit:
+            threshold = self._period_s / _SLACK
+        else:
+            threshold = self._period_s
         if frame_s <= threshold:
             return Plan()
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
@@ -145,11 +148,13 @@ class Governor:
         elif self._untold_since_s is None:
             self._untold_since_s = at_s
         elif at_s - self._untold_since_s >= TELL_S:
-            self._told, self._untold_since_s = self.plan, None
+            self._told = self.plan
+            self._untold_since_s = None
             self._tell()
 
     def _tell(self) -> None:
-        plan, percent = self.plan, 100 * self._budget
+        plan = self.plan
+        percent = 100 * self._budget
         if plan.limit is None:
             log.info("every frame is read again")
         elif plan.limit is Limit.HEAT:

@@ -74,7 +74,8 @@ LEAST_BREADTH = 0.6
 MOST_BREADTH = 1.7
 """Breadth from which a face is bent up or down: arccos 1/1.7 = 54° by geometry."""
 
-_BLACK, _WHITE = 4, 251
+_BLACK = 4
+_WHITE = 251
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +148,17 @@ def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
     """
     pose = pose_of(face)
     mean, deviation = cv2.meanStdDev(crop)
-    brightness, contrast = float(mean[0, 0]), float(deviation[0, 0])
+    brightness = float(mean[0, 0])
+    contrast = float(deviation[0, 0])
     black, white = _clipped(crop)
     edges = _sharpness(crop, contrast)
     height = face.box.height
     flaw = _flaw(outside, height, edges, brightness, contrast, black, white, pose)
     light = _share(contrast, ENOUGH_CONTRAST) * (1 - black - white)
-    turn = 1.0 if pose is None else _share(1.5 * MOST_YAW - abs(pose.yaw), MOST_YAW)
+    if pose is None:
+        turn = 1.0
+    else:
+        turn = _share(1.5 * MOST_YAW - abs(pose.yaw), MOST_YAW)
     whole = _share(1.5 * MOST_OUTSIDE - outside, MOST_OUTSIDE)
     score = min(whole, _share(height, ENOUGH_PIXELS), _share(edges, ENOUGH_SHARPNESS), light, turn)
     return Quality(outside, height, edges, brightness, contrast, black, white, pose, score, flaw)
@@ -162,13 +167,16 @@ def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
 def pose_of(face: Face) -> Pose | None:
     """Return how a face is turned, or ``None`` where its eyes or its eyes and mouth coincide."""
     right, left, nose, *mouth = (complex(x, y) for x, y in face.landmarks)
-    eyes, lips = (right + left) / 2, (mouth[0] + mouth[1]) / 2
+    eyes = (right + left) / 2
+    lips = (mouth[0] + mouth[1]) / 2
     across = left - right
-    distance, drop = abs(across), abs(lips - eyes)
+    distance = abs(across)
+    drop = abs(lips - eyes)
     if distance < 1e-6 or drop < 1e-6:
         return None
     upright = across.conjugate() / distance
-    below, tip = (lips - eyes) * upright, (nose - eyes) * upright
+    below = (lips - eyes) * upright
+    tip = (nose - eyes) * upright
     pitch = tip.imag / below.imag if abs(below.imag) > 1e-6 else math.inf
     return Pose(
         roll=math.degrees(math.atan2(across.imag, across.real)),
@@ -186,12 +194,15 @@ def sharpness(crop: Crop) -> float:
 
 def _sharpness(crop: Crop, deviation: float) -> float:
     _, edges = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S))
-    return (float(edges[0, 0]) / deviation) ** 2 if deviation else 0.0
+    if deviation:
+        return (float(edges[0, 0]) / deviation) ** 2
+    return 0.0
 
 
 def _clipped(crop: Crop) -> tuple[float, float]:
     """Return the shares of black and of white pixels."""
-    black, white = np.count_nonzero(crop < _BLACK), np.count_nonzero(crop > _WHITE)
+    black = np.count_nonzero(crop < _BLACK)
+    white = np.count_nonzero(crop > _WHITE)
     return float(black) / crop.size, float(white) / crop.size
 
 
@@ -216,8 +227,12 @@ def _flaw(
     if pose is not None and pose.is_turned_away:
         return Flaw.TURNED_AWAY
     if black > MOST_CLIPPED or white > MOST_CLIPPED or contrast < LEAST_CONTRAST:
-        return Flaw.TOO_DARK if brightness < 128 else Flaw.TOO_BRIGHT
-    return Flaw.BLURRED if edges < LEAST_SHARPNESS else None
+        if brightness < 128:
+            return Flaw.TOO_DARK
+        return Flaw.TOO_BRIGHT
+    if edges < LEAST_SHARPNESS:
+        return Flaw.BLURRED
+    return None
 
 
 def _share(value: float, enough: float) -> float:

@@ -320,7 +320,10 @@ def open_recognizer(
     )
     expression = load_model(find_model(expression_model), kind="expression", threads=threads)
     classifier = ExpressionClassifier(expression)
-    threshold = classifier.uncertain_below if uncertain_below is None else uncertain_below
+    if uncertain_below is None:
+        threshold = classifier.uncertain_below
+    else:
+        threshold = uncertain_below
     return Recognizer(
         finder,
         FaceFollower(finder, near),

@@ -75,7 +75,8 @@ class Smoother:
         """Take in the expression of ``track`` in one frame and return what it steadies to."""
         before = self._before(track, at)
         if before is None:
-            smoothed, since = Smoothed(raw, label_of(raw, self._uncertain_below)), at
+            smoothed = Smoothed(raw, label_of(raw, self._uncertain_below))
+            since = at
         else:
             expression = self._blend(before.smoothed.expression, raw, at.seconds_since(before.at))
             smoothed, since = self._labelled(expression, before, at)
@@ -155,7 +156,8 @@ class StateHolder:
             at: when the frame was taken; not before that of the last call.
         """
         if participant is not None:
-            self._state, self._seen = state_of(participant), at
+            self._state = state_of(participant)
+            self._seen = at
         elif self._seen is None or at.seconds_since(self._seen) > self._no_face_after_s:
             self._state = NO_FACE
         return self._state

@@ -56,7 +56,8 @@ class VisionWorker(Worker):
                 self._read(frame)
 
     def _read(self, frame: Frame) -> None:
-        begun_s, spent_s = clock.boot_seconds(), clock.thread_cpu_seconds()
+        begun_s = clock.boot_seconds()
+        spent_s = clock.thread_cpu_seconds()
         seen = self._recognizer.recognize(frame)
         self._on_recognition(seen)
         if self._on_frame is not None:

@@ -126,11 +126,10 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     reason = _reason(error)
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
-    said = (
-        "it did not answer in time"
-        if isinstance(error, TimeoutError)
-        else str(error) or type(error).__name__
-    )
+    if isinstance(error, TimeoutError):
+        said = "it did not answer in time"
+    else:
+        said = str(error) or type(error).__name__
     return VitalsError(
         reason, f"The connection to {address} failed ({said}).", "It is tried again by itself."
     )
@@ -196,7 +195,8 @@ class _Search:
     async def _stop(self) -> None:
         if self._scanner is None:
             return
-        scanner, self._scanner = self._scanner, None
+        scanner = self._scanner
+        self._scanner = None
         with suppress(*_FAILURES):  # an adapter that went away scans no more
             await scanner.stop()
 
@@ -319,7 +319,9 @@ async def _connected_devices(adapter: str | None) -> list[BLEDevice]:
 
 
 def _client_args(adapter: str | None) -> BlueZClientArgs:
-    return {"adapter": adapter} if adapter else {}
+    if adapter:
+        return {"adapter": adapter}
+    return {}
 
 
 async def check(adapter: str | None) -> None:

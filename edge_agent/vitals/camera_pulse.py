@@ -140,11 +140,14 @@ class CameraPulse:
         pulse = find_pulse(
             [s.at.seconds_since(first) for s in samples], [s.colour for s in samples]
         )
-        return pulse.rate if pulse is not None and pulse.is_clear else "unclear"
+        if pulse is not None and pulse.is_clear:
+            return pulse.rate
+        return "unclear"
 
     def _break_silence(self, at: Instant) -> None:
         """Begin the next silence here; the one that ends is a gap if it was long."""
-        since, reasons = self._since, self._reasons
+        since = self._since
+        reasons = self._reasons
         self._since, self._reasons = at, Counter()
         if since is not None and at.seconds_since(since) > SILENCE_S:
             self._on_gap(

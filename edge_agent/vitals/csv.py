@@ -209,11 +209,10 @@ def all_readings(
         count += len(row.readings)
         problems += row.problems
     if problems:
-        more = (
-            f"\n… and {len(problems) - PROBLEMS_SHOWN} more."
-            if len(problems) > PROBLEMS_SHOWN
-            else ""
-        )
+        if len(problems) > PROBLEMS_SHOWN:
+            more = f"\n… and {len(problems) - PROBLEMS_SHOWN} more."
+        else:
+            more = ""
         shown = "\n".join(f"{file.name}, {problem}" for problem in problems[:PROBLEMS_SHOWN])
         raise DataFileError(f"{shown}{more}\nNothing was imported.")
     if not count:

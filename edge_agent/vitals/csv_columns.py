@@ -101,23 +101,27 @@ class ColumnMap:
         shared["at"] = self._at(row)
         if not self.kinds:
             kind = row[self.columns["kind"]]
-            unit = (
-                {"unit": self.units[kind.lower()]}
-                if kind.lower() in self.units and "unit" not in shared
-                else {}
-            )
+            if kind.lower() in self.units and "unit" not in shared:
+                unit = {"unit": self.units[kind.lower()]}
+            else:
+                unit = {}
             yield {**shared, **unit, "kind": kind, "value": row[self.columns["value"]]}
         for kind in self.kinds:
             value = row[self.columns[kind]]
             if value and value != "-":
-                unit = {"unit": self.units[kind]} if kind in self.units else {}
+                if kind in self.units:
+                    unit = {"unit": self.units[kind]}
+                else:
+                    unit = {}
                 yield {**shared, **unit, "kind": kind, "value": value}
 
     def _at(self, row: Mapping[str, str]) -> str:
         text = row[self.columns["at"]]
         if "time" in self.columns:
             text = f"{text} {row[self.columns['time']]}".strip()
-        return text if self.dates == "iso" else _iso(text, self.dates)
+        if self.dates == "iso":
+            return text
+        return _iso(text, self.dates)
 
 
 def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
@@ -182,7 +186,10 @@ def _iso(text: str, order: DateOrder) -> str:
     """Return a date that is written as people do, as ISO 8601."""
     found = _LOCAL_DATE.fullmatch(text.strip())
     if found is None:
-        example = "20.11.2026 08:15" if order == "dmy" else "11/20/2026 8:15 AM"
+        if order == "dmy":
+            example = "20.11.2026 08:15"
+        else:
+            example = "11/20/2026 8:15 AM"
         raise ReadingError(
             "at",
             repr(text[:60]),

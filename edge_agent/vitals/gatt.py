@@ -157,7 +157,9 @@ class _Fields:
         raw = self.number(what, 2)
         if raw in _SPECIAL:
             raise self.error(f"the {what} is {_SPECIAL[raw]}, no number")
-        return None if raw == _NO_NUMBER else decode_sfloat(raw)
+        if raw == _NO_NUMBER:
+            return None
+        return decode_sfloat(raw)
 
 
 def decode_sfloat(raw: int) -> float:
@@ -168,16 +170,23 @@ def decode_sfloat(raw: int) -> float:
     ``-inf``.
     """
     if raw in {0x07FE, 0x0802}:
-        return math.inf if raw == 0x07FE else -math.inf
+        if raw == 0x07FE:
+            return math.inf
+        return -math.inf
     if raw == _NO_NUMBER or raw in _SPECIAL:
         return math.nan
-    mantissa, exponent = _signed(raw & 0x0FFF, 12), _signed(raw >> 12, 4)
-    return float(mantissa * 10**exponent) if exponent >= 0 else mantissa / 10**-exponent
+    mantissa = _signed(raw & 0x0FFF, 12)
+    exponent = _signed(raw >> 12, 4)
+    if exponent >= 0:
+        return float(mantissa * 10**exponent)
+    return float(mantissa / 10**-exponent)
 
 
 def _signed(value: int, bits: int) -> int:
     """Return a number in two's complement of so many bits."""
-    return value - (1 << bits) if value >> (bits - 1) else value
+    if value >> (bits - 1):
+        return value - (1 << bits)
+    return value
 
 
 def decode_heart_rate(payload: bytes) -> HeartRate:
@@ -216,7 +225,10 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     time = _device_time(fields) if flags & 0b10 else None
     pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
     user = fields.number("user") if flags & 0b1000 else _NO_USER
-    status = fields.number("measurement status", 2) if flags & 0b10000 else 0
+    if flags & 0b10000:
+        status = fields.number("measurement status", 2)
+    else:
+        status = 0
     return BloodPressure(
         systolic,
         diastolic,
@@ -272,4 +284,6 @@ def decode_sensor_location(payload: bytes) -> SensorLocation | None:
         GattError: it is empty.
     """
     number = _Fields(BODY_SENSOR_LOCATION, payload).number("location")
-    return SensorLocation(number) if number in {place.value for place in SensorLocation} else None
+    if number in {place.value for place in SensorLocation}:
+        return SensorLocation(number)
+    return None

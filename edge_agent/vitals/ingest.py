@@ -91,11 +91,9 @@ class VitalIngest:
         for index, (item, answer) in enumerate(
             zip(items, read_given(items, self._now(), self._origin, self._arrivals), strict=True)
         ):
-            judged = (
-                _RETAINED
-                if retained and not has_time(item) and isinstance(answer, VitalReading)
-                else answer
-            )
+            judged = answer
+            if retained and not has_time(item) and isinstance(answer, VitalReading):
+                judged = _RETAINED
             if isinstance(judged, VitalReading):
                 taken.append(judged)
             else:

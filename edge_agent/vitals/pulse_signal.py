@@ -22,7 +22,8 @@ Values = npt.NDArray[np.float64]
 
 WINDOW_S = 20.0
 """Seconds that one estimate is made of: some 15 to 40 beats."""
-LOWEST, HIGHEST = 42.0, 150.0
+LOWEST = 42.0
+HIGHEST = 150.0
 """Rates that are looked for, 1/min; people who sit before a camera are rarely outside."""
 LEAST_SNR_DB = 5.0
 """Signal-to-noise ratio from which an estimate counts: the pulse has three times the power of all
@@ -35,7 +36,8 @@ _HZ = 20.0  # of the evenly spaced samples
 _POS_SAMPLES = 32  # 1.6 s, as the paper has it: at least one beat
 _FFT = 4096  # zeros added until the spectrum's points lie 0.3 /min apart
 # half widths around the rate and its double: of a Hann window's peak over 20 s
-_PEAK_HZ, _HARMONIC_HZ = 0.12, 0.18
+_PEAK_HZ = 0.12
+_HARMONIC_HZ = 0.18
 _NOISE_HZ = (0.6, 4.0)
 _PARTS = 3
 
@@ -99,8 +101,11 @@ def pulse_signal(colours: Values) -> Values:
     """
     windows = np.lib.stride_tricks.sliding_window_view(colours, _POS_SAMPLES, axis=0)
     normalised = windows / windows.mean(axis=2, keepdims=True)
-    red, green, blue = normalised[:, 0], normalised[:, 1], normalised[:, 2]
-    first, second = green - blue, green + blue - 2 * red
+    red = normalised[:, 0]
+    green = normalised[:, 1]
+    blue = normalised[:, 2]
+    first = green - blue
+    second = green + blue - 2 * red
     deviation = second.std(axis=1)
     tuning = np.divide(
         first.std(axis=1), deviation, out=np.zeros_like(deviation), where=deviation > 0
@@ -135,5 +140,6 @@ def _peak(frequencies: Values, power: Values) -> float:
 def _snr_db(frequencies: Values, power: Values, rate: float) -> float:
     pulse = (abs(frequencies - rate) <= _PEAK_HZ) | (abs(frequencies - 2 * rate) <= _HARMONIC_HZ)
     heard = (frequencies >= _NOISE_HZ[0]) & (frequencies <= _NOISE_HZ[1])
-    signal, noise = power[heard & pulse].sum(), power[heard & ~pulse].sum()
+    signal = power[heard & pulse].sum()
+    noise = power[heard & ~pulse].sum()
     return float(10 * np.log10(signal / max(noise, np.finfo(np.float64).tiny)))

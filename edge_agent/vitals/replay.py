@@ -60,7 +60,8 @@ class ReplayVitals(VitalSource):
     def work(self) -> None:
         """Play until stopped, or to the end."""
         while True:
-            begun_s, first_ms = clock.boot_seconds(), self._readings[0].at.wall_ms
+            begun_s = clock.boot_seconds()
+            first_ms = self._readings[0].at.wall_ms
             for reading in self._readings:
                 due_s = begun_s + (reading.at.wall_ms - first_ms) / 1000 / self._speed
                 if self.stopping.wait(max(0.0, due_s - clock.boot_seconds())):

@@ -241,7 +241,10 @@ class SensorSession:
         Said once, until there is one or the reason is another.
         """
         if self.state.reason != error.reason.value:
-            level = logging.INFO if error.reason is VitalsReason.NOT_FOUND else logging.WARNING
+            if error.reason is VitalsReason.NOT_FOUND:
+                level = logging.INFO
+            else:
+                level = logging.WARNING
             log.log(level, "%s: %s", self._sensor.source, error)
         self.state = replace(self.state, problem=str(error), reason=error.reason.value)
 

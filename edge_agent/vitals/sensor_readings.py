@@ -30,7 +30,10 @@ class SensorReadings:
         """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does
         not touch skin.
         """
-        flags = frozenset({VitalFlag.CONTACT_LOST}) if measured.contact is False else frozenset()
+        if measured.contact is False:
+            flags = frozenset({VitalFlag.CONTACT_LOST})
+        else:
+            flags = frozenset()
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
@@ -51,7 +54,8 @@ class SensorReadings:
         flags = measured.flags
         if measured.time is not None and _differs(measured.time, at):
             flags |= {VitalFlag.CLOCK_DIFFERS}
-        high, low = measured.systolic, measured.diastolic
+        high = measured.systolic
+        low = measured.diastolic
         near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
         pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
         stamped = None if measured.time is None else measured.time.text

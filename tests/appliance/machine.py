@@ -70,7 +70,8 @@ class Machine:
 
     def boot(self, *, network: bool = True) -> None:
         """Switch it on; returns once systemd says that all has started."""
-        pip, apt = CACHE / "pip", CACHE / f"apt-{self._suite}"
+        pip = CACHE / "pip"
+        apt = CACHE / f"apt-{self._suite}"
         for folder in (pip, apt / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
         words = [

@@ -48,11 +48,13 @@ AARCH64 = 183
 ONE_STEP = 1
 VIEWS = 48
 DEMO_ROUND_S = 28.0
-PROBABILITY, PIXELS = 0.05, 2.0
+PROBABILITY = 0.05
+PIXELS = 2.0
 """What may differ over the whole chain: on ARM OpenCV's bilinear resizing, which makes the
 detector's picture, gives a third of the grey values one more than on x86-64. Landmarks move by up
 to a pixel, and the crop moves with them."""
-SOON_S, PLENTY_S = 120.0, 1500.0
+SOON_S = 120.0
+PLENTY_S = 1500.0
 figures: dict[str, str] = {}
 
 
@@ -224,7 +226,8 @@ def test_portraits_are_read_as_on_x86_64(arm: ArmRoot, release: str, tree: Path)
     )
     largest = 0.0
     for line, other in zip(said.splitlines(), expected.splitlines(), strict=True):
-        (face,), (same,) = json.loads(line)["faces"], json.loads(other)["faces"]
+        (face,) = json.loads(line)["faces"]
+        (same,) = json.loads(other)["faces"]
         assert (face["emotion"], face["uncertain"]) == (same["emotion"], same["uncertain"])
         assert face["box"] == pytest.approx(same["box"], abs=PIXELS)
         differences = [

@@ -26,8 +26,10 @@ from tools.build_release import build_release, make_key, sign
 
 SUITE = os.environ.get("SUITE", "trixie")
 CHECKOUT = "/root/affect-edge"
-GOOD, BAD = "affect-edge-99.0.0.tar", "affect-edge-99.0.1.tar"
-AGENT, DASHBOARD = "affect-edge-agent.service", "affect-edge-dashboard.service"
+GOOD = "affect-edge-99.0.0.tar"
+BAD = "affect-edge-99.0.1.tar"
+AGENT = "affect-edge-agent.service"
+DASHBOARD = "affect-edge-dashboard.service"
 DATABASE = "/var/lib/affect-edge/affect-edge.db"
 INSTALL_SECONDS = 240.0
 FIRST_ROW_SECONDS = 10.0
@@ -93,7 +95,8 @@ def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path
     tree = out / "tree"
     shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
     python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
-    about, agent = tree / "edge_agent/__init__.py", tree / "edge_agent/runtime/agent.py"
+    about = tree / "edge_agent/__init__.py"
+    agent = tree / "edge_agent/runtime/agent.py"
     for name, dies in ((GOOD, False), (BAD, True)):
         version = name.removeprefix("affect-edge-").removesuffix(".tar")
         about.write_text(
@@ -262,7 +265,8 @@ def test_the_dashboard_answers_by_https_and_the_setup_code_works_once(machine: M
 
 def test_the_broker_refuses_strangers_foreign_topics_and_other_machines(machine: Machine) -> None:
     password = machine.shell("head -n 1 /etc/affect-edge/mqtt-password")
-    topic, foreign = "affect-edge/affect-edge/test", "homeassistant/switch/door/set"
+    topic = "affect-edge/affect-edge/test"
+    foreign = "homeassistant/switch/door/set"
     assert stranger(machine, "mqtt", "127.0.0.1", "1883", topic) == "Not authorized"
     assert (
         stranger(machine, "mqtt", "127.0.0.1", "1883", topic, "affect-edge", "guess")
@@ -310,10 +314,8 @@ def test_it_is_small(machine: Machine) -> None:
         // 1024
         for unit in (AGENT, DASHBOARD, "mosquitto.service")
     )
-    figures["on disk"], figures["resident"] = (
-        f"{size} MB (bar {FOOTPRINT_MB})",
-        f"{resident} MB (bar {RESIDENT_MB})",
-    )
+    figures["on disk"] = f"{size} MB (bar {FOOTPRINT_MB})"
+    figures["resident"] = f"{resident} MB (bar {RESIDENT_MB})"
     assert size <= FOOTPRINT_MB and resident <= RESIDENT_MB
 
 
@@ -333,7 +335,8 @@ def test_a_night_leaves_a_checked_copy(machine: Machine) -> None:
 
 def test_installing_again_changes_nothing(machine: Machine) -> None:
     data = "/var/lib/affect-edge"
-    earlier, agent = listing(machine, data), pid_of(machine, AGENT)
+    earlier = listing(machine, data)
+    agent = pid_of(machine, AGENT)
     done = install(machine, "--yes")
     assert done.code == 0, done.output
     assert listing(machine, data) == earlier

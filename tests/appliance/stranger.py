@@ -48,7 +48,8 @@ def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
         answers.append(str(reason))
         done.set()
 
-    client.on_connect, client.on_publish = connected, published
+    client.on_connect = connected
+    client.on_publish = published
     if account:
         client.username_pw_set(*account)
     try:

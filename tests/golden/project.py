@@ -40,7 +40,7 @@ from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_messag
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
-from edge_agent.vitals.bluetooth import FoundSensor
+from edge_agent.vitals.found_sensor import FoundSensor
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition
 

@@ -69,12 +69,11 @@ class Certificates:
         ``name`` is what the certificate is for, such as ``DNS:localhost``.
         """
         folder.mkdir(parents=True)
-        ca, ca_key = folder / "ca.pem", folder / "ca.key"
-        certificate, key, request = (
-            folder / "broker.pem",
-            folder / "broker.key",
-            folder / "broker.csr",
-        )
+        ca = folder / "ca.pem"
+        ca_key = folder / "ca.key"
+        certificate = folder / "broker.pem"
+        key = folder / "broker.key"
+        request = folder / "broker.csr"
         ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         _openssl(
             "req",

@@ -29,7 +29,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-DESKTOP, PHONE = (1280, 900), (360, 740)
+DESKTOP = (1280, 900)
+PHONE = (360, 740)
 DEADLINE_MS = 15_000
 
 

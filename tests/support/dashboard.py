@@ -34,7 +34,8 @@ from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
 from tests.support.timeline import mostly
 
-NAME, PASSWORD = "ada", "correct horse battery"
+NAME = "ada"
+PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
 
 
@@ -59,9 +60,11 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
     signs.
     """
     migrate(database)
-    moment, seconds = now(), minutes * 60
+    moment = now()
+    seconds = minutes * 60
     labels = (Emotion.NEUTRAL, Emotion.HAPPINESS, None, Emotion.ANGER)
-    rows, readings = [], []
+    rows = []
+    readings = []
     flags = frozenset({VitalFlag.SIMULATED} if simulated else ())
     for second in range(seconds):
         at = moment.shifted(second - seconds)
@@ -88,7 +91,8 @@ def add_session(
     database: Path, code: str = "P-01", name: str = "films", minutes_ago: float = 20.0
 ) -> int:
     """Write a finished session of ten minutes with three conditions."""
-    study, start = Study(database), now().shifted(-60 * minutes_ago)
+    study = Study(database)
+    start = now().shifted(-60 * minutes_ago)
     study.create_participant(code)
     study.give_consent(code, "1")
     session = study.start_session(code, Purpose.RESEARCH, name, start)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 REASONS = {"unknown", "not-a-number", "positive-infinity", "negative-infinity"}

@@ -20,11 +20,14 @@ from edge_agent.store.study.study_rows import (
 from edge_agent.store.write.timeline import write_vitals
 from tests.support.timeline import instant
 
-HEART, SYSTOLIC, DIASTOLIC = VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC
+HEART = VitalKind.HEART_RATE
+SYSTOLIC = VitalKind.SYSTOLIC
+DIASTOLIC = VitalKind.DIASTOLIC
 States = Mapping[str, Mapping[VitalKind, Sequence[float]]]
 """Condition → kind → values, one a second."""
 
-_SESSION_S, _CONDITION_S = 3600.0, 300.0
+_SESSION_S = 3600.0
+_CONDITION_S = 300.0
 
 
 def heart(**by_state: float) -> States:

@@ -38,7 +38,8 @@ def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> 
     from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
 
     cuts = plan_cuts(photographs, out, labels)
-    cutter, tally = FaceCutter(size), Tally()
+    cutter = FaceCutter(size)
+    tally = Tally()
     with click.progressbar(
         cuts, label="cutting faces", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as progress:

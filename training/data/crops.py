@@ -146,7 +146,10 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
     if not photographs.is_dir():
         raise DataError(f"{photographs}: is no folder; give the folder of your photographs")
     _check_out(out, photographs)
-    cuts = _by_label(photographs, labels) if labels is not None else _by_folder(photographs)
+    if labels is not None:
+        cuts = _by_label(photographs, labels)
+    else:
+        cuts = _by_folder(photographs)
     first: dict[Path, Path] = {}
     for cut in cuts:
         other = first.setdefault(cut.face, cut.photograph)

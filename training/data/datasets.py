@@ -111,8 +111,13 @@ def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = No
                 f"--votes belong to a FER2013 table, and {data} is a folder; leave --votes out"
             )
         return load_folder(data)
-    faces = _cached(data, cache) if cache is not None else read_fer2013(data)
-    return faces if votes is None else replace(faces, votes=read_votes(votes, faces.usage))
+    if cache is not None:
+        faces = _cached(data, cache)
+    else:
+        faces = read_fer2013(data)
+    if votes is None:
+        return faces
+    return replace(faces, votes=read_votes(votes, faces.usage))
 
 
 def read_fer2013(path: Path) -> Faces:
@@ -121,7 +126,9 @@ def read_fer2013(path: Path) -> Faces:
     Raises:
         DataError: naming file, row and column of the first fault.
     """
-    pictures, labels, usages = bytearray(), [], []
+    pictures = bytearray()
+    labels = []
+    usages = []
     for row, cells in table_rows(path, _FER2013_COLUMNS):
         labels.append(_choice(path, row, "emotion", cells["emotion"], tuple("0123456")))
         pictures += _pixels(path, row, cells["pixels"])
@@ -147,7 +154,8 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
     for row, cells in table_rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
         if len(counts) == len(usage):
             break
-        split, wanted = cells["Usage"], USAGES[usage[len(counts)]]
+        split = cells["Usage"]
+        wanted = USAGES[usage[len(counts)]]
         if split != wanted:
             raise DataError(
                 f"{path}: row {row}, column Usage: {split!r} where the picture of that row is "
@@ -169,7 +177,9 @@ def load_folder(folder: Path, usage: str = "Training") -> Faces:
     """
     import cv2
 
-    pictures, fer2013, votes = [], [], []
+    pictures = []
+    fer2013 = []
+    votes = []
     for subfolder in sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):

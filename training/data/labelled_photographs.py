@@ -74,7 +74,10 @@ class LabelledPhotographs:
             table = place.joinpath(LABELS) if labels is None else labels
             if labels is None and not table.is_file():
                 raise DataError(f"{source}: holds no {LABELS}; {_CURE}")
-            name = f"{source}, {LABELS}" if labels is None else str(labels)
+            if labels is None:
+                name = f"{source}, {LABELS}"
+            else:
+                name = str(labels)
             found = _labels(_content(table, name), name)
             for row, file in enumerate(found, start=2):
                 if not place.joinpath(file).is_file():
@@ -150,11 +153,10 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
             )
         file, emotion = (cells[header.index(column)].strip() for column in COLUMNS)
         if file in found or not file:
-            why = (
-                "has a row further up; keep one of them"
-                if file
-                else "is empty; name the photograph"
-            )
+            if file:
+                why = "has a row further up; keep one of them"
+            else:
+                why = "is empty; name the photograph"
             raise DataError(f"{name}: row {row}, column file: {file!r} {why}")
         if emotion not in EXPRESSIONS:
             known = ", ".join(EXPRESSIONS)

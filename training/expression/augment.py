@@ -84,7 +84,8 @@ def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Ten
     angle = _spread(n, math.radians(how.roll), generator)
     size = 1 + _spread(n, how.scale, generator)
     mirror = 1 - 2 * (_uniform(n, generator) < how.flip).float()
-    cosine, sine = torch.cos(angle) * size, torch.sin(angle) * size
+    cosine = torch.cos(angle) * size
+    sine = torch.sin(angle) * size
     across, down = (_spread(n, 2 * how.shift, generator) for _ in range(2))
     rows = [
         torch.stack([cosine * mirror, -sine, across], 1),
@@ -127,8 +128,10 @@ def mix(
         mixed = pictures.lerp(pictures[other], share)
     else:
         height, width = pictures.shape[-2:]
-        rows, columns = round(height * math.sqrt(share)), round(width * math.sqrt(share))
-        first, start = int(top * (height - rows + 1)), int(left * (width - columns + 1))
+        rows = round(height * math.sqrt(share))
+        columns = round(width * math.sqrt(share))
+        first = int(top * (height - rows + 1))
+        start = int(left * (width - columns + 1))
         mixed = pictures.clone()
         patch = (..., slice(first, first + rows), slice(start, start + columns))
         mixed[patch] = pictures[other][patch]
@@ -146,7 +149,8 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
 
 def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor:
     """Blend some pictures with themselves at a half or a third of the resolution."""
-    n, edges = len(pictures), pictures.shape[-2:]
+    n = len(pictures)
+    edges = pictures.shape[-2:]
     strength = _uniform(n, generator) * (_uniform(n, generator) < chance)
     half = (_uniform(n, generator) < 0.5).view(-1, 1, 1, 1)
     coarse = [

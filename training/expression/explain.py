@@ -102,11 +102,10 @@ def explain_faces(
         pictures = recipe.as_input(crops.float() / 255)
         with torch.no_grad():
             logits, _, evidence = WithEvidence(network)(pictures)
-        wanted = (
-            logits.argmax(dim=1)
-            if category is None
-            else torch.full((len(chunk),), EXPRESSIONS.index(category))
-        )
+        if category is None:
+            wanted = logits.argmax(dim=1)
+        else:
+            wanted = torch.full((len(chunk),), EXPRESSIONS.index(category))
         finer = grad_cam(network, pictures, wanted, blocks).numpy()
         shares = logits.softmax(dim=1)
         for i, (name, crop) in enumerate(chunk):
@@ -180,4 +179,6 @@ def upper_share(values: Map) -> float | None:
     rows = np.clip(values, 0, None).sum(axis=1)
     upper = np.clip(len(rows) / 2 - np.arange(len(rows)), 0, 1)
     total = float(rows.sum())
-    return float((rows * upper).sum()) / total if total > 0 else None
+    if total > 0:
+        return float((rows * upper).sum()) / total
+    return None

@@ -17,9 +17,12 @@ from training.data.datasets import EXPRESSIONS
 from training.expression.explain import Explained, Map, peak, upper_share
 
 TABLE = "explained.csv"
-_COLUMNS, _BANDS = 8, 4
+_COLUMNS = 8
+_BANDS = 4
 _SIDE = 144  # of an enlarged face, pixels
-_LABEL, _TITLE, _GAP = 76, 44, 6
+_LABEL = 76
+_TITLE = 44
+_GAP = 6
 _HEADER = (
     "file",
     "category",
@@ -65,10 +68,8 @@ def summary(explained: Sequence[Explained]) -> str:
     for index, category in enumerate(EXPRESSIONS):
         faces = [face for face in explained if face.category == index]
         if faces:
-            cam, finer = (
-                _mean_upper([f.cam for f in faces]),
-                _mean_upper([f.grad_cam for f in faces]),
-            )
+            cam = _mean_upper([f.cam for f in faces])
+            finer = _mean_upper([f.grad_cam for f in faces])
             lines.append(
                 f"{category:10} {len(faces):5}   in the upper half of the face: CAM "
                 f"{cam}, Grad-CAM {finer}"
@@ -85,7 +86,8 @@ def sheet(explained: Sequence[Explained]) -> bytes:
     pen = ImageDraw.Draw(canvas)
     for place, face in enumerate(explained):
         band, column = divmod(place, columns)
-        x, y = _LABEL + column * (_SIDE + _GAP), band * height
+        x = _LABEL + column * (_SIDE + _GAP)
+        y = band * height
         said = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
         pen.multiline_text((x, y + 4), said, font=ImageFont.load_default(13), fill="black")
         gray = np.asarray(
@@ -106,15 +108,22 @@ def sheet(explained: Sequence[Explained]) -> bytes:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"...{name[-17:]}"
+    if len(name) <= 20:
+        return name
+    return f"...{name[-17:]}"
 
 
 def _figures(values: Map) -> list[str]:
     share = upper_share(values)
-    shares = ["", ""] if share is None else [f"{share:.4f}", f"{1 - share:.4f}"]
+    if share is None:
+        shares = ["", ""]
+    else:
+        shares = [f"{share:.4f}", f"{1 - share:.4f}"]
     return [*(f"{value:.1f}" for value in peak(values)), *shares]
 
 
 def _mean_upper(maps: Sequence[Map]) -> str:
     shares = [share for share in map(upper_share, maps) if share is not None]
-    return f"{np.mean(shares):.0%}" if shares else "nothing supports it"
+    if shares:
+        return f"{np.mean(shares):.0%}"
+    return "nothing supports it"

@@ -117,7 +117,8 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
 
 def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
     """Size and normalisation of the input as the model card says them."""
-    edge, data = recipe.network.edge, recipe.data
+    edge = recipe.network.edge
+    data = recipe.data
     return PixelInput(
         edge, edge, 1, scale=1 / 255 / data.deviation, offset=-data.mean / data.deviation
     )
@@ -162,8 +163,10 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
         recipe: of the network.
     """
     first, second = predict(network, faces.pictures, recipe)
-    clear, known = majority(faces.votes), faces.fer2013
-    said, labelled = clear != NO_LABEL, known != NO_LABEL
+    clear = majority(faces.votes)
+    known = faces.fer2013
+    said = clear != NO_LABEL
+    labelled = known != NO_LABEL
     if not said.any() or not labelled.any():
         return
     shared = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
@@ -185,7 +188,10 @@ def _write(
     learn: Faces,
 ) -> Path:
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
-    teachers = recipe.distillation.teachers if recipe.distillation else ()
+    if recipe.distillation:
+        teachers = recipe.distillation.teachers
+    else:
+        teachers = ()
     card = {
         "name": recipe.name,
         "version": recipe.version,
@@ -228,7 +234,9 @@ def _write(
 def _hours(seconds: Sequence[float | None]) -> float | None:
     """The sum in hours; None where there is none, or one is not known."""
     known = [one for one in seconds if one is not None]
-    return round(sum(known) / 3600, 2) if known and len(known) == len(seconds) else None
+    if known and len(known) == len(seconds):
+        return round(sum(known) / 3600, 2)
+    return None
 
 
 def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
@@ -238,7 +246,9 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
     """
     public = splits.get("PublicTest")
     half = public.take(in_half_a(public.pictures)) if public is not None else None
-    return half if half is not None and len(half) > 0 else splits[HELD_BACK]
+    if half is not None and len(half) > 0:
+        return half
+    return splits[HELD_BACK]
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:

@@ -72,11 +72,10 @@ class ExpressionTask:
         for chosen in torch.split(order[: self.steps_per_epoch * size], size):
             changed = pictures[chosen].float() / 255
             # a teachers' version is changed already
-            changed = (
-                augment(changed, how, generator)
-                if self._views is None
-                else flip(changed, how, generator)
-            )
+            if self._views is None:
+                changed = augment(changed, how, generator)
+            else:
+                changed = flip(changed, how, generator)
             changed, mixed = mix(changed, [target[chosen] for target in targets], how, generator)
             yield self._recipe.as_input(changed), *mixed
 
@@ -129,7 +128,10 @@ class ExpressionTask:
         """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
         expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
         clear = majority(self._held_back.votes)
-        clear = clear if (clear != NO_LABEL).any() else soft_targets(self._held_back).argmax(axis=1)
+        if (clear != NO_LABEL).any():
+            clear = clear
+        else:
+            clear = soft_targets(self._held_back).argmax(axis=1)
         judged = clear != NO_LABEL
         entropy = functional.cross_entropy(
             torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged])
@@ -170,7 +172,8 @@ def predict(
     module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
-    first, second = [], []
+    first = []
+    second = []
     module.eval()
     with torch.no_grad():
         for chunk in torch.split(torch.from_numpy(pictures).unsqueeze(1), _CHUNK):
@@ -181,4 +184,6 @@ def predict(
 
 
 def _share(right: NDArray[np.bool_]) -> float:
-    return float(right.mean()) if len(right) else float("nan")
+    if len(right):
+        return float(right.mean())
+    return float("nan")

@@ -70,9 +70,11 @@ class Composer:
     """
 
     def __init__(self, photographs: Photographs, width: int, height: int, how: Composition) -> None:
-        self._pictures, self._faces = photographs.pictures, photographs.faces
+        self._pictures = photographs.pictures
+        self._faces = photographs.faces
         self._reached = np.cumsum(photographs.weights)
-        self._width, self._height = width, height
+        self._width = width
+        self._height = height
         self._how = how
 
     def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
@@ -112,7 +114,8 @@ class Composer:
         self, scene: Picture, behind: Faces, number: int, random: np.random.Generator
     ) -> tuple[Picture, Faces]:
         """Lay a photograph over the scene so that one of its faces gets a drawn size and place."""
-        picture, faces = self._pictures[number], self._faces[number]
+        picture = self._pictures[number]
+        faces = self._faces[number]
         matrix = self._placement(picture, faces, random)
         shrunk, matrix_shrunk = _shrink_first(picture, matrix, random)
         cv2.warpAffine(
@@ -162,7 +165,9 @@ class Composer:
         another.
         """
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
-        return math.radians(degrees) if random.random() < 0.9 else 0.0
+        if random.random() < 0.9:
+            return math.radians(degrees)
+        return 0.0
 
     def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
         """Photographs side by side, each covering its cell."""
@@ -173,8 +178,10 @@ class Composer:
         ys = np.linspace(0, self._height, rows + 1).astype(int)
         place = random.integers(rows * columns)
         for i in range(rows * columns):
-            left, right = int(xs[i % columns]), int(xs[i % columns + 1])
-            top, bottom = int(ys[i // columns]), int(ys[i // columns + 1])
+            left = int(xs[i % columns])
+            right = int(xs[i % columns + 1])
+            top = int(ys[i // columns])
+            bottom = int(ys[i // columns + 1])
             number = first if i == place else self._any(random)
             cell, faces = self._cover(number, right - left, bottom - top, random)
             scene[top:bottom, left:right] = cell
@@ -188,7 +195,8 @@ class Composer:
 
         Sometimes one in which there is no face.
         """
-        picture, faces = self._pictures[number], self._faces[number]
+        picture = self._pictures[number]
+        faces = self._faces[number]
         full_height, full_width = picture.shape[:2]
         least = max(width / full_width, height / full_height)
         zoom = math.exp(random.uniform(0, math.log(1.8)))
@@ -216,7 +224,8 @@ def turned(
     matrix: NDArray[np.float64], radians: float, about: tuple[float, float]
 ) -> NDArray[np.float64]:
     """``matrix`` (2 × 3), then a clockwise turn about a point."""
-    cosine, sine = math.cos(radians), math.sin(radians)
+    cosine = math.cos(radians)
+    sine = math.sin(radians)
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([turn @ matrix[:, :2], turn @ (matrix[:, 2] - about) + about])
 
@@ -254,16 +263,13 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
         tint = random.uniform(-0.12, 0.12, 3)
     levels = np.arange(256, dtype=np.float64) / 255
     gamma = math.exp(random.uniform(-1, 1) * how.light)
-    contrast, brightness = (
-        1 + random.uniform(-1, 0.6) * how.light,
-        random.uniform(-1, 1) * how.light * 0.4,
-    )
+    contrast = 1 + random.uniform(-1, 0.6) * how.light
+    brightness = random.uniform(-1, 1) * how.light * 0.4
     curve = ((levels**gamma)[:, None] - 0.5) * contrast * (1 + tint) + 0.5 + brightness
-    left = (
-        math.exp(random.uniform(math.log(how.least_light), 0))
-        if random.random() < how.dark
-        else 1.0
-    )
+    if random.random() < how.dark:
+        left = math.exp(random.uniform(math.log(how.least_light), 0))
+    else:
+        left = 1.0
     table = np.asarray(np.clip(curve * 255 * left, 0, 255), dtype=np.uint8)
     scene = np.asarray(cv2.LUT(scene, table[None]), dtype=np.uint8)
     if random.random() < how.blur:

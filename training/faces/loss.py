@@ -126,18 +126,14 @@ def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
     N × 4 each, ``second`` not empty.
     """
-    low, high = (
-        torch.maximum(first[:, :2], second[:, :2]),
-        torch.minimum(first[:, 2:], second[:, 2:]),
-    )
+    low = torch.maximum(first[:, :2], second[:, :2])
+    high = torch.minimum(first[:, 2:], second[:, 2:])
     shared = (high - low).clamp(min=0).prod(dim=1)
     area = (first[:, 2:] - first[:, :2]).clamp(min=0).prod(dim=1)
     union = (area + (second[:, 2:] - second[:, :2]).prod(dim=1) - shared).clamp(min=1e-6)
     plain = shared / union
-    hull_low, hull_high = (
-        torch.minimum(first[:, :2], second[:, :2]),
-        torch.maximum(first[:, 2:], second[:, 2:]),
-    )
+    hull_low = torch.minimum(first[:, :2], second[:, :2])
+    hull_high = torch.maximum(first[:, 2:], second[:, 2:])
     hull = (hull_high - hull_low).clamp(min=0).prod(dim=1).clamp(min=1e-6)
     return plain, plain - (hull - union) / hull
 

@@ -31,8 +31,10 @@ def draw_pattern(width: int, height: int, random: np.random.Generator) -> Pictur
     if kind == 5:
         return _wheels(width, height, random)
     xs, ys = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    angle, period = random.uniform(0, np.pi), random.uniform(4, 60)
-    along, across = xs * np.cos(angle) + ys * np.sin(angle), ys * np.cos(angle) - xs * np.sin(angle)
+    angle = random.uniform(0, np.pi)
+    period = random.uniform(4, 60)
+    along = xs * np.cos(angle) + ys * np.sin(angle)
+    across = ys * np.cos(angle) - xs * np.sin(angle)
     wave = np.sin(2 * np.pi / period * along)
     if kind == 2 and random.random() < 0.5:  # checks
         wave = wave * np.sin(2 * np.pi / (period * random.uniform(0.5, 2)) * across)
@@ -87,20 +89,18 @@ def _wheels(width: int, height: int, random: np.random.Generator) -> Picture:
     for _ in range(int(random.integers(1, 7))):
         middle = (int(random.integers(width)), int(random.integers(height)))
         radius = float(np.exp(random.uniform(np.log(8), np.log(80))))
-        flat, turn = float(random.uniform(0.5, 1)), float(random.uniform(0, 180))
+        flat = float(random.uniform(0.5, 1))
+        turn = float(random.uniform(0, 180))
         for share in (1.0, random.uniform(0.6, 0.95), random.uniform(0.1, 0.5)):
             axes = (max(round(radius * share), 1), max(round(radius * share * flat), 1))
-            filled = (
-                -1
-                if random.random() < 0.6
-                else max(round(radius * float(random.uniform(0.05, 0.2))), 1)
-            )
+            if random.random() < 0.6:
+                filled = -1
+            else:
+                filled = max(round(radius * float(random.uniform(0.05, 0.2))), 1)
             cv2.ellipse(picture, middle, axes, turn, 0, 360, _color(random), filled, cv2.LINE_AA)
-        spokes, color, thickness = (
-            int(random.integers(0, 13)),
-            _color(random),
-            max(round(radius / 20), 1),
-        )
+        spokes = int(random.integers(0, 13))
+        color = _color(random)
+        thickness = max(round(radius / 20), 1)
         for angle in np.linspace(0, 2 * np.pi, spokes, endpoint=False):
             end = (
                 round(middle[0] + radius * float(np.cos(angle))),

@@ -110,7 +110,8 @@ class PointTask:
     """
 
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:
-        self._learn, self._held_back = learn, held_back
+        self._learn = learn
+        self._held_back = held_back
         self._module = PointNet()
 
     @property
@@ -241,14 +242,16 @@ def examples(
 
 def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Points]:
     box = face.box
-    zoom, turn = math.exp(random.uniform(-0.15, 0.15)), random.uniform(-0.4, 0.4)
+    zoom = math.exp(random.uniform(-0.15, 0.15))
+    turn = random.uniform(-0.4, 0.4)
     shift = random.uniform(-0.08, 0.08, 2) * max(box.width, box.height)
     moved = Box(box.x + shift[0], box.y + shift[1], box.width, box.height)
     matrix = _to_square(moved, turn, zoom)
     points = (face.points @ matrix[:, :2].T + matrix[:, 2]) / SIDE - 0.5
     square = _square(face.picture, matrix)
     if random.random() < 0.5:
-        square, points = square[:, ::-1], points[MIRROR] * (-1.0, 1.0)
+        square = square[:, ::-1]
+        points = points[MIRROR] * (-1.0, 1.0)
     if random.random() < 0.5:
         lit = square.astype(np.float32) * random.uniform(0.6, 1.3) + random.uniform(-25, 25)
         square = np.clip(lit, 0, 255).astype(np.uint8)
@@ -270,7 +273,8 @@ def _to_square(box: Box, turn: float, zoom: float = 1.0) -> NDArray[np.float64]:
     2 × 3.
     """
     scale = zoom * SIDE / (MARGIN * max(box.width, box.height))
-    cosine, sine = math.cos(turn), math.sin(turn)
+    cosine = math.cos(turn)
+    sine = math.sin(turn)
     linear = scale * np.array([[cosine, -sine], [sine, cosine]])
     return np.column_stack([linear, (SIDE / 2, SIDE / 2) - linear @ box.center])
 
@@ -316,7 +320,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(1)
     folder = arguments.folder
-    pictures, marked = read_labels(folder), marked_points(folder)
+    pictures = read_labels(folder)
+    marked = marked_points(folder)
     faces = examples(folder, pictures, marked)
     held_back = faces[::HELD_BACK]
     task = PointTask([face for i, face in enumerate(faces) if i % HELD_BACK], held_back)

@@ -28,7 +28,8 @@ from training.models.face_detector import OUTPUTS, FaceDetectorNet, Widths
 
 log = logging.getLogger(__name__)
 
-SCALE, OFFSET = 2 / 255, -1.0
+SCALE = 2 / 255
+OFFSET = -1.0
 """What the network sees of a pixel: pixel × scale + offset."""
 
 LOW = 0.05
@@ -126,7 +127,8 @@ class DetectorTask:
         if start is not None:
             learn_on(self._module, start)
             learn = drawn_by_cost(learn, costs(self._module, learn, recipe), scene.hardness)
-        self._learn, self._held_back = learn, held_back
+        self._learn = learn
+        self._held_back = held_back
         self._composer = Composer(learn, scene.width, scene.height, recipe.composition)
         for name in recipe.frozen:
             self._module.get_submodule(name).requires_grad_(False)
@@ -222,12 +224,14 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
     """What each photograph, shown as a whole, costs a network in its scores: missed faces, false
     ones, doubts.
     """
-    network, smallest = recipe.network, recipe.composition.smallest
+    network = recipe.network
+    smallest = recipe.composition.smallest
     loss = DetectorLoss(network.width, network.height, recipe.loss)
     module.eval()
     found: list[Tensor] = []
     for start in range(0, len(learn), 32):
-        pixels, targets = [], []
+        pixels = []
+        targets = []
         for picture, faces in zip(
             learn.pictures[start : start + 32], learn.faces[start : start + 32], strict=True
         ):

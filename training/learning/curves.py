@@ -64,4 +64,6 @@ def _panel(name: str) -> str | None:
         return rate
     if name.endswith(("accuracy", "agreement", "recall", "false_share")):
         return shares
-    return loss if name.startswith(("train_", "valid_")) else None
+    if name.startswith(("train_", "valid_")):
+        return loss
+    return None

@@ -15,7 +15,8 @@ from training.errors import DataError, RecipeError
 from training.learning.loop import CPU, Task, begin, step
 from training.learning.recipe import Schedule
 
-TABLE, PICTURE = "find-lr.csv", "find-lr.png"
+TABLE = "find-lr.csv"
+PICTURE = "find-lr.png"
 
 _SMOOTHING = 0.9
 _DIVERGED = 3.0

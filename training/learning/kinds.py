@@ -65,8 +65,11 @@ class FitRequest:
 
     def run_folder(self, name: str) -> Path:
         """Another run's folder: it lies beside this run's, or is that of a published model."""
-        beside, published = self.out.parent / name, PUBLISHED / name
-        return published if published.is_dir() and not beside.is_dir() else beside
+        beside = self.out.parent / name
+        published = PUBLISHED / name
+        if published.is_dir() and not beside.is_dir():
+            return published
+        return beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,10 @@ def fit(
     torch.manual_seed(seed)
     with processes(device) as team:
         state = begin(task, schedule, device)
-        rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed) if resume else []
+        if resume:
+            rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed)
+        else:
+            rows = []
         learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
         for epoch in range(len(rows), schedule.epochs):
             rows.append(learner.epoch(epoch, seed))

@@ -49,7 +49,9 @@ class Processes:
 
         Otherwise wrapped so that the gradients of all processes are averaged.
         """
-        return module if self.count == 1 else DistributedDataParallel(module)
+        if self.count == 1:
+            return module
+        return DistributedDataParallel(module)
 
 
 @contextmanager

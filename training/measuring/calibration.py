@@ -91,7 +91,8 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
     """
     if len(truth) == 0:
         raise DataError("no face has a label to judge the confidence by")
-    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == truth
+    confidence = shares.max(axis=1)
+    right = shares.argmax(axis=1) == truth
     place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
     mean_confidence = np.bincount(place, weights=confidence, minlength=BINS) / np.maximum(count, 1)
@@ -148,4 +149,6 @@ def choose_threshold(curve: Sequence[Answered]) -> float:
     """
     kept = [point for point in curve if point.coverage >= LEAST_COVERAGE]
     good = [point for point in kept if point.accuracy >= WANTED_ACCURACY]
-    return good[0].threshold if good else kept[-1].threshold
+    if good:
+        return good[0].threshold
+    return kept[-1].threshold

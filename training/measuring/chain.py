@@ -38,7 +38,10 @@ LABELS = (*EXPRESSIONS, NO_FACE)
 
 Nothing is labelled `NO_FACE`: a face that is not found is a miss of its label.
 """
-CHAIN, BOX, YUNET, CENTRED = "chain", "box", "yunet", "centred"
+CHAIN = "chain"
+BOX = "box"
+YUNET = "yunet"
+CENTRED = "centred"
 
 Points = NDArray[np.float64]
 Labeller = Callable[[Picture], Sequence[LabelledFace]]
@@ -216,13 +219,17 @@ class _Seen:
     @property
     def landmarks(self) -> Points | None:
         """The agent's landmarks, 5 × 2."""
-        return None if self.reading is None else np.array(self.reading.face.landmarks)
+        if self.reading is None:
+            return None
+        return np.array(self.reading.face.landmarks)
 
     @property
     def from_middle(self) -> Points | None:
         """YuNet's landmarks from the middle of the photograph, in heights of the photograph."""
         width, height = self.size
-        return None if self.taught is None else (self.taught - (width / 2, height / 2)) / height
+        if self.taught is None:
+            return None
+        return (self.taught - (width / 2, height / 2)) / height
 
 
 def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
@@ -241,7 +248,9 @@ def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Se
 def _usual(seen: Sequence[_Seen]) -> Points | None:
     """Where the landmarks lie in the middle one of the photographs (see `_Seen.from_middle`)."""
     known = [one.from_middle for one in seen if one.from_middle is not None]
-    return np.asarray(np.median(np.stack(known), axis=0)) if known else None
+    if known:
+        return np.asarray(np.median(np.stack(known), axis=0))
+    return None
 
 
 def _crops(
@@ -257,7 +266,9 @@ def _crops(
 
 
 def _shares(probabilities: Sequence[float] | None) -> NDArray[np.float64]:
-    return np.zeros(len(EXPRESSIONS)) if probabilities is None else np.array(probabilities)
+    if probabilities is None:
+        return np.zeros(len(EXPRESSIONS))
+    return np.array(probabilities)
 
 
 def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:

@@ -35,7 +35,8 @@ def chain_json(report: ChainReport) -> dict[str, object]:
     """Plain values for ``json``: the chain's figures, and the other ways of cropping under
     ``crops``.
     """
-    chain, tests = report.answers[CHAIN], report.tests
+    chain = report.answers[CHAIN]
+    tests = report.tests
     return {
         "model": report.model,
         "detector": report.detector,

@@ -101,15 +101,20 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
         first: bool, n: whether the first model is right on each picture.
         second: bool, n: the same of the second model.
     """
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    only_first = int((first & ~second).sum())
+    only_second = int((~first & second).sum())
     differing = only_first + only_second
-    p = float(binomtest(only_first, differing, 0.5).pvalue) if differing else 1.0
+    if differing:
+        p = float(binomtest(only_first, differing, 0.5).pvalue)
+    else:
+        p = 1.0
     return McNemar(len(first), only_first, only_second, p)
 
 
 def comparison_text(comparison: Comparison) -> str:
     """The two models in two columns, and the test below."""
-    a, b = comparison.first, comparison.second
+    a = comparison.first
+    b = comparison.second
     rows = [
         ("", a.model, b.model, "second − first"),
         *(row for name in comparison.tests for row in _protocol_rows(name, a, b)),

@@ -132,7 +132,10 @@ def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[s
         DataError: when no picture can be judged.
     """
     expression = logits["expression"]
-    seven = logits["fer2013"] if "fer2013" in logits else _as_fer2013(expression)
+    if "fer2013" in logits:
+        seven = logits["fer2013"]
+    else:
+        seven = _as_fer2013(expression)
     every = {
         "ferplus": (majority(faces.votes), expression, EXPRESSIONS),
         "fer2013": (faces.fer2013, seven, FER2013),

@@ -20,7 +20,9 @@ from training.measuring.metrics import Figures
 
 _DPI = 110
 _COLOURS = 64
-_INK, _ACCENT, _SOFT = "#1b2733", "#1f6fb2", "#c9d6e2"
+_INK = "#1b2733"
+_ACCENT = "#1f6fb2"
+_SOFT = "#c9d6e2"
 
 
 def artefacts(measured: Measured) -> dict[str, bytes]:
@@ -150,7 +152,8 @@ def risk_coverage_png(curve: Sequence[Answered], chosen: Answered, title: str) -
     card.
     """
     given = [point for point in curve if point.coverage > 0]
-    coverage, accuracy = 100 * chosen.coverage, 100 * chosen.accuracy
+    coverage = 100 * chosen.coverage
+    accuracy = 100 * chosen.accuracy
 
     def draw(axes: Axes) -> None:
         axes.plot(
@@ -191,7 +194,8 @@ def _png(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
     figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     draw(figure.add_subplot())
-    drawn, small = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
+    small = io.BytesIO()
     figure.savefig(drawn, format="png")
     picture = Image.open(drawn).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
     picture.save(small, format="PNG", optimize=True)

@@ -212,16 +212,23 @@ def int8_loss(measured: Measured) -> dict[str, float] | None:
 
 
 def _temperature(card: ModelCard) -> float:
-    return 1.0 if card.temperature is None else card.temperature
+    if card.temperature is None:
+        return 1.0
+    return card.temperature
 
 
 def _confidence(
     card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, Said], faces: Faces
 ) -> Confidence:
     """The first head's probabilities against the FER+ majority, in halves and together."""
-    said, seven = each["ferplus"], each.get("fer2013")
-    threshold = 0.0 if card.uncertain_below is None else card.uncertain_below
-    every, in_a = probabilities(logits, _temperature(card)), in_half_a(faces.pictures)
+    said = each["ferplus"]
+    seven = each.get("fer2013")
+    if card.uncertain_below is None:
+        threshold = 0.0
+    else:
+        threshold = card.uncertain_below
+    every = probabilities(logits, _temperature(card))
+    in_a = in_half_a(faces.pictures)
     shares = every[said.chosen]
     halves = {}
     for name, half in (("A", in_a), ("B", ~in_a)):

@@ -60,11 +60,9 @@ class TableEvaluation:
     def as_text(self) -> str:
         """The table for people."""
         text = figures_text(PROTOCOL, self.figures)
-        return (
-            text
-            if self.calibration is None
-            else f"{text}\ncalibration error {self.calibration.error:.3f}"
-        )
+        if self.calibration is None:
+            return text
+        return f"{text}\ncalibration error {self.calibration.error:.3f}"
 
 
 def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
@@ -74,9 +72,11 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
         DataError: naming file, row, column, value and cure; or the ids that only one of the tables
             holds.
     """
-    said_rows, true_rows = _rows_by_id(predictions), _rows_by_id(truth)
+    said_rows = _rows_by_id(predictions)
+    true_rows = _rows_by_id(truth)
     labels = _categories(true_rows) or _categories(said_rows) or EXPRESSIONS
-    said, true = _read(predictions, said_rows, labels), _read(truth, true_rows, labels)
+    said = _read(predictions, said_rows, labels)
+    true = _read(truth, true_rows, labels)
     _same_ids(predictions, said, truth, true)
     order = sorted(true.labels)
     wanted = np.array([true.labels[name] for name in order], dtype=np.int64)
@@ -121,7 +121,9 @@ def _categories(rows: dict[str, tuple[int, Cells]]) -> tuple[str, ...] | None:
     names = columns | {cells[_LABEL].strip() for _, cells in rows.values() if _LABEL in cells}
     if names & (set(EXPRESSIONS) - set(FER2013)):
         return EXPRESSIONS
-    return FER2013 if names & (set(FER2013) - set(EXPRESSIONS)) else None
+    if names & (set(FER2013) - set(EXPRESSIONS)):
+        return FER2013
+    return None
 
 
 def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...]) -> Answers:
@@ -138,11 +140,10 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
             f"{'missing' if odd in labels else 'of another set of categories'}; probabilities need "
             f"one column for each of {', '.join(labels)}"
         )
-    shares = (
-        {name: _shares(path, row, cells, labels) for name, (row, cells) in rows.items()}
-        if columns
-        else {}
-    )
+    if columns:
+        shares = {name: _shares(path, row, cells, labels) for name, (row, cells) in rows.items()}
+    else:
+        shares = {}
     if _LABEL not in header:
         return Answers(
             {name: _top(path, rows[name][0], labels, values) for name, values in shares.items()},
@@ -219,4 +220,6 @@ def _same_ids(predictions: Path, said: Answers, truth: Path, true: Answers) -> N
 
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+    if len(names) <= _SHOWN:
+        return shown
+    return f"{shown} and {len(names) - _SHOWN} more"

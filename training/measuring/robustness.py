@@ -21,7 +21,10 @@ from training.measuring.evaluate import protocols, run_model
 Picture = NDArray[np.uint8]
 Group = Literal["main", "harsh", "covered"]
 
-SHIFT, SCALE, ROLL, COVER = 0.10, 0.15, 15.0, 128
+SHIFT = 0.10
+SCALE = 0.15
+ROLL = 15.0
+COVER = 128
 _FER2013_EDGE = 48
 
 

@@ -147,7 +147,8 @@ def _confidence(measured: Measured) -> str:
 
 
 def _cost(measured: Measured) -> str:
-    card, speed = measured.card, measured.speed
+    card = measured.card
+    speed = measured.speed
     text = (
         f"{measured.file_bytes / 1e6:.2f} MB, {card.multiply_adds / 1e6:.1f} million "
         f"multiply-adds, {card.parameters / 1e6:.2f} million parameters"

@@ -7,7 +7,8 @@ from scipy.special import log_softmax
 
 from training.errors import DataError
 
-LEAST, MOST = 0.2, 5.0
+LEAST = 0.2
+MOST = 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
@@ -65,7 +66,8 @@ def bias_corrected_temperature(
     labels = np.eye(logits.shape[1])[known]
 
     def cost(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        sharp, bias = np.exp(-parameters[0]), parameters[1:]
+        sharp = np.exp(-parameters[0])
+        bias = parameters[1:]
         said = log_softmax(logits * sharp + bias, axis=1)
         wrong = np.exp(said) - labels
         slope = np.concatenate([[-(wrong * logits * sharp).sum()], wrong.sum(axis=0) + bias])

@@ -100,11 +100,9 @@ def _facts(card: ModelCard) -> str:
 
 def _right(card: ModelCard) -> str:
     names = _protocols(card)
-    whole, exact, fresh = (
-        _of(card, USAGE),
-        _of(card, f"{USAGE}, float"),
-        _of(card, f"{USAGE}, without copies"),
-    )
+    whole = _of(card, USAGE)
+    exact = _of(card, f"{USAGE}, float")
+    fresh = _of(card, f"{USAGE}, without copies")
     rows = [
         ("pictures", *(_count(whole, f"{name}_n") for name in names)),
         ("**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)),
@@ -154,8 +152,10 @@ def _halves(card: ModelCard) -> str:
     rows = []
     for name in "AB":
         half = _of(card, f"{USAGE}, half {name}")
-        right, error = _share(half, "accuracy"), _number(half, "calibration_error")
-        given, of_these = _share(half, "answered"), _share(half, "answered_accuracy")
+        right = _share(half, "accuracy")
+        error = _number(half, "calibration_error")
+        given = _share(half, "answered")
+        of_these = _share(half, "answered_accuracy")
         seven = _share(half, "fer2013_accuracy")
         rows.append((f"half {name}", _count(half, "n"), right, error, given, of_these, seven))
     columns = (
@@ -188,7 +188,8 @@ def _photographs(card: ModelCard) -> str:
 
 
 def _robustness(card: ModelCard) -> str:
-    names, whole = _protocols(card), _of(card, USAGE)
+    names = _protocols(card)
+    whole = _of(card, USAGE)
     head = (
         "the picture is",
         *(cell for name in names for cell in (PROTOCOLS[name], "loses")),
@@ -203,7 +204,10 @@ def _robustness(card: ModelCard) -> str:
     ]
     for change in CHANGES:
         found = _of(card, f"{USAGE}, {change.name}")
-        marked = f"{change.name} (harsher)" if change.group == "harsh" else change.name
+        if change.group == "harsh":
+            marked = f"{change.name} (harsher)"
+        else:
+            marked = change.name
         cells = [
             (_share(found, f"{name}_accuracy"), _number(found, f"{name}_loss", 2)) for name in names
         ]
@@ -264,19 +268,27 @@ def _of(card: ModelCard, split: str) -> Figures:
 
 
 def _share(figures: Figures, key: str) -> str:
-    return f"{100 * figures[key]:.2f} %" if key in figures else _NOTHING
+    if key in figures:
+        return f"{100 * figures[key]:.2f} %"
+    return _NOTHING
 
 
 def _number(figures: Figures, key: str, digits: int = 3) -> str:
-    return f"{figures[key]:.{digits}f}" if key in figures else _NOTHING
+    if key in figures:
+        return f"{figures[key]:.{digits}f}"
+    return _NOTHING
 
 
 def _count(figures: Figures, key: str) -> str:
-    return f"{figures[key]:,.0f}" if key in figures else _NOTHING
+    if key in figures:
+        return f"{figures[key]:,.0f}"
+    return _NOTHING
 
 
 def _lost(before: Figures, after: Figures, key: str) -> str:
-    return f"{100 * (before[key] - after[key]):.2f}" if key in before and key in after else _NOTHING
+    if key in before and key in after:
+        return f"{100 * (before[key] - after[key]):.2f}"
+    return _NOTHING
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

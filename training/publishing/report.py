@@ -59,7 +59,8 @@ def write_report(
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
     measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
-    chain, speed = _chain(loaded, photographs), _speed(loaded, faces, time_again=time_again)
+    chain = _chain(loaded, photographs)
+    speed = _speed(loaded, faces, time_again=time_again)
     card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
@@ -100,7 +101,8 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
 
     Figures of other splits stay.
     """
-    card, usage = measured.card, measured.usage
+    card = measured.card
+    usage = measured.usage
     kept = {
         name: dict(figures)
         for name, figures in card.metrics.items()

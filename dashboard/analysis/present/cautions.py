@@ -12,7 +12,8 @@ from dashboard.statistics import MINIMUM
 from edge_agent.core.domain import Emotion, VitalKind
 
 _MANY_READINGS = 10
-_UNEVEN_PEOPLE, _UNEVEN_READINGS = 2, 3
+_UNEVEN_PEOPLE = 2
+_UNEVEN_READINGS = 3
 _SAME_ORDER = 0.8
 _FEW_MATCHED = 0.5
 
@@ -48,7 +49,8 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
 
 
 def _about_simulation(analysis: Analysis) -> str:
-    simulated, readings = analysis.simulated_readings, analysis.readings
+    simulated = analysis.simulated_readings
+    readings = analysis.readings
     if not simulated:
         return ""
     if simulated < readings:
@@ -109,7 +111,8 @@ def _about_left_out(analysis: Analysis) -> str:
 
 
 def _about_estimates(analysis: Analysis) -> str:
-    estimated, readings = analysis.estimated_readings, analysis.readings
+    estimated = analysis.estimated_readings
+    readings = analysis.readings
     if not estimated:
         return ""
     if estimated < readings:
@@ -177,7 +180,9 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
 
 
 def _ratio(numbers: dict[Emotion, int] | dict[Emotion, float]) -> float:
-    return max(numbers.values()) / min(numbers.values()) if numbers else 1.0
+    if numbers:
+        return max(numbers.values()) / min(numbers.values())
+    return 1.0
 
 
 def _listed(numbers: dict[Emotion, int] | dict[Emotion, float]) -> str:
@@ -185,13 +190,17 @@ def _listed(numbers: dict[Emotion, int] | dict[Emotion, float]) -> str:
 
 
 def _about_order(analysis: Analysis) -> str:
-    orders, total = analysis.orders, sum(analysis.orders.values())
+    orders = analysis.orders
+    total = sum(analysis.orders.values())
     if total < MINIMUM:
         return ""
     order, count = max(orders.items(), key=lambda item: item[1])
     if count < _SAME_ORDER * total:
         return ""
-    who = f"All {people(total)}" if count == total else f"{count} of {people(total)}"
+    if count == total:
+        who = f"All {people(total)}"
+    else:
+        who = f"{count} of {people(total)}"
     return (
         f"{who} met the states in the same order ({', '.join(order)}). A difference may be one of "
         "the order: getting used to it, getting tired, or what went on before. Balance the order "
@@ -248,11 +257,10 @@ def _about_looks(analysis: Analysis) -> str:
 
 def method_of(analysis: Analysis) -> tuple[str, ...]:
     """Say how the numbers were computed, fit for the methods section of a paper."""
-    method = (
-        "Holm’s method"
-        if analysis.query.correction is Correction.HOLM
-        else "Benjamini and Hochberg’s method"
-    )
+    if analysis.query.correction is Correction.HOLM:
+        method = "Holm’s method"
+    else:
+        method = "Benjamini and Hochberg’s method"
     family = (
         f"p values are adjusted by {method} for what could be computed ({analysis.tests_computed} "
         f"of the {len(analysis.family)} tests of the family). A difference is called one where the "
@@ -344,7 +352,10 @@ _BESIDE_RULE = (
 
 def _equivalence_rule(analysis: Analysis) -> str:
     heart = VitalKind.HEART_RATE in analysis.query.vital
-    named = [f"± {analysis.query.bound_heart_rate:g} /min"] if heart else []
+    if heart:
+        named = [f"± {analysis.query.bound_heart_rate:g} /min"]
+    else:
+        named = []
     if set(analysis.query.vital) - {VitalKind.HEART_RATE}:
         named.append(f"± {analysis.query.bound_pressure:g} mmHg")
     return (

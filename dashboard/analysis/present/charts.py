@@ -221,7 +221,10 @@ def _mean_text(state: StateSummary) -> str:
     if summary is None:
         return f"{state.state}: no readings"
     ends = summary.interval
-    spread = f" ({interval_text(ends.low, ends.high)})" if ends is not None else ""
+    if ends is not None:
+        spread = f" ({interval_text(ends.low, ends.high)})"
+    else:
+        spread = ""
     return f"{state.state} {number(summary.mean)}{spread}, {people(summary.n)}"
 
 

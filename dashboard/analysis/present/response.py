@@ -66,15 +66,15 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
 
 
 def _comparison(test: VitalComparison) -> ComparisonModel:
-    c, tests = test.comparison, test.comparison.tests
+    c = test.comparison
+    tests = test.comparison.tests
     paired = c.method is Method.PAIRED
-    used = (
-        (c.n_both, c.n_both)
-        if paired
-        else (c.n_first_only, c.n_second_only)
-        if c.method
-        else (0, 0)
-    )
+    if paired:
+        used = (c.n_both, c.n_both)
+    elif c.method:
+        used = (c.n_first_only, c.n_second_only)
+    else:
+        used = (0, 0)
     return ComparisonModel(
         vital=test.kind,
         unit=test.kind.unit,
@@ -107,11 +107,15 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
 
 
 def _interval(interval: Interval | None) -> IntervalModel | None:
-    return None if interval is None else IntervalModel(low=interval.low, high=interval.high)
+    if interval is None:
+        return None
+    return IntervalModel(low=interval.low, high=interval.high)
 
 
 def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
-    names = ("differences",) if len(tests.normality) == 1 else (test.first.value, test.second.value)
+    names: tuple[str, ...] = (test.first.value, test.second.value)
+    if len(tests.normality) == 1:
+        names = ("differences",)
     found = zip(names, tests.normality, strict=True)
     return tuple(
         ShapiroModel(of=name, w=normality.w, p=normality.p)
@@ -142,7 +146,8 @@ def _needed(missing: Missing) -> NeededModel:
 
 
 def _all_states(states: VitalStates) -> AllStatesModel:
-    c, anova = states.comparison, states.comparison.anova
+    c = states.comparison
+    anova = states.comparison.anova
     return AllStatesModel(
         vital=states.kind,
         n=c.n,

@@ -90,4 +90,6 @@ def _variant(variant: Variant) -> VariantModel:
 
 
 def _interval(interval: Interval | None) -> IntervalModel | None:
-    return None if interval is None else IntervalModel(low=interval.low, high=interval.high)
+    if interval is None:
+        return None
+    return IntervalModel(low=interval.low, high=interval.high)

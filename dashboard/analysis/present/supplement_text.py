@@ -42,15 +42,19 @@ def conclusion_name(conclusion: Conclusion) -> str:
 
 def all_states_sentence(states: VitalStates) -> str:
     """Say whether a vital differs between the three states at all."""
-    found, name = states.comparison.anova, vital_name(states.kind)
+    found = states.comparison.anova
+    name = vital_name(states.kind)
     if found is None:
-        why = (
-            f"It needs at least {MINIMUM} people with readings in all three states; there "
-            f"{'is' if states.comparison.n == 1 else 'are'} {states.comparison.n}."
-            if states.comparison.obstacle is Obstacle.TOO_FEW
-            else "The states differ by the same amounts for everybody, so there is no spread to "
-            "judge them by."
-        )
+        if states.comparison.obstacle is Obstacle.TOO_FEW:
+            why = (
+                f"It needs at least {MINIMUM} people with readings in all three states; there "
+                f"{'is' if states.comparison.n == 1 else 'are'} {states.comparison.n}."
+            )
+        else:
+            why = (
+                "The states differ by the same amounts for everybody, so there is no spread to "
+                "judge them by."
+            )
         return f"{name}, all three states at once: no test. {why}"
     df = " and ".join(
         df_text(value) if value == round(value) else f"{value:.2f}" for value in found.corrected_df
@@ -76,7 +80,10 @@ def agreement_sentence(found: SourceAgreement) -> str:
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
     ends = agreement.interval
-    spread = "" if ends is None else f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
+    if ends is None:
+        spread = ""
+    else:
+        spread = f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
     are = "is" if found.left_out == 1 else "are"
     left = f" {_stimuli(found.left_out)} of which one of both said nothing {are} left out."
     return (
@@ -92,12 +99,13 @@ def variability_sentence(found: tuple[StateVariability, ...]) -> str:
     """Say for how many the variability could be computed."""
     computed = [one for one in found if one.variability is not None]
     short = sum(one.variability is not None and one.variability.ultra_short for one in found)
-    brief = (
-        f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes "
-        "(ultra-short)."
-        if short
-        else ""
-    )
+    if short:
+        brief = (
+            f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes "
+            "(ultra-short)."
+        )
+    else:
+        brief = ""
     return (
         f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one "
         f"person in one state give numbers.{brief} Compare SDNN only between states that lasted "
@@ -121,4 +129,6 @@ def sensitivity_sentence(test: VitalComparison, found: Sensitivity) -> str:
 
 
 def _stimuli(count: int) -> str:
-    return "1 stimulus" if count == 1 else f"{count:,} stimuli"
+    if count == 1:
+        return "1 stimulus"
+    return f"{count:,} stimuli"

@@ -116,16 +116,24 @@ def _n(test: ComparisonModel) -> str:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else number(value, digits)
+    if value is None:
+        return ""
+    return number(value, digits)
 
 
 def _p(value: float | None) -> str:
-    return "" if value is None else p_text(value)
+    if value is None:
+        return ""
+    return p_text(value)
 
 
 def _needed(n: int, *, in_groups: bool) -> str:
-    return f"{n:,} + {n:,}" if in_groups else f"{n:,}"
+    if in_groups:
+        return f"{n:,} + {n:,}"
+    return f"{n:,}"
 
 
 def _interval(interval: IntervalModel | None, digits: int) -> str:
-    return "" if interval is None else interval_text(interval.low, interval.high, digits)
+    if interval is None:
+        return ""
+    return interval_text(interval.low, interval.high, digits)

@@ -45,7 +45,9 @@ def number(value: float, digits: int = 1) -> str:
     )
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
         return f"{value:.1e}".replace("-", _MINUS)
-    return f"{value:.{places}f}".replace("-", _MINUS) if value else f"{0:.{places}f}"
+    if value:
+        return f"{value:.{places}f}".replace("-", _MINUS)
+    return f"{0:.{places}f}"
 
 
 def p_text(p: float) -> str:
@@ -56,7 +58,9 @@ def p_text(p: float) -> str:
     if p < 0.001:
         return f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS)
     text = f"{p:.3f}"
-    return text if float(text) != ALPHA else f"{p:.6f}".rstrip("0")
+    if float(text) != ALPHA:
+        return text
+    return f"{p:.6f}".rstrip("0")
 
 
 def _without_last_bits(value: float) -> float:
@@ -65,7 +69,9 @@ def _without_last_bits(value: float) -> float:
 
 def p_equals(p: float) -> str:
     """Write ``= 0.021``, or ``< 0.001`` where the digits no longer matter."""
-    return "< 0.001" if p < 0.001 else f"= {p_text(p)}"
+    if p < 0.001:
+        return "< 0.001"
+    return f"= {p_text(p)}"
 
 
 def interval_text(low: float, high: float, digits: int = 1) -> str:
@@ -75,12 +81,16 @@ def interval_text(low: float, high: float, digits: int = 1) -> str:
 
 def people(count: int) -> str:
     """Write ``1 person`` or ``12 people``."""
-    return f"{count} person" if count == 1 else f"{count} people"
+    if count == 1:
+        return f"{count} person"
+    return f"{count} people"
 
 
 def df_text(df: float) -> str:
     """Write degrees of freedom: whole ones without decimals, Welch's with one."""
-    return f"{df:.0f}" if df == round(df) else f"{df:.1f}"
+    if df == round(df):
+        return f"{df:.0f}"
+    return f"{df:.1f}"
 
 
 def percent(share: float) -> str:
@@ -104,8 +114,11 @@ def sentence(test: VitalComparison) -> str:
 
 
 def _result(test: VitalComparison, tests: Tests) -> str:
-    unit, t, adjusted = unit_of(test.kind), tests.t, test.adjusted_p or 0.0
-    name, figures = vital_name(test.kind), _figures(test, tests)
+    unit = unit_of(test.kind)
+    t = tests.t
+    adjusted = test.adjusted_p or 0.0
+    name = vital_name(test.kind)
+    figures = _figures(test, tests)
     difference = f"difference {number(t.difference)} {unit}, "
     shift = f"{name} was {_shift(t.difference, unit)} in {test.first} than in {test.second}"
     # the interval of a fall needs its sign explained
@@ -113,7 +126,10 @@ def _result(test: VitalComparison, tests: Tests) -> str:
     if adjusted < ALPHA:
         return f"{shift} ({aside}{figures}).{_real_but_small(test)}"
     if t.p < ALPHA:
-        adjustment = "Holm’s adjustment" if test.correction is Correction.HOLM else "adjustment"
+        if test.correction is Correction.HOLM:
+            adjustment = "Holm’s adjustment"
+        else:
+            adjustment = "adjustment"
         return (
             f"{shift} in this sample, but that does not hold up when several tests are made at "
             f"once ({aside}{figures}; p before {adjustment} "
@@ -157,17 +173,25 @@ def _needed(test: VitalComparison) -> str:
             " With people as different as these, no study could be large enough to find "
             f"{_bound(test)}."
         )
-    group = " in each group" if test.comparison.method is Method.WELCH else ""
+    if test.comparison.method is Method.WELCH:
+        group = " in each group"
+    else:
+        group = ""
     takes = (
         f" To find a difference of {_bound(test)} in four of five studies takes "
         f"{people(missing.size.n)}{group}"
     )
     more = max(missing.more_first, missing.more_second)
-    return f"{takes}: {more} more than there are." if more else f"{takes}; so many there are."
+    if more:
+        return f"{takes}: {more} more than there are."
+    return f"{takes}; so many there are."
 
 
 def _bound(test: VitalComparison) -> str:
-    high = 0.0 if test.equivalence is None else test.equivalence.bounds.high
+    if test.equivalence is None:
+        high = 0.0
+    else:
+        high = test.equivalence.bounds.high
     return f"{high:g} {unit_of(test.kind)}"
 
 
@@ -192,7 +216,10 @@ def _doubt(tests: Tests) -> str:
     """Point to the rank test where the values are hardly normal, and say when it disagrees."""
     if not any(normality is not None and normality.p < ALPHA for normality in tests.normality):
         return ""
-    what = "The differences" if tests.t.method is Method.PAIRED else "The values"
+    if tests.t.method is Method.PAIRED:
+        what = "The differences"
+    else:
+        what = "The values"
     agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
     return (
         f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the "
@@ -224,7 +251,9 @@ def _too_few(test: VitalComparison) -> str:
 
 
 def _are(count: int) -> str:
-    return f"is {count}" if count == 1 else f"are {count}"
+    if count == 1:
+        return f"is {count}"
+    return f"are {count}"
 
 
 def _no_variation(test: VitalComparison) -> str:

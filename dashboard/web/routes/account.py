@@ -28,7 +28,10 @@ def account_page(
     changed: Annotated[bool, Query()] = False,
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
-    said = "The password was changed. Every other device has to log in again." if changed else ""
+    if changed:
+        said = "The password was changed. Every other device has to log in again."
+    else:
+        said = ""
     return _page(request, services, account, said=said)
 
 

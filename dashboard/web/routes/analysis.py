@@ -28,7 +28,8 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
 
     A question that is wrong is answered beside its form.
     """
-    problem, query = "", AnalysisQuery()
+    problem = ""
+    query = AnalysisQuery()
     analysis = None
     try:
         query = query_of(request.query_params.multi_items())

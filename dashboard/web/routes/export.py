@@ -72,7 +72,8 @@ class _Sent(FileResponse):
     def __init__(self, exports: Exports, prepared: Prepared, *, in_parts: bool = True) -> None:
         ending = prepared.file.suffix
         media_type = {".zip": "application/zip", ".json": "application/json"}[ending]
-        media_type = "application/fhir+json" if prepared.request.form is Format.FHIR else media_type
+        if prepared.request.form is Format.FHIR:
+            media_type = "application/fhir+json"
         super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
         self._exports = exports
         self._prepared = prepared
@@ -213,7 +214,8 @@ def _prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Pr
 
 def _request_of(services: ServicesDep, asked: NewExport) -> Asked:
     """Return what is asked for after checking that it can be had."""
-    start, end = asked.start, asked.end
+    start = asked.start
+    end = asked.end
     if start is not None and end is not None and end <= start:
         raise HTTPException(
             422,

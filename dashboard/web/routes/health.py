@@ -42,7 +42,8 @@ async def get_health(services: ServicesDep) -> HealthModel:
 
 
 def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
-    reader, database = services.reader, services.options.database
+    reader = services.reader
+    database = services.options.database
     span = reader.span()
     return HealthModel(
         device=services.options.device,

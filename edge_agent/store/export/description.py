@@ -115,11 +115,10 @@ def described_files(path: Path) -> list[str]:
     another folder.
     """
     resources = _read(path).get("resources")
-    paths = (
-        [one.get("path") for one in resources if isinstance(one, dict)]
-        if isinstance(resources, list)
-        else []
-    )
+    if isinstance(resources, list):
+        paths = [one.get("path") for one in resources if isinstance(one, dict)]
+    else:
+        paths = []
     return [name for name in paths if isinstance(name, str) and Path(name).name == name]
 
 
@@ -128,4 +127,6 @@ def _read(path: Path) -> dict[str, Any]:
         described = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return described if isinstance(described, dict) else {}
+    if isinstance(described, dict):
+        return described
+    return {}

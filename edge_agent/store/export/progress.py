@@ -40,7 +40,10 @@ class Progress:
         weight = _WEIGHTS.get(name, 0.0)
         for block in blocks:
             yield block
-            share = 0.0 if block.until_ms is None else (block.until_ms - self._first) / self._length
+            if block.until_ms is None:
+                share = 0.0
+            else:
+                share = (block.until_ms - self._first) / self._length
             self._tell(min(1.0, self._done + weight * min(1.0, max(0.0, share))))
         self._done += weight
         self._tell(min(1.0, self._done))

@@ -98,7 +98,8 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
 
 
 def _conditions(recorded: Recorded, measures: Measures) -> Check:
-    name, found = "conditions", len(measures.conditions)
+    name = "conditions"
+    found = len(measures.conditions)
     if not found:
         return Check(
             name,
@@ -115,7 +116,8 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
-    name, share = "the face", measures.face_share or 0.0
+    name = "the face"
+    share = measures.face_share or 0.0
     said = (
         f"The face was read in {share:.0%} of the condition time; {bars.face_share:.0%} is wanted."
     )
@@ -128,11 +130,9 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         said += f" Less under {_listed(dict.fromkeys(poor))}."
     if share < bars.face_share:
         return Check(name, Level.BAD, said, _cure_of_face(measures))
-    return (
-        Check(name, Level.CARE, said, _cure_of_face(measures))
-        if poor
-        else Check(name, Level.GOOD, said)
-    )
+    if poor:
+        return Check(name, Level.CARE, said, _cure_of_face(measures))
+    return Check(name, Level.GOOD, said)
 
 
 def _cure_of_face(measures: Measures) -> str:
@@ -153,10 +153,8 @@ def _cure_of_face(measures: Measures) -> str:
 
 
 def _readings(measures: Measures, bars: Thresholds) -> Check:
-    name, kinds = (
-        "readings",
-        [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL],
-    )
+    name = "readings"
+    kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
     if not kinds:
         return Check(
             name,
@@ -265,7 +263,8 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _light(measures: Measures, bars: Thresholds) -> Check:
-    name, frames = "light", measures.frames
+    name = "light"
+    frames = measures.frames
     if not frames.seen:
         return Check(name, Level.GOOD, "No frame of the face to judge the light by.")
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
@@ -284,7 +283,8 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _frames(measures: Measures, bars: Thresholds) -> Check:
-    name, rate = "frames", measures.frame_rate
+    name = "frames"
+    rate = measures.frame_rate
     if rate is None:
         return Check(name, Level.GOOD, "No recorded interval to count frames in.")
     said = (
@@ -304,7 +304,9 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
 def _listed(names: Iterable[str]) -> str:
     """Return ``a``, ``a and b`` or ``a, b and c``."""
     *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    if first:
+        return f"{', '.join(first)} and {last}"
+    return last
 
 
 def _worst(

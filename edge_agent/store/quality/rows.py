@@ -79,4 +79,6 @@ def _event(last: sqlite3.Row, row: sqlite3.Row, start_ms: int) -> ClockEvent | N
         return ClockEvent(
             row["started_ms"], (row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]) / 1000
         )
-    return ClockEvent(row["started_ms"], None) if row["wall_minus_boot_ms"] > start_ms else None
+    if row["wall_minus_boot_ms"] > start_ms:
+        return ClockEvent(row["started_ms"], None)
+    return None

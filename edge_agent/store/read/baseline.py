@@ -69,7 +69,9 @@ class Baseline:
             p * math.exp(-s) for p, s in zip(expression.probabilities, self.shift, strict=True)
         ]
         total = math.fsum(weights)
-        return Expression(tuple(weight / total for weight in weights)) if total else expression
+        if total:
+            return Expression(tuple(weight / total for weight in weights))
+        return expression
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,8 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
     ).fetchone()
     if found is None:
         return None
-    start, end = found["started"], found["ended"]
+    start = found["started"]
+    end = found["ended"]
     rows = connection.execute(
         f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
         "interval_ms >= :start AND at <= :end ORDER BY at",
@@ -83,7 +84,8 @@ def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None
 
 
 def _corrected(row: sqlite3.Row, baseline: Baseline) -> CorrectedRow:
-    mean, smoothed = _expression(row, NAMES), _expression(row, SMOOTHED)
+    mean = _expression(row, NAMES)
+    smoothed = _expression(row, SMOOTHED)
     return CorrectedRow(
         row["at"], mean, smoothed, baseline.corrected(mean), baseline.corrected(smoothed)
     )

@@ -95,7 +95,8 @@ def _cut(
     for span in spans:
         first, last = np.searchsorted(at, (span.start_ms, span.end_ms)).tolist()
         if first < last:
-            inside, session = flags[first:last], span.session
+            inside = flags[first:last]
+            session = span.session
             simulated = session.simulated or any(
                 VitalFlag.SIMULATED in flags_of(text) for text in set(inside)
             )

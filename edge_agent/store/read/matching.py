@@ -32,7 +32,8 @@ OBSERVED = (*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED)
 UNCERTAIN_CATEGORY = len(EMOTIONS)
 """The category of a row whose label was uncertain; the others are places in ``EMOTIONS``."""
 
-_AMBIGUOUS, _UNMATCHED = OBSERVED.index(AMBIGUOUS), OBSERVED.index(UNMATCHED)
+_AMBIGUOUS = OBSERVED.index(AMBIGUOUS)
+_UNMATCHED = OBSERVED.index(UNMATCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,8 @@ def dominant(held: Counts | Integers, share: float) -> Integers:
         For each span a place in ``OBSERVED``: the emotion; ambiguous where none holds the share, or
         two hold it equally; unmatched where there is no row.
     """
-    rows, certain = held.sum(axis=0), held[:UNCERTAIN_CATEGORY]
+    rows = held.sum(axis=0)
+    certain = held[:UNCERTAIN_CATEGORY]
     most = certain.max(axis=0)
     leaders = np.count_nonzero(certain == most, axis=0)
     # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.

@@ -112,7 +112,9 @@ class Reader:
                 "FROM expression_hour), (SELECT max(at) FROM expression_hour) UNION ALL SELECT "
                 "(SELECT min(at) FROM vital), (SELECT max(at) FROM vital))"
             ).fetchone()
-        return None if first is None else (first, last)
+        if first is None:
+            return None
+        return (first, last)
 
     def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
         """Return the runs of one smoothed emotion of the primary face, in order of time."""
@@ -243,7 +245,8 @@ class Reader:
             StudyError: there is no such session.
         """
         found, end = self.session(session)
-        baseline, problem = None, ""
+        baseline = None
+        problem = ""
         try:
             baseline = self.baseline(session)
         except StudyError as error:
@@ -453,4 +456,6 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
 
 
 def _emotion(text: str | None) -> Emotion | None:
-    return Emotion(text) if text in EMOTIONS else None
+    if text in EMOTIONS:
+        return Emotion(text)
+    return None

@@ -116,7 +116,10 @@ def find_resting(
         opened = [one for one in conditions if 0 <= marker_ms - one.start_ms <= _TOGETHER_MS]
         later = [one.start_ms for one in conditions if one.start_ms > marker_ms]
         by_hand = marker_ms, min(marker_ms + round(BASELINE_S * 1000), end_ms, *later), None
-        interval = _of_condition(opened[-1], end_ms) if opened else by_hand
+        if opened:
+            interval = _of_condition(opened[-1], end_ms)
+        else:
+            interval = by_hand
     if interval is None:
         return None
     start, end, label = interval
@@ -162,7 +165,8 @@ def course_of(
         baseline: corrects the expressions; ``None`` leaves them as recorded.
         resting: is taken away from the readings; ``None`` leaves them as recorded.
     """
-    start, end = condition.start_ms, condition.end_ms or end_ms
+    start = condition.start_ms
+    end = condition.end_ms or end_ms
     inside = [row for at, row in rows if start < at <= end]
     shown = [row if baseline is None else baseline.corrected(row) for row in inside]
     means = [

@@ -25,4 +25,6 @@ def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | 
     found = connection.execute(
         "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
     )
-    return None if (at := found.fetchone()[0]) is None else int(at)
+    if (at := found.fetchone()[0]) is None:
+        return None
+    return int(at)

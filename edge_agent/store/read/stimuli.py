@@ -115,4 +115,6 @@ def _reported(
         "< ? ORDER BY at DESC, id DESC LIMIT 1",
         (session, after_ms, before_ms),
     ).fetchone()
-    return None if row is None else str(row[0])
+    if row is None:
+        return None
+    return str(row[0])

@@ -72,7 +72,9 @@ class Buckets:
         """The coarsest table that these buckets can be read from."""
         if self.length_ms % HOUR_MS == 0:
             return "hour"
-        return "minute" if self.length_ms % MINUTE_MS == 0 else "row"
+        if self.length_ms % MINUTE_MS == 0:
+            return "minute"
+        return "row"
 
 
 def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_000) -> Buckets:
@@ -125,11 +127,10 @@ def read_vital_trend(
     """Return the readings of a range; see ``Reader.vital_trend``."""
     buckets = buckets_for(start_ms, end_ms, at_most)
     resolution = buckets.resolution
-    source = (
-        _VITAL_FROM_ROWS
-        if resolution == "row"
-        else _VITAL_FROM_ROLLUP.format(resolution=resolution)
-    )
+    if resolution == "row":
+        source = _VITAL_FROM_ROWS
+    else:
+        source = _VITAL_FROM_ROLLUP.format(resolution=resolution)
     found = {
         row["start"]: row
         for row in connection.execute(
@@ -158,9 +159,11 @@ def _read_expressions(connection: sqlite3.Connection, buckets: Buckets) -> dict[
     """Return the sums of the buckets that have rows, by their start."""
     resolution = buckets.resolution
     if resolution == "row":
-        columns, table = _FROM_ROWS, "expression WHERE is_primary = 1 AND"
+        columns = _FROM_ROWS
+        table = "expression WHERE is_primary = 1 AND"
     else:
-        columns, table = _FROM_ROLLUP, f"expression_{resolution} WHERE"
+        columns = _FROM_ROLLUP
+        table = f"expression_{resolution} WHERE"
     rows = connection.execute(
         f"SELECT at / :length * :length AS start, {columns} FROM {table} at >= :start AND at < "
         ":end GROUP BY start",
@@ -174,4 +177,6 @@ def _range(buckets: Buckets) -> dict[str, int]:
 
 
 def _ratio(row: sqlite3.Row | None, column: str, unit: int) -> float | None:
-    return None if row is None else row[column] / (row["rows"] * unit)
+    if row is None:
+        return None
+    return float(row[column] / (row["rows"] * unit))

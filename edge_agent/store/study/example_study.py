@@ -35,7 +35,9 @@ CONDITIONS = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
 SESSION_NAME = "Example study (simulated)"
 
 _HOURS_APART = 12
-_BASELINE_S, _STIMULUS_S, _PAUSE_S = 60, 120, 30
+_BASELINE_S = 60
+_STIMULUS_S = 120
+_PAUSE_S = 30
 _REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause after a stimulus
 # pleasant, excited
 _FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}
@@ -134,11 +136,10 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
     for second, kind, label in _markers(plan):
         if kind is not MarkerKind.STIMULUS_END:
             continue
-        felt = (
-            Emotion(label)
-            if rng.random() < 0.85
-            else rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
-        )
+        if rng.random() < 0.85:
+            felt = Emotion(label)
+        else:
+            felt = rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
         said: dict[str, int | str] = {"emotion": felt.value}
         for scale, usual in zip(
             ("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True
@@ -158,7 +159,10 @@ def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list
     readings: list[VitalReading] = []
     since = 0
     for second, condition in enumerate(plan):
-        since = since + 1 if second and condition is plan[second - 1] else 0
+        if second and condition is plan[second - 1]:
+            since = since + 1
+        else:
+            since = 0
         person.advance(1.0, condition)
         cuff = second == _BASELINE_S - 15 or (condition is not None and since in _CUFF_AT_S)
         # Half a second after the marker of the same second, so that no reading lies on a border.
@@ -172,25 +176,25 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
     """
     expressive = rng.uniform(0.65, 0.95)
     rows = []
-    shown, sure, until = Emotion.NEUTRAL, 0.8, 0
+    shown = Emotion.NEUTRAL
+    sure = 0.8
+    until = 0
     for second, condition in enumerate(plan):
         changed = second > 0 and condition is not plan[second - 1]
         if second >= until or changed:
             until = second + rng.randint(4, 15)
             sure = rng.uniform(0.45, 0.95)
-            shown = (
-                condition
-                if condition is not None and rng.random() < expressive
-                else Emotion.NEUTRAL
-            )
+            if condition is not None and rng.random() < expressive:
+                shown = condition
+            else:
+                shown = Emotion.NEUTRAL
             if rng.random() < 0.05:
                 shown = rng.choice(EMOTIONS)
-        mean, smoothed = (
-            _expression(rng, shown, rng.uniform(0.4, 0.95)),
-            _expression(rng, shown, sure),
-        )
+        mean = _expression(rng, shown, rng.uniform(0.4, 0.95))
+        smoothed = _expression(rng, shown, sure)
         emotion = smoothed.dominant if smoothed.confidence >= 0.5 else None
-        size, quality = rng.uniform(100, 140), rng.uniform(0.6, 0.95)
+        size = rng.uniform(100, 140)
+        quality = rng.uniform(0.6, 0.95)
         at = start.shifted(second + 1.0)
         rows.append(
             ExpressionRow(

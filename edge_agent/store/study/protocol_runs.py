@@ -152,7 +152,9 @@ class ProtocolRuns:
                 f"SELECT * FROM protocol_run WHERE session = ? AND {_OPEN}",  # noqa: S608 - our own words
                 (session.id,),
             ).fetchone()
-            return None if row is None else _run_of(row, session)
+            if row is None:
+                return None
+            return _run_of(row, session)
 
     def save(self, run: int, session: int, progress: Progress) -> bool:
         """Write down where a protocol stands, and what has happened.
@@ -226,7 +228,8 @@ def insert_run(
     order that the fewest participants have had, the first of those.
     """
     order = _order_row(connection, session, new)
-    token, plan = secrets.token_urlsafe(24), new.plan(order)
+    token = secrets.token_urlsafe(24)
+    plan = new.plan(order)
     cursor = connection.execute(
         "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, "
         "saved, saved_boot_ms) VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?)",

@@ -202,7 +202,9 @@ class Study:
         """Return the label of the stimulus that is going on now, or ``None``."""
         with reading(self._path) as connection:
             session = find_open_session(connection)
-            return None if session is None else find_open_condition(connection, session.id)
+            if session is None:
+                return None
+            return find_open_condition(connection, session.id)
 
     def sessions(self) -> list[Session]:
         """Return all sessions, newest first."""

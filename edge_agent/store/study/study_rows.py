@@ -150,7 +150,9 @@ def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
 def find_open_session(connection: sqlite3.Connection) -> Session | None:
     """Return the session that is open."""
     row = connection.execute(f"{_SESSION} WHERE ended IS NULL").fetchone()
-    return None if row is None else _session_of(row)
+    if row is None:
+        return None
+    return _session_of(row)
 
 
 def require_open_session(connection: sqlite3.Connection) -> Session:
@@ -199,7 +201,9 @@ def find_open_condition(connection: sqlite3.Connection, session: int) -> str | N
         "DESC LIMIT 1",
         (session, *_STIMULI),
     ).fetchone()
-    return row["label"] if row is not None and row["kind"] == MarkerKind.STIMULUS_START else None
+    if row is not None and row["kind"] == MarkerKind.STIMULUS_START:
+        return str(row["label"])
+    return None
 
 
 def select_markers(connection: sqlite3.Connection, session: int) -> list[Marker]:

@@ -105,7 +105,10 @@ def keep_to_budget(
         StoreError: the database cannot be written.
     """
     present = _present(now_ms)
-    until_s = math.inf if within_s is None else time.monotonic() + within_s
+    if within_s is None:
+        until_s = math.inf
+    else:
+        until_s = time.monotonic() + within_s
     with translating(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         rows, cut_ms = _delete_oldest(connection, _share(budget_mb), present, until_s)
@@ -120,7 +123,9 @@ def keep_to_budget(
 
 
 def _present(now_ms: int | None) -> int:
-    return clock.now().wall_ms if now_ms is None else now_ms
+    if now_ms is None:
+        return clock.now().wall_ms
+    return now_ms
 
 
 def _share(budget_mb: int) -> int:
@@ -152,7 +157,8 @@ def _delete_oldest(
 
     Return rows, and the time before which they lay.
     """
-    deleted, cut_ms = 0, 0
+    deleted = 0
+    cut_ms = 0
     if _used(connection) <= share:
         return deleted, cut_ms
     for start, end in _hours_outside_sessions(connection, present - DAY_MS):
@@ -228,7 +234,8 @@ def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
     """Return how many free pages are more than later rows will soon need, or are above the
     share.
     """
-    pages, free = _pragma(connection, "page_count"), _pragma(connection, "freelist_count")
+    pages = _pragma(connection, "page_count")
+    free = _pragma(connection, "freelist_count")
     above = pages - int(_AIM * share) // _pragma(connection, "page_size")
     return max(min(free, above), free - int(_FREE_PAGES * pages), 0)
 
@@ -253,7 +260,10 @@ def _give_back(connection: sqlite3.Connection, share: int, until_s: float) -> No
 
     One without the register stays as large and fills its free pages first.
     """
-    excess = _pages_to_give_back(connection, share) if _pragma(connection, "auto_vacuum") else 0
+    if _pragma(connection, "auto_vacuum"):
+        excess = _pages_to_give_back(connection, share)
+    else:
+        excess = 0
     if not excess:
         return
     while excess > 0 and time.monotonic() < until_s:

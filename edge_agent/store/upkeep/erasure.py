@@ -170,7 +170,8 @@ def _holds(path: Path, texts: Iterable[str]) -> bool:
     wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
     if not wanted:
         return False
-    overlap, kept = max(map(len, wanted)) - 1, b""
+    overlap = max(map(len, wanted)) - 1
+    kept = b""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             window = kept + chunk.lower()
@@ -185,7 +186,8 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
 
     Delete those that cannot be read.
     """
-    rewritten, deleted = [], []
+    rewritten = []
+    deleted = []
     for copy in copies_of(path):
         try:
             found = _erase_copy(copy, code)

@@ -49,7 +49,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     row = connection.execute("SELECT id, code FROM participant WHERE code = ?", (code,)).fetchone()
     if row is None:
         return None
-    participant, real = row["id"], row["code"]
+    participant = row["id"]
+    real = row["code"]
     sessions = connection.execute(
         "SELECT id, name, started, ended FROM session WHERE participant = ? ORDER BY started",
         (participant,),
@@ -73,7 +74,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         pruned = pruned_minutes(connection, span)
         deleted.update(_delete_timeline(connection, span))
         touched, gone = make_anew(connection, span, pruned)
-        minutes, removed = minutes + touched, removed + gone
+        minutes = minutes + touched
+        removed = removed + gone
     deleted["outbox"] += _delete_messages(connection, real, spans)
     _forget_in_audit(connection, real)
     note_erased(connection, spans)

@@ -118,15 +118,22 @@ class Intervals:
 
     def finish(self) -> list[Row | Gap]:
         """Return what is still open, at the end of recording."""
-        gap = self._gap_until(self._last) if self._last is not None else []
+        if self._last is not None:
+            gap = self._gap_until(self._last)
+        else:
+            gap = []
         self._no_face_since = None
         return [*self.close(partial=True), *gap]
 
     def _number(self, at: Instant | None) -> int:
-        return -1 if at is None or self._length == 0 else at.boot_ms // self._length
+        if at is None or self._length == 0:
+            return -1
+        return at.boot_ms // self._length
 
     def _end_of_interval(self, at: Instant) -> Instant:
-        return at.shifted((self._length - at.boot_ms % self._length) / 1000) if self._length else at
+        if self._length:
+            return at.shifted((self._length - at.boot_ms % self._length) / 1000)
+        return at
 
     def _note_faces(self, recognition: Recognition) -> list[Gap]:
         """Follow whether faces are seen; a time without any becomes a gap when it ends."""

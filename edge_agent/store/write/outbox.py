@@ -103,7 +103,9 @@ class Outbox:
                 .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))
                 .fetchone()
             )
-            return int(row[0]) if row else 0
+            if row:
+                return int(row[0])
+            return 0
 
     def close(self) -> None:
         """Close the connection, in the thread that used it; a later call opens it again."""

@@ -148,7 +148,9 @@ class Recorder(Worker):
     def waiting_s(self) -> float:
         """Seconds that the oldest row has waited for its commit; 0 when none waits."""
         since = self._pending_since
-        return 0.0 if since is None else max(0.0, time.monotonic() - since)
+        if since is None:
+            return 0.0
+        return max(0.0, time.monotonic() - since)
 
     def submit(self, item: Recognition | VitalReading | Gap | OutboxMessage) -> None:
         """Hand in what is to be recorded, from any thread; never blocks."""
@@ -234,9 +236,9 @@ class Recorder(Worker):
 
     def _stale_at(self) -> float | None:
         """When the open interval counts as ended although no frame of the next one came."""
-        return (
-            None if self._opened is None else self._opened + self._interval_s + self._batch_seconds
-        )
+        if self._opened is None:
+            return None
+        return self._opened + self._interval_s + self._batch_seconds
 
     def _end_stale_interval(self) -> None:
         stale_at = self._stale_at()
@@ -296,7 +298,8 @@ class Recorder(Worker):
             self._pending_since = None
             self._urgent = False
         if self._lost is not None:
-            lost, self._lost = self._lost, None
+            lost = self._lost
+            self._lost = None
             self._keep(Gap("recorder", *lost, "not_written"))
         if self._on_commit is not None:
             self._on_commit()

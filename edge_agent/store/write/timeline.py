@@ -77,7 +77,9 @@ class BootRows:
             "DESC LIMIT 1",
             (self._boot_id,),
         ).fetchone()
-        return (found[0], found[1], bool(found[2])) if found else None
+        if found:
+            return (found[0], found[1], bool(found[2]))
+        return None
 
     def _insert(
         self, connection: sqlite3.Connection, wall_ms: int, offset: int

@@ -44,7 +44,9 @@ class ErasedTimes:
 def erased_spans(connection: sqlite3.Connection) -> list[Span]:
     """Return the erased times in the order of erasing."""
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-    return [] if row is None else [(start, end) for start, end in json.loads(row[0])]
+    if row is None:
+        return []
+    return [(start, end) for start, end in json.loads(row[0])]
 
 
 def note_erased(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:

@@ -41,19 +41,25 @@ def _cheapest(costs: list[list[float]]) -> list[int]:
     above 0, and at 0 for the pairs made so far. Each further row gets a column by the cheapest path
     of alternately new and present pairs.
     """
-    rows, columns = len(costs), len(costs[0])
-    row_price, column_price = [0.0] * rows, [0.0] * columns
-    column_of, row_of = [-1] * rows, [-1] * columns
+    rows = len(costs)
+    columns = len(costs[0])
+    row_price = [0.0] * rows
+    column_price = [0.0] * columns
+    column_of = [-1] * rows
+    row_of = [-1] * columns
     for start in range(rows):
-        reached, came_from = [math.inf] * columns, [-1] * columns
+        reached = [math.inf] * columns
+        came_from = [-1] * columns
         open_columns = set(range(columns))
-        row, length = start, 0.0
+        row = start
+        length = 0.0
         while True:
             base = length - row_price[row]
             for column in open_columns:
                 through = base + costs[row][column] - column_price[column]
                 if through < reached[column]:
-                    reached[column], came_from[column] = through, row
+                    reached[column] = through
+                    came_from[column] = row
             column = min(open_columns, key=reached.__getitem__)
             length = reached[column]
             open_columns.remove(column)

@@ -110,7 +110,10 @@ class FaceDetector:
         min_face_px: float = 0.0,
         max_faces: int = 10,
     ) -> None:
-        threshold = model.card.score_threshold if score_threshold is None else score_threshold
+        if score_threshold is None:
+            threshold = model.card.score_threshold
+        else:
+            threshold = score_threshold
         if threshold is None or not 0 < threshold < 1:
             raise ValueError(f"the score threshold must lie between 0 and 1, got {threshold}")
         if not min_face_px >= 0 or max_faces < 1:
@@ -184,7 +187,8 @@ def letterbox_into(image: Picture, pixels: Picture) -> float:
     height, width = pixels.shape[:2]
     full_height, full_width = image.shape[:2]
     scale: float = min(width / full_width, height / full_height)
-    columns, rows = max(round(full_width * scale), 1), max(round(full_height * scale), 1)
+    columns = max(round(full_width * scale), 1)
+    rows = max(round(full_height * scale), 1)
     small: npt.NDArray[Any] = image
     left = scale
     while left <= SHRINK_AT_ONCE and min(small.shape[:2]) > 1:
@@ -192,7 +196,8 @@ def letterbox_into(image: Picture, pixels: Picture) -> float:
         small = cv2.resize(small[: half[1] * 2, : half[0] * 2], half, interpolation=cv2.INTER_AREA)
         left *= 2
     small = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    pixels[rows:], pixels[:rows, columns:] = 0, 0
+    pixels[rows:] = 0
+    pixels[:rows, columns:] = 0
     kind = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
     cv2.cvtColor(small, kind, dst=pixels[:rows, :columns])
     return scale
@@ -250,7 +255,8 @@ def _cells(
         for output in (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}"))
     )
     for cell, (value,), sides, offsets in zip(cells.tolist(), *rows, strict=True):
-        x, y = (cell % columns + 0.5) * stride, (cell // columns + 0.5) * stride
+        x = (cell % columns + 0.5) * stride
+        y = (cell // columns + 0.5) * stride
         left, top, right, bottom = (side * stride for side in sides)
         if left + right > 0 and top + bottom > 0:
             points = [
@@ -263,7 +269,8 @@ def merged(cells: Sequence[Cell]) -> Iterator[Cell]:
     """Give the faces that `merge` makes of cells, surest first."""
     while cells:
         score, first = cells[0]
-        agreeing, left = [cells[0]], []
+        agreeing = [cells[0]]
+        left = []
         for cell in cells[1:]:
             overlap = _overlap(first, cell[1])
             if overlap >= AGREEMENT:
@@ -314,7 +321,10 @@ def _checked_size(model: TFLiteModel) -> tuple[int, int]:
             output = card.output(f"{answer}_{stride}")
             shape = (1, card.input.height // stride, card.input.width // stride, numbers)
             if output is None or output.shape != shape:
-                found = "missing" if output is None else f"of shape {output.shape}"
+                if output is None:
+                    found = "missing"
+                else:
+                    found = f"of shape {output.shape}"
                 raise ModelError(
                     f"{model.path}: output {answer}_{stride} of a face detector must have shape "
                     f"{shape}; it is {found}. Install a face detector made by this project's "

@@ -91,14 +91,18 @@ class FaceFollower:
 
     def _face_near(self, image: Picture, box: Box) -> Face | None:
         assert self._near is not None
-        (x, y), reach = box.center, MARGIN * max(box.width, box.height) / 2
-        left, top = max(round(x - reach), 0), max(round(y - reach), 0)
+        (x, y) = box.center
+        reach = MARGIN * max(box.width, box.height) / 2
+        left = max(round(x - reach), 0)
+        top = max(round(y - reach), 0)
         piece = image[top : max(round(y + reach), 0), left : max(round(x + reach), 0)]
         if piece.size == 0:  # it has left the frame
             return None
         faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
         best = max(faces, key=lambda face: face.box.overlap(box), default=None)
-        return best if best is not None and best.box.overlap(box) >= LEAST_OVERLAP else None
+        if best is not None and best.box.overlap(box) >= LEAST_OVERLAP:
+            return best
+        return None
 
 
 def _shifted(face: Face, x: int, y: int) -> Face:

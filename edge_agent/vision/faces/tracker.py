@@ -16,7 +16,9 @@ from edge_agent.vision.faces.assignment import assign
 
 VELOCITY_S = 0.25
 """Time constant with which the velocity of a track follows what is measured."""
-REACH, REACH_PER_S, FARTHEST = 0.5, 1.0, 1.5
+REACH = 0.5
+REACH_PER_S = 1.0
+FARTHEST = 1.5
 """How far from its way a face may be found, in sides of the face: at once, for each second that it
 was not seen, and at the most."""
 MOST_GROWTH = 3.0
@@ -30,7 +32,8 @@ CONFIRM_S = 0.3
 """Age from which a second sighting confirms a track, so that slow cameras need not wait for a
 third.
 """
-_STALE_PER_S, _STALE = 0.5, 0.2
+_STALE_PER_S = 0.5
+_STALE = 0.2
 _UNASSIGNED = 2.5
 
 
@@ -66,7 +69,8 @@ class _Track:
             )
             x, y = (v + share * (m - v) for v, m in zip(self.velocity, moved, strict=True))
             self.velocity = x, y
-        self.box, self.seen = box, at
+        self.box = box
+        self.seen = at
         self.sightings += 1
 
     def cost(self, face: Box, at: Instant) -> float:
@@ -98,11 +102,12 @@ def _distance_to_way(
     point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]
 ) -> float:
     """Return the distance of a point from the straight way between two places."""
-    way, to_point = (
-        complex(end[0] - start[0], end[1] - start[1]),
-        complex(point[0] - start[0], point[1] - start[1]),
-    )
-    gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
+    way = complex(end[0] - start[0], end[1] - start[1])
+    to_point = complex(point[0] - start[0], point[1] - start[1])
+    if way:
+        gone = (to_point * way.conjugate()).real / abs(way) ** 2
+    else:
+        gone = 0.0
     return abs(to_point - way * min(max(gone, 0.0), 1.0))
 
 
@@ -118,10 +123,14 @@ class _Memory:
 
     def at(self, at: Instant) -> float:
         """Take in when a frame was taken; return seconds."""
-        pause = 0.0 if self._last is None else at.seconds_since(self._last)
+        if self._last is None:
+            pause = 0.0
+        else:
+            pause = at.seconds_since(self._last)
         # The shorter of the last two pauses: a camera that stalled once is not a slow one.
         seconds = max(self._seconds, 2 * min(pause, self._pause))
-        self._last, self._pause = at, pause
+        self._last = at
+        self._pause = pause
         return seconds
 
 
@@ -162,7 +171,8 @@ class Tracker:
             Number of the track and face, in the order of ``faces``, for the confirmed ones; no
             number twice.
         """
-        memory, self._last = self._memory.at(at), at
+        memory = self._memory.at(at)
+        self._last = at
         self._tracks = [track for track in self._tracks if at.seconds_since(track.seen) <= memory]
         seen: list[_Track] = []
         for face, known in zip(faces, self._matched(faces, at), strict=True):
@@ -186,7 +196,9 @@ class Tracker:
         Else nothing.
         """
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
-        return [track.expected(at) for track in self._tracks] if known else []
+        if known:
+            return [track.expected(at) for track in self._tracks]
+        return []
 
     def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""
@@ -259,7 +271,8 @@ class PrimaryChooser:
             self._rival = None
             return None
         else:
-            self._track, self._rival = best, None
+            self._track = best
+            self._rival = None
         self._seen = at if self._track is not None else None
         return self._track
 
@@ -274,7 +287,8 @@ class PrimaryChooser:
             self._rival = best, at
         if self._rival is None or at.seconds_since(self._rival[1]) < self._takeover_s:
             return None
-        rival, self._rival = self._rival[0], None
+        rival = self._rival[0]
+        self._rival = None
         return rival
 
 

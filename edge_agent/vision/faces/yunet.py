@@ -98,7 +98,9 @@ class YuNet:
     def _ask(self, picture: Picture) -> npt.NDArray[np.float64]:
         with self._lock:
             _, found = self._network.detect(picture)
-        return np.zeros((0, _NUMBERS)) if found is None else np.asarray(found, dtype=np.float64)
+        if found is None:
+            return np.zeros((0, _NUMBERS))
+        return np.asarray(found, dtype=np.float64)
 
 
 def _content(file: Path) -> bytes:

@@ -70,7 +70,10 @@ class OutputCard(_Part):
     def _labels_fit(self) -> OutputCard:
         expected = _LABELS.get(self.name)
         if expected is not None and self.labels != expected:
-            found = "none" if self.labels is None else ", ".join(self.labels)
+            if self.labels is None:
+                found = "none"
+            else:
+                found = ", ".join(self.labels)
             raise ValueError(
                 f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; "
                 f"found {found}"
@@ -243,7 +246,9 @@ def _describe(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     text = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
-        return f"{key}: {text}" if key else text
+        if key:
+            return f"{key}: {text}"
+        return text
     if detail["type"] == "missing":
         return f"{key}: is missing"
     shown = repr(detail["input"])

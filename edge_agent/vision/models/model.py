@@ -400,7 +400,8 @@ def _mask_of(table: npt.NDArray[Any]) -> np.uint8 | None:
     than looking up.
     """
     if table.itemsize == 1:
-        pixels, values = np.arange(256, dtype=np.uint8), table.view(np.uint8)
+        pixels = np.arange(256, dtype=np.uint8)
+        values = table.view(np.uint8)
         if np.array_equal(values, pixels ^ values[0]):
             return np.uint8(values[0])
     return None

@@ -37,8 +37,11 @@ _FACE = 240  # side of an enlarged crop
 _CARD = (540, 320)
 _MARGIN = 20
 _LEGEND = 72
-_INK, _FAINT, _PAPER = (32, 33, 36), (100, 104, 110), (255, 255, 255)
-_BAR, _BAR_GROUND = (160, 164, 170), (238, 239, 241)
+_INK = (32, 33, 36)
+_FAINT = (100, 104, 110)
+_PAPER = (255, 255, 255)
+_BAR = (160, 164, 170)
+_BAR_GROUND = (238, 239, 241)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,11 @@ def headline(reading: Reading) -> str:
     """Return what is said of a face: its category, or that it is uncertain, and the largest
     probability.
     """
-    dominant, sure = reading.expression.dominant.value, percent(reading.expression.confidence)
-    return f"{dominant} {sure}" if reading.emotion is not None else f"uncertain: {dominant} {sure}"
+    dominant = reading.expression.dominant.value
+    sure = percent(reading.expression.confidence)
+    if reading.emotion is not None:
+        return f"{dominant} {sure}"
+    return f"uncertain: {dominant} {sure}"
 
 
 def percent(probability: float) -> str:
@@ -162,7 +168,9 @@ def save_png(drawing: Image.Image, path: Path) -> None:
 
 def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     """Return the photograph in gray at a handy size, with maps, outlines and numbers."""
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    gray: npt.NDArray[Any] = image
+    if image.ndim != 2:
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     full = gray.shape[::-1]
     scale = min(_LARGEST_PHOTOGRAPH[0] / full[0], _LARGEST_PHOTOGRAPH[1] / full[1], _MOST_ENLARGED)
     width, height = (max(round(side * scale), 1) for side in full)
@@ -175,7 +183,8 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
         values = np.where(np.abs(one) > np.abs(values), one, values)
     outlines = [corners(face.explanation.to_crop * enlarge) for face in faces]
     drawing = Image.fromarray(_outlined(tint(small, values), outlines))
-    pen, font = ImageDraw.Draw(drawing), ImageFont.load_default(18)
+    pen = ImageDraw.Draw(drawing)
+    font = ImageFont.load_default(18)
     for face, outline in zip(faces, outlines, strict=True):
         x, y = (max(float(value), 0.0) for value in outline[0])
         pen.rectangle((x, y, x + 12 + font.getlength(str(face.number)), y + 26), fill=_PAPER)
@@ -199,7 +208,8 @@ def _card(face: _Face) -> Image.Image:
     """Return one face: number, what is said of it, its crop with the map, its probabilities."""
     card = Image.new("RGB", _CARD, _PAPER)
     pen = ImageDraw.Draw(card)
-    reading, crop = face.explanation.reading, face.explanation.crop
+    reading = face.explanation.reading
+    crop = face.explanation.crop
     pen.text(
         (0, 0), f"{face.number}   {headline(reading)}", font=ImageFont.load_default(20), fill=_INK
     )
@@ -217,7 +227,8 @@ def _card(face: _Face) -> Image.Image:
 
 def _bars(pen: ImageDraw.ImageDraw, expression: Expression, left: int, top: int) -> None:
     """Draw the eight probabilities, one a line."""
-    font, step = ImageFont.load_default(15), _FACE // len(expression.probabilities)
+    font = ImageFont.load_default(15)
+    step = _FACE // len(expression.probabilities)
     for i, (name, probability) in enumerate(expression.as_dict().items()):
         y = top + i * step + step // 2
         ink, bar = (_INK, _INK) if name == expression.dominant.value else (_FAINT, _BAR)
@@ -231,11 +242,9 @@ def _bars(pen: ImageDraw.ImageDraw, expression: Expression, left: int, top: int)
 def _legend(width: int) -> Image.Image:
     """Return what the colours mean."""
     legend = Image.new("RGB", (width, _LEGEND), _PAPER)
-    pen, font, small = (
-        ImageDraw.Draw(legend),
-        ImageFont.load_default(15),
-        ImageFont.load_default(13),
-    )
+    pen = ImageDraw.Draw(legend)
+    font = ImageFont.load_default(15)
+    small = ImageFont.load_default(13)
     values = np.linspace(-1, 1, 200, dtype=np.float32)[None].repeat(16, axis=0)
     legend.paste(Image.fromarray(tint(np.full(values.shape, 235, np.uint8), values)), (112, 0))
     pen.text((104, 8), "speaks against", font=font, fill=_INK, anchor="rm")

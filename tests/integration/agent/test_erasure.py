@@ -15,7 +15,8 @@ from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Subscriber, wait_until
 from tests.support.timeline import query
 
-CODE, NOTE = "Zq-Wombat7", "said Xylophone-Quartz-91"
+CODE = "Zq-Wombat7"
+NOTE = "said Xylophone-Quartz-91"
 TABLES = (
     "participant",
     "session",

@@ -89,7 +89,8 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), (
         "when it was seen, not when it came"
     )
-    labels, channel = [], inlet.info(timeout=30).desc().child("channels").child("channel")
+    labels = []
+    channel = inlet.info(timeout=30).desc().child("channels").child("channel")
     while not channel.empty():
         labels.append(channel.child_value("label"))
         channel = channel.next_sibling()

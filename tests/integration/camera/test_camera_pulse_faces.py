@@ -18,7 +18,8 @@ from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.timeline import query, wait_for
 
 STILL = LEVELS[0]
-SEED, SECONDS = 2001, 26.0
+SEED = 2001
+SECONDS = 26.0
 
 
 def heard(*, pulse: bool) -> Heard:
@@ -28,7 +29,8 @@ def heard(*, pulse: bool) -> Heard:
 def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_leaves_a_gap() -> (
     None
 ):
-    beating, lifeless = heard(pulse=True), heard(pulse=False)
+    beating = heard(pulse=True)
+    lifeless = heard(pulse=False)
     assert len(beating.errors) >= beating.windows - 1 == 1
     assert max(beating.errors) < 3
     assert {gap.reason for gap in beating.gaps} <= {"gathering"}

@@ -25,27 +25,25 @@ from tests.support.vision.walk import head_of, paste, turned, wall
 
 FPS = 15
 START = Instant(boot_ms=60_000, wall_ms=1_800_000_000_000)
-WALKS, HIDDEN, QUARTER, SEVENTH, COMES, TURNS, LENGTH = (
-    (1.5, 4.5),
-    (5.0, 6.0),
-    (6.5, 8.0),
-    (8.0, 10.0),
-    11.7,
-    13.0,
-    16.0,
-)
-LEAVES, GOES = SEVENTH[1], 14.5
+WALKS = (1.5, 4.5)
+HIDDEN = (5.0, 6.0)
+QUARTER = (6.5, 8.0)
+SEVENTH = (8.0, 10.0)
+COMES = 11.7
+TURNS = 13.0
+LENGTH = 16.0
+LEAVES = SEVENTH[1]
+GOES = 14.5
 
 
 def video() -> Iterator[Picture]:
     """The frames."""
-    smiling_head, walking_head, serious_head = (
-        head_of(smiling(), (223, 120), 113, 130),
-        head_of(serious(), (268, 227), 212, 95),
-        head_of(serious(), (268, 227), 212, 140),
-    )
+    smiling_head = head_of(smiling(), (223, 120), 113, 130)
+    walking_head = head_of(serious(), (268, 227), 212, 95)
+    serious_head = head_of(serious(), (268, 227), 212, 140)
     for number in range(round(LENGTH * FPS)):
-        t, light = number / FPS, 1.0
+        t = number / FPS
+        light = 1.0
         frame = wall()
         if WALKS[0] <= t < WALKS[1]:
             paste(frame, walking_head, -60 + 250 * (t - WALKS[0]), 230)
@@ -92,7 +90,9 @@ def test_a_face_counts_after_three_frames_and_is_the_participant(walk: list[Reco
 def test_who_walks_past_behind_is_one_other_face_before_and_after_and_never_the_participant(
     walk: list[Recognition],
 ) -> None:
-    before, behind, after = tracks(walk, 2.2, 2.6), tracks(walk, 3.0, 3.2), tracks(walk, 3.8, 4.2)
+    before = tracks(walk, 2.2, 2.6)
+    behind = tracks(walk, 3.0, 3.2)
+    after = tracks(walk, 3.8, 4.2)
     assert before == [[1, 2]] * len(before)
     assert behind == [[1]] * len(behind)
     assert after == [[1, 2]] * len(after)

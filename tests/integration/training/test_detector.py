@@ -160,7 +160,8 @@ def test_a_start_that_has_nothing_in_common_is_refused() -> None:
 def test_weights_that_fit_are_taken_over_and_the_others_stay() -> None:
     network = FaceDetectorNet()
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
-    first, other = "stem.0.weight", "heads.0.score.bias"
+    first = "stem.0.weight"
+    other = "heads.0.score.bias"
     learn_on(network, {first: torch.ones_like(before[first]), other: torch.zeros(7)})
     after = network.state_dict()
     assert torch.equal(after[first], torch.ones_like(before[first]))

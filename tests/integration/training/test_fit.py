@@ -35,7 +35,8 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("training")
     data, votes = write_data(folder)
-    out, cache = folder / "run", folder / "cache"
+    out = folder / "run"
+    cache = folder / "cache"
     done = training(
         *("fit", "--recipe", RECIPE, "--data", data, "--votes", votes),
         *("--limit", "small", "--out", out, "--cache", cache, "--threads", "1"),

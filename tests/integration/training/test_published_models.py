@@ -89,11 +89,9 @@ def test_a_model_is_as_sure_as_it_is_right(path: Path, sample: Faces) -> None:
 
     # Bernoulli trials with those very probabilities: mean and variance of the number that are
     # right.
-    right, expected, deviation = (
-        (said.said == said.truth).sum(),
-        sure.sum(),
-        np.sqrt((sure * (1 - sure)).sum()),
-    )
+    right = (said.said == said.truth).sum()
+    expected = sure.sum()
+    deviation = np.sqrt((sure * (1 - sure)).sum())
     assert abs(right - expected) < 3.3 * deviation, (
         f"{right} right, the probabilities promise {expected:.1f}"
     )
@@ -116,7 +114,8 @@ def test_every_model_has_a_page_that_shows_the_figures_of_its_card(path: Path) -
 def test_the_figures_beside_a_page_are_small_pictures_and_tables_of_the_same_model(
     path: Path,
 ) -> None:
-    folder, card = PAGES / path.stem, read_card(path)
+    folder = PAGES / path.stem
+    card = read_card(path)
     text = (PAGES / f"{path.stem}.md").read_text(encoding="utf-8")
 
     for picture in sorted(folder.glob("*.png")):

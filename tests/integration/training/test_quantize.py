@@ -96,7 +96,8 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
 def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_answers_stay_as_they_were(
     tmp_path: Path,
 ) -> None:
-    module, seen = network(), pictures(40)
+    module = network()
+    seen = pictures(40)
     plain = write_model(
         module,
         PIXELS,
@@ -116,7 +117,8 @@ def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_an
         labels=LABELS | {EVIDENCE: LABELS["expression"]},
     )
 
-    before, after = load_model(plain, kind="expression"), load_model(card, kind="expression")
+    before = load_model(plain, kind="expression")
+    after = load_model(card, kind="expression")
     with torch.no_grad():
         wanted = WithEvidence(module)(torch.from_numpy(PIXELS.real(seen)).permute(0, 3, 1, 2))[
             -1
@@ -125,7 +127,8 @@ def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_an
     assert found.shape == wanted.shape == (40, 24, 24, 8)
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
     for picture in seen:
-        first, second = before.run(picture), after.run(picture)
+        first = before.run(picture)
+        second = after.run(picture)
         assert all(np.array_equal(first[name], second[name]) for name in OUTPUTS)
 
 

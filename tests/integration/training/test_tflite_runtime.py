@@ -82,7 +82,8 @@ def old_python() -> str:
     """The interpreter of an environment with the old runtime, made once and kept beside the
     project.
     """
-    python, stamp = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "requirements.txt"
+    python = ENVIRONMENT / "bin" / "python"
+    stamp = ENVIRONMENT / "requirements.txt"
     wanted = "\n".join(REQUIREMENTS)
     if (
         stamp.exists()

@@ -33,7 +33,8 @@ from tests.support.vitals.bluez import NOT_IN_THE_GROUP, BlueZ, Bus, cuff, strap
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 40.0
-STRAP, CUFF = strap(), cuff()
+STRAP = strap()
+CUFF = cuff()
 # 120.0/80, mean 93, pulse 72
 MEASURED = struct.pack("<BHHHHBBBBBH", 0b110, 0xF4B0, 80, 93, 2026, 1, 2, 3, 4, 5, 72)
 
@@ -93,7 +94,8 @@ def sensor(near: Any, kind: SensorKind = SensorKind.HEART_RATE) -> Sensor:
 def test_the_agent_connects_records_and_connects_again_after_a_drop(
     bus: Bus, tmp_path: Path
 ) -> None:
-    belt, arm = strap(), cuff()
+    belt = strap()
+    arm = cuff()
     quiet: dict[str, dict[str, Any]] = {
         "camera": {"source": "demo"},
         "mqtt": {"enabled": False},
@@ -199,7 +201,8 @@ def test_a_sensor_that_a_crash_left_connected_is_taken_over(bus: Bus, tmp_path: 
 
 
 def test_one_sensor_that_is_away_does_not_keep_the_other_waiting(bus: Bus, tmp_path: Path) -> None:
-    absent, belt = strap("A0:9E:1A:00:00:09"), strap()
+    absent = strap("A0:9E:1A:00:00:09")
+    belt = strap()
     absent.in_reach = False
     with (
         BlueZ(bus, absent, belt) as bluez,
@@ -227,7 +230,8 @@ def test_a_strap_configured_as_a_cuff_is_told(bus: Bus, tmp_path: Path) -> None:
 
 
 def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: Bus) -> None:
-    belt, arm = strap(), cuff()
+    belt = strap()
+    arm = cuff()
     with BlueZ(bus, belt, arm, toothbrush()):
         plain = CliRunner().invoke(
             cli, ["vitals", "scan", "--seconds", "1"], catch_exceptions=False

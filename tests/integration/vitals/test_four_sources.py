@@ -23,7 +23,8 @@ from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.dashboard import client_of
 from tests.support.timeline import query, wait_for
 
-HZ, SECONDS = 10, 600
+HZ = 10
+SECONDS = 600
 TICKS = HZ * SECONDS
 SENT_AGAIN = 10  # every tenth message over MQTT comes twice, as at QoS 1 after a broken connection
 WAITING = 1000

@@ -26,7 +26,8 @@ from tests.support.dashboard import client_of
 from tests.support.timeline import database, query
 from tests.support.vitals.odd_readings import PAYLOADS
 
-WANTED, IN_EACH = int(os.environ.get("FUZZ_PAYLOADS", "1000")), 50
+WANTED = int(os.environ.get("FUZZ_PAYLOADS", "1000"))
+IN_EACH = 50
 PAYLOAD_LISTS = st.lists(PAYLOADS, min_size=IN_EACH, max_size=IN_EACH)
 FUZZ = settings(
     max_examples=-(-WANTED // IN_EACH),

@@ -17,8 +17,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edge_agent.core.domain import EMOTIONS
 
-INPUT_SCALE, INPUT_ZERO = 1 / 255, -128
-OUTPUT_SCALE, OUTPUT_ZERO = 0.25, 3
+INPUT_SCALE = 1 / 255
+INPUT_ZERO = -128
+OUTPUT_SCALE = 0.25
+OUTPUT_ZERO = 3
 SIDE = 4
 _CODES = {
     "int8": schema.TensorType.INT8,
@@ -86,14 +88,14 @@ def tiny_tflite(
         output_quantization: scales and zero points of the output (int8 and uint8).
     """
     weights = brightness_weights() if weights is None else weights
-    graph, exact = _Graph(), dtype == "float32"
+    graph = _Graph()
+    exact = dtype == "float32"
     shift = 128 if dtype == "uint8" else 0
-    source_zero, output_zeros = (
-        INPUT_ZERO + shift,
-        [zero + shift for zero in output_quantization[1]],
-    )
+    source_zero = INPUT_ZERO + shift
+    output_zeros = [zero + shift for zero in output_quantization[1]]
     if dtype == "int16":  # always symmetric
-        source_zero, output_zeros = 0, [0]
+        source_zero = 0
+        output_zeros = [0]
     source = graph.add("pixels", dtype, shape, None if exact else ([INPUT_SCALE], [source_zero]))
     result = graph.add(
         output,
@@ -162,19 +164,15 @@ def _pack(graph: _Graph, inputs: list[int], layers: Sequence[tuple[int, list[int
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
     code.version = 4
     subgraph = schema.SubGraphT()
-    subgraph.tensors, subgraph.inputs, subgraph.outputs = (
-        graph.tensors,
-        inputs,
-        [result for result, _, _ in layers],
-    )
+    subgraph.tensors = graph.tensors
+    subgraph.inputs = inputs
+    subgraph.outputs = [result for result, _, _ in layers]
     subgraph.operators = [_connected(*layer) for layer in layers]
     model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs, model.buffers = (
-        3,
-        [code],
-        [subgraph],
-        graph.buffers,
-    )
+    model.version = 3
+    model.operatorCodes = [code]
+    model.subgraphs = [subgraph]
+    model.buffers = graph.buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -182,7 +180,9 @@ def _pack(graph: _Graph, inputs: list[int], layers: Sequence[tuple[int, list[int
 
 def _connected(result: int, operands: list[int], last_axis_alone: bool) -> Any:
     operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, operands, [result]
+    operator.opcodeIndex = 0
+    operator.inputs = operands
+    operator.outputs = [result]
     operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
     operator.builtinOptions = schema.FullyConnectedOptionsT()
     operator.builtinOptions.keepNumDims = last_axis_alone

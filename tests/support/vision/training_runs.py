@@ -39,7 +39,8 @@ def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def write_data(folder: Path) -> tuple[Path, Path]:
     """A FER2013 table and its votes: noise, brighter the higher the class."""
     random = np.random.default_rng(7)
-    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    rows = ["emotion,pixels,Usage"]
+    votes = [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
     for usage, count in (("Training", 60), ("PublicTest", 20)):
         for index in range(count):
             label = index % len(FER2013)
@@ -47,7 +48,8 @@ def write_data(folder: Path) -> tuple[Path, Path]:
             rows.append(f"{label},{' '.join(map(str, pixels))},{usage}")
             counts = ["8" if column == label else "0" for column in range(10)]
             votes.append(f"{usage},fer{index:07d}.png,{','.join(counts)}")
-    data, beside = folder / "fer2013.csv", folder / "fer2013new.csv"
+    data = folder / "fer2013.csv"
+    beside = folder / "fer2013new.csv"
     data.write_text("\n".join(rows) + "\n", encoding="utf-8")
     beside.write_text("\n".join(votes) + "\n", encoding="utf-8")
     return data, beside

@@ -12,7 +12,8 @@ import numpy as np
 
 from edge_agent.vision.align import Picture
 
-WIDTH, HEIGHT = 640, 480
+WIDTH = 640
+HEIGHT = 480
 WALL = (120, 130, 125)
 
 
@@ -41,7 +42,8 @@ def head_of(
 
     The cut-out is twice as wide and high.
     """
-    side, scale = round(2 * wanted), wanted / face_height
+    side = round(2 * wanted)
+    scale = wanted / face_height
     matrix = np.array(
         [[scale, 0, side / 2 - scale * center[0]], [0, scale, side / 2 - scale * center[1]]]
     )
@@ -64,7 +66,8 @@ def turned(head: Head, degrees: float) -> Head:
     """
     unit = head.side / 2
     y, seen = (np.mgrid[0 : head.side, 0 : head.side].astype(np.float32) - unit) / unit
-    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    sine = math.sin(math.radians(degrees))
+    cosine = math.cos(math.radians(degrees))
     x = seen.copy()
     for _ in range(12):
         depth = 0.55 * np.sqrt(np.clip(1 - (x / 0.55) ** 2 - (y / 0.75) ** 2, 0, 1)) - 0.45
@@ -88,9 +91,12 @@ def wall() -> Picture:
 
 def paste(frame: Picture, head: Head, x: float, y: float = HEIGHT / 2) -> None:
     """Draw a head with its middle at a place; what lies outside the frame is cut off."""
-    left, top = round(x - head.side / 2), round(y - head.side / 2)
-    x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + head.side, WIDTH), min(top + head.side, HEIGHT)
+    left = round(x - head.side / 2)
+    top = round(y - head.side / 2)
+    x0 = max(left, 0)
+    y0 = max(top, 0)
+    x1 = min(left + head.side, WIDTH)
+    y1 = min(top + head.side, HEIGHT)
     if x0 >= x1 or y0 >= y1:
         return
     part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]

@@ -31,9 +31,12 @@ T = TypeVar("T")
 Properties = dict[str, Variant]
 
 ADAPTER_PATH = "/org/bluez/hci0"
-ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
-SERVICE, CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
-OBJECTS, PROPERTIES = "org.freedesktop.DBus.ObjectManager", "org.freedesktop.DBus.Properties"
+ADAPTER = "org.bluez.Adapter1"
+DEVICE = "org.bluez.Device1"
+SERVICE = "org.bluez.GattService1"
+CHARACTERISTIC = "org.bluez.GattCharacteristic1"
+OBJECTS = "org.freedesktop.DBus.ObjectManager"
+PROPERTIES = "org.freedesktop.DBus.Properties"
 BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 ADVERTISE_S = 0.05
 _DAEMON = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"

@@ -163,7 +163,8 @@ def test_links_and_other_things_are_not_unpacked(tmp_path: Path) -> None:
     archive = tmp_path / "links.tar"
     with tarfile.open(archive, "w") as tar:
         link = tarfile.TarInfo(f"{TOP}/link")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/shadow"
+        link.type = tarfile.SYMTYPE
+        link.linkname = "/etc/shadow"
         tar.addfile(link)
     with pytest.raises(UpdateError, match="no plain file"):
         unpack(archive, tmp_path / "out")

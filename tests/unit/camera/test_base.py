@@ -122,7 +122,8 @@ def test_the_helper_returns_results_and_raises_errors_in_the_caller() -> None:
 
 def test_the_helper_gives_up_on_a_hung_call_and_never_begins_what_waited_behind_it() -> None:
     helper = Helper("test helper")
-    let_go, done = threading.Event(), threading.Event()
+    let_go = threading.Event()
+    done = threading.Event()
     begun: list[str] = []
     with pytest.raises(TimeoutError):
         helper.call(let_go.wait, 0.02)

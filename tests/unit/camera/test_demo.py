@@ -53,7 +53,8 @@ def test_a_shown_face_lies_wholly_in_the_picture_and_is_neither_small_nor_huge(
         face = view.face * 480
         heights.append(face)
         home = 0.0 if shown_at(at) == SMILING else 7.0
-        x, y = 320 + (home - view.x) * face, 240 - view.y * face
+        x = 320 + (home - view.x) * face
+        y = 240 - view.y * face
         reach = face * 0.75  # half a face and the way its corners move when it tilts
         assert reach < x < 640 - reach
         assert reach < y < 480 - reach
@@ -73,7 +74,8 @@ def test_between_two_portraits_nobody_is_in_the_picture_for_most_of_a_second(
 
 def test_the_view_never_jumps(camera: DemoCamera) -> None:
     for at in moments(56, 1 / 30):
-        here, next_frame = camera.view_at(at), camera.view_at(at + 1 / 30)
+        here = camera.view_at(at)
+        next_frame = camera.view_at(at + 1 / 30)
         assert abs(here.x - next_frame.x) < 0.4
         assert abs(here.y - next_frame.y) < 0.02
         assert abs(here.light - next_frame.light) < 0.05
@@ -104,7 +106,8 @@ def test_the_portraits_themselves_are_what_is_seen(camera: DemoCamera) -> None:
         view = camera.view_at(at)
         face = view.face * 480
         angle = math.radians(view.tilt)
-        right, down = (7.0 * (portrait.name == SERIOUS) - view.x) * face, -view.y * face
+        right = (7.0 * (portrait.name == SERIOUS) - view.x) * face
+        down = -view.y * face
         x = 320 + right * math.cos(angle) + down * math.sin(angle)
         y = 240 - right * math.sin(angle) + down * math.cos(angle)
         undo = cv2.getRotationMatrix2D((x, y), -view.tilt, portrait.face_height / face)
@@ -112,7 +115,8 @@ def test_the_portraits_themselves_are_what_is_seen(camera: DemoCamera) -> None:
         height, width, _channels = photograph.shape
         undone = cv2.warpAffine(camera.picture_at(at), undo, (width, height))
         reach = int(0.4 * portrait.face_height)
-        left, top = int(portrait.face_x) - reach, int(portrait.face_y) - reach
+        left = int(portrait.face_x) - reach
+        top = int(portrait.face_y) - reach
         window = (slice(top, top + 2 * reach), slice(left, left + 2 * reach))
         alike = np.corrcoef(undone[window].ravel(), photograph[window].ravel())[0, 1]
         assert alike > 0.96

@@ -23,7 +23,10 @@ from edge_agent.camera.opencv import open_opencv
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import NOBODY, read_to_the_end, without_rights
 
-VIDEO_CAPTURE, VIDEO_M2M, STREAMING, DEVICE_CAPS = 0x1, 0x8000, 0x0400_0000, 0x8000_0000
+VIDEO_CAPTURE = 0x1
+VIDEO_M2M = 0x8000
+STREAMING = 0x0400_0000
+DEVICE_CAPS = 0x8000_0000
 
 
 def refusal(device: str | Path) -> CameraError:

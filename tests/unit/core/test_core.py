@@ -97,7 +97,8 @@ def test_durations_come_from_the_boot_clock_even_when_the_wall_clock_jumps() -> 
 
 
 def test_now_reads_both_clocks() -> None:
-    first, second = clock.now(), clock.now()
+    first = clock.now()
+    second = clock.now()
     assert second.boot_ms >= first.boot_ms
     assert abs(first.wall_ms - time.time() * 1000) < 60_000
     assert clock.boot_seconds() * 1000 >= second.boot_ms

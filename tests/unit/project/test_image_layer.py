@@ -104,10 +104,8 @@ def test_its_broker_is_known_to_have_come_with_it(layer: Path) -> None:
 
 def test_rpi_image_gen_finds_layer_example_and_files(layer: Path) -> None:
     source = layer / "rpi-image-gen"
-    recipe, example = (
-        (source / "layer/affect-edge.yaml").read_text(),
-        (source / "config/affect-edge.yaml").read_text(),
-    )
+    recipe = (source / "layer/affect-edge.yaml").read_text()
+    example = (source / "config/affect-edge.yaml").read_text()
     assert re.match(r"# METABEGIN\n(# X-Env-Layer-.*\n)+# METAEND\n---\n", recipe)
     name = re.findall(r"X-Env-Layer-Name: (.*)", recipe)[0]
     assert re.findall(r"^  app: (.*)$", example, re.MULTILINE) == [name]

@@ -133,7 +133,7 @@ def arrows(package: str) -> dict[str, set[str]]:
         if start is None:
             continue
         ends = {child(other, package) for other in imported}
-        graph.setdefault(start, set()).update(end for end in ends if end not in {None, start})  # type: ignore[arg-type]
+        graph.setdefault(start, set()).update(end for end in ends if end not in {None, start})
     return graph
 
 

@@ -91,7 +91,8 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
 
 def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -> None:
     summary = window()
-    happy, sad = expression(happiness=0.8), expression(sadness=0.9)
+    happy = expression(happiness=0.8)
+    sad = expression(sadness=0.9)
     summary.add_recognition(frame(observation(happy, Emotion.HAPPINESS)))
     for flaw, emotion in (
         (Flaw.BLURRED, Emotion.SADNESS),

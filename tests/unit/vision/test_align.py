@@ -57,7 +57,8 @@ def test_similarity_agrees_with_umeyama_by_singular_values() -> None:
     generator = np.random.default_rng(3)
     source = generator.normal(size=(5, 2)) * 30 + 100
     target = generator.normal(size=(5, 2))
-    a, b = source - source.mean(0), target - target.mean(0)
+    a = source - source.mean(0)
+    b = target - target.mean(0)
     u, s, vt = np.linalg.svd(b.T @ a)
     sign = np.diag([1.0, np.sign(np.linalg.det(u @ vt))])
     turn = u @ sign @ vt

@@ -70,12 +70,14 @@ def test_more_faces_slow_it_down_within_seconds_and_fewer_let_it_run_again() -> 
 
 def test_around_the_limit_it_does_not_flutter() -> None:
     governor = Governor(0.4, 15)
-    changes, before = 0, governor.plan.limit
+    changes = 0
+    before = governor.plan.limit
     for number in range(600):
         limit = governor.spend(
             0.4 * PERIOD_S * (1.02 if number // 20 % 2 else 0.97), number * PERIOD_S
         ).limit
-        changes, before = changes + (limit is not before), limit
+        changes = changes + (limit is not before)
+        before = limit
     assert changes <= 1
 
 

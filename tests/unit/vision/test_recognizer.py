@@ -259,7 +259,8 @@ def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
 
 
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:
-    image, box = smiling(), Box(172, 66, 100, 122)
+    image = smiling()
+    box = Box(172, 66, 100, 122)
     broken = Face(box, 0.9, ((200.0, 120.0),) * 5)
     assert np.array_equal(crop_face(image, broken, 48), align_box(image, box, 48))
     good = detector().detect(image)[0]

@@ -14,7 +14,9 @@ from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face, Obs
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
 START = Instant(boot_ms=5_000, wall_ms=1_800_000_000_000)
-HAPPY, ANGRY, NEUTRAL = Emotion.HAPPINESS, Emotion.ANGER, Emotion.NEUTRAL
+HAPPY = Emotion.HAPPINESS
+ANGRY = Emotion.ANGER
+NEUTRAL = Emotion.NEUTRAL
 
 
 def expression(**named: float) -> Expression:
@@ -141,7 +143,8 @@ def test_a_sure_expression_gets_its_label_back_whatever_threshold_and_lead_are(
 
 
 def test_an_expression_that_can_rarely_be_read_does_not_flicker() -> None:
-    steady, found = smoother(dwell_s=0.5), list[tuple[float, Emotion | None]]()
+    steady = smoother(dwell_s=0.5)
+    found = list[tuple[float, Emotion | None]]()
     for i in range(150):
         take = steady.hold if i % 17 else steady.update
         found.append((i / 15, take(1, expression(happiness=0.9), START.shifted(i / 15)).emotion))
@@ -159,7 +162,9 @@ expressions = st.lists(st.floats(0.001, 1), min_size=8, max_size=8).map(
 def test_whatever_comes_probabilities_stay_probabilities_within_what_was_seen(
     frames: list[tuple[float, Expression, bool]],
 ) -> None:
-    steady, seconds, seen = smoother(dwell_s=0.5), 0.0, list[Expression]()
+    steady = smoother(dwell_s=0.5)
+    seconds = 0.0
+    seen = list[Expression]()
     for pause, raw, is_fit in frames:
         seconds += pause
         seen.append(raw)

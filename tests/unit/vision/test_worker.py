@@ -33,10 +33,8 @@ class Seen:
 def worker(
     mailbox: Mailbox[Frame], seen: Seen, budget: float = 8.0
 ) -> tuple[VisionWorker, Governor, Recognizer]:
-    governor, recognizer = (
-        Governor(budget, 15),
-        open_recognizer("expression-fast", confirm_frames=1),
-    )
+    governor = Governor(budget, 15)
+    recognizer = open_recognizer("expression-fast", confirm_frames=1)
     return VisionWorker(mailbox, recognizer, governor, seen.take), governor, recognizer
 
 

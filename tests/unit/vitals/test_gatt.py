@@ -239,7 +239,8 @@ def test_the_numbers_that_bluetooth_assigned_are_whole_uuids() -> None:
 def test_ten_thousand_payloads_are_each_read_or_refused_by_our_error(blob: bytes) -> None:
     for payload in payloads(blob):
         # a hundred, drawn at once: drawing them one by one takes minutes
-        rate, cuff = outcome(decode_heart_rate, payload), outcome(decode_blood_pressure, payload)
+        rate = outcome(decode_heart_rate, payload)
+        cuff = outcome(decode_blood_pressure, payload)
         if isinstance(rate, HeartRate):
             assert 0 <= rate.rate <= 0xFFFF and all(0 <= interval < 64 for interval in rate.rr_s)
         if isinstance(cuff, BloodPressure):

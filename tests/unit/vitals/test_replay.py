@@ -88,7 +88,8 @@ def test_a_long_pause_in_the_recording_does_not_hold_up_the_end() -> None:
 def test_an_export_and_the_database_itself_play_the_same(tmp_path: Path) -> None:
     path = database(tmp_path, readings=RECORDED)
     export_csv(path, tmp_path / "out")
-    from_file, from_database = read_readings(tmp_path / "out" / "vital.csv"), recorded_vitals(path)
+    from_file = read_readings(tmp_path / "out" / "vital.csv")
+    from_database = recorded_vitals(path)
     assert [(r.at, r.kind, r.value, r.source) for r in from_file] == [
         (r.at, r.kind, r.value, r.source) for r in from_database
     ]

@@ -225,7 +225,8 @@ def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(
 def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(
     sensor: Sensor,
 ) -> None:
-    radio, chance = ScriptedRadio(), random.Random(45)
+    radio = ScriptedRadio()
+    chance = random.Random(45)
 
     async def script(_: Heard) -> None:
         await asyncio.sleep(1)

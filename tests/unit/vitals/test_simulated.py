@@ -50,7 +50,9 @@ def test_everybody_is_alive_and_plausible_whatever_happens(seed: int) -> None:
 
 
 def test_anger_raises_heart_rate_and_pressure_of_most_people_and_neutral_does_not() -> None:
-    changes, pressures, neutral = [], [], []
+    changes = []
+    pressures = []
+    neutral = []
     for seed in range(60):
         person = SimulatedPerson(seed)
         rest = statistics.mean(heart_rates(person, None))

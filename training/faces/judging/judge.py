@@ -97,7 +97,9 @@ class Judgement:
         """
         candidates = [round(step / 100, 2) for step in range(20, 96)]
         fitting = [t for t in candidates if self.at(t).false_share <= false_share]
-        return fitting[0] if fitting else candidates[-1]
+        if fitting:
+            return fitting[0]
+        return candidates[-1]
 
 
 def judge(
@@ -138,7 +140,9 @@ def landmark_error(found: NDArray[np.float32], there: NDArray[np.float32]) -> fl
     """
     eyes = float(np.linalg.norm(there[0] - there[1]))
     distance = float(np.linalg.norm(found - there, axis=1).mean())
-    return distance / eyes if eyes > 0 else float("nan")
+    if eyes > 0:
+        return distance / eyes
+    return float("nan")
 
 
 def _best(seen: Candidates, there: Faces, i: int) -> tuple[float, float]:

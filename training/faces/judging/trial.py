@@ -32,15 +32,20 @@ from training.faces.labelling.marked import Points, deviation
 from training.faces.labelling.teacher import overlaps
 from training.faces.photographs import Faces
 
-WIDTH, HEIGHT = 640, 480
+WIDTH = 640
+HEIGHT = 480
 SMALLEST = 32.0
 SIZES = (32, 48, 64, 96, 160, math.inf)
 """Bounds of the sizes that are told apart: longer side, pixels of the frame."""
-ALL, QUARTERED, MASK, NO_MASK = "all", "light quartered", "with a mask", "without a mask"
+ALL = "all"
+QUARTERED = "light quartered"
+MASK = "with a mask"
+NO_MASK = "without a mask"
 ROLLED = {-30: "rolled -30°", -15: "rolled -15°", 15: "rolled +15°", 30: "rolled +30°"}
 
 
-OURS, YUNET = "ours", "yunet"
+OURS = "ours"
+YUNET = "yunet"
 
 
 @dataclass(slots=True)
@@ -52,7 +57,9 @@ class Count:
 
     def share(self, detector: str) -> float | None:
         """Share of the faces that a detector found; ``None`` without faces."""
-        return self.found[detector] / self.faces if self.faces else None
+        if self.faces:
+            return self.found[detector] / self.faces
+        return None
 
 
 @dataclass(slots=True)
@@ -203,7 +210,8 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 def _large_enough(yunet: Candidates) -> Faces:
     """The faces that are to be found."""
-    none, sure = np.zeros(len(yunet), dtype=np.bool_), np.ones(len(yunet), dtype=np.float32)
+    none = np.zeros(len(yunet), dtype=np.bool_)
+    sure = np.ones(len(yunet), dtype=np.float32)
     faces = Faces(yunet.boxes, yunet.points, none, sure)
     return faces.take(faces.sides >= SMALLEST)
 
@@ -226,7 +234,9 @@ def _rows(name: str, there: Faces) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 def size_row(low: float, high: float) -> str:
     """Name of the row of a range of sizes."""
-    return f"{low:.0f} px and more" if math.isinf(high) else f"{low:.0f} to {high:.0f} px"
+    if math.isinf(high):
+        return f"{low:.0f} px and more"
+    return f"{low:.0f} to {high:.0f} px"
 
 
 def _changed(frame: Picture, there: Faces) -> dict[str, tuple[Picture, Faces]]:

@@ -63,7 +63,9 @@ class Bar:
         """Whether it is reached."""
         if self.value is None:
             return None
-        return self.value >= self.bar if self.least else self.value <= self.bar
+        if self.least:
+            return self.value >= self.bar
+        return self.value <= self.bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def _placing_json(placed: Placing) -> dict[str, object]:
 
 
 def _error(errors: Sequence[float]) -> dict[str, float]:
-    mean, median = float(np.mean(errors)), float(np.median(errors))
+    mean = float(np.mean(errors))
+    median = float(np.median(errors))
     return {"faces": len(errors), "mean": round(mean, 4), "median": round(median, 4)}
 
 
@@ -190,7 +193,8 @@ def _finding_text(name: str, found: Finding) -> str:
     title = f"{name}: {found.pictures:,} pictures"
     lines = [f"{title:<{_WIDTH}} {'faces':>6} {'ours':>8} {'loses':>6} {'YuNet':>8} {'loses':>6}"]
     for row in (row for row in ROWS if found.counts[row].faces):
-        count, before = found.counts[row], found.counts[BASE[row]] if row in BASE else None
+        count = found.counts[row]
+        before = found.counts[BASE[row]] if row in BASE else None
         cells = "".join(_cells(count, before, detector) for detector in DETECTORS)
         lines.append(f"{'  ' + row:<{_WIDTH}} {count.faces:>6}{cells}")
     lines.append(_line("precision", [_percent(_precision(found, name)) for name in DETECTORS]))
@@ -208,7 +212,10 @@ def _placing_text(name: str, placed: Placing) -> str:
     lines = [f"{title:<{_WIDTH}} {'':>6} {'ours':>8} {'':>6} {'YuNet':>8}"]
     for row in (ALL, ROLLED[-30], ROLLED[30]):
         errors = [placed.errors[detector][row] for detector in DETECTORS]
-        what = "error, share of eye distance" if row == ALL else f"the same {row}"
+        if row == ALL:
+            what = "error, share of eye distance"
+        else:
+            what = f"the same {row}"
         lines.append(_line(what, [_percent(float(np.mean(e)) if e else None) for e in errors]))
     lines.append(
         _line("faces found", [str(len(placed.errors[detector][ALL])) for detector in DETECTORS])
@@ -227,8 +234,12 @@ def _bars_text(bars: Sequence[Bar]) -> str:
 
 
 def _cells(count: Count, before: Count | None, detector: str) -> str:
-    share, base = count.share(detector), before.share(detector) if before else None
-    lost = "" if share is None or base is None else f"{100 * (base - share):.1f}"
+    share = count.share(detector)
+    base = before.share(detector) if before else None
+    if share is None or base is None:
+        lost = ""
+    else:
+        lost = f"{100 * (base - share):.1f}"
     return f" {_percent(share):>8} {lost:>6}"
 
 
@@ -238,12 +249,18 @@ def _line(title: str, cells: Sequence[str]) -> str:
 
 def _precision(found: Finding, detector: str) -> float | None:
     detections = found.detections[detector]
-    return 1 - found.false[detector] / detections if detections else None
+    if detections:
+        return 1 - found.false[detector] / detections
+    return None
 
 
 def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
+    if share is None:
+        return ""
+    return f"{share:.1%}"
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+    if value is None:
+        return None
+    return round(value, 4)

@@ -16,7 +16,8 @@ from training.faces.labelling.split import read_shares
 
 log = logging.getLogger(__name__)
 
-SURE, PERHAPS = 0.7, 0.5
+SURE = 0.7
+PERHAPS = 0.5
 MIN_FACE = 24.0
 """Smaller faces are left out, as the agent does by default; longer side, pixels of the frame."""
 

@@ -178,7 +178,9 @@ def _number(row: Mapping[str, str], name: str, place: str) -> float:
 
 
 def _ceiling(face: LabelledFace) -> str:
-    return f"{face.ceiling:.3f}" if face.ignore and face.ceiling < 1 else ""
+    if face.ignore and face.ceiling < 1:
+        return f"{face.ceiling:.3f}"
+    return ""
 
 
 def _numbers(face: LabelledFace) -> list[str]:

@@ -64,7 +64,9 @@ def deviation(points: Points, marked: Points) -> float:
     Infinite when those coincide.
     """
     eyes = float(np.linalg.norm(marked[0] - marked[1]))
-    return float(np.linalg.norm(points - marked, axis=1).mean()) / eyes if eyes > 0 else math.inf
+    if eyes > 0:
+        return float(np.linalg.norm(points - marked, axis=1).mean()) / eyes
+    return math.inf
 
 
 def with_marked(faces: Sequence[LabelledFace], marked: Points | None) -> list[LabelledFace]:

@@ -66,7 +66,8 @@ def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64]
     found = detector.detect(np.asarray(framed, dtype=np.uint8))
     if not found:
         return None
-    box, points = found[0].box, np.array(found[0].landmarks, dtype=np.float64)
+    box = found[0].box
+    points = np.array(found[0].landmarks, dtype=np.float64)
     corner = (box.x - BORDER, box.y - BORDER), (box.width, box.height)
     return np.concatenate([np.array(corner), points - BORDER]) / side
 

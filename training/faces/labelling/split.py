@@ -38,7 +38,9 @@ class Shares(Section):
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
         if place < self.test:
             return "test"
-        return "valid" if place < self.test + self.valid else "train"
+        if place < self.test + self.valid:
+            return "valid"
+        return "train"
 
 
 def read_shares(recipe: Path) -> dict[str, Shares]:

@@ -90,7 +90,10 @@ class Teacher:
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         self._detector.setInputSize(size)
         _, found = self._detector.detect(cv2.resize(image, size, interpolation=interpolation))
-        answers = np.zeros((0, 15)) if found is None else np.asarray(found, dtype=np.float64)
+        if found is None:
+            answers = np.zeros((0, 15))
+        else:
+            answers = np.asarray(found, dtype=np.float64)
         answers[:, 0:14:2] *= width / size[0]
         answers[:, 1:14:2] *= height / size[1]
         return answers
@@ -200,7 +203,8 @@ def label_archive(
             packed.extractall(folder)
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"{archive}: is not a zip archive that can be read: {error}") from error
-    heads, marked = _heads(folder / "boxes.csv"), read_marked(folder / MARKED)
+    heads = _heads(folder / "boxes.csv")
+    marked = read_marked(folder / MARKED)
     pictures = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         name = path.relative_to(folder).as_posix()

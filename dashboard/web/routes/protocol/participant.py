@@ -108,7 +108,11 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
 
 
 def _event(view: View | None) -> str:
-    shown = {"screen": "end"} if view is None or view.is_over else _shown(view)
+    shown: dict[str, object]
+    if view is None or view.is_over:
+        shown = {"screen": "end"}
+    else:
+        shown = _shown(view)
     return f"event: screen\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
 
 

@@ -73,7 +73,9 @@ def _inlined(schema: Any) -> Any:
         if "$ref" in schema:
             return _inlined(_DEFINITIONS[schema["$ref"].rsplit("/", 1)[1]])
         return {key: _inlined(value) for key, value in schema.items()}
-    return [_inlined(value) for value in schema] if isinstance(schema, list) else schema
+    if isinstance(schema, list):
+        return [_inlined(value) for value in schema]
+    return schema
 
 
 _BODY = {
@@ -227,7 +229,10 @@ def _summed(results: list[ReadingResult]) -> HandedIn:
         name: sum(r.outcome == name for r in results) for name in ("taken", "duplicate", "refused")
     }
     first = next((r.reason for r in results if r.reason), None)
-    refused = f", {counts['refused']} refused (the first: {first})" if first else ""
+    if first:
+        refused = f", {counts['refused']} refused (the first: {first})"
+    else:
+        refused = ""
     return HandedIn(
         detail=f"{counts['taken']} taken, {counts['duplicate']} there already{refused}",
         taken=counts["taken"],

@@ -139,7 +139,8 @@ def get_sessions(reader: ReaderDep) -> list[SessionModel]:
 
 
 def _page(request: Request, services: Services, problem: str = "") -> Response:
-    study, database = services.study, services.options.database
+    study = services.study
+    database = services.options.database
     running = services.conductor.view()
     known = consents(database)
     participants = study.participants()

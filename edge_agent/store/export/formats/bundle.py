@@ -112,7 +112,8 @@ class _Bundle:
 
     def _open(self, path: str) -> IO[bytes]:
         member = zipfile.ZipInfo(path, datetime.fromtimestamp(self._at / 1000, UTC).timetuple()[:6])
-        member.compress_type, member.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+        member.compress_type = zipfile.ZIP_DEFLATED
+        member.external_attr = 0o600 << 16
         # A member that brings its own date does not take the archive's level.
         if sys.version_info >= (3, 13):
             member.compress_level = _LEVEL

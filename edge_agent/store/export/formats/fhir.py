@@ -108,4 +108,6 @@ def _reader_of(models: list[Row], row: Row) -> str | None:
     before.
     """
     before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
-    return identity("model", before[-1]["sha256"]) if before else None
+    if before:
+        return identity("model", before[-1]["sha256"])
+    return None

@@ -23,7 +23,8 @@ from edge_agent.store.export.formats.fhir_resources import (
 )
 from edge_agent.store.export.rows.typed import Row, Value
 
-LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
 _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
@@ -67,9 +68,9 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     if math.isnan(number):
         return _absent("not-a-number", "Not a Number (NaN)")
     if math.isinf(number):
-        return (
-            _absent("positive-infinity", "Positive Infinity (PINF)") if number > 0 else _BELOW_ALL
-        )
+        if number > 0:
+            return _absent("positive-infinity", "Positive Infinity (PINF)")
+        return _BELOW_ALL
     return {
         "valueQuantity": {
             "value": number,
@@ -87,7 +88,8 @@ def expression(row: Row, device: str) -> dict[str, Any]:
         row: of ``expression.csv``.
         device: id of the model that read the face.
     """
-    at, label = int(row["at_ms"] or 0), str(row["emotion"])
+    at = int(row["at_ms"] or 0)
+    label = str(row["emotion"])
     start = iso_utc(at - int(row["interval_ms"] or 0))
     probabilities = [
         {
@@ -121,7 +123,8 @@ def expression(row: Row, device: str) -> dict[str, Any]:
 
 def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
     """Return what a participant said of themselves."""
-    scale, value = str(row["scale"]), str(row["value"])
+    scale = str(row["scale"])
+    value = str(row["value"])
     name = identity("self report", row["session"], row["at_ms"], scale)
     observation = _observation(
         row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}")
@@ -229,7 +232,8 @@ def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
 
 def _range_note(row: Row) -> str:
     """Say that a value is hardly a measurement."""
-    kind, value = VitalKind(str(row["kind"])), row["value"]
+    kind = VitalKind(str(row["kind"]))
+    value = row["value"]
     low, high = kind.plausible
     if value is not None and low <= float(value) <= high:
         return ""

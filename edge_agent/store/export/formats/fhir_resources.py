@@ -42,7 +42,9 @@ def reference(*parts: Value) -> dict[str, str]:
 
 def marked(simulated: object) -> dict[str, Any]:
     """Return the part of ``meta`` that says that a resource is made up; empty for real ones."""
-    return {"security": [_TEST_DATA]} if simulated else {}
+    if simulated:
+        return {"security": [_TEST_DATA]}
+    return {}
 
 
 def patient(row: Row) -> dict[str, Any]:

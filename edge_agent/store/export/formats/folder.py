@@ -74,7 +74,9 @@ def write_blocks(file: IO[bytes], blocks: Iterable[Block]) -> tuple[int, str, in
     A block is packed and written in a thread beside, while the next one is read: neither needs
     Python's lock for long.
     """
-    digest, size, rows = hashlib.sha256(), 0, 0
+    digest = hashlib.sha256()
+    size = 0
+    rows = 0
 
     def write(data: bytes) -> None:
         file.write(data)

@@ -43,7 +43,9 @@ def export_parquet(
 def _write(folder: Path, name: str, blocks: Iterator[Block]) -> Written:
     from pyarrow import parquet
 
-    path, schema, rows = folder / f"{name}.parquet", _schema(name), 0
+    path = folder / f"{name}.parquet"
+    schema = _schema(name)
+    rows = 0
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for text, count in _grouped(blocks):
             writer.write_table(_table(text, schema))
@@ -64,7 +66,9 @@ def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
         rows += block.rows
         if size > _GROUP_BYTES:
             yield "".join(texts), rows
-            texts, size, rows = [], 0, 0
+            texts = []
+            size = 0
+            rows = 0
     if texts:
         yield "".join(texts), rows
 

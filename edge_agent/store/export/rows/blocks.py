@@ -173,7 +173,8 @@ def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
     """Yield readings, with all the digits of their values and with the emotion that was observed
     before them.
     """
-    cursor, about = _run(connection, _VITALS, _values(piece)), _About()
+    cursor = _run(connection, _VITALS, _values(piece))
+    about = _About()
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
             lines = [f"{head}{value!r}{about[key, '']}" for head, value, key, _ in rows]

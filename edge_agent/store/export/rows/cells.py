@@ -19,12 +19,16 @@ def cell(text: str | None) -> str:
     if not text:
         return ""
     safe = f"'{text}" if text[0] in _RISKY else text
-    return f'"{safe.replace(chr(34), chr(34) * 2)}"' if _QUOTED & set(safe) else safe
+    if _QUOTED & set(safe):
+        return f'"{safe.replace(chr(34), chr(34) * 2)}"'
+    return safe
 
 
 def recorded(text: str) -> str:
     """Return the text that was recorded, from what a CSV reader gives for its cell."""
-    return text[1:] if text.startswith("'") else text
+    if text.startswith("'"):
+        return text[1:]
+    return text
 
 
 def line(values: tuple[str | float | int | None, ...]) -> str:

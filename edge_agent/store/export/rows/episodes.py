@@ -33,11 +33,9 @@ class Run:
     @property
     def values(self) -> tuple[str | float | int, ...]:
         """The values of a row of ``episode.csv``."""
-        start, end, seconds = (
-            iso_utc(self.start_ms),
-            iso_utc(self.end_ms),
-            (self.end_ms - self.start_ms) / 1000,
-        )
+        start = iso_utc(self.start_ms)
+        end = iso_utc(self.end_ms)
+        seconds = (self.end_ms - self.start_ms) / 1000
         shown = self.emotion or "uncertain"
         return (
             start,

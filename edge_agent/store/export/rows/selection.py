@@ -30,7 +30,8 @@ class Choice:
     @property
     def span(self) -> Span:
         """The range of time asked for."""
-        start, end = self.start_ms, self.end_ms
+        start = self.start_ms
+        end = self.end_ms
         return ALWAYS[0] if start is None else start, ALWAYS[1] if end is None else end
 
 
@@ -70,7 +71,11 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     """
     span = choice.span
     sessions = _sessions(connection, choice.sessions, span)
-    ranges = (span,) if choice.sessions is None else _clipped(connection, sessions, span)
+    ranges: tuple[tuple[int, int], ...]
+    if choice.sessions is None:
+        ranges = (span,)
+    else:
+        ranges = _clipped(connection, sessions, span)
     return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
 
 

@@ -43,7 +43,9 @@ TITLES = {
 }
 DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs"}
 MINIMUM = 3  # fewest pairs, or people in each group
-ALPHA, POWER, MOST = 0.05, 0.8, 10_000
+ALPHA = 0.05
+POWER = 0.8
+MOST = 10_000
 # up to so many the distribution of a rank sum is counted, above it is taken for normal
 EXACT_RANKS = 50
 FOREVER = 2**62
@@ -86,10 +88,8 @@ CURE = "Unpack the whole zip again; a spreadsheet that saved the file may have c
 
 def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file, with their numbers read."""
-    path, numbers = (
-        folder / f"{name}.csv",
-        {c: read for c, read in COLUMNS[name].items() if read is not str},
-    )
+    path = folder / f"{name}.csv"
+    numbers = {c: read for c, read in COLUMNS[name].items() if read is not str}
     if not path.exists():
         raise SystemExit(
             f"{path}: no such file. Unpack the whole zip, then run the script in its folder."
@@ -167,8 +167,10 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
         if by == "reported" and label:
             stimuli = sessions[row["session"]].stimuli
             label = stimuli[bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1][1]
-    label = label.strip().casefold()
-    return label if label in STATES else ""
+    label = str(label).strip().casefold()
+    if label in STATES:
+        return label
+    return ""
 
 
 def read_means(
@@ -178,7 +180,8 @@ def read_means(
     values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
         if row["session"] in ids and row["kind"] in asked.vital:
-            state, flags = state_of(row, sessions, asked.state), set(row["flags"].split())
+            state = state_of(row, sessions, asked.state)
+            flags = set(row["flags"].split())
             doubtful = asked.leave_out_flagged and flags & DOUBTFUL
             if state and not doubtful and (asked.estimated or "estimated" not in flags):
                 values[row["kind"], state, row["participant"]].append(row["value"])
@@ -250,12 +253,11 @@ def compare(vital: str, first: str, second: str, means: Means, asked: argparse.N
     """Compare two states: paired where three people have both, else Welch where three on each side
     have only one.
     """
-    one, two = means.get((vital, first), {}), means.get((vital, second), {})
-    both, only_one, only_two = (
-        sorted(one.keys() & two.keys()),
-        sorted(one.keys() - two.keys()),
-        sorted(two.keys() - one.keys()),
-    )
+    one = means.get((vital, first), {})
+    two = means.get((vital, second), {})
+    both = sorted(one.keys() & two.keys())
+    only_one = sorted(one.keys() - two.keys())
+    only_two = sorted(two.keys() - one.keys())
     test = Test(vital, first, second, len(both))
     if asked.design != "independent" and len(both) >= MINIMUM:
         test.method, test.left_out = "paired", len(only_one) + len(only_two)
@@ -264,9 +266,13 @@ def compare(vital: str, first: str, second: str, means: Means, asked: argparse.N
         test.method, test.left_out = "Welch", len(both)
     else:
         return test
-    a, b = np.array([one[code] for code in only_one]), np.array([two[code] for code in only_two])
+    a = np.array([one[code] for code in only_one])
+    b = np.array([two[code] for code in only_two])
     test.n_first, test.n_second, test.difference = len(a), len(b), float(np.mean(a) - np.mean(b))
-    bound = asked.bound_heart_rate if vital == "heart_rate" else asked.bound_pressure
+    if vital == "heart_rate":
+        bound = asked.bound_heart_rate
+    else:
+        bound = asked.bound_pressure
     fill(test, a, b, bound)
     return test
 
@@ -276,21 +282,30 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     paired = test.method == "paired"
     if constant(a - b, np.concatenate([a, b])) if paired else constant(a, a) and constant(b, b):
         return
-    v, w = float(np.var(a, ddof=1)), float(np.var(b, ddof=1))
+    v = float(np.var(a, ddof=1))
+    w = float(np.var(b, ddof=1))
     if paired:
-        difference, spread = float(np.mean(a - b)), float(np.std(a - b, ddof=1))
-        error, df = spread / math.sqrt(len(a)), float(len(a) - 1)
+        difference = float(np.mean(a - b))
+        spread = float(np.std(a - b, ddof=1))
+        error = spread / math.sqrt(len(a))
+        df = float(len(a) - 1)
         # Cousineau 2020
         g_df = (len(a) - 1) * (v + w) ** 2 / (v**2 + w**2 + 2 * float(np.cov(a, b)[0, 1]) ** 2)
     else:
-        difference, spread = float(np.mean(a) - np.mean(b)), math.sqrt((v + w) / 2)
-        x, y = v / len(a), w / len(b)
+        difference = float(np.mean(a) - np.mean(b))
+        spread = math.sqrt((v + w) / 2)
+        x = v / len(a)
+        y = w / len(b)
         # Welch 1947
-        error, df = math.sqrt(x + y), (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))
+        error = math.sqrt(x + y)
+        df = (x + y) ** 2 / (x**2 / (len(a) - 1) + y**2 / (len(b) - 1))
         g_df = (v + w) ** 2 / (v**2 / (len(a) - 1) + w**2 / (len(b) - 1))  # Delacre et al. 2021
     half = float(special.stdtrit(df, 0.975)) * error
-    test.difference, test.low, test.high = difference, difference - half, difference + half
-    test.t, test.df = difference / error, df
+    test.difference = difference
+    test.low = difference - half
+    test.high = difference + half
+    test.t = difference / error
+    test.df = df
     test.p = 2 * float(special.stdtr(df, -abs(test.t)))
     average = math.sqrt((v + w) / 2)
     test.g = hedges_j(g_df) * difference / average
@@ -299,10 +314,8 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     test.shapiro = [shapiro(a - b)] if paired else [shapiro(a), shapiro(b)]
     test.rank = signed_rank(a, b) if paired else rank_sum(a, b)
     # Two one-sided tests against both bounds (Schuirmann 1987).
-    above, below = (
-        special.stdtr(df, -(difference + bound) / error),
-        special.stdtr(df, (difference - bound) / error),
-    )
+    above = special.stdtr(df, -(difference + bound) / error)
+    below = special.stdtr(df, (difference - bound) / error)
     test.equivalence = float(max(above, below))
     test.needed = people_needed(bound / spread, paired=paired)
 
@@ -361,14 +374,17 @@ def people_needed(effect: float, *, paired: bool) -> int | None:
 
     def power(n: int) -> float:
         df = n - 1 if paired else 2 * n - 2
-        shift, limit = effect * math.sqrt(n if paired else n / 2), float(special.stdtrit(df, 0.975))
+        shift = effect * math.sqrt(n if paired else n / 2)
+        limit = float(special.stdtrit(df, 0.975))
         return 1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
 
     if power(MOST) < POWER:
         return None
-    low, high = MINIMUM - 1, MINIMUM
+    low = MINIMUM - 1
+    high = MINIMUM
     while power(high) < POWER:
-        low, high = high, min(2 * high, MOST)
+        low = high
+        high = min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if power(middle) >= POWER else (middle, high)
@@ -458,15 +474,14 @@ def all_states(vital: str, means: Means) -> AllStates:
     values = np.array([[column[code] for column in columns] for code in people])
     n, k = values.shape
     centred = values - values.mean()
-    of_people, of_states = centred.mean(axis=1, keepdims=True), centred.mean(axis=0, keepdims=True)
+    of_people = centred.mean(axis=1, keepdims=True)
+    of_states = centred.mean(axis=0, keepdims=True)
     rest = centred - of_people - of_states
     if constant(rest, values):
         return found
-    ss_states, ss_people, ss_error = (
-        n * np.sum(of_states**2),
-        k * np.sum(of_people**2),
-        np.sum(rest**2),
-    )
+    ss_states = n * np.sum(of_states**2)
+    ss_people = k * np.sum(of_people**2)
+    ss_error = np.sum(rest**2)
     products = (rest / np.max(np.abs(rest))).T @ (rest / np.max(np.abs(rest)))
     found.epsilon = min(1.0, float(np.trace(products) ** 2 / ((k - 1) * np.sum(products**2))))
     found.f = float((ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1))))
@@ -498,7 +513,9 @@ def number(value: float, digits: int) -> str:
     places = next((p for p in range(digits, digits + 3) if abs(value) >= 0.5 * 10.0**-p), digits)
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
         return f"{value:.1e}".replace("-", MINUS)
-    return f"{value:.{places}f}".replace("-", MINUS) if value else f"{0:.{places}f}"
+    if value:
+        return f"{value:.{places}f}".replace("-", MINUS)
+    return f"{0:.{places}f}"
 
 
 def p_text(p: float) -> str:
@@ -507,7 +524,9 @@ def p_text(p: float) -> str:
     if p < 0.001:
         return f"{p:.1e}".replace("e-0", "e-").replace("-", MINUS)
     text = f"{p:.3f}"
-    return text if float(text) != ALPHA else f"{p:.6f}".rstrip("0")
+    if float(text) != ALPHA:
+        return text
+    return f"{p:.6f}".rstrip("0")
 
 
 def interval(low: float, high: float, digits: int) -> str:
@@ -536,18 +555,20 @@ HEADS = (
 
 def cells(test: Test, correction: str) -> tuple[str, ...]:
     """Return a test as the cells of the page's table; empty where there is no number."""
-    n = (
-        f"{test.n_first} + {test.n_second}"
-        if test.method == "Welch"
-        else str(test.n_first or test.n_both)
-    )
+    if test.method == "Welch":
+        n = f"{test.n_first} + {test.n_second}"
+    else:
+        n = str(test.n_first or test.n_both)
     start = (
         f"{test.first} {MINUS} {test.second}",
         test.method or "none",
         n,
         str(test.left_out or ""),
     )
-    difference = "" if test.difference is None else number(test.difference, 1)
+    if test.difference is None:
+        difference = ""
+    else:
+        difference = number(test.difference, 1)
     if math.isnan(test.p):
         return (*start, difference, *[""] * 11)
     df = settled(test.df)

@@ -190,7 +190,8 @@ def test_nothing_secret_is_kept_readable(path: Path) -> None:
 
 
 def test_a_login_link_lets_in_the_first_visitor_only(path: Path) -> None:
-    accounts, token = Accounts(path), link_token(path)
+    accounts = Accounts(path)
+    token = link_token(path)
     with pytest.raises(AccountError, match="has been used or has ended"):
         accounts.follow_link(token + "x")
     assert accounts.follow_link(token).name == "demo"

@@ -21,11 +21,9 @@ from edge_agent.store.read.results import MatchCounts
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
-ANGER, HAPPINESS, NEUTRAL = (
-    (70.0, 82.5, 75.0, 91.0),
-    (69.0, 80.0, 76.5, 85.0),
-    (68.0, 79.0, 71.5, 84.0),
-)
+ANGER = (70.0, 82.5, 75.0, 91.0)
+HAPPINESS = (69.0, 80.0, 76.5, 85.0)
+NEUTRAL = (68.0, 79.0, 71.5, 84.0)
 FOUR = {
     f"P-{number}": heart(anger=a, happiness=h, neutral=n)
     for number, (a, h, n) in enumerate(zip(ANGER, HAPPINESS, NEUTRAL, strict=True))
@@ -54,10 +52,8 @@ def test_a_thousand_readings_of_a_person_weigh_as_much_as_one(tmp_path: Path) ->
         "happiness": {HEART: [69.0]},
         "neutral": {HEART: [68.0]},
     }
-    few, more = (
-        analysed(make_study(tmp_path / "few", FOUR)),
-        analysed(make_study(tmp_path / "many", many)),
-    )
+    few = analysed(make_study(tmp_path / "few", FOUR))
+    more = analysed(make_study(tmp_path / "many", many))
     assert more.readings == few.readings + 199
     assert [test.comparison for test in more.family] == [test.comparison for test in few.family]
 
@@ -157,7 +153,8 @@ def test_flagged_readings_are_kept_and_counted_and_left_out_when_asked(tmp_path:
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
     add_session(path, "P-1", heart(anger=10.0), flags=[VitalFlag.CONTACT_LOST])
     add_session(path, "P-2", heart(anger=75.0), flags=[VitalFlag.MANUAL])
-    kept, left_out = analysed(path), analysed(path, leave_out_flagged=True)
+    kept = analysed(path)
+    left_out = analysed(path, leave_out_flagged=True)
     assert (kept.flagged, left_out.flagged) == (2, 2)
     assert (kept.readings, left_out.readings) == (15, 13)
     assert left_out.family == analysed(make_study(tmp_path / "clean", FOUR)).family

@@ -113,7 +113,8 @@ def test_beats_like_a_clock_have_no_logarithm() -> None:
 
 
 def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not() -> None:
-    calm, brief = beats(STEADY), beats(SECONDS, state="neutral", start_s=100)
+    calm = beats(STEADY)
+    brief = beats(SECONDS, state="neutral", start_s=100)
     other = beats(STEADY, state="Neutral", code="b")
     found = variability_by_state([calm, brief, other])
     assert [(one.participant, one.state) for one in found] == [

@@ -17,7 +17,8 @@ from dashboard.charts.figures import (
 from edge_agent.core.domain import EMOTIONS, Emotion, VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
-START, BUCKET = 1_790_000_400_000, 60_000
+START = 1_790_000_400_000
+BUCKET = 60_000
 Values = tuple[float | None, ...]
 
 
@@ -130,10 +131,8 @@ def test_a_single_reading_is_a_point_without_a_band() -> None:
 
 
 def test_everything_lies_on_one_time_axis() -> None:
-    heart, cuff = (
-        vital(VitalKind.HEART_RATE, (70.0, 71.0)),
-        vital(VitalKind.SYSTOLIC, (120.0, 121.0)),
-    )
+    heart = vital(VitalKind.HEART_RATE, (70.0, 71.0))
+    cuff = vital(VitalKind.SYSTOLIC, (120.0, 121.0))
     chart = draw(trend((1.0, 1.0), (60, 60)), heart, cuff)
     assert chart.time_axis
     assert {trace.get("xaxis", "x") for trace in chart.figure["data"]} == {"x"}

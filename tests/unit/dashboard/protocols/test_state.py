@@ -214,7 +214,8 @@ KEYS = st.sampled_from(
 def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(
     events: list[tuple[str, float]],
 ) -> None:
-    made, now = Performance(SCREENS, instant(0)), 0.0
+    made = Performance(SCREENS, instant(0))
+    now = 0.0
     for key, wait in events:
         now += wait
         at = instant(now)

@@ -126,11 +126,14 @@ def test_looking_often_or_once_comes_to_the_same(
 def test_a_pause_of_any_length_takes_nothing_from_a_step(
     seconds: tuple[float | None, ...], spells: list[tuple[float, float]]
 ) -> None:
-    course, now, ran = Course(seconds), 1000.0, 0.0
+    course = Course(seconds)
+    now = 1000.0
+    ran = 0.0
     position = Position()
     for run, pause in spells:
         position = course.run(position, now)
-        now, ran = now + run, ran + run
+        now = now + run
+        ran = ran + run
         position, _ = course.advance(position, now)
         position = course.halt(position, now)
         assert position.since is None
@@ -141,7 +144,8 @@ def test_a_pause_of_any_length_takes_nothing_from_a_step(
     straight, _ = course.advance(course.run(Position(), 0.0), ran)
     assert abs(straight.step - position.step) <= 1  # at a boundary, rounding decides
     if straight.step == position.step and not course.is_over(position):
-        left, expected = course.remaining(position, now), course.remaining(straight, ran)
+        left = course.remaining(position, now)
+        expected = course.remaining(straight, ran)
         assert (left is None) == (expected is None)
         assert left is None or expected is None or left == pytest.approx(expected, abs=1e-6)
 
@@ -150,7 +154,9 @@ def test_a_pause_of_any_length_takes_nothing_from_a_step(
 def test_whatever_is_pressed_the_place_stays_within_the_course(
     seconds: tuple[float | None, ...], keys: list[str]
 ) -> None:
-    course, position, now = Course(seconds), Position(), 0.0
+    course = Course(seconds)
+    position = Position()
+    now = 0.0
     for key in keys:
         now += 1.0
         before, _ = course.advance(position, now)

@@ -31,7 +31,8 @@ def test_the_analysis_of_variance_equals_r(known: KnownVariance) -> None:
 
 
 def test_with_two_states_it_is_the_paired_t_test() -> None:
-    found, test = repeated_anova(HEART), paired_t(*HEART)
+    found = repeated_anova(HEART)
+    test = paired_t(*HEART)
     assert (found.f, found.p, found.epsilon) == (close(test.t**2), close(test.p), close(1.0))
 
 
@@ -40,7 +41,8 @@ def test_the_order_of_states_and_a_constant_for_each_participant_change_nothing(
     shifted = [
         [value + 8 * place for place, value in enumerate(state)] for state in reversed(states)
     ]
-    one, other = repeated_anova(states), repeated_anova(shifted)
+    one = repeated_anova(states)
+    other = repeated_anova(shifted)
     assert (other.f, other.epsilon, other.corrected_p) == tuple(
         map(close, (one.f, one.epsilon, one.corrected_p))
     )

@@ -35,7 +35,8 @@ probabilities = st.lists(st.floats(0, 1), max_size=15)
 
 
 def split(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    a = [x for x, _ in pairs]
+    b = [y for _, y in pairs]
     assume(len({x - y for x, y in pairs}) > 1)
     return a, b
 
@@ -51,13 +52,15 @@ def test_swapping_the_states_turns_the_signs_of_a_paired_test(
     data: list[tuple[float, float]],
 ) -> None:
     a, b = split(data)
-    one, other = paired_t(a, b), paired_t(b, a)
+    one = paired_t(a, b)
+    other = paired_t(b, a)
     assert (other.t, other.difference) == (-one.t, -one.difference)
     assert (other.interval.low, other.interval.high) == pytest.approx(
         (-one.interval.high, -one.interval.low)
     )
     assert other.p == one.p
-    g, h = hedges_g(a, b, Method.PAIRED), hedges_g(b, a, Method.PAIRED)
+    g = hedges_g(a, b, Method.PAIRED)
+    h = hedges_g(b, a, Method.PAIRED)
     assert h.g == -g.g
     assert (h.interval.low, h.interval.high) == pytest.approx(
         (-g.interval.high, -g.interval.low), abs=1e-9
@@ -71,7 +74,8 @@ def test_swapping_the_states_turns_the_signs_of_welchs_test(
     data: tuple[list[float], list[float]],
 ) -> None:
     a, b = varied(data)
-    one, other = welch_t(a, b), welch_t(b, a)
+    one = welch_t(a, b)
+    other = welch_t(b, a)
     assert (other.t, other.df, other.p) == pytest.approx((-one.t, one.df, one.p))
     assert (other.n_first, other.n_second) == (one.n_second, one.n_first)
     assert rank_sum(a, b).p == pytest.approx(rank_sum(b, a).p)
@@ -84,14 +88,17 @@ def test_adding_a_constant_to_everybody_changes_nothing(
     data: list[tuple[float, float]], shift: float
 ) -> None:
     a, b = split(data)
-    c, d = [x + shift for x in a], [x + shift for x in b]
-    shifted, plain = paired_t(c, d), paired_t(a, b)
+    c = [x + shift for x in a]
+    d = [x + shift for x in b]
+    shifted = paired_t(c, d)
+    plain = paired_t(a, b)
     assert (shifted.t, shifted.df, shifted.p) == pytest.approx(
         (plain.t, plain.df, plain.p), rel=1e-12, abs=1e-15
     )
     assert signed_rank(c, d) == signed_rank(a, b)
     assume(len(set(a)) > 1 or len(set(b)) > 1)
-    one, other = welch_t(a, b), welch_t(c, d)
+    one = welch_t(a, b)
+    other = welch_t(c, d)
     assert (other.t, other.df, other.p) == pytest.approx((one.t, one.df, one.p), abs=1e-9)
     assert rank_sum(c, d) == rank_sum(a, b)
 
@@ -103,14 +110,13 @@ def test_another_unit_changes_only_what_has_a_unit(
 ) -> None:
     a, b = split(data)
     scale = 2.0**power
-    one, other = paired_t(a, b), paired_t([x * scale for x in a], [x * scale for x in b])
+    one = paired_t(a, b)
+    other = paired_t([x * scale for x in a], [x * scale for x in b])
     # Sums may be taken in another order, so the last digit may differ.
     assert (other.t, other.p) == pytest.approx((one.t, one.p), rel=1e-12, abs=1e-15)
     assert other.interval.low == pytest.approx(one.interval.low * scale, abs=1e-9 * scale)
-    g, h = (
-        hedges_g(a, b, Method.PAIRED),
-        hedges_g([x * scale for x in a], [x * scale for x in b], Method.PAIRED),
-    )
+    g = hedges_g(a, b, Method.PAIRED)
+    h = hedges_g([x * scale for x in a], [x * scale for x in b], Method.PAIRED)
     assert (h.g, h.interval.low, h.interval.high) == pytest.approx(
         (g.g, g.interval.low, g.interval.high), abs=1e-9
     )
@@ -122,7 +128,8 @@ def test_the_intervals_leave_out_zero_exactly_when_p_is_below_5_percent(
     data: list[tuple[float, float]],
 ) -> None:
     a, b = split(data)
-    test, effect = paired_t(a, b), hedges_g(a, b, Method.PAIRED)
+    test = paired_t(a, b)
+    effect = hedges_g(a, b, Method.PAIRED)
     assume(abs(test.p - 0.05) > 1e-9)
     for interval in (test.interval, effect.interval):
         assert (interval.low > 0 or interval.high < 0) is (test.p < 0.05)
@@ -132,7 +139,8 @@ def test_the_intervals_leave_out_zero_exactly_when_p_is_below_5_percent(
 @given(pairs)
 def test_paired_tests_equal_scipy(data: list[tuple[float, float]]) -> None:
     a, b = split(data)
-    found, expected = paired_t(a, b), stats.ttest_rel(a, b)
+    found = paired_t(a, b)
+    expected = stats.ttest_rel(a, b)
     interval = expected.confidence_interval(0.95)
     assert (found.t, found.p) == pytest.approx(
         (expected.statistic, expected.pvalue), rel=1e-9, abs=1e-15
@@ -147,7 +155,8 @@ def test_paired_tests_equal_scipy(data: list[tuple[float, float]]) -> None:
 def test_tests_of_groups_equal_scipy(data: tuple[list[float], list[float]]) -> None:
     a, b = data
     assume(len(set(a)) > 1 and len(set(b)) > 1)  # SciPy warns about a constant group
-    found, expected = welch_t(a, b), stats.ttest_ind(a, b, equal_var=False)
+    found = welch_t(a, b)
+    expected = stats.ttest_ind(a, b, equal_var=False)
     assert (found.t, found.df, found.p) == pytest.approx(
         (expected.statistic, expected.df, expected.pvalue), rel=1e-9, abs=1e-15
     )
@@ -172,7 +181,8 @@ def test_untied_signed_ranks_equal_scipys_exact_test(differences: list[float]) -
 def test_any_pairs_give_numbers_or_the_sentence_that_they_do_not_vary(
     data: list[tuple[float, float]],
 ) -> None:
-    a, b = [x for x, _ in data], [y for _, y in data]
+    a = [x for x, _ in data]
+    b = [y for _, y in data]
     if len(set(np.subtract(a, b))) == 1:
         with pytest.raises(NoVariationError):
             paired_t(a, b)
@@ -187,7 +197,8 @@ def test_adjusting_keeps_the_order_never_lowers_a_p_and_holm_is_the_stricter(
     p: list[float],
 ) -> None:
     order = sorted(range(len(p)), key=p.__getitem__)
-    strict, mild = holm(p), benjamini_hochberg(p)
+    strict = holm(p)
+    mild = benjamini_hochberg(p)
     for adjusted in (strict, mild):
         assert all(raw <= new <= 1 for raw, new in zip(p, adjusted, strict=True))
         assert [adjusted[i] for i in order] == sorted(adjusted)

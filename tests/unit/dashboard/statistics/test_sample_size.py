@@ -18,7 +18,8 @@ from dashboard.statistics import (
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, UNEQUAL
 
-PAIRED, WELCH = Method.PAIRED, Method.WELCH
+PAIRED = Method.PAIRED
+WELCH = Method.WELCH
 
 # R 4.2.2: power.t.test(n, delta, sd = 1, type = "paired" and "two.sample", strict = TRUE)$power
 POWERS = (

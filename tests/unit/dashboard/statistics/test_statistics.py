@@ -143,7 +143,8 @@ def test_a_summary_has_mean_deviation_and_interval() -> None:
 
 
 def test_a_summary_of_one_or_two_has_no_interval() -> None:
-    one, two = summarize([71.5]), summarize([70.0, 72.0])
+    one = summarize([71.5])
+    two = summarize([70.0, 72.0])
     assert (one.n, one.mean, one.sd, one.interval) == (1, 71.5, None, None)
     assert (two.n, two.mean, two.sd, two.interval) == (2, 71.0, close(math.sqrt(2)), None)
 

@@ -23,7 +23,8 @@ from tests.support.dashboard import DashboardProcess
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """Make a self-signed certificate in the way that the dashboard's message proposes."""
-    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert = folder / "cert.pem"
+    key = folder / "key.pem"
     words = [
         "openssl",
         "req",

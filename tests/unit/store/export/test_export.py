@@ -117,7 +117,8 @@ def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_pat
     export_csv(path, tmp_path / "out")
     found = {int(r["at_ms"]) - START_MS: r for r in rows_of(tmp_path / "out", "expression")}
     assert len(found) == 50
-    angry, unsure = found[130_000], found[260_000]
+    angry = found[130_000]
+    unsure = found[260_000]
     assert (angry["emotion"], angry["anger"], angry["smoothed_anger"]) == ("anger", "860", "860")
     assert sum(int(angry[e]) for e in EMOTIONS) == 1000
     assert (angry["session"], angry["participant"], angry["condition"]) == ("1", "P01", "anger")

@@ -29,7 +29,9 @@ from edge_agent.store.study.study import Study
 from tests.support.fhir_profile import check_bundle
 from tests.support.timeline import START_MS, database, instant, reading, row
 
-SYSTOLIC, DIASTOLIC, MEAN = VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL
+SYSTOLIC = VitalKind.SYSTOLIC
+DIASTOLIC = VitalKind.DIASTOLIC
+MEAN = VitalKind.MEAN_ARTERIAL
 
 
 @pytest.fixture
@@ -187,10 +189,8 @@ def test_an_expression_names_the_model_and_every_probability(bundle: dict[str, A
 
 
 def test_what_a_participant_said_is_there(bundle: dict[str, Any]) -> None:
-    (emotion,), (valence,) = (
-        observations(bundle, "reported-emotion"),
-        observations(bundle, "reported-valence"),
-    )
+    (emotion,) = observations(bundle, "reported-emotion")
+    (valence,) = observations(bundle, "reported-valence")
     assert (
         emotion["valueCodeableConcept"]["coding"][0]["code"] == "anger"
         and valence["valueInteger"] == 2

@@ -32,11 +32,9 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_unfit
 from tests.support.timeline import START_MS, add, database, instant, query, row
 
-NEUTRAL, SAD, HAPPY = (
-    EMOTIONS.index(Emotion.NEUTRAL),
-    EMOTIONS.index(Emotion.SADNESS),
-    Emotion.HAPPINESS,
-)
+NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
+SAD = EMOTIONS.index(Emotion.SADNESS)
+HAPPY = Emotion.HAPPINESS
 
 
 def expression(**named: float) -> Expression:
@@ -105,7 +103,8 @@ def test_a_correction_gives_probabilities_never_raises_a_category_against_neutra
     for index, (before, after) in enumerate(
         zip(shown.probabilities, corrected.probabilities, strict=True)
     ):
-        odds, kept = before / shown.probabilities[NEUTRAL], after / corrected.probabilities[NEUTRAL]
+        odds = before / shown.probabilities[NEUTRAL]
+        kept = after / corrected.probabilities[NEUTRAL]
         assert kept == pytest.approx(odds * math.exp(-baseline.shift[index]))
         assert kept <= odds * (1 + 1e-9)
 
@@ -161,7 +160,8 @@ def test_the_baseline_of_a_session_is_taken_from_the_twenty_seconds_after_its_ma
 
 
 def test_a_stimulus_or_the_end_of_the_session_ends_a_baseline_early(path: Path) -> None:
-    study, reader = Study(path), Reader(path)
+    study = Study(path)
+    reader = Reader(path)
     study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(20))
     early = reader.baseline(1)
     assert early is not None
@@ -178,7 +178,8 @@ def test_corrected_rows_stand_beside_the_recorded_ones_which_never_change(path: 
     rows = Reader(path).corrected_rows(1)
     assert query(path, "SELECT * FROM expression") == before
     assert [r.at_ms for r in rows] == [START_MS + 1000 * s for s in range(1, 140)]
-    resting, smiling = rows[15], rows[40]
+    resting = rows[15]
+    smiling = rows[40]
     assert (resting.mean.dominant, resting.corrected_mean.dominant) == (
         Emotion.NEUTRAL,
         Emotion.NEUTRAL,
@@ -204,7 +205,8 @@ def test_a_baseline_with_too_little_of_the_face_says_how_to_set_it_again(path: P
 def test_a_session_without_a_baseline_has_none_and_one_that_is_not_there_is_refused(
     path: Path,
 ) -> None:
-    study, reader = Study(path), Reader(path)
+    study = Study(path)
+    reader = Reader(path)
     study.end_session(at=instant(150))
     second = study.start_session("P01", Purpose.RESEARCH, "", at=instant(160)).id
     assert reader.baseline(second) is None
@@ -219,7 +221,8 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
     tmp_path: Path,
 ) -> None:
     path = database(tmp_path, [row(1), row(2), row(3, primary=False)])
-    dark, small = Flaw.TOO_DARK, Flaw.TOO_SMALL
+    dark = Flaw.TOO_DARK
+    small = Flaw.TOO_SMALL
     counted = [
         (1, dark, 4, True),
         (2, small, 9, True),

@@ -28,7 +28,8 @@ from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, instant, reading, row
 
-ANGER, NEUTRAL = Emotion.ANGER, Emotion.NEUTRAL
+ANGER = Emotion.ANGER
+NEUTRAL = Emotion.NEUTRAL
 T = 100_000  # a reading at 100 s: by default the rows at 86 to 95 s count
 
 
@@ -206,7 +207,8 @@ def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_
     tmp_path: Path,
 ) -> None:
     reader = flickering(tmp_path)
-    sessions, kinds = reader.session_list(), (VitalKind.HEART_RATE, VitalKind.DIASTOLIC)
+    sessions = reader.session_list()
+    kinds = (VitalKind.HEART_RATE, VitalKind.DIASTOLIC)
     settings = [
         Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)
     ]

@@ -19,7 +19,9 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MINUTE = 60_000
+HOUR = 3_600_000
+DAY = 86_400_000
 
 
 def second_of(at_ms: int) -> float:
@@ -476,7 +478,8 @@ def test_uncertain_rows_count_and_a_draw_is_ambiguous(tmp_path: Path) -> None:
         found, counts = Reader(path).vitals_by_observed_emotion(share=share, lag_s=lag)
         return [r.state for r in found], counts
 
-    anger, fear = Emotion.ANGER, Emotion.FEAR
+    anger = Emotion.ANGER
+    fear = Emotion.FEAR
     assert state([anger] * 6 + [None] * 4, 0.6) == (["anger"], MatchCounts(1, 0, 0))
     assert state([anger] * 5 + [None] * 5, 0.6) == ([], MatchCounts(0, 0, 1))
     assert state([None] * 10, 0.5) == ([], MatchCounts(0, 0, 1))

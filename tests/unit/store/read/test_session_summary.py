@@ -155,7 +155,8 @@ def test_the_page_switches_between_recorded_and_relative(tmp_path: Path) -> None
     record(path)
     address = f"/study/sessions/{session}/course"
     assert f'href="{address}"' in ada.get(f"/study/sessions/{session}").text
-    recorded, relative = ada.get(address).text, ada.get(f"{address}?relative=true").text
+    recorded = ada.get(address).text
+    relative = ada.get(f"{address}?relative=true").text
     assert 'data-label="heart rate">75.0<' in recorded
     assert 'data-label="heart rate">+15.0<' in relative
     assert "60.0 /min, 60 readings" in recorded

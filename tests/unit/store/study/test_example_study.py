@@ -74,7 +74,8 @@ def test_everybody_has_readings_of_each_kind_in_each_condition_and_anger_moves_t
         for condition in CONDITIONS:
             assert len(values[kind, condition]) == PARTICIPANTS
             assert min(map(len, values[kind, condition].values())) >= least
-    anger, neutral = values[VitalKind.HEART_RATE, "anger"], values[VitalKind.HEART_RATE, "neutral"]
+    anger = values[VitalKind.HEART_RATE, "anger"]
+    neutral = values[VitalKind.HEART_RATE, "neutral"]
     assert (
         2
         < statistics.mean(statistics.mean(anger[p]) - statistics.mean(neutral[p]) for p in anger)

@@ -34,7 +34,8 @@ def path(tmp_path: Path) -> Path:
 
 def begun(path: Path, code: str = "P01", at: float = 0.0, new: NewRun = NEW) -> SavedRun:
     """A session of a participant who has consented, with a protocol in it."""
-    study, made = Study(path), []
+    study = Study(path)
+    made = []
     if code not in {participant.code for participant in study.participants()}:
         study.create_participant(code)
         study.give_consent(code, "1")

@@ -31,7 +31,8 @@ def study(path: Path) -> Study:
 
 def test_a_participant_has_the_code_that_was_given_or_one_that_is_made_up(path: Path) -> None:
     study = Study(path)
-    given, made = study.create_participant("P01"), study.create_participant()
+    given = study.create_participant("P01")
+    made = study.create_participant()
     assert given.code == "P01"
     assert made.code.startswith("P-")
     assert [p.code for p in study.participants()] == sorted(["P01", made.code])

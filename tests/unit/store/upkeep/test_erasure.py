@@ -37,7 +37,9 @@ from tests.support.timeline import (
     row,
 )
 
-CODE, NOTE, NAME = "Zq-Wombat7", "said Xylophone-Quartz-91", "films of Quokka-55"
+CODE = "Zq-Wombat7"
+NOTE = "said Xylophone-Quartz-91"
+NAME = "films of Quokka-55"
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
 
 

@@ -137,8 +137,10 @@ def test_frames_of_a_second_become_one_row_for_each_face(path: Path) -> None:
 
 def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(path: Path) -> None:
     recording = Recording(path, simulated=True)
-    sure, misread = mostly(Emotion.HAPPINESS, 1.0), mostly(Emotion.ANGER, 1.0)
-    dark, turned = Flaw.TOO_DARK, Flaw.TURNED_AWAY
+    sure = mostly(Emotion.HAPPINESS, 1.0)
+    misread = mostly(Emotion.ANGER, 1.0)
+    dark = Flaw.TOO_DARK
+    turned = Flaw.TURNED_AWAY
     recording.submit(
         recognition(0.1, observation(raw=sure)),
         recognition(

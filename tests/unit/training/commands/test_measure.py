@@ -20,7 +20,8 @@ from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS
 def data(tmp_path: Path) -> list[str]:
     """A FER2013 table and its votes on disk, as options."""
     faces = stripe_faces(42)
-    rows, votes = ["emotion,pixels,Usage"], [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    rows = ["emotion,pixels,Usage"]
+    votes = [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
     for picture, label, counts, usage in zip(
         faces.pictures, faces.fer2013, faces.votes, faces.usage, strict=True
     ):
@@ -113,7 +114,8 @@ def test_evaluate_leaves_figures_and_tables_where_it_is_told(
 
 
 def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_path: Path) -> None:
-    said, true = tmp_path / "predict.csv", tmp_path / "ground_truth.csv"
+    said = tmp_path / "predict.csv"
+    true = tmp_path / "ground_truth.csv"
     said.write_text("id,label\n1,anger\n2,fear\n", encoding="utf-8")
     true.write_text("id,label\n2,fear\n1,sadness\n", encoding="utf-8")
 

@@ -377,7 +377,9 @@ def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> N
 
 
 def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> None:
-    happy, unsure, unsaid = votes(happiness=8, neutral=2), votes(happiness=5, sadness=5), votes()
+    happy = votes(happiness=8, neutral=2)
+    unsure = votes(happiness=5, sadness=5)
+    unsaid = votes()
     faces = faces_with([3, 4, NO_LABEL, 0, 6], [happy, unsure, unsaid, unsaid, votes(unknown=10)])
     faces.pictures[3] = 9  # the other four are copies of each other
     faces.pictures[4, 0, 0] = 1  # but for one pixel

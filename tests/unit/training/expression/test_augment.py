@@ -135,7 +135,8 @@ def test_a_mixed_batch_holds_two_pictures_each_and_says_how_much_of_which() -> N
 
 
 def test_without_mixing_batch_and_targets_stay() -> None:
-    before, truth = pictures(), torch.eye(4)
+    before = pictures()
+    truth = torch.eye(4)
 
     after, (targets,) = mix(before, [truth], STILL, generator())
 

@@ -152,7 +152,8 @@ def test_at_the_last_stage_grad_cam_is_the_positive_part_of_cam_without_the_bias
     run_folder: Path,
 ) -> None:
     network, _ = open_run(run_folder)
-    pictures, wanted = torch.randn(4, 1, 48, 48), torch.tensor([0, 3, 3, 7])
+    pictures = torch.randn(4, 1, 48, 48)
+    wanted = torch.tensor([0, 3, 3, 7])
 
     found = grad_cam(network, pictures, wanted, blocks=3)
 
@@ -183,7 +184,9 @@ def test_the_most_probable_category_is_explained_or_the_one_asked_for(run_folder
 
 def test_places_are_given_in_pixels_of_the_face_and_as_shares_of_its_halves() -> None:
     values = np.zeros((6, 6), np.float32)
-    values[4, 1], values[0, 5], values[2, 2] = 3.0, 1.0, -9.0
+    values[4, 1] = 3.0
+    values[0, 5] = 1.0
+    values[2, 2] = -9.0
 
     assert peak(values) == (12.0, 36.0)
     assert upper_share(values) == pytest.approx(0.25)

@@ -65,11 +65,9 @@ def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen
 
 
 def test_the_seed_of_the_recipe_decides_the_first_weights() -> None:
-    learn, held_back, other_seed = (
-        lessons(faces(16)),
-        faces(8),
-        recipe().model_copy(update={"seed": 2}),
-    )
+    learn = lessons(faces(16))
+    held_back = faces(8)
+    other_seed = recipe().model_copy(update={"seed": 2})
     first, same, other = (
         ExpressionTask(each, learn, held_back) for each in (recipe(), recipe(), other_seed)
     )
@@ -112,12 +110,10 @@ def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_n
 def test_multiply_adds_are_those_counted_by_hand_and_the_network_keeps_its_mode() -> None:
     network = SmallResNet((4, 8), (1,), (2,), {"head": 3}).train()
 
-    stem, first, second, shortcut = (
-        48 * 48 * 9 * 4,
-        24 * 24 * 9 * 4 * 8,
-        24 * 24 * 9 * 8 * 8,
-        24 * 24 * 4 * 8,
-    )
+    stem = 48 * 48 * 9 * 4
+    first = 24 * 24 * 9 * 4 * 8
+    second = 24 * 24 * 9 * 8 * 8
+    shortcut = 24 * 24 * 4 * 8
     assert (
         multiply_adds(network, torch.zeros(1, 1, 48, 48))
         == stem + first + second + shortcut + 8 * 3
@@ -221,7 +217,8 @@ def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
 
 
 def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both() -> None:
-    known, made = faces(64), recipe()
+    known = faces(64)
+    made = recipe()
     network = made.network.build().eval()
     with torch.no_grad():
         for weight in network.heads.parameters():

@@ -29,7 +29,8 @@ def photographs(*faces: tuple[LabelledFace, ...]) -> Photographs:
 
 def test_missed_faces_cost_and_doubtful_regions_do_not() -> None:
     recipe = load_recipe(RECIPE, DetectorRecipe)
-    face, tiny = LabelledFace(Box(40, 30, 30, 30), None), LabelledFace(Box(40, 30, 3, 3), None)
+    face = LabelledFace(Box(40, 30, 30, 30), None)
+    tiny = LabelledFace(Box(40, 30, 3, 3), None)
     doubtful = LabelledFace(Box(40, 30, 30, 30), None, ignore=True, ceiling=0.5)
     untrained = recipe.network.build()
     nothing, one, two, doubt, small = costs(

@@ -38,7 +38,8 @@ def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, 
     outputs: list[torch.Tensor] = []
     start = 0
     for stride in STRIDES:
-        rows, columns = 192 // stride, 256 // stride
+        rows = 192 // stride
+        columns = 256 // stride
         part = slice(start, start := start + rows * columns)
         ys, xs = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         middle = torch.stack([xs.flatten(), ys.flatten()], dim=1).add(0.5).mul(stride)[None]

@@ -50,7 +50,8 @@ class FindRed(torch.nn.Module):
         red = squares[:, 0] + 1
         at = (torch.arange(pt.SIDE) + 0.5) / pt.SIDE - 0.5
         total = red.sum(dim=(1, 2))
-        x, y = (red.sum(dim=1) * at).sum(dim=1) / total, (red.sum(dim=2) * at).sum(dim=1) / total
+        x = (red.sum(dim=1) * at).sum(dim=1) / total
+        y = (red.sum(dim=2) * at).sum(dim=1) / total
         return torch.stack([x, y], dim=1).repeat(1, 5)
 
 
@@ -97,7 +98,8 @@ def test_a_changed_example_keeps_its_points_where_they_were_in_the_face() -> Non
 
 
 def test_points_near_the_first_teachers_take_their_place_and_others_do_not() -> None:
-    near, far = POINTS + np.array((1.0, 0.5)), POINTS + np.array((9.0, 0.0))
+    near = POINTS + np.array((1.0, 0.5))
+    far = POINTS + np.array((9.0, 0.0))
     faces = [
         LabelledFace(BOX, told(POINTS)),
         LabelledFace(Box(60, 60, 20, 20), None, ignore=True, ceiling=0.5),

@@ -78,7 +78,8 @@ def test_a_run_that_was_interrupted_and_resumed_ends_like_one_that_was_not(tmp_p
 
     resumed = fit(Line(line()), SCHEDULE, tmp_path / "cut", seed=1, resume=True)
 
-    weights, wanted = resumed.module.state_dict(), whole.module.state_dict()
+    weights = resumed.module.state_dict()
+    wanted = whole.module.state_dict()
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
     assert (
         len((tmp_path / "cut" / CURVES).read_text(encoding="utf-8").splitlines())

@@ -71,7 +71,8 @@ def test_filters_are_turned_by_the_rate_whatever_their_scale() -> None:
 
 
 def test_all_but_the_filters_takes_the_step_of_sgd() -> None:
-    one, other = Network(), Network()
+    one = Network()
+    other = Network()
     groups = parameter_groups(other, 0.1)
 
     learn(one, Muon(one, parameter_groups(one, 0.1), lr=0.01, momentum=0.9), 1)

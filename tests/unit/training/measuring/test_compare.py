@@ -35,10 +35,8 @@ def test_models_that_never_differ_are_not_found_to() -> None:
 
 
 def test_two_files_are_judged_on_the_same_pictures_and_timed_in_turns(tmp_path: Path) -> None:
-    first, second = (
-        stripe_model(tmp_path / "a"),
-        stripe_model(tmp_path / "b", temperature=2.0, version="2.0.0"),
-    )
+    first = stripe_model(tmp_path / "a")
+    second = stripe_model(tmp_path / "b", temperature=2.0, version="2.0.0")
 
     found = compare_files(first, second, stripe_faces(70))
 

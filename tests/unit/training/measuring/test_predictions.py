@@ -17,7 +17,8 @@ SHARES = "file," + ",".join(EXPRESSIONS)
 
 
 def tables(folder: Path, predictions: str, truth: str = TRUTH) -> tuple[Path, Path]:
-    said, true = folder / "predict.csv", folder / "ground_truth.csv"
+    said = folder / "predict.csv"
+    true = folder / "ground_truth.csv"
     said.write_text(predictions, encoding="utf-8")
     true.write_text(truth, encoding="utf-8")
     return said, true
@@ -34,7 +35,8 @@ def test_labels_are_matched_by_id_whatever_the_order_of_the_rows(tmp_path: Path)
     assert found.figures.n == 3
     assert found.figures.accuracy == pytest.approx(2 / 3)
     assert found.figures.labels == EXPRESSIONS
-    anger, sadness = EXPRESSIONS.index("anger"), EXPRESSIONS.index("sadness")
+    anger = EXPRESSIONS.index("anger")
+    sadness = EXPRESSIONS.index("sadness")
     assert found.figures.confusion_matrix[anger][sadness] == 1
     assert found.calibration is None
 

@@ -59,12 +59,14 @@ def test_the_evidence_of_all_regions_sums_to_the_logit(module: SmallResNet) -> N
 
 
 def test_what_lies_far_from_a_region_does_not_change_its_evidence() -> None:
-    explained, face = WithEvidence(network()), torch.randn(1, 1, 96, 96)
+    explained = WithEvidence(network())
+    face = torch.randn(1, 1, 96, 96)
     other = face.clone()
     other[:, :, 60:] = 0
 
     with torch.no_grad():
-        before, after = explained(face)[-1], explained(other)[-1]
+        before = explained(face)[-1]
+        after = explained(other)[-1]
 
     # of a logit with its bias spread over as many regions, only the regions near the change differ
     assert torch.equal(before[:, :10], after[:, :10])

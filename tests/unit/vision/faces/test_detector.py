@@ -53,7 +53,8 @@ def framed(name: str, face_height: float, x: float, y: float) -> tuple[Picture, 
 
     And that face.
     """
-    picture, face = PORTRAITS[name][0](), PORTRAITS[name][1]
+    picture = PORTRAITS[name][0]()
+    face = PORTRAITS[name][1]
     scale = face_height / face.box.height
     shift = np.array((x, y)) - np.array(face.box.center) * scale
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -82,7 +83,8 @@ def answers(
     """
     outputs = {}
     for stride in STRIDES:
-        rows, columns = 192 // stride, 256 // stride
+        rows = 192 // stride
+        columns = 256 // stride
         outputs[f"score_{stride}"] = np.full((1, rows, columns, 1), -9.0, dtype=np.float32)
         outputs[f"box_{stride}"] = np.ones((1, rows, columns, 4), dtype=np.float32)
         outputs[f"landmarks_{stride}"] = np.zeros((1, rows, columns, 10), dtype=np.float32)
@@ -166,7 +168,8 @@ def test_what_is_no_picture_is_refused(image: npt.NDArray[np.uint8], words: str)
 
 @pytest.mark.parametrize("name", PORTRAITS)
 def test_the_one_face_of_each_portrait_is_found_with_its_landmarks(name: str) -> None:
-    picture, known = PORTRAITS[name][0](), PORTRAITS[name][1]
+    picture = PORTRAITS[name][0]()
+    known = PORTRAITS[name][1]
     (found,) = FaceDetector(model()).detect(picture)
     assert found.box.overlap(known.box) > 0.6
     assert landmark_error(found, known) < 0.12

@@ -58,7 +58,8 @@ def frame(image: Picture, seconds: float = 0.0) -> Frame:
 
 def eyes_apart(one: Face, other: Face) -> float:
     """Largest distance between the same landmark in two findings, in distances of the eyes."""
-    a, b = np.array(one.landmarks), np.array(other.landmarks)
+    a = np.array(one.landmarks)
+    b = np.array(other.landmarks)
     return float(np.linalg.norm(a - b, axis=1).max() / np.linalg.norm(b[0] - b[1]))
 
 

@@ -12,8 +12,10 @@ from edge_agent.core.domain import Box, Face
 from edge_agent.vision.faces.tracker import PrimaryChooser, prominence
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)
-WIDTH, HEIGHT = 640, 480
-PARTICIPANT, BYSTANDER = Face(Box(270, 190, 200, 200), 0.9, ()), Face(Box(0, 0, 50, 50), 0.9, ())
+WIDTH = 640
+HEIGHT = 480
+PARTICIPANT = Face(Box(270, 190, 200, 200), 0.9, ())
+BYSTANDER = Face(Box(0, 0, 50, 50), 0.9, ())
 
 
 def face(x: float, y: float, size: float = 100) -> Face:
@@ -88,7 +90,8 @@ def test_two_larger_faces_that_change_places_do_not_keep_a_poor_participant() ->
 
 
 def test_a_slow_camera_waits_for_a_participant_that_one_frame_does_not_show() -> None:
-    choice, both = Choice(), {1: PARTICIPANT, 2: BYSTANDER}
+    choice = Choice()
+    both = {1: PARTICIPANT, 2: BYSTANDER}
     shown = [both, both, both, {2: BYSTANDER}, both]
     assert [choice.at(2 * i, faces) for i, faces in enumerate(shown)] == [1, 1, 1, None, 1]
 

@@ -146,14 +146,17 @@ def test_two_faces_that_cross_keep_their_tracks_though_one_hides_the_other(
     """
 
     def crossing(t: float) -> list[Face]:
-        sitter, x = face(280), 80 + speed * t
+        sitter = face(280)
+        x = 80 + speed * t
         walker = Face(Box(x, 110, 90, 90), 0.9, ())
         if 0 < x - sitter.box.x < 100:  # what looks out on the right
             walker = Face(Box(380, 115, x - sitter.box.x - 10, 80), 0.9, ())
         hidden = walker.box.overlap(sitter.box) > 0.3 or walker.box.width < 45
         return [sitter] if hidden else [sitter, walker] if int(t * 10) % 2 else [walker, sitter]
 
-    tracker, seconds, known = Tracker(), 380 / speed, dict[str, int]()
+    tracker = Tracker()
+    seconds = 380 / speed
+    known = dict[str, int]()
     for frame in range(round(seconds * fps) + 1):
         at = frame / fps
         faces = crossing(at)
@@ -177,7 +180,8 @@ def test_frames_that_come_unevenly_change_nothing() -> None:
 
 
 def test_a_picture_every_ten_seconds_is_a_slow_camera_and_a_camera_that_stalled_is_not() -> None:
-    slow, stalled = Tracker(), Tracker()
+    slow = Tracker()
+    stalled = Tracker()
     assert [numbers(slow, [face(100)], 10 * i) for i in range(5)] == [[], [], [1], [1], [1]]
     assert [numbers(stalled, [face(100)], s) for s in (0, 0.1, 0.2, 10, 10.1, 10.2)] == [
         [],
@@ -214,7 +218,9 @@ def test_no_two_faces_share_a_track_in_a_frame_and_no_number_comes_back_after_th
     scene: list[tuple[float, list[Face]]], confirm_frames: int
 ) -> None:
     tracker = Tracker(1.5, confirm_frames)
-    seconds, last_seen, most = 0.0, dict[int, float](), 0
+    seconds = 0.0
+    last_seen = dict[int, float]()
+    most = 0
     pauses = [pause for pause, _ in scene]
     for index, (pause, faces) in enumerate(scene):
         seconds += pause
@@ -232,7 +238,8 @@ def test_no_two_faces_share_a_track_in_a_frame_and_no_number_comes_back_after_th
 
 @given(scenes)
 def test_who_believes_at_once_reports_every_face(scene: list[tuple[float, list[Face]]]) -> None:
-    tracker, seconds = credulous(), 0.0
+    tracker = credulous()
+    seconds = 0.0
     for pause, faces in scene:
         seconds += pause
         assert [f for _, f in tracker.update(faces, START.shifted(seconds))] == faces

@@ -70,7 +70,8 @@ def test_scale_and_offset_of_the_card_are_applied_and_values_beyond_the_tensor_s
 def test_pixels_may_come_with_or_without_the_gray_axis_and_as_a_view(tmp_path: Path) -> None:
     model = load_model(save(tmp_path), kind="expression")
     pixels = np.random.default_rng(1).integers(0, 256, (SIDE * 2, SIDE * 2), np.uint8)[::2, ::2]
-    flat, deep = model.run(pixels)["expression"], model.run(pixels[:, :, None])["expression"]
+    flat = model.run(pixels)["expression"]
+    deep = model.run(pixels[:, :, None])["expression"]
     assert np.array_equal(flat, deep)
 
 

@@ -255,7 +255,8 @@ def turned_face(angle: float, side: float, x: float, y: float) -> Face:
     """A face whose crop is a square of ``side`` pixels, turned about its upper left corner at (x,
     y).
     """
-    c, s = np.cos(angle), np.sin(angle)
+    c = np.cos(angle)
+    s = np.sin(angle)
     points = TEMPLATE * side @ np.array([[c, s], [-s, c]]) + (x, y)
     return Face(Box(x, y, side, side), 0.9, tuple((float(a), float(b)) for a, b in points))
 

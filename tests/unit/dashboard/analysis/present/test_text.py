@@ -263,10 +263,8 @@ def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
 def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    kept, left_out = (
-        cautions_of(analysed(path)),
-        cautions_of(analysed(path, leave_out_flagged=True)),
-    )
+    kept = cautions_of(analysed(path))
+    left_out = cautions_of(analysed(path, leave_out_flagged=True))
     what = "1 reading out of range, without sensor contact or of doubtful time"
     assert f"{what} counted in the means. Leave them out above to see whether they matter." in kept
     assert f"{what} left out of the means, as asked." in left_out

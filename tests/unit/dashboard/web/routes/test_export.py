@@ -149,7 +149,8 @@ def test_an_export_belongs_to_the_account_that_asked_for_it(ada: TestClient) -> 
 
 
 def test_a_new_export_takes_the_place_of_the_one_before(ada: TestClient, tmp_path: Path) -> None:
-    first, second = prepare(ada), prepare(ada, sessions=[1])
+    first = prepare(ada)
+    second = prepare(ada, sessions=[1])
     assert ada.get(f"{first}/file").status_code == 404
     assert len(waiting(tmp_path)) == 1 and ada.delete(second).status_code == 204
     assert waiting(tmp_path) == []
@@ -233,13 +234,12 @@ def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
         "Only 120 MB are free, which the recording needs. Free space, or export"
     )
     assert waiting(tmp_path) == []
-    assert (
-        "The export failed" in ada.get("/export").text and "Only 120 MB" in ada.get("/export").text
-    )
-    assert (
-        ada.get(f"/api/v1/exports/{services_of(ada).exports.of_account(1).id}/file").status_code
-        == 409
-    )  # type: ignore[union-attr]
+    page = ada.get("/export").text
+    assert "The export failed" in page
+    assert "Only 120 MB" in page
+    failed = services_of(ada).exports.of_account(1)
+    assert failed is not None
+    assert ada.get(f"/api/v1/exports/{failed.id}/file").status_code == 409
 
 
 def test_an_export_that_cannot_be_deleted_is_named(

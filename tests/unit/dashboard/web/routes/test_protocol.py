@@ -118,7 +118,8 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(
     client: TestClient, tmp_path: Path
 ) -> None:
     address = started(client)
-    conductor, token = conductor_of(client), address.rpartition("/")[2]
+    conductor = conductor_of(client)
+    token = address.rpartition("/")[2]
     assert conductor.join(token)
     assert client.post("/api/v1/protocol/go").json()["reason"] == "waiting for the participant"
     assert client.post(f"{address}/ready", json={}).status_code == 204
@@ -209,7 +210,8 @@ def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestCl
 
 def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: TestClient) -> None:
     address = started(client)
-    conductor, token = conductor_of(client), address.rpartition("/")[2]
+    conductor = conductor_of(client)
+    token = address.rpartition("/")[2]
     assert '"hello"' in participant._event(conductor.view_of(token))
     conductor.join(token)
     conductor.arrive(token)

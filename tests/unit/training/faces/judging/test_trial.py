@@ -111,7 +111,8 @@ def test_what_is_lost_in_the_dark_is_lost() -> None:
 
 
 def test_faces_turn_with_the_frame_and_those_out_of_sight_are_not_missed() -> None:
-    middle, corner = face(290, 210), face(0, 0)
+    middle = face(290, 210)
+    corner = face(0, 0)
     result = found(always(middle), always(middle, corner))
     assert result.counts[ROLLED[30]].faces == 1
     assert result.counts[ROLLED[30]].share(OURS) == 1, "the middle of the frame stays where it is"

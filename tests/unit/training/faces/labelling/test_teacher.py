@@ -58,7 +58,8 @@ def test_the_ceiling_of_a_doubt_is_the_mean_over_all_askings_even_those_that_sai
 
 
 def test_heads_that_people_saw_take_the_place_of_doubts_but_not_of_faces() -> None:
-    face, doubt = agree([answer(0.9), answer(0.9)])[0], agree([answer(0.5, 60)])[0]
+    face = agree([answer(0.9), answer(0.9)])[0]
+    doubt = agree([answer(0.5, 60)])[0]
     head = partial(LabelledFace, points=None, ignore=True, ceiling=0.5)
     on_face, on_doubt, alone = (head(Box(x, 10, 20, 30)) for x in (11, 61, 120))
     assert with_heads([face, doubt], [on_face, on_doubt, alone]) == [face, on_doubt, alone]
