@@ -33,7 +33,9 @@ import numpy.typing as npt
 
 from edge_agent.camera.demo import PORTRAITS, load_portrait
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Frame, Gap, VitalReading
+from edge_agent.core.expression import Frame
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import VitalReading
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.skin import watch_skin

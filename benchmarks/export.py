@@ -26,7 +26,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Emotion, MarkerKind, Purpose
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.export import Choice
 from edge_agent.store.export.formats.bundle import export_bundle

@@ -19,15 +19,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    Box,
-    Emotion,
-    Expression,
-    Face,
-    Observation,
-    Recognition,
-    VitalKind,
-)
+from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study

@@ -53,19 +53,17 @@ from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.states import PAIRS, STATES
 from dashboard.statistics import Method, power_of, welch_t
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     Box,
     Emotion,
     Expression,
     Face,
-    MarkerKind,
     Observation,
-    Purpose,
     Recognition,
-    VitalKind,
-    VitalReading,
 )
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, writing
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import StateReading

@@ -27,7 +27,7 @@ import numpy as np
 import skimage.data
 
 from edge_agent.core import clock
-from edge_agent.core.domain import Face, Frame, Recognition
+from edge_agent.core.expression import Face, Frame, Recognition
 from edge_agent.vision.align import Picture, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import FaceFinder, open_finder, open_near_finder

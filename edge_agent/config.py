@@ -32,8 +32,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from edge_agent.core.domain import Purpose, SensorKind
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import SensorKind
 
 ENV_PREFIX = "AFFECT_EDGE_"
 ENV_DELIMITER = "__"

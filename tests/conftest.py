@@ -6,11 +6,17 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The same cases in every run: a red run can be repeated. To search for new ones: pytest
 # --hypothesis-profile=default
-settings.register_profile("repeatable", derandomize=True)
+# A slow machine is no fault of the code: neither a deadline nor the speed of making examples counts.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("repeatable")
 
 

@@ -39,8 +39,10 @@ from dashboard.statistics import (
     still_needed,
     summarize,
 )
-from edge_agent.core.domain import Emotion, Session, VitalKind
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from dashboard.analysis.states import STATES, state_of
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from dashboard.statistics.distributions import Values
-from edge_agent.core.domain import Emotion, VitalFlag
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.read.beats import Beats
 
 BREAK_S = 3.0

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.sensitivity import Setting
 from dashboard.analysis.states import STATES, state_of
-from edge_agent.core.domain import DOUBTFUL, Emotion, Session, VitalFlag, VitalKind
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind
 from edge_agent.store.read.beats import Beats, StateSpan, spans_observed
 from edge_agent.store.read.matching import Matching, Shown
 from edge_agent.store.read.reader import Reader

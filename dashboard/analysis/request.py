@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dashboard.analysis.states import VITALS, Design
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
 DEFAULT_BOUND = 5.0

@@ -8,7 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
-from edge_agent.core.domain import Emotion, VitalKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalKind
 
 STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
 PAIRS = (

@@ -17,7 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_agent.core.domain import EMOTIONS, VitalKind
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
 Height = Literal["small", "medium", "large", "tall"]

@@ -16,7 +16,7 @@ from dashboard.analysis.query import describe
 from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
 from dashboard.analysis.states import Design
 from dashboard.commands.exit_codes import run_command
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 
 if TYPE_CHECKING:
     from dashboard.analysis.present.table import TestRow

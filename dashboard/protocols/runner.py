@@ -17,8 +17,8 @@ from dashboard.protocols.state import BY_HAND, Performance
 from dashboard.protocols.texts import Texts
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Marker, MarkerKind, Purpose, Session, Setting
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, Setting
 from edge_agent.store.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,

@@ -11,8 +11,8 @@ from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import FELT, Scale
 from dashboard.protocols.step_clock import Course, Position
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Marker, MarkerKind
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.store.database.protocol_tables import POINTS
 from edge_agent.store.study.protocol_runs import RunState, SelfReport
 from edge_agent.store.study.study_rows import LABEL_LENGTH

@@ -9,8 +9,8 @@ from scipy import special
 
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import Method, paired_t, welch_t
-from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
 """Level of the equivalence test; its interval has the level 1 − 2 · ALPHA."""

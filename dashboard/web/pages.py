@@ -17,8 +17,8 @@ from dashboard.charts.figures import plotly_address, plotly_style_ids
 from dashboard.web.services import account_of, services
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import EMOTIONS
 from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import EMOTIONS
 
 HERE = Path(__file__).parent
 

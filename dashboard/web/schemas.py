@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.core.domain import Marker, MarkerKind, Purpose, Session, Setting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, Setting
 
 EpochMs = Annotated[
     int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")

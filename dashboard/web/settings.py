@@ -12,8 +12,8 @@ from typing import Any
 
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.config import Settings, at_home
-from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.study import Purpose
 from edge_agent.runtime.live_feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings

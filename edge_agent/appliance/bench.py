@@ -19,12 +19,12 @@ import psutil
 from edge_agent import __version__
 from edge_agent.camera.unpaced import demo_frames, file_frames
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame
+from edge_agent.core.expression import Frame
 from edge_agent.runtime.factories import recognizer_of
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
-    from edge_agent.core.domain import Image
+    from edge_agent.core.expression import Image
     from edge_agent.vision.recognizer import Recognizer
 
 WARM_UP = 10

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Frame
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.expression import Frame
 
 if TYPE_CHECKING:
-    from edge_agent.core.domain import Image
+    from edge_agent.core.expression import Image
 
 log = logging.getLogger(__name__)
 

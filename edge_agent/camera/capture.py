@@ -10,8 +10,9 @@ from contextlib import suppress
 
 from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame, Gap
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.expression import Frame
+from edge_agent.core.gaps import Gap
 from edge_agent.core.latest_value import Mailbox
 from edge_agent.core.worker import Worker
 

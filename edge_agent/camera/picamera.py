@@ -22,7 +22,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
 
 if TYPE_CHECKING:
-    from edge_agent.core.domain import Image
+    from edge_agent.core.expression import Image
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from edge_agent.core.domain import Image
+    from edge_agent.core.expression import Image
 
 _JPEG_START = b"\xff\xd8"
 _JPEG_END = 0xD9

@@ -15,7 +15,7 @@ import click
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
 
 if TYPE_CHECKING:
-    from edge_agent.core.domain import Session
+    from edge_agent.core.study import Session
     from edge_agent.store.study.study import Study
 
 E = TypeVar("E", bound=StrEnum)
@@ -124,7 +124,7 @@ def session_start(
 ) -> None:
     """Open a session of participant CODE, who has consented, now."""
     study = study_of(config, data)
-    from edge_agent.core.domain import Purpose, Setting
+    from edge_agent.core.study import Purpose, Setting
 
     opened = study.start_session(
         participant_code,
@@ -149,7 +149,7 @@ def session_mark(
     """
     study = study_of(config, data)
     from edge_agent.core.clock import iso_utc
-    from edge_agent.core.domain import MarkerKind
+    from edge_agent.core.study import MarkerKind
 
     marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
     said = {

@@ -23,8 +23,8 @@ from typing import Annotated, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import ReadingError
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 
 MMHG_IN_KPA = 7.500_617
 CLOCK_TOLERANCE_S = 300.0
@@ -335,9 +335,7 @@ def _time_ms(value: object, zone: tzinfo | None) -> int:
         except ValueError:
             seconds = _iso_seconds(str(value), zone)
         else:
-            if abs(seconds) < _SECONDS_BELOW:
-                seconds = seconds
-            else:
+            if abs(seconds) >= _SECONDS_BELOW:  # milliseconds
                 seconds = seconds / 1000
     if not _EARLIEST_S <= seconds < _LATEST_S:
         raise ReadingError("at", _shown(value), "is not a time between the years 2000 and 2100.")

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import MarkerKind, Purpose, Setting
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import MarkerKind, Purpose, Setting
 from edge_agent.mqtt.topics import CommandRejectedPayload, MarkerCommand, SessionCommand, Topics
 
 COMMAND_BYTES = 4096

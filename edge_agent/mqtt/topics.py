@@ -12,20 +12,10 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import (
-    Emotion,
-    Flaw,
-    MarkerKind,
-    Observation,
-    Purpose,
-    Recognition,
-    SensorKind,
-    Setting,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
 from edge_agent.core.errors import ReadingError
+from edge_agent.core.expression import Emotion, Flaw, Observation, Recognition
+from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind, VitalReading
 
 Time = Annotated[
     str,

@@ -19,11 +19,12 @@ import edge_agent
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config import MqttSettings, Settings, at_home
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame, VitalReading
 from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import Frame
 from edge_agent.core.latest_value import Mailbox
 from edge_agent.core.readings import Origin
 from edge_agent.core.timers import Every, Rate
+from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
 from edge_agent.mqtt.commands import Commands

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from edge_agent.core import clock
-from edge_agent.core.domain import Recognition, VitalReading
+from edge_agent.core.expression import Recognition
+from edge_agent.core.vitals import VitalReading
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
 from edge_agent.runtime.live_feed import LiveServer

@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.domain import Box, Observation, Recognition, VitalReading
 from edge_agent.core.errors import ServerError
+from edge_agent.core.expression import Box, Observation, Recognition
+from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)

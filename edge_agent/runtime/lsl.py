@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_agent.core import clock
-from edge_agent.core.domain import EMOTIONS, VitalKind
 from edge_agent.core.errors import ServerError
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalKind
 
 EXPRESSION_CHANNELS = (*(emotion.value for emotion in EMOTIONS), "valence")
 _PREFIX = "AffectEdge"

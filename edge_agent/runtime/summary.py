@@ -10,19 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     NO_FACE,
     STATES,
-    UNUSABLE,
     Expression,
     Flaw,
     Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
     state_of,
 )
+from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 
 Picture = npt.NDArray[np.uint8]
 Points = npt.ArrayLike

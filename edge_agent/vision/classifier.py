@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Expression
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Expression
 from edge_agent.vision.models.model import TFLiteModel
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Face, Flaw
+from edge_agent.core.expression import Face, Flaw
 
 Crop = npt.NDArray[np.uint8]
 
@@ -227,9 +227,7 @@ def _flaw(
     if pose is not None and pose.is_turned_away:
         return Flaw.TURNED_AWAY
     if black > MOST_CLIPPED or white > MOST_CLIPPED or contrast < LEAST_CONTRAST:
-        if brightness < 128:
-            return Flaw.TOO_DARK
-        return Flaw.TOO_BRIGHT
+        return Flaw.TOO_DARK if brightness < 128 else Flaw.TOO_BRIGHT
     if edges < LEAST_SHARPNESS:
         return Flaw.BLURRED
     return None

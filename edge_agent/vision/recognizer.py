@@ -9,8 +9,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Emotion, Expression, Face, Flaw, Frame, Observation, Recognition
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import (
+    Emotion,
+    Expression,
+    Face,
+    Flaw,
+    Frame,
+    Observation,
+    Recognition,
+)
 from edge_agent.vision.align import (
     CROP_NAME,
     Matrix,

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Face, Frame, Recognition
+from edge_agent.core.expression import Face, Frame, Recognition
 from edge_agent.vision.align import Picture, box_matrix, landmark_matrix
 
 Colour = tuple[float, float, float]

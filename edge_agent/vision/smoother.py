@@ -8,7 +8,14 @@ import math
 from dataclasses import dataclass, replace
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import EMOTIONS, NO_FACE, Emotion, Expression, Observation, state_of
+from edge_agent.core.expression import (
+    EMOTIONS,
+    NO_FACE,
+    Emotion,
+    Expression,
+    Observation,
+    state_of,
+)
 
 
 @dataclass(frozen=True, slots=True)

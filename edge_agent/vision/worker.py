@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame, Recognition
+from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import Mailbox
 from edge_agent.core.worker import Worker
 from edge_agent.vision.governor import Governor

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.pulse_signal import WINDOW_S, find_pulse
 

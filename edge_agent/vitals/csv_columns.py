@@ -11,8 +11,8 @@ from datetime import tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")

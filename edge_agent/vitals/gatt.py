@@ -19,9 +19,9 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from edge_agent.core.domain import VitalFlag
 from edge_agent.core.errors import GattError
 from edge_agent.core.readings import MMHG_IN_KPA
+from edge_agent.core.vitals import VitalFlag
 
 
 def _uuid(number: int) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import VitalReading
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import (
     ArrivalTimes,
@@ -21,6 +20,7 @@ from edge_agent.core.readings import (
     parse_payload,
     read_given,
 )
+from edge_agent.core.vitals import VitalReading
 from edge_agent.vitals.base import Sink
 
 log = logging.getLogger(__name__)

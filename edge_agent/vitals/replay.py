@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edge_agent.core import clock
-from edge_agent.core.domain import VitalFlag, VitalReading
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import ArrivalTimes
+from edge_agent.core.vitals import VitalFlag, VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
 

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Gap, SensorKind, SensorState, VitalReading
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import SensorKind, SensorState, VitalReading
 from edge_agent.vitals import gatt
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.sensor_readings import SensorReadings

@@ -16,17 +16,9 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
-from edge_agent.core.domain import (
-    Box,
-    Emotion,
-    Face,
-    MarkerKind,
-    Observation,
-    Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
+from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.study import Study

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until

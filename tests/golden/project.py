@@ -33,8 +33,9 @@ from dashboard.protocols.file import _File as ProtocolFile
 from dashboard.web.app import create_app
 from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import Emotion, Flaw, SensorKind, VitalFlag, VitalKind
 from edge_agent.core.errors import CameraReason, VitalsReason
+from edge_agent.core.expression import Emotion, Flaw
+from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
 from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate

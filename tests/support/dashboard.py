@@ -19,15 +19,9 @@ from dashboard.accounts.accounts import ensure_setup_code
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import now
-from edge_agent.core.domain import (
-    Emotion,
-    ExpressionRow,
-    MarkerKind,
-    Purpose,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
+from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_expressions, write_vitals

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import MarkerKind, Purpose, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.study.study_rows import (
     close_session,

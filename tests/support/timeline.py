@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     Box,
     Emotion,
@@ -21,10 +21,8 @@ from edge_agent.core.domain import (
     Flaw,
     Observation,
     Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
 )
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import connect, migrate, writing
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 

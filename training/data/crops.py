@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_agent.core.domain import Face
 from edge_agent.core.errors import PictureError
+from edge_agent.core.expression import Face
 from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.card import find_model

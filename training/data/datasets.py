@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.domain import EMOTIONS
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import FER2013_LABELS
 from training.errors import DataError
 

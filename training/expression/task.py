@@ -128,9 +128,7 @@ class ExpressionTask:
         """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
         expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
         clear = majority(self._held_back.votes)
-        if (clear != NO_LABEL).any():
-            clear = clear
-        else:
+        if not (clear != NO_LABEL).any():
             clear = soft_targets(self._held_back).argmax(axis=1)
         judged = clear != NO_LABEL
         entropy = functional.cross_entropy(

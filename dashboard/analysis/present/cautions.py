@@ -9,7 +9,8 @@ from dashboard.analysis.present.text import ALPHA, people, percent, vital_name
 from dashboard.analysis.request import Correction, Sample, StateBy
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM
-from edge_agent.core.domain import Emotion, VitalKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalKind
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2

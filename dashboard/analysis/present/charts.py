@@ -14,7 +14,8 @@ from dashboard.analysis.readings import StateMean
 from dashboard.analysis.states import STATES
 from dashboard.charts.figures import Chart
 from dashboard.statistics import EffectSize
-from edge_agent.core.domain import Emotion, VitalKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalKind
 
 COLOURS = {
     VitalKind.HEART_RATE: "--vital-heart-rate",

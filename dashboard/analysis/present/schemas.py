@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 
 
 class IntervalModel(Model):

@@ -11,7 +11,8 @@ from dashboard.analysis.present.charts import COLOURS, layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
 from dashboard.analysis.states import STATES
 from dashboard.charts.figures import Chart
-from edge_agent.core.domain import Emotion, VitalKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalKind
 
 
 def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:

@@ -7,7 +7,7 @@ from dashboard.analysis.comparison import Obstacle, Tests
 from dashboard.analysis.request import Correction
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM, Method
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
 _NAMES = {

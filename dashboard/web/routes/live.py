@@ -32,8 +32,9 @@ from dashboard.web.services import (
     StudyDep,
 )
 from edge_agent.core import clock
-from edge_agent.core.domain import Purpose, Session, Setting, VitalReading
 from edge_agent.core.errors import StoreError
+from edge_agent.core.study import Purpose, Session, Setting
+from edge_agent.core.vitals import VitalReading
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.results import Trend
 from edge_agent.store.study.study import Study

@@ -13,7 +13,7 @@ from dashboard.web.pages import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
 from dashboard.web.services import ReaderDep
 from edge_agent.core import clock
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend, VitalTrend
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_agent.core.domain import EMOTIONS, Setting
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Setting
 
 NONE_OF_THESE = "none"
 POINTS = 9

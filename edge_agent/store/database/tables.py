@@ -7,7 +7,9 @@ SQLite browser has to quote them.
 
 from __future__ import annotations
 
-from edge_agent.core.domain import EMOTIONS, Flaw, MarkerKind, Purpose, VitalKind
+from edge_agent.core.expression import EMOTIONS, Flaw
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
 SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)

@@ -6,7 +6,7 @@ functions run.
 
 from __future__ import annotations
 
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 
 EPISODE_GAP_MS = 3_000

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from edge_agent.core.domain import Flaw, VitalKind
+from edge_agent.core.expression import Flaw
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.quality.report import (
     Check,
     Level,

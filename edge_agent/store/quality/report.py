@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from edge_agent.core.domain import UNUSABLE, Flaw, Session, VitalFlag, VitalKind
+from edge_agent.core.expression import Flaw
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind
 from edge_agent.store.read.results import (
     ConditionInterval,
     FaceFrames,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from edge_agent.core.domain import Flaw
+from edge_agent.core.expression import Flaw
 from edge_agent.store.quality.report import ClockEvent, Span
 
 _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it

@@ -4,7 +4,7 @@ for analysis.
 
 from __future__ import annotations
 
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.quality.checks import judge
 from edge_agent.store.quality.report import Recorded, SessionQuality, Thresholds
 from edge_agent.store.quality.rows import (

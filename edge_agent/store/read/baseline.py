@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from edge_agent.core.domain import EMOTIONS, Emotion, Expression
+from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 
 BASELINE_S = 20.0
 """Length of a calibration, seconds from its marker."""

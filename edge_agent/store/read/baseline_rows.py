@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import Expression
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Expression
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.read.baseline import (
     BASELINE_S,

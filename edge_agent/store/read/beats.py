@@ -10,7 +10,9 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import EMOTIONS, Session, VitalFlag, VitalKind
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.read.matching import OBSERVED, Integers, Matching, Shown
 from edge_agent.store.read.results import flags_of
 from edge_agent.store.read.stimuli import FOREVER_MS

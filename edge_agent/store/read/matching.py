@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import EMOTIONS, VitalKind
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalKind
 
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import EMOTIONS, Session, VitalKind
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.study import Session
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
     OBSERVED,

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import EMOTIONS, Emotion, Flaw, Marker, Session, VitalKind, VitalReading
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
+from edge_agent.core.study import Marker, Session
+from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.schema import BUSY_SECONDS, reading
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.database.views import EPISODES

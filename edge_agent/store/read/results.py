@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from edge_agent.core.domain import Emotion, Flaw, VitalFlag, VitalKind
+from edge_agent.core.expression import Emotion, Flaw
+from edge_agent.core.vitals import VitalFlag, VitalKind
 
 Row = dict[str, str | int | float | None]
 

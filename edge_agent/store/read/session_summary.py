@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from edge_agent.core.domain import EMOTIONS, UNUSABLE, Emotion, Expression, VitalKind
+from edge_agent.core.expression import EMOTIONS, Emotion, Expression
+from edge_agent.core.vitals import UNUSABLE, VitalKind
 from edge_agent.store.read.baseline import BASELINE_S, Baseline
 from edge_agent.store.read.results import ConditionInterval, StateReading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from edge_agent.core.domain import Expression
+from edge_agent.core.expression import Expression
 from edge_agent.store.database.tables import NAMES
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from edge_agent.core.domain import VitalKind
+from edge_agent.core.vitals import VitalKind
 
 FOREVER_MS = 2**62
 """The end of what still goes on."""

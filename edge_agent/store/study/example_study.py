@@ -10,15 +10,9 @@ from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    EMOTIONS,
-    Emotion,
-    Expression,
-    ExpressionRow,
-    MarkerKind,
-    Purpose,
-    VitalReading,
-)
+from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalReading
 from edge_agent.store.database.schema import writing
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study_rows import (

@@ -15,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Marker, MarkerKind, Session
+from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.store.database.schema import reading, writing
 from edge_agent.store.study.session_events import announce
 from edge_agent.store.study.study_rows import (

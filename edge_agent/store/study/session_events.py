@@ -8,7 +8,7 @@ import sqlite3
 from typing import Any
 
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.domain import Marker, Session
+from edge_agent.core.study import Marker, Session
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import (
     Marker,
     MarkerKind,
     Participant,
@@ -17,7 +18,6 @@ from edge_agent.core.domain import (
     Setting,
     forbidden_because,
 )
-from edge_agent.core.errors import StudyError
 from edge_agent.store.database.schema import reading, writing
 from edge_agent.store.study.session_events import announce
 from edge_agent.store.study.study_rows import (

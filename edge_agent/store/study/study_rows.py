@@ -11,16 +11,9 @@ import sqlite3
 from dataclasses import replace
 
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.domain import (
-    Emotion,
-    Marker,
-    MarkerKind,
-    Participant,
-    Purpose,
-    Session,
-    Setting,
-)
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, Setting
 
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

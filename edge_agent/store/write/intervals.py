@@ -6,16 +6,16 @@ Pure; no clock, no I/O.
 from __future__ import annotations
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     Expression,
     ExpressionRow,
     Flaw,
-    Gap,
     Observation,
     Recognition,
     UnfitRow,
 )
+from edge_agent.core.gaps import Gap
 
 NO_FACE_SECONDS = 3.0
 Row = ExpressionRow | UnfitRow

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from edge_agent.core.domain import ExpressionRow, UnfitRow, VitalReading
+from edge_agent.core.expression import ExpressionRow, UnfitRow
+from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.tombstones import ErasedTimes
 

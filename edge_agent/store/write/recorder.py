@@ -13,8 +13,10 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import ExpressionRow, Gap, Recognition, UnfitRow, VitalReading
 from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import ExpressionRow, Recognition, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.store.database.schema import connect, store_error, transaction
 from edge_agent.store.write.intervals import Intervals

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    EMOTIONS,
-    UNUSABLE,
-    Expression,
-    ExpressionRow,
-    Gap,
-    UnfitRow,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
+from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
 from edge_agent.store.write.tombstones import ErasedTimes
 

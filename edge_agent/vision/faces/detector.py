@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.models.model import RawOutput, TFLiteModel
 
 Picture = npt.NDArray[np.uint8]

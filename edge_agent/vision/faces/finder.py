@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import Face
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Face
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import SCORE, YuNet
 from edge_agent.vision.models.card import find_model

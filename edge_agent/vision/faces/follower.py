@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Face, Frame
+from edge_agent.core.expression import Box, Face, Frame
 from edge_agent.vision.faces.detector import OVERLAP
 from edge_agent.vision.faces.finder import FaceFinder
 

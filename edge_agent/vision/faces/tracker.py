@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Face
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.assignment import assign
 
 VELOCITY_S = 0.25

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from edge_agent.core.domain import EMOTIONS
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import EMOTIONS
 
 MODELS_FOLDER = Path(__file__).parent
 FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

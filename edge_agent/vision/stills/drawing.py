@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from edge_agent.core.domain import Expression
 from edge_agent.core.errors import PictureError
+from edge_agent.core.expression import Expression
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
 from edge_agent.vision.stills.evidence import (

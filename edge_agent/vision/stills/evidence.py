@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.domain import EMOTIONS, Emotion
+from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.vision.align import Matrix, Picture
 
 Map = npt.NDArray[np.float32]

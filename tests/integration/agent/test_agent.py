@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import pytest
 
-from edge_agent.core.domain import Purpose
+from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.core.domain import Purpose
+from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.appliance import Appliance

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import ExpressionRow, Flaw, Frame, Recognition, UnfitRow
+from edge_agent.core.expression import ExpressionRow, Flaw, Frame, Recognition, UnfitRow
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer

@@ -23,7 +23,7 @@ from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
-from edge_agent.core.domain import VitalFlag
+from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.export import Choice
 from edge_agent.store.export.formats.bundle import export_bundle

@@ -11,8 +11,8 @@ from typing import Literal
 import pytest
 
 from edge_agent.core.clock import now
-from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import StoreError
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, vital_payload

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import now
-from edge_agent.core.domain import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
 from edge_agent.mqtt.topics import SessionPayload, SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow

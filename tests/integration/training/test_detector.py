@@ -17,7 +17,7 @@ import torch
 pytest.importorskip("litert_torch", reason="the training extra is not installed")
 pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import load_model

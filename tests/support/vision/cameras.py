@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.base import Camera
-from edge_agent.core.domain import Frame
 from edge_agent.core.errors import CameraError
+from edge_agent.core.expression import Frame
 
 NOBODY = 65534
 GREY_STEP = 8

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_agent.core.domain import EMOTIONS
+from edge_agent.core.expression import EMOTIONS
 
 INPUT_SCALE = 1 / 255
 INPUT_ZERO = -128

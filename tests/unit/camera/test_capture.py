@@ -14,8 +14,9 @@ import pytest
 from edge_agent.camera import capture
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame, Gap
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.expression import Frame
+from edge_agent.core.gaps import Gap
 from edge_agent.core.latest_value import Mailbox
 
 STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config import Section, Settings, line_of_key, load_settings
-from edge_agent.core.domain import SensorKind
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.vitals import SensorKind
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "config" / "affect-edge.toml"

@@ -13,17 +13,10 @@ from hypothesis import strategies as st
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    EMOTIONS,
-    Box,
-    Emotion,
-    Expression,
-    Purpose,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
+from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression
+from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.worker import Worker
 
 boxes = st.builds(

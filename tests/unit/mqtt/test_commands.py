@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.config import load_settings
-from edge_agent.core.domain import MarkerKind, Purpose, Setting
 from edge_agent.core.errors import ConfigError, StudyError
+from edge_agent.core.study import MarkerKind, Purpose, Setting
 from edge_agent.mqtt.commands import COMMAND_BYTES, Commands
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     STATES,
     Box,
@@ -21,11 +21,9 @@ from edge_agent.core.domain import (
     Face,
     Observation,
     Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
 )
 from edge_agent.core.readings import Origin, parse_payload, reading_of
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
 from edge_agent.mqtt.topics import (

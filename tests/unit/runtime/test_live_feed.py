@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.errors import ServerError
+from edge_agent.core.expression import (
     EMOTIONS,
     Box,
     Emotion,
@@ -26,11 +27,8 @@ from edge_agent.core.domain import (
     Face,
     Observation,
     Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
 )
-from edge_agent.core.errors import ServerError
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.runtime import live_feed
 from edge_agent.runtime.live_feed import LiveServer, live_messages
 

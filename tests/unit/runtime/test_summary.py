@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
+from edge_agent.core.expression import (
     EMOTIONS,
     STATES,
     Box,
@@ -20,10 +20,8 @@ from edge_agent.core.domain import (
     Flaw,
     Observation,
     Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
 )
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.mqtt.topics import SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from edge_agent.vision.align import (
     TEMPLATE,
     TEMPLATE_BOX,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import Emotion
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Emotion
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.tiny_model import SIDE, expression_card, tiny_tflite, write_model

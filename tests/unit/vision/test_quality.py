@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import Box, Face, Flaw
+from edge_agent.core.expression import Box, Face, Flaw
 from edge_agent.vision.align import TEMPLATE, Picture, align_face
 from edge_agent.vision.quality import MOST_OUTSIDE, MOST_YAW, face_quality, pose_of, sharpness
 from tests.support.vision.portraits import smiling

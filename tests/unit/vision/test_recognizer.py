@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Emotion, Face, Flaw, Frame, Recognition
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Box, Emotion, Face, Flaw, Frame, Recognition
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.follower import FaceFollower

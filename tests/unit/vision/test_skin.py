@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import Box, Face
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.skin import WEIGHTS, skin_colour
 from tests.support.vision.portraits import detector, serious, smiling
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face, Observation
+from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression, Face, Observation
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
 START = Instant(boot_ms=5_000, wall_ms=1_800_000_000_000)

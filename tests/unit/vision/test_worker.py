@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_agent.core import clock
-from edge_agent.core.domain import Frame, Recognition
+from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import Mailbox
 from edge_agent.vision.governor import Governor, Limit
 from edge_agent.vision.recognizer import Recognizer, open_recognizer

@@ -9,7 +9,8 @@ import math
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Gap, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.vitals.camera_pulse import CameraPulse, Colour
 
 FPS = 20

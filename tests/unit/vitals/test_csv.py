@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import VitalFlag, VitalKind
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.csv import read_readings
 from tests.support.timeline import database, query

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import VitalFlag, VitalKind
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 

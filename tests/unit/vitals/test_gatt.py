@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import VitalFlag
 from edge_agent.core.errors import GattError
+from edge_agent.core.vitals import VitalFlag
 from edge_agent.vitals import gatt
 from edge_agent.vitals.gatt import (
     BloodPressure,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import VitalReading
 from edge_agent.core.readings import MAX_BYTES, MAX_READINGS, Origin
+from edge_agent.core.vitals import VitalReading
 from edge_agent.mqtt.topics import rejected_payload
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.ingest import Verdict, VitalIngest

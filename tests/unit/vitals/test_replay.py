@@ -10,8 +10,8 @@ import pytest
 
 from edge_agent.config import load_settings
 from edge_agent.core import clock
-from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.runtime.agent import Agent
 from edge_agent.store.export import export_csv
 from edge_agent.store.read.recorded_vitals import recorded_vitals

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.domain import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
 

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.domain import Face
+from edge_agent.core.expression import Face
 from edge_agent.vision.faces.detector import Candidates, letterbox
 from edge_agent.vision.faces.finder import FaceFinder
 from training.faces.compose import for_opencv, turned

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 
 LABELS = "labels.csv"

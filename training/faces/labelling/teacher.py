@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces.labelling.copies import without_copies
 from training.faces.labelling.labels import (

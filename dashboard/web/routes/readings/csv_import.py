@@ -19,8 +19,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from dashboard.web.pages import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import AccountDep, Services, ServicesDep
-from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
 from edge_agent.vitals.csv_columns import TARGETS, ColumnMap, DateOrder, guess_columns, zone_named

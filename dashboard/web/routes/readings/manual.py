@@ -12,9 +12,10 @@ from dashboard.accounts.accounts import AccountError
 from dashboard.web.pages import render
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core import clock
-from edge_agent.core.domain import DOUBTFUL, MarkerKind, VitalFlag, VitalKind, VitalReading
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 

@@ -15,8 +15,8 @@ from dashboard.web.routes.study.quality import router as quality_router
 from dashboard.web.routes.study.session_summary import router as course_router
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
-from edge_agent.core.domain import Purpose, Session, Setting
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Purpose, Session, Setting
 from edge_agent.store.read.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])

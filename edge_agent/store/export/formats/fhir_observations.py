@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import EMOTIONS, VitalFlag, VitalKind
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.export.formats.fhir_resources import (
     EXPRESSIONS,
     OBSERVATIONS,

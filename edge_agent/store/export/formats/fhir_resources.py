@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge_agent import __version__
-from edge_agent.core.domain import EMOTIONS
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.store.export.rows.typed import Row, Value
 
 EXPRESSIONS = "urn:affect-edge:expression"

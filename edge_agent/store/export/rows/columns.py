@@ -8,16 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.core.domain import (
-    EMOTIONS,
-    Emotion,
-    Flaw,
-    MarkerKind,
-    Purpose,
-    Setting,
-    VitalFlag,
-    VitalKind,
-)
+from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
+from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import MarkerKind
+from edge_agent.core.study import MarkerKind
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.export.rows.cells import cell
 from edge_agent.store.read.stimuli import FOREVER_MS

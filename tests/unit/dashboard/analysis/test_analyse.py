@@ -13,8 +13,9 @@ from dashboard.analysis.readings import ReadingGroup, means_of
 from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.states import PAIRS, STATES, VITALS
 from dashboard.statistics import Method, paired_t
-from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag, VitalKind
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts

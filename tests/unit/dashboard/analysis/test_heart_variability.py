@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from dashboard.analysis.heart_variability import variability_by_state
 from dashboard.statistics import ArtefactError, NoVariationError, TooShortError, heart_variability
 from dashboard.statistics.variability import accepted
-from edge_agent.core.domain import Emotion
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
 from edge_agent.store.read.beats import Beats
 
 # One missed beat (1520), one extra beat (400 and 410): milliseconds.

@@ -14,7 +14,8 @@ from dashboard.charts.figures import (
     plotly_style_ids,
     trend_chart,
 )
-from edge_agent.core.domain import EMOTIONS, Emotion, VitalKind
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
 
 START = 1_790_000_400_000

@@ -10,8 +10,8 @@ from dashboard.protocols.media import MediaKind
 from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import Scale
 from dashboard.protocols.state import Performance
-from edge_agent.core.domain import MarkerKind
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind
 from edge_agent.store.study.protocol_runs import RunState
 from tests.support.timeline import instant
 

@@ -15,8 +15,8 @@ from dashboard.statistics import (
     equivalence,
     paired_t,
 )
-from edge_agent.core.domain import VitalKind
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
 from tests.support.statistics.known_designs import EQUIVALENCES, KnownEquivalence
 from tests.support.statistics.known_statistics import HEART, TIED
 

@@ -17,8 +17,8 @@ from dashboard.web.app import ROUTERS, create_app
 from dashboard.web.security import BODY_BYTES
 from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import StoreError
+from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import NAME, PASSWORD, add_session, client_of, fill, set_up
 from tests.support.timeline import query

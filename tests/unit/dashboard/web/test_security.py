@@ -10,8 +10,8 @@ import pytest
 from dashboard.web.security import AttemptLimiter, safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback, options_from
 from edge_agent.config import load_settings
-from edge_agent.core.domain import Purpose
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.study import Purpose
 
 
 class Seconds:

@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import MarkerKind, VitalKind, VitalReading
 from edge_agent.core.errors import StoreError
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.schema import (
     MIGRATIONS,
     Migration,

@@ -15,18 +15,11 @@ from typing import Any
 import frictionless
 import pytest
 
-from edge_agent.core.domain import (
-    Emotion,
-    Flaw,
-    Gap,
-    MarkerKind,
-    Purpose,
-    Setting,
-    UnfitRow,
-    VitalFlag,
-    VitalKind,
-)
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.expression import Emotion, Flaw, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice
 from edge_agent.store.export.appliance import Appliance

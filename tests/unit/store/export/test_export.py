@@ -11,17 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from edge_agent.core.domain import (
-    EMOTIONS,
-    Emotion,
-    Flaw,
-    Gap,
-    MarkerKind,
-    Purpose,
-    UnfitRow,
-    VitalKind,
-)
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.expression import EMOTIONS, Emotion, Flaw, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.export.rows import columns

@@ -14,8 +14,10 @@ from click.testing import CliRunner
 from fhir.resources.R4B.bundle import Bundle
 
 from edge_agent.cli.app import cli
-from edge_agent.core.domain import EMOTIONS, Emotion, MarkerKind, Purpose, VitalFlag, VitalKind
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.export import Choice, export_csv
 from edge_agent.store.export.appliance import Appliance

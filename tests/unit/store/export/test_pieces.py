@@ -15,7 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import Emotion, MarkerKind, Purpose, VitalKind
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, writing
 from edge_agent.store.export import export_csv
 from edge_agent.store.export.rows.cells import cell, recorded

@@ -9,17 +9,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    Flaw,
-    Gap,
-    MarkerKind,
-    Purpose,
-    UnfitRow,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
 from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import Flaw, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import writing
 from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.quality.session_quality import session_quality

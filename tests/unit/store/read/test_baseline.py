@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import (
+from edge_agent.core.errors import StudyError
+from edge_agent.core.expression import (
     EMOTIONS,
     Emotion,
     Expression,
     ExpressionRow,
     Flaw,
-    MarkerKind,
-    Purpose,
     UnfitRow,
 )
-from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
 from edge_agent.store.read.reader import Reader

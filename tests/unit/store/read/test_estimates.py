@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.domain import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.database.schema import writing
 from edge_agent.store.quality.report import Level

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.domain import EMOTIONS, Emotion, Purpose, VitalFlag, VitalKind
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.export import export_csv
 from edge_agent.store.read.matching import (
     AMBIGUOUS,

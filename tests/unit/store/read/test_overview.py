@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.core.domain import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.overview import (
     Consent,

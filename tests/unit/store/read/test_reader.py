@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.domain import EMOTIONS, Emotion, Gap, MarkerKind, Purpose, VitalFlag, VitalKind
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts

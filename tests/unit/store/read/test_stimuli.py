@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.domain import Emotion, ExpressionRow, VitalFlag
+from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.database.schema import writing
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader

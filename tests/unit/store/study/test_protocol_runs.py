@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.domain import Marker, MarkerKind, Purpose, Setting
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.study import Marker, MarkerKind, Purpose, Setting
 from edge_agent.store.database.schema import writing
 from edge_agent.store.export import export_csv
 from edge_agent.store.study.protocol_runs import (

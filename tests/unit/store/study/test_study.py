@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.domain import MarkerKind, Purpose
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.study.study import Study
 from tests.support.timeline import START_MS, database, instant, query
 

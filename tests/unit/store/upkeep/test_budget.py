@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.domain import Purpose
+from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import MIGRATIONS, connect, transaction
 from edge_agent.store.study.study_rows import (
     close_session,

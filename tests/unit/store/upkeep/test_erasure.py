@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.domain import Emotion, Flaw, Gap, MarkerKind, Purpose, UnfitRow, VitalFlag
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.expression import Emotion, Flaw, UnfitRow
+from edge_agent.core.gaps import Gap
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.database.schema import MIGRATIONS, connect, migrate, writing
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run

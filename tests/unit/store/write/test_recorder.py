@@ -17,17 +17,10 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import (
-    Emotion,
-    Expression,
-    Flaw,
-    Gap,
-    Recognition,
-    VitalFlag,
-    VitalKind,
-    VitalReading,
-)
 from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import Emotion, Expression, Flaw, Recognition
+from edge_agent.core.gaps import Gap
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.outbox import Outbox, OutboxMessage

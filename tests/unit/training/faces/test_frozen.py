@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.faces.labelling.labels import LabelledFace
 from training.faces.photographs import Faces, Photographs
 from training.faces.task import DetectorRecipe, DetectorTask

@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import STRIDES
 from training.faces.labelling.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps

@@ -16,7 +16,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 import torch
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces import points as pt
 from training.faces.labelling.labels import LabelledFace, LabelledPicture, read_labels, write_labels

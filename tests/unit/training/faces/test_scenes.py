@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces.compose import Composer, Composition, change_light
 from training.faces.labelling.labels import LabelledFace, LabelledPicture

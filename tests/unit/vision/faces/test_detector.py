@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.core.domain import Box, Face
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.detector import (
     STRIDES,
     Candidates,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Face, Frame
+from edge_agent.core.expression import Box, Face, Frame
 from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.finder import FaceFinder, UsedModel, open_finder, open_near_finder
 from edge_agent.vision.faces.follower import MARGIN, FaceFollower

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Face
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.tracker import PrimaryChooser, prominence
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)

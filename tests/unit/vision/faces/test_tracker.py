@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.domain import Box, Face
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.tracker import Tracker
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)

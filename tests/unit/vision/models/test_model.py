@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import EMOTIONS
 from edge_agent.core.errors import ModelError
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import MODELS_FOLDER
 from edge_agent.vision.models.model import find_model, load_model, read_card, shipped_models
 from tests.support.vision.tiny_model import (

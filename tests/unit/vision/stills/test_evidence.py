@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from edge_agent.core.domain import EMOTIONS, Box, Emotion, Expression, Face
 from edge_agent.core.errors import ModelError, PictureError
+from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression, Face
 from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.card import ModelCard

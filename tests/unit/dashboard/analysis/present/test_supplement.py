@@ -2,7 +2,7 @@
 
 from dashboard.analysis.heart_variability import StateVariability
 from dashboard.analysis.present.supplement import variability_model
-from edge_agent.core.domain import Emotion
+from edge_agent.core.expression import Emotion
 
 
 def test_variability_that_could_not_be_computed_is_given_with_its_reason_and_no_number() -> None:

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import Purpose
+from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.support.timeline import query

@@ -17,7 +17,7 @@ from dashboard.web.routes.health import _agent_health
 from dashboard.web.routes.live import _events
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import Emotion
+from edge_agent.core.expression import Emotion
 from edge_agent.runtime.live_feed import LiveServer
 from tests.support.dashboard import client_of, fill, set_up
 from tests.support.timeline import observation, reading, recognition

@@ -17,8 +17,8 @@ from dashboard.protocols.runner import RESTARTED, Conductor
 from dashboard.web.routes.protocol import participant
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.domain import Purpose, Setting
 from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Purpose, Setting
 from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until

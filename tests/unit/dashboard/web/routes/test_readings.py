@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from dashboard.web.ingest_state import FILES_KEPT, KEPT_SECONDS, UploadedFiles
 from edge_agent.core.clock import now
-from edge_agent.core.domain import Purpose
+from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile
 from tests.support.dashboard import client_of, set_up

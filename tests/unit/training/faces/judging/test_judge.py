@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import Candidates
 from training.faces.judging.judge import judge, landmark_error
 from training.faces.labelling.labels import LabelledFace

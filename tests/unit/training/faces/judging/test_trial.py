@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.core.domain import Box, Face
+from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.yunet import YuNetFile
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from tests.support.vision.portraits import detector, serious, smiling

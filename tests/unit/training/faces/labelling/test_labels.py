@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces.labelling.labels import (
     COLUMNS,

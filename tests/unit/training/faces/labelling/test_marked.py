@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces.labelling.labels import LabelledFace
 from training.faces.labelling.marked import MARKED, NAMES, deviation, read_marked, with_marked

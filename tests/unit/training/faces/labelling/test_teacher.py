@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from edge_agent.core.domain import Box
+from edge_agent.core.expression import Box
 from training.errors import DataError
 from training.faces.labelling.copies import without_copies
 from training.faces.labelling.labels import LabelledFace, LabelledPicture
