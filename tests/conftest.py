@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 # The same cases in every run: a red run can be repeated. To search for new ones: pytest
 # --hypothesis-profile=default
-# A slow machine is no fault of the code: neither a deadline nor the speed of making examples counts.
+# A slow machine is no fault of the code: neither deadline nor the speed of making examples counts.
 settings.register_profile(
     "repeatable",
     derandomize=True,
