@@ -236,10 +236,9 @@ def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
     assert (
         "The export failed" in ada.get("/export").text and "Only 120 MB" in ada.get("/export").text
     )
-    assert (
-        ada.get(f"/api/v1/exports/{services_of(ada).exports.of_account(1).id}/file").status_code
-        == 409
-    )  # type: ignore[union-attr]
+    ended = services_of(ada).exports.of_account(1)
+    assert ended is not None
+    assert ada.get(f"/api/v1/exports/{ended.id}/file").status_code == 409
 
 
 def test_an_export_that_cannot_be_deleted_is_named(
@@ -277,8 +276,9 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
 def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "affect-edge.toml"
     file.write_text(
-        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n[camera]\nsource = "opencv"\n'
-        'device = "rtsp://alice:hunter2@camera.example/1"\n[data]\nfolder = "/home/alice/affect"\n'
+        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n'
+        '[camera]\nsource = "opencv"\ndevice = "rtsp://alice:hunter2@camera.example/1"\n'
+        '[data]\nfolder = "/home/alice/affect"\n'
         "[record]\ninterval = 2\n",
         encoding="utf-8",
     )
