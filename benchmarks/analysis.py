@@ -73,8 +73,8 @@ _TIMES = (
 BETWEEN_SESSIONS = (
     f"{_TIMES} {INTO_EXPRESSION} SELECT {_ROW}, at + 400, 'neutral' FROM row",
     (
-        f"{_TIMES} INSERT INTO vital (at, kind, source, value) SELECT at + 500, 'heart_rate', 'strap', "
-        "70 FROM row"
+        f"{_TIMES} INSERT INTO vital (at, kind, source, value) "
+        "SELECT at + 500, 'heart_rate', 'strap', 70 FROM row"
     ),
 )
 

@@ -30,13 +30,17 @@ from tests.support.dashboard import DashboardProcess
 # A callback of the second frame after the change runs when the first has been handed on.
 NOTE_FIRST_FRAMES = """
 window.painted = [];
-const after = (frames, what) =>
-  frames ? requestAnimationFrame(() => after(frames - 1, what)) : window.painted.push([what, Date.now()]);
+const after = (frames, what) => {
+  if (frames) requestAnimationFrame(() => after(frames - 1, what));
+  else window.painted.push([what, Date.now()]);
+};
 const note = (what) => after(2, what);
 document.addEventListener("DOMContentLoaded", () => {
   const text = document.getElementById("text");
-  new MutationObserver(() => note(text.textContent)).observe(text, { childList: true, characterData: true });
-  document.getElementById("picture").addEventListener("load", (event) => note(event.target.src.split("/").pop()));
+  const changed = new MutationObserver(() => note(text.textContent));
+  changed.observe(text, { childList: true, characterData: true });
+  const picture = document.getElementById("picture");
+  picture.addEventListener("load", (event) => note(event.target.src.split("/").pop()));
 });
 """
 DEADLINE_MS = 60_000

@@ -187,7 +187,8 @@ class VisionSettings(Section):
             )
         if self.detector == "tflite" and onnx:
             raise ValueError(
-                f'detector_model {self.detector_model!r} is an ONNX file; say detector = "yunet" with it'
+                f"detector_model {self.detector_model!r} is an ONNX file; "
+                'say detector = "yunet" with it'
             )
         return self
 
@@ -507,7 +508,10 @@ def _describe_environment(said: str) -> str:
     section = re.search(r'field "(\w+)"', said)
     start = ENV_PREFIX + (section[1].upper() if section else "")
     names = sorted(name for name in os.environ if name.upper().startswith(start))
-    return f'environment {", ".join(names)}: a list or table is not valid JSON. Write it like ["research"].'
+    return (
+        f"environment {', '.join(names)}: a list or table is not valid JSON. "
+        'Write it like ["research"].'
+    )
 
 
 def _describe(

@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 SEED = 2026  # of the example study
 STOP_S = 5.0
-GREETING = """
-  {line}
-
-  A demonstration camera, simulated vital signs, and an example study of made-up people. Ctrl-C ends it.
-"""
+GREETING = (
+    "\n  {line}\n\n"
+    "  A demonstration camera, simulated vital signs, and an example study of made-up people. "
+    "Ctrl-C ends it.\n"
+)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {
     "camera": {"source": "demo"},

@@ -21,8 +21,8 @@ HEAD = """# Troubleshooting
     affect-edge doctor                          # anywhere else
     journalctl -u affect-edge-agent -n 50       # what the agent said last
 
-Look for the sentence that you see; "…" stands for what belongs to your machine. This page is written from the program's
-own sentences by `python -m tools.write_troubleshooting`.
+Look for the sentence that you see; "…" stands for what belongs to your machine. This page is
+written from the program's own sentences by `python -m tools.write_troubleshooting`.
 """
 
 

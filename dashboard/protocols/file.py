@@ -271,7 +271,8 @@ def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
             try:
                 check_media(path.parent, name, kind)
             except (ValueError, OSError) as error:
-                yield f"{_where(path, text, number, kind)}step {number + 1}, {kind} = {name!r}: {error}."
+                where = _where(path, text, number, kind)
+                yield f"{where}step {number + 1}, {kind} = {name!r}: {error}."
 
 
 def _describe(detail: ErrorDetails, path: Path, text: str) -> str:

@@ -217,8 +217,8 @@ def table(figures: dict[str, Any]) -> str:
             f"{figures['cpu_budget_percent']:.0f} % are allowed"
         ),
         (
-            f"{'memory':34}{figures['memory_mb']:7.0f} MB, {figures['memory_peak_mb']:.0f} MB at the "
-            "most"
+            f"{'memory':34}{figures['memory_mb']:7.0f} MB, "
+            f"{figures['memory_peak_mb']:.0f} MB at the most"
         ),
         f"{'whole frames searched':34}{figures['whole_searches']:7d}",
     ]

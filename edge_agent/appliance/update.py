@@ -262,10 +262,9 @@ def _stay_well(place: Place, seconds: float) -> None:
     # this machine asks itself, for a sign of life
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    used = context if dashboard.certificate else None
     try:
-        with urllib.request.urlopen(
-            address, timeout=10, context=context if dashboard.certificate else None
-        ):  # noqa: S310
+        with urllib.request.urlopen(address, timeout=10, context=used):  # noqa: S310 - our own
             return
     except (urllib.error.URLError, OSError) as error:
         raise UpdateError(f"The dashboard does not answer at {address} ({error}).") from error

@@ -349,7 +349,8 @@ class Connection:
             other = "3.1.1" if self._broker.protocol == "5" else "5"
             return ConnectionEndedError(
                 MqttState.REFUSED,
-                f'{where}: does not speak MQTT {self._broker.protocol}. Set mqtt.protocol to "{other}".',
+                f"{where}: does not speak MQTT {self._broker.protocol}. "
+                f'Set mqtt.protocol to "{other}".',
             )
         if code in _LOGIN_REFUSED:
             if self._broker.username:

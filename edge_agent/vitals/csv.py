@@ -273,5 +273,6 @@ def _decoded(name: str, raw: bytes) -> str:
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DataFileError(
-            f'{name}, row {row}: is not UTF-8 text (byte {raw[error.start]:#04x}). Save it as "CSV UTF-8".'
+            f"{name}, row {row}: is not UTF-8 text (byte {raw[error.start]:#04x}). "
+            'Save it as "CSV UTF-8".'
         ) from error

@@ -26,7 +26,8 @@ A kind is a column of its values.
 """
 
 _GUESSES: Mapping[str, str] = {
-    "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|zeit(punkt|stempel)?|datum|measurement date",
+    "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|"
+    r"zeit(punkt|stempel)?|datum|measurement date",
     "time": r"time|uhrzeit|time of day|measurement time",
     VitalKind.HEART_RATE: r"hr|bpm|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
     VitalKind.SYSTOLIC: r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
@@ -37,7 +38,8 @@ _GUESSES: Mapping[str, str] = {
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 _UNIT_WORDS = {"bpm", "/min", "1/min", "mmhg", "mm[hg]", "kpa", "s", "ms"}
 _LOCAL_DATE = re.compile(
-    r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
+    r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
+    r"(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
     re.ASCII | re.DOTALL,
 )
 
@@ -200,4 +202,5 @@ def _iso(text: str, order: DateOrder) -> str:
     hours = int(hour or 0)
     if half is not None:
         hours = hours % 12 + (12 if half.lower() == "p" else 0)
-    return f"{year}-{month:0>2}-{day:0>2}T{hours:02d}:{minute or '00'}{second_part or ''}{rest.strip()}"
+    clock = f"{hours:02d}:{minute or '00'}{second_part or ''}"
+    return f"{year}-{month:0>2}-{day:0>2}T{clock}{rest.strip()}"

@@ -142,9 +142,9 @@ def listing(machine: Machine, *more: str) -> str:
     """Return all files with their owners, rights, times and sizes; folders without times."""
     pruned = " -o ".join(f"-path {path}" for path in [*CHANGING, *more])
     form = r"%p %y %m %u %g %s %T@ %l\n"
+    folders = r"-type d -printf '%p d %m %u %g\n'"
     return machine.shell(
-        rf"find / \( {pruned} \) -prune -o -type d -printf '%p d %m %u %g\n' -o -printf '{form}' | sort",
-        within_s=120,
+        rf"find / \( {pruned} \) -prune -o {folders} -o -printf '{form}' | sort", within_s=120
     )
 
 
@@ -296,7 +296,10 @@ def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -
             f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge "
             "--regid=affect-edge --init-groups"
         )
-        find = r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune -o ! -type l -writable -print 2>/dev/null"
+        find = (
+            r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune "
+            "-o ! -type l -writable -print 2>/dev/null"
+        )
         found = machine.run("bash", "-c", f"{inside} {find}", within_s=120).output.split()
         own = ("/var/lib/affect-edge", "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
         assert [path for path in found if not path.startswith(own)] == []
@@ -348,7 +351,8 @@ def test_a_killed_service_returns(machine: Machine) -> None:
         old = pid_of(machine, unit)
         machine.shell(f"kill -9 {old}")
         waited = machine.wait_for(
-            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ] && systemctl is-active {unit}',
+            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {old} ] && '
+            f"systemctl is-active {unit}",
             40,
         )
         figures[f"{unit} back after kill -9"] = f"{waited:.0f} s"
@@ -360,7 +364,8 @@ def test_a_frozen_service_is_killed_by_the_watchdog_and_returns(machine: Machine
     machine.shell(f"kill -STOP {' '.join(old.values())}")
     for unit, pid in old.items():
         waited = machine.wait_for(
-            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {pid} ] && systemctl is-active {unit}',
+            f'p=$(systemctl show -P MainPID {unit}); [ "$p" != 0 ] && [ "$p" != {pid} ] && '
+            f"systemctl is-active {unit}",
             150,
         )
         figures[f"{unit} back after freezing"] = f"{waited:.0f} s"

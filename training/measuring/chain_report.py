@@ -140,8 +140,8 @@ def _deviations_text(found: Deviations) -> str:
                 f"{'bias':>8}"
             ),
             (
-                f"{'landmarks':<34} {eyes.median:>8.1%} {eyes.p90:>8.1%} {'':>8}  of the distance of "
-                "the eyes"
+                f"{'landmarks':<34} {eyes.median:>8.1%} {eyes.p90:>8.1%} {'':>8}  "
+                "of the distance of the eyes"
             ),
             row("size of the face in the crop", found.scale, 100, "%"),
             row("turn of the face in the crop", found.roll, 1, "degrees"),

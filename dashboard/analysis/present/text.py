@@ -244,7 +244,9 @@ def _too_few(test: VitalComparison) -> str:
         f"{test.second}."
     )
     if test.design is Design.INDEPENDENT:
-        return f"{start} {welch}{f' {people(c.n_both)} had both: a paired design may fit.' if c.n_both else ''}"
+        if c.n_both:
+            welch += f" {people(c.n_both)} had both: a paired design may fit."
+        return f"{start} {welch}"
     if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
         return f"{start} {paired}"
     return f"{start} {paired} Without them, {welch}"

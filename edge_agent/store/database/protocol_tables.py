@@ -38,7 +38,8 @@ PROTOCOLS = (
         scale TEXT NOT NULL,
         value ANY NOT NULL,
         CHECK ((scale = 'emotion' AND value IN ({_FELT}))
-            OR (scale IN ('valence', 'arousal') AND typeof(value) = 'integer' AND value BETWEEN 1 AND {POINTS}))
+            OR (scale IN ('valence', 'arousal') AND typeof(value) = 'integer'
+                AND value BETWEEN 1 AND {POINTS}))
     ) STRICT""",
     "CREATE INDEX self_report_session ON self_report(session, at)",
 )

@@ -51,16 +51,18 @@ _UNIT = (
 _EXPRESSION_VIEW = f"""
     SELECT {iso("expression.at")} AS at, expression.at AS at_ms,
         expression.session, session_participant.code AS participant,
-        {_condition_at("expression.session", "expression.at")} AS condition, expression.track, expression.interval_ms,
-        expression.frames, {", ".join(f"expression.{name}" for name in (*NAMES, *SMOOTHED))},
-        coalesce(expression.emotion, 'uncertain') AS emotion, expression.face_size, expression.quality,
-        expression.is_primary, expression.simulated
+        {_condition_at("expression.session", "expression.at")} AS condition,
+        expression.track, expression.interval_ms, expression.frames,
+        {", ".join(f"expression.{name}" for name in (*NAMES, *SMOOTHED))},
+        coalesce(expression.emotion, 'uncertain') AS emotion,
+        expression.face_size, expression.quality, expression.is_primary, expression.simulated
     FROM (SELECT *, {_session_at("expression.at")} AS session FROM expression) AS expression
     LEFT JOIN session ON session.id = expression.session
     LEFT JOIN participant AS session_participant ON session_participant.id = session.participant"""
 
 _UNFIT_VIEW = f"""
-    SELECT {iso("unfit.at")} AS at, unfit.at AS at_ms, unfit.session, participant.code AS participant,
+    SELECT {iso("unfit.at")} AS at, unfit.at AS at_ms,
+        unfit.session, participant.code AS participant,
         {_condition_at("unfit.session", "unfit.at")} AS condition, unfit.track, unfit.interval_ms,
         unfit.reason, unfit.frames, unfit.is_primary, unfit.simulated
     FROM (SELECT *, {_session_at("unfit.at")} AS session FROM unfit) AS unfit
@@ -71,7 +73,8 @@ EPISODES = f"""
     WITH marked AS (
         SELECT id, at, interval_ms, emotion, simulated, frames,
             CASE WHEN emotion IS lag(emotion) OVER following
-                AND at - interval_ms - lag(at) OVER following <= {EPISODE_GAP_MS} THEN 0 ELSE 1 END AS opens
+                AND at - interval_ms - lag(at) OVER following <= {EPISODE_GAP_MS}
+                THEN 0 ELSE 1 END AS opens
         FROM expression
         WHERE is_primary = 1 {{and_where}}
         WINDOW following AS (PARTITION BY simulated ORDER BY at, id)
@@ -81,7 +84,8 @@ EPISODES = f"""
     SELECT {iso("min(at - interval_ms)")} AS start_at, {iso("max(at)")} AS end_at,
         min(at - interval_ms) AS start_ms, max(at) AS end_ms,
         (max(at) - min(at - interval_ms)) / 1000.0 AS seconds,
-        coalesce(emotion, 'uncertain') AS emotion, count(*) AS rows, sum(frames) AS frames, simulated
+        coalesce(emotion, 'uncertain') AS emotion,
+        count(*) AS rows, sum(frames) AS frames, simulated
     FROM numbered
     GROUP BY simulated, number"""
 
@@ -89,16 +93,20 @@ EPISODES = f"""
 # session.
 _CONDITION_VIEW = """
     SELECT session, participant, label, started, ended FROM (
-        SELECT marker.session, participant.code AS participant, marker.kind, marker.label, marker.at AS started,
-            coalesce(lead(marker.at) OVER (PARTITION BY marker.session ORDER BY marker.at, marker.id), session.ended)
-                AS ended
+        SELECT marker.session, participant.code AS participant,
+            marker.kind, marker.label, marker.at AS started,
+            coalesce(
+                lead(marker.at) OVER (PARTITION BY marker.session ORDER BY marker.at, marker.id),
+                session.ended
+            ) AS ended
         FROM marker JOIN session ON session.id = marker.session
         JOIN participant ON participant.id = session.participant
         WHERE marker.kind IN ('stimulus_start', 'stimulus_end')
     ) WHERE kind = 'stimulus_start'"""
 
 _SESSION_VITAL_VIEW = f"""
-    SELECT {iso("vital.at")} AS at, vital.at AS at_ms, session.id AS session, participant.code AS participant,
+    SELECT {iso("vital.at")} AS at, vital.at AS at_ms,
+        session.id AS session, participant.code AS participant,
         {_condition_at("session.id", "vital.at")} AS condition,
         vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags,
         max(session.simulated, {_IS_SIMULATED}) AS simulated
@@ -107,7 +115,8 @@ _SESSION_VITAL_VIEW = f"""
     JOIN vital ON vital.at >= session.started AND vital.at < coalesce(session.ended, {_FOREVER})"""
 
 _VITAL_VIEW = f"""
-    SELECT {iso("vital.at")} AS at, vital.at AS at_ms, vital.session, participant.code AS participant,
+    SELECT {iso("vital.at")} AS at, vital.at AS at_ms,
+        vital.session, participant.code AS participant,
         {_condition_at("vital.session", "vital.at")} AS condition,
         vital.kind, vital.value, {_UNIT} AS unit, vital.source, vital.flags, vital.device_time,
         {_IS_SIMULATED} AS simulated

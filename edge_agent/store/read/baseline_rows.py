@@ -23,10 +23,14 @@ from edge_agent.store.read.baseline import (
 # The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
 # session.
 _CALIBRATION = """
-    SELECT marker.at AS started, min(marker.at + :length, coalesce(session.ended, marker.at + :length), coalesce(
-        (SELECT min(next.at) FROM marker AS next
-            WHERE next.session = marker.session AND next.kind = 'stimulus_start' AND next.at >= marker.at),
-        marker.at + :length)) AS ended
+    SELECT marker.at AS started, min(
+        marker.at + :length,
+        coalesce(session.ended, marker.at + :length),
+        coalesce(
+            (SELECT min(next.at) FROM marker AS next
+                WHERE next.session = marker.session AND next.kind = 'stimulus_start'
+                    AND next.at >= marker.at),
+            marker.at + :length)) AS ended
     FROM marker JOIN session ON session.id = marker.session
     WHERE marker.session = :session AND marker.kind = 'baseline'
     ORDER BY marker.at DESC, marker.id DESC LIMIT 1"""

@@ -40,7 +40,8 @@ _LABELS = (
 )
 _SUMS = """
     WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?))
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))
     SELECT number, kind, flags, count(*), sum(value), max(abs(value)) FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""

@@ -89,11 +89,8 @@ def seed_example_study(
             )
             for second, kind, condition in _markers(plan):
                 insert_marker(connection, session, kind, condition, start.shifted(second))
-            insert_reports(
-                connection,
-                session.id,
-                _reports(random.Random(f"{seed}/{number}/said"), plan, start),
-            )  # noqa: S311
+            said = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
+            insert_reports(connection, session.id, _reports(said, plan, start))
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, ((reading, None) for reading in readings))

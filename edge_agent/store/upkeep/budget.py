@@ -196,12 +196,10 @@ def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
 
 def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | None:
     """Return the time of the first row of a span; ``None`` when there is none."""
-    found = [
-        connection.execute(
-            f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?", (start, end)
-        ).fetchone()[0]  # noqa: S608 - our own names
-        for table in _TABLES
-    ]
+    found: list[int | None] = []
+    for table in _TABLES:
+        first = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"  # noqa: S608 - our own names
+        found.append(connection.execute(first, (start, end)).fetchone()[0])
     return min((at for at in found if at is not None), default=None)
 
 

@@ -79,8 +79,8 @@ class Erasure:
         parts = [
             f"Erased: {counted}.",
             (
-                f"Rollups: {self.minutes:,} minutes computed anew, {self.minutes_removed:,} of them "
-                "removed."
+                f"Rollups: {self.minutes:,} minutes computed anew, "
+                f"{self.minutes_removed:,} of them removed."
             ),
         ]
         if self.copies:

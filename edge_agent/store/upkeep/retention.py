@@ -62,9 +62,9 @@ def delete_between(
     """
     key = _KEYS[table]
     statement = (
-        f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE at >= ? "
-        "AND at < ? LIMIT ?)"
-    )  # noqa: S608 - our own names
+        f"DELETE FROM {table} WHERE ({key}) IN "  # noqa: S608 - our own names
+        f"(SELECT {key} FROM {table} WHERE at >= ? AND at < ? LIMIT ?)"
+    )
     deleted = 0
     while True:
         with transaction(connection):

@@ -110,8 +110,8 @@ def write_expressions(
     if not rows:
         return
     connection.executemany(
-        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) VALUES "
-        f"({', '.join('?' * len(_EXPRESSION))})",  # noqa: S608
+        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) "  # noqa: S608 - our own names
+        f"VALUES ({', '.join('?' * len(_EXPRESSION))})",
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
     primary = [row for row, _ in rows if row.primary]
@@ -212,7 +212,8 @@ def _expression_values(
 ) -> tuple[object, ...]:
     """Return the values of ``_EXPRESSION``."""
     return (
-        row.at.wall_ms, None if boot is None else row.at.boot_ms, boot, interval_ms, row.track, row.frames,
+        row.at.wall_ms, None if boot is None else row.at.boot_ms, boot,
+        interval_ms, row.track, row.frames,
         *per_mille(row.mean), *per_mille(row.smoothed),
         None if row.emotion is None else row.emotion.value,
         round(row.face_size, 1), round(row.quality, 3), int(row.primary), int(simulated),
@@ -242,8 +243,8 @@ def _roll_up_expressions(
         for index, value in enumerate(values):
             into[index] += value
     connection.executemany(
-        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) VALUES "
-        f"({', '.join('?' * (len(_ROLLUP) + 1))}) "  # noqa: S608
+        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) "  # noqa: S608 - our own names
+        f"VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "
         f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
         [(at, *values) for at, values in sums.items()],
     )
@@ -260,8 +261,8 @@ def _roll_up_vitals(
     for reading in readings:
         grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
     connection.executemany(
-        f"INSERT INTO {table} (kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, "
-        "?, ?, ?, ?, ?, ?) "  # noqa: S608
+        f"INSERT INTO {table} "  # noqa: S608 - our own names
+        "(kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
         "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
         "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "

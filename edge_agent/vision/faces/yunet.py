@@ -82,8 +82,9 @@ class YuNet:
             self._ask(np.zeros((size[1], size[0], 3), np.uint8))
         except cv2.error as error:
             raise ModelError(
-                f"{file}: is not YuNet's ONNX file, or is damaged. Fetch face_detection_yunet again from OpenCV's "
-                'model zoo, or set detector = "tflite".'
+                f"{file}: is not YuNet's ONNX file, or is damaged. Fetch face_detection_yunet "
+                "again from OpenCV's model zoo, "
+                'or set detector = "tflite".'
             ) from error
 
     def detect(self, image: Picture) -> list[Face]:
@@ -108,8 +109,9 @@ def _content(file: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError as error:
         raise ModelError(
-            f"{file}: does not exist. YuNet is not shipped: fetch its ONNX file from OpenCV's model zoo "
-            '(face_detection_yunet) and name it with detector_model, or set detector = "tflite".'
+            f"{file}: does not exist. YuNet is not shipped: fetch its ONNX file from OpenCV's "
+            "model zoo (face_detection_yunet) and name it with detector_model, "
+            'or set detector = "tflite".'
         ) from error
     except OSError as error:
         raise ModelError(

@@ -93,7 +93,7 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
         assert np.corrcoef(found.ravel(), expected.numpy().ravel())[0, 1] > 0.99
 
 
-def test_the_int8_file_gives_the_part_of_each_region_in_each_category_and_its_answers_stay_as_they_were(
+def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_stay_as_they_were(
     tmp_path: Path,
 ) -> None:
     module = network()

@@ -27,6 +27,7 @@ def tiny_recipe() -> str:
     """The recipe of a network of one block, learnt for an epoch, as TOML."""
     head = RECIPE.read_text(encoding="utf-8").split("[network]")[0]
     return head + (
-        '[network]\narchitecture = "small-resnet"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]\ndropout = 0.0\n'
+        '[network]\narchitecture = "small-resnet"\n'
+        "widths = [4, 8]\nblocks = [1]\nstrides = [2]\ndropout = 0.0\n"
         "[schedule]\nepochs = 1\nbatch = 8\npeak_lr = 0.01\nbfloat16 = false\n"
     )

@@ -46,7 +46,8 @@ case "$1" in
 esac
 """
 SYSTEMCTL = """#!/usr/bin/env bash
-# Two services that run as long as the current release is well; one that restarts has another process each time.
+# Two services that run as long as the current release is well; one that restarts has another
+# process each time.
 echo "$*" >> CALLS
 [ "$1" = show ] || exit 0
 if [ -e PROGRAM/current/restarts ]; then echo "$RANDOM"; else echo 41; fi

@@ -182,9 +182,7 @@ def test_a_label_that_is_older_than_the_least_time_gives_way_at_once() -> None:
     assert labels(steady, 0.5, [expression(happiness=0.9), expression(anger=0.9)]) == [HAPPY, ANGRY]
 
 
-def test_a_frame_that_cannot_be_read_changes_nothing_and_after_a_while_the_face_is_uncertain() -> (
-    None
-):
+def test_an_unreadable_frame_changes_nothing_and_after_a_while_the_face_is_uncertain() -> None:
     steady = smoother()
     before = steady.update(1, expression(happiness=0.9), START)
     assert steady.hold(1, expression(anger=1.0), START.shifted(0.5)) == before
@@ -201,9 +199,7 @@ def test_a_track_that_was_never_read_is_uncertain_whatever_it_seems_to_show() ->
     assert steady.update(1, expression(happiness=0.9), START.shifted(0.1)).emotion is HAPPY
 
 
-def test_a_label_that_falls_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> (
-    None
-):
+def test_a_label_below_the_threshold_gives_way_to_one_above_it_even_without_a_lead() -> None:
     assert (
         label_of(expression(happiness=0.44, anger=0.46), 0.45, present=HAPPY, hysteresis=0.08)
         is ANGRY

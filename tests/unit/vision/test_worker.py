@@ -73,9 +73,7 @@ def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
     assert [r.frame_number for r in seen.recognitions] == [7]
 
 
-def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_whole_frames_more_rarely() -> (
-    None
-):
+def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_more_rarely() -> None:
     mailbox: Mailbox[Frame] = Mailbox()
     seen = Seen()
     vision, governor, recognizer = worker(mailbox, seen, budget=1e-6)

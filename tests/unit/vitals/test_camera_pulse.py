@@ -53,9 +53,7 @@ class Scene:
         ]
 
 
-def test_it_speaks_every_five_seconds_of_the_middle_of_its_window_and_says_that_it_estimates() -> (
-    None
-):
+def test_it_speaks_every_five_seconds_of_its_windows_middle_and_says_that_it_estimates() -> None:
     scene = Scene()
     scene.show(60)
     assert [round(r.at.seconds_since(START)) for r in scene.readings] == [

@@ -108,13 +108,28 @@ HEADER = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
         ("1790000401,heart_rate,1e999,,", r"row 3, column value: '1e999' is not a number"),
         ("1790000401,heart_rate,1_000,,", r"row 3, column value: '1_000' is not a number"),
         ("1790000401,systolic,1e308,kPa,", r"row 3, column value: '1e308' is not a number"),
-        ("1790000401,pulse,70,,", r"row 3, column kind: 'pulse' is not one of heart_rate, systolic, diastolic"),
-        ("yesterday,heart_rate,70,,", r"row 3, column at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z"),
-        ("20261120,heart_rate,70,,", r"row 3, column at: '20261120' is not a time between the years 2000 and 2100"),
+        (
+            "1790000401,pulse,70,,",
+            r"row 3, column kind: 'pulse' is not one of heart_rate, systolic, diastolic",
+        ),
+        (
+            "yesterday,heart_rate,70,,",
+            r"row 3, column at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z",
+        ),
+        (
+            "20261120,heart_rate,70,,",
+            r"row 3, column at: '20261120' is not a time between the years 2000 and 2100",
+        ),
         ("nan,heart_rate,70,,", r"row 3, column at: 'nan' is not a time between"),
         ("inf,heart_rate,70,,", r"row 3, column at: 'inf' is not a time between"),
-        ("1790000401,systolic,16,psi,", r"row 3, column unit: 'psi' is no unit of systolic. Allowed: mm\[hg\], mmhg"),
-        ("1790000401,heart_rate,70,,odd", r"row 3, column flags: 'odd' is not made of out_of_range, contact_lost"),
+        (
+            "1790000401,systolic,16,psi,",
+            r"row 3, column unit: 'psi' is no unit of systolic. Allowed: mm\[hg\], mmhg",
+        ),
+        (
+            "1790000401,heart_rate,70,,odd",
+            r"row 3, column flags: 'odd' is not made of out_of_range, contact_lost",
+        ),
         ("1790000401,heart_rate,70", r"row 3: has 3 values, but there are 5 columns"),
         ('1790000401,heart_rate,"70,,', r"row \d: is not CSV"),
         ('1790000401,heart_rate,"7"0,,', r"row 3: is not CSV"),
@@ -154,7 +169,10 @@ def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
          "1790000400,heart_rate,70,rain\n"), "row 1: unknown column 'weather'. Known: at, kind"),
         (("at,kind,value,value\n"
          "1790000400,heart_rate,70,71\n"), "row 1: column value is there twice"),
-        (b"at,kind,value,source\n1790000400,heart_rate,70,caf\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9\). Save"),
+        (
+            b"at,kind,value,source\n1790000400,heart_rate,70,caf\xe9\n",
+            r"row 2: is not UTF-8 text \(byte 0xe9\). Save",
+        ),
         ("at,kind,value\n".encode("utf-16"), r"row 1: is not UTF-8 text"),
         (b"at,kind,value\n1790000400,heart_rate,\x00\n", r"row 2"),
     ],

@@ -56,4 +56,6 @@ def _separated(rows: Iterator[Row]) -> Iterator[str]:
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in row.items()
         }
-        yield f"{',' if number else ''}\n{json.dumps(sound, ensure_ascii=False, separators=(',', ':'))}"
+        comma = "," if number else ""
+        text = json.dumps(sound, ensure_ascii=False, separators=(",", ":"))
+        yield f"{comma}\n{text}"

@@ -52,8 +52,7 @@ FOREVER = 2**62
 MINUS = "\u2212"
 
 
-# --- Reading
-# -----------------------------------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------------------
 
 
 def whole(text: str) -> int:
@@ -216,8 +215,7 @@ def choose(folder: Path, asked: argparse.Namespace) -> tuple[str, Means]:
     return sample, means
 
 
-# --- Statistics
-# --------------------------------------------------------------------------------------------------
+# --- Statistics -----------------------------------------------------------------------------------
 
 
 @dataclass
@@ -495,8 +493,7 @@ def all_states(vital: str, means: Means) -> AllStates:
     return found
 
 
-# --- Writing
-# -----------------------------------------------------------------------------------------------------
+# --- Writing --------------------------------------------------------------------------------------
 
 
 def settled(value: float) -> float:
@@ -595,7 +592,10 @@ def report(
 ) -> Iterator[str]:
     """Yield the lines for people."""
     adjusted = sum(not math.isnan(test.p) for test in tests)
-    yield f"States by {asked.state}; sessions: {sample}; p adjusted for {adjusted} tests ({asked.correction})"
+    yield (
+        f"States by {asked.state}; sessions: {sample}; "
+        f"p adjusted for {adjusted} tests ({asked.correction})"
+    )
     table = {
         vital: [cells(test, asked.correction) for test in tests if test.vital == vital]
         for vital in asked.vital

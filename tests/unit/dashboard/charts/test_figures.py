@@ -72,9 +72,7 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in chart.figure["data"]}
 
 
-def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_and_categories_never_seen_are_left_out() -> (
-    None
-):
+def test_shares_are_stacked_as_steps_in_their_colours_without_categories_never_seen() -> None:
     drawn = traces(draw(trend((0.25, 1.0), (60, 60))))
     assert set(drawn) == {"happiness", "uncertain"}
     assert drawn["happiness"]["fillcolor"] == "var(--emotion-happiness)"

@@ -36,7 +36,10 @@ def written(folder: Path, text: str, name: str = "films.toml") -> Path:
 
 
 def stimulus(lines: str) -> str:
-    return f'title = "Films"\n\n[[step]]\nkind = "rest"\n\n[[step]]\nkind = "stimulus"\nlabel = "anger"\n{lines}\n'
+    return (
+        'title = "Films"\n\n[[step]]\nkind = "rest"\n\n'
+        f'[[step]]\nkind = "stimulus"\nlabel = "anger"\n{lines}\n'
+    )
 
 
 def refusal(path: Path) -> str:

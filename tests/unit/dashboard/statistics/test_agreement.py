@@ -71,9 +71,7 @@ def simulated(rng: np.random.Generator, people: int) -> list[Judgement]:
     return found
 
 
-def test_the_interval_holds_the_kappa_of_the_population_in_about_95_percent_of_small_studies() -> (
-    None
-):
+def test_the_interval_holds_the_kappa_of_the_population_in_95_percent_of_small_studies() -> None:
     rng = np.random.default_rng(3)
     true = cohens_kappa(simulated(rng, 2_000)).kappa
     intervals = [cohens_kappa(simulated(rng, 12)).interval for _ in range(200)]

@@ -46,7 +46,8 @@ from edge_agent.store.study.study import Study
 path = Path(sys.argv[1])
 if os.getuid() == 0:  # permissions do not bind root: become nobody
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-calls = {"migrate": lambda: migrate(path), "lock": lambda: lock(path), "read": lambda: Reader(path).counts()}
+calls = {"migrate": lambda: migrate(path), "lock": lambda: lock(path)}
+calls["read"] = lambda: Reader(path).counts()
 calls["write"] = lambda: Study(path).create_participant("P1")
 said = {}
 for name, call in calls.items():
@@ -64,8 +65,12 @@ def as_a_stranger(path: Path) -> dict[str, str]:
     """What a process that owns nothing here is told, for each thing it tries with the database."""
     ended = subprocess.run(
         [sys.executable, "-c", TRY_EVERYTHING, str(path)],
-        capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )
     assert ended.returncode == 0, ended.stderr
     said: dict[str, str] = json.loads(ended.stdout)
     return said
@@ -258,7 +263,10 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
         lambda: connect(path, readonly=False),
         lambda: Reader(path).counts(),
     ):
-        known = rf"newer Affect Edge \(schema {len(NEXT)}, this program knows {len(MIGRATIONS)}\).*update"
+        known = (
+            rf"newer Affect Edge \(schema {len(NEXT)}, "
+            rf"this program knows {len(MIGRATIONS)}\).*update"
+        )
         with pytest.raises(StoreError, match=known):
             call()
     assert path.read_bytes() == before
@@ -423,8 +431,11 @@ def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(
     holder += "lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder.replace("lock(Path", "held = lock(Path"), str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-    ) as process:  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(StoreError, match=f"process {process.pid}"):

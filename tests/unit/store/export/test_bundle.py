@@ -252,7 +252,8 @@ sys.argv = ["affect-edge", "export", "--data", sys.argv[1], "--out", sys.argv[2]
 try:
     main()
 finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # whoever measures this process writes at its end
+    # whoever measures this process writes at its end
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 """
 
 

@@ -62,9 +62,7 @@ def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
     assert usual.corrected(shown).probabilities == pytest.approx(shown.probabilities)
 
 
-def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_still_sad_when_it_is_sadder() -> (
-    None
-):
+def test_a_face_that_rests_sad_is_corrected_to_neutral_and_still_sad_when_it_is_sadder() -> None:
     baseline = baseline_of([RESTING_SAD] * 20)
     resting = baseline.corrected(RESTING_SAD)
     assert resting.dominant is Emotion.NEUTRAL
@@ -93,7 +91,7 @@ def test_too_few_rows_are_no_baseline() -> None:
 
 
 @given(st.lists(expressions, min_size=5, max_size=30), expressions)
-def test_a_correction_gives_probabilities_never_raises_a_category_against_neutral_and_keeps_their_odds(
+def test_a_correction_gives_probabilities_keeps_odds_and_raises_nothing_against_neutral(
     rows: list[Expression], shown: Expression
 ) -> None:
     baseline = baseline_of(rows)

@@ -482,7 +482,8 @@ from edge_agent.store.database.schema import migrate
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
 migrate(path)
-recorder = Recorder(path, batch_rows=20, batch_seconds=3600, on_commit=lambda: os.write(1, b"commit \\n"))
+said = lambda: os.write(1, b"commit \\n")
+recorder = Recorder(path, batch_rows=20, batch_seconds=3600, on_commit=said)
 recorder.start()
 second = 0
 while True:

@@ -273,9 +273,7 @@ def test_pictures_of_one_grey_are_left_out() -> None:
     assert faces.without_blank().fer2013.tolist() == [1]
 
 
-def test_a_clear_majority_is_a_category_with_more_than_half_of_the_votes_that_are_not_single() -> (
-    None
-):
+def test_a_clear_majority_has_more_than_half_of_the_votes_that_are_not_single() -> None:
     counts = np.array(
         [
             votes(happiness=6, neutral=4),

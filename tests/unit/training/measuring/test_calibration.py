@@ -75,9 +75,7 @@ def test_without_faces_there_is_an_error_and_no_number(judge: object) -> None:
         judge(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
 
 
-def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_those_of_the_held_back_cut() -> (
-    None
-):
+def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back_cut() -> None:
     pictures = np.random.default_rng(1).integers(0, 256, (200, 48, 48), dtype=np.uint8)
     first = in_half_a(pictures)
     faces = Faces(pictures, np.arange(200), np.zeros((200, 10), np.uint8), np.zeros(200, np.int8))

@@ -328,9 +328,7 @@ def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
     assert max(drawing.size) < 6000
 
 
-def test_the_shipped_default_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> (
-    None
-):
+def test_the_shipped_model_explains_the_smile_by_the_face_and_not_by_its_surroundings() -> None:
     shipped = open_recognizer()
     if shipped.models[1].output("evidence") is None:
         pytest.skip(f"{shipped.models[1].name} was exported without the evidence of regions")

@@ -233,12 +233,12 @@ def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
     assert warnings_of(analysed(path))[:2] == (
         (
-            "All of these readings are simulated. They show how the page works and say nothing about "
-            "people."
+            "All of these readings are simulated. "
+            "They show how the page works and say nothing about people."
         ),
         (
-            "No measured session has readings in anger, happiness or neutral yet; the example study is "
-            "shown instead."
+            "No measured session has readings in anger, happiness or neutral yet; "
+            "the example study is shown instead."
         ),
     )
 
