@@ -99,13 +99,10 @@ def variability_sentence(found: tuple[StateVariability, ...]) -> str:
     """Say for how many the variability could be computed."""
     computed = [one for one in found if one.variability is not None]
     short = sum(one.variability is not None and one.variability.ultra_short for one in found)
+    brief = ""
     if short:
-        brief = (
-            f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes "
-            "(ultra-short)."
-        )
-    else:
-        brief = ""
+        verb = "is" if short == 1 else "are"
+        brief = f" {short} of them {verb} shorter than the standard five minutes (ultra-short)."
     return (
         f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one "
         f"person in one state give numbers.{brief} Compare SDNN only between states that lasted "
