@@ -4,7 +4,8 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: sudo ./install.sh [--yes] [--dry-run] [--local] [--port N] [--camera WHAT] [--no-broker] [--offline WHEELS]
+Usage: sudo ./install.sh [--yes] [--dry-run] [--local] [--port N] [--camera WHAT] [--no-broker]
+                         [--with PARTS] [--offline WHEELS]
        sudo ./install.sh --uninstall [--purge] [--yes] [--dry-run]
 
 Installs the agent and the dashboard from this folder as systemd services. Running it again installs what changed and
@@ -16,6 +17,8 @@ keeps configuration and data.
   --port N           port of the dashboard (default: 8080)
   --camera WHAT      auto (default), picamera2, a device such as /dev/video0, an rtsp:// address, a folder of pictures
   --no-broker        install no MQTT broker
+  --with PARTS       add optional parts, separated by commas: lsl (live streams for Lab Streaming Layer),
+                     parquet (exports as Parquet files); they stay until --with names others, or none
   --offline WHEELS   take Python packages from this folder instead of the network
   --uninstall        remove services and program; configuration and data stay
   --purge            with --uninstall: remove configuration, data, the user and the packages that came with it, too
@@ -38,6 +41,7 @@ needed_mb=1500 memory_mb=700
 apt_waits=(-o DPkg::Lock::Timeout=120) # for whoever installs at the same time, seconds
 
 yes=no dry=no network=yes broker=yes purge=no action=install port="" camera="" wheels=""
+known_parts=(lsl parquet) with="" parts=""
 [ ! -d "$here/wheels" ] || wheels=$here/wheels
 step=checking
 undo=() # what takes back the steps done so far, newest last
@@ -55,9 +59,10 @@ parse() {
       --dry-run) dry=yes ;;
       --local) network=no ;;
       --no-broker) broker=no ;;
-      --port | --camera | --offline)
+      --port | --camera | --with | --offline)
         [ $# -ge 2 ] || wrong "$1 needs a value"
-        case "$1" in --port) port=$2 ;; --camera) camera=$2 ;; *) wheels=$2 ;; esac
+        [ "$1$2" != --with ] || wrong "--with needs a value"
+        case "$1" in --port) port=$2 ;; --camera) camera=$2 ;; --with) with=$2 ;; *) wheels=$2 ;; esac
         shift
         ;;
       --uninstall) action=uninstall ;;
@@ -71,6 +76,8 @@ parse() {
   done
   [ -z "$port" ] || [[ $port =~ ^[0-9]{1,5}$ && $port -ge 1024 && $port -le 65535 ]] || wrong "--port $port: give a number from 1024 to 65535"
   [ "$purge" = no ] || [ "$action" = uninstall ] || wrong "--purge goes with --uninstall"
+  [ -z "$with" ] || [ "$action" != uninstall ] || wrong "--with does not go with --uninstall, which removes all parts"
+  choose_parts
   if [ -n "$wheels" ]; then
     compgen -G "$wheels/*.whl" >/dev/null || wrong "--offline $wheels: there are no wheels (*.whl) in this folder"
     wheels=$(cd "$wheels" && pwd)
@@ -79,6 +86,21 @@ parse() {
     "" | auto | picamera2 | /dev/* | rtsp://* | http://* | https://*) ;;
     *) [ -d "$camera" ] || wrong "--camera $camera: give auto, picamera2, a device, an rtsp:// address or a folder" ;;
   esac
+}
+
+# Optional parts that an earlier installation took stay, also through an update, unless --with names others.
+choose_parts() {
+  local name wanted=$with
+  if [ -z "$with" ]; then wanted=$(cat "$settings/parts" 2>/dev/null || true); fi
+  [ "$wanted" != none ] || return 0
+  for name in ${wanted//,/ }; do
+    if [[ " ${known_parts[*]} " == *" $name "* ]]; then
+      [[ ",$parts," == *",$name,"* ]] || parts=${parts:+$parts,}$name
+    elif [ -n "$with" ]; then
+      wrong "--with $name: there is no such part; give ${known_parts[*]}, separated by commas, or none"
+    fi
+  done
+  [ -z "$with" ] || [ -n "$parts" ] || wrong "--with $with: give ${known_parts[*]}, separated by commas, or none"
 }
 
 need_root() { [ "$(id -u)" = 0 ] || fail "must run as root; type: sudo $0 ${*:-}"; }
@@ -105,6 +127,7 @@ fingerprint_here() {
       ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum
     python3 -V 2>&1
     ls -d /usr/lib/python3/dist-packages/picamera2 2>/dev/null || true
+    echo "$parts"
   ) | sha256sum | cut -c1-8
 }
 
@@ -152,6 +175,11 @@ plan() {
   echo "This will"
   if [ ${#missing[@]} -gt 0 ]; then say "install the packages ${missing[*]}"; else say "install no packages: all are there"; fi
   say "install Affect Edge $(version_here) below $program, run by the user affect-edge, with the command affect-edge"
+  if [ -n "$parts" ]; then
+    say "add the optional parts ${parts//,/, }"
+  elif [ -s "$settings/parts" ]; then
+    say "leave out the optional parts that are there now: $(<"$settings/parts")"
+  fi
   if [ -e "$config" ]; then say "keep the configuration $config"; else say "write the configuration $config"; fi
   say "keep data in $data"
   case "$broker" in
@@ -260,23 +288,27 @@ fill_venv() {
   python3 -m venv "${see[@]}" "$venv"
   [ -z "$wheels" ] || options+=(--no-index --find-links "$wheels")
   [ -n "${PIP_CACHE_DIR:-}" ] || options+=(--no-cache-dir)
-  local pins
+  local pins part resolved=""
   pins=$here/requirements/linux-$(uname -m)-py$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
   if [ -e "$pins" ]; then
     "$venv/bin/pip" install "${options[@]}" --require-hashes --no-deps --only-binary=:all: -r "$pins"
+    for part in ${parts//,/ }; do
+      "$venv/bin/pip" install "${options[@]}" --require-hashes --no-deps --only-binary=:all: -r "${pins%.txt}-$part.txt"
+    done
     options+=(--no-deps --no-index --no-build-isolation)
   else
     say "no pinned packages for $(uname -m) and $(python3 -V): taking the newest that fit"
+    resolved="[ble${parts:+,$parts}]"
   fi
   local own
   own=$(compgen -G "$here/wheels/affect_edge-*.whl" | head -n 1 || true)
   if [ -n "$own" ]; then
-    "$venv/bin/pip" install "${options[@]}" "$own"
+    "$venv/bin/pip" install "${options[@]}" "$own$resolved"
   else # built from a copy, so that nothing is left in the checkout
     local copy
     copy=$(mktemp -d)
     cp -r "$here/edge_agent" "$here/dashboard" "$here/training" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$copy/"
-    "$venv/bin/pip" install "${options[@]}" "$copy$([ -e "$pins" ] || echo '[ble]')"
+    "$venv/bin/pip" install "${options[@]}" "$copy$resolved"
     rm -rf "$copy"
   fi
   slim "$venv"
@@ -338,11 +370,25 @@ configure() {
       set_key dashboard key "\"$data/tls/key.pem\""
     fi
   fi
+  remember_parts
   [ -z "$port" ] || set_key dashboard port "$port"
   [ -z "$camera" ] || set_camera
   if [ "$broker" = yes ]; then set_up_broker; fi
   as_user certificate >/dev/null
   as_user config check "$config" >/dev/null
+}
+
+# The next installation and every update read this file.
+remember_parts() {
+  local file=$settings/parts
+  [ "$parts" != "$(cat "$file" 2>/dev/null || true)" ] || return 0
+  if [ -e "$file" ]; then
+    cp -p "$file" "$file.before"
+    undo+=("mv '$file.before' '$file'")
+  else
+    undo+=("rm -f '$file'")
+  fi
+  if [ -n "$parts" ]; then install -m 644 /dev/stdin "$file" <<<"$parts"; else rm -f "$file"; fi
 }
 
 set_camera() {
@@ -425,7 +471,7 @@ units_differ() {
 tidy() {
   step="tidying up"
   local folder
-  rm -f "$config.before"
+  rm -f "$config.before" "$settings/parts.before"
   for folder in "$program"/releases/*; do
     [ "$folder" = "$(readlink "$program/current")" ] || [ "$folder" = "$(readlink "$program/previous" || true)" ] || rm -rf "$folder"
   done

@@ -3,7 +3,8 @@
 
 A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object
 ``{figure: number}``. The bars stand in ``bars.toml``: figure → [comparison, value], or ["within",
-low, high]. Those that take minutes run only when they are named.
+low, high]. Those that take minutes run only when they are named, and so does the one that needs a
+broker.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay"})
+LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay", "outbox"})
 
 
 def run(name: str) -> dict[str, float]:

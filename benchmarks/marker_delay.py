@@ -12,20 +12,25 @@ clock of this machine. What a network adds, and the screen itself, is not in it.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from playwright.sync_api import BrowserContext, Page
 
 from edge_agent.store.database.schema import DATABASE_NAME
-from tests.support.browser import chromium
-from tests.support.dashboard import DashboardProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+    from tests.support.dashboard import DashboardProcess
 
 # A callback of the second frame after the change runs when the first has been handed on.
 NOTE_FIRST_FRAMES = """
@@ -89,6 +94,9 @@ def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
     """Run the protocol; return for each stimulus its number and the delay of its first frame, in
     milliseconds.
     """
+    from tests.support.browser import chromium
+    from tests.support.dashboard import DashboardProcess
+
     protocols = folder / "protocols"
     protocols.mkdir()
     write_protocol(protocols, stimuli)
@@ -116,6 +124,20 @@ def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
     return delays({int(label): at for label, at in found}, painted)
 
 
+def require_browser() -> None:
+    """Make sure that a browser and Playwright are installed; else end and say how to get them."""
+    if importlib.util.find_spec("playwright") is None:
+        raise SystemExit(
+            "benchmarks.marker_delay: Playwright is not installed, which drives the browser. "
+            "Install it: .venv/bin/pip install -e '.[dev]'"
+        )
+    if shutil.which("chromium") is None and shutil.which("chromium-browser") is None:
+        raise SystemExit(
+            "benchmarks.marker_delay: Chromium is not installed. Install it: sudo apt "
+            "install chromium"
+        )
+
+
 def delays(markers: dict[int, int], painted: list[tuple[str, int]]) -> list[tuple[int, float]]:
     """Match each marker with the first frame noted after it for its stimulus."""
     first: dict[int, int] = {}
@@ -139,6 +161,7 @@ def main() -> None:
     )
     parser.add_argument("--stimuli", type=int, default=40, help="how many, one a second")
     options = parser.parse_args()
+    require_browser()
     with tempfile.TemporaryDirectory() as folder:
         found = run(Path(folder), options.stimuli)
     figures: dict[str, float] = {}

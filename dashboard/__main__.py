@@ -16,8 +16,7 @@ from edge_agent.config import load_settings
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="See also: python -m dashboard analyse",
+    context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: affect-edge analyse"
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."

@@ -76,7 +76,8 @@ def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
         copy(source / name, top / name)
     own_wheel(source, folder / "build", wheels)
     for platform in platforms:
-        download(source / "requirements" / f"{platform}.txt", wheels)
+        for pins in sorted((source / "requirements").glob(f"{platform}*.txt")):
+            download(pins, wheels)  # the platform's own, and those of the optional parts
     return top
 
 
@@ -104,7 +105,7 @@ def own_wheel(source: Path, build: Path, wheels: Path) -> None:
 
 def download(pins: Path, wheels: Path) -> None:
     """Fetch the wheels that a file of requirements pins; their hashes are checked."""
-    _, machine, python = pins.stem.split("-")
+    machine, python = pins.stem.split("-")[1:3]
     options = platform_options(machine, python.removeprefix("py"))
     pip(
         "download",

@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
     configuration.
     """
-    return run_command(analyse_command, arguments, "python -m dashboard analyse")
+    return run_command(analyse_command, arguments, "affect-edge analyse")
 
 
 def report(answer: AnalysisModel) -> str:

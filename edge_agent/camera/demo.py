@@ -256,7 +256,7 @@ def load_portrait(portrait: Portrait) -> tuple[Portrait, Image]:
             CameraReason.NOT_FOUND,
             f"demo: the portrait {path or portrait.file} of the package {portrait.package} is "
             "missing.",
-            'Install it: pip install "affect-edge[demo]".',
+            "Install it in a checkout: .venv/bin/pip install -e '.[demo]'.",
         )
     return portrait, image
 

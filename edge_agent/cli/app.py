@@ -53,14 +53,21 @@ def run(config: Path | None, data: Path | None) -> None:
 
 @cli.command()
 @common_options
-@click.option("--host", help="Address to listen on.")
+@click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-def dashboard(config: Path | None, data: Path | None, host: str | None, port: int | None) -> None:
+@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate (PEM).")
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="Private key of the certificate (PEM)."
+)
+@click.option(
+    "--login-link", is_flag=True, help="Print an address that logs in its first visitor, once."
+)
+def dashboard(login_link: bool, **options: object) -> None:
     """Serve the dashboard."""
-    options = {"--config": config, "--data": data, "--host": host, "--port": port}
-    words = [
-        str(word) for name, value in options.items() if value is not None for word in (name, value)
-    ]
+    words = ["--login-link"] if login_link else []
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", str(value)]
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", *words])
 
 

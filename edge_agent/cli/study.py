@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", bound=StrEnum)
 
+ACTOR = "command line"
+"""Who did it, in the audit trail: whoever may run commands on this machine."""
+
 
 @click.group()
 def participant() -> None:
@@ -52,23 +55,112 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
         )
 
 
-@participant.command("erase")
-@click.argument("code")
+@participant.command("add")
+@click.argument("code", required=False)
 @common_options
 @json_option
-def participant_erase(code: str, config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Erase participant CODE for ever: all that was recorded in their sessions, and every trace of
-    the code.
+def participant_add(
+    code: str | None, config: Path | None, data: Path | None, as_json: bool
+) -> None:
+    """Add a participant under CODE, which must not be a name; without CODE one is made up.
+
+    No session of theirs can start before `participant consent`.
+    """
+    log_to_stderr(logging.WARNING)
+    _settings, folder = load(config, data)
+    from edge_agent.core.clock import iso_utc
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.study.study import Study
+
+    # a study may be prepared before the agent ran for the first time
+    migrate(folder / DATABASE_NAME)
+    person = Study(folder / DATABASE_NAME).create_participant(code, actor=ACTOR)
+    row = {
+        "code": person.code,
+        "created": iso_utc(person.created_ms),
+        "simulated": person.simulated,
+    }
+    click.echo(json.dumps(row) if as_json else person.code)
+
+
+@participant.command("consent")
+@click.argument("code")
+@click.option(
+    "--text",
+    required=True,
+    metavar="VERSION",
+    help="Version of the text that they have read and agreed to.",
+)
+@common_options
+def participant_consent(code: str, text: str, config: Path | None, data: Path | None) -> None:
+    """Record that participant CODE has read the text and agreed to it, now.
+
+    Show them the text first: that of the page Study, or that which your ethics board approved.
+    """
+    study_of(config, data).give_consent(code, text, actor=ACTOR)
+    click.echo(f"{code} has agreed to the text {text.strip()}.")
+
+
+@participant.command("withdraw")
+@click.argument("code")
+@common_options
+def participant_withdraw(code: str, config: Path | None, data: Path | None) -> None:
+    """Record that participant CODE has withdrawn: an open session of theirs ends at once."""
+    study_of(config, data).withdraw_consent(code, actor=ACTOR)
+    click.echo(f"{code} has withdrawn. What was recorded stays until `participant erase`.")
+
+
+@participant.command("erase")
+@click.argument("code")
+@click.option(
+    "--confirm",
+    metavar="CODE",
+    help="The code once more, for scripts; without it the command asks for it.",
+)
+@common_options
+@json_option
+def participant_erase(
+    code: str, confirm: str | None, config: Path | None, data: Path | None, as_json: bool
+) -> None:
+    """Erase participant CODE for ever: all that was recorded in their sessions, and the code.
+
+    It asks for the code once more before it erases anything.
     """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
+    require_same_code(code, ask_for_code(code) if confirm is None else confirm)
     from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.upkeep.erasure import erase_participant
 
     done = erase_participant(
-        folder / DATABASE_NAME, code, actor="command line", outbox_rows=settings.mqtt.outbox_rows
+        folder / DATABASE_NAME, code, actor=ACTOR, outbox_rows=settings.mqtt.outbox_rows
     )
     click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
+
+
+def ask_for_code(code: str) -> str:
+    """Ask for the code of who is to be erased, on standard error, and return what was typed.
+
+    Raises:
+        click.UsageError: nobody answered.
+    """
+    try:
+        answer: str = click.prompt(f"This cannot be undone. Type {code} to erase", err=True)
+    except click.Abort as error:
+        raise click.UsageError(
+            "Nothing was typed, nothing was erased. Scripts: --confirm CODE."
+        ) from error
+    return answer
+
+
+def require_same_code(code: str, typed: str) -> None:
+    """Make sure that both codes are the same; upper and lower case are the same, as everywhere.
+
+    Raises:
+        click.UsageError: it was not.
+    """
+    if typed.strip().casefold() != code.casefold():
+        raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
 
 
 @click.group()

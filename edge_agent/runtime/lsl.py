@@ -95,8 +95,8 @@ def _load() -> Any:
         import pylsl
     except ImportError as error:
         raise ServerError(
-            "Lab Streaming Layer: the library pylsl is not installed. Install it with: pip install "
-            "'affect-edge[lsl]'"
+            "Lab Streaming Layer: the library pylsl is not installed. On an appliance: "
+            "sudo ./install.sh --with lsl. In a checkout: .venv/bin/pip install -e '.[lsl]'."
         ) from error
     except (RuntimeError, OSError) as error:
         # pylsl is there, but finds no liblsl for this processor

@@ -200,18 +200,21 @@ def seconds_to_first_row(machine: Machine) -> float:
 
 @pytest.mark.usefixtures("packages")  # asked before the first change
 def test_a_look_at_the_plan_changes_nothing(machine: Machine, before: str) -> None:
-    done = install(machine, "--dry-run")
+    done = install(machine, "--dry-run", "--with lsl")
     assert done.code == 0, done.output
+    assert "add the optional parts lsl" in done.output
     assert "install the packages" in done.output and "HTTPS, port 8080" in done.output
     assert listing(machine) == before
 
 
 def test_wrong_use_is_refused_before_anything_is_changed(machine: Machine, before: str) -> None:
-    for options, said in (
+    refused = (
         ("--port 80", "from 1024"),
         ("--camera nowhere", "give auto"),
         ("--purge", "--uninstall"),
-    ):
+        ("--with lsl,torch", "--with torch: there is no such part"),
+    )
+    for options, said in refused:
         done = install(machine, "--yes", options)
         assert done.code == 2 and said in done.output
     done = machine.run("bash", "-c", f"cd {CHECKOUT} && ./install.sh < /dev/null")
@@ -222,7 +225,7 @@ def test_wrong_use_is_refused_before_anything_is_changed(machine: Machine, befor
 def test_one_command_installs_it_without_a_question(machine: Machine, before: str) -> None:
     machine.shell("apt-get update -qq", within_s=120)
     start = time.monotonic()
-    done = install(machine, "--yes", "--camera /var/cache/pictures")
+    done = install(machine, "--yes", "--camera /var/cache/pictures", "--with lsl")
     seconds = time.monotonic() - start
     assert done.code == 0, done.output[-4000:]
     measured["install"] = seconds
@@ -420,6 +423,8 @@ def test_a_newer_release_is_taken_without_a_network(machine: Machine, releases: 
     assert done.code == 0, done.output[-4000:]
     assert machine.shell("affect-edge --version").endswith("99.0.0")
     assert int(ask(machine, "SELECT count(*) FROM expression")) > rows
+    # the part that was asked for stays
+    machine.shell("/opt/affect-edge/current/venv/bin/python -c 'import pylsl'")
 
 
 def test_a_release_that_dies_within_a_minute_is_taken_back_by_itself(machine: Machine) -> None:

@@ -36,7 +36,7 @@ def require(modules: tuple[str, ...]) -> None:
     if missing:
         raise TrainingExtraMissing(
             f"this needs {', '.join(missing)}, which the appliance itself does not; "
-            "install it with: pip install 'affect-edge[training]'"
+            "install it in a checkout: .venv/bin/pip install -e '.[training]'"
         )
 
 

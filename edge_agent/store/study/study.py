@@ -26,6 +26,7 @@ from edge_agent.store.study.study_rows import (
     find_open_session,
     find_participant,
     has_consent,
+    insert_audit,
     insert_consent,
     insert_marker,
     insert_participant,
@@ -59,36 +60,56 @@ class Study:
         self._purposes = tuple(purposes)
         self._outbox_rows = outbox_rows
 
-    def create_participant(self, code: str | None = None) -> Participant:
+    def create_participant(
+        self, code: str | None = None, *, actor: str | None = None
+    ) -> Participant:
         """Add a participant under a pseudonymous code; ``None`` makes one up.
+
+        Args:
+            code: the code, or ``None``.
+            actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
             StudyError: the code is taken, or is not 1 to 32 letters, digits, ``.``, ``_`` or ``-``.
         """
+        moment = clock.now()
         with writing(self._path) as connection:
-            return insert_participant(connection, code, clock.now())
+            participant = insert_participant(connection, code, moment)
+            insert_audit(connection, actor, "participant_create", participant.code, moment)
+        return participant
 
     def participants(self) -> list[Participant]:
         """Return all participants in order of their codes."""
         with reading(self._path) as connection:
             return select_participants(connection)
 
-    def give_consent(self, code: str, text_version: str) -> None:
+    def give_consent(self, code: str, text_version: str, *, actor: str | None = None) -> None:
         """Record that the participant agreed, now, to this version of the text.
 
         It replaces an earlier consent.
 
+        Args:
+            code: of the participant.
+            text_version: which text they read.
+            actor: who recorded it, for the audit trail; ``None`` writes no line.
+
         Raises:
             StudyError: unknown participant, or no version named.
         """
+        moment = clock.now()
         with writing(self._path) as connection:
-            insert_consent(connection, code, text_version, clock.now())
+            insert_consent(connection, code, text_version, moment)
+            insert_audit(connection, actor, "consent_give", code, moment)
 
-    def withdraw_consent(self, code: str) -> None:
+    def withdraw_consent(self, code: str, *, actor: str | None = None) -> None:
         """Record that the participant withdrew, now: their open session ends at once, and no
         further one can start.
 
         What was recorded stays until it is erased.
+
+        Args:
+            code: of the participant.
+            actor: who recorded it, for the audit trail; ``None`` writes no line.
 
         Raises:
             StudyError: unknown participant, or no consent that could be withdrawn.
@@ -96,6 +117,7 @@ class Study:
         moment = clock.now()
         with writing(self._path) as connection:
             withdraw_consent(connection, code, moment)
+            insert_audit(connection, actor, "consent_withdraw", code, moment)
             session = find_open_session(connection)
             if session is not None and session.participant.casefold() == code.casefold():
                 announce(

@@ -61,6 +61,20 @@ def find_participant(connection: sqlite3.Connection, code: str) -> int:
     return int(row[0])
 
 
+def insert_audit(
+    connection: sqlite3.Connection, actor: str | None, action: str, detail: str, at: Instant
+) -> None:
+    """Write a line of the audit trail.
+
+    Nothing where nobody is named, for the caller has its own.
+    """
+    if actor is not None:
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
+            (at.wall_ms, actor, action, detail),
+        )
+
+
 def insert_consent(
     connection: sqlite3.Connection, code: str, text_version: str, at: Instant
 ) -> None:

@@ -23,7 +23,9 @@ from edge_agent.runtime.lsl import Streams
 from tests.support.timeline import observation, wait_for
 
 pylsl: Any = pytest.importorskip(
-    "pylsl", reason="pylsl is not installed (pip install 'affect-edge[lsl]')", exc_type=ImportError
+    "pylsl",
+    reason="pylsl is not installed (.venv/bin/pip install -e '.[lsl]')",
+    exc_type=ImportError,
 )
 
 
@@ -115,5 +117,5 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
 
 def test_without_the_library_the_cure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pylsl", None)
-    with pytest.raises(ServerError, match=r"pip install 'affect-edge\[lsl\]'"):
+    with pytest.raises(ServerError, match="install.sh --with lsl"):
         Streams("pi")

@@ -181,7 +181,7 @@ def test_a_missing_package_names_what_to_install(
     with pytest.raises(CameraError, match=rf"package {missing} is missing") as caught:
         DemoCamera(width=160, height=120, fps=5)
     assert caught.value.reason is CameraReason.NOT_FOUND
-    assert caught.value.cure == 'Install it: pip install "affect-edge[demo]".'
+    assert caught.value.cure == "Install it in a checkout: .venv/bin/pip install -e '.[demo]'."
 
 
 def test_a_package_without_its_picture_names_the_file(

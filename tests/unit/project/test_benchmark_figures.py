@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks.__main__ import verdict
@@ -72,3 +75,23 @@ def test_a_minute_without_a_sign_of_the_agent_is_no_good_run() -> None:
     del silent.latency[-12:]
     with pytest.raises(SystemExit, match="nothing was seen of the agent from second 3540 to 3600"):
         figures_of(silent, 3600)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ("sys.modules['playwright'] = None", ".venv/bin/pip install -e '.[dev]'"),
+        ("os.environ['PATH'] = '/nowhere'", "sudo apt install chromium"),
+    ],
+)
+def test_without_a_browser_the_marker_delay_says_what_to_install(lacking: str, said: str) -> None:
+    script = (
+        f"import os, sys; {lacking}; from benchmarks.marker_delay import require_browser; "
+        "require_browser()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("benchmarks.marker_delay: ")
+    assert said in done.stderr

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.pin_requirements import MACHINES, PYTHONS, ROOT, wanted
+from tools.pin_requirements import MACHINES, PARTS, PYTHONS, ROOT, wanted
 
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
+PLATFORM_FILES = [file for file in FILES if not file.stem.endswith(PARTS)]
 LINE = re.compile(r"[a-z0-9._-]+==[A-Za-z0-9.]+ --hash=sha256:[0-9a-f]{64}")
 
 
@@ -20,7 +21,9 @@ def name_of(requirement: str) -> str:
 
 def test_there_is_a_file_for_each_platform() -> None:
     wished = {f"linux-{machine}-py{python}.txt" for machine in MACHINES for python in PYTHONS}
-    assert {file.name for file in FILES} == wished
+    assert {file.name for file in PLATFORM_FILES} == wished
+    of_parts = {f"{name.removesuffix('.txt')}-{part}.txt" for name in wished for part in PARTS}
+    assert {file.name for file in FILES} == wished | of_parts
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
@@ -33,7 +36,7 @@ def test_every_package_has_one_version_and_a_hash(file: Path) -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+@pytest.mark.parametrize("file", PLATFORM_FILES, ids=[file.stem for file in PLATFORM_FILES])
 def test_what_the_project_depends_on_is_there(file: Path) -> None:
     names = {name_of(line) for line in file.read_text(encoding="ascii").splitlines()}
     machine = file.stem.split("-")[1]

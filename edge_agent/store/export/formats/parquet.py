@@ -34,8 +34,9 @@ def export_parquet(
     """
     if importlib.util.find_spec("pyarrow") is None:
         raise StoreError(
-            "Parquet needs the library pyarrow, which is not installed. Install it with: pip "
-            "install 'affect-edge[parquet]', or take --format csv. Nothing was exported."
+            "Parquet needs the library pyarrow, which is not installed. On an appliance: sudo "
+            "./install.sh --with parquet. In a checkout: .venv/bin/pip install -e '.[parquet]'. Or "
+            "use --format csv. Nothing was exported."
         )
     return export_folder(database, out_dir, choice, _write, tell)
 

@@ -261,7 +261,8 @@ def test_without_pyarrow_the_cure_is_said(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(
-        StoreError, match=r"pip install 'affect-edge\[parquet\]', or take --format csv"
+        StoreError,
+        match=r"install.sh --with parquet.*pip install -e '.\[parquet\]'. Or use --format csv",
     ):
         export_parquet(path, tmp_path / "out", Choice())
     assert not (tmp_path / "out").exists()

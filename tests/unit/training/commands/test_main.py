@@ -42,7 +42,7 @@ def test_without_torch_one_sentence_says_what_to_install(
     assert code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: this needs torch")
-    assert "pip install 'affect-edge[training]'" in line
+    assert ".venv/bin/pip install -e '.[training]'" in line
 
 
 def test_evaluate_needs_no_torch_and_names_the_data_that_are_missing(

@@ -98,10 +98,10 @@ def test_the_page_of_the_last_protocol_forgets_who_was_erased(
 
 
 def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) -> None:
-    refused = affect_edge("participant", "erase", "P-02", "--data", tmp_path)
+    refused = affect_edge("participant", "erase", "P-02", "--confirm", "P-02", "--data", tmp_path)
     assert refused.returncode == 1
     assert refused.stderr == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
-    done = affect_edge("participant", "erase", "P-01", "--data", tmp_path)
+    done = affect_edge("participant", "erase", "P-01", "--confirm", "p-01", "--data", tmp_path)
     assert (done.returncode, done.stdout.startswith("Erased: 1 sessions, ")) == (0, True), (
         done.stderr
     )
@@ -113,7 +113,9 @@ def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) ->
 
 def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:
     assert database.exists()
-    done = affect_edge("participant", "erase", "P-01", "--json", "--data", tmp_path)
+    done = affect_edge(
+        "participant", "erase", "P-01", "--confirm", "P-01", "--json", "--data", tmp_path
+    )
     found = json.loads(done.stdout)
     assert found["rows"]["session"] == 1
     assert found["compacted"] is False

@@ -1,0 +1,124 @@
+"""How long summaries that waited for the broker take to arrive, and whether one is lost.
+
+    python -m benchmarks.outbox [--json] [--messages N]
+
+Summaries lie in the outbox of a real database and nobody listens. Then a real mosquitto starts. The
+time runs from the moment when the client is connected to the moment when a subscriber has all of
+them, with the two seconds that the client leaves to other readers after an outage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
+from edge_agent.mqtt.topics import Topics
+from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from tests.support.broker import Mosquitto, subscribed, wait_until
+
+MESSAGES = 5000
+DEADLINE_S = 300.0
+BACKOFF = Backoff(first_s=0.1, longest_s=0.2)
+CATEGORIES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+SUMMARY = {
+    "schema": 1,
+    "window": {
+        "start": "2026-11-20T08:12:00.250Z",
+        "end": "2026-11-20T08:12:10.250Z",
+        "seconds": 10.0,
+    },
+    "frames": 150,
+    "emotions": dict.fromkeys(CATEGORIES, 0.125),
+    "replayed": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What arrived: seconds until all were there, distinct messages, and all of them."""
+
+    seconds: float
+    distinct: int
+    arrived: int
+
+
+def fill(database: Path, messages: int) -> None:
+    """Make a database whose outbox holds so many summaries."""
+    migrate(database)
+    with closing(connect(database, readonly=False)) as connection, transaction(connection):
+        for _ in range(messages):
+            enqueue(connection, OutboxMessage(Topics.SUMMARY, SUMMARY), limit=messages)
+
+
+def deliver(folder: Path, messages: int) -> Delivery:
+    """Let the summaries wait for a broker, start it, and return what came of them."""
+    database = folder / DATABASE_NAME
+    fill(database, messages)
+    mosquitto = Mosquitto(folder / "mosquitto")
+    broker = Broker(port=mosquitto.port)
+    client = MqttClient(
+        broker, root="affect-edge", device="bench", outbox=Outbox(database), backoff=BACKOFF
+    )
+    client.start()
+    try:
+        wait_until(lambda: client.state is MqttState.UNREACHABLE, "the client to miss the broker")
+        with mosquitto, subscribed(mosquitto.port) as reader:
+            wait_until(lambda: client.state is MqttState.CONNECTED, "the client to connect")
+            start = time.monotonic()
+
+            def distinct() -> int:
+                return len({message.payload["seq"] for message in reader.on("summary")})
+
+            wait_until(
+                lambda: len(reader.messages) >= messages and distinct() == messages,
+                "them all",
+                DEADLINE_S,
+            )
+            seconds = time.monotonic() - start
+            found = Delivery(seconds, distinct(), len(reader.on("summary")))
+            client.stop()
+            client.join(10)
+            return found
+    finally:
+        client.stop()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object as the last line"
+    )
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="how many summaries wait")
+    options = parser.parse_args()
+    if shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
+        raise SystemExit(
+            "benchmarks.outbox: mosquitto is not installed. Install it: sudo apt install mosquitto"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        found = deliver(Path(folder), options.messages)
+    figures = {
+        "outbox_messages": options.messages,
+        "outbox_delivered_s": round(found.seconds, 2),
+        "outbox_lost": options.messages - found.distinct,
+        "outbox_twice": found.arrived - found.distinct,
+    }
+    if options.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name:20} {value:8.5g}")
+
+
+if __name__ == "__main__":
+    main()

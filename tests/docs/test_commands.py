@@ -1,0 +1,185 @@
+"""Every documented command is run here, or stands in a list with the reason why it is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dashboard.protocols.file import EXAMPLES
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.docs.pages import ROOT, inline_code_of, pages
+from tests.docs.shell import Documented, documented_commands, fault_in_use
+from tests.support.broker import free_port
+
+COMMANDS = documented_commands()
+FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
+NOT_RUN = {
+    "git clone ": "the address of the repository stands in no file; needs a network",
+    "cd affect-edge": "goes with the line before it",
+    "ssh -L ": "needs another machine with an account",
+    "sudo mosquitto_passwd ": "needs root and the files of an installed appliance",
+    "printf 'user homeassistant": "needs root and the files of an installed appliance",
+    "printf 'listener 8883": "needs root and the files of an installed appliance",
+    "sudo systemctl ": "needs root and an installed broker",
+    "sudo journalctl ": "needs root and a machine that a ready image made; make test-appliance",
+    "journalctl ": "needs an installed appliance; make test-appliance reads its log",
+    "sudo affect-edge ": "needs root and an installed appliance; make test-appliance runs it",
+    "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
+    "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
+    "bluetoothctl ": "needs a radio and a cuff",
+    "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
+    "mosquitto_pub ": "a program that is not part of the project; test_snippets reads its payload",
+    "curl ": "test_requests sends them to a real dashboard",
+    "python -m training.faces.": FACES_MODULES,
+}
+"""How a command begins → why it is not run."""
+
+ONLY_OPTIONS = ("python -m training ", "affect-edge dashboard ")
+"""Need data that are not part of the project, or do not end: their words are looked up."""
+
+CUFF = "Date,Time,SYS (kPa),Pulse\n20.11.2026,08:15,16.1,72\n"
+
+
+def beginning(command: Documented, choices: dict[str, str] | tuple[str, ...]) -> str:
+    """Return with which of the choices a command begins; empty with none."""
+    return next((one for one in choices if command.text.startswith(one)), "")
+
+
+def kind_of(command: Documented) -> str:
+    """Return how a command is dealt with; empty where nobody has decided it."""
+    text = command.text
+    if beginning(command, ONLY_OPTIONS):
+        return "options"
+    if beginning(command, NOT_RUN):
+        return "not run"
+    patterns = {
+        r"make [\w-]+": "make",
+        r"sudo \./install\.sh": "installer",
+        r"\.venv/bin/pip install -e ": "extra",
+        r"affect-edge (?!update|rollback)": "run",
+    }
+    return next((kind for pattern, kind in patterns.items() if re.match(pattern, text)), "")
+
+
+def of_kind(kind: str) -> list[Documented]:
+    return [command for command in COMMANDS if kind_of(command) == kind]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the documented commands speak of, and a data folder."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "cuff.csv").write_text(CUFF, encoding="utf-8")
+    example = next(EXAMPLES.glob("*.toml"))
+    shutil.copy(example, folder / "films.toml")
+    database = folder / "data" / DATABASE_NAME
+    database.parent.mkdir()
+    migrate(database)
+    seed_example_study(database, SimulatedPerson, seed=2026)
+    return folder
+
+
+def affect_edge(text: str, world: Path) -> subprocess.CompletedProcess[str]:
+    """Run an `affect-edge` command in the folder, by a shell, as somebody would type it."""
+    program = f"'{sys.executable}' -m edge_agent"
+    data = "" if text.startswith("affect-edge protocol") else f" --data '{world / 'data'}'"
+    line = re.sub("^affect-edge ", f"{program} ", text) + data
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(world)}
+    return subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=world,
+        env=known,
+        timeout=60,
+    )
+
+
+def test_there_are_commands_of_every_page_that_has_some() -> None:
+    assert len(COMMANDS) > 50
+    assert {"README.md", "docs/export.md", "docs/study-guide.md"} <= {one.page for one in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_somebody_has_decided_how_the_command_is_tried(command: Documented) -> None:
+    assert kind_of(command), f"{command}: run it here, or add it to NOT_RUN with the reason"
+
+
+@pytest.mark.parametrize("start", NOT_RUN)
+def test_no_reason_is_left_of_a_command_that_is_gone(start: str) -> None:
+    assert any(command.text.startswith(start) for command in COMMANDS), start
+
+
+@pytest.mark.parametrize("command", of_kind("run"), ids=str)
+def test_the_command_does_what_it_says(command: Documented, world: Path) -> None:
+    """In the order of the pages, so that a session is started before it is marked."""
+    allowed = {0, 1} if command.text == "affect-edge doctor" else {0}
+    done = affect_edge(command.text, world)
+    assert done.returncode in allowed, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("command", of_kind("options"), ids=str)
+def test_the_command_and_its_options_exist(command: Documented) -> None:
+    assert fault_in_use(command.text) == ""
+
+
+@pytest.mark.parametrize("command", of_kind("make"), ids=str)
+def test_make_knows_the_target(command: Documented) -> None:
+    words = ["bash", "-c", command.text.replace("make ", "make --dry-run ", 1)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", of_kind("installer"), ids=str)
+def test_the_installer_plans_it(command: Documented) -> None:
+    if shutil.which("apt-get") is None:
+        pytest.skip("the installer is for Debian-like systems")
+    line = command.text.removeprefix("sudo ") + f" --dry-run --port {free_port()}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "install Affect Edge" in done.stdout
+
+
+@pytest.mark.parametrize("command", of_kind("extra"), ids=str)
+def test_the_extra_exists(command: Documented) -> None:
+    found = re.search(r"-e '\.\[([\w,]+)\]'", command.text)
+    assert found, command
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(found[1].split(",")) <= set(project["optional-dependencies"])
+
+
+def named_in_text() -> list[tuple[str, str]]:
+    """Return the commands of ours that stand in running text and tables, with their page."""
+    starts = ("affect-edge ", ".venv/bin/affect-edge ", "python -m training ")
+    return [
+        (page, code)
+        for page in pages()
+        for code in dict.fromkeys(inline_code_of(page))
+        if code.startswith(starts)
+    ]
+
+
+@pytest.mark.parametrize(("page", "code"), named_in_text())
+def test_a_command_in_running_text_exists(page: str, code: str) -> None:
+    assert fault_in_use(code) == "", f"{page}: {code}"
+
+
+def test_nothing_is_told_to_install_a_package_of_our_name_from_an_index() -> None:
+    sources = [*ROOT.glob("edge_agent/**/*.py"), *ROOT.glob("training/**/*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in (*sources, *map(ROOT.joinpath, pages()))]
+    told = re.compile(r"pip install (?!-e )[^\n`]*affect-edge")
+    hits = [(text, hit.start()) for text in texts for hit in told.finditer(text)]
+    assert [text[:at].endswith("### Why not `") for text, at in hits] == [True]
+    assert not any(re.search(r"pip install [\"']affect-edge\[", text) for text in texts)

@@ -1,0 +1,160 @@
+"""Every figure of docs/measured.md names its command and where it is printed; the README rounds."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from markdown_it.token import Token
+
+from tests.docs.pages import ROOT, text_of, tokens_of
+from training.commands.main import app
+
+PAGE = "docs/measured.md"
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+NO_FIGURE = {"make test-appliance", "make test-appliance-arm", "python -m pytest"}
+"""Commands whose figures have no key: they print them for people, or hold them in a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: its cells as text, its command, and where the figure is printed."""
+
+    cells: tuple[str, ...]
+    command: str
+    keys: tuple[str, ...]
+    files: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return self.cells[0][:60]
+
+
+def rows() -> Iterator[Row]:
+    """Return the rows of all tables of the page."""
+    heads: list[str] = []
+    cells: list[Token] = []
+    for token in tokens_of(PAGE):
+        if token.type == "tr_open":
+            cells = []
+        elif token.type == "inline":
+            cells.append(token)
+        elif token.type == "thead_close":
+            heads = [cell.content for cell in cells]
+        elif token.type == "tr_close" and heads and [c.content for c in cells] != heads:
+            yield row_of(heads, cells)
+        elif token.type == "table_close":
+            heads = []
+
+
+def row_of(heads: list[str], cells: list[Token]) -> Row:
+    command = next(cell for head, cell in zip(heads, cells, strict=False) if head == "command")
+    last = cells[-1] if heads[-1] != "command" else None
+    children = (last.children or []) if last else []
+    keys = tuple(child.content for child in children if child.type == "code_inline")
+    links = [str(child.attrGet("href")) for child in children if child.type == "link_open"]
+    files = tuple((ROOT / "docs" / link).resolve() for link in links)
+    return Row(tuple(cell.content for cell in cells), command.content.strip("`"), keys, files)
+
+
+ROWS = list(rows())
+
+
+def fault_of_command(text: str) -> str:
+    """Say what is wrong with a command that prints a figure; an empty text when it exists."""
+    words = text.split()
+    if words[0] == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        return (
+            "" if re.search(rf"^{words[1]}:", makefile, re.MULTILINE) else f"no target {words[1]}"
+        )
+    if words[:3] == ["python", "-m", "benchmarks"]:
+        there = (ROOT / f"benchmarks/{words[3]}.py").exists()
+        return "" if there else f"no benchmark {words[3]}"
+    if words[:3] == ["python", "-m", "training"]:
+        return "" if words[3] in app.commands else f"no command {words[3]}"
+    if words[:4] == ["python", "-m", "pytest", "-k"]:
+        pattern = re.compile(rf"^def test_\w*{words[4]}", re.MULTILINE)
+        tests = (ROOT / "tests").glob("**/test_*.py")
+        there = any(pattern.search(path.read_text(encoding="utf-8")) for path in tests)
+        return "" if there else f"no test of {words[4]}"
+    return f"nobody knows {text}"
+
+
+def prints(benchmark: str, key: str) -> bool:
+    """Tell whether a benchmark's source has a figure of that name, also one made of parts."""
+    source = (ROOT / f"benchmarks/{benchmark}.py").read_text(encoding="utf-8")
+    for template in re.findall(r'f?"([a-z0-9_]*(?:\{[^}"]*\}[a-z0-9_]*)*)"', source):
+        pattern = re.sub(r"\\\{[^}]*\\\}", "[a-z0-9_]+", re.escape(template))
+        if template and not template.startswith("{") and re.fullmatch(pattern, key):
+            return True
+    return False
+
+
+def test_there_are_rows_of_each_section() -> None:
+    assert len(ROWS) > 40
+    assert sum(bool(row.keys) for row in ROWS) > 20
+    assert sum(bool(row.files) for row in ROWS) > 10
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_the_command_of_the_figure_exists(row: Row) -> None:
+    assert fault_of_command(row.command) == ""
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.keys], ids=str)
+def test_the_benchmark_prints_a_figure_of_that_name(row: Row) -> None:
+    benchmark = row.command.split()[3]
+    assert all(prints(benchmark, key) for key in row.keys)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.files], ids=str)
+def test_a_figure_that_stands_in_a_file_stands_there_as_it_is_written(row: Row) -> None:
+    text = "\n".join(file.read_text(encoding="utf-8") for file in row.files)
+    there = set(NUMBER.findall(text))
+    measured = row.cells[1:-2]
+    figures = [number for cell in measured for number in NUMBER.findall(cell)]
+    assert figures
+    assert [number for number in figures if number not in there] == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_figure_has_a_name_or_a_file_or_a_command_that_needs_none(row: Row) -> None:
+    without = any(row.command.startswith(one) for one in NO_FIGURE)
+    assert row.keys or row.files or without, row
+
+
+def test_every_bar_is_a_figure_that_a_benchmark_prints() -> None:
+    bars = tomllib.loads((ROOT / "benchmarks/bars.toml").read_text(encoding="utf-8"))
+    names = [path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.stem[0] != "_"]
+    assert [bar for bar in bars if not any(prints(name, bar) for name in names)] == []
+
+
+def test_the_readme_rounds_what_stands_in_the_page_of_figures() -> None:
+    section = text_of("README.md").split("## Five figures")[1].split("[Every figure")[0]
+    table = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    measured = [line.removesuffix(" |").rsplit(" | ", 1)[1] for line in table]
+    shown = {float(number) for cell in measured for number in NUMBER.findall(cell)}
+    exact = {float(number.replace(",", "")) for number in NUMBER.findall(text_of(PAGE))}
+    assert len(shown) >= 10
+    rounded = {round(number, digits) for number in exact for digits in (0, 1)}
+    assert shown - rounded == set()
+
+
+def test_the_readme_is_short() -> None:
+    lines = text_of("README.md").splitlines()
+    assert len(lines) <= 90
+    assert max(map(len, lines)) <= 120
+
+
+@pytest.mark.parametrize("name", ["store", "agent", "vision", "soak", "outbox"])
+def test_a_benchmark_says_what_it_measures(name: str) -> None:
+    words = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout

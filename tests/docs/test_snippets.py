@@ -1,0 +1,200 @@
+"""Every documented configuration, protocol, recipe, JSON and SQL is accepted by what it is for."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dashboard.protocols.file import EXAMPLES, load_protocol
+from dashboard.web.routes.study.study import CONSENT_VERSION
+from edge_agent.cli import cli
+from edge_agent.config import load_settings
+from edge_agent.core.clock import now
+from edge_agent.core.study import Marker, MarkerKind, Purpose
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.mqtt.topics import Topics
+from edge_agent.store.database.schema import writing
+from edge_agent.store.export.rows import columns
+from edge_agent.store.study.study import Study
+from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
+from tests.docs.shell import documented_commands, holds_commands
+from tests.support.timeline import database, query
+from tests.support.vision.portraits import SMILING_FILE
+from training.expression.recipe import Distillation
+
+BLOCKS = [block for page in pages() for block in blocks_of(page) if not holds_commands(block)]
+CLOSED = {
+    "IMG_NAME=affect-edge": "a file of pi-gen, a program that is not here",
+    "Dashboard: http://127.0.0.1:8080/": "what the demonstration prints; test_demo reads it",
+    "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",
+    "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
+    "mqtt:": "Home Assistant's configuration, which is not here",
+}
+"""How a block begins that nothing here can take → why."""
+LANGUAGES = {"json", "yaml", "text", "console"}
+
+
+def first_line(block: Block) -> str:
+    return block.text.splitlines()[0]
+
+
+def kind_of(block: Block) -> str:
+    """Return what a block is; empty where nobody has decided it."""
+    if block.kind in {"json", "text", "console"}:
+        return block.kind
+    if any(first_line(block).startswith(start) for start in CLOSED):
+        return "closed"
+    if first_line(block).startswith("-- "):
+        return "sql"
+    return "toml" if re.match(r"\[[\w.]+\]$", first_line(block)) else ""
+
+
+def of_kind(kind: str) -> list[Block]:
+    return [block for block in BLOCKS if kind_of(block) == kind]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_somebody_has_decided_what_the_block_is(block: Block) -> None:
+    assert kind_of(block), f"{block}: {first_line(block)}"
+    assert not block.kind or block.kind in LANGUAGES
+
+
+@pytest.mark.parametrize("start", CLOSED)
+def test_no_reason_is_left_of_a_block_that_is_gone(start: str) -> None:
+    assert any(first_line(block).startswith(start) for block in BLOCKS)
+
+
+@pytest.mark.parametrize("block", of_kind("json"), ids=str)
+def test_json_can_be_read(block: Block) -> None:
+    assert isinstance(json.loads(block.text), dict)
+
+
+@pytest.mark.parametrize("block", of_kind("toml"), ids=str)
+def test_a_setting_is_taken_by_what_it_is_for(block: Block, tmp_path: Path) -> None:
+    table = tomllib.loads(block.text)
+    file = tmp_path / "snippet.toml"
+    if "distillation" in table:
+        Distillation.model_validate(table["distillation"])
+    elif "texts" in table:
+        example = next(EXAMPLES.glob("*.toml")).read_text(encoding="utf-8")
+        head, step = example.split("[[step]]", 1)
+        file.write_text(f"{head.split('[texts]')[0]}{block.text}\n[[step]]{step}", encoding="utf-8")
+        assert load_protocol(file).texts.welcome_title == table["texts"]["welcome_title"]
+    else:
+        file.write_text(block.text, encoding="utf-8")
+        load_settings(file)
+
+
+def queries() -> list[str]:
+    """Return the queries of docs/data.md in their order."""
+    return [query for block in of_kind("sql") for query in block.text.split(";") if query.strip()]
+
+
+def test_the_last_day_is_the_last_day_and_not_the_last_day_with_rows(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    add_hour(path, hours_ago=2, rows=50, happy=25)
+    add_hour(path, hours_ago=30, rows=50, happy=50)
+    (found,) = query(path, queries()[0])
+    assert found[1:] == (50, 50)
+
+
+def add_hour(path: Path, *, hours_ago: int, rows: int, happy: int) -> None:
+    at = now().wall_ms // 3_600_000 * 3_600_000 - hours_ago * 3_600_000
+    with writing(path) as connection:
+        connection.execute(
+            "INSERT INTO expression_hour (at, rows, frames, uncertain, count_happiness) VALUES (?, "
+            "?, ?, 0, ?)",
+            (at, rows, rows, happy),
+        )
+
+
+def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> None:
+    start = now().shifted(-60)
+    flags: list[frozenset[VitalFlag]] = [
+        frozenset(),
+        frozenset({VitalFlag.OUT_OF_RANGE}),
+        frozenset({VitalFlag.CONTACT_LOST}),
+        frozenset({VitalFlag.CLOCK_DIFFERS}),
+        frozenset({VitalFlag.ESTIMATED}),
+        frozenset({VitalFlag.MANUAL}),
+    ]
+    values = (70.0, 300.0, 90.0, 91.0, 92.0, 74.0)
+    readings = [
+        VitalReading(start.shifted(10 + n), VitalKind.HEART_RATE, value, "strap", flags[n])
+        for n, value in enumerate(values)
+    ]
+    path = database(tmp_path, readings=readings)
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "3")
+    study.start_session("P-1", Purpose.RESEARCH, "", start)
+    marker: Marker = study.add_marker(MarkerKind.STIMULUS_START, "anger", start.shifted(5))
+    assert marker.label == "anger"
+    assert query(path, queries()[1]) == [("P-1", "anger", 72.0, 2)]
+
+
+def test_every_query_runs(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    assert len(queries()) == 3
+    for statement in queries():
+        assert query(path, statement) == []
+
+
+def test_the_view_of_readings_has_the_columns_that_the_page_says(tmp_path: Path) -> None:
+    """As vital.csv, without the observed emotion."""
+    path = database(tmp_path)
+    names = [row[1] for row in query(path, "PRAGMA table_info(vital_view)")]
+    assert names == [column.name for column in columns.FILES["vital"] if column.name != "observed"]
+    assert "`vital.csv` below, without `observed`" in text_of("docs/data.md")
+
+
+def test_the_text_of_consent_has_the_version_that_the_pages_name() -> None:
+    named = [
+        found
+        for page in ("docs/study-guide.md", "docs/tutorial.md")
+        for found in re.findall(r"participant consent \S+ --text (\S+)", text_of(page))
+    ]
+    assert len(named) == 2
+    assert set(named) == {CONSENT_VERSION}
+
+
+def test_the_messages_that_are_sent_name_a_topic_and_hold_json() -> None:
+    sent = [one.text for one in documented_commands() if one.text.startswith("mosquitto_pub ")]
+    assert len(sent) == 2
+    listened = {Topics.INGEST, Topics.COMMAND_SESSION, Topics.COMMAND_MARKER}
+    for text in sent:
+        found = re.search(r"-t affect-edge/affect-edge/(\S+) -m '(.*)'$", text)
+        assert found, text
+        assert found[1] in listened
+        assert isinstance(json.loads(found[2]), dict)
+
+
+def test_the_line_of_classify_has_the_keys_that_the_page_shows() -> None:
+    (block,) = [block for block in of_kind("json") if block.page == "docs/commands.md"]
+    shown: dict[str, Any] = json.loads(block.text)
+    real = classified(SMILING_FILE)
+    assert list(shown) == list(real)
+    assert list(shown["faces"][0]) == list(real["faces"][0])
+    assert shown["faces"][0]["emotion"] == real["faces"][0]["emotion"]
+
+
+def classified(file: Path) -> dict[str, Any]:
+    done = CliRunner().invoke(cli, ["classify", "--json", str(file)])
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_overview_names_every_command() -> None:
+    named = {
+        code.split()[1]
+        for code in inline_code_of("docs/commands.md")
+        if code.startswith("affect-edge ")
+    }
+    assert set(cli.commands) - {"config", "model", "vitals"} <= named

@@ -1,0 +1,93 @@
+"""The tutorial is followed from its first command to its last, and prints what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_agent.demo import SEED
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.docs.pages import ROOT, blocks_of
+
+PAGE = "docs/tutorial.md"
+NOT_FOLLOWED = (
+    "`make demo` fetches packages; tests/integration/agent/test_demo.py runs the demonstration"
+)
+pytestmark = pytest.mark.skipif(
+    shutil.which("Rscript") is None, reason="R is not installed (apt install r-base-core)"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the tutorial has it after `make demo`: the commands, and the example study."""
+    found = tmp_path_factory.mktemp("tutorial")
+    programs = found / ".venv/bin"
+    programs.mkdir(parents=True)
+    for name, words in (("affect-edge", " -m edge_agent"), ("python", "")):
+        script = programs / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{words} "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+    (found / "study").mkdir()
+    database = found / "study" / DATABASE_NAME
+    migrate(database)
+    seed_example_study(database, SimulatedPerson, seed=SEED)
+    return found
+
+
+def steps() -> list[tuple[str, str]]:
+    """Return each command of the tutorial with the output that stands below it."""
+    found: list[tuple[str, str]] = []
+    for block in blocks_of(PAGE):
+        if block.kind == "console":
+            for piece in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+                command, _, output = piece.partition("\n")
+                found.append((command, output))
+    return found
+
+
+def run(command: str, folder: Path) -> str:
+    """Run a command as somebody would type it in the folder, and return what it printed."""
+    known = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, cwd=folder, env=known
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return done.stdout
+
+
+def fits(printed: str, shown: str) -> bool:
+    """Tell whether an output is as shown, where `…` stands for anything."""
+    lines = [line.rstrip() for line in shown.rstrip("\n").splitlines()]
+    pattern = "\n".join(re.escape(line) for line in lines)
+    pattern = pattern.replace("…\n", ".*").replace("…", ".*")
+    plain = "\n".join(line.rstrip() for line in printed.rstrip("\n").splitlines())
+    return re.fullmatch(pattern, plain, re.DOTALL) is not None
+
+
+def test_the_marks_for_what_is_left_out_stand_for_anything_and_nothing_else_does() -> None:
+    assert fits("a\nb\nc\n", "a\n…\nc\n")
+    assert fits("a\nc\n", "a\n…\n")
+    assert not fits("a\nb\n", "a\n")
+    assert not fits("a 2.5\n", "a 2.4\n")
+
+
+def test_the_tutorial_prints_what_it_says_from_the_first_step_to_the_last(folder: Path) -> None:
+    followed = steps()
+    assert len(followed) > 12
+    for command, shown in followed:
+        printed = run(command, folder)
+        assert fits(printed, shown), f"$ {command}\n{printed}\n--- the page says\n{shown}"

@@ -1,0 +1,137 @@
+"""Participants from the command line: added, consent, withdrawal, erasure after confirmation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from dashboard.__main__ import serve_command
+from edge_agent.cli import cli
+from edge_agent.core.errors import StudyError
+from edge_agent.store.database.schema import DATABASE_NAME
+from tests.support.timeline import query
+from tests.unit.cli.test_cli import affect_edge
+
+CODES = "SELECT code FROM participant ORDER BY code"
+
+
+def run(folder: Path, *words: str, typed: str | None = None) -> Result:
+    return CliRunner().invoke(cli, [*words, "--data", str(folder)], input=typed)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A database that `participant add` made, with P-1."""
+    done = run(tmp_path, "participant", "add", "P-1")
+    assert (done.exit_code, done.stdout) == (0, "P-1\n"), done.output
+    return tmp_path / DATABASE_NAME
+
+
+def test_a_participant_consents_and_only_then_a_session_starts(
+    database: Path, tmp_path: Path
+) -> None:
+    start = ("session", "start", "P-1", "--purpose", "research")
+    assert isinstance(run(tmp_path, *start).exception, StudyError)
+    agreed = run(tmp_path, "participant", "consent", "P-1", "--text", "3")
+    assert agreed.stdout == "P-1 has agreed to the text 3.\n"
+    assert query(database, "SELECT text_version, withdrawn FROM consent") == [("3", None)]
+    assert run(tmp_path, *start).exit_code == 0
+
+
+def test_consent_names_the_text_that_was_read(database: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, "participant", "consent", "P-1")
+    assert done.exit_code == 2
+    assert "--text" in done.stderr
+    assert query(database, "SELECT count(*) FROM consent") == [(0,)]
+
+
+def test_withdrawing_ends_the_session_at_once(database: Path, tmp_path: Path) -> None:
+    run(tmp_path, "participant", "consent", "P-1", "--text", "3")
+    run(tmp_path, "session", "start", "P-1", "--purpose", "research")
+    assert run(tmp_path, "participant", "withdraw", "P-1").exit_code == 0
+    assert query(database, "SELECT count(*) FROM session WHERE ended IS NULL") == [(0,)]
+    again = run(tmp_path, "session", "start", "P-1", "--purpose", "research")
+    assert isinstance(again.exception, StudyError)
+
+
+def test_a_code_is_made_up_where_none_is_given_and_told_as_json(
+    database: Path, tmp_path: Path
+) -> None:
+    found = json.loads(run(tmp_path, "participant", "add", "--json").stdout)
+    assert found["simulated"] is False
+    assert query(database, CODES) == sorted([("P-1",), (found["code"],)])
+
+
+def test_a_name_with_a_blank_is_no_code(database: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, "participant", "add", "Ada Lovelace")
+    assert isinstance(done.exception, StudyError)
+    assert query(database, CODES) == [("P-1",)]
+
+
+def test_each_step_leaves_a_line_in_the_audit_trail(database: Path, tmp_path: Path) -> None:
+    run(tmp_path, "participant", "consent", "P-1", "--text", "3")
+    run(tmp_path, "participant", "withdraw", "P-1")
+    assert query(database, "SELECT actor, action, detail FROM audit ORDER BY id") == [
+        ("command line", "participant_create", "P-1"),
+        ("command line", "consent_give", "P-1"),
+        ("command line", "consent_withdraw", "P-1"),
+    ]
+
+
+def test_who_types_the_code_again_erases(database: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, "participant", "erase", "P-1", typed="p-1\n")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("Erased: ")
+    assert "This cannot be undone" in done.stderr
+    assert query(database, CODES) == []
+
+
+@pytest.mark.parametrize("typed", ["P-2\n", "yes\n", ""])
+def test_who_types_something_else_or_nothing_erases_nothing(
+    database: Path, tmp_path: Path, typed: str
+) -> None:
+    done = run(tmp_path, "participant", "erase", "P-1", typed=typed)
+    assert done.exit_code == 2
+    assert "othing was erased" in done.stderr
+    assert query(database, CODES) == [("P-1",)]
+
+
+def test_a_script_that_nobody_watches_is_told_of_the_option(database: Path, tmp_path: Path) -> None:
+    assert database.exists()
+    done = affect_edge("participant", "erase", "P-1", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "Scripts: --confirm CODE" in done.stderr
+    wrong = affect_edge("participant", "erase", "P-1", "--confirm", "P-2", "--data", tmp_path)
+    assert wrong.returncode == 2
+    assert "'P-2' is not 'P-1'. Nothing was erased." in wrong.stderr
+    right = affect_edge("participant", "erase", "P-1", "--confirm", "P-1", "--data", tmp_path)
+    assert right.returncode == 0
+    assert query(database, CODES) == []
+
+
+def test_json_stands_alone_on_standard_output(database: Path, tmp_path: Path) -> None:
+    assert database.exists()
+    done = run(tmp_path, "participant", "erase", "P-1", "--json", typed="P-1\n")
+    assert json.loads(done.stdout)["rows"]["session"] == 0
+
+
+def test_the_dashboard_command_takes_every_option_of_the_dashboard() -> None:
+    def options(command: click.Command) -> set[str]:
+        return {word for parameter in command.params for word in parameter.opts}
+
+    assert options(cli.commands["dashboard"]) == options(serve_command)
+
+
+def test_the_dashboard_command_passes_its_options_on(tmp_path: Path) -> None:
+    words = ("--data", tmp_path, "--host", "0.0.0.0", "--certificate", tmp_path / "none.pem")
+    done = affect_edge("dashboard", *words, "--key", tmp_path / "none.key", "--login-link")
+    assert done.returncode == 2
+    assert "none.pem" in done.stderr
+
+
+def test_analyse_calls_itself_by_the_name_that_people_type() -> None:
+    assert affect_edge("analyse", "--help").stdout.startswith("Usage: affect-edge analyse ")
