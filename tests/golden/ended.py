@@ -65,7 +65,7 @@ ANSWERS = (
     "affect-edge session mark note hello --data EMPTY",
     "affect-edge session show --data EMPTY",
     "affect-edge session end --data EMPTY",
-    "affect-edge participant erase P-01 --data EMPTY",
+    "affect-edge participant erase P-01 --confirm P-01 --data EMPTY",
 )
 ANALYSES = (
     "python -m dashboard analyse --data STUDY --state condition",
