@@ -6,7 +6,7 @@ ARGS ?=
 # A worker a processor core; the tests of a file stay together, for they share servers. PARALLEL= runs them in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help demo test test-unit fuzz test-appliance test-appliance-arm release release-key image-layer lint format bench screenshots clean
+.PHONY: help demo test test-unit fuzz test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
@@ -17,6 +17,7 @@ help:
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
+	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make clean         removes the virtual environment and caches"
@@ -64,6 +65,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
 	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m pytest -q --no-header tests/unit/project/test_layers.py
+
+style: $(VENV)/.dev
+	@$(BIN)/python -m tools.style $(ARGS)
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .

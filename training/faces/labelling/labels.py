@@ -1,10 +1,9 @@
-"""The folder form in which faces are given to the training of the detector: pictures and a
-`labels.csv`.
+"""The folder form in which faces are given to the training of the detector.
 
-`labels.csv` lies in the folder beside the pictures and has one row for each face::
+A table `labels.csv` lies in the folder beside the pictures and has one row for each face::
 
-    file,part,ignore,ceiling,x,y,width,height,right_eye_x,right_eye_y,left_eye_x,left_eye_y,nose_x,nose_y,
-    right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y
+    file,part,ignore,ceiling,x,y,width,height,right_eye_x,right_eye_y,left_eye_x,left_eye_y,
+    nose_x,nose_y,right_mouth_x,right_mouth_y,left_mouth_x,left_mouth_y
 
 `file` is relative to the folder; `part` is train, valid or test (the same in all rows of a
 picture). Coordinates are pixels of the picture with 0, 0 at the outer corner of its first pixel;

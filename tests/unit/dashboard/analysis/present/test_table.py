@@ -81,7 +81,8 @@ def test_an_empty_database_leads_to_what_is_needed(tmp_path: Path) -> None:
 def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
     page = text_of(
         client,
-        "/analysis?state=observed&sample=selected&session=2&window=12.5&share=&leave_out_flagged=true",
+        "/analysis?state=observed&sample=selected&session=2&window=12.5&share="
+        "&leave_out_flagged=true",
     )
     assert re.search(r'name="state" value="observed" checked', page)
     assert re.search(r'name="session" value="2" checked', page)

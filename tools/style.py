@@ -1,0 +1,224 @@
+"""The measure of the house: each row beside its bar, each exception with its reason.
+
+python -m tools.style            the table; ends with 1 when a row misses its bar
+python -m tools.style --list     what stands behind each row, file by file
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tools import rooms
+
+ROOT = Path(__file__).resolve().parents[1]
+RULES = ROOT / "tools" / "style.toml"
+COLUMNS = 100
+PARAMETERS = 6
+LINES = 400
+PRODUCTS = ("edge_agent", "dashboard", "training")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        what: what is counted.
+        value: the count, or the rate in 1,000 lines.
+        bar: the most that is allowed.
+        found: what was counted, each with its place.
+    """
+
+    what: str
+    value: float
+    bar: float
+    found: tuple[str, ...] = ()
+
+    @property
+    def met(self) -> bool:
+        """Whether the bar is met."""
+        return self.value <= self.bar
+
+
+class Source:
+    """One Python file: its lines and its syntax tree."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.relative_to(ROOT).as_posix()
+        self.lines = path.read_text(encoding="utf-8").splitlines()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree."""
+        return ast.parse("\n".join(self.lines))
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is shipped, and not a test, a tool or a benchmark."""
+        return self.name.split("/")[0] in PRODUCTS
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Return the files under version control that match; without git, all files that match."""
+    command = ["git", "ls-files", "-z", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        return sorted(path for pattern in patterns for path in ROOT.rglob(pattern))
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def files_in_folders(sources: Sequence[Source]) -> Row:
+    """Count the Python files of the fullest folder."""
+    folders = Counter(source.path.parent for source in sources)
+    places = tuple(
+        f"{folder.relative_to(ROOT)}: {number}" for folder, number in folders.most_common(5)
+    )
+    return Row("Python files in the fullest folder", max(folders.values()), 16, places)
+
+
+def arrows_and_circles() -> Iterator[Row]:
+    """Count imports that run up or sideways between rooms, and circles."""
+    wrong = tuple(rooms.wrong_arrows())
+    yield Row("arrows between rooms that run up", len(wrong), 0, wrong)
+    circles = tuple(rooms.circles())
+    yield Row("circles of imports", len(circles), 0, circles)
+
+
+def long_lines(sources: Sequence[Source]) -> Row:
+    """Count lines beyond 100 columns; a comment for a tool at a line's end does not count."""
+    places = tuple(
+        f"{source.name}:{number}"
+        for source in sources
+        for number, line in enumerate(source.lines, 1)
+        if len(line.split("  # noqa")[0].split("  # type: ignore")[0]) > COLUMNS
+    )
+    return Row(f"lines beyond {COLUMNS} columns", len(places), 0, places)
+
+
+def rate(
+    sources: Sequence[Source], what: str, bar: float, is_one: Callable[[ast.AST], bool]
+) -> Row:
+    """Count nodes of the syntax tree in 1,000 lines of the products."""
+    products = [source for source in sources if source.is_product]
+    numbers = {
+        source.name: sum(is_one(node) for node in ast.walk(source.tree)) for source in products
+    }
+    lines = sum(len(source.lines) for source in products)
+    value = round(1000 * sum(numbers.values()) / lines, 1)
+    places = tuple(f"{name}: {number}" for name, number in Counter(numbers).most_common(10))
+    return Row(f"{what} in 1,000 lines", value, bar, places)
+
+
+def is_tuple_assignment(node: ast.AST) -> bool:
+    """Whether several values are assigned in one statement."""
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Tuple)
+        and any(isinstance(target, ast.Tuple) for target in node.targets)
+    )
+
+
+def is_conditional_expression(node: ast.AST) -> bool:
+    """Whether it is ``a if b else c``."""
+    return isinstance(node, ast.IfExp)
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the number of a function's parameters; ``self`` and ``cls`` are none."""
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    own = names[:1] in (["self"], ["cls"])
+    return len(names) - own + (given.vararg is not None) + (given.kwarg is not None)
+
+
+def many_parameters(sources: Sequence[Source]) -> Row:
+    """Count functions with more parameters than six; a command's options are parameters, too."""
+    places = tuple(
+        f"{source.name}:{node.lineno} {node.name} ({parameters_of(node)})"
+        for source in sources
+        if source.is_product
+        for node in ast.walk(source.tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if parameters_of(node) > PARAMETERS
+    )
+    return Row(f"functions with more than {PARAMETERS} parameters", len(places), 8, places)
+
+
+def long_modules(sources: Sequence[Source], excepted: Sequence[str]) -> Row:
+    """Count modules beyond 400 lines, but for the named exceptions."""
+    places = tuple(
+        f"{source.name}: {len(source.lines)}"
+        for source in sources
+        if len(source.lines) > LINES and source.name not in excepted
+    )
+    return Row(f"modules beyond {LINES} lines", len(places), 0, places)
+
+
+def files_naming(word: str, apart_from: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that name a thing: those that whoever adds one like it must touch."""
+    names = []
+    for path in tracked("*.py", "*.md", "*.html", "*.js", "*.css", "*.toml", "*.R"):
+        name = path.relative_to(ROOT).as_posix()
+        if any(name.startswith(one) for one in apart_from):
+            continue
+        if word in path.read_text(encoding="utf-8"):
+            names.append(name)
+    return tuple(names)
+
+
+def measure() -> tuple[list[Row], dict[str, str]]:
+    """Return the rows of the table, and the named exceptions with their reasons."""
+    rules = tomllib.loads(RULES.read_text(encoding="utf-8"))
+    excepted: dict[str, str] = rules["longer"]
+    sources = [Source(path) for path in tracked("*.py")]
+    table = [
+        files_in_folders(sources),
+        *arrows_and_circles(),
+        long_lines(sources),
+        rate(sources, "tuple assignments", 2, is_tuple_assignment),
+        rate(sources, "conditional expressions", 10, is_conditional_expression),
+        many_parameters(sources),
+        long_modules(sources, tuple(excepted)),
+    ]
+    for added in rules["added"]:
+        names = files_naming(added["word"], added["apart_from"])
+        table.append(Row(f"files that name {added['what']}", len(names), added["bar"], names))
+    return table, excepted
+
+
+def main() -> int:
+    """Print the table.
+
+    Returns:
+        the exit code: 1 when a bar is missed.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--list", action="store_true", help="what stands behind each row")
+    options = parser.parse_args()
+    table, excepted = measure()
+    print(f"{'':52} {'now':>7} {'bar':>6}")
+    for row in table:
+        mark = "" if row.met else "   missed"
+        print(f"{row.what:52} {row.value:7g} {row.bar:6g}{mark}")
+        if options.list or not row.met:
+            for place in row.found:
+                print(f"    {place}")
+    for name, reason in excepted.items():
+        print(f"Excepted: {name}: {reason}")
+    return int(not all(row.met for row in table))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
