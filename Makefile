@@ -6,12 +6,13 @@ ARGS ?=
 # A worker a processor core; the tests of a file stay together, for they share servers. PARALLEL= runs them in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help demo test test-unit fuzz test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
+.PHONY: help demo test test-unit fuzz mutants test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
+	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
@@ -36,6 +37,10 @@ test-unit: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
+
+mutants: $(VENV)/.mutants
+	@./tools/system-packages mosquitto
+	@nice -n 10 $(BIN)/python -m tools.mutants $(ARGS)
 
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev
@@ -99,6 +104,10 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	else echo "$(TORCH) is not to be had for this Python: the tests of training will be skipped."; fi; \
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[$$extras]"
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[mutants]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist *.egg-info

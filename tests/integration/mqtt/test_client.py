@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
@@ -265,6 +266,20 @@ def test_a_summary_that_waited_longer_than_two_windows_is_marked_replayed(
         outbox.add(age_s=2.5)
         client.wake()
         assert reader.wait_for("summary").payload["replayed"] is True
+
+
+@pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
+def test_a_summary_is_late_after_two_windows_and_not_after_one(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
+    late_s: float, replayed: bool,
+) -> None:  # fmt: skip
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port, window_s=10.0)
+        wait_for_state(client, MqttState.CONNECTED)
+        monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
+        outbox.add()
+        client.wake()
+        assert reader.wait_for("summary").payload["replayed"] is replayed
 
 
 def test_an_outbox_that_cannot_be_read_is_tried_again(

@@ -161,14 +161,56 @@ def test_a_gap_ends_where_nothing_may_be_captured_and_the_failure_with_it() -> N
     assert scene.worker.frames == 1
 
 
-def test_the_camera_stays_closed_while_nothing_may_be_captured() -> None:
+def test_the_camera_stays_closed_while_it_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # asked as often as it is in use
     allowed = threading.Event()
     scene = Scene([None], may_capture=allowed.is_set)
     scene.worker.start()
     assert scene.worker.is_idle
+    assert scene.worker.ended is False
     assert not scene.ended.wait(0.1)
     assert scene.opened == 0
     allowed.set()
     assert scene.ended.wait(10)
     assert scene.worker.join(5)
     assert scene.worker.frames == 1
+
+
+def test_the_pauses_grow_to_half_a_minute_and_are_short_again_after_a_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()  # the pauses as they are in use; they are noted down here and not waited for
+    pauses: list[float] = []
+    scene = Scene([NOT_FOUND] * 7 + [None] + [STALLED] * 2)
+    monkeypatch.setattr(scene.worker, "_wait", pauses.append)
+    scene.play()
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 1, 2]
+
+
+class BlockingCamera(ScriptedCamera):
+    """Waits for a frame that never comes, until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(iter([]), [])
+        self.read_on = threading.Event()
+        self.shut = threading.Event()
+
+    def read(self) -> Frame:
+        self.read_on.set()
+        self.shut.wait(30)
+        raise STALLED
+
+    def close(self) -> None:
+        self.shut.set()
+
+
+def test_a_read_that_waits_for_a_frame_ends_with_the_worker() -> None:
+    camera = BlockingCamera()
+    gaps: list[Gap] = []
+    box: Mailbox[Frame] = Mailbox()
+    worker = CaptureWorker(lambda: camera, box, gaps.append, lambda: None, lambda: True)
+    worker.start()
+    assert camera.read_on.wait(10)
+    worker.stop()
+    assert worker.join(5)
+    assert (worker.failure, gaps, worker.name) == (None, [], "capture")

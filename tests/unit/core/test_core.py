@@ -170,3 +170,18 @@ def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
 
 def test_a_worker_that_never_started_counts_as_ended() -> None:
     assert Counting(fail=False).join(0.1)
+
+
+def test_the_boot_clock_counts_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def read(which: int) -> int:
+        asked.append(which)
+        return 7
+
+    monkeypatch.setattr(time, "clock_gettime_ns", read)
+    assert clock.boot_ns() == 7
+    monkeypatch.delattr(time, "CLOCK_BOOTTIME")
+    clock.boot_ns()
+    monkeypatch.undo()
+    assert asked == [time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC]

@@ -232,3 +232,9 @@ def test_whatever_is_handed_in_is_taken_or_refused_and_nothing_else_happens(
     for answer in read_given(items, NOW, WATCH, ArrivalTimes()):
         assert isinstance(answer, ReadingError | VitalReading)
         assert len(str(answer)) < 600
+
+
+@pytest.mark.parametrize("source", ["two\nlines", "\x7f", "x" * 200])
+def test_a_source_that_cannot_be_shown_is_refused(source: str) -> None:
+    with pytest.raises(ReadingError, match="source"):
+        judged(source=source)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from edge_agent.core.clock import Instant
@@ -73,7 +74,81 @@ def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> Non
     assert payload.disk.free_bytes > 0
     assert (payload.camera.fps, payload.recorder.last_commit_age_seconds) == (15.0, 3.0)
     assert (payload.mqtt.state, payload.mqtt.outbox) == ("connected", 7)
-    assert payload.uptime_seconds >= 0
+    assert 0 <= payload.uptime_seconds < 60
+    usage = psutil.disk_usage(str(tmp_path))
+    assert payload.disk.free_percent == pytest.approx(100 - usage.percent, abs=0.2)
+    assert payload.throttling is None
+
+
+def test_what_the_firmware_says_stands_in_the_report(tmp_path: Path) -> None:
+    probe = ThrottlingProbe(firmware(tmp_path, "echo throttled=0x50001"))
+    assert answer_of(probe) is not None
+    report = HealthMonitor(tmp_path, "pi", "1", throttling=probe).report(WELL, AT)
+    assert report["throttling"] == {
+        "under_voltage": True,
+        "frequency_capped": False,
+        "throttled": False,
+        "soft_temperature_limit": False,
+        "under_voltage_since_start": True,
+        "throttled_since_start": True,
+    }
+    HealthPayload.model_validate(json.loads(json.dumps(report)))
+
+
+def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_path: Path) -> None:
+    figures = Figures(
+        fps=12.345,
+        frame_age_s=0.126,
+        frames_dropped=3,
+        fps_limit=7.504,
+        limited_by="heat",
+        queue_depth=4,
+        rows_dropped=5,
+        commit_age_s=2.346,
+        mqtt_state="unreachable",
+        outbox=6,
+        duplicates=7,
+        readings_taken=8,
+        readings_refused=9,
+    )
+    report = HealthMonitor(tmp_path, "pi", "1").report(figures, AT)
+    assert report["schema"] == 1
+    assert report["camera"] == {
+        "fps": 12.35,
+        "frame_age_seconds": 0.13,
+        "frames_dropped": 3,
+        "fps_limit": 7.5,
+        "limited_by": "heat",
+    }
+    assert report["recorder"] == {
+        "queue_depth": 4,
+        "rows_dropped": 5,
+        "last_commit_age_seconds": 2.35,
+        "duplicates": 7,
+    }
+    assert report["mqtt"] == {
+        "state": "unreachable",
+        "outbox": 6,
+        "readings_taken": 8,
+        "readings_refused": 9,
+    }
+
+
+def test_a_figure_at_its_limit_is_no_alarm_yet_where_more_is_worse() -> None:
+    at_limit = replace(WELL, frame_age_s=15.0, waiting_s=90.0)
+    away = replace(at_limit, mqtt_state="unreachable", mqtt_state_s=60.0)
+    starting = replace(COOL, clock_synchronised=False, uptime_s=120, disk_free_bytes=500_000_000)
+    assert names(away, starting) == []
+    assert is_fresh(away)
+    assert not is_fresh(replace(WELL, frame_age_s=15.1))
+    assert not is_fresh(replace(WELL, waiting_s=90.1))
+    assert names(machine=replace(COOL, temperature=77.9)) == []
+    assert names(machine=replace(COOL, temperature=78.0)) == ["hot"]
+
+
+@pytest.mark.parametrize("state", ["connected", "disabled", "stopped"])
+def test_a_broker_that_is_there_or_not_wanted_is_no_alarm_ever(state: str) -> None:
+    assert names(replace(WELL, mqtt_state=state, mqtt_state_s=10_000)) == []
 
 
 def test_a_healthy_appliance_has_no_alarm() -> None:

@@ -226,8 +226,20 @@ def test_battery_and_place_are_read() -> None:
     with pytest.raises(GattError, match="101 % is more than 100"):
         decode_battery_level(b"\x65")
     for decode in (decode_battery_level, decode_sensor_location):
-        with pytest.raises(GattError, match="too short"):
+        with pytest.raises(GattError, match=r"too short: it ends before the (level|location)\."):
             decode(b"")
+
+
+@pytest.mark.parametrize(("year", "read"), [(0, True), (1581, False), (1582, True), (9999, True)])
+def test_the_years_that_a_device_may_say_are_those_of_the_specification(
+    year: int, read: bool
+) -> None:
+    payload = pressure(2, rest=struct.pack("<HBBBBB", year, 2, 3, 8, 15, 30))
+    if read:
+        assert decode_blood_pressure(payload).time is not None
+        return
+    with pytest.raises(GattError, match=f"the year {year} is not between 1582 and 9999"):
+        decode_blood_pressure(payload)
 
 
 def test_the_numbers_that_bluetooth_assigned_are_whole_uuids() -> None:

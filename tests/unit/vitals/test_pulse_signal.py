@@ -78,3 +78,19 @@ def test_a_gray_camera_that_flickers_gives_no_signal() -> None:
     at = np.arange(0, WINDOW_S, 0.05)
     gray = np.repeat(90 + 5 * np.sin(2 * np.pi * 1.2 * at)[:, np.newaxis], 3, axis=1)
     assert np.abs(pulse_signal(gray)).max() < 1e-9
+
+
+def test_the_double_of_the_rate_belongs_to_the_pulse_and_other_waves_do_not() -> None:
+    at = np.arange(0, WINDOW_S, 0.05)
+
+    def ratio(other_hz: float) -> float:
+        wave = 0.002 * np.sin(2 * np.pi * at) + 0.0015 * np.sin(2 * np.pi * other_hz * at)
+        found = find_pulse(at, SKIN * (1 + wave[:, np.newaxis] * PULSE))
+        assert found is not None
+        assert found.rate == pytest.approx(60, abs=0.5)
+        return found.snr_db
+
+    assert ratio(2.0) > 20
+    # The other wave has (15 / 20)² of the power: 2.5 dB less.
+    assert ratio(1.6) == pytest.approx(2.5, abs=1)
+    assert ratio(2.4) == pytest.approx(2.5, abs=1)

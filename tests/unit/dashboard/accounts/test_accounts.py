@@ -195,6 +195,8 @@ def test_a_login_link_lets_in_the_first_visitor_only(path: Path) -> None:
     with pytest.raises(AccountError, match="has been used or has ended"):
         accounts.follow_link(token + "x")
     assert accounts.follow_link(token).name == "demo"
+    audit = query(path, "SELECT actor, action, detail FROM audit")
+    assert audit == [("demo", "login_link", "one-time link spent")]
     with pytest.raises(AccountError, match="has been used or has ended"):
         accounts.follow_link(token)
 

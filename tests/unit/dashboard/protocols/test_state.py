@@ -242,3 +242,60 @@ def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(
         if marker.kind is not MarkerKind.BASELINE
     ]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("act", ["pause", "skip", "repeat", "depart", "end"])
+def test_whatever_is_done_late_is_done_to_the_screen_that_is_due(act: str) -> None:
+    made = performance()
+    run_to(made, 1, 9)
+    done = {
+        "pause": lambda: made.pause(instant(12)),
+        "skip": lambda: made.skip(instant(12)),
+        "repeat": lambda: made.repeat(instant(12)),
+        "depart": lambda: made.depart(instant(12)),
+        "end": lambda: made.end(instant(12), "by hand"),
+    }
+    done[act]()
+    assert made.position.step == (2 if act == "skip" else 1)
+    assert (10.0, "stimulus_start", "anger") in told(made)
+
+
+def test_a_file_of_a_screen_that_has_passed_halts_nothing() -> None:
+    made = performance()
+    run_to(made, 1, 14)
+    made.media_failed(1, instant(16))
+    made.media_ended(1, instant(16))
+    made.answer(1, 5, instant(16))
+    assert (made.is_running, made.position.step) == (True, 2)
+
+
+def test_each_screen_that_is_begun_counts_as_a_turn() -> None:
+    made = performance()
+    turns = [made.turns]
+    run_to(made, 1, 11)
+    turns.append(made.turns)
+    made.repeat(instant(11))
+    turns.append(made.turns)
+    made.skip(instant(12))
+    turns.append(made.turns)
+    made.pause(instant(13))
+    made.go(instant(14))
+    turns.append(made.turns)
+    assert turns == [1, 2, 3, 4, 5]
+
+
+def test_it_runs_or_is_paused_or_is_through() -> None:
+    made = Performance(SCREENS[:1], instant(0))
+    states = [made.state]
+    made.go(instant(0))
+    states.append(made.state)
+    made.arrive(instant(0))
+    states.append(made.state)
+    made.pause(instant(1))
+    states.append(made.state)
+    made.go(instant(2))
+    run_to(made, 3, 12)
+    states.append(made.state)
+    assert states == [
+        RunState.PAUSED, RunState.PAUSED, RunState.RUNNING, RunState.PAUSED, RunState.FINISHED,
+    ]  # fmt: skip

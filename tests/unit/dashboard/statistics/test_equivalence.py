@@ -79,3 +79,8 @@ def test_what_the_t_test_refuses_is_refused() -> None:
 
 def test_vitals_have_default_bounds_and_intervals_between_beats_have_none() -> None:
     assert set(VitalKind) - set(DEFAULT_BOUNDS) == {VitalKind.RR_INTERVAL}
+
+
+def test_the_usual_bounds_are_what_the_standards_allow_a_device_to_be_wrong_by() -> None:
+    pressures = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL)
+    assert dict(DEFAULT_BOUNDS) == dict.fromkeys((VitalKind.HEART_RATE, *pressures), FIVE)

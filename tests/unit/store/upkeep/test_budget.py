@@ -17,6 +17,7 @@ from edge_agent.store.study.study_rows import (
     insert_participant,
     insert_session,
 )
+from edge_agent.store.upkeep.backup import SPARE_BYTES
 from edge_agent.store.upkeep.budget import SHARES, Space, keep_to_budget, space_of
 from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
@@ -187,3 +188,28 @@ def test_a_clock_that_stands_at_its_beginning_deletes_nothing(path: Path) -> Non
 @pytest.mark.parametrize(("used", "over"), [(90, 0), (100, 0), (130, 30)])
 def test_what_is_above_the_share_is_told(used: int, over: int) -> None:
     assert Space(used, 100, None).over_bytes == over
+
+
+@pytest.mark.parametrize(("spare", "register"), [(0, 0), (1, 2)])
+def test_a_file_is_made_anew_only_where_there_is_room_for_it_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch, spare: int, register: int
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum=NONE")
+        connection.execute("VACUUM")
+    prune(path, 8, now_ms=NOW_MS)
+    used = space_of(path, 1000, 8, NOW_MS).used_bytes
+    room = shutil.disk_usage(path.parent)._replace(free=2 * used + SPARE_BYTES + spare)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: room)
+    keep_to_budget(path, 1000, 8, now_ms=NOW_MS)
+    assert query(path, "PRAGMA auto_vacuum") == [(register,)]
+
+
+def test_a_file_of_an_older_version_that_has_nothing_to_give_back_stays_as_it_is(
+    path: Path,
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum=NONE")
+        connection.execute("VACUUM")
+    keep_to_budget(path, 1000, KEEP_DAYS, now_ms=NOW_MS)
+    assert query(path, "PRAGMA auto_vacuum") == [(0,)]

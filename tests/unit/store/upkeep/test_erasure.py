@@ -434,3 +434,14 @@ def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
     assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [
         None
     ]
+
+
+def test_a_row_that_reaches_over_the_end_of_a_session_goes_the_next_one_stays(path: Path) -> None:
+    hold(path, CODE, 0)
+    add(path, [row(90.999), row(91)])
+    blurred = [UnfitRow(instant(second), 1, Flaw.BLURRED, 1, True) for second in (90.999, 91)]
+    with writing(path) as connection:
+        write_unfit(connection, [(one, None) for one in blurred], 1000, simulated=False)
+    erase_participant(path, CODE, actor="ada")
+    for table in ("expression", "unfit"):
+        assert query(path, f"SELECT at - ? FROM {table}", START_MS) == [(91_000,)], table

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.expression import Emotion, Expression, Flaw, Recognition
+from edge_agent.core.expression import Emotion, Expression, Flaw
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import migrate
-from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from edge_agent.store.write.recorder import Recorder
+from tests.support.recording import Recording
 from tests.support.timeline import (
     START_MS,
     instant,
@@ -35,37 +29,6 @@ from tests.support.timeline import (
     recognition,
     wait_for,
 )
-
-LONG = 3600.0
-
-
-class Recording:
-    """A running recorder and its database."""
-
-    def __init__(self, path: Path, **settings: Any) -> None:
-        self.path = path
-        self.commits = threading.Semaphore(0)
-        merged: dict[str, Any] = {
-            "on_commit": self.commits.release,
-            "batch_seconds": LONG,
-            **settings,
-        }
-        self.recorder = Recorder(path, **merged)
-        self.recorder.start()
-
-    def submit(self, *items: Recognition | VitalReading | Gap | OutboxMessage) -> None:
-        for item in items:
-            self.recorder.submit(item)
-
-    def committed(self) -> None:
-        """Wait for the next commit."""
-        assert self.commits.acquire(timeout=10), "nothing was committed"
-
-    def finish(self) -> None:
-        """End the recorder and see that it drained."""
-        self.recorder.stop()
-        assert self.recorder.join(10)
-        assert self.recorder.error is None
 
 
 def fill(path: Path) -> int:
@@ -472,53 +435,6 @@ def test_nobody_can_submit_so_much_that_a_source_blocks(path: Path) -> None:
     recorder.stop()
     assert recorder.dropped == 1
     assert recorder.queue_depth == 4000
-
-
-KILLED = """
-import os, sys, time
-from pathlib import Path
-from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.database.schema import migrate
-from tests.support.timeline import observation, reading, recognition
-path = Path(sys.argv[1])
-migrate(path)
-said = lambda: os.write(1, b"commit \\n")
-recorder = Recorder(path, batch_rows=20, batch_seconds=3600, on_commit=said)
-recorder.start()
-second = 0
-while True:
-    recorder.submit(recognition(second, observation()))
-    os.write(1, b"frame %d\\n" % second)
-    second += 1
-    time.sleep(0.001)
-"""
-
-
-def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "affect-edge.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(path)],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        commits = last = 0
-        for line in process.stdout:
-            word, _, number = line.partition(" ")
-            commits += word == "commit"
-            last = int(number) if word == "frame" else last
-            if commits >= 5 and last % 20 == 13 and process.poll() is None:
-                process.kill()
-    assert process.returncode == -signal.SIGKILL
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    rows = query(path, "SELECT count(*) FROM expression")[0][0]
-    assert rows >= 100
-    # The row of second n is complete with the frame of second n + 1; 20 rows are a batch.
-    assert last - rows <= 20 + 2
-    assert query(path, "SELECT sum(rows) FROM expression_hour") == [(rows,)]
-    assert Reader(path).counts()["expression"] == rows
 
 
 def test_what_was_queued_before_the_stop_is_written(path: Path) -> None:

@@ -107,3 +107,9 @@ def test_without_faces_there_is_no_participant_and_the_next_face_becomes_it_at_o
 def test_prominence_is_the_area_in_the_middle_and_half_of_it_in_a_corner() -> None:
     assert prominence(Box(270, 190, 100, 100), WIDTH, HEIGHT) == pytest.approx(10_000)
     assert prominence(Box(-50, -50, 100, 100), WIDTH, HEIGHT) == pytest.approx(5_000)
+
+
+def test_prominence_falls_with_the_distance_from_the_middle_in_half_diagonals() -> None:
+    # 160 of 400 pixels to the right, then 120 of 400 down: half a diagonal is √(320² + 240²).
+    assert prominence(Box(430, 190, 100, 100), WIDTH, HEIGHT) == pytest.approx(8_000)
+    assert prominence(Box(270, 310, 100, 100), WIDTH, HEIGHT) == pytest.approx(8_500)

@@ -203,6 +203,20 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
     )
 
 
+def test_a_protocol_runs_on_until_the_last_page_is_closed(client: TestClient) -> None:
+    conductor = conductor_of(client)
+    token = started(client).rpartition("/")[2]
+    conductor.join(token)
+    conductor.join(token)
+    conductor.arrive(token)
+    conductor.go()
+    conductor.leave(token)
+    assert client.get("/api/v1/protocol").json()["state"] == "running"
+    conductor.leave(token)
+    state = client.get("/api/v1/protocol").json()
+    assert (state["state"], state["reason"]) == ("paused", "the participant's page was closed")
+
+
 def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestClient) -> None:
     assert client.get("/protocol").headers["location"] == "/study"
     assert client.get("/api/v1/protocol").status_code == 409

@@ -1,0 +1,192 @@
+"""What stands in front of every route: headers, the size of a body, where a change comes from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from fastapi import HTTPException, Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from dashboard.web.security import (
+    BodyLimit,
+    SecurityHeaders,
+    address_of,
+    require_same_origin,
+    too_many,
+    with_wait,
+)
+
+MIB = 1024 * 1024
+Headers = dict[str, str]
+
+
+def scope_of(path: str = "/", headers: Headers | None = None, method: str = "POST") -> Scope:
+    encoded = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    return {"type": "http", "method": method, "path": path, "headers": encoded}
+
+
+class Reading:
+    """An application that reads a whole body, and what it was sent."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        more = True
+        while more:
+            message = await receive()
+            self.size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+
+    def take(self, scope: Scope, sizes: Iterable[int]) -> None:
+        """Send it bodies of these sizes, one after the other."""
+        parts = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes]
+        parts.append({"type": "http.request"})
+
+        async def receive() -> Message:
+            self.asked += 1
+            return parts.pop(0)
+
+        async def send(_message: Message) -> None:
+            raise AssertionError("nothing is answered here")
+
+        asyncio.run(BodyLimit(self)(scope, receive, send))
+
+
+@pytest.mark.parametrize("declared", [{}, {"content-length": str(MIB)}, {"content-length": "many"}])
+def test_a_body_of_one_mebibyte_is_read_whole(declared: Headers) -> None:
+    app = Reading()
+    app.take(scope_of(headers=declared), [MIB // 2, MIB // 2])
+    assert app.size == MIB
+
+
+def test_a_larger_body_is_refused_when_it_says_its_size_before_any_of_it_is_read() -> None:
+    for declared in (str(MIB + 1), "9" * 5000):
+        app = Reading()
+        with pytest.raises(HTTPException, match="larger than 1024 KiB. Send less") as refused:
+            app.take(scope_of(headers={"content-length": declared}), [1])
+        assert refused.value.status_code == 413
+        assert app.asked == 0
+
+
+def test_a_larger_body_is_refused_as_soon_as_it_has_grown_too_large() -> None:
+    app = Reading()
+    with pytest.raises(HTTPException) as refused:
+        app.take(scope_of(), [MIB, 1, 1])
+    assert refused.value.status_code == 413
+    assert (app.size, app.asked) == (MIB, 2)
+
+
+def test_a_file_of_readings_may_be_larger() -> None:
+    app = Reading()
+    app.take(scope_of("/readings/import"), [21 * MIB])
+    assert app.size == 21 * MIB
+    with pytest.raises(HTTPException, match="larger than 21504 KiB"):
+        app.take(scope_of("/readings/import"), [21 * MIB, 1])
+
+
+def test_what_is_no_request_is_passed_on_as_it_came() -> None:
+    passed: list[tuple[object, ...]] = []
+
+    async def app(*given: object) -> None:
+        passed.append(given)
+
+    async def receive() -> Message:
+        return {}
+
+    async def send(_message: Message) -> None:
+        return
+
+    scope: Scope = {"type": "lifespan"}
+    asyncio.run(BodyLimit(app)(scope, receive, send))
+    asyncio.run(SecurityHeaders(app)(scope, receive, send))
+    assert passed == [(scope, receive, send)] * 2
+
+
+def headers_after(response: PlainTextResponse) -> Headers:
+    """The headers that a browser gets with a response."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    asyncio.run(SecurityHeaders(response)(scope_of(), receive, send))
+    assert sent[1]["body"] == b"well"
+    return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_every_answer_gets_the_guarding_headers_and_keeps_its_own() -> None:
+    found = headers_after(PlainTextResponse("well", headers={"x-frame-options": "SAMEORIGIN"}))
+    del found["content-length"]
+    del found["content-type"]
+    assert found == {
+        "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "SAMEORIGIN",
+        "referrer-policy": "same-origin",
+        "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+    own = headers_after(PlainTextResponse("well", headers={"cache-control": "max-age=9"}))
+    assert own["cache-control"] == "max-age=9"
+    assert own["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"sec-fetch-site": "cross-site"}),
+        ("HEAD", {"sec-fetch-site": "cross-site"}),
+        ("OPTIONS", {"sec-fetch-site": "cross-site"}),
+        ("POST", {"sec-fetch-site": "same-origin"}),
+        ("POST", {"sec-fetch-site": "none"}),
+        ("POST", {}),
+        ("POST", {"origin": "http://pi:8080", "host": "pi:8080"}),
+        ("POST", {"origin": "null", "sec-fetch-site": "same-origin"}),
+    ],
+)
+def test_reading_and_changes_from_our_own_pages_are_let_through(
+    method: str, headers: Headers
+) -> None:
+    require_same_origin(Request(scope_of("/study", headers, method)))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site", "origin": "http://pi:8080", "host": "pi:8080"},
+        {"origin": "http://pi:9090", "host": "pi:8080"},
+        {"origin": "null", "host": "pi:8080"},
+        {"origin": "http://evil.example"},
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_changes_that_another_page_asks_for_are_refused(method: str, headers: Headers) -> None:
+    with pytest.raises(HTTPException, match="from another page, so nothing was changed") as refused:
+        require_same_origin(Request(scope_of("/study", headers, method)))
+    assert refused.value.status_code == 403
+
+
+def test_attempts_count_by_the_address_of_the_connection() -> None:
+    assert address_of(Request({**scope_of(), "client": ("10.0.0.7", 4711)})) == "10.0.0.7"
+    assert address_of(Request(scope_of())) == "unknown"
+
+
+def test_people_are_told_seconds_or_minutes_and_programs_seconds() -> None:
+    assert "address. Wait 89 seconds, then" in too_many(89)
+    assert "Wait 2 minutes" in too_many(90)
+    assert "Wait 5 minutes" in too_many(300)
+    assert with_wait(PlainTextResponse("well"), 7).headers["retry-after"] == "7"
+    assert "retry-after" not in with_wait(PlainTextResponse("well"), 0).headers

@@ -1,0 +1,62 @@
+"""The ways in which a module is broken on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip(
+    "mutmut", reason="what `make mutants` needs is not installed: pip install -e '.[mutants]'"
+)
+
+from tools.mutations import Mutant, Source
+
+CODE = '''"""A module."""
+import logging
+log = logging.getLogger("here")
+LIMIT: float = 1e60
+
+
+class Door:
+    """A door of a house."""
+
+    def shut(self, hard: bool | None = None) -> str:
+        """Shut it."""
+        log.info("shut", hard)
+        self.state = "shut"
+        self.lock(hard, description="people read this")
+        return "it is shut"
+'''
+
+
+@pytest.fixture
+def mutants(tmp_path: Path) -> list[Mutant]:
+    (tmp_path / "door.py").write_text(CODE, encoding="utf-8")
+    source = Source(tmp_path, "door.py")
+    return [source.mutant(number) for number in range(len(source))]
+
+
+def test_statements_words_arguments_and_values_are_changed(mutants: list[Mutant]) -> None:
+    changes = {(mutant.was, mutant.becomes) for mutant in mutants}
+    call = 'self.lock(hard, description="people read this")'
+    assert changes == {
+        ('log = logging.getLogger("here")', "log = None"),
+        ('log = logging.getLogger("here")', "log = logging.getLogger(None)"),
+        ('log = logging.getLogger("here")', "log = logging.getLogger('XXhereXX')"),
+        ("LIMIT: float = 1e60", "LIMIT: float = None"),
+        ('self.state = "shut"', "pass"),
+        ('self.state = "shut"', "self.state = None"),
+        ('self.state = "shut"', "self.state = 'XXshutXX'"),
+        (call, "pass"),
+        (call, 'self.lock(None, description="people read this")'),
+        (call, 'self.lock(description="people read this")'),
+    }
+
+
+def test_a_mutant_is_the_whole_module_with_one_change_and_shows_it(mutants: list[Mutant]) -> None:
+    (mutant,) = (one for one in mutants if one.becomes == "self.state = 'XXshutXX'")
+    assert mutant.code == CODE.replace('self.state = "shut"', "self.state = 'XXshutXX'")
+    assert mutant.path == "door.py"
+    assert mutant.diff.startswith("--- door.py\n")
+    assert "\n-        self.state = \"shut\"\n+        self.state = 'XXshutXX'\n" in mutant.diff

@@ -1,0 +1,298 @@
+"""The agent inside this process: what it records and says, how it ends, what it writes then."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import pytest
+
+import edge_agent
+from edge_agent.config import MqttSettings, load_settings
+from edge_agent.core import clock
+from edge_agent.core.errors import MqttError, StoreError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.mqtt.client import Broker
+from edge_agent.runtime import agent as module
+from edge_agent.runtime import health as health_module
+from edge_agent.runtime.agent import Agent, StopSignals, broker_of
+from edge_agent.runtime.health import Limits
+from edge_agent.store.database.schema import lock, writing
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
+from tests.support.broker import free_port, wait_until
+from tests.support.timeline import add, database, query, row
+from tests.support.vision.portraits import smiling
+
+AT_ONCE = {"interval": 0.0, "batch_rows": 1}
+
+
+def test_what_was_seen_since_the_last_summary_goes_into_one_more_at_the_end(tmp_path: Path) -> None:
+    away = {"port": free_port()}
+    with running_agent(
+        tmp_path, {"summary": {"window": 3600.0}, "record": AT_ONCE, "mqtt": away}
+    ) as run:
+        run.wait_for_rows("expression")
+        run.agent.stop()
+        assert run.end() == 0
+    waiting = query(run.database, "SELECT payload FROM outbox WHERE topic = 'summary'")
+    assert len(waiting) == 1
+    summary = json.loads(waiting[0][0])
+    assert (summary["seq"], summary["device"], summary["simulated"]) == (1, "affect-edge", True)
+    assert summary["frames"] >= 1
+    assert summary["frames_with_face"] >= 1
+
+
+def test_it_records_its_models_and_that_the_demonstration_is_one(tmp_path: Path) -> None:
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        with pytest.raises(StoreError):
+            lock(run.database)
+        run.agent.stop()
+        assert run.end() == 0
+    lock(run.database).release()
+    assert not (tmp_path / "live.sock").exists()
+    assert query(run.database, "SELECT DISTINCT simulated FROM expression") == [(1,)]
+    found = query(run.database, "SELECT kind, name, length(sha256) FROM model ORDER BY kind")
+    assert found == [
+        ("expression", "expression-accurate", 64),
+        ("face-detector", "face-detector", 64),
+    ]
+
+
+def test_systemd_is_told_begin_life_and_end(tmp_path: Path) -> None:
+    address = tmp_path / "notify"
+    environment = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "200000"}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(20)
+        with running_agent(tmp_path, {"record": AT_ONCE}, environment) as run:
+            told = [systemd.recv(100) for _ in range(3)]
+            run.agent.stop()
+            assert run.end() == 0
+        while told[-1] == b"WATCHDOG=1":
+            told.append(systemd.recv(100))
+    assert told[0] == b"READY=1"
+    assert set(told[1:-1]) == {b"WATCHDOG=1"}
+    assert told[-1] == b"STOPPING=1"
+
+
+def test_the_live_feed_says_what_is_seen_and_how_the_agent_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    simulated = {"simulated": {"enabled": True, "heart_rate_seconds": 0.05}}
+    with running_agent(tmp_path, {"record": AT_ONCE, "vitals": simulated}) as run:
+        assert run.hear(lambda said: said["type"] == "expression")["simulated"] is True
+        assert run.hear(lambda said: said["type"] == "vital")["source"] == "simulated"
+        run.wait_for_rows("vital", "kind = 'heart_rate' AND flags = 'simulated'")
+        health = run.hear(
+            lambda said: (
+                said["type"] == "health"
+                and bool(said["camera"]["fps"])
+                and said["recorder"]["last_commit_age_seconds"] is not None
+            )
+        )
+    assert (health["device"], health["version"]) == ("affect-edge", edge_agent.__version__)
+    assert 0 < health["camera"]["fps"] <= 15
+    assert 0 <= health["camera"]["frame_age_seconds"] < 10
+    assert 0 <= health["recorder"]["last_commit_age_seconds"] < 10
+    assert health["recorder"]["rows_dropped"] == 0
+    assert health["mqtt"] == {
+        "state": "disabled", "outbox": 0, "readings_taken": 0, "readings_refused": 0,
+    }  # fmt: skip
+    assert health["sensors"] == []
+
+
+def test_the_simulated_person_is_that_of_the_seed_and_measured_as_often_as_asked(
+    tmp_path: Path,
+) -> None:
+    person = {"enabled": True, "seed": 7, "heart_rate_seconds": 600, "pressure_seconds": 0.05}
+    with running_agent(tmp_path, {"record": AT_ONCE, "vitals": {"simulated": person}}) as run:
+        run.wait_for_rows("vital", "kind = 'systolic' HAVING count(*) > 2")
+    same = SimulatedPerson(7).readings(clock.now(), heart_rate=True, pressure=True)
+    values = query(run.database, "SELECT kind, value FROM vital ORDER BY at, kind")
+    assert set(values[:4]) == {(reading.kind.value, reading.value) for reading in same}
+    assert [kind for kind, _ in values].count("heart_rate") == 1
+
+
+def test_a_recording_is_played_again_and_again(tmp_path: Path) -> None:
+    recording = tmp_path / "vital.csv"
+    recording.write_text(
+        "at,kind,value\n2026-01-01T00:00Z,heart_rate,61\n2026-01-01T00:00:01Z,heart_rate,62\n"
+    )
+    replay = {"file": str(recording), "speed": 50.0, "loop": True}
+    tables: Tables = {"record": AT_ONCE, "vitals": {"replay": replay}}
+    with running_agent(tmp_path / "data", tables) as run:
+        run.wait_for_rows("vital", "true HAVING count(*) > 3")
+    found = query(run.database, "SELECT DISTINCT source, value FROM vital ORDER BY value")
+    assert [value for _, value in found] == [61.0, 62.0]
+    assert found[0][0].startswith("replay:vital.csv")
+
+
+def test_what_is_wrong_with_the_broker_is_an_alarm_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    monkeypatch.setattr(health_module, "Limits", partial(Limits, broker_away_s=0.0))
+    port = free_port()
+    with running_agent(tmp_path, {"mqtt": {"port": port}, "summary": {"window": 1.0}}) as run:
+        health = run.hear(
+            lambda said: (
+                said["type"] == "health"
+                and said["mqtt"]["state"] == "unreachable"
+                and said["mqtt"]["outbox"] > 0
+            )
+        )
+    (away,) = (one["text"] for one in health["alarms"] if one["name"] == "broker_away")
+    assert f"messages wait for the MQTT broker (unreachable): 127.0.0.1:{port}" in away
+
+
+def test_sensors_stand_in_the_health_with_what_is_wrong_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
+    device = {"address": "a0:9e:1a:00:00:01", "kind": "blood_pressure"}
+    with running_agent(tmp_path, {"vitals": {"bluetooth": {"devices": [device]}}}) as run:
+        health = run.hear(lambda said: said["type"] == "health")
+        assert health["recorder"]["last_commit_age_seconds"] is None
+    assert [(one["source"], one["kind"], one["connected"]) for one in health["sensors"]] == [
+        ("ble:A0:9E:1A:00:00:01", "blood_pressure", False)
+    ]
+
+
+def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SESSION_POLL_S", 0.05)
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    capture = {"mode": "sessions"}
+    with running_agent(tmp_path, {"record": AT_ONCE, "capture": capture}) as run:
+        health = run.hear(lambda said: said["type"] == "health")
+        assert health["camera"]["fps"] is None
+        assert health["camera"]["frame_age_seconds"] is None
+        study = Study(run.database)
+        study.create_participant("P-1")
+        study.give_consent("P-1", "1")
+        begun = clock.now().wall_ms
+        study.start_session("P-1", Purpose.RESEARCH, "")
+        study.add_marker(MarkerKind.STIMULUS_START, "anger")
+        run.wait_for_rows("expression")
+        study.end_session()
+        run.hear(lambda said: said["type"] == "health" and said["camera"]["fps"] is None)
+    assert query(run.database, "SELECT min(at) FROM expression")[0][0] >= begun
+    ended = query(run.database, "SELECT ended FROM session")[0][0]
+    assert query(run.database, "SELECT max(at) FROM expression")[0][0] <= ended
+
+
+def test_rows_that_are_too_old_go_when_it_starts(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    days = (clock.now().wall_ms - 1_790_000_000_000) / 1000 / 86_400
+    old = row(86_400 * (days - 11))
+    kept = row(86_400 * (days - 9), Emotion.ANGER)
+    add(path, [old, kept])
+    with running_agent(tmp_path, {"record": {"keep_days": 10}}):
+        wait_until(
+            lambda: (
+                query(path, "SELECT emotion FROM expression WHERE simulated = 0") == [("anger",)]
+            ),
+            "the old row to go",
+        )
+
+
+def test_without_a_broker_waiting_messages_are_forgotten_and_none_are_written(
+    tmp_path: Path,
+) -> None:
+    path = database(tmp_path)
+    with writing(path) as connection:
+        enqueue(connection, OutboxMessage("summary", {}), 10)
+    with running_agent(tmp_path, {"summary": {"window": 1.0}, "record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        assert query(path, "SELECT count(*) FROM outbox") == [(0,)]
+        run.agent.stop()
+        assert run.end() == 0
+    assert query(path, "SELECT count(*) FROM outbox") == [(0,)]
+
+
+def test_a_folder_of_pictures_is_read_to_its_end_and_is_no_demonstration(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(pictures / f"{number}.png"), smiling())
+    camera = {"source": "pictures", "folder": str(pictures), "fps": 4.0}
+    with running_agent(tmp_path, {"camera": camera, "record": {"interval": 0.0}}) as run:
+        assert run.end() == 0
+    rows = query(run.database, "SELECT simulated, happiness > 500 FROM expression")
+    assert set(rows) == {(0, 1)}
+
+
+def test_a_worker_that_dies_ends_the_agent_with_1(tmp_path: Path) -> None:
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        with writing(run.database) as connection:
+            connection.execute("DROP TABLE expression_hour")
+        assert run.end() == 1
+    lock(run.database).release()
+
+
+def test_an_agent_that_cannot_be_built_leaves_the_database_free(tmp_path: Path) -> None:
+    mqtt = {"username": "ada", "password_file": str(tmp_path / "nowhere")}
+    settings = load_settings(None, WITHOUT_BROKER | {"mqtt": mqtt})
+    with pytest.raises(MqttError, match="nowhere"):
+        Agent(settings, tmp_path, {})
+    lock(tmp_path / "affect-edge.db").release()
+
+
+def test_the_broker_is_the_one_that_is_configured(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("secret\n", encoding="utf-8")
+    told = {"host": "broker", "port": 8883, "username": "ada", "tls": True, "keepalive": 7}
+    more = {"ca_file": tmp_path / "ca.pem", "protocol": "3.1.1"}
+    for given in ({"password": "secret"}, {"password_file": file}):
+        assert broker_of(MqttSettings(**told, **more, **given)) == Broker(
+            host="broker",
+            port=8883,
+            username="ada",
+            password="secret",
+            tls=True,
+            ca_file=tmp_path / "ca.pem",
+            protocol="3.1.1",
+            keepalive=7,
+        )
+    assert broker_of(MqttSettings()).password is None
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """The process gets its own signal handlers back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
+    tmp_path: Path, number: signal.Signals, early: bool
+) -> None:
+    signals = StopSignals()
+    if early:
+        os.kill(os.getpid(), number)
+    agent = Agent(load_settings(None, WITHOUT_BROKER), tmp_path, {})
+    signals.tie(agent)
+    if not early:
+        assert not agent._stop.is_set()
+        os.kill(os.getpid(), number)
+    assert agent.run() == 0

@@ -1,0 +1,166 @@
+"""When the recorder commits, and what a commit leaves behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from edge_agent.store.write.recorder import Recorder
+from tests.support.recording import Recording
+from tests.support.timeline import START_MS, instant, query, reading
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "affect-edge.db"
+    migrate(path)
+    return path
+
+
+def test_after_a_message_rows_wait_for_their_batch_again(path: Path) -> None:
+    recording = Recording(path)
+    recording.submit(OutboxMessage("summary", {}))
+    recording.committed()
+    recording.submit(reading(0), reading(1), reading(2))
+    recording.finish()
+    recording.committed()
+    assert not recording.commits.acquire(blocking=False), "each row was committed by itself"
+    assert query(path, "SELECT count(*) FROM vital") == [(3,)]
+
+
+def test_where_only_sessions_are_asked_for_rows_outside_are_not_written(path: Path) -> None:
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    study.start_session("P-1", Purpose.RESEARCH, "", instant(10))
+    study.end_session(instant(20))
+    recording = Recording(path, only_in_sessions=True)
+    recording.submit(*(reading(second) for second in (9, 10, 20, 21)))
+    recording.finish()
+    assert query(path, "SELECT at - ? FROM vital", START_MS) == [(10_000,), (20_000,)]
+
+
+@pytest.mark.parametrize(("jump_ms", "rows"), [(2000, 1), (-2000, 1), (2001, 2), (-2001, 2)])
+def test_a_wall_clock_that_moves_by_more_than_two_seconds_jumps(
+    path: Path, jump_ms: int, rows: int
+) -> None:
+    recording = Recording(path)
+    later = Instant(instant(5).boot_ms, instant(5).wall_ms + jump_ms)
+    recording.submit(reading(0), VitalReading(later, VitalKind.HEART_RATE, 70.0, "strap"))
+    recording.finish()
+    assert query(path, "SELECT count(*) FROM boot") == [(rows,)]
+
+
+def test_before_anything_came_there_is_nothing_to_say(path: Path) -> None:
+    recorder = Recorder(path)
+    assert (recorder.queue_depth, recorder.dropped, recorder.duplicates) == (0, 0, 0)
+    assert (recorder.waiting_s, recorder.last_error, recorder.last_commit_boot_s) == (0, None, None)
+    recorder.submit(reading(0))
+    assert recorder.queue_depth == 1
+
+
+def test_readings_that_were_there_already_are_counted(path: Path) -> None:
+    recording = Recording(path, batch_rows=4)
+    recording.submit(reading(0), reading(0), reading(0), reading(1))
+    recording.committed()
+    assert recording.recorder.duplicates == 2
+    recording.submit(reading(0), reading(1))
+    recording.finish()
+    assert recording.recorder.duplicates == 4
+    assert query(path, "SELECT count(*) FROM vital") == [(2,)]
+
+
+def test_sixty_rows_are_a_batch_and_a_commit_says_when_it_was(path: Path) -> None:
+    recording = Recording(path)
+    before = clock.boot_seconds()
+    recording.submit(*(reading(second) for second in range(61)))
+    recording.committed()
+    assert query(path, "SELECT count(*) FROM vital") == [(60,)]
+    assert recording.recorder.last_commit_boot_s is not None
+    assert before <= recording.recorder.last_commit_boot_s <= clock.boot_seconds()
+    recording.finish()
+    assert query(path, "SELECT count(*) FROM vital") == [(61,)]
+
+
+def test_messages_beyond_the_bound_of_the_outbox_go(path: Path) -> None:
+    recording = Recording(path, outbox_rows=2)
+    recording.submit(*(OutboxMessage("summary", {"n": number}) for number in range(3)))
+    recording.finish()
+    with closing(Outbox(path)) as outbox:
+        assert [row.payload for row in outbox.pending(9)] == [
+            {"n": 1, "seq": 2},
+            {"n": 2, "seq": 3},
+        ]
+
+
+def test_a_batch_waits_for_its_seconds_and_no_longer(path: Path) -> None:
+    recording = Recording(path, batch_seconds=0.05)
+    begun = clock.boot_seconds()
+    for second in range(6):
+        recording.submit(reading(second))
+        recording.committed()
+    assert 0.3 <= clock.boot_seconds() - begun < 5
+    recording.finish()
+
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.database.schema import migrate
+from tests.support.recording import Recording
+from tests.support.timeline import observation, reading, recognition
+path = Path(sys.argv[1])
+migrate(path)
+told = lambda: os.write(1, b"commit \\n")
+recorder = Recorder(path, batch_rows=20, batch_seconds=3600, on_commit=told)
+recorder.start()
+second = 0
+while True:
+    recorder.submit(recognition(second, observation()))
+    os.write(1, b"frame %d\\n" % second)
+    second += 1
+    time.sleep(0.001)
+"""
+
+
+def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "affect-edge.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        commits = last = 0
+        for line in process.stdout:
+            word, _, number = line.partition(" ")
+            commits += word == "commit"
+            last = int(number) if word == "frame" else last
+            if commits >= 5 and last % 20 == 13 and process.poll() is None:
+                process.kill()
+    assert process.returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    rows = query(path, "SELECT count(*) FROM expression")[0][0]
+    assert rows >= 100
+    # The row of second n is complete with the frame of second n + 1; 20 rows are a batch.
+    assert last - rows <= 20 + 2
+    assert query(path, "SELECT sum(rows) FROM expression_hour") == [(rows,)]
+    assert Reader(path).counts()["expression"] == rows

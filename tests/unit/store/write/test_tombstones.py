@@ -1,0 +1,118 @@
+"""The times of which everything was erased: what of them is not written again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.store.database.schema import connect, writing
+from edge_agent.store.write.outbox import OutboxMessage
+from edge_agent.store.write.pending_rows import speaks_of_erased
+from edge_agent.store.write.tombstones import ErasedTimes, erased_spans, note_erased
+from tests.support.recording import Recording
+from tests.support.timeline import (
+    START_MS,
+    database,
+    instant,
+    observation,
+    query,
+    reading,
+    recognition,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Somebody of whom the seconds 10 to 20 were erased, and of another one 40 to 50."""
+    made = database(tmp_path)
+    with writing(made) as connection:
+        note_erased(connection, [(START_MS + 10_000, START_MS + 20_000)])
+        note_erased(connection, [])
+        note_erased(connection, [(START_MS + 40_000, START_MS + 50_000)])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "held"),
+    [
+        (5_000, 10_000, False),
+        (5_000, 10_001, True),
+        (10_000, 10_000, True),
+        (15_000, 15_000, True),
+        (19_999, 30_000, True),
+        (20_000, 20_000, False),
+        (20_000, 40_000, False),
+        (30_000, 60_000, True),
+        (50_000, 60_000, False),
+    ],
+)
+def test_what_lasted_into_an_erased_time_belongs_to_it(
+    path: Path, start: int, end: int, held: bool
+) -> None:
+    connection = connect(path, readonly=True)
+    assert ErasedTimes(connection).hold(START_MS + start, START_MS + end) is held
+    assert erased_spans(connection) == [
+        (START_MS + 10_000, START_MS + 20_000),
+        (START_MS + 40_000, START_MS + 50_000),
+    ]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "held"),
+    [
+        (0, 15_000, True),
+        (0, 15_001, False),
+        (16_000, None, False),
+        (16_001, None, True),
+        (12_000, None, False),
+    ],
+)
+def test_a_later_session_over_it_gives_its_rows_a_place(
+    path: Path, started: int, ended: int | None, held: bool
+) -> None:
+    end = None if ended is None else START_MS + ended
+    with writing(path) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('P-1', 1)")
+        connection.execute(
+            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
+            "'research', '', ?, ?)",
+            (START_MS + started, end),
+        )
+    connection = connect(path, readonly=True)
+    assert ErasedTimes(connection).hold(START_MS + 15_000, START_MS + 16_000) is held
+    connection.close()
+
+
+def test_of_an_erased_time_neither_faces_nor_readings_are_recorded_again(path: Path) -> None:
+    recording = Recording(path)
+    seconds = (9, 10, 12, 19, 20, 21, 22)
+    recording.submit(*(recognition(second - 0.5, observation()) for second in seconds))
+    recording.submit(*(reading(second) for second in seconds))
+    recording.finish()
+    found = {
+        table: [at // 1000 for (at,) in query(path, f"SELECT at - {START_MS} FROM {table}")]
+        for table in ("expression", "vital")
+    }
+    # A row is of the second before its time.
+    assert found == {"expression": [9, 10, 21, 21], "vital": [9, 20, 21, 22]}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "spoken"), [(0, 10, False), (0, 11, True), (20, 30, False)]
+)
+def test_a_summary_of_an_erased_time_is_not_sent(
+    path: Path, start: int, end: int, spoken: bool
+) -> None:
+    window = {
+        "start": iso_utc(instant(start).wall_ms),
+        "end": iso_utc(instant(end).wall_ms),
+    }
+    connection = connect(path, readonly=True)
+    erased = ErasedTimes(connection)
+    assert speaks_of_erased(erased, OutboxMessage("summary", {"window": window})) is spoken
+    assert not speaks_of_erased(erased, OutboxMessage("summary", {"window": "today"}))
+    assert not speaks_of_erased(erased, OutboxMessage("session", None))
+    connection.close()

@@ -1,0 +1,300 @@
+"""Break the code on purpose, one thing at a time, and count how often a test notices.
+
+``tools/mutants.toml`` says which modules are changed, which tests judge each, and which changes
+make no difference, with the reason. A sample is drawn by its seed; each mutant runs in a copy of
+the project. A mutant dies when a test fails or takes far too long, or when mypy refuses it. The
+survivors are printed as diffs: each is a bug that ``make test`` would not have noticed.
+
+Use: ``python -m tools.mutants --seed 1 --number 150 --minutes 20 [--only retention]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tools.mutations import Mutant, Source
+
+ROOT = Path(__file__).resolve().parents[1]
+LIST = ROOT / "tools" / "mutants.toml"
+CACHE = ROOT / ".mypy_cache"
+BASELINE_S = 300.0
+POLL_S = 0.02
+TOLD_EVERY = 25
+# Loaded once and not for each mutant: most of the time that a short test takes.
+HEAVY = (
+    "ai_edge_litert.interpreter",
+    "argon2",
+    "cv2",
+    "fastapi",
+    "hypothesis",
+    "numpy",
+    "paho.mqtt.client",
+    "plotly.graph_objects",
+    "pydantic_settings",
+    "pytest_cov.plugin",
+    "pytest_timeout",
+    "scipy.stats",
+    "sqlite_utils",
+    "starlette.testclient",
+    "xdist.plugin",
+)
+Tests = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What ``mutants.toml`` says.
+
+    Attributes:
+        tests: that judge a module, by its path.
+        equivalent: path, old lines and new lines of changes that make no difference.
+    """
+
+    tests: dict[str, Tests]
+    equivalent: frozenset[tuple[str, str, str]]
+
+
+def read_plan(path: Path = LIST) -> Plan:
+    """Return the plan; raises ``FileNotFoundError`` for a module or a test that is not there."""
+    told = tomllib.loads(path.read_text(encoding="utf-8"))
+    tests = {
+        module: tuple(judged["tests"]) for judged in told["judged"] for module in judged["modules"]
+    }
+    for name in {*tests, *(test for selection in tests.values() for test in selection)}:
+        if not (ROOT / name).exists():
+            raise FileNotFoundError(f"{path.name} names {name}, which is not there.")
+    equivalent = told.get("equivalent", [])
+    return Plan(tests, frozenset((one["module"], one["was"], one["becomes"]) for one in equivalent))
+
+
+def draw(plan: Plan, seed: int, number: int, only: str) -> list[Mutant]:
+    """Return the sample: every change of every module is as likely as any other."""
+    sources = [Source(ROOT, module) for module in sorted(plan.tests) if only in module]
+    all_of_them = [(source, number) for source in sources for number in range(len(source))]
+    order = random.Random(seed).sample(all_of_them, len(all_of_them))
+    print(f"{len(all_of_them):,} changes in {len(sources)} modules; seed {seed}", flush=True)
+    return [source.mutant(which) for source, which in order[:number]]
+
+
+def make_copy(folder: Path) -> Path:
+    """Copy the project as it is in the working tree, compiled; return the folder."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    # Checked by content, so that a changed module is never taken from its old bytecode.
+    words = [
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "checked-hash",
+        "edge_agent",
+        "dashboard",
+    ]
+    subprocess.run([sys.executable, *words], cwd=folder, check=True)
+    return folder
+
+
+def _run_tests(folder: Path, tests: Tests) -> None:
+    """Run tests to the first failure; the exit code is that of pytest. In a process of its own."""
+    os.setsid()  # so that what the tests start can be ended with them
+    silence = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(silence, descriptor)
+    os.chdir(folder)
+    os.environ["PYTHONPATH"] = str(folder)
+    sys.path[0] = str(folder)
+    # The libraries are loaded already, and pytest would warn that it cannot look into them.
+    known = "ignore::pytest.PytestAssertRewriteWarning"
+    options = ["-x", "-W", known, "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    os._exit(pytest.main([*options, *tests]))
+
+
+class Run:
+    """The tests of a module in a copy of the project, with a mutant or without.
+
+    Args:
+        folder: of the copy.
+        tests: which to run.
+        within_s: how long they may take.
+        mutant: what is changed; ``None``: nothing.
+    """
+
+    def __init__(self, folder: Path, tests: Tests, within_s: float, mutant: Mutant | None) -> None:
+        self.folder = folder
+        self.tests = tests
+        self.mutant = mutant
+        self.begun_s = time.monotonic()
+        self._until_s = self.begun_s + within_s
+        self._whole = b""
+        if mutant is not None:
+            self._whole = (folder / mutant.path).read_bytes()
+            (folder / mutant.path).write_text(mutant.code, encoding="utf-8")
+        self._process = multiprocessing.get_context("fork").Process(
+            target=_run_tests, args=(folder, tests)
+        )
+        self._process.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the tests are through, or have taken too long."""
+        return self._process.exitcode is not None or time.monotonic() >= self._until_s
+
+    def end(self) -> bool:
+        """Clean up; return whether all tests passed."""
+        if self._process.pid is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.join()
+        if self.mutant is not None:
+            (self.folder / self.mutant.path).write_bytes(self._whole)
+        return self._process.exitcode == 0
+
+
+class Judge:
+    """Runs tests in several copies at once, each run forked from a process that has the libraries.
+
+    Args:
+        plan: which tests judge which module.
+        copies: folders; one for each run at a time.
+    """
+
+    def __init__(self, plan: Plan, copies: Sequence[Path]) -> None:
+        self._plan = plan
+        self._free = list(copies)
+        self._running: list[Run] = []
+        self._limit_s: dict[Tests, float] = {}
+        for name in HEAVY:
+            with suppress(ImportError):
+                importlib.import_module(name)
+
+    def measure(self, modules: set[str]) -> None:
+        """Run the tests of these modules unchanged, for the time they take.
+
+        Raises:
+            RuntimeError: they fail, so they can judge nothing.
+        """
+        for tests in sorted({self._plan.tests[module] for module in modules}):
+            self._start(tests, BASELINE_S, None)
+        self._wait_for(0)
+
+    def survivors(self, mutants: Sequence[Mutant], until_s: float) -> tuple[list[Mutant], int]:
+        """Return the mutants that no test noticed, and how many were tried before ``until_s``."""
+        tried = 0
+        lived: list[Mutant] = []
+        for mutant in mutants:
+            if time.monotonic() >= until_s:
+                break
+            tests = self._plan.tests[mutant.path]
+            lived += self._start(tests, self._limit_s[tests], mutant)
+            tried += 1
+            if tried % TOLD_EVERY == 0:
+                print(f"{tried} tried, {len(lived)} of them not noticed by a test", flush=True)
+        return lived + self._wait_for(0), tried
+
+    def close(self) -> None:
+        """End what is under way."""
+        for run in self._running:
+            run.end()
+
+    def _start(self, tests: Tests, within_s: float, mutant: Mutant | None) -> list[Mutant]:
+        """Start a run as soon as a copy is free; return who has survived meanwhile."""
+        if self._free:
+            lived = []
+        else:
+            lived = self._wait_for(len(self._running) - 1)
+        self._running.append(Run(self._free.pop(), tests, within_s, mutant))
+        return lived
+
+    def _wait_for(self, left: int) -> list[Mutant]:
+        """Wait until no more than ``left`` runs are under way; return who has survived."""
+        lived: list[Mutant] = []
+        while len(self._running) > left:
+            time.sleep(POLL_S)
+            for run in [run for run in self._running if run.has_ended]:
+                self._running.remove(run)
+                lived += self._settle(run, run.end())
+                self._free.append(run.folder)
+        return lived
+
+    def _settle(self, run: Run, passed: bool) -> list[Mutant]:
+        if run.mutant is None:
+            self._limit_s[run.tests] = 15 + 4 * (time.monotonic() - run.begun_s)
+            if not passed:
+                raise RuntimeError(f"With nothing changed, these tests fail: {' '.join(run.tests)}")
+            return []
+        if passed:
+            return [run.mutant]
+        return []
+
+
+def refused(folder: Path, mutant: Mutant) -> bool:
+    """Return whether the type checker refuses a mutant, as ``make lint`` would."""
+    path = folder / mutant.path
+    whole = path.read_bytes()
+    path.write_text(mutant.code, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(CACHE), mutant.path]
+    answer = subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    path.write_bytes(whole)
+    return answer.returncode == 1
+
+
+def main() -> int:
+    """Judge a sample; return 1 when fewer than ``--bar`` percent of it died."""
+    parser = argparse.ArgumentParser(description="Count how often a test notices a changed line.")
+    parser.add_argument("--seed", type=int, default=1, help="draws the sample (1)")
+    parser.add_argument("--number", type=int, default=120, help="mutants at the most (120)")
+    parser.add_argument("--minutes", type=float, default=20, help="time for them (20)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="at once (one a core)"
+    )
+    parser.add_argument("--only", default="", help="modules whose path holds this text")
+    parser.add_argument("--bar", type=float, default=90, help="percent that must die (90)")
+    given = parser.parse_args()
+    plan = read_plan()
+    until_s = time.monotonic() + 60 * given.minutes
+    drawn = draw(plan, given.seed, given.number, given.only)
+    same = [one for one in drawn if (one.path, one.was, one.becomes) in plan.equivalent]
+    mutants = [one for one in drawn if one not in same]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copies = [make_copy(Path(folder) / str(number)) for number in range(given.jobs)]
+        with closing(Judge(plan, copies)) as judge:
+            judge.measure({mutant.path for mutant in mutants})
+            passed, tried = judge.survivors(mutants, until_s)
+        lived = [mutant for mutant in passed if not refused(copies[0], mutant)]
+    for mutant in lived:
+        print(f"survived\n{mutant.diff}\n")
+    died = tried - len(lived)
+    share = 100 * died / max(tried, 1)
+    print(
+        f"{died} of {tried} mutants died: {share:.0f} %, at least {given.bar:.0f} % is asked for;"
+    )
+    print(f"of these the type checker alone refuses {len(passed) - len(lived)};")
+    print(f"{len(same)} more make no difference, and there was no time for {len(mutants) - tried}.")
+    if tried and share >= given.bar:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
