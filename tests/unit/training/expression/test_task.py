@@ -249,7 +249,7 @@ def test_the_recipe_for_faces_of_ones_own_can_learn_on_from_the_published_model(
     own = load_recipe(RECIPE.with_name("own-faces.toml"), ExpressionRecipe)
     assert own.start == "expression-fast"
     published = load_recipe(
-        RECIPE.parents[3] / "weights" / own.start / "recipe.toml", ExpressionRecipe
+        RECIPE.parents[1] / "weights" / own.start / "recipe.toml", ExpressionRecipe
     )
 
     assert own.network.can_learn_on(published.network)
