@@ -4,15 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # A worker a processor core; the tests of a file stay together, for they share servers. PARALLEL= runs them in one.
-PARALLEL ?= -n auto --dist loadfile
+PARALLEL ?= -n auto --dist loadfile --max-worker-restart 0
+# A test that hangs in a library, where no Python reaches it, ends its worker after a quarter of an hour, and the run is red;
+# the worker is not started again, for the same test would hang again.
+GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit fuzz mutants test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
+.PHONY: help demo test test-unit fuzz mutants test-fresh test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
+	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
@@ -27,12 +31,13 @@ demo: $(VENV)/.demo
 	@exec $(BIN)/affect-edge demo $(ARGS)
 
 test: lint
-	@./tools/system-packages mosquitto openssl chromium chromium-driver libatomic1 dbus-daemon r-base-core
-	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(ARGS)
+	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core
+	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
 
 test-unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(PARALLEL) tests/unit $(ARGS)
+	@./tools/system-packages openssl openssh-client
+	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) tests/unit $(ARGS)
 
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
@@ -44,18 +49,24 @@ mutants: $(VENV)/.mutants
 
 SUITE ?= trixie
 test-appliance: $(VENV)/.dev
-	@./tools/system-packages systemd-container debootstrap slirp4netns openssl
+	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+
+test-fresh: | $(VENV)/bin/python
+	@./tools/system-packages git systemd-container debootstrap slirp4netns
+	@$(BIN)/python -B -m tests.appliance.fresh $(SUITE) $(ARGS)
 
 test-appliance-arm: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap qemu-user-static
 	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
 
 release: $(VENV)/.dev
+	@$(if $(KEY),./tools/system-packages openssh-client)
 	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(ARGS)
 
 release-key: $(VENV)/.dev
 	@[ -n "$(KEY)" ] || { echo "Say where the private part goes, outside of this folder: make release-key KEY=FILE" >&2; exit 1; }
+	@./tools/system-packages openssh-client
 	@$(BIN)/python -m tools.build_release --make-key '$(KEY)'
 
 image-layer: $(VENV)/.dev
@@ -95,14 +106,18 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 # PyTorch comes first and alone, pinned: every later requirement is then met by it. On x86-64 only its CPU build is taken
-# (the other one brings gigabytes of CUDA); where there is none for this Python, the tests of training say so and are skipped.
+# (the other one brings gigabytes of CUDA). pip is asked where it is told to look, then PyTorch's own index, which alone
+# carries that build on most machines; where neither has it, the tests of training say so and are skipped.
 TORCH := torch==2.13.0$(if $(filter x86_64,$(shell uname -m)),+cpu)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+PIP := $(BIN)/pip install -q --disable-pip-version-check
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing Affect Edge with its test tools into $(VENV) (once, some minutes) …"
 	@extras=dev,ble; \
-	if $(BIN)/pip install -q --disable-pip-version-check '$(TORCH)' 2>/dev/null; then extras=dev,ble,training; \
-	else echo "$(TORCH) is not to be had for this Python: the tests of training will be skipped."; fi; \
-	$(BIN)/pip install -q --disable-pip-version-check -e ".[$$extras]"
+	if $(PIP) '$(TORCH)' 2>/dev/null || $(PIP) --no-deps --retries 1 --timeout 15 --index-url $(TORCH_INDEX) '$(TORCH)' 2>/dev/null; \
+	then extras=dev,ble,training; \
+	else echo "$(TORCH) was found neither by pip nor at $(TORCH_INDEX): the tests of training are skipped."; fi; \
+	$(PIP) -e ".[$$extras]"
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.mutants: pyproject.toml | $(VENV)/.dev

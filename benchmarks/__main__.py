@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay", "outbox"})
+LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay", "outbox", "precision"})
 
 
 def run(name: str) -> dict[str, float]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Each worker of a run has a core to itself. Threads of PyTorch in two workers would wait for each
+# other at every step: on a busy machine a test of a second then takes minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same cases in every run: a red run can be repeated. To search for new ones: pytest
 # --hypothesis-profile=default

@@ -35,14 +35,18 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
     which is less than Holm's method promises: with nine tests of which all are null it errs as
     often, with some real differences more often. Assumes tests that are independent or positively
     dependent. Source: Benjamini & Hochberg 1995; Benjamini & Yekutieli 2001 for dependence. Equal
-    to R's ``p.adjust(p, "BH")``.
+    to R's ``p.adjust(p, "BH")``. An adjusted p is never smaller than its p.
 
     Raises:
         StatisticsError: a p is not in 0…1.
     """
     order = _rising(p_values)
+    count = len(order)
+    # The division comes first, as in R: the factor is then at least 1, so rounding cannot take a p
+    # below itself.
+    factors = [count / place for place in range(1, count + 1)]
     stepped = [
-        min(1.0, len(order) * p_values[index] / place) for place, index in enumerate(order, start=1)
+        min(1.0, factor * p_values[index]) for factor, index in zip(factors, order, strict=True)
     ]
     return _restored(order, list(accumulate(reversed(stepped), min))[::-1])
 

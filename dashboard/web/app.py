@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +30,7 @@ from dashboard.web.security import (
 from dashboard.web.services import LoginNeededError, Services, require_login
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
+from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StatisticsError, StoreError, StudyError
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
@@ -57,8 +59,15 @@ _TITLES = {
 }
 
 
-def create_app(options: DashboardOptions) -> FastAPI:
+def create_app(
+    options: DashboardOptions,
+    clock: Callable[[], float] = boot_seconds,
+) -> FastAPI:
     """Return the application over one data folder; makes or upgrades the database there.
+
+    Args:
+        options: what the dashboard is told.
+        clock: seconds, never going back; the limits of attempts and requests are counted by it.
 
     Raises:
         StoreError: the database cannot be made or is not one of ours.
@@ -87,9 +96,9 @@ def create_app(options: DashboardOptions) -> FastAPI:
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours),
-        attempts=AttemptLimiter(),
+        attempts=AttemptLimiter(clock=clock),
         reader=Reader(options.database),
-        desk=Desk(options.database),
+        desk=Desk(options.database, clock),
         study=study,
         conductor=conductor,
         exports=Exports(options.database, options.device, options.told, options.models),

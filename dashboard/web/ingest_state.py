@@ -77,6 +77,10 @@ class UploadedFiles:
 class Desk:
     """What the routes need that take readings in.
 
+    Args:
+        database: where the tokens are kept.
+        clock: seconds, never going back.
+
     Attributes:
         tokens: who may hand in over HTTP.
         requests: counts requests of each token.
@@ -85,9 +89,9 @@ class Desk:
         files: uploaded files that are not imported yet.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, clock: Callable[[], float] = boot_seconds) -> None:
         self.tokens = Tokens(database)
-        self.requests = AttemptLimiter(REQUESTS_A_MINUTE, 60.0)
-        self.wrong_tokens = AttemptLimiter(WRONG_TOKENS, 300.0)
+        self.requests = AttemptLimiter(REQUESTS_A_MINUTE, 60.0, clock=clock)
+        self.wrong_tokens = AttemptLimiter(WRONG_TOKENS, 300.0, clock=clock)
         self.arrivals = ArrivalTimes()
-        self.files = UploadedFiles()
+        self.files = UploadedFiles(clock)

@@ -1,6 +1,6 @@
 """A real Debian, booted with its systemd in a container with a network of its own.
 
-What `make test-appliance` works on.
+`make test-appliance` and `make test-fresh` work on it.
 
 Needs root, systemd-nspawn, debootstrap and slirp4netns. Downloads are kept in `.appliance/` of the
 checkout. The bare root is made once; each machine writes into an overlay over it that goes with the
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,8 +24,24 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".appliance"
 PACKAGES = "systemd,systemd-sysv,dbus,udev,libpam-systemd,python3,ca-certificates,iproute2,adduser"
 BOOT_SECONDS = 120.0
+HOST_NAME = "pi-test"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+FROM_THIS_MACHINE = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST"),
+    *(
+        "PIP_DEFAULT_TIMEOUT",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+    ),
+)
+"""What the other machine is told, too, so that it finds packages where this one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +73,14 @@ class Machine:
             # what this machine needs to reach its package mirror
             target = self.root / file.relative_to("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            if file.exists():
+                shutil.copyfile(file, target)
+        with (self.root / "etc/hosts").open("a", encoding="utf-8") as hosts:
+            hosts.write(f"127.0.1.1 {HOST_NAME}\n")  # as every installed Debian knows its own name
         (self.root / "etc/resolv.conf").unlink(missing_ok=True)
         # slirp4netns answers there
         (self.root / "etc/resolv.conf").write_text("nameserver 10.0.2.3\n")
-        (self.root / "etc/hostname").write_text("pi-test\n")
+        (self.root / "etc/hostname").write_text(f"{HOST_NAME}\n")
         self.boot()
         return self
 
@@ -90,8 +110,14 @@ class Machine:
             *_shared_with_pip(),
         ]
         with (self._folder / "boot.log").open("wb") as log:
+            # /tmp is what that Debian makes of it, not a small part of this machine's memory
+            environment = os.environ | {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
             self._nspawn = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
             )
         deadline = time.monotonic() + BOOT_SECONDS
         while not self._is_up():
@@ -161,7 +187,36 @@ class Machine:
 
     def run(self, *words: str, within_s: float = 60.0) -> Done:
         """Run a command as root inside; its output is standard output and error together."""
-        inside = [
+        command = [*self._inside(), *words]
+        done = subprocess.run(
+            command, capture_output=True, check=False, timeout=within_s, stdin=subprocess.DEVNULL
+        )
+        return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+
+    def follow(self, *words: str, within_s: float) -> Done:
+        """Run a command as root inside and print what it says while it runs.
+
+        It is stopped when it takes longer.
+        """
+        command = [*self._inside(), "timeout", f"{within_s:g}", *words]
+        said: list[str] = []
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as running:
+            assert running.stdout is not None
+            for line in running.stdout:
+                print(line, end="", flush=True)
+                said.append(line)
+        return Done(running.returncode, "".join(said))
+
+    def _inside(self) -> list[str]:
+        """Return the words that run those after them inside, as root in a bare environment."""
+        words = [
             "nsenter",
             "-t",
             str(self._leader),
@@ -172,20 +227,10 @@ class Machine:
             "HOME=/root",
             "LANG=C.UTF-8",
         ]
-        inside += [
-            "TERM=dumb",
-            "PIP_CACHE_DIR=/var/cache/pip",
-            f"PIP_CERT={CERTIFICATES}",
-            *_pip_environment(),
+        words += ["TERM=dumb", "PIP_CACHE_DIR=/var/cache/pip", f"PIP_CERT={CERTIFICATES}"]
+        return words + [
+            f"{name}={os.environ[name]}" for name in FROM_THIS_MACHINE if name in os.environ
         ]
-        done = subprocess.run(
-            [*inside, *words],
-            capture_output=True,
-            check=False,
-            timeout=within_s,
-            stdin=subprocess.DEVNULL,
-        )
-        return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
     def shell(self, script: str, within_s: float = 60.0) -> str:
         """Run a line of bash as root inside and return what it prints; it must succeed."""
@@ -274,22 +319,10 @@ def host(*words: str) -> None:
         raise RuntimeError(f"{' '.join(words)}: {(done.stdout + done.stderr)[-2000:]}")
 
 
-def _pip_environment() -> Sequence[str]:
-    """Return this machine's settings of pip, so that the other one finds packages where this one
-    does.
-    """
-    return [
-        f"{name}={value}"
-        for name, value in os.environ.items()
-        if name in {"PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT"}
-    ]
-
-
 def _shared_with_pip() -> Sequence[str]:
     """Bind pip's configuration and the folders that it names."""
-    said = subprocess.run(
-        ["pip", "config", "list"], capture_output=True, text=True, check=False
-    ).stdout
+    asked = [sys.executable, "-m", "pip", "config", "list"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     words = [word.strip("'\"").removeprefix("file://") for word in said.replace("=", " ").split()]
     named = [Path(word) for word in words if word.startswith("/") and Path(word).is_dir()]
     # The folder above, too: an index refers to files that lie beside it.

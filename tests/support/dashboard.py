@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.accounts import ensure_setup_code
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.clock import now
+from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
@@ -33,9 +34,13 @@ PASSWORD = "correct horse battery"
 START_SECONDS = 30.0
 
 
-def client_of(folder: Path, **values: Any) -> TestClient:
+def client_of(
+    folder: Path,
+    clock: Callable[[], float] = boot_seconds,
+    **values: Any,
+) -> TestClient:
     """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
-    app = create_app(DashboardOptions(data=folder, **values))
+    app = create_app(DashboardOptions(data=folder, **values), clock)
     return TestClient(
         app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
     )

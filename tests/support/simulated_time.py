@@ -1,5 +1,6 @@
-"""An event loop in which an hour takes a moment: instead of waiting for the next timer, its clock
-jumps there.
+"""Clocks that tests turn: one of seconds, and an event loop in which an hour takes a moment.
+
+Instead of waiting for the next timer, the clock of the loop jumps there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,16 @@ from edge_agent.core.clock import Instant
 
 T = TypeVar("T")
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_000_000)
+
+
+class Seconds:
+    """A clock that stands still until a test turns it."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class _JumpingSelector(selectors.DefaultSelector):

@@ -23,6 +23,7 @@ from training.errors import RecipeError
 from training.expression.augment import Augmentation, augment
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import averaged_weights
+from training.learning.precision import autocast
 from training.learning.recipe import RECIPE, load_recipe
 from training.models.small_resnet import SmallResNet
 
@@ -137,7 +138,7 @@ class Views:
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         said: list[list[Tensor]] = [[], []]
         for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
-            with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.no_grad(), autocast(torch.device("cpu"), bfloat16=True):
                 answers = network(
                     recipe.as_input(seen).contiguous(memory_format=torch.channels_last)
                 )

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
 from training.errors import RecipeError
+from training.learning.precision import Precision, precision_on
 from training.learning.recipe import Schedule
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def save_checkpoint(
     held = {
         "schedule": schedule.model_dump(),
         "seed": seed,
+        "precision": _precision(state, schedule),
         "rows": [dict(row) for row in rows],
         "module": state.module.state_dict(),
         "average": state.average.state_dict(),
@@ -90,7 +92,30 @@ def load_checkpoint(
     state.cycle.load_state_dict(held["cycle"])
     rows: list[dict[str, float]] = held["rows"]
     log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
+    _say_if_it_changed(held, _precision(state, schedule))
     return rows
+
+
+def _precision(state: State, schedule: Schedule) -> Precision:
+    """Return what the network is computed in where it lies."""
+    device = next(state.module.parameters()).device
+    return precision_on(device, bfloat16=schedule.bfloat16)
+
+
+def _say_if_it_changed(held: Mapping[str, Any], precision: Precision) -> None:
+    """Log that a run goes on in another precision than before: on another kind of processor,
+    say.
+    """
+    asked = "bfloat16" if held["schedule"]["bfloat16"] else "float32"
+    # older checkpoints do not say; they did as the recipe asked
+    before = held.get("precision", asked)
+    if before != precision:
+        log.info(
+            "the run learnt in %s up to here and goes on in %s: it ends near, but not exactly at, "
+            "the weights that one kind of processor would have given",
+            before,
+            precision,
+        )
 
 
 def epochs_left(checkpoint: Path) -> int:

@@ -27,7 +27,9 @@ from torch.optim.swa_utils import AveragedModel
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import CHECKPOINT, State, load_checkpoint, save_checkpoint
 from training.learning.curves import write_curves
+from training.learning.layout import memory_format
 from training.learning.muon import Muon
+from training.learning.precision import autocast, precision_sentence
 from training.learning.processes import Processes, processes
 from training.learning.recipe import Schedule
 
@@ -40,7 +42,7 @@ class Task(Protocol):
     """What a model brings to the loop.
 
     ``module``
-        the network to train, float32. The loop makes it channels-last, trains it in place and
+        the network to train, float32. The loop lays it out in memory, trains it in place and
         averages a copy.
     ``steps_per_epoch``
         how many batches :meth:`batches` yields.
@@ -56,8 +58,9 @@ class Task(Protocol):
         """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else
         random.
 
-        A batch is any sequence of tensors that :meth:`loss` understands; the loop makes the
-        four-dimensional ones channels-last and changes nothing else.
+        A batch is any sequence of tensors that :meth:`loss` understands; the loop lays the
+        four-dimensional ones out as the network's weights
+        (:func:`training.learning.layout.memory_format`) and changes nothing else.
         """
         ...
 
@@ -66,8 +69,8 @@ class Task(Protocol):
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The scalar to minimise, and detached figures to average over the epoch into the curves.
 
-        Called under bfloat16 autocast when the recipe asks for it: compute the loss itself in
-        float32 (``outputs.float()``).
+        Called under bfloat16 autocast when the recipe asks for it and the device is quick at it:
+        compute the loss itself in float32 (``outputs.float()``).
         """
         ...
 
@@ -127,6 +130,7 @@ def fit(
             rows = load_checkpoint(folder / CHECKPOINT, state, schedule, seed)
         else:
             rows = []
+        log.info(precision_sentence(device, bfloat16=schedule.bfloat16))
         learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
         for epoch in range(len(rows), schedule.epochs):
             rows.append(learner.epoch(epoch, seed))
@@ -174,7 +178,8 @@ def _make_folder(folder: Path) -> None:
 
 def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     """Network, average, optimizer and cycle as they are before the first step."""
-    module = convert_conv2d_weight_memory_format(task.module.to(device), torch.channels_last)
+    module = task.module.to(device)
+    module = convert_conv2d_weight_memory_format(module, memory_format(module))
     groups = parameter_groups(module, schedule.weight_decay)
     optimizer: Optimizer
     match schedule.optimizer:
@@ -270,11 +275,9 @@ def step(
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """One step of the optimizer and of the average: the loss and the task's figures, detached."""
     device = next(state.module.parameters()).device
-    ready = [
-        t.to(device, memory_format=torch.channels_last) if t.dim() == 4 else t.to(device)
-        for t in batch
-    ]
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=schedule.bfloat16):
+    layout = memory_format(state.module)
+    ready = [t.to(device, memory_format=layout) if t.dim() == 4 else t.to(device) for t in batch]
+    with autocast(device, bfloat16=schedule.bfloat16):
         loss, figures = task.loss(shared, ready)
     if not torch.isfinite(loss):
         raise DataError(

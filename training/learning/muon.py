@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from training.learning.precision import bfloat16_is_quick
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 3
 """Newton–Schulz, quintic (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
@@ -71,7 +73,9 @@ def orthogonal(filters: Tensor) -> Tensor:
     """
     a, b, c = _COEFFICIENTS
     last = filters.movedim(1, -1)  # as channels-last keeps them: a view, not a copy
-    matrix = last.reshape(len(filters), -1).bfloat16()
+    matrix = last.reshape(len(filters), -1)
+    if bfloat16_is_quick(filters.device):  # rough is good enough here
+        matrix = matrix.bfloat16()
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)

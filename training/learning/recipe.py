@@ -45,7 +45,9 @@ class Schedule(Section):
     clip_norm: Annotated[
         float | None, Field(gt=0, description="largest norm of the gradient; none: as it is")
     ] = None
-    bfloat16: Annotated[bool, Field(description="autocast to bfloat16; false: float32")] = True
+    bfloat16: Annotated[
+        bool, Field(description="autocast to bfloat16 where it is quick; false: float32")
+    ] = True
 
 
 class Recipe(Section):

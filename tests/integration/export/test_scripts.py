@@ -23,6 +23,7 @@ from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.statistics import benjamini_hochberg, holm
 from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.database.schema import migrate, writing
 from edge_agent.store.export import Choice
@@ -253,6 +254,16 @@ def test_a_script_prints_the_table_of_the_page(
                 sentence,
                 figures,
             )
+
+
+def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
+    rng = random.Random(5)
+    families = [[0.0, 0.0, 0.99], *([rng.random() for _ in range(9)] for _ in range(200))]
+    for family in families:
+        tests = [script.Test("heart_rate", "anger", "neutral", 12, p=p) for p in family]
+        script.adjust(tests)
+        assert [test.bh_p for test in tests] == list(benjamini_hochberg(family))
+        assert [test.holm_p for test in tests] == list(holm(family))
 
 
 FULL = ("example", "few", "groups", "many")

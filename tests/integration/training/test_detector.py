@@ -12,10 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 
+pytest.importorskip("torch", reason="the training extra is not installed")
 pytest.importorskip("litert_torch", reason="the training extra is not installed")
 pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
+
+import torch
 
 from edge_agent.core.expression import Box
 from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX

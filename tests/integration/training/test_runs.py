@@ -4,14 +4,17 @@ teacher.
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.vision.training_runs import NEEDS_TRAINING, RECIPE, ROOT, training, write_data
+from tests.support.vision.training_runs import (
+    NEEDS_TRAINING,
+    RECIPE,
+    training,
+    training_together,
+    write_data,
+)
 
 pytestmark = NEEDS_TRAINING
 
@@ -44,25 +47,7 @@ def test_find_lr_says_a_peak_and_leaves_table_and_picture(tmp_path: Path) -> Non
 
 
 def test_two_processes_learn_one_model(tmp_path: Path) -> None:
-    together = (
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    )
-    command = (*together, "-m", "training", "fit", *small(tmp_path, RECIPE, tmp_path / "run"))
-
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = training_together(2, "fit", *small(tmp_path, RECIPE, tmp_path / "run"))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "run" / "fast-m.json"), (

@@ -28,12 +28,35 @@ NEEDS_TRAINING = [
 ]
 """Marks of a test that trains."""
 
+TOGETHER_SECONDS = 240.0
+ENDING_SECONDS = 60.0
+"""Longer than PyTorch's launcher waits before it kills those that do not end."""
+
 
 def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "training", *map(str, arguments)]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False
     )
+
+
+def training_together(processes: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same in several processes, which their launcher ends, too, when they do not end in
+    time.
+    """
+    # By its address: a machine whose own name leads nowhere would look for it for minutes.
+    launcher = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    launcher += ["--nproc-per-node", str(processes), "-m", "training"]
+    command = [sys.executable, "-m", *launcher, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as running:
+        try:
+            output, errors = running.communicate(timeout=TOGETHER_SECONDS)
+        except subprocess.TimeoutExpired:
+            running.terminate()
+            output, errors = running.communicate(timeout=ENDING_SECONDS)
+            errors += f"\nnot ended within {TOGETHER_SECONDS:g} s"
+    return subprocess.CompletedProcess(command, running.returncode, output, errors)
 
 
 def write_data(folder: Path) -> tuple[Path, Path]:

@@ -443,7 +443,9 @@ def adjust(tests: Sequence[Test]) -> None:
         test.holm_p = running
     running = 1.0
     for place, test in reversed(list(enumerate(order, start=1))):
-        running = min(running, len(order) * test.p / place)
+        # The factor is at least 1, so rounding cannot take a p below itself.
+        factor = len(order) / place
+        running = min(running, factor * test.p)
         test.bh_p = running
 
 

@@ -99,6 +99,12 @@ def test_benjamini_hochberg_equals_r() -> None:
     )
 
 
+def test_benjamini_hochberg_is_not_a_bit_below_a_p() -> None:
+    # R 4.2.2: p.adjust(c(0, 0, 0.99), "BH") is 0 0 0.99; 3 * 0.99 / 3 is the next number below
+    # 0.99.
+    assert benjamini_hochberg([0.0, 0.0, 0.99]) == (0.0, 0.0, 0.99)
+
+
 @adjusting
 def test_an_empty_family_stays_empty(adjust: Callable[..., object]) -> None:
     assert adjust([]) == ()

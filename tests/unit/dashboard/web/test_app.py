@@ -21,6 +21,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import NAME, PASSWORD, add_session, client_of, fill, set_up
+from tests.support.simulated_time import Seconds
 from tests.support.timeline import query
 
 HOUR_MS = 3_600_000
@@ -33,9 +34,15 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> Iterator[TestClient]:
+def clock() -> Seconds:
+    """What the limit of attempts is counted by."""
+    return Seconds()
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, clock: Seconds) -> Iterator[TestClient]:
     """Somebody who is not logged in."""
-    with client_of(tmp_path) as client:
+    with client_of(tmp_path, clock) as client:
         yield client
 
 
@@ -118,10 +125,8 @@ def test_setup_comes_first_and_only_once(stranger: TestClient, tmp_path: Path) -
 
 
 def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(
-    ada: TestClient, monkeypatch: pytest.MonkeyPatch
+    ada: TestClient, clock: Seconds
 ) -> None:
-    attempts = ada.app.state.services.attempts  # type: ignore[attr-defined]
-    monkeypatch.setattr(attempts, "_clock", lambda: 100.0)  # however long the passwords take
     ada.cookies.clear()
     for _ in range(5):
         answer = ada.post("/login", data={"name": NAME, "password": "wrong password"})
@@ -129,9 +134,13 @@ def test_wrong_passwords_are_refused_and_after_five_the_address_has_to_wait(
     answer = ada.post("/login", data={"name": NAME, "password": PASSWORD})
     assert answer.status_code == 429 and "Wait 5 minutes" in answer.text
     assert answer.headers["retry-after"] == "300"
+    clock.now += 10
     code = ada.post("/setup", data={"code": "A", "name": NAME, "password": PASSWORD})
     assert code.status_code == 429, "setup codes and passwords are counted together"
-    assert ada.get("/login?link=abc").status_code == 429
+    link = ada.get("/login?link=abc")
+    assert (link.status_code, link.headers["retry-after"]) == (429, "290")
+    clock.now += 290
+    assert ada.post("/login", data={"name": NAME, "password": PASSWORD}).status_code == 303
 
 
 def test_logging_out_ends_the_login_on_the_device(ada: TestClient, database: Path) -> None:

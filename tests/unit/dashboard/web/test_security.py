@@ -12,16 +12,7 @@ from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback
 from edge_agent.config import load_settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
-
-
-class Seconds:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.simulated_time import Seconds
 
 
 def test_a_sixth_attempt_must_wait_until_the_first_has_grown_old() -> None:
