@@ -29,8 +29,8 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.study_rows import (
     close_session,
     insert_consent,
@@ -113,7 +113,7 @@ def export(database: Path, file: Path) -> dict[str, float]:
     """Export all of it in this process; return the figures."""
     began = time.perf_counter()
     worked = time.process_time()
-    export_bundle(database, file, Choice())
+    BUNDLE.export(database, file, Choice())
     seconds = time.perf_counter() - began
     cpu = time.process_time() - worked
     with zipfile.ZipFile(file) as archive:

@@ -25,8 +25,8 @@ from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.vitals import VitalFlag
 from edge_agent.store.database.schema import migrate, writing
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
@@ -166,7 +166,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
         if make not in made:
             folder = tmp_path_factory.mktemp(make.__name__)
             make(folder / "affect-edge.db")
-            file = export_bundle(folder / "affect-edge.db", folder / "bundle.zip", Choice())
+            file = BUNDLE.export(folder / "affect-edge.db", folder / "bundle.zip", Choice())[0]
             with zipfile.ZipFile(file) as archive:
                 archive.extractall(folder / "bundle")
             made[make] = folder / "affect-edge.db", folder / "bundle"

@@ -84,15 +84,18 @@ _STUDY = {
     "marker " + _OF_SESSION.format("marker"),
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
-    "session": f"""SELECT session.id, code, purpose, setting, name, {iso("started")}, started, {iso("ended")}, ended,
-        session.simulated FROM session JOIN participant ON participant.id = session.participant
+    "session": f"""SELECT session.id, code, purpose, setting, name,
+        {iso("started")}, started, {iso("ended")}, ended, session.simulated
+        FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
-    "participant": f"""SELECT code, {iso("created")}, text_version, {iso("given")}, {iso("withdrawn")}, simulated
-        FROM participant LEFT JOIN consent ON consent.id =
+    "participant": f"""SELECT code, {iso("created")}, text_version, {iso("given")},
+        {iso("withdrawn")}, simulated FROM participant LEFT JOIN consent ON consent.id =
             (SELECT max(id) FROM consent WHERE consent.participant = participant.id)
-        WHERE :everybody OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
+        WHERE :everybody
+            OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
         ORDER BY code""",
-    "model": f"""SELECT kind, name, version, sha256, {iso("since")}, since FROM model ORDER BY since, id""",
+    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since FROM model "
+    "ORDER BY since, id",
 }
 
 

@@ -19,7 +19,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, writing
-from edge_agent.store.export import export_csv
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows.cells import cell, recorded
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.read.matching import OBSERVED, Matching
@@ -119,7 +119,7 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
             [row(at, labels[int(at) % 3]) for at in times],
             [reading(at, 60 + at / 7) for at in times],
         )
-        export_csv(path, Path(name) / "out")
+        CSV.export(path, Path(name) / "out")
         with closing(connect(path, readonly=True)) as connection:
             for table in VIEWS:
                 with (Path(name) / "out" / f"{table}.csv").open(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.export import export_csv
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
     OBSERVED,
@@ -127,7 +127,7 @@ def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path)
     session = study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
     study.end_session(instant(280))
     found, counts = Reader(path).vitals_by_observed_emotion([session.id])
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     with (tmp_path / "out" / "vital.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     inside = [r for r in rows if r["session"]]

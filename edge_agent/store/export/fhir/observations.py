@@ -14,7 +14,7 @@ from typing import Any
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.export.formats.fhir_resources import (
+from edge_agent.store.export.fhir.resources import (
     EXPRESSIONS,
     OBSERVATIONS,
     OWN_CODES,
