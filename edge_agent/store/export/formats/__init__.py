@@ -4,8 +4,8 @@ Command line, dashboard and OpenAPI offer what lies here; no other list is kept.
 says how to add a format.
 
 Example:
-    >>> [each.name for each in all_formats()]
-    ['bundle', 'csv', 'json', 'fhir', 'parquet']
+    >>> [each.name for each in all_formats() if each.needs_sessions]
+    ['fhir']
     >>> format_named("csv").export(database, Path("tables"))
 """
 
