@@ -32,6 +32,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, tr
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -89,7 +90,9 @@ def write_timeline(path: Path, days: int) -> None:
                 if number < PEOPLE:
                     insert_participant(connection, code, start)
                     insert_consent(connection, code, "1", start)
-                session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
+                session = insert_session(
+                    connection, NewSession(code, Purpose.RESEARCH, "films", start)
+                )
                 for place, state in enumerate(rng.sample(STATES, 3)):
                     begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
                     insert_marker(

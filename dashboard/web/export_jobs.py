@@ -25,7 +25,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.format import ExportFormat, FolderFormat
-from edge_agent.store.export.prepared import forget_prepared, prepared_folder
+from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.vision.models.known_cards import known_cards
 
@@ -161,7 +161,7 @@ class Exports:
         for one in running:
             one.done.result()
         try:
-            forget_prepared(self._data)
+            delete_prepared_exports(self._data)
         except OSError as error:
             raise StoreError(
                 f"{prepared_folder(self._data)}: an earlier export cannot be deleted "

@@ -23,8 +23,8 @@ from pathlib import Path
 from edge_agent.appliance.release import check_signature, fetch, order_of, unpack, version_of
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_aside, translating
-from edge_agent.store.upkeep.backup import restore
+from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, translating
+from edge_agent.store.upkeep.backup import restore_copy
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ def _copy_database(place: Place, version: str) -> None:
         copy.unlink()
     if place.database.exists():
         with translating(place.database), closing(connect_any(place.database)) as connection:
-            copy_aside(connection, place.copy_for(version))
+            copy_database(connection, place.copy_for(version))
 
 
 def _forget(before: Path, older: Path | None, new: Path) -> None:
@@ -230,7 +230,7 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
 def _take_back(place: Place, old: Path, say: Say) -> None:
     _systemctl("stop", *SERVICES)
     if loses_rows(place, old):
-        restore(place.database, place.copy_for(version_of(old)))
+        restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database of before the update is back; what was recorded since is gone")
     _activate(old)
 

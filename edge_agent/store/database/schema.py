@@ -143,7 +143,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
             if version == len(migrations):
                 return
             if version:
-                copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
+                copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             else:
                 # before the first table: the register of pages with which the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -153,7 +153,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
                 _apply(connection, migrations, _versions(connection)[1])
 
 
-def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
+def copy_database(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the whole database, its write-ahead log included.
 
     ``target`` is there wholly or not at all.
@@ -175,12 +175,15 @@ def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
     log.info("copied the database to %s", target)
 
 
-def copies_of(path: Path) -> list[Path]:
+def copies_beside(path: Path) -> list[Path]:
     """Return the copies that lie beside a database: those of before upgrades, and the daily
     ones.
     """
-    found = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.name}.backup-*")]
-    return sorted(copy for copy in found if not copy.name.endswith(("-wal", "-shm", "-journal")))
+    copies = [
+        *path.parent.glob(f"{path.name}.before-*"),
+        *path.parent.glob(f"{path.name}.backup-*"),
+    ]
+    return sorted(copy for copy in copies if not copy.name.endswith(("-wal", "-shm", "-journal")))
 
 
 @contextmanager
@@ -197,7 +200,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def write_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for one short write transaction.
 
     Raises:
@@ -212,7 +215,9 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+def read_transaction(
+    path: Path, busy_seconds: float = BUSY_SECONDS
+) -> Iterator[sqlite3.Connection]:
     """Open the database read-only for one consistent look at it.
 
     Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.database.schema import reading
+from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
 from edge_agent.store.export.files import check_target_folder, new_file, new_folder
@@ -94,7 +94,7 @@ class ExportFormat(ABC):
         """
         choice = choice or Choice()
         self._check(choice)
-        with reading(database) as connection:
+        with read_transaction(database) as connection:
             source = ExportSource(connection, choice, appliance or Appliance(), tell)
             return self._write_to(out, source)
 

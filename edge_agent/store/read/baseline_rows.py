@@ -23,10 +23,13 @@ from edge_agent.store.read.baseline import (
 # The end of a calibration: 20 s after its marker, a stimulus that begins before, or the end of the
 # session.
 _CALIBRATION = """
-    SELECT marker.at AS started, min(marker.at + :length, coalesce(session.ended, marker.at + :length), coalesce(
-        (SELECT min(next.at) FROM marker AS next
-            WHERE next.session = marker.session AND next.kind = 'stimulus_start' AND next.at >= marker.at),
-        marker.at + :length)) AS ended
+    SELECT marker.at AS started, min(
+        marker.at + :length,
+        coalesce(session.ended, marker.at + :length),
+        coalesce(
+            (SELECT min(next.at) FROM marker AS next WHERE next.session = marker.session
+                AND next.kind = 'stimulus_start' AND next.at >= marker.at),
+            marker.at + :length)) AS ended
     FROM marker JOIN session ON session.id = marker.session
     WHERE marker.session = :session AND marker.kind = 'baseline'
     ORDER BY marker.at DESC, marker.id DESC LIMIT 1"""
@@ -35,13 +38,13 @@ _CALIBRATION = """
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     _span(connection, session)
-    found = connection.execute(
+    session_row = connection.execute(
         _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
     ).fetchone()
-    if found is None:
+    if session_row is None:
         return None
-    start = found["started"]
-    end = found["ended"]
+    start = session_row["started"]
+    end = session_row["ended"]
     rows = connection.execute(
         f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
         "interval_ms >= :start AND at <= :end ORDER BY at",

@@ -16,7 +16,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind, VitalReading
-from edge_agent.store.database.schema import BUSY_SECONDS, reading
+from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.database.views import EPISODES
 from edge_agent.store.read.baseline import Baseline, CorrectedRow
@@ -26,10 +26,10 @@ from edge_agent.store.read.matching import (
     DEFAULT_LAG_S,
     DEFAULT_SHARE,
     DEFAULT_WINDOW_S,
+    FaceLabels,
     Matching,
-    Shown,
 )
-from edge_agent.store.read.observed import ObservedSums, match, read_shown, sum_observed
+from edge_agent.store.read.observed import ObservedSums, match, read_face_labels, sum_observed
 from edge_agent.store.read.results import (
     ConditionInterval,
     Episode,
@@ -42,7 +42,7 @@ from edge_agent.store.read.results import (
     VitalTrend,
     flags_of,
 )
-from edge_agent.store.read.session_summary import SessionCourse, course_of, find_resting
+from edge_agent.store.read.session_summary import SessionSummary, find_resting, summarise_condition
 from edge_agent.store.read.session_summary_rows import last_baseline_marker, read_face
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus, select_stimuli, sum_readings
 from edge_agent.store.read.trends import read_trend, read_vital_trend
@@ -71,7 +71,7 @@ class Reader:
         """Open a read-only connection, for the modules of this room and those above it that bring
         their own SQL.
         """
-        return reading(self._path, self._busy_seconds)
+        return read_transaction(self._path, self._busy_seconds)
 
     def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
         """Return the shares of expressions over a range in at most ``buckets`` + 1 buckets of a
@@ -238,7 +238,7 @@ class Reader:
         with self.connect() as connection:
             return read_corrected_rows(connection, session)
 
-    def course(self, session: int, *, relative: bool = False) -> SessionCourse:
+    def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.
 
         See ``store.course``.
@@ -263,8 +263,10 @@ class Reader:
         ]
         resting = find_resting(marker, conditions, readings, end)
         of = (baseline, resting) if relative else (None, None)
-        courses = tuple(course_of(condition, end, face, readings, *of) for condition in conditions)
-        return SessionCourse(session, relative, baseline, problem, resting, courses)
+        courses = tuple(
+            summarise_condition(condition, end, face, readings, *of) for condition in conditions
+        )
+        return SessionSummary(session, relative, baseline, problem, resting, courses)
 
     def session(self, number: int) -> tuple[Session, int]:
         """Return a session and its end in UTC milliseconds, or the present while it is open.
@@ -350,20 +352,20 @@ class Reader:
         by = Matching(window_s, lag_s, share)
         readings = self.session_readings(session_ids, kinds)
         ids = {found.session for found in readings}
-        shown = self.shown([session for session in self.session_list() if session.id in ids])
+        shown = self.face_labels([session for session in self.session_list() if session.id in ids])
         return match(readings, shown, by)
 
-    def shown(self, sessions: Iterable[Session]) -> dict[int, Shown]:
+    def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return for each session, by its id, what the participant's face showed in it, row by
         row.
         """
         with self.connect() as connection:
-            return {session.id: read_shown(connection, session) for session in sessions}
+            return {session.id: read_face_labels(connection, session) for session in sessions}
 
     def observed_sums(
         self,
         sessions: Collection[Session],
-        shown: Mapping[int, Shown],
+        shown: Mapping[int, FaceLabels],
         kinds: Collection[VitalKind],
         matchings: Sequence[Matching],
     ) -> list[ObservedSums]:

@@ -21,7 +21,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.store.database.schema import connect, store_error, transaction
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.store.write.pending_rows import rows_in_sessions, speaks_of_erased
+from edge_agent.store.write.pending_rows import rows_in_sessions, summarises_erased_time
 from edge_agent.store.write.timeline import (
     BootRows,
     ModelUse,
@@ -31,7 +31,7 @@ from edge_agent.store.write.timeline import (
     write_unfit,
     write_vitals,
 )
-from edge_agent.store.write.tombstones import ErasedTimes
+from edge_agent.store.write.tombstones import Tombstones
 
 log = logging.getLogger(__name__)
 
@@ -310,7 +310,7 @@ class Recorder(Worker):
         """Write rows inside the transaction; return how many readings were there already."""
         if self._only_in_sessions:
             rows = rows_in_sessions(connection, rows)
-        erased = ErasedTimes(connection)
+        tombstones = Tombstones(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
         unfit: list[tuple[UnfitRow, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
@@ -327,7 +327,7 @@ class Recorder(Worker):
                 case Gap():
                     write_gap(connection, row, self._boots.row_for(connection, row.end))
                 case OutboxMessage():
-                    if not speaks_of_erased(erased, row):
+                    if not summarises_erased_time(tombstones, row):
                         enqueue(connection, row, self._outbox_rows)
                 case ModelUse():
                     write_model(connection, row)

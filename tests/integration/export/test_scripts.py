@@ -24,7 +24,7 @@ from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.vitals import VitalFlag
-from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.scripts import analysis as script
@@ -72,7 +72,7 @@ def few(path: Path) -> None:
     add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
     add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
     add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for session in range(1, 6):
             start = 3600.0 * (session - 1)
             said = [

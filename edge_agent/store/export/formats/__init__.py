@@ -22,7 +22,7 @@ from edge_agent.store.export.format import ExportFormat
 def all_formats() -> tuple[ExportFormat, ...]:
     """Return every format, in the order in which people see them."""
     modules = (
-        import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)
+        import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
     )
     formats: list[ExportFormat] = [module.FORMAT for module in modules]
     return tuple(sorted(formats, key=lambda each: (each.position, each.name)))

@@ -25,8 +25,8 @@ from edge_agent.store.database.schema import (
     connect,
     lock,
     migrate,
-    reading,
-    writing,
+    read_transaction,
+    write_transaction,
 )
 from edge_agent.store.database.tables import TABLES
 from edge_agent.store.database.views import VIEWS
@@ -184,7 +184,7 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
     assert query(path, "SELECT tbl_name FROM sqlite_schema WHERE name = 'marker_session'") == [
         ("marker",)
     ]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("DELETE FROM session")
     assert query(path, "SELECT count(*) FROM marker") == [(0,)], (
         "markers still go with their session"
@@ -209,7 +209,7 @@ def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_c
             old.execute(row, cut)
         old.commit()
     migrate(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(row, cut)
     assert query(path, "SELECT * FROM unfit") == [dark, cut]
     assert query(path, "SELECT at_ms, reason FROM unfit_view") == [
@@ -379,7 +379,7 @@ def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path)
 
 def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_path: Path) -> None:
     path = database(tmp_path)
-    with suppress(ZeroDivisionError), writing(path) as connection:
+    with suppress(ZeroDivisionError), write_transaction(path) as connection:
         connection.execute("INSERT INTO setting VALUES ('a', 'b')")
         raise ZeroDivisionError
     assert query(path, "SELECT * FROM setting") == []
@@ -388,7 +388,7 @@ def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     with (
         pytest.raises(StoreError, match="no permission"),
-        reading(database(tmp_path)) as connection,
+        read_transaction(database(tmp_path)) as connection,
     ):
         connection.execute("INSERT INTO setting VALUES ('a', 'b')")
 

@@ -20,7 +20,7 @@ from edge_agent.core.expression import Emotion, Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose, Setting
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.columns import FILES
@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
         study.end_session(at=instant(start + 100))
     study.withdraw_consent("P02")
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,
@@ -181,7 +181,7 @@ def test_values_have_all_their_digits(path: Path, tmp_path: Path) -> None:
 
 
 def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)"
         )

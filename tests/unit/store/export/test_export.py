@@ -16,7 +16,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows import columns
 from edge_agent.store.export.rows.selection import Choice
@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
     study.create_participant("P03")
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,

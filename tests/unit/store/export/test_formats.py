@@ -18,7 +18,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir.observations import quantity
 from edge_agent.store.export.formats.csv import FORMAT as CSV
@@ -63,7 +63,7 @@ def path(tmp_path: Path) -> Path:
         study.start_session(code, Purpose.RESEARCH, "films", at=instant(start))
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         said = [
             SelfReport(instant(160), "anger", "emotion", "anger"),
             SelfReport(instant(161), "anger", "valence", 2),
@@ -204,7 +204,7 @@ def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
     made = database(
         tmp_path / "data", [row(10)], [reading(10, flags=[VitalFlag.SIMULATED])], simulated=True
     )
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         connection.execute(
             "INSERT INTO participant (code, created, simulated) VALUES ('SIM', 0, 1)"
         )

@@ -22,7 +22,7 @@ from edge_agent.core.expression import (
     UnfitRow,
 )
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import FaceFrames
@@ -229,7 +229,7 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
         (2, dark, 50, False),
         (30, small, 7, True),
     ]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         rows = [
             (UnfitRow(instant(s), 1, flaw, frames, primary), None)
             for s, flaw, frames, primary in counted

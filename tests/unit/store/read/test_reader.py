@@ -14,7 +14,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.study.study import Study
@@ -308,7 +308,7 @@ def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -
 )
 def test_sql_writes_times_as_python_does(tmp_path: Path, at_ms: int) -> None:
     path = database(tmp_path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO vital (at, kind, source, value) VALUES (?, 'systolic', 'x', 1)", (at_ms,)
         )
@@ -329,7 +329,7 @@ def test_an_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
 def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) -> None:
     path = database(tmp_path, [row(s) for s in range(5)], [reading(s) for s in range(7)])
     study_with_session(path, [(10, 20, "anger"), (30, 40, "neutral")], end=50)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(2), instant(6), "stalled"), None)
     reader = Reader(path)
     found = reader.conditions(START_MS + 15_000, START_MS + 35_000)
@@ -416,7 +416,7 @@ def test_simulated_readings_are_told_apart_from_real_ones(tmp_path: Path) -> Non
     study_with_session(path, [(10, 20, "anger")])
     add(path, (), [reading(11), reading(12, flags=[VitalFlag.SIMULATED])])
     assert [r.simulated for r in Reader(path).vitals_by_condition()] == [False, True]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("UPDATE session SET simulated = 1")
     assert [r.simulated for r in Reader(path).vitals_by_condition()] == [True, True]
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, Setting
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.study.protocol_runs import (
     NewRun,
@@ -197,7 +197,7 @@ def test_a_session_and_its_protocol_begin_together_or_not_at_all(path: Path) -> 
 
 def test_answers_are_exported_as_a_tidy_file(path: Path, tmp_path: Path) -> None:
     run = begun(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         insert_reports(connection, run.session.id, [SelfReport(instant(7), "anger", "valence", 2)])
     CSV.export(path, tmp_path / "out")
     lines = (tmp_path / "out" / "self_report.csv").read_text(encoding="utf-8").splitlines()

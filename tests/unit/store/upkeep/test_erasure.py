@@ -18,7 +18,7 @@ from edge_agent.core.expression import Emotion, Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag
-from edge_agent.store.database.schema import MIGRATIONS, connect, migrate, writing
+from edge_agent.store.database.schema import MIGRATIONS, connect, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
@@ -27,7 +27,7 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.timeline import write_gap, write_unfit
-from edge_agent.store.write.tombstones import erased_spans
+from edge_agent.store.write.tombstones import read_tombstones
 from tests.support.timeline import (
     START_MS,
     add,
@@ -60,13 +60,13 @@ def hold(
     study.give_consent(code, "1")
     new = NewRun("films", "Films", "0" * 64, 1, lambda _row: "[]")
     session = study.start_session(code, Purpose.RESEARCH, name, instant(start))
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         insert_run(connection, session, new, instant(start))
     study.add_marker(MarkerKind.STIMULUS_START, "anger", instant(start + 1))
     study.add_marker(MarkerKind.NOTE, note, instant(start + 2))
     study.end_session(instant(start + 90))
     record(path, start, start + 90)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         insert_reports(
             connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)]
         )
@@ -96,7 +96,7 @@ def record(path: Path, start: float, end: float) -> None:
         faces,
         [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
     )
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         unfit = [
             (UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0
         ]
@@ -205,7 +205,7 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
 
 def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None:
     hold(path, CODE, 0)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', "
             "'export', 'sessions=all')"
@@ -316,7 +316,7 @@ def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_b
     hold(path, "P02", 30)
     assert query(path, "SELECT count(*) FROM expression") == [(89,)]
     with closing(connect(path, readonly=True)) as connection:
-        assert erased_spans(connection) == [(START_MS, START_MS + 90_000)]
+        assert read_tombstones(connection) == [(START_MS, START_MS + 90_000)]
 
 
 def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
@@ -397,7 +397,7 @@ def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_delet
 
 def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
     path = older(tmp_path, 1)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
     assert erase_participant(path, CODE, actor="ada").copies == (
         f"affect-edge.db.before-v{len(MIGRATIONS)}",
@@ -429,7 +429,7 @@ def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_
 
 
 def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         enqueue(connection, OutboxMessage("session", None), 10)
     assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [
         None

@@ -249,7 +249,7 @@ def test_an_export_that_cannot_be_deleted_is_named(
     def refuse(_: Path) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(export_jobs, "forget_prepared", refuse)
+    monkeypatch.setattr(export_jobs, "delete_prepared_exports", refuse)
     with pytest.raises(
         StoreError,
         match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
