@@ -76,6 +76,7 @@ from edge_agent.store.study.study_rows import (
     insert_session,
 )
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 
 PEOPLE = 24
 STIMULUS_S = 40
@@ -188,7 +189,9 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
 
 def record(path: Path, items: Iterable[Recognition | VitalReading]) -> None:
     """Send everything through a recorder."""
-    recorder = Recorder(path, interval_s=STEP_S, batch_rows=1000, batch_seconds=3600)
+    recorder = Recorder(
+        path, RecorderOptions(interval_s=STEP_S, batch_rows=1000, batch_seconds=3600)
+    )
     for item in items:
         recorder.submit(item)
     recorder.start()

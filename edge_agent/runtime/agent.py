@@ -42,6 +42,7 @@ from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin
@@ -160,12 +161,14 @@ class Agent:
         self._live = LiveServer(data / LIVE_SOCKET, simulated=simulated)
         self._recorder = Recorder(
             database,
-            interval_s=settings.record.interval,
-            batch_rows=settings.record.batch_rows,
-            batch_seconds=settings.record.batch_seconds,
-            outbox_rows=settings.mqtt.outbox_rows,
-            simulated=simulated,
-            only_in_sessions=settings.capture.mode == "sessions",
+            RecorderOptions(
+                interval_s=settings.record.interval,
+                batch_rows=settings.record.batch_rows,
+                batch_seconds=settings.record.batch_seconds,
+                outbox_rows=settings.mqtt.outbox_rows,
+                simulated=simulated,
+                only_in_sessions=settings.capture.mode == "sessions",
+            ),
             on_commit=self._client.wake if self._client else None,
         )
         window = SummaryWindow(settings.device.name, clock.now(), simulated=simulated)
