@@ -23,7 +23,8 @@ from pathlib import Path
 from edge_agent.appliance.release import check_signature, fetch, order_of, unpack, version_of
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, translating
+from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
+from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.upkeep.backup import restore_copy
 
 log = logging.getLogger(__name__)
@@ -215,7 +216,7 @@ def _copy_database(place: Place, version: str) -> None:
     for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
         copy.unlink()
     if place.database.exists():
-        with translating(place.database), closing(connect_any(place.database)) as connection:
+        with translate_errors(place.database), closing(connect_any(place.database)) as connection:
             copy_database(connection, place.copy_for(version))
 
 
@@ -272,7 +273,7 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
-    with translating(database), closing(connect_any(database)) as connection:
+    with translate_errors(database), closing(connect_any(database)) as connection:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         return version
 

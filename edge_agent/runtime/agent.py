@@ -35,7 +35,8 @@ from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
-from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget

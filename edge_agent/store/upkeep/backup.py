@@ -10,14 +10,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import (
-    connect,
-    connect_any,
-    copies_beside,
-    copy_database,
-    store_error,
-    translating,
-)
+from edge_agent.store.database.schema import connect, connect_any, copies_beside, copy_database
+from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 
 KEEP_COPIES = 3
 SPARE_BYTES = 500_000_000
@@ -41,7 +35,7 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
     """
     day = datetime.fromtimestamp((clock.now().wall_ms if now_ms is None else now_ms) / 1000, UTC)
     target = path.with_name(f"{path.name}.backup-{day:%Y-%m-%d}")
-    with translating(path), closing(connect(path, readonly=True)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=True)) as connection:
         _check_space(path, connection)
         copy_database(connection, target)
     older = [
@@ -62,7 +56,7 @@ def check_integrity(path: Path) -> None:
     Raises:
         StoreError: something is damaged; the text says what was found first and what to do.
     """
-    with translating(path), closing(connect_any(path)) as connection:
+    with translate_errors(path), closing(connect_any(path)) as connection:
         faults = [
             str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)") if row[0] != "ok"
         ]
@@ -86,7 +80,7 @@ def restore_copy(path: Path, copy: Path) -> None:
             was then.
     """
     fresh = path.with_name(f"{path.name}.restored")
-    with translating(copy):
+    with translate_errors(copy):
         try:
             with closing(connect_any(copy)) as connection:
                 copy_database(connection, fresh)

@@ -22,13 +22,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.schema import (
-    connect,
-    copies_beside,
-    read_transaction,
-    transaction,
-    translating,
-)
+from edge_agent.store.database.schema import connect, copies_beside, read_transaction, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.upkeep.backup import KEEP_COPIES, SPARE_BYTES
 from edge_agent.store.upkeep.retention import DAY_MS, delete_between
@@ -117,7 +112,7 @@ def keep_to_budget(
         until_s = math.inf
     else:
         until_s = time.monotonic() + within_s
-    with translating(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         rows, cut_ms = _delete_oldest(connection, _share(budget_mb), present, until_s)
         if rows:

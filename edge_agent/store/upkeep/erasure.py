@@ -12,14 +12,8 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.database.schema import (
-    connect,
-    connect_any,
-    copies_beside,
-    store_error,
-    transaction,
-    translating,
-)
+from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
+from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
@@ -112,7 +106,7 @@ def erase_participant(
         StoreError: the database cannot be written, or is held open by a reader that does not end.
     """
     with (
-        translating(path),
+        translate_errors(path),
         closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
         with transaction(connection):

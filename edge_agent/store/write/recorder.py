@@ -17,7 +17,8 @@ from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
-from edge_agent.store.database.schema import connect, store_error, transaction
+from edge_agent.store.database.schema import connect, transaction
+from edge_agent.store.database.sqlite_errors import store_error
 from edge_agent.store.write.batch_writer import BatchWriter
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.store.write.outbox import OutboxMessage

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import (
-    lock,
-)
+from edge_agent.store.database.lock import lock
 
 
 def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(
@@ -34,13 +32,14 @@ def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(
     held.release()
     held.release()
     holder = (
-        "import os, sys; from pathlib import Path; from edge_agent.store.database.schema "
-        "import lock\n"
+        "import os, sys; from pathlib import Path; "
+        "from edge_agent.store.database.lock import lock\n"
     )
     holder += "lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder.replace("lock(Path", "held = lock(Path"), str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

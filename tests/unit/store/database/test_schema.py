@@ -1,4 +1,4 @@
-"""Creating, upgrading and refusing databases, and the lock of their one agent."""
+"""Creating, opening and refusing databases."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ import json, os, sys
 from pathlib import Path
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.database.schema import lock, migrate
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import (migrate)
 from edge_agent.store.study.study import Study
 path = Path(sys.argv[1])
 if os.getuid() == 0:  # permissions do not bind root: become nobody
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-calls = {"migrate": lambda: migrate(path), "lock": lambda: lock(path), "read": lambda: Reader(path).counts()}
+calls = {"migrate": lambda: migrate(path), "lock": lambda: lock(path)}
+calls["read"] = lambda: Reader(path).counts()
 calls["write"] = lambda: Study(path).create_participant("P1")
 said = {}
 for name, call in calls.items():
@@ -56,7 +58,8 @@ def as_a_stranger(path: Path) -> dict[str, str]:
     """What a process that owns nothing here is told, for each thing it tries with the database."""
     ended = subprocess.run(
         [sys.executable, "-c", TRY_EVERYTHING, str(path)],
-        capture_output=True, text=True, check=False, timeout=60, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True, text=True, check=False, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     said: dict[str, str] = json.loads(ended.stdout)
