@@ -11,7 +11,7 @@ from dashboard.web.pages import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_summary import SessionSummary
+from edge_agent.store.read.sessions.summary import SessionSummary
 
 router = APIRouter()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -60,7 +61,9 @@ def prepare(client: TestClient, **asked: object) -> str:
 
 def waiting(folder: Path) -> list[Path]:
     """Every file that waits in the data folder."""
-    return [path for path in (folder / "exports").rglob("*") if path.is_file()]
+    # os.walk passes over a folder that is deleted meanwhile.
+    walked = os.walk(folder / "exports")
+    return [Path(root) / name for root, _, names in walked for name in names]
 
 
 def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, database: Path) -> None:
@@ -278,7 +281,8 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
 def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "affect-edge.toml"
     file.write_text(
-        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n[camera]\nsource = "opencv"\n'
+        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n'
+        '[camera]\nsource = "opencv"\n'
         'device = "rtsp://alice:hunter2@camera.example/1"\n[data]\nfolder = "/home/alice/affect"\n'
         "[record]\ninterval = 2\n",
         encoding="utf-8",

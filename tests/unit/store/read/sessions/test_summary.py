@@ -82,7 +82,7 @@ def test_as_recorded_are_the_means_of_each_condition(path: Path) -> None:
     assert anger.expression[Emotion.SADNESS] == pytest.approx(0.3)
 
 
-def test_relative_are_differences_from_rest_and_expressions_without_what_the_neutral_face_over_reads(
+def test_relative_readings_are_differences_from_rest_and_expressions_are_corrected(
     path: Path,
 ) -> None:
     session = hold(path)

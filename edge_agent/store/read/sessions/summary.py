@@ -2,11 +2,11 @@
 
 Computed when read. Pure.
 
-The neutral face is that of ``edge_agent.store.read.baseline``. Resting vitals are the means of
-the usable readings while the participant rested: under the condition that a protocol opens for its
-baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the last
-condition called ``baseline``. Relative readings are differences from them, in the unit of the kind
-(change scores); the recorded rows never change.
+The neutral face is that of ``edge_agent.store.read.sessions.baseline``. Resting vitals are the
+means of the usable readings while the participant rested: under the condition that a protocol opens
+for its baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the
+last condition called ``baseline``. Relative readings are differences from them, in the unit of the
+kind (change scores); the recorded rows never change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from statistics import fmean
 
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.vitals import UNUSABLE, VitalKind
-from edge_agent.store.read.baseline import BASELINE_S, Baseline
 from edge_agent.store.read.results import ConditionInterval, StateReading
+from edge_agent.store.read.sessions.baseline import BASELINE_S, Baseline
 
 BASELINE_LABEL = "baseline"
 _TOGETHER_MS = 1_000

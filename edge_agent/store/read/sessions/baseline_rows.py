@@ -12,7 +12,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Expression
 from edge_agent.store.database.tables import NAMES, SMOOTHED
-from edge_agent.store.read.baseline import (
+from edge_agent.store.read.sessions.baseline import (
     BASELINE_S,
     LEAST_ROWS,
     Baseline,

@@ -23,9 +23,14 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.read.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import FaceFrames
+from edge_agent.store.read.sessions.baseline import (
+    LEAST_ROWS,
+    USUAL_LOG_ODDS,
+    Baseline,
+    neutral_shift,
+)
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_unfit
@@ -62,9 +67,7 @@ def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
     assert usual.corrected(shown).probabilities == pytest.approx(shown.probabilities)
 
 
-def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_still_sad_when_it_is_sadder() -> (
-    None
-):
+def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_sad_when_it_is_sadder() -> None:
     baseline = baseline_of([RESTING_SAD] * 20)
     resting = baseline.corrected(RESTING_SAD)
     assert resting.dominant is Emotion.NEUTRAL
@@ -93,7 +96,7 @@ def test_too_few_rows_are_no_baseline() -> None:
 
 
 @given(st.lists(expressions, min_size=5, max_size=30), expressions)
-def test_a_correction_gives_probabilities_never_raises_a_category_against_neutral_and_keeps_their_odds(
+def test_a_correction_gives_probabilities_raises_none_against_neutral_and_keeps_their_odds(
     rows: list[Expression], shown: Expression
 ) -> None:
     baseline = baseline_of(rows)
