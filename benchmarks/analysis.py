@@ -38,6 +38,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, tr
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -100,7 +101,7 @@ def _write_session(
     if number < PEOPLE:
         insert_participant(connection, code, start)
         insert_consent(connection, code, "1", start)
-    session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
+    session = insert_session(connection, NewSession(code, Purpose.RESEARCH, "films", start))
     for place, state in enumerate(order):
         begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
         end = begin.shifted(STIMULUS_S)

@@ -29,9 +29,10 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -89,7 +90,9 @@ def write_timeline(path: Path, days: int) -> None:
                 if number < PEOPLE:
                     insert_participant(connection, code, start)
                     insert_consent(connection, code, "1", start)
-                session = insert_session(connection, code, Purpose.RESEARCH, "films", start)
+                session = insert_session(
+                    connection, NewSession(code, Purpose.RESEARCH, "films", start)
+                )
                 for place, state in enumerate(rng.sample(STATES, 3)):
                     begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
                     insert_marker(
@@ -113,7 +116,7 @@ def export(database: Path, file: Path) -> dict[str, float]:
     """Export all of it in this process; return the figures."""
     began = time.perf_counter()
     worked = time.process_time()
-    export_bundle(database, file, Choice())
+    BUNDLE.export(database, file, Choice())
     seconds = time.perf_counter() - began
     cpu = time.process_time() - worked
     with zipfile.ZipFile(file) as archive:

@@ -25,6 +25,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, tr
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.simulated import SimulatedPerson
 
 START_MS = 1_790_000_400_000
@@ -61,7 +62,7 @@ def write_an_hour(path: Path) -> dict[str, float]:
     )
     before = bytes_written()
     began = time.perf_counter()
-    recorder = Recorder(path, batch_rows=60, batch_seconds=3600)
+    recorder = Recorder(path, RecorderOptions(batch_rows=60, batch_seconds=3600))
     recorder.start()
     for second in range(3600):
         at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)

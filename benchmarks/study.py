@@ -64,10 +64,11 @@ from edge_agent.core.expression import (
 )
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind, VitalReading
-from edge_agent.store.database.schema import DATABASE_NAME, migrate, writing
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import StateReading
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -75,6 +76,7 @@ from edge_agent.store.study.study_rows import (
     insert_session,
 )
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 
 PEOPLE = 24
 STIMULUS_S = 40
@@ -119,13 +121,15 @@ def write_plan(path: Path) -> None:
     repetitions.
     """
     migrate(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for person in range(PEOPLE):
             start = session_start(person)
             code = f"P{person + 1:02d}"
             insert_participant(connection, code, start)
             insert_consent(connection, code, "1", start)
-            session = insert_session(connection, code, Purpose.RESEARCH, "simulated study", start)
+            session = insert_session(
+                connection, NewSession(code, Purpose.RESEARCH, "simulated study", start)
+            )
             for number, emotion in enumerate(ORDERS[person % len(ORDERS)]):
                 at = start.shifted(number * STIMULUS_S)
                 insert_marker(connection, session, MarkerKind.STIMULUS_START, emotion.value, at)
@@ -185,7 +189,9 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
 
 def record(path: Path, items: Iterable[Recognition | VitalReading]) -> None:
     """Send everything through a recorder."""
-    recorder = Recorder(path, interval_s=STEP_S, batch_rows=1000, batch_seconds=3600)
+    recorder = Recorder(
+        path, RecorderOptions(interval_s=STEP_S, batch_rows=1000, batch_seconds=3600)
+    )
     for item in items:
         recorder.submit(item)
     recorder.start()

@@ -19,7 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.store.database.schema import reading, writing
+from edge_agent.store.database.schema import read_transaction, write_transaction
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
@@ -63,7 +63,7 @@ class Accounts:
 
     def needs_setup(self) -> bool:
         """Tell whether nobody can log in with a password yet."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return _needs_setup(connection)
 
     def set_up(self, code: str, name: str, password: str) -> Account:
@@ -77,7 +77,7 @@ class Accounts:
         _check_name(name)
         _check_password(password, name)
         password_hash = self._hasher.hash(password)
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             kept = _setting(connection, _SETUP_CODE)
             if not _needs_setup(connection):
                 raise AccountError(
@@ -99,7 +99,7 @@ class Accounts:
         Raises:
             AccountError: they fit no account; which of the two was wrong is not told.
         """
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             row = connection.execute(
                 "SELECT id, name, password_hash FROM account WHERE name = ?", (name.strip(),)
             ).fetchone()
@@ -115,7 +115,7 @@ class Accounts:
 
     def names(self) -> list[str]:
         """Return the names of the accounts that have a password."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return _names(connection)
 
     def has_password(self, account: Account) -> bool:
@@ -174,7 +174,7 @@ class Accounts:
     ) -> None:
         _check_password(new, name)
         password_hash = self._hasher.hash(new)
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             connection.execute(
                 "UPDATE account SET password_hash = ? WHERE name = ?", (password_hash, name)
             )
@@ -187,7 +187,7 @@ class Accounts:
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND token_hash <> ?",
                 (account.id, now().wall_ms, _sha256(token)),
@@ -201,7 +201,7 @@ class Accounts:
         """
         token = secrets.token_urlsafe(32)
         at = now().wall_ms
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             connection.execute("DELETE FROM login WHERE expires <= ?", (at,))
             connection.execute(
                 "INSERT INTO login (token_hash, account, created, expires) VALUES (?, ?, ?, ?)",
@@ -212,12 +212,12 @@ class Accounts:
 
     def log_out(self, token: str) -> None:
         """End the login of a token."""
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             connection.execute("DELETE FROM login WHERE token_hash = ?", (_sha256(token),))
 
     def of_token(self, token: str) -> Account | None:
         """Return whose login the token is, or ``None`` when it is unknown or has ended."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             row = connection.execute(
                 "SELECT account.id, account.name FROM login JOIN account ON account.id = "
                 "login.account WHERE token_hash = ? AND expires > ?",
@@ -234,7 +234,7 @@ class Accounts:
             AccountError: the link is wrong, spent or too old.
         """
         at = now().wall_ms
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             digest, _, expires = (_setting(connection, _LOGIN_LINK) or "").partition(" ")
             if (
                 not digest
@@ -256,7 +256,7 @@ class Accounts:
 
     def record(self, actor: str, action: str, detail: str = "") -> None:
         """Write a line of the audit trail: who did what to health data."""
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             _audit(connection, actor, action, detail)
 
 
@@ -265,7 +265,7 @@ def ensure_setup_code(path: Path) -> str | None:
 
     Every start makes a new code and forgets the last one; only the hash is kept.
     """
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         if not _needs_setup(connection):
             return None
         code = "-".join("".join(secrets.choice(_CODE_ALPHABET) for _ in range(4)) for _ in range(3))
@@ -278,7 +278,7 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     ``minutes``.
     """
     token = secrets.token_urlsafe(24)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         _set(connection, _LOGIN_LINK, f"{_sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}")
     return f"/login?link={token}"
 

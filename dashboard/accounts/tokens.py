@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dashboard.accounts.accounts import AccountError
 from edge_agent.core.clock import now
-from edge_agent.store.database.schema import reading, writing
+from edge_agent.store.database.schema import read_transaction, write_transaction
 
 PREFIX = "affect-edge-"
 SCOPE_VITALS = "vitals"
@@ -66,7 +66,7 @@ class Tokens:
                 "such as: watch bridge."
             )
         secret = PREFIX + secrets.token_urlsafe(32)
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             in_force = [
                 row[0] for row in connection.execute("SELECT name FROM token WHERE revoked IS NULL")
             ]
@@ -88,7 +88,7 @@ class Tokens:
 
     def revoke(self, number: int, account: str) -> None:
         """End a token at once; one that has ended, or never was, stays as it is."""
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             done = connection.execute(
                 "UPDATE token SET revoked = ? WHERE id = ? AND revoked IS NULL RETURNING name",
                 (now().wall_ms, number),
@@ -98,13 +98,13 @@ class Tokens:
 
     def all(self) -> list[Token]:
         """Return all tokens, those in force first, the newest first."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             rows = connection.execute(f"{_SELECT} ORDER BY revoked IS NOT NULL, id DESC")
             return [Token(*row) for row in rows]
 
     def of(self, secret: str, scope: str) -> Token | None:
         """Return the token in force that a secret belongs to and that may do this, or ``None``."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             row = connection.execute(
                 f"{_SELECT} WHERE token_hash = ? AND scope = ? AND revoked IS NULL",
                 (_sha256(secret), scope),
@@ -117,7 +117,7 @@ class Tokens:
         """Write down that a token was used, at most once a minute."""
         at = now().wall_ms
         if token.used_ms is None or at - token.used_ms >= _USE_MS:
-            with writing(self._path) as connection:
+            with write_transaction(self._path) as connection:
                 connection.execute("UPDATE token SET used = ? WHERE id = ?", (at, token.id))
 
 

@@ -206,7 +206,7 @@ def _analysis_of(
     """Test the readings of the given sessions."""
     ids = [session.id for session in sessions]
     stimuli = reader.stimuli(ids)
-    shown = reader.shown(sessions)
+    shown = reader.face_labels(sessions)
     settings = _settings(query)
     if query.state is StateBy.OBSERVED:
         found, *others = find_observed(reader, query, sessions, shown, settings)

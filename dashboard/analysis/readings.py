@@ -17,7 +17,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind
 from edge_agent.store.read.beats import Beats, StateSpan, spans_observed
-from edge_agent.store.read.matching import Matching, Shown
+from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts, flags_of
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
@@ -143,7 +143,7 @@ def find_observed(
     reader: Reader,
     query: AnalysisQuery,
     sessions: Sequence[Session],
-    shown: Mapping[int, Shown],
+    shown: Mapping[int, FaceLabels],
     settings: Sequence[Setting],
 ) -> list[Found]:
     """Read the vital signs of sessions by the emotion observed before them, under each setting of
@@ -161,7 +161,7 @@ def find_observed(
     ]
     every = [
         Found(
-            tuple(_group(by_id[number], state, sums) for number, state, sums in one.found),
+            tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums),
             one.counts,
         )
         for one in reader.observed_sums(sessions, shown, query.vital, matchings)
@@ -176,7 +176,7 @@ def find_beats(
     query: AnalysisQuery,
     sessions: Sequence[Session],
     stimuli: Sequence[Stimulus],
-    shown: Mapping[int, Shown],
+    shown: Mapping[int, FaceLabels],
 ) -> list[Beats]:
     """Read the intervals between beats in anger, happiness and neutral, one entry for each time of
     one state.

@@ -24,25 +24,17 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.formats.registry import Format, export
-from edge_agent.store.export.prepared import forget_prepared, prepared_folder
+from edge_agent.store.export.format import ExportFormat, FolderFormat
+from edge_agent.store.export.prepared import delete_prepared_exports, prepared_folder
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.vision.models.known_cards import known_cards
 
 log = logging.getLogger(__name__)
 
-FORMS = (Format.BUNDLE, Format.JSON, Format.FHIR, Format.PARQUET)
-"""Forms that can be downloaded; the tables of ``csv`` are in the bundle."""
 KEPT_S = 3600.0
 SENT_S = 600.0
 SPARE_BYTES = 500_000_000
 """Space that an export must leave: the recording on the same disk needs it."""
-_ENDINGS = {
-    Format.BUNDLE: ".zip",
-    Format.JSON: ".json",
-    Format.FHIR: ".fhir.json",
-    Format.PARQUET: ".parquet.zip",
-}
 
 
 class _StoppedError(Exception):
@@ -50,10 +42,10 @@ class _StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for: a form, and a part of the timeline."""
+class ExportRequest:
+    """What is asked for: a format, and a part of the timeline."""
 
-    form: Format
+    format: ExportFormat
     choice: Choice
 
 
@@ -75,7 +67,7 @@ class Prepared:
 
     id: str
     account: int
-    request: Request
+    request: ExportRequest
     file: Path
     share: float = 0.0
     size: int | None = None
@@ -115,13 +107,13 @@ class Exports:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="export")
         self.forget_all()
 
-    def prepare(self, account: int, request: Request) -> Prepared:
+    def prepare(self, account: int, request: ExportRequest) -> Prepared:
         """Begin to prepare an export; an earlier one of this account is deleted."""
         name = (
             f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
         )
         token = secrets.token_urlsafe(16)
-        file = prepared_folder(self._data) / token / (name + _ENDINGS[request.form])
+        file = prepared_folder(self._data) / token / f"{name}{request.format.suffix}"
         made = Prepared(token, account, request, file)
         with self._lock:
             self._forget(self._by_account.get(account))
@@ -169,7 +161,7 @@ class Exports:
         for one in running:
             one.done.result()
         try:
-            forget_prepared(self._data)
+            delete_prepared_exports(self._data)
         except OSError as error:
             raise StoreError(
                 f"{prepared_folder(self._data)}: an earlier export cannot be deleted "
@@ -215,13 +207,13 @@ class Exports:
 
         self._check_space()
         about = Appliance(device, settings, known_cards(models))
-        form = made.request.form
+        wanted = made.request.format
         choice = made.request.choice
-        if form is not Format.PARQUET:
-            export(self._database, made.file, form, choice, about, tell)
+        if not isinstance(wanted, FolderFormat):
+            wanted.export(self._database, made.file, choice, about, tell)
             return
-        folder = made.file.parent / "parquet"
-        files = export(self._database, folder, form, choice, about, tell)
+        folder = made.file.parent / wanted.name
+        files = wanted.export(self._database, folder, choice, about, tell)
         with zipfile.ZipFile(made.file, "w", zipfile.ZIP_STORED) as archive:
             for file in files:
                 archive.write(file, file.name)

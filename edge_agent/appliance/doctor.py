@@ -136,7 +136,7 @@ def _database(data: Path) -> Finding:
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME, copies_of
+    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
     from edge_agent.store.upkeep.budget import SHARES, space_of
 
     path = data / DATABASE_NAME
@@ -146,7 +146,7 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
             "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
         )
     space = space_of(path, record.budget_mb, record.keep_days)
-    taken = sum(file.stat().st_size for file in (path, *copies_of(path)))
+    taken = sum(file.stat().st_size for file in (path, *copies_beside(path)))
     free = shutil.disk_usage(data).free
     size = f"the database has {space.used_bytes / 1e6:.0f} MB"
     told = f"{size}, its share of record.budget_mb is {record.budget_mb // SHARES} MB"

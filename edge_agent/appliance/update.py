@@ -23,8 +23,9 @@ from pathlib import Path
 from edge_agent.appliance.release import check_signature, fetch, order_of, unpack, version_of
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError, UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_aside, translating
-from edge_agent.store.upkeep.backup import restore
+from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
+from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.upkeep.backup import restore_copy
 
 log = logging.getLogger(__name__)
 
@@ -215,8 +216,8 @@ def _copy_database(place: Place, version: str) -> None:
     for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
         copy.unlink()
     if place.database.exists():
-        with translating(place.database), closing(connect_any(place.database)) as connection:
-            copy_aside(connection, place.copy_for(version))
+        with translate_errors(place.database), closing(connect_any(place.database)) as connection:
+            copy_database(connection, place.copy_for(version))
 
 
 def _forget(before: Path, older: Path | None, new: Path) -> None:
@@ -230,7 +231,7 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
 def _take_back(place: Place, old: Path, say: Say) -> None:
     _systemctl("stop", *SERVICES)
     if loses_rows(place, old):
-        restore(place.database, place.copy_for(version_of(old)))
+        restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database of before the update is back; what was recorded since is gone")
     _activate(old)
 
@@ -271,7 +272,7 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
-    with translating(database), closing(connect_any(database)) as connection:
+    with translate_errors(database), closing(connect_any(database)) as connection:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         return version
 

@@ -34,7 +34,7 @@ def maintenance(config: Path | None, data: Path | None) -> None:
     log_to_stderr(logging.INFO)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.backup import back_up, check_integrity
+    from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy
     from edge_agent.store.upkeep.budget import keep_to_budget
     from edge_agent.store.upkeep.retention import prune
 
@@ -51,7 +51,7 @@ def maintenance(config: Path | None, data: Path | None) -> None:
         return "good"
 
     def copy_step() -> str:
-        copy = back_up(database)
+        copy = make_daily_copy(database)
         check_integrity(copy)
         return f"{copy.name}, sound"
 
@@ -94,9 +94,9 @@ def backup(config: Path | None, data: Path | None) -> None:
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.backup import back_up, check_integrity
+    from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy
 
-    copy = back_up(folder / DATABASE_NAME)
+    copy = make_daily_copy(folder / DATABASE_NAME)
     check_integrity(copy)
     click.echo(copy)
 

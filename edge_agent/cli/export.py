@@ -19,7 +19,29 @@ if TYPE_CHECKING:
     from edge_agent.store.export.appliance import Appliance
     from edge_agent.store.export.progress import Tell
 
-FORMATS = ("bundle", "csv", "json", "fhir", "parquet")
+
+class FormatChoice(click.Choice[str]):
+    """The names of the formats, read when they are needed: reading them loads their modules."""
+
+    def __init__(self) -> None:
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
+        from edge_agent.store.export.formats import all_formats
+
+        return tuple(each.name for each in all_formats())
+
+
+class FormatOption(click.Option):
+    """The option ``--format``, whose help says what each format is."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from edge_agent.store.export.formats import all_formats
+
+        lines = [f"{each.name}: {each.summary}." for each in all_formats()]
+        self.help = f"{' '.join(lines)} Default: bundle for a name that ends in .zip, else csv."
+        return super().get_help_record(ctx)
 
 
 @click.command()
@@ -28,7 +50,7 @@ FORMATS = ("bundle", "csv", "json", "fhir", "parquet")
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="New file (bundle, json, fhir), or folder (csv, parquet); made if needed.",
+    help="New file or folder, as the format says; made if needed.",
 )
 @click.option(
     "--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated."
@@ -38,10 +60,8 @@ FORMATS = ("bundle", "csv", "json", "fhir", "parquet")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
-    help="bundle: a zip that explains and recomputes itself. csv: a folder of tables. json: one "
-    "document. fhir: an R4 bundle of sessions. parquet: a folder of tables. Default: bundle "
-    "for a name that ends in .zip, else csv.",
+    cls=FormatOption,
+    type=FormatChoice(),
 )
 def export(
     config: Path | None,
@@ -58,8 +78,7 @@ def export(
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.export.formats.registry import Format
-    from edge_agent.store.export.formats.registry import export as write
+    from edge_agent.store.export.formats import format_named
     from edge_agent.store.export.rows.selection import Choice
 
     start_ms = epoch_ms(start)
@@ -68,14 +87,23 @@ def export(
         raise click.UsageError(
             f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
         )
-    if form == "fhir" and not sessions:
-        raise click.UsageError("--format fhir tells of sessions: name at least one with --session.")
-    chosen = Format(form or ("bundle" if out.suffix == ".zip" else "csv"))
+    chosen = format_named(form or _default_format(out))
+    if chosen.needs_sessions and not sessions:
+        raise click.UsageError(
+            f"--format {chosen.name} takes sessions only: name at least one with --session."
+        )
     choice = Choice(sessions or None, start_ms, end_ms)
     with _progress_bar() as tell:
-        files = write(folder / DATABASE_NAME, out, chosen, choice, _appliance(settings), tell)
+        files = chosen.export(folder / DATABASE_NAME, out, choice, _appliance(settings), tell)
     for file in files:
         click.echo(file)
+
+
+def _default_format(out: Path) -> str:
+    """Return the name of the format that is meant where none is named."""
+    if out.suffix == ".zip":
+        return "bundle"
+    return "csv"
 
 
 def epoch_ms(local: datetime | None) -> int | None:

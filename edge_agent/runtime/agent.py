@@ -35,13 +35,15 @@ from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
-from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin
@@ -160,12 +162,14 @@ class Agent:
         self._live = LiveServer(data / LIVE_SOCKET, simulated=simulated)
         self._recorder = Recorder(
             database,
-            interval_s=settings.record.interval,
-            batch_rows=settings.record.batch_rows,
-            batch_seconds=settings.record.batch_seconds,
-            outbox_rows=settings.mqtt.outbox_rows,
-            simulated=simulated,
-            only_in_sessions=settings.capture.mode == "sessions",
+            RecorderOptions(
+                interval_s=settings.record.interval,
+                batch_rows=settings.record.batch_rows,
+                batch_seconds=settings.record.batch_seconds,
+                outbox_rows=settings.mqtt.outbox_rows,
+                simulated=simulated,
+                only_in_sessions=settings.capture.mode == "sessions",
+            ),
             on_commit=self._client.wake if self._client else None,
         )
         window = SummaryWindow(settings.device.name, clock.now(), simulated=simulated)

@@ -19,7 +19,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.mqtt.topics import Topics
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.rows import columns
 from edge_agent.store.study.study import Study
 from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
@@ -106,7 +106,7 @@ def test_the_last_day_is_the_last_day_and_not_the_last_day_with_rows(tmp_path: P
 
 def add_hour(path: Path, *, hours_ago: int, rows: int, happy: int) -> None:
     at = now().wall_ms // 3_600_000 * 3_600_000 - hours_ago * 3_600_000
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO expression_hour (at, rows, frames, uncertain, count_happiness) VALUES (?, "
             "?, ?, 0, ?)",

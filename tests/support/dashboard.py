@@ -23,7 +23,7 @@ from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 from tests.support.broker import free_port
@@ -81,7 +81,7 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
             readings.append(
                 (VitalReading(at, VitalKind.DIASTOLIC, 78 + second % 5, "cuff", flags), None)
             )
-    with writing(database) as connection:
+    with write_transaction(database) as connection:
         write_expressions(connection, rows, 1000, simulated)
         write_vitals(connection, readings)
 

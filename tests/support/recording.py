@@ -1,8 +1,10 @@
-"""A recorder that runs in a test, and whose commits can be waited for."""
+"""A running recorder, and a database that is full."""
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 
 LONG = 3600.0
 
@@ -21,8 +24,8 @@ class Recording:
     def __init__(self, path: Path, **settings: Any) -> None:
         self.path = path
         self.commits = threading.Semaphore(0)
-        defaults: dict[str, Any] = {"on_commit": self.commits.release, "batch_seconds": LONG}
-        self.recorder = Recorder(path, **(defaults | settings))
+        options = RecorderOptions(**{"batch_seconds": LONG, **settings})
+        self.recorder = Recorder(path, options, on_commit=self.commits.release)
         self.recorder.start()
 
     def submit(self, *items: Recognition | VitalReading | Gap | OutboxMessage) -> None:
@@ -38,3 +41,25 @@ class Recording:
         self.recorder.stop()
         assert self.recorder.join(10)
         assert self.recorder.error is None
+
+
+def fill(path: Path) -> int:
+    """Fill the database with what can be deleted later.
+
+    Return its size, which a recorder may not exceed.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)",
+            ("x" * 300_000,),
+        )
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.stat().st_size
+
+
+def make_room(path: Path) -> None:
+    """Delete what ``fill`` wrote."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM audit")
+        connection.commit()

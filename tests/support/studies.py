@@ -8,8 +8,9 @@ from pathlib import Path
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -47,13 +48,13 @@ def add_session(
     """Write a finished session of a participant, an hour after the last one; return its id."""
     migrate(path)
     marks = frozenset(flags) | ({VitalFlag.SIMULATED} if simulated else frozenset())
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         start = instant(_SESSION_S * len(select_sessions(connection)))
         if code not in {participant.code for participant in select_participants(connection)}:
             insert_participant(connection, code, start, simulated=simulated)
             insert_consent(connection, code, "1", start)
         session = insert_session(
-            connection, code, Purpose.RESEARCH, "films", start, simulated=simulated
+            connection, NewSession(code, Purpose.RESEARCH, "films", start, simulated=simulated)
         )
         for number, (label, vitals) in enumerate(states.items()):
             begin = start.shifted(10 + _CONDITION_S * number)

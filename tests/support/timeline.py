@@ -23,7 +23,7 @@ from edge_agent.core.expression import (
     Recognition,
 )
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import connect, migrate, writing
+from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions, write_vitals
 
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
@@ -100,7 +100,7 @@ def add(
     simulated: bool = False,
 ) -> None:
     """Write rows and readings at once."""
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         write_expressions(connection, [(r, None) for r in rows], 1000, simulated)
         write_vitals(connection, [(r, None) for r in readings])
 

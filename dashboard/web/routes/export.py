@@ -4,27 +4,49 @@ connection.
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
-from dashboard.web.export_jobs import FORMS, Exports, Prepared
-from dashboard.web.export_jobs import Request as Asked
+from dashboard.web.export_jobs import ExportRequest, Exports, Prepared
 from dashboard.web.pages import render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import AccountDep, ServicesDep
 from edge_agent.core.errors import StoreError
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.registry import Format
+from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.formats import all_formats, format_named
+from edge_agent.store.export.rows.selection import Choice
 
 router = APIRouter(tags=["export"])
 
-FormQuery = Annotated[
-    Format, Query(alias="format", description="bundle, json, fhir (with session) or parquet")
-]
+if TYPE_CHECKING:
+
+    class Format(StrEnum):
+        """The name of an export format."""
+else:
+    # Made from the registry, so that the API describes the formats that there are.
+    Format = StrEnum("Format", {each.name.upper(): each.name for each in all_formats()})
+    Format.__doc__ = "The name of an export format."
+
+BUNDLE = Format("bundle")
+
+
+def _downloadable() -> list[ExportFormat]:
+    return [each for each in all_formats() if each.downloadable]
+
+
+def _format_names() -> str:
+    """Return the names of the formats that can be downloaded, for the description of the API."""
+    always = ", ".join(each.name for each in _downloadable() if not each.needs_sessions)
+    with_sessions = ", ".join(each.name for each in _downloadable() if each.needs_sessions)
+    return f"{always}; with sessions also {with_sessions}"
+
+
+FormatQuery = Annotated[Format, Query(alias="format", description=_format_names())]
 SessionQuery = Annotated[list[int] | None, Query(description="Only these sessions")]
 StartQuery = Annotated[EpochMs | None, Query(description="Only from here on")]
 EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
@@ -33,9 +55,7 @@ EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
 class NewExport(ApiModel):
     """What is to be prepared."""
 
-    format: Format = Field(
-        Format.BUNDLE, description="bundle, json, fhir (with sessions) or parquet"
-    )
+    format: Format = Field(BUNDLE, description=_format_names())
     sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
@@ -70,10 +90,7 @@ class _Sent(FileResponse):
     """A prepared file, which knows when its last byte has gone."""
 
     def __init__(self, exports: Exports, prepared: Prepared, *, in_parts: bool = True) -> None:
-        ending = prepared.file.suffix
-        media_type = {".zip": "application/zip", ".json": "application/json"}[ending]
-        if prepared.request.form is Format.FHIR:
-            media_type = "application/fhir+json"
+        media_type = prepared.request.format.media_type
         super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
         self._exports = exports
         self._prepared = prepared
@@ -113,7 +130,7 @@ def export_page(request: Request, services: ServicesDep, account: AccountDep) ->
         "export.html",
         sessions=services.reader.session_list(),
         span=services.reader.span(),
-        forms=[form for form in FORMS if form is not Format.FHIR],
+        formats=_downloadable(),
         prepared=services.exports.of_account(account.id),
     )
 
@@ -122,7 +139,7 @@ def export_page(request: Request, services: ServicesDep, account: AccountDep) ->
 def prepare_from_page(
     services: ServicesDep,
     account: AccountDep,
-    form: Annotated[Format, Form(alias="format")] = Format.BUNDLE,
+    form: Annotated[Format, Form(alias="format")] = BUNDLE,
     session: Annotated[list[int] | None, Form()] = None,
     start: Annotated[EpochMs | None, Form()] = None,
     end: Annotated[EpochMs | None, Form()] = None,
@@ -177,7 +194,7 @@ def download(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    form: FormQuery = Format.BUNDLE,
+    form: FormatQuery = BUNDLE,
     session: SessionQuery = None,
     start: StartQuery = None,
     end: EndQuery = None,
@@ -212,7 +229,7 @@ def _prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Pr
     return services.exports.prepare(account.id, request)
 
 
-def _request_of(services: ServicesDep, asked: NewExport) -> Asked:
+def _request_of(services: ServicesDep, asked: NewExport) -> ExportRequest:
     """Return what is asked for after checking that it can be had."""
     start = asked.start
     end = asked.end
@@ -221,18 +238,19 @@ def _request_of(services: ServicesDep, asked: NewExport) -> Asked:
             422,
             f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.",
         )
-    if asked.format not in FORMS:
+    wanted = format_named(asked.format)
+    if not wanted.downloadable:
+        names = ", ".join(each.name for each in _downloadable())
         raise HTTPException(
-            422,
-            f"format = {asked.format}: choose one of {', '.join(FORMS)}; the bundle holds the CSV.",
+            422, f"format = {wanted.name}: choose one of {names}; the bundle holds the CSV."
         )
-    if asked.format is Format.FHIR and not asked.sessions:
-        raise HTTPException(422, "format = fhir: tells of sessions. Name at least one.")
+    if wanted.needs_sessions and not asked.sessions:
+        raise HTTPException(422, f"format = {wanted.name}: takes sessions only. Name at least one.")
     unknown = set(asked.sessions or ()) - {known.id for known in services.reader.session_list()}
     if unknown:
         raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
     sessions = tuple(sorted(set(asked.sessions))) if asked.sessions else None
-    return Asked(asked.format, Choice(sessions, start, end))
+    return ExportRequest(wanted, Choice(sessions, start, end))
 
 
 def _found(services: ServicesDep, account: AccountDep, token: str) -> Prepared:

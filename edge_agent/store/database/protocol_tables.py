@@ -1,4 +1,4 @@
-"""The tables of protocols that were run, and of what participants said of themselves, as SQL."""
+"""The tables of protocol runs and of self-reports, as SQL."""
 
 from __future__ import annotations
 

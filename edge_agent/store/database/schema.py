@@ -1,12 +1,7 @@
-"""Opening, creating and upgrading the database.
-
-The lock of its one agent; SQLite's errors in our words.
-"""
+"""Opening, creating and upgrading the database; transactions; copies beside it."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -15,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
     CUT_OFF,
@@ -80,7 +75,7 @@ def connect(
     Raises:
         StoreError: missing, not a database, of another version, not permitted, locked.
     """
-    with translating(path):
+    with translate_errors(path):
         try:
             file = path.stat()
         except FileNotFoundError as error:
@@ -135,7 +130,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing
             has changed then.
     """
-    with translating(path):
+    with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
@@ -143,7 +138,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
             if version == len(migrations):
                 return
             if version:
-                copy_aside(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
+                copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             else:
                 # before the first table: the register of pages with which the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
@@ -153,7 +148,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
                 _apply(connection, migrations, _versions(connection)[1])
 
 
-def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
+def copy_database(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the whole database, its write-ahead log included.
 
     ``target`` is there wholly or not at all.
@@ -175,12 +170,15 @@ def copy_aside(connection: sqlite3.Connection, target: Path) -> None:
     log.info("copied the database to %s", target)
 
 
-def copies_of(path: Path) -> list[Path]:
+def copies_beside(path: Path) -> list[Path]:
     """Return the copies that lie beside a database: those of before upgrades, and the daily
     ones.
     """
-    found = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.name}.backup-*")]
-    return sorted(copy for copy in found if not copy.name.endswith(("-wal", "-shm", "-journal")))
+    copies = [
+        *path.parent.glob(f"{path.name}.before-*"),
+        *path.parent.glob(f"{path.name}.backup-*"),
+    ]
+    return sorted(copy for copy in copies if not copy.name.endswith(("-wal", "-shm", "-journal")))
 
 
 @contextmanager
@@ -197,14 +195,14 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def write_transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for one short write transaction.
 
     Raises:
         StoreError: as ``connect``; disk full.
     """
     with (
-        translating(path),
+        translate_errors(path),
         closing(connect(path, readonly=False)) as connection,
         transaction(connection),
     ):
@@ -212,87 +210,20 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def reading(path: Path, busy_seconds: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+def read_transaction(
+    path: Path, busy_seconds: float = BUSY_SECONDS
+) -> Iterator[sqlite3.Connection]:
     """Open the database read-only for one consistent look at it.
 
     Raises:
         StoreError: as ``connect``.
     """
     with (
-        translating(path),
+        translate_errors(path),
         closing(connect(path, readonly=True, busy_seconds=busy_seconds)) as connection,
     ):
         connection.execute("BEGIN")
         yield connection
-
-
-@contextmanager
-def translating(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the file system raise in the block into ``StoreError``."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
-    except OSError as error:
-        raise StoreError(_describe_os_error(path, error)) from error
-
-
-def store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    """Say what an error of SQLite means for a person, and the cure."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return StoreError(f"{path}: {_MEANINGS.get(code, f'{error}.')}")
-
-
-class DatabaseLock:
-    """Held by the one agent of a database.
-
-    Released by ``release`` and by the end of the process, however it ends.
-    """
-
-    def __init__(self, file: int) -> None:
-        self._file: int | None = file
-
-    def release(self) -> None:
-        """Let another agent take the database; may be called twice."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def __enter__(self) -> DatabaseLock:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-def lock(path: Path) -> DatabaseLock:
-    """Become the agent of the database at ``path``; the lock file lies beside it, named ``….lock``.
-
-    Raises:
-        StoreError: another agent has it (its process id is named), or the folder cannot be written.
-    """
-    file_name = path.with_suffix(".lock")
-    with translating(file_name):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(file, 20).decode("ascii", "replace").strip()
-            os.close(file)
-            raise StoreError(
-                f"{path}: another agent records into this "
-                f"database{f' (process {holder})' if holder else ''}. Stop that one first, or give "
-                "this one a folder of its own with --data."
-            ) from error
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode("ascii"))
-    return DatabaseLock(file)
 
 
 def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
@@ -366,15 +297,6 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], vers
     connection.execute(f"PRAGMA user_version={len(migrations)}")
 
 
-def _describe_os_error(path: Path, error: OSError) -> str:
-    """Say what a failed file operation means, and the cure."""
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path}: {_NO_PERMISSION}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: {_FULL}"
-    return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
-
-
 _FOREIGN = (
     "{path}: is a database, but not one of Affect Edge. Nothing was changed; name another "
     "folder with --data."
@@ -383,28 +305,3 @@ _NEWER = (
     "{path}: was written by a newer Affect Edge (schema {version}, this program knows {newest}). "
     "Nothing was changed; update this program, or name another folder with --data."
 )
-_NO_PERMISSION = (
-    "no permission to read or write here. Run as the user that owns the folder, or name another "
-    "one with --data."
-)
-_FULL = (
-    "the disk, or the size allowed for the database, is full. Free space; recording goes on "
-    "by itself."
-)
-_MEANINGS = {
-    sqlite3.SQLITE_PERM: _NO_PERMISSION,
-    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
-    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
-    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
-    sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another "
-    "folder with --data.",
-    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or "
-    "restore a copy.",
-    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
-    "browser?) and try again.",
-    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "
-    "browser?) and try again.",
-    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
-    "`dmesg` tells more.",
-}

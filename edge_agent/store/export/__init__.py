@@ -1,8 +1,10 @@
-"""The timeline as files for others: tidy CSV, a bundle that explains and recomputes itself, JSON,
-Parquet, FHIR.
+"""The timeline as files for other programs, in one of several formats.
+
+``formats/`` holds one module a format, ``rows/`` the rows that all of them write.
+
+Example:
+    >>> from edge_agent.store.export.formats import format_named
+    >>> from edge_agent.store.export.rows.selection import Choice
+    >>> format_named("json").export(database, Path("session-3.json"), Choice(sessions=(3,)))
+    [PosixPath('session-3.json')]
 """
-
-from edge_agent.store.export.formats.folder import export_csv
-from edge_agent.store.export.rows.selection import Choice
-
-__all__ = ["Choice", "export_csv"]

@@ -17,24 +17,17 @@ from edge_agent.store.export.rows.columns import FILES
 DESCRIPTION = "datapackage.json"
 PACKAGE = "affect-edge-export"
 _KEYS = {"session": "session", "participant": "participant"}
-_MEDIA_TYPES = {
-    "csv": "text/csv",
-    "parquet": "application/vnd.apache.parquet",
-    "json": "application/json",
-    "md": "text/markdown",
-    "py": "text/x-python",
-    "R": "text/x-r-source",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenFile:
     """A file of an export.
 
     Attributes:
         name: of the table in ``FILES``, or of the file without its ending.
         path: within the export.
         title: what it is.
+        media_type: of the file.
         size: bytes.
         sha256: hexadecimal.
         rows: of a table; ``None`` for other files.
@@ -43,6 +36,7 @@ class Written:
     name: str
     path: str
     title: str
+    media_type: str
     size: int
     sha256: str
     rows: int | None = None
@@ -58,7 +52,7 @@ class Written:
             "title": self.title,
             "path": self.path,
             "format": ending.lower(),
-            "mediatype": _MEDIA_TYPES[ending],
+            "mediatype": self.media_type,
             "encoding": "utf-8",
             "bytes": self.size,
             "hash": f"sha256:{self.sha256}",
@@ -89,7 +83,7 @@ def schema_of(name: str) -> dict[str, Any]:
     return schema
 
 
-def description(files: Iterable[Written]) -> str:
+def description(files: Iterable[WrittenFile]) -> str:
     """Return the text of ``datapackage.json`` for the files of an export."""
     package = {
         "profile": "data-package",

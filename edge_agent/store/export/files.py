@@ -1,25 +1,28 @@
-"""Files that appear under their name only when they are complete."""
+"""Files and folders that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.export.description import DESCRIPTION, described_files, is_ours
+from edge_agent.store.export.rows.blocks import Block
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write into.
 
-    It gets its name when the block ends well, and is gone when it does not.
-
-    Only its owner may read it: it holds health data.
+    It gets its name when the block ends well, and is deleted when it does not. Only its owner may
+    read it: it holds health data.
 
     Args:
         path: of a file that is not there yet; its folder is made when missing.
@@ -58,3 +61,76 @@ def saying_why(target: Path) -> Iterator[None]:
                 f"cannot be written ({error.strerror or error}). Name another folder, or free space"
             )
         raise StoreError(f"{target}: {why}. Nothing was exported.") from error
+
+
+def check_target_folder(folder: Path) -> None:
+    """Refuse a folder that holds what no export of ours wrote.
+
+    Raises:
+        StoreError: it does, or it cannot be read, or it is a file.
+    """
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise StoreError(f"{folder}: is a file. Name a folder for the export.")
+        if any(folder.iterdir()) and not is_ours(folder / DESCRIPTION):
+            raise StoreError(
+                f"{folder}: is not empty and holds no earlier export. Name a new folder for the "
+                "export."
+            )
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be read ({error.strerror}). Name another folder."
+        ) from error
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to write into; its files get their place when the block ends well.
+
+    The files of an earlier export in ``target`` are deleted then: an old table beside the new ones
+    would be taken for one of them.
+
+    Raises:
+        StoreError: it cannot be written, or the disk is full.
+    """
+    with saying_why(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name:
+            staged = Path(name) / "staged"
+            staged.mkdir()
+            yield staged
+            if not target.exists():
+                staged.rename(target)
+                return
+            for earlier in described_files(target / DESCRIPTION):
+                (target / earlier).unlink(missing_ok=True)
+            for file in staged.iterdir():
+                file.replace(target / file.name)
+
+
+def write_blocks(file: IO[bytes], blocks: Iterable[Block]) -> tuple[int, str, int]:
+    """Write blocks into an open file; return bytes, SHA-256 and rows.
+
+    A second thread encodes, compresses and writes one block while the next one is read: neither
+    needs Python's lock for long.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    rows = 0
+
+    def write(data: bytes) -> None:
+        file.write(data)
+        digest.update(data)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="export-write") as writer:
+        writing = writer.submit(write, b"")
+        for block in blocks:
+            data = block.text.encode()
+            size += len(data)
+            rows += block.rows
+            writing.result()
+            writing = writer.submit(write, data)
+        writing.result()
+    return size, digest.hexdigest(), rows

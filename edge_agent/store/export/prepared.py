@@ -17,7 +17,7 @@ def prepared_folder(data: Path) -> Path:
     return data / FOLDER
 
 
-def forget_prepared(data: Path) -> None:
+def delete_prepared_exports(data: Path) -> None:
     """Delete every export that waits, and those that are being written, which end with an error.
 
     Raises:

@@ -46,7 +46,7 @@ _CURES_OF_FACE = {
 }
 
 
-def judge(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
+def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> SessionQuality:
     """Return the quality report of a session.
 
     Args:
@@ -100,26 +100,29 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
 
 def _conditions(recorded: Recorded, measures: Measures) -> Check:
     name = "conditions"
-    found = len(measures.conditions)
-    if not found:
+    conditions = len(measures.conditions)
+    if not conditions:
         return Check(
             name,
             Level.BAD,
             "No condition is marked, so that nothing can be compared.",
             "Mark the start and end of each stimulus on the live page, or let a protocol do it.",
         )
-    said = f"{found} {'condition is' if found == 1 else 'conditions are'} marked."
+    message = f"{conditions} {'condition is' if conditions == 1 else 'conditions are'} marked."
     if recorded.session.end_ms is None:
         return Check(
-            name, Level.CARE, f"{said} The session is still open.", "Look again once it has ended."
+            name,
+            Level.CARE,
+            f"{message} The session is still open.",
+            "Look again once it has ended.",
         )
-    return Check(name, Level.GOOD, said)
+    return Check(name, Level.GOOD, message)
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
     share = measures.face_share or 0.0
-    said = (
+    message = (
         f"The face was read in {share:.0%} of the condition time; {bars.face_share:.0%} is wanted."
     )
     poor = [
@@ -128,12 +131,12 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         if c.face_share is not None and c.face_share < bars.face_share
     ]
     if poor:
-        said += f" Less under {_listed(dict.fromkeys(poor))}."
+        message += f" Less under {_listed(dict.fromkeys(poor))}."
     if share < bars.face_share:
-        return Check(name, Level.BAD, said, _cure_of_face(measures))
+        return Check(name, Level.BAD, message, _cure_of_face(measures))
     if poor:
-        return Check(name, Level.CARE, said, _cure_of_face(measures))
-    return Check(name, Level.GOOD, said)
+        return Check(name, Level.CARE, message, _cure_of_face(measures))
+    return Check(name, Level.GOOD, message)
 
 
 def _cure_of_face(measures: Measures) -> str:
@@ -169,9 +172,9 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
         f"{_NAMES[kind]} under {label}"
-        for label, found in counts.items()
+        for label, of_kind in counts.items()
         for kind in kinds
-        if found[kind] < bars.readings
+        if of_kind[kind] < bars.readings
     ]
     wanted = f"at least {bars.readings} usable of each kind under each condition"
     if missing:
@@ -216,16 +219,19 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
         if vital.share is None or vital.kind is not VitalKind.HEART_RATE:
             continue
         name = "the course of heart rate"
-        said = (
+        message = (
             f"Heart rate is there in {vital.share:.0%} of the condition time; "
             f"{bars.stream_share:.0%} is wanted."
         )
         if vital.share < bars.stream_share:
             yield Check(
-                name, Level.CARE, said, "Wet the electrodes, tighten the strap, keep it within 5 m."
+                name,
+                Level.CARE,
+                message,
+                "Wet the electrodes, tighten the strap, keep it within 5 m.",
             )
         else:
-            yield Check(name, Level.GOOD, said)
+            yield Check(name, Level.GOOD, message)
 
 
 def _unmatched(measures: Measures, bars: Thresholds) -> Check:
@@ -235,14 +241,14 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
     )
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to match.")
-    said = (
+    message = (
         f"Before {share:.0%} of the readings of {_NAMES[worst]} no face was read; "
         f"at most {bars.unmatched_share:.0%} is wanted."
     )
     if share > bars.unmatched_share:
         cure = "Compare by condition instead of by observed emotion, or see to the face (above)."
-        return Check(name, Level.CARE, said, cure)
-    return Check(name, Level.GOOD, said)
+        return Check(name, Level.CARE, message, cure)
+    return Check(name, Level.GOOD, message)
 
 
 def _flagged(measures: Measures, bars: Thresholds) -> Check:
@@ -250,7 +256,7 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     worst, share = _worst(measures, lambda v: v.flagged, lambda v: v.usable + v.flagged)
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to flag.")
-    said = (
+    message = (
         f"{share:.0%} of the readings of {_NAMES[worst]} are flagged; at most "
         f"{bars.flagged_share:.0%} is wanted."
     )
@@ -259,8 +265,8 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
             "Fit strap or cuff anew, and let the participant sit still; see the flags in the "
             "export."
         )
-        return Check(name, Level.CARE, said, cure)
-    return Check(name, Level.GOOD, said)
+        return Check(name, Level.CARE, message, cure)
+    return Check(name, Level.GOOD, message)
 
 
 def _light(measures: Measures, bars: Thresholds) -> Check:
@@ -269,7 +275,7 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
     if not frames.seen:
         return Check(name, Level.GOOD, "No frame of the face to judge the light by.")
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
-    said = (
+    message = (
         f"{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
         f"{bars.light_share:.0%} is wanted."
     )
@@ -277,10 +283,10 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
         return Check(
             name,
             Level.CARE,
-            said,
+            message,
             _CURES_OF_FACE[_LIGHT[dark < bright]].split(": ", 1)[1].capitalize(),
         )
-    return Check(name, Level.GOOD, said)
+    return Check(name, Level.GOOD, message)
 
 
 def _frames(measures: Measures, bars: Thresholds) -> Check:
@@ -288,7 +294,7 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     rate = measures.frame_rate
     if rate is None:
         return Check(name, Level.GOOD, "No recorded interval to count frames in.")
-    said = (
+    message = (
         f"{rate.median_per_s:.1f} frames a second; {rate.slow_share:.0%} of the time less than "
         f"half of that, at most {bars.slow_share:.0%} is wanted."
     )
@@ -296,10 +302,10 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
         return Check(
             name,
             Level.CARE,
-            said,
+            message,
             "Look for heat, under-voltage or other programs on the health page.",
         )
-    return Check(name, Level.GOOD, said)
+    return Check(name, Level.GOOD, message)
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -315,5 +321,5 @@ def _worst(
 ) -> tuple[VitalKind | None, float]:
     """Return the kind with the largest share, and that share."""
     shares = [(part(v) / whole(v), v.kind) for v in measures.vitals if whole(v)]
-    share, kind = max(shares, key=lambda found: found[0], default=(0.0, None))
+    share, kind = max(shares, key=lambda each: each[0], default=(0.0, None))
     return kind, share

@@ -274,10 +274,10 @@ def share_covered(asked: Sequence[Span], covered: Iterable[Span]) -> float | Non
     if total <= 0:
         return None
     merged = _merged(covered)
-    found = sum(
+    covered_ms = sum(
         max(0, min(end, last) - max(start, first)) for start, end in asked for first, last in merged
     )
-    return found / total
+    return covered_ms / total
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
@@ -344,11 +344,13 @@ def _vitals(recorded: Recorded, asked: Sequence[Span]) -> Iterable[VitalQuality]
 
 def _gap_totals(gaps: Iterable[RecordedGap], start_ms: int, end_ms: int) -> tuple[GapTotal, ...]:
     """Return the gaps by source and reason, the longest first."""
-    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    lengths_ms: dict[tuple[str, str], list[int]] = defaultdict(list)
     for gap in gaps:
         first, last = _within((gap.start_ms, gap.end_ms), start_ms, end_ms)
-        found[gap.source, gap.reason].append(last - first)
-    totals = [GapTotal(source, why, len(ms), sum(ms) / 1000) for (source, why), ms in found.items()]
+        lengths_ms[gap.source, gap.reason].append(last - first)
+    totals = [
+        GapTotal(source, why, len(ms), sum(ms) / 1000) for (source, why), ms in lengths_ms.items()
+    ]
     return tuple(sorted(totals, key=lambda total: (-total.seconds, total.source, total.reason)))
 
 

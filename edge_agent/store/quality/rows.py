@@ -64,10 +64,10 @@ def read_clock(
     ).fetchall()
     inside = [number for number, row in enumerate(rows) if start_ms < row["started_ms"] < end_ms]
     before = [number for number, row in enumerate(rows) if row["started_ms"] <= start_ms]
-    found = (_event(rows[number - 1], rows[number], start_ms) for number in inside if number)
+    events = (_event(rows[number - 1], rows[number], start_ms) for number in inside if number)
     lasting = [*before[-1:], *inside]
     synchronised = all(rows[number]["synchronised"] for number in lasting) if lasting else None
-    return tuple(event for event in found if event is not None), synchronised
+    return tuple(event for event in events if event is not None), synchronised
 
 
 def _event(last: sqlite3.Row, row: sqlite3.Row, start_ms: int) -> ClockEvent | None:

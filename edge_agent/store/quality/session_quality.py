@@ -5,7 +5,7 @@ for analysis.
 from __future__ import annotations
 
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.quality.checks import judge
+from edge_agent.store.quality.checks import evaluate
 from edge_agent.store.quality.report import Recorded, SessionQuality, Thresholds
 from edge_agent.store.quality.rows import (
     read_clock,
@@ -30,16 +30,16 @@ def session_quality(
     Raises:
         StudyError: there is no such session.
     """
-    found, end = reader.session(session)
-    start = found.start_ms
+    recorded_session, end = reader.session(session)
+    start = recorded_session.start_ms
     with reader.connect() as connection:
         face = read_face_spans(connection, start, end)
         counts = read_frame_counts(connection, start, end)
         lost = read_lost_seconds(connection, start, end)
         events, synchronised = read_clock(connection, start, end)
-    shown = reader.shown([found])
+    shown = reader.face_labels([recorded_session])
     recorded = Recorded(
-        session=found,
+        session=recorded_session,
         end_ms=end,
         conditions=[one for one in reader.conditions(start, end + 1) if one.session == session],
         face=face,
@@ -48,11 +48,11 @@ def session_quality(
         counts=counts,
         readings=reader.session_readings([session], tuple(VitalKind)),
         matches={
-            kind: reader.observed_sums([found], shown, [kind], [Matching()])[0].counts
+            kind: reader.observed_sums([recorded_session], shown, [kind], [Matching()])[0].counts
             for kind in VitalKind
         },
         gaps=reader.gaps(start, end),
         clock=events,
         synchronised=synchronised,
     )
-    return judge(recorded, thresholds)
+    return evaluate(recorded, thresholds)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.read.matching import OBSERVED, Integers, Matching, Shown
+from edge_agent.store.read.matching import OBSERVED, FaceLabels, Integers, Matching
 from edge_agent.store.read.results import flags_of
 from edge_agent.store.read.stimuli import FOREVER_MS
 
@@ -59,7 +59,7 @@ class Beats:
         return np.array([having[text] for text in self.flags], dtype=np.bool_)
 
 
-def spans_observed(session: Session, shown: Shown, by: Matching) -> Iterator[StateSpan]:
+def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterator[StateSpan]:
     """Yield the times of a session before whose readings of beats one emotion was observed."""
     steps = shown.steps(by.window_ms, by.share).later(by.lag_ms(VitalKind.RR_INTERVAL))
     end = FOREVER_MS if session.end_ms is None else session.end_ms

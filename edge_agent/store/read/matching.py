@@ -103,7 +103,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FaceLabels:
     """What the participant's face showed in one session, row by row.
 
     Attributes:

@@ -21,9 +21,9 @@ from edge_agent.store.read.matching import (
     OBSERVED,
     UNCERTAIN_CATEGORY,
     UNMATCHED,
+    FaceLabels,
     Integers,
     Matching,
-    Shown,
     Steps,
     dominant,
 )
@@ -58,16 +58,16 @@ class ObservedSums:
     """What readings come to when they are matched to the emotion before them in one way.
 
     Attributes:
-        found: session, observed emotion, and the sums of the readings of one kind with the same
+        sums: session, observed emotion, and the sums of the readings of one kind with the same
             flags.
         counts: what became of the readings.
     """
 
-    found: tuple[tuple[int, str, ReadingSum], ...]
+    sums: tuple[tuple[int, str, ReadingSum], ...]
     counts: MatchCounts
 
 
-def read_shown(connection: sqlite3.Connection, session: Session) -> Shown:
+def read_face_labels(connection: sqlite3.Connection, session: Session) -> FaceLabels:
     """Return the smoothed labels of the primary face within a session."""
     # An end that does not depend on the row lets the index stop there, instead of reading on to the
     # present.
@@ -77,13 +77,13 @@ def read_shown(connection: sqlite3.Connection, session: Session) -> Shown:
     categories = [_CATEGORIES.get(row[0], UNCERTAIN_CATEGORY) for row in rows]
     at = np.concatenate([np.empty(0, dtype=np.int64), *times]) + session.start_ms
     order = np.argsort(at, kind="stable")
-    return Shown(
+    return FaceLabels(
         at[order], np.repeat(categories, [len(one) for one in times]).astype(np.int64)[order]
     )
 
 
 def shown_in(
-    stimuli: Sequence[Stimulus], shown: Mapping[int, Shown], share: float
+    stimuli: Sequence[Stimulus], shown: Mapping[int, FaceLabels], share: float
 ) -> list[str | None]:
     """Return for each stimulus the emotion that the participant's face showed in it.
 
@@ -109,7 +109,7 @@ def shown_in(
 def sum_observed(
     connection: sqlite3.Connection,
     sessions: Iterable[Session],
-    shown: Mapping[int, Shown],
+    shown: Mapping[int, FaceLabels],
     kinds: Collection[VitalKind],
     matchings: Sequence[Matching],
 ) -> list[ObservedSums]:
@@ -153,7 +153,7 @@ def sum_observed(
 
 
 def match(
-    readings: Sequence[StateReading], shown: Mapping[int, Shown], by: Matching
+    readings: Sequence[StateReading], shown: Mapping[int, FaceLabels], by: Matching
 ) -> tuple[list[StateReading], MatchCounts]:
     """Give each single reading the emotion that was observed before it.
 
@@ -224,7 +224,7 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
     largest = np.zeros(cells)
     np.maximum.at(largest, cell, parts["largest"])
     counts = n.reshape(-1, len(OBSERVED)).sum(axis=0)
-    found = []
+    sums_of = []
     for place in np.flatnonzero(n).tolist():
         number, state = divmod(place, len(OBSERVED))
         if state < len(EMOTIONS):
@@ -232,8 +232,8 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
             sums = ReadingSum(
                 VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place])
             )
-            found.append((session, OBSERVED[state], sums))
+            sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
     return ObservedSums(
-        tuple(found), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous)
+        tuple(sums_of), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.store.database.schema import reading
+from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.timeline import ModelUse
 
 
@@ -38,7 +38,7 @@ def consents(path: Path) -> dict[str, Consent]:
     Raises:
         StoreError: the database cannot be read.
     """
-    with reading(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             "SELECT code, text_version, given, withdrawn FROM consent JOIN participant "
             "ON participant.id = consent.participant ORDER BY consent.id"
@@ -55,7 +55,7 @@ def models_in_use(path: Path) -> list[ModelUse]:
     Raises:
         StoreError: the database cannot be read.
     """
-    with reading(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             "SELECT kind, name, version, sha256, since FROM model "
             "WHERE id IN (SELECT max(id) FROM model GROUP BY kind) ORDER BY kind"
@@ -69,7 +69,7 @@ def session_counts(path: Path) -> dict[int, SessionCounts]:
     Raises:
         StoreError: the database cannot be read.
     """
-    with reading(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             "WITH span AS (SELECT id, started, coalesce(ended, 1 << 60) AS ended FROM session) "
             "SELECT id, (SELECT count(*) FROM expression WHERE at >= started AND at < ended) AS "

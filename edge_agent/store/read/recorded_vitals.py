@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import reading
+from edge_agent.store.database.schema import read_transaction
 
 
 def recorded_vitals(path: Path) -> list[VitalReading]:
@@ -15,7 +15,7 @@ def recorded_vitals(path: Path) -> list[VitalReading]:
     Raises:
         StoreError: the database cannot be read.
     """
-    with reading(path) as connection:
+    with read_transaction(path) as connection:
         rows = connection.execute(
             "SELECT at, kind, value, source, flags, device_time FROM vital ORDER BY at, kind"
         )

@@ -100,13 +100,13 @@ def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_0
 def read_trend(connection: sqlite3.Connection, start_ms: int, end_ms: int, at_most: int) -> Trend:
     """Return the expressions of a range; see ``Reader.trend``."""
     buckets = buckets_for(start_ms, end_ms, at_most)
-    found = _read_expressions(connection, buckets)
-    if not found and buckets.resolution == "row":
+    row_of = _read_expressions(connection, buckets)
+    if not row_of and buckets.resolution == "row":
         # Rows are deleted after some time, their rollups stay.
         minutes = buckets_for(start_ms, end_ms, at_most, MINUTE_MS)
         kept = _read_expressions(connection, minutes)
-        buckets, found = (minutes, kept) if kept else (buckets, found)
-    rows = [found.get(start) for start in buckets.starts]
+        buckets, row_of = (minutes, kept) if kept else (buckets, row_of)
+    rows = [row_of.get(start) for start in buckets.starts]
     return Trend(
         start_ms=buckets.start_ms,
         end_ms=buckets.end_ms,
@@ -132,14 +132,14 @@ def read_vital_trend(
         source = _VITAL_FROM_ROWS
     else:
         source = _VITAL_FROM_ROLLUP.format(resolution=resolution)
-    found = {
+    row_of = {
         row["start"]: row
         for row in connection.execute(
             f"SELECT at / :length * :length AS start, {source} GROUP BY start",
             {**_range(buckets), "kind": kind.value},
         )
     }
-    rows = [found.get(start) for start in buckets.starts]
+    rows = [row_of.get(start) for start in buckets.starts]
     return VitalTrend(
         kind=kind,
         start_ms=buckets.start_ms,

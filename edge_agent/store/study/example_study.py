@@ -13,9 +13,10 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalReading
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_marker,
@@ -72,7 +73,7 @@ def seed_example_study(
         StoreError: the database cannot be written.
     """
     moment = now or clock.now()
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         if connection.execute("SELECT 1 FROM participant LIMIT 1").fetchone() is not None:
             return 0
         orders = list(itertools.permutations(CONDITIONS))
@@ -84,13 +85,12 @@ def seed_example_study(
             code = f"SIM-{number + 1:02d}"
             insert_participant(connection, code, start, simulated=True)
             insert_consent(connection, code, "simulated", start)
-            session = insert_session(
-                connection, code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True
-            )
+            new = NewSession(code, Purpose.DEMONSTRATION, SESSION_NAME, start, simulated=True)
+            session = insert_session(connection, new)
             for second, kind, condition in _markers(plan):
                 insert_marker(connection, session, kind, condition, start.shifted(second))
-            said = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
-            insert_reports(connection, session.id, _reports(said, plan, start))
+            answering = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
+            insert_reports(connection, session.id, _reports(answering, plan, start))
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, ((reading, None) for reading in readings))
@@ -131,13 +131,13 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
             felt = Emotion(label)
         else:
             felt = rng.choice((Emotion.NEUTRAL, Emotion.SURPRISE))
-        said: dict[str, int | str] = {"emotion": felt.value}
+        answers: dict[str, int | str] = {"emotion": felt.value}
         for scale, usual in zip(
             ("valence", "arousal"), _FEELING.get(felt, (4.5, 5.0)), strict=True
         ):
-            said[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
+            answers[scale] = min(9, max(1, round(rng.gauss(usual, 1.2))))
         reports += (
-            SelfReport(start.shifted(second + after), label, scale, said[scale])
+            SelfReport(start.shifted(second + after), label, scale, answers[scale])
             for scale, after in _REPORT_AFTER_S.items()
         )
     return reports

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.study import Marker, MarkerKind, Session
-from edge_agent.store.database.schema import reading, writing
-from edge_agent.store.study.session_events import announce
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.session_events import enqueue_session_event
 from edge_agent.store.study.study_rows import (
     close_session,
     find_open_condition,
@@ -88,7 +88,7 @@ class SavedRun:
 
 @dataclass(frozen=True, slots=True)
 class SelfReport:
-    """What a participant said of themselves.
+    """A self-report: one answer of a participant about themselves.
 
     Attributes:
         at: when.
@@ -144,7 +144,7 @@ class ProtocolRuns:
 
     def open(self) -> SavedRun | None:
         """Return the protocol of the open session that is not over, or ``None``."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             session = find_open_session(connection)
             if session is None:
                 return None
@@ -163,16 +163,18 @@ class ProtocolRuns:
             Whether it goes on: ``False`` when it is over, or when the session was ended by somebody
                 else.
         """
-        with writing(self._path) as connection:
-            found = find_open_session(connection)
-            if found is None or found.id != session:
+        with write_transaction(self._path) as connection:
+            open_session = find_open_session(connection)
+            if open_session is None or open_session.id != session:
                 self._close(connection, run, RunState.ENDED, SESSION_ENDED, progress)
                 return False
-            self._write(connection, found, progress)
+            self._write(connection, open_session, progress)
             if progress.state in {RunState.FINISHED, RunState.ENDED}:
                 self._close(connection, run, progress.state, progress.reason, progress)
                 ended = close_session(connection, progress.at)
-                announce(connection, "ended", ended, progress.at, None, self._outbox_rows)
+                enqueue_session_event(
+                    connection, "ended", ended, progress.at, None, self._outbox_rows
+                )
                 return False
             connection.execute(
                 "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
@@ -197,7 +199,9 @@ class ProtocolRuns:
             ):
                 continue  # somebody has ended it by hand
             added = insert_marker(connection, session, marker.kind, marker.label, marker.at)
-            announce(connection, "marker", session, marker.at, added, self._outbox_rows)
+            enqueue_session_event(
+                connection, "marker", session, marker.at, added, self._outbox_rows
+            )
         insert_reports(connection, session.id, progress.reports)
 
     @staticmethod
@@ -244,7 +248,7 @@ def insert_run(
 def insert_reports(
     connection: sqlite3.Connection, session: int, reports: Iterable[SelfReport]
 ) -> None:
-    """Add what a participant said to a session."""
+    """Add self-reports to a session."""
     connection.executemany(
         "INSERT INTO self_report (session, at, boot_ms, condition, scale, value) VALUES (?, ?, ?, "
         "?, ?, ?)",

@@ -14,7 +14,7 @@ from edge_agent.store.write.outbox import OutboxMessage, enqueue
 SESSION_TOPIC = "session"
 
 
-def announce(
+def enqueue_session_event(
     connection: sqlite3.Connection,
     event: str,
     session: Session,

@@ -18,9 +18,10 @@ from edge_agent.core.study import (
     Setting,
     forbidden_because,
 )
-from edge_agent.store.database.schema import reading, writing
-from edge_agent.store.study.session_events import announce
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.session_events import enqueue_session_event
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     find_open_condition,
     find_open_session,
@@ -73,14 +74,14 @@ class Study:
             StudyError: the code is taken, or is not 1 to 32 letters, digits, ``.``, ``_`` or ``-``.
         """
         moment = clock.now()
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             participant = insert_participant(connection, code, moment)
             insert_audit(connection, actor, "participant_create", participant.code, moment)
         return participant
 
     def participants(self) -> list[Participant]:
         """Return all participants in order of their codes."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return select_participants(connection)
 
     def give_consent(self, code: str, text_version: str, *, actor: str | None = None) -> None:
@@ -97,7 +98,7 @@ class Study:
             StudyError: unknown participant, or no version named.
         """
         moment = clock.now()
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             insert_consent(connection, code, text_version, moment)
             insert_audit(connection, actor, "consent_give", code, moment)
 
@@ -115,12 +116,12 @@ class Study:
             StudyError: unknown participant, or no consent that could be withdrawn.
         """
         moment = clock.now()
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             withdraw_consent(connection, code, moment)
             insert_audit(connection, actor, "consent_withdraw", code, moment)
             session = find_open_session(connection)
             if session is not None and session.participant.casefold() == code.casefold():
-                announce(
+                enqueue_session_event(
                     connection,
                     "ended",
                     close_session(connection, moment),
@@ -135,7 +136,7 @@ class Study:
         Raises:
             StudyError: unknown participant.
         """
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return has_consent(connection, find_participant(connection, code))
 
     def start_session(
@@ -172,13 +173,12 @@ class Study:
         if forbidden is not None:
             raise StudyError(forbidden)
         moment = at or clock.now()
-        with writing(self._path) as connection:
-            session = insert_session(
-                connection, participant, purpose, name, moment, setting=setting
-            )
+        with write_transaction(self._path) as connection:
+            new = NewSession(participant, purpose, name, moment, setting=setting)
+            session = insert_session(connection, new)
             if also is not None:
                 also(connection, session)
-            announce(connection, "started", session, moment, None, self._outbox_rows)
+            enqueue_session_event(connection, "started", session, moment, None, self._outbox_rows)
         return session
 
     def end_session(self, at: Instant | None = None) -> Session:
@@ -188,9 +188,9 @@ class Study:
             StudyError: no session is open, or ``at`` lies before its start.
         """
         moment = at or clock.now()
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             session = close_session(connection, moment)
-            announce(connection, "ended", session, moment, None, self._outbox_rows)
+            enqueue_session_event(connection, "ended", session, moment, None, self._outbox_rows)
         return session
 
     def add_marker(self, kind: MarkerKind, label: str, at: Instant | None = None) -> Marker:
@@ -209,20 +209,20 @@ class Study:
                 session.
         """
         moment = at or clock.now()
-        with writing(self._path) as connection:
+        with write_transaction(self._path) as connection:
             session = require_open_session(connection)
             marker = insert_marker(connection, session, kind, label, moment)
-            announce(connection, "marker", session, moment, marker, self._outbox_rows)
+            enqueue_session_event(connection, "marker", session, moment, marker, self._outbox_rows)
         return marker
 
     def open_session(self) -> Session | None:
         """Return the session that is open now, or ``None``."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return find_open_session(connection)
 
     def open_condition(self) -> str | None:
         """Return the label of the stimulus that is going on now, or ``None``."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             session = find_open_session(connection)
             if session is None:
                 return None
@@ -230,7 +230,7 @@ class Study:
 
     def sessions(self) -> list[Session]:
         """Return all sessions, newest first."""
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return select_sessions(connection)
 
     def markers(self, session: int) -> list[Marker]:
@@ -239,5 +239,5 @@ class Study:
         Raises:
             StudyError: unknown session.
         """
-        with reading(self._path) as connection:
+        with read_transaction(self._path) as connection:
             return select_markers(connection, session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
@@ -111,21 +111,37 @@ def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
     return row.fetchone() is not None
 
 
-def insert_session(
-    connection: sqlite3.Connection,
-    code: str,
-    purpose: Purpose,
-    name: str,
-    at: Instant,
-    *,
-    simulated: bool = False,
-    setting: Setting = Setting.OTHER,
-) -> Session:
-    """Open a session, given consent, no other open one, and none that ended later."""
-    participant = find_participant(connection, code)
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that is to be opened.
+
+    Attributes:
+        participant: the participant's code.
+        purpose: why it is recorded.
+        name: what to call it; may be empty.
+        start: from when on.
+        simulated: whether it is a demonstration.
+        setting: where it takes place.
+    """
+
+    participant: str
+    purpose: Purpose
+    name: str
+    start: Instant
+    simulated: bool = False
+    setting: Setting = Setting.OTHER
+
+
+def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
+    """Open a session.
+
+    Raises:
+        StudyError: no such participant, no consent, another session is open, or one ended later.
+    """
+    participant = find_participant(connection, new.participant)
     if not has_consent(connection, participant):
         raise StudyError(
-            f"Participant {code} has given no consent. Record the consent before the "
+            f"Participant {new.participant} has given no consent. Record the consent before the "
             "session starts."
         )
     open_one = find_open_session(connection)
@@ -134,12 +150,19 @@ def insert_session(
             f"Session {open_one.id} of {open_one.participant} is open since "
             f"{iso_utc(open_one.start_ms)}. End it first."
         )
-    _refuse_overlap(connection, at)
-    label = _checked_label(name, "Session name", empty_allowed=True)
+    _refuse_overlap(connection, new.start)
+    label = _checked_label(new.name, "Session name", empty_allowed=True)
     cursor = connection.execute(
         "INSERT INTO session (participant, purpose, name, started, simulated, setting) VALUES (?, "
         "?, ?, ?, ?, ?)",
-        (participant, purpose.value, label, at.wall_ms, int(simulated), setting.value),
+        (
+            participant,
+            new.purpose.value,
+            label,
+            new.start.wall_ms,
+            int(new.simulated),
+            new.setting.value,
+        ),
     )
     return _session_of(
         connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone()

@@ -10,21 +10,15 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import (
-    connect,
-    connect_any,
-    copies_of,
-    copy_aside,
-    store_error,
-    translating,
-)
+from edge_agent.store.database.schema import connect, connect_any, copies_beside, copy_database
+from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 
 KEEP_COPIES = 3
 SPARE_BYTES = 500_000_000
 """Space that a copy must leave free: below it recording itself is at risk."""
 
 
-def back_up(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
+def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
     """Copy the database aside as ``<name>.backup-<day>``, beside a running agent, and delete older
     such copies.
 
@@ -41,12 +35,12 @@ def back_up(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> P
     """
     day = datetime.fromtimestamp((clock.now().wall_ms if now_ms is None else now_ms) / 1000, UTC)
     target = path.with_name(f"{path.name}.backup-{day:%Y-%m-%d}")
-    with translating(path), closing(connect(path, readonly=True)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=True)) as connection:
         _check_space(path, connection)
-        copy_aside(connection, target)
+        copy_database(connection, target)
     older = [
         copy
-        for copy in copies_of(path)
+        for copy in copies_beside(path)
         if copy.name.startswith(f"{path.name}.backup-") and copy != target
     ]
     # By name, which is by day: a clock that was wrong once must not delete the copies of better
@@ -62,23 +56,23 @@ def check_integrity(path: Path) -> None:
     Raises:
         StoreError: something is damaged; the text says what was found first and what to do.
     """
-    with translating(path), closing(connect_any(path)) as connection:
-        found = [
+    with translate_errors(path), closing(connect_any(path)) as connection:
+        faults = [
             str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)") if row[0] != "ok"
         ]
-        found += [
+        faults += [
             f"a row of {row[0]} refers to none of {row[2]}"
             for row in connection.execute("PRAGMA foreign_key_check")
         ]
-    if found:
-        copies = ", ".join(copy.name for copy in copies_of(path)) or "there is none"
+    if faults:
+        copies = ", ".join(copy.name for copy in copies_beside(path)) or "there is none"
         raise StoreError(
-            f"{path}: is damaged ({found[0]}). Stop the agent and restore a copy that lies beside "
+            f"{path}: is damaged ({faults[0]}). Stop the agent and restore a copy that lies beside "
             f"it ({copies}), or try `sqlite3 FILE .recover`. Cards wear out: consider a new one."
         )
 
 
-def restore(path: Path, copy: Path) -> None:
+def restore_copy(path: Path, copy: Path) -> None:
     """Put a copy in the place of the database; agent and dashboard must not run.
 
     Raises:
@@ -86,10 +80,10 @@ def restore(path: Path, copy: Path) -> None:
             was then.
     """
     fresh = path.with_name(f"{path.name}.restored")
-    with translating(copy):
+    with translate_errors(copy):
         try:
             with closing(connect_any(copy)) as connection:
-                copy_aside(connection, fresh)
+                copy_database(connection, fresh)
             with closing(connect_any(fresh)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:

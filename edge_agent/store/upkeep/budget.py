@@ -7,6 +7,8 @@ whatever the budget: rows of sessions, ended or open, for a study is deleted by 
 last day; and the rollups, so that the trends keep every minute of what went.
 """
 
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
 from __future__ import annotations
 
 import math
@@ -20,7 +22,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.schema import connect, copies_of, reading, transaction, translating
+from edge_agent.store.database.schema import connect, copies_beside, read_transaction, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.upkeep.backup import KEEP_COPIES, SPARE_BYTES
 from edge_agent.store.upkeep.retention import DAY_MS, delete_between
@@ -75,7 +78,7 @@ def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = No
     Raises:
         StoreError: the database cannot be read.
     """
-    with reading(path) as connection:
+    with read_transaction(path) as connection:
         return _space(connection, budget_mb, keep_days, _present(now_ms))
 
 
@@ -109,7 +112,7 @@ def keep_to_budget(
         until_s = math.inf
     else:
         until_s = time.monotonic() + within_s
-    with translating(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         rows, cut_ms = _delete_oldest(connection, _share(budget_mb), present, until_s)
         if rows:
@@ -198,7 +201,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
     """Return the time of the first row of a span; ``None`` when there is none."""
     found: list[int | None] = []
     for table in _TABLES:
-        first = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"  # noqa: S608 - our own names
+        first = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"
         found.append(connection.execute(first, (start, end)).fetchone()[0])
     return min((at for at in found if at is not None), default=None)
 
@@ -223,7 +226,7 @@ def _delete_old_copies(path: Path) -> None:
 
     Those for a rollback are looked after by the update.
     """
-    older = [copy for copy in copies_of(path) if copy.name.startswith(f"{path.name}.before-v")]
+    older = [copy for copy in copies_beside(path) if copy.name.startswith(f"{path.name}.before-v")]
     for copy in sorted(older, key=lambda file: file.stat().st_mtime)[:-1]:
         copy.unlink(missing_ok=True)
 

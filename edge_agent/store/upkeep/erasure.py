@@ -12,15 +12,9 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.store.database.schema import (
-    connect,
-    connect_any,
-    copies_of,
-    store_error,
-    transaction,
-    translating,
-)
-from edge_agent.store.export.prepared import forget_prepared
+from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
+from edge_agent.store.database.sqlite_errors import store_error, translate_errors
+from edge_agent.store.export.prepared import delete_prepared_exports
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -114,7 +108,7 @@ def erase_participant(
         StoreError: the database cannot be written, or is held open by a reader that does not end.
     """
     with (
-        translating(path),
+        translate_errors(path),
         closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
         with transaction(connection):
@@ -123,7 +117,7 @@ def erase_participant(
                 _record(connection, actor, rows)
                 for topic in RETAINED:
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
-        forget_prepared(path.parent)
+        delete_prepared_exports(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(path, code)
         if rows is None:  # an earlier attempt may have come this far
@@ -188,9 +182,9 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
     """
     rewritten = []
     deleted = []
-    for copy in copies_of(path):
+    for copy in copies_beside(path):
         try:
-            found = _erase_copy(copy, code)
+            held_participant = _erase_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise store_error(copy, error) from error
@@ -200,7 +194,7 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
             copy.unlink()
             deleted.append(copy.name)
         else:
-            rewritten += [copy.name] if found else []
+            rewritten += [copy.name] if held_participant else []
     return tuple(rewritten), tuple(deleted)
 
 

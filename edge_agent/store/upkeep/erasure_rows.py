@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.store.upkeep.rollups import make_anew, pruned_minutes
-from edge_agent.store.write.tombstones import Span, note_erased
+from edge_agent.store.write.tombstones import Span, add_tombstones
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run")
 
@@ -78,7 +78,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         removed = removed + gone
     deleted["outbox"] += _delete_messages(connection, real, spans)
     _forget_in_audit(connection, real)
-    note_erased(connection, spans)
+    add_tombstones(connection, spans)
     return ErasedRows(dict(deleted), minutes, removed, texts - _texts_of_others(connection))
 
 

@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import connect, transaction, translating
+from edge_agent.store.database.schema import connect, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
 
 DAY_MS = 24 * 3600 * 1000
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
@@ -44,7 +45,7 @@ def prune(
         raise ValueError(f"keep_days {keep_days} must be at least 1")
     before = (clock.now().wall_ms if now_ms is None else now_ms) - keep_days * DAY_MS
     until_s = time.monotonic() + within_s
-    with translating(path), closing(connect(path, readonly=False)) as connection:
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         tables = ("expression", "unfit")
         return sum(
             delete_between(connection, table, _BEGINNING, before, until_s) for table in tables

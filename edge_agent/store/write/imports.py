@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.core.vitals import VitalReading
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_vitals
 
 
@@ -26,7 +26,7 @@ def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
     """
     if not readings:
         return []
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         return [
             write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings
         ]
@@ -42,7 +42,7 @@ def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResul
     Raises:
         StoreError: as ``schema.connect``; disk full.
     """
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         return ImportResult(
             *write_vitals(connection, ((reading.checked(), None) for reading in readings))
         )

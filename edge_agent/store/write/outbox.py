@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, translating
+from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
 
 DROPPED_KEY = "outbox_dropped"
 
@@ -65,7 +66,7 @@ class Outbox:
 
     def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
         """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first."""
-        with translating(self._path):
+        with translate_errors(self._path):
             rows = self._connected().execute(
                 "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id "
                 "LIMIT ?",
@@ -78,26 +79,26 @@ class Outbox:
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
-        with translating(self._path):
+        with translate_errors(self._path):
             connection = self._connected()
             with transaction(connection):
                 connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def count(self) -> int:
         """Return how many messages wait."""
-        with translating(self._path):
+        with translate_errors(self._path):
             return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
         """Forget all messages (nobody is to be told any more) and return how many there were."""
-        with translating(self._path):
+        with translate_errors(self._path):
             connection = self._connected()
             with transaction(connection):
                 return connection.execute("DELETE FROM outbox").rowcount
 
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
-        with translating(self._path):
+        with translate_errors(self._path):
             row = (
                 self._connected()
                 .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))

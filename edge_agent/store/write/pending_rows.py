@@ -10,7 +10,7 @@ from typing import TypeVar
 from edge_agent.core.expression import ExpressionRow, UnfitRow
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.tombstones import ErasedTimes
+from edge_agent.store.write.tombstones import Tombstones
 
 T = TypeVar("T")
 
@@ -28,14 +28,14 @@ def rows_in_sessions(connection: sqlite3.Connection, rows: Sequence[T]) -> list[
 def _may_stay(connection: sqlite3.Connection, row: object) -> bool:
     if not isinstance(row, ExpressionRow | UnfitRow | VitalReading):
         return True
-    found = connection.execute(
+    session = connection.execute(
         "SELECT 1 FROM session WHERE started <= :at AND (ended IS NULL OR ended >= :at)",
         {"at": row.at.wall_ms},
     )
-    return found.fetchone() is not None
+    return session.fetchone() is not None
 
 
-def speaks_of_erased(erased: ErasedTimes, message: OutboxMessage) -> bool:
+def summarises_erased_time(tombstones: Tombstones, message: OutboxMessage) -> bool:
     """Tell whether a message sums up a time that was erased."""
     window = (message.payload or {}).get("window")
     if not isinstance(window, Mapping):
@@ -43,4 +43,4 @@ def speaks_of_erased(erased: ErasedTimes, message: OutboxMessage) -> bool:
     start, end = (
         round(1000 * datetime.fromisoformat(window[name]).timestamp()) for name in ("start", "end")
     )
-    return erased.hold(start, end)
+    return tombstones.cover(start, end)

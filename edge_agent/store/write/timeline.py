@@ -1,5 +1,7 @@
 """Writing rows of the timeline and their rollups inside a transaction that the caller holds."""
 
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
 from __future__ import annotations
 
 import sqlite3
@@ -13,7 +15,7 @@ from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, Unfi
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
-from edge_agent.store.write.tombstones import ErasedTimes
+from edge_agent.store.write.tombstones import Tombstones
 
 CLOCK_JUMP_MS = 2_000
 
@@ -64,13 +66,13 @@ class BootRows:
         return row[0]
 
     def _latest(self, connection: sqlite3.Connection) -> tuple[int, int, bool] | None:
-        found = connection.execute(
+        row = connection.execute(
             "SELECT id, wall_minus_boot_ms, synchronised FROM boot WHERE boot_id = ? ORDER BY id "
             "DESC LIMIT 1",
             (self._boot_id,),
         ).fetchone()
-        if found:
-            return (found[0], found[1], bool(found[2]))
+        if row:
+            return (row[0], row[1], bool(row[2]))
         return None
 
     def _insert(
@@ -101,16 +103,16 @@ def write_expressions(
 
     Rows, here and below, of a time that was erased are left out.
     """
-    erased = ErasedTimes(connection)
+    tombstones = Tombstones(connection)
     rows = [
         (row, boot)
         for row, boot in rows
-        if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)
+        if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
     ]
     if not rows:
         return
     connection.executemany(
-        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) "  # noqa: S608 - our own names
+        f"INSERT INTO expression ({', '.join(_EXPRESSION)}) "
         f"VALUES ({', '.join('?' * len(_EXPRESSION))})",
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
@@ -126,7 +128,7 @@ def write_unfit(
     simulated: bool,
 ) -> None:
     """Insert counts of frames that could not be read, with the id of their boot row."""
-    erased = ErasedTimes(connection)
+    tombstones = Tombstones(connection)
     connection.executemany(
         "INSERT INTO unfit (at, boot_ms, boot, interval_ms, track, reason, frames, is_primary, "
         "simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -143,7 +145,7 @@ def write_unfit(
                 int(simulated),
             )
             for row, boot in rows
-            if not erased.hold(row.at.wall_ms - interval_ms, row.at.wall_ms)
+            if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
         ],
     )
 
@@ -160,9 +162,9 @@ def write_vitals(
     """
     inserted: list[VitalReading] = []
     duplicates = 0
-    erased = ErasedTimes(connection)
+    tombstones = Tombstones(connection)
     for reading, boot in readings:
-        if erased.hold(reading.at.wall_ms, reading.at.wall_ms):
+        if tombstones.cover(reading.at.wall_ms, reading.at.wall_ms):
             continue
         cursor = connection.execute(
             "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, "
@@ -212,12 +214,20 @@ def _expression_values(
 ) -> tuple[object, ...]:
     """Return the values of ``_EXPRESSION``."""
     return (
-        row.at.wall_ms, None if boot is None else row.at.boot_ms, boot,
-        interval_ms, row.track, row.frames,
-        *per_mille(row.mean), *per_mille(row.smoothed),
+        row.at.wall_ms,
+        None if boot is None else row.at.boot_ms,
+        boot,
+        interval_ms,
+        row.track,
+        row.frames,
+        *per_mille(row.mean),
+        *per_mille(row.smoothed),
         None if row.emotion is None else row.emotion.value,
-        round(row.face_size, 1), round(row.quality, 3), int(row.primary), int(simulated),
-    )  # fmt: skip
+        round(row.face_size, 1),
+        round(row.quality, 3),
+        int(row.primary),
+        int(simulated),
+    )
 
 
 def _roll_up_expressions(
@@ -243,7 +253,7 @@ def _roll_up_expressions(
         for index, value in enumerate(values):
             into[index] += value
     connection.executemany(
-        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) "  # noqa: S608 - our own names
+        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) "
         f"VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "
         f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
         [(at, *values) for at, values in sums.items()],
@@ -261,7 +271,7 @@ def _roll_up_vitals(
     for reading in readings:
         grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
     connection.executemany(
-        f"INSERT INTO {table} "  # noqa: S608 - our own names
+        f"INSERT INTO {table} "
         "(kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
         "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "

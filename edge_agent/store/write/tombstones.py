@@ -15,7 +15,7 @@ Span = tuple[int, int]
 _KEY = "erased"
 
 
-class ErasedTimes:
+class Tombstones:
     """The erased times, as one transaction sees them.
 
     Args:
@@ -24,9 +24,9 @@ class ErasedTimes:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._spans = erased_spans(connection)
+        self._spans = read_tombstones(connection)
 
-    def hold(self, start_ms: int, end_ms: int) -> bool:
+    def cover(self, start_ms: int, end_ms: int) -> bool:
         """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
         met = any(
             start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self._spans
@@ -34,14 +34,14 @@ class ErasedTimes:
         return met and not self._in_session(start_ms, end_ms)
 
     def _in_session(self, start_ms: int, end_ms: int) -> bool:
-        found = self._connection.execute(
+        session = self._connection.execute(
             "SELECT 1 FROM session WHERE started <= ? AND (ended IS NULL OR ended > ?)",
             (end_ms, start_ms),
         )
-        return found.fetchone() is not None
+        return session.fetchone() is not None
 
 
-def erased_spans(connection: sqlite3.Connection) -> list[Span]:
+def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
     """Return the erased times in the order of erasing."""
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
     if row is None:
@@ -49,11 +49,11 @@ def erased_spans(connection: sqlite3.Connection) -> list[Span]:
     return [(start, end) for start, end in json.loads(row[0])]
 
 
-def note_erased(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
+def add_tombstones(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
     """Remember times of which everything was erased."""
     if not spans:
         return
-    known = json.dumps([*erased_spans(connection), *spans], separators=(",", ":"))
+    known = json.dumps([*read_tombstones(connection), *spans], separators=(",", ":"))
     connection.execute(
         "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
         "excluded.value",

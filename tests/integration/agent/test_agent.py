@@ -13,7 +13,7 @@ import cv2
 import pytest
 
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
@@ -138,7 +138,7 @@ def test_rows_that_went_for_the_disk_budget_last_night_are_an_alarm_over_mqtt(
     with Mosquitto(tmp_path / "broker") as broker:
         agent = Appliance(tmp_path, demo_settings(mqtt={"port": broker.port}))
         migrate(agent.database)
-        with writing(agent.database) as connection:  # as the maintenance leaves it
+        with write_transaction(agent.database) as connection:  # as the maintenance leaves it
             yesterday = time.time_ns() // 1_000_000 - 86_400_000
             connection.execute(
                 "INSERT INTO setting VALUES ('disk_budget_cut', ?)", (str(yesterday),)

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.store.database.schema import DATABASE_NAME, lock, migrate
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from tests.support.appliance import Appliance
 from tests.support.broker import free_port, wait_until
 from tests.support.vision.portraits import SERIOUS_FILE

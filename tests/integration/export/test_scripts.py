@@ -25,9 +25,9 @@ from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.statistics import benjamini_hochberg, holm
 from edge_agent.core.vitals import VitalFlag
-from edge_agent.store.database.schema import migrate, writing
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
@@ -73,7 +73,7 @@ def few(path: Path) -> None:
     add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
     add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
     add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for session in range(1, 6):
             start = 3600.0 * (session - 1)
             said = [
@@ -167,7 +167,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
         if make not in made:
             folder = tmp_path_factory.mktemp(make.__name__)
             make(folder / "affect-edge.db")
-            file = export_bundle(folder / "affect-edge.db", folder / "bundle.zip", Choice())
+            file = BUNDLE.export(folder / "affect-edge.db", folder / "bundle.zip", Choice())[0]
             with zipfile.ZipFile(file) as archive:
                 archive.extractall(folder / "bundle")
             made[make] = folder / "affect-edge.db", folder / "bundle"

@@ -23,6 +23,7 @@ from edge_agent.config import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.bluetooth import BluetoothVitals, check_bluetooth, radio_opener, scan_sensors
 from edge_agent.vitals.gatt import BLOOD_PRESSURE_MEASUREMENT, HEART_RATE_MEASUREMENT
 from edge_agent.vitals.sensor import Sensor
@@ -51,7 +52,7 @@ class Source:
 
     def __init__(self, folder: Path, *sensors: Sensor) -> None:
         self.path = database(folder)
-        self.recorder = Recorder(self.path, batch_seconds=0.2)
+        self.recorder = Recorder(self.path, RecorderOptions(batch_seconds=0.2))
         self.deaths: list[Exception] = []
         self.bluetooth = BluetoothVitals(
             self.recorder.submit,

@@ -16,6 +16,7 @@ from edge_agent.core.clock import Instant, now
 from edge_agent.core.readings import Origin
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.gatt import HeartRate
 from edge_agent.vitals.ingest import VitalIngest
 from edge_agent.vitals.sensor_readings import SensorReadings
@@ -37,7 +38,7 @@ class Rig:
     """
 
     def __init__(self, path: Path) -> None:
-        self.recorder = Recorder(path, batch_seconds=0.5)
+        self.recorder = Recorder(path, RecorderOptions(batch_seconds=0.5))
         self.start = now().shifted(-SECONDS)
         self.failures: list[BaseException] = []
 

@@ -24,7 +24,8 @@ from edge_agent.runtime import agent as module
 from edge_agent.runtime import health as health_module
 from edge_agent.runtime.agent import Agent, StopSignals, broker_of
 from edge_agent.runtime.health import Limits
-from edge_agent.store.database.schema import lock, writing
+from edge_agent.store.database.lock import lock
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -214,7 +215,7 @@ def test_without_a_broker_waiting_messages_are_forgotten_and_none_are_written(
     tmp_path: Path,
 ) -> None:
     path = database(tmp_path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         enqueue(connection, OutboxMessage("summary", {}), 10)
     with running_agent(tmp_path, {"summary": {"window": 1.0}, "record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
@@ -239,7 +240,7 @@ def test_a_folder_of_pictures_is_read_to_its_end_and_is_no_demonstration(tmp_pat
 def test_a_worker_that_dies_ends_the_agent_with_1(tmp_path: Path) -> None:
     with running_agent(tmp_path, {"record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
-        with writing(run.database) as connection:
+        with write_transaction(run.database) as connection:
             connection.execute("DROP TABLE expression_hour")
         assert run.end() == 1
     lock(run.database).release()

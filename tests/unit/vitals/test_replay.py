@@ -13,7 +13,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.runtime.agent import Agent
-from edge_agent.store.export import export_csv
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.replay import ReplayVitals
@@ -87,7 +87,7 @@ def test_a_long_pause_in_the_recording_does_not_hold_up_the_end() -> None:
 
 def test_an_export_and_the_database_itself_play_the_same(tmp_path: Path) -> None:
     path = database(tmp_path, readings=RECORDED)
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     from_file = read_readings(tmp_path / "out" / "vital.csv")
     from_database = recorded_vitals(path)
     assert [(r.at, r.kind, r.value, r.source) for r in from_file] == [

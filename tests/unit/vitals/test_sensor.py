@@ -23,7 +23,7 @@ import pytest
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_gap, write_vitals
 from edge_agent.vitals.bluetooth import BluetoothVitals
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
@@ -91,7 +91,7 @@ def test_a_strap_that_drops_a_hundred_times_in_an_hour_loses_nothing_and_each_si
     assert len(strap.said) > 1_000
 
     path = database(tmp_path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         assert write_vitals(connection, [(reading, None) for reading in heard.readings])[1] == 0, (
             "none twice"
         )

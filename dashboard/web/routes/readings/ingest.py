@@ -25,7 +25,7 @@ from edge_agent.core.readings import (
     read_given,
 )
 from edge_agent.core.vitals import VitalFlag, VitalReading
-from edge_agent.store.database.schema import reading
+from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
@@ -211,7 +211,7 @@ def _within_sessions(
 ) -> list[VitalReading | ReadingError]:
     """Refuse the readings of a time in which no session was open."""
     readings = [answer for answer in judged if isinstance(answer, VitalReading)]
-    with reading(services.options.database) as connection:
+    with read_transaction(services.options.database) as connection:
         allowed = set(rows_in_sessions(connection, readings))
     return [
         _OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer

@@ -11,7 +11,7 @@ from dashboard.web.pages import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.session_summary import SessionCourse
+from edge_agent.store.read.sessions.summary import SessionSummary
 
 router = APIRouter()
 
@@ -33,13 +33,13 @@ def course_page(
 
 
 @router.get("/api/v1/sessions/{number}/course")
-def get_course(reader: ReaderDep, number: int, relative: Relative = False) -> SessionCourse:
+def get_course(reader: ReaderDep, number: int, relative: Relative = False) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
     return _course(reader, number, relative)
 
 
-def _course(reader: Reader, number: int, relative: bool) -> SessionCourse:
+def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
     try:
-        return reader.course(number, relative=relative)
+        return reader.session_summary(number, relative=relative)
     except StudyError as error:
         raise HTTPException(404, str(error)) from error

@@ -5,103 +5,61 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core import clock
-from edge_agent.store.database.schema import reading
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.description import DESCRIPTION, Written, description
-from edge_agent.store.export.files import new_file
-from edge_agent.store.export.formats.folder import write_blocks
-from edge_agent.store.export.progress import Progress, Tell
-from edge_agent.store.export.rows.blocks import Block, blocks_of
+from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
+from edge_agent.store.export.files import write_blocks
+from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.columns import FILES, TITLES
-from edge_agent.store.export.rows.selection import ALWAYS, Choice, Chosen, choose
+from edge_agent.store.export.rows.selection import ALWAYS
+from edge_agent.store.export.source import ExportSource
 
 _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
+_MEDIA_TYPES = {
+    "json": "application/json",
+    "md": "text/markdown",
+    "py": "text/x-python",
+    "R": "text/x-r-source",
+}
 _SCRIPTS = {
     "analysis.py": "Computes the dashboard's tests again, in Python",
     "analysis.R": "Computes the dashboard's tests again, in R",
 }
 
 
-def export_bundle(
-    database: Path,
-    file: Path,
-    choice: Choice,
-    appliance: Appliance | None = None,
-    tell: Tell | None = None,
-) -> Path:
-    """Write the timeline, or a part of it, as a bundle.
-
-    Rows pass through in blocks: memory does not grow with the recording. All files show the same
-    moment of a database that may be written meanwhile. The zip appears when it is complete.
-
-    Args:
-        database: the database.
-        file: a new file.
-        choice: what is taken along.
-        appliance: what the bundle tells of it.
-        tell: is told the share that is done; what it raises ends the export.
-
-    Returns:
-        The file.
-
-    Raises:
-        StoreError: the database cannot be read, or the file is there already or cannot be written.
-        StudyError: there is no such session.
-    """
-    with (
-        reading(database) as connection,
-        new_file(file) as out,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
-    ):
-        _Bundle(connection, archive, choose(connection, choice), appliance or Appliance()).write(
-            tell
-        )
-    return file
+def _write(source: ExportSource, out: IO[bytes]) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        _Bundle(source, archive).write()
 
 
 class _Bundle:
     """Writes the members of one zip.
 
     Args:
-        connection: to read from, within one transaction.
+        source: what is exported.
         archive: to write into.
-        chosen: what is taken along.
-        appliance: what is told of it.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        archive: zipfile.ZipFile,
-        chosen: Chosen,
-        appliance: Appliance,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, source: ExportSource, archive: zipfile.ZipFile) -> None:
+        self._source = source
         self._archive = archive
-        self._chosen = chosen
-        self._appliance = appliance
-        self._at = clock.now().wall_ms
-        self._files: list[Written] = []
+        self._files: list[WrittenFile] = []
 
-    def write(self, tell: Tell | None) -> None:
+    def write(self) -> None:
         """Write all of them; the description comes last, for it has size and hash of the others."""
-        progress = Progress(self._connection, self._chosen, tell or (lambda _: None))
         for name in FILES:
-            self._table(name, progress.watch(name, blocks_of(self._connection, self._chosen, name)))
+            self._table(name, self._source.blocks(name))
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
-        settings = json.dumps(self._appliance.settings, indent=2, ensure_ascii=False) + "\n"
+        settings = json.dumps(self._source.appliance.settings, indent=2, ensure_ascii=False) + "\n"
         self._text("settings.json", "Settings at the time of the export", settings)
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
@@ -111,7 +69,9 @@ class _Bundle:
             member.write(description(self._files).encode())
 
     def _open(self, path: str) -> IO[bytes]:
-        member = zipfile.ZipInfo(path, datetime.fromtimestamp(self._at / 1000, UTC).timetuple()[:6])
+        member = zipfile.ZipInfo(
+            path, datetime.fromtimestamp(self._source.created_ms / 1000, UTC).timetuple()[:6]
+        )
         member.compress_type = zipfile.ZIP_DEFLATED
         member.external_attr = 0o600 << 16
         # A member that brings its own date does not take the archive's level.
@@ -123,40 +83,43 @@ class _Bundle:
 
     def _table(self, name: str, blocks: Iterator[Block]) -> None:
         with self._open(f"{name}.csv") as member:
-            self._files.append(
-                Written(name, f"{name}.csv", TITLES[name], *write_blocks(member, blocks))
-            )
+            size, sha256, rows = write_blocks(member, blocks)
+        self._files.append(
+            WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
+        )
 
     def _text(self, path: str, title: str, text: str) -> None:
         data = text.encode()
         with self._open(path) as member:
             member.write(data)
         name = path.lower().replace("/", "-").replace(".", "-")
-        self._files.append(Written(name, path, title, len(data), hashlib.sha256(data).hexdigest()))
+        media_type = _MEDIA_TYPES[path.rpartition(".")[2]]
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256))
 
     def _cards(self) -> list[tuple[str, str]]:
         """Return SHA-256 and card of the models that were used, as far as their cards are known."""
-        used = self._connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
+        used = self._source.connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
         return [
-            (row[0], self._appliance.cards[row[0]])
+            (row[0], self._source.appliance.cards[row[0]])
             for row in used
-            if row[0] in self._appliance.cards
+            if row[0] in self._source.appliance.cards
         ]
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}
         return _resource("README.md").format(
-            created=clock.iso_utc(self._at),
+            created=self._source.created,
             version=__version__,
-            device=self._appliance.device,
+            device=self._source.appliance.device,
             sessions=_counted(rows["session"] or 0, "session"),
             participants=_counted(rows["participant"] or 0, "participant"),
-            range=_range(self._chosen.span),
+            range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
         )
 
 
-def _files(files: Sequence[Written]) -> Iterator[str]:
+def _files(files: Sequence[WrittenFile]) -> Iterator[str]:
     for file in files:
         yield f"| `{file.path}` | {file.title} | {'' if file.rows is None else f'{file.rows:,}'} |"
 
@@ -179,3 +142,16 @@ def _resource(name: str) -> str:
     return (resources.files("edge_agent.store.export") / "scripts" / name).read_text(
         encoding="utf-8"
     )
+
+
+FORMAT = FileFormat(
+    name="bundle",
+    label="Bundle (zip)",
+    summary="a zip that explains and recomputes itself",
+    description="The bundle is a zip of the CSV tables, their description, two scripts that "
+    "compute the tests again, settings and model cards.",
+    suffix=".zip",
+    media_type="application/zip",
+    position=10,
+    write=_write,
+)

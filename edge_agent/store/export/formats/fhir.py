@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from edge_agent.core import clock
-from edge_agent.core.errors import StudyError
-from edge_agent.store.database.schema import reading
-from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.files import new_file
-from edge_agent.store.export.formats.fhir_observations import expression, self_report, vitals
-from edge_agent.store.export.formats.fhir_resources import (
+from edge_agent.store.export.fhir.observations import expression, self_report, vitals
+from edge_agent.store.export.fhir.resources import (
     appliance_device,
     code_systems,
     identity,
@@ -22,61 +16,37 @@ from edge_agent.store.export.formats.fhir_resources import (
     patient,
     source_device,
 )
-from edge_agent.store.export.progress import Progress, Tell
-from edge_agent.store.export.rows.blocks import blocks_of
-from edge_agent.store.export.rows.selection import Choice, Chosen, choose
-from edge_agent.store.export.rows.typed import Row, rows_of
+from edge_agent.store.export.format import FileFormat
+from edge_agent.store.export.rows.selection import Chosen
+from edge_agent.store.export.rows.typed import Row
+from edge_agent.store.export.source import ExportSource
 
 Resource = dict[str, Any]
-Table = Callable[[str], Iterator[Row]]
 
 
-def export_fhir(
-    database: Path,
-    file: Path,
-    choice: Choice,
-    appliance: Appliance | None = None,
-    tell: Tell | None = None,
-) -> Path:
-    """Write sessions as a FHIR R4 Bundle of the type ``collection``.
-
-    Otherwise as ``export_bundle``.
+def _write(source: ExportSource, out: IO[bytes]) -> None:
+    """Write a Bundle of the type ``collection``.
 
     It holds a Patient for each participant, by code alone; a Device for the appliance, each of its
     models and each source of readings; a CodeSystem for expressions; Observations for heart rate,
     blood pressure, intervals between beats, what the participant's face showed, and what the
-    participant said. Faces of others, and whatever lies outside the sessions, are left out.
-
-    Raises:
-        StudyError: no session is named, or there is none of that number.
-        StoreError: as ``export_bundle``.
+    participant reported. Faces of others, and whatever lies outside the sessions, are left out.
     """
-    if not choice.sessions:
-        raise StudyError(
-            "A FHIR bundle tells of sessions: name at least one. Nothing was exported."
-        )
-    with reading(database) as connection, new_file(file) as out:
-        chosen = choose(connection, choice)
-        progress = Progress(connection, chosen, tell or (lambda _: None))
-
-        def table(name: str) -> Iterator[Row]:
-            return rows_of(name, progress.watch(name, blocks_of(connection, chosen, name)))
-
-        made = clock.iso_utc(clock.now().wall_ms)
-        head = {"resourceType": "Bundle", "type": "collection", "timestamp": made}
-        out.write(f'{json.dumps(head)[:-1]}, "entry": ['.encode())
-        for number, resource in enumerate(_resources(chosen, table, appliance or Appliance())):
-            entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
-            out.write(f"{',' if number else ''}\n{json.dumps(entry, ensure_ascii=False)}".encode())
-        out.write(b"\n]}\n")
-    return file
+    head = {"resourceType": "Bundle", "type": "collection", "timestamp": source.created}
+    out.write(f'{json.dumps(head)[:-1]}, "entry": ['.encode())
+    for number, resource in enumerate(_resources(source)):
+        entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
+        out.write(f"{',' if number else ''}\n{json.dumps(entry, ensure_ascii=False)}".encode())
+    out.write(b"\n]}\n")
 
 
-def _resources(chosen: Chosen, table: Table, appliance: Appliance) -> Iterator[Resource]:
+def _resources(source: ExportSource) -> Iterator[Resource]:
     """Yield what the bundle holds."""
+    table = source.rows
+    appliance = source.appliance
     yield from code_systems()
     yield appliance_device(appliance.device)
-    models = [row for row in table("model") if _was_used(row, chosen)]
+    models = [row for row in table("model") if _was_used(row, source.chosen)]
     for row in models:
         yield model_device(row, appliance.device)
     simulated = {int(row["session"] or 0) for row in table("session") if row["simulated"]}
@@ -87,13 +57,13 @@ def _resources(chosen: Chosen, table: Table, appliance: Appliance) -> Iterator[R
     for row in table("expression"):
         if row["is_primary"]:
             yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
-    sources: set[str] = set()
+    sensors: set[str] = set()
     for _, together in groupby(table("vital"), key=lambda row: (row["at_ms"], row["source"])):
         rows = list(together)
-        sources.add(str(rows[0]["source"]))
+        sensors.add(str(rows[0]["source"]))
         yield from vitals(rows)
-    for source in sorted(sources):
-        yield source_device(source)
+    for sensor in sorted(sensors):
+        yield source_device(sensor)
 
 
 def _was_used(row: Row, chosen: Chosen) -> bool:
@@ -111,3 +81,17 @@ def _reader_of(models: list[Row], row: Row) -> str | None:
     if before:
         return identity("model", before[-1]["sha256"])
     return None
+
+
+FORMAT = FileFormat(
+    name="fhir",
+    label="FHIR R4",
+    summary="an R4 bundle of sessions",
+    description="FHIR R4 is for clinical systems: sessions as Patient by code, Device and "
+    "Observations.",
+    suffix=".fhir.json",
+    media_type="application/fhir+json",
+    position=40,
+    needs_sessions=True,
+    write=_write,
+)

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.errors import StoreError
-from edge_agent.store.export.description import Written
-from edge_agent.store.export.formats.folder import export_folder
-from edge_agent.store.export.progress import Tell
+from edge_agent.store.export.description import WrittenFile
+from edge_agent.store.export.format import FolderFormat
 from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.columns import FILES, TITLES, Column
-from edge_agent.store.export.rows.selection import Choice
+
+MEDIA_TYPE = "application/vnd.apache.parquet"
 
 # of CSV in a row group: large enough to be read fast, small enough for any memory
 _GROUP_BYTES = 8 << 20
 
 
-def export_parquet(
-    database: Path, out_dir: Path, choice: Choice, tell: Tell | None = None
-) -> list[Path]:
-    """Write the timeline, or a part of it, into a folder as Parquet files and ``datapackage.json``.
-
-    The columns are those of the CSV files; times are timestamps in UTC, and each column has its
-    unit and meaning as metadata. Otherwise as ``export_csv``.
-
-    Raises:
-        StoreError: as ``export_csv``; pyarrow is not installed.
-    """
-    if importlib.util.find_spec("pyarrow") is None:
-        raise StoreError(
-            "Parquet needs the library pyarrow, which is not installed. On an appliance: sudo "
-            "./install.sh --with parquet. In a checkout: .venv/bin/pip install -e '.[parquet]'. Or "
-            "use --format csv. Nothing was exported."
-        )
-    return export_folder(database, out_dir, choice, _write, tell)
-
-
-def _write(folder: Path, name: str, blocks: Iterator[Block]) -> Written:
+def _write_table(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
+    """Write the columns of a CSV file with their types, units and meanings; times are in UTC."""
     from pyarrow import parquet
 
     path = folder / f"{name}.parquet"
@@ -53,14 +32,16 @@ def _write(folder: Path, name: str, blocks: Iterator[Block]) -> Written:
             rows += count
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Written(name, path.name, TITLES[name], path.stat().st_size, digest, rows)
+    size = path.stat().st_size
+    return WrittenFile(name, path.name, TITLES[name], MEDIA_TYPE, size, digest, rows)
 
 
 def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
     """Join blocks until they are worth a row group."""
     next(blocks)  # the line of heads
     texts: list[str] = []
-    size = rows = 0
+    size = 0
+    rows = 0
     for block in blocks:
         texts.append(block.text)
         size += len(block.text)
@@ -119,3 +100,18 @@ def _table(text: str, schema: Any) -> Any:
             column = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)  # noqa: PLW2901 - the same column
         columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+FORMAT = FolderFormat(
+    name="parquet",
+    label="Parquet (zip)",
+    summary="a folder of tables with typed columns",
+    description="Parquet is for large data in Python, R or DuckDB, and needs pyarrow on this "
+    "device.",
+    suffix=".parquet.zip",
+    media_type="application/zip",
+    position=50,
+    library="pyarrow",
+    extra="parquet",
+    write_table=_write_table,
+)

@@ -25,8 +25,8 @@ from edge_agent.store.read.matching import (
     DEFAULT_LAG_S,
     OBSERVED,
     UNCERTAIN_CATEGORY,
+    FaceLabels,
     Matching,
-    Shown,
 )
 
 ROWS = 4_000
@@ -202,12 +202,12 @@ class _About(dict[tuple[str, str], str]):
     def __missing__(self, key: tuple[str, str]) -> str:
         kind, flags, device_time, source = key[0].split(_APART, 3)
         cells = (cell(source), cell(flags), cell(device_time), key[1])
-        found = (
+        cells_behind = (
             f",{VitalKind(kind).unit},{','.join(cells)},{int(VitalFlag.SIMULATED in flags.split())}"
         )
         if len(self) < _REMEMBERED:
-            self[key] = found
-        return found
+            self[key] = cells_behind
+        return cells_behind
 
 
 def _observed(
@@ -223,7 +223,7 @@ def _observed(
     }
     faces = _run(connection, _FACES, span).fetchall()
     categories = [_CATEGORIES.get(emotion, UNCERTAIN_CATEGORY) for _, emotion in faces]
-    shown = Shown(
+    shown = FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
     )
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)

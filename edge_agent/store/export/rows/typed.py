@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 from edge_agent.store.export.rows.blocks import Block
@@ -34,6 +36,17 @@ def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
                 key: read(text) if text else None
                 for (key, read), text in zip(readers, cells, strict=True)
             }
+
+
+def json_text(row: Row) -> str:
+    """Return a row as a JSON object on one line; a number that JSON cannot hold is null."""
+    finite = {key: None if _is_unbounded(value) else value for key, value in row.items()}
+    return json.dumps(finite, ensure_ascii=False, separators=(",", ":"))
+
+
+def _is_unbounded(value: Value) -> bool:
+    """Tell whether a value is an infinity or no number (NaN)."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _reader(column: Column) -> Callable[[str], Value]:

@@ -16,7 +16,7 @@ from dashboard.statistics import Method, paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
@@ -171,7 +171,7 @@ def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
 
 def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-7": heart(anger=70.0)})
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET value = 1.7e308")
     with pytest.raises(
         StatisticsError, match="Participant P-7 has a heart_rate reading beyond 1e60"

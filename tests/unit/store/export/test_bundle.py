@@ -20,11 +20,11 @@ from edge_agent.core.expression import Emotion, Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose, Setting
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
-from edge_agent.store.export import Choice
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.formats.bundle import export_bundle
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
         study.end_session(at=instant(start + 100))
     study.withdraw_consent("P02")
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,
@@ -94,7 +94,7 @@ def package_of(folder: Path) -> dict[str, Any]:
 
 def test_frictionless_finds_every_file_valid(path: Path, tmp_path: Path) -> None:
     folder = unpacked(
-        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+        BUNDLE.export(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))[0]
     )
     report = frictionless.Package(str(folder / "datapackage.json")).validate()
     assert report.valid, report.flatten(["name", "type", "rowNumber", "fieldName", "note"])
@@ -103,7 +103,7 @@ def test_frictionless_finds_every_file_valid(path: Path, tmp_path: Path) -> None
 
 
 def test_frictionless_would_find_a_changed_file(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     file = folder / "session.csv"
     file.write_text(file.read_text(encoding="utf-8").replace("research", "fun"), encoding="utf-8")
     assert not frictionless.Package(str(folder / "datapackage.json")).validate().valid
@@ -113,7 +113,7 @@ def test_every_file_is_described_with_size_and_hash_and_no_other(
     path: Path, tmp_path: Path
 ) -> None:
     folder = unpacked(
-        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+        BUNDLE.export(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))[0]
     )
     resources = package_of(folder)["resources"]
     there = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
@@ -132,7 +132,7 @@ def test_every_file_is_described_with_size_and_hash_and_no_other(
 def test_every_column_has_type_meaning_and_unit_where_it_has_one(
     path: Path, tmp_path: Path
 ) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     for one in package_of(folder)["resources"]:
         for field in one.get("schema", {"fields": []})["fields"]:
             assert field["type"] and field["description"], field
@@ -142,7 +142,7 @@ def test_every_column_has_type_meaning_and_unit_where_it_has_one(
 
 def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> None:
     folder = unpacked(
-        export_bundle(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))
+        BUNDLE.export(path, tmp_path / "all.zip", Choice(), Appliance(cards=known_cards()))[0]
     )
     cards = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / "models").iterdir()]
     told = (folder / "model.csv").read_text(encoding="utf-8")
@@ -150,7 +150,7 @@ def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> Non
 
 
 def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     for file in folder.glob("*.csv"):
         for line in file.read_text(encoding="utf-8").splitlines():
             assert not any(
@@ -161,7 +161,7 @@ def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_pat
 
 
 def test_every_time_names_its_zone(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     package = frictionless.Package(str(folder / "datapackage.json"))
     for table in package.resources:
         times = (
@@ -175,20 +175,20 @@ def test_every_time_names_its_zone(path: Path, tmp_path: Path) -> None:
 
 
 def test_values_have_all_their_digits(path: Path, tmp_path: Path) -> None:
-    folder = unpacked(export_bundle(path, tmp_path / "all.zip", Choice()))
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
     lines = (folder / "vital.csv").read_text(encoding="utf-8").splitlines()
     assert {f",{60 + s / 7!r}," in "\n".join(lines) for s in range(0, 500, 10)} == {True}
 
 
 def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO account (name, password_hash, created) VALUES ('ada.lovelace', 'x', 0)"
         )
         connection.execute(
             "INSERT INTO audit (at, actor, action) VALUES (0, 'ada.lovelace', 'login')"
         )
-    file = export_bundle(path, tmp_path / "all.zip", Choice())
+    file = BUNDLE.export(path, tmp_path / "all.zip", Choice())[0]
     with zipfile.ZipFile(file) as archive:
         assert all(b"ada.lovelace" not in archive.read(name) for name in archive.namelist())
         people = archive.read("participant.csv").decode().splitlines()
@@ -197,7 +197,7 @@ def test_people_are_codes_and_consent_is_told(path: Path, tmp_path: Path) -> Non
 
 def test_an_erased_participant_is_nowhere_in_it(path: Path, tmp_path: Path) -> None:
     erase_participant(path, "P01", actor="test")
-    with zipfile.ZipFile(export_bundle(path, tmp_path / "all.zip", Choice())) as archive:
+    with zipfile.ZipFile(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0]) as archive:
         for name in archive.namelist():
             assert b"P01" not in archive.read(name), name
         times = [
@@ -207,30 +207,30 @@ def test_an_erased_participant_is_nowhere_in_it(path: Path, tmp_path: Path) -> N
 
 
 def test_a_chosen_session_brings_nothing_of_the_others(path: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(export_bundle(path, tmp_path / "one.zip", Choice((2,)))) as archive:
+    with zipfile.ZipFile(BUNDLE.export(path, tmp_path / "one.zip", Choice((2,)))[0]) as archive:
         text = "".join(archive.read(f"{name}.csv").decode() for name in FILES)
     assert "P02" in text and "P01" not in text
 
 
 def test_the_share_that_is_done_rises_to_all(path: Path, tmp_path: Path) -> None:
     told: list[float] = []
-    export_bundle(path, tmp_path / "all.zip", Choice(), tell=told.append)
+    BUNDLE.export(path, tmp_path / "all.zip", Choice(), tell=told.append)
     assert told == sorted(told) and told[-1] > 0.95 and all(0 <= share <= 1 for share in told)
 
 
 def test_a_file_that_is_there_already_stays(path: Path, tmp_path: Path) -> None:
     (tmp_path / "all.zip").write_text("mine", encoding="ascii")
     with pytest.raises(StoreError, match="all.zip: is there already. Name a new file"):
-        export_bundle(path, tmp_path / "all.zip", Choice())
+        BUNDLE.export(path, tmp_path / "all.zip", Choice())
     with pytest.raises(StoreError, match="is a folder"):
-        export_bundle(path, tmp_path / "data", Choice())
+        BUNDLE.export(path, tmp_path / "data", Choice())
     assert (tmp_path / "all.zip").read_text(encoding="ascii") == "mine"
 
 
 def test_a_session_that_is_not_there_leaves_no_file(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="There is no session 9"):
-        export_bundle(path, tmp_path / "out" / "all.zip", Choice((9,)))
-    assert list((tmp_path / "out").iterdir()) == []
+        BUNDLE.export(path, tmp_path / "out" / "all.zip", Choice((9,)))
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_that_is_ended_midway_leaves_no_file(path: Path, tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_an_export_that_is_ended_midway_leaves_no_file(path: Path, tmp_path: Pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        export_bundle(path, tmp_path / "out" / "all.zip", Choice(), tell=enough)
+        BUNDLE.export(path, tmp_path / "out" / "all.zip", Choice(), tell=enough)
     assert list((tmp_path / "out").iterdir()) == []
 
 

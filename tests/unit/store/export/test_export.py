@@ -16,9 +16,10 @@ from edge_agent.core.expression import EMOTIONS, Emotion, Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import writing
-from edge_agent.store.export import Choice, export_csv
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows import columns
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_unfit
@@ -43,7 +44,7 @@ def path(tmp_path: Path) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
     study.create_participant("P03")
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,
@@ -70,7 +71,7 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: Path) -> None:
-    files = export_csv(path, tmp_path / "out")
+    files = CSV.export(path, tmp_path / "out")
     assert [file.name for file in files] == [f"{name}.csv" for name in columns.FILES] + [
         "datapackage.json"
     ]
@@ -82,7 +83,7 @@ def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: P
 
 
 def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: Path) -> None:
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     package = json.loads((tmp_path / "out" / "datapackage.json").read_text(encoding="utf-8"))
     for resource in package["resources"]:
         frame = pd.read_csv(tmp_path / "out" / resource["path"])
@@ -108,7 +109,7 @@ def test_pandas_reads_every_file_with_the_described_types(path: Path, tmp_path: 
 
 
 def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_path: Path) -> None:
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     found = {int(r["at_ms"]) - START_MS: r for r in rows_of(tmp_path / "out", "expression")}
     assert len(found) == 50
     angry = found[130_000]
@@ -122,7 +123,7 @@ def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_pat
 
 def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_csv(path, out, Choice((2,)))
+    CSV.export(path, out, Choice((2,)))
     for name in ("expression", "vital", "episode"):
         assert {
             START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000
@@ -137,7 +138,7 @@ def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path
 
 def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_csv(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
+    CSV.export(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
     seconds = [(int(r["at_ms"]) - START_MS) // 1000 for r in rows_of(out, "expression")]
     assert seconds == list(range(130, 310, 10))
     assert [r["session"] for r in rows_of(out, "session")] == ["1", "2"]
@@ -147,14 +148,14 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     (unfit,) = rows_of(out, "unfit")
     assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
     both = tmp_path / "both"
-    export_csv(path, both, Choice((1,), START_MS + 185_000))
+    CSV.export(path, both, Choice((1,), START_MS + 185_000))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
 
 
 def test_an_export_of_everything_names_participants_without_sessions_too(
     path: Path, tmp_path: Path
 ) -> None:
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     found = rows_of(tmp_path / "out", "participant")
     assert [(r["participant"], r["consent_version"], r["consent_withdrawn_at"]) for r in found] == [
         ("P01", "v1", ""),
@@ -165,7 +166,7 @@ def test_an_export_of_everything_names_participants_without_sessions_too(
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
     Study(path).start_session("P01", Purpose.RESEARCH, "", at=instant(450))
-    export_csv(path, tmp_path / "out", Choice((3,)))
+    CSV.export(path, tmp_path / "out", Choice((3,)))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(tmp_path / "out", "expression")] == [
         450_000, 460_000, 470_000, 480_000, 490_000,
     ]  # fmt: skip
@@ -173,7 +174,7 @@ def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> No
 
 
 def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> None:
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     readings = read_readings(tmp_path / "out" / "vital.csv")
     assert len(readings) == 51
     assert {r.source for r in readings} == {"strap", 'cuff, "left"'}
@@ -181,15 +182,15 @@ def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> No
 
 def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_csv(path, out)
+    CSV.export(path, out)
     (out / "notes.txt").write_text("mine", encoding="ascii")
-    export_csv(path, out, Choice((2,)))
+    CSV.export(path, out, Choice((2,)))
     assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
     assert (out / "notes.txt").read_text(encoding="ascii") == "mine"
 
 
 def test_an_empty_database_gives_files_with_only_their_headers(tmp_path: Path) -> None:
-    export_csv(database(tmp_path / "data"), tmp_path / "out")
+    CSV.export(database(tmp_path / "data"), tmp_path / "out")
     for name in columns.FILES:
         assert rows_of(tmp_path / "out", name) == []
 
@@ -200,29 +201,29 @@ def test_a_folder_that_holds_other_things_is_left_alone(path: Path, tmp_path: Pa
     with pytest.raises(
         StoreError, match="photos: is not empty and holds no earlier export. Name a new folder"
     ):
-        export_csv(path, tmp_path / "photos")
+        CSV.export(path, tmp_path / "photos")
     assert [p.name for p in (tmp_path / "photos").iterdir()] == ["datapackage.json"]
 
 
 def test_a_file_in_place_of_the_folder_is_left_alone(path: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x", encoding="ascii")
     with pytest.raises(StoreError, match="out: is a file. Name a folder"):
-        export_csv(path, tmp_path / "out")
+        CSV.export(path, tmp_path / "out")
     with pytest.raises(StoreError, match="Nothing was exported|cannot be read"):
-        export_csv(path, tmp_path / "out" / "deeper")
+        CSV.export(path, tmp_path / "out" / "deeper")
 
 
 def test_a_session_that_is_not_there_is_named_and_nothing_is_written(
     path: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(StudyError, match="There is no session 9. Sessions: 1, 2"):
-        export_csv(path, tmp_path / "out", Choice((1, 9)))
+        CSV.export(path, tmp_path / "out", Choice((1, 9)))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_database_is_said_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no database"):
-        export_csv(tmp_path / "affect-edge.db", tmp_path / "out")
+        CSV.export(tmp_path / "affect-edge.db", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -233,4 +234,4 @@ def test_a_folder_that_cannot_be_written_is_said(path: Path) -> None:
     with pytest.raises(
         StoreError, match=r"cannot be written.*Name another folder.*Nothing was exported"
     ):
-        export_csv(path, Path("/proc/self/fd") / "out" if os.getuid() == 0 else Path("/out"))
+        CSV.export(path, Path("/proc/self/fd") / "out" if os.getuid() == 0 else Path("/out"))

@@ -18,14 +18,15 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
-from edge_agent.store.export import Choice, export_csv
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.formats.document import export_json
-from edge_agent.store.export.formats.fhir import export_fhir
-from edge_agent.store.export.formats.fhir_observations import quantity
-from edge_agent.store.export.formats.parquet import export_parquet
+from edge_agent.store.export.fhir.observations import quantity
+from edge_agent.store.export.formats.csv import FORMAT as CSV
+from edge_agent.store.export.formats.fhir import FORMAT as FHIR
+from edge_agent.store.export.formats.json import FORMAT as JSON
+from edge_agent.store.export.formats.parquet import FORMAT as PARQUET
 from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from tests.support.fhir_profile import check_bundle
@@ -62,7 +63,7 @@ def path(tmp_path: Path) -> Path:
         study.start_session(code, Purpose.RESEARCH, "films", at=instant(start))
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.end_session(at=instant(start + 100))
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         said = [
             SelfReport(instant(160), "anger", "emotion", "anger"),
             SelfReport(instant(161), "anger", "valence", 2),
@@ -80,7 +81,7 @@ def path(tmp_path: Path) -> Path:
 def bundle(path: Path, tmp_path: Path) -> dict[str, Any]:
     """The FHIR bundle of the first session."""
     read: dict[str, Any] = json.loads(
-        export_fhir(path, tmp_path / "s.json", Choice((1,)), Appliance("pi")).read_bytes()
+        FHIR.export(path, tmp_path / "s.json", Choice((1,)), Appliance("pi"))[0].read_bytes()
     )
     return read
 
@@ -203,7 +204,7 @@ def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
     made = database(
         tmp_path / "data", [row(10)], [reading(10, flags=[VitalFlag.SIMULATED])], simulated=True
     )
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         connection.execute(
             "INSERT INTO participant (code, created, simulated) VALUES ('SIM', 0, 1)"
         )
@@ -212,7 +213,7 @@ def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
             "VALUES (1, 'demonstration', '', ?, ?, 1)",
             (START_MS, START_MS + 60_000),
         )
-    made_bundle = json.loads(export_fhir(made, tmp_path / "s.json", Choice((1,))).read_bytes())
+    made_bundle = json.loads(FHIR.export(made, tmp_path / "s.json", Choice((1,)))[0].read_bytes())
     check_bundle(made_bundle)
     kinds = ("Patient", "Observation")
     found = [e["resource"] for e in made_bundle["entry"] if e["resource"]["resourceType"] in kinds]
@@ -221,7 +222,7 @@ def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
 
 def test_a_fhir_bundle_without_a_session_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="name at least one"):
-        export_fhir(path, tmp_path / "s.json", Choice())
+        FHIR.export(path, tmp_path / "s.json", Choice())
     assert not (tmp_path / "s.json").exists()
 
 
@@ -229,7 +230,7 @@ def test_a_fhir_bundle_without_a_session_is_refused(path: Path, tmp_path: Path) 
 
 
 def test_json_holds_the_rows_with_their_types(path: Path, tmp_path: Path) -> None:
-    document = json.loads(export_json(path, tmp_path / "all.json", Choice()).read_bytes())
+    document = json.loads(JSON.export(path, tmp_path / "all.json", Choice())[0].read_bytes())
     tables = document["tables"]
     assert set(tables) == set(document["schemas"]) == set(FILES)
     first = tables["vital"][0]
@@ -240,8 +241,8 @@ def test_json_holds_the_rows_with_their_types(path: Path, tmp_path: Path) -> Non
 
 
 def test_parquet_holds_the_rows_with_types_units_and_meaning(path: Path, tmp_path: Path) -> None:
-    export_parquet(path, tmp_path / "out", Choice())
-    csv_files = export_csv(path, tmp_path / "csv")
+    PARQUET.export(path, tmp_path / "out", Choice())
+    csv_files = CSV.export(path, tmp_path / "csv")
     for file in csv_files:
         if file.suffix == ".csv":
             table = pq.read_table(tmp_path / "out" / f"{file.stem}.parquet")
@@ -264,15 +265,15 @@ def test_without_pyarrow_the_cure_is_said(
         StoreError,
         match=r"install.sh --with parquet.*pip install -e '.\[parquet\]'. Or use --format csv",
     ):
-        export_parquet(path, tmp_path / "out", Choice())
+        PARQUET.export(path, tmp_path / "out", Choice())
     assert not (tmp_path / "out").exists()
 
 
 def test_an_export_in_another_form_takes_the_place_of_the_earlier_one(
     path: Path, tmp_path: Path
 ) -> None:
-    export_csv(path, tmp_path / "out")
-    export_parquet(path, tmp_path / "out", Choice())
+    CSV.export(path, tmp_path / "out")
+    PARQUET.export(path, tmp_path / "out", Choice())
     assert not list((tmp_path / "out").glob("*.csv")), "an old table would be taken for a new one"
 
 

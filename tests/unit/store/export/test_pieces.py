@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, writing
-from edge_agent.store.export import export_csv
+from edge_agent.store.database.schema import connect, write_transaction
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.export.rows.cells import cell, recorded
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.read.matching import OBSERVED, Matching
-from edge_agent.store.read.observed import read_shown
+from edge_agent.store.read.observed import read_face_labels
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_participant,
@@ -66,12 +67,14 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(
     path: Path, sessions: list[tuple[float, float]], found: list[tuple[int, MarkerKind, str]]
 ) -> Path:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for number, (start, end) in enumerate(sessions):
             code = f"P-{number}"
             insert_participant(connection, code, instant(start))
             insert_consent(connection, code, "1", instant(start))
-            session = insert_session(connection, code, Purpose.RESEARCH, "films", instant(start))
+            session = insert_session(
+                connection, NewSession(code, Purpose.RESEARCH, "films", instant(start))
+            )
             for offset, kind, label in found:
                 if start + offset <= end:
                     connection.execute(  # by hand: an end without a start, too
@@ -119,7 +122,7 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
             [row(at, labels[int(at) % 3]) for at in times],
             [reading(at, 60 + at / 7) for at in times],
         )
-        export_csv(path, Path(name) / "out")
+        CSV.export(path, Path(name) / "out")
         with closing(connect(path, readonly=True)) as connection:
             for table in VIEWS:
                 with (Path(name) / "out" / f"{table}.csv").open(
@@ -152,7 +155,7 @@ def expected_match(connection: sqlite3.Connection, one: dict[str, str]) -> str:
     (session,) = [found for found in select_sessions(connection) if found.id == int(one["session"])]
     by = Matching()
     steps = (
-        read_shown(connection, session)
+        read_face_labels(connection, session)
         .steps(by.window_ms, by.share)
         .later(by.lag_ms(VitalKind(one["kind"])))
     )

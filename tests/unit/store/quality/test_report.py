@@ -14,7 +14,7 @@ from edge_agent.core.expression import Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
@@ -148,7 +148,7 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
     path: Path, flaw: Flaw, advice: str
 ) -> None:
     session = well_recorded(path, range(1, 61))
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         rows = [(UnfitRow(instant(second), 1, flaw, 10, True), None) for second in range(61, 121)]
         write_unfit(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(70), "no_face"), None)
@@ -165,7 +165,7 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
 
 def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         rows = [
             (UnfitRow(instant(second), 1, Flaw.TOO_DARK, 9, True), None) for second in range(1, 61)
         ]
@@ -178,7 +178,7 @@ def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: P
 
 def test_gaps_are_summed_by_source_and_reason_as_far_as_they_lie_in_the_session(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for start, end, source, why in (
             (-30, 10, "camera", "stalled"),
             (60, 75, "camera", "no_face"),
@@ -238,7 +238,7 @@ def test_silences_of_a_strap_and_readings_without_a_face_ask_for_care(path: Path
 
 def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None:
     session = hold(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         rows = [
             (UnfitRow(instant(s), 1, Flaw.BLURRED, 10 if s % 3 else 2, True), None)
             for s in range(1, 121)
@@ -253,7 +253,7 @@ def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
     """Write boot rows: identifier, when, seconds by which the wall clock is ahead, whether the
     network had set it.
     """
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.executemany(
             "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
             "?, ?, ?)",
@@ -292,10 +292,10 @@ def test_other_thresholds_can_be_asked_for(path: Path) -> None:
 
 def test_where_every_frame_is_a_row_each_stands_for_the_second_before_it(path: Path) -> None:
     session = hold(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("DELETE FROM expression")
     add(path, [row(second / 2) for second in range(2, 241)])
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("UPDATE expression SET interval_ms = 0")
     found = report(path, session)
     assert found.measures.face_share == 1.0

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.runtime.summary import SummaryWindow
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.quality.report import Level
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
@@ -37,7 +37,7 @@ def test_a_trend_from_rows_or_rollups_holds_what_was_measured_alone(tmp_path: Pa
 def test_rollups_that_are_made_anew_are_the_same(tmp_path: Path) -> None:
     path = database(tmp_path, readings=[*MEASURED, *ESTIMATED])
     before = query(path, "SELECT * FROM vital_minute ORDER BY at")
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         make_anew(connection, (START_MS, START_MS + MINUTE_MS), ())
     assert query(path, "SELECT * FROM vital_minute ORDER BY at") == before
 
@@ -74,7 +74,7 @@ def test_estimates_beside_measurements_change_no_verdict(tmp_path: Path, estimat
     path = database(tmp_path)
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0))
     if estimated:
-        with writing(path) as connection:
+        with write_transaction(path) as connection:
             connection.execute(
                 "INSERT INTO vital (at, kind, source, value, flags) "
                 "SELECT at + 1, kind, 'camera_pulse', 99, 'estimated' FROM vital"

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.export import export_csv
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
     OBSERVED,
     UNCERTAIN_CATEGORY,
     UNMATCHED,
+    FaceLabels,
     Matching,
-    Shown,
 )
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
@@ -35,25 +35,28 @@ NEUTRAL = Emotion.NEUTRAL
 T = 100_000  # a reading at 100 s: by default the rows at 86 to 95 s count
 
 
-def rows(at_ms: Sequence[int], emotions: Sequence[Emotion | None]) -> Shown:
+def rows(at_ms: Sequence[int], emotions: Sequence[Emotion | None]) -> FaceLabels:
     """What a face showed at given times; ``None`` is uncertain."""
     places = [
         UNCERTAIN_CATEGORY if emotion is None else EMOTIONS.index(emotion) for emotion in emotions
     ]
-    return Shown(np.array(at_ms, dtype=np.int64), np.array(places, dtype=np.int64))
+    return FaceLabels(np.array(at_ms, dtype=np.int64), np.array(places, dtype=np.int64))
 
 
-def labels(**shown: Emotion | None) -> Shown:
+def labels(**shown: Emotion | None) -> FaceLabels:
     """Labels at given seconds, such as ``s86=ANGER``."""
     return rows([1000 * int(name[1:]) for name in shown], list(shown.values()))
 
 
-def each_second(first: int, emotions: Sequence[Emotion | None]) -> Shown:
+def each_second(first: int, emotions: Sequence[Emotion | None]) -> FaceLabels:
     return rows([1000 * (first + n) for n in range(len(emotions))], emotions)
 
 
 def before(
-    shown: Shown, at_ms: int, kind: VitalKind = VitalKind.HEART_RATE, by: Matching | None = None
+    shown: FaceLabels,
+    at_ms: int,
+    kind: VitalKind = VitalKind.HEART_RATE,
+    by: Matching | None = None,
 ) -> str:
     """What was observed before one reading."""
     how = by or Matching()
@@ -77,7 +80,7 @@ def before(
     ],
 )
 def test_the_window_ends_a_lag_before_the_reading_and_one_emotion_must_hold_the_share(
-    shown: Shown, found: str
+    shown: FaceLabels, found: str
 ) -> None:
     assert before(shown, T) == found
 
@@ -127,7 +130,7 @@ def test_exports_and_tests_of_the_dashboard_have_the_same_answer(tmp_path: Path)
     session = study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
     study.end_session(instant(280))
     found, counts = Reader(path).vitals_by_observed_emotion([session.id])
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     with (tmp_path / "out" / "vital.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     inside = [r for r in rows if r["session"]]
@@ -214,7 +217,7 @@ def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_
     settings = [
         Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)
     ]
-    every = reader.observed_sums(sessions, reader.shown(sessions), kinds, settings)
+    every = reader.observed_sums(sessions, reader.face_labels(sessions), kinds, settings)
     for by, sums in zip(settings, every, strict=True):
         found, counts = reader.vitals_by_observed_emotion(
             None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5
@@ -226,9 +229,9 @@ def test_sums_made_in_the_database_are_those_of_the_single_readings_under_every_
             )
         assert sums.counts == counts
         assert {
-            (number, state, each.kind, each.flags): each.n for number, state, each in sums.found
+            (number, state, each.kind, each.flags): each.n for number, state, each in sums.sums
         } == {key: len(own) for key, own in values.items()}
-        for number, state, each in sums.found:
+        for number, state, each in sums.sums:
             own = values[number, state, each.kind, each.flags]
             assert each.total == pytest.approx(sum(own), rel=1e-12)
             assert each.largest == max(own)
@@ -243,9 +246,9 @@ def test_a_session_without_a_face_or_without_readings_has_no_sums(tmp_path: Path
     study.start_session("P-01", Purpose.RESEARCH, "films", instant(10))
     reader = Reader(path)
     sessions = reader.session_list()
-    shown = reader.shown(sessions)
+    shown = reader.face_labels(sessions)
     (found,) = reader.observed_sums(sessions, shown, [VitalKind.HEART_RATE], [Matching()])
-    assert (found.found, found.counts) == ((), MatchCounts(0, 1, 0))
+    assert (found.sums, found.counts) == ((), MatchCounts(0, 1, 0))
     (found,) = reader.observed_sums(sessions, shown, [VitalKind.SYSTOLIC], [Matching()])
-    assert (found.found, found.counts) == ((), MatchCounts(0, 0, 0))
-    assert reader.observed_sums([], {}, [VitalKind.SYSTOLIC], [Matching()])[0].found == ()
+    assert (found.sums, found.counts) == ((), MatchCounts(0, 0, 0))
+    assert reader.observed_sums([], {}, [VitalKind.SYSTOLIC], [Matching()])[0].sums == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.overview import (
     Consent,
     SessionCounts,
@@ -41,7 +41,7 @@ def test_only_the_last_model_of_each_kind_is_in_use(tmp_path: Path) -> None:
         ModelUse("face-detector", "faces", "1", "bb", 2),
         ModelUse("expression", "fast", "2", "cc", 3),
     ]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for use in uses:
             write_model(connection, use)
     assert models_in_use(path) == [uses[2], uses[1]]

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.vitals import VitalFlag
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
@@ -20,7 +20,7 @@ STATES = {"anger": {HEART: [70.0, 72.0], SYSTOLIC: [120.0]}, "film 3": {HEART: [
 
 
 def report(path: Path, second: float, value: str, scale: str = "emotion", session: int = 1) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         said = int(value) if scale != "emotion" else value
         insert_reports(connection, session, [SelfReport(instant(second), "anger", scale, said)])
 
@@ -45,7 +45,7 @@ def show(path: Path, start: float, emotions: list[Emotion | None]) -> None:
 
 def shown_in_stimuli(path: Path, share: float) -> list[str | None]:
     reader = Reader(path)
-    return shown_in(reader.stimuli([1]), reader.shown(reader.session_list()), share)
+    return shown_in(reader.stimuli([1]), reader.face_labels(reader.session_list()), share)
 
 
 def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_path: Path) -> None:

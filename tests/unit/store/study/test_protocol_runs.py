@@ -9,8 +9,8 @@ import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, Setting
-from edge_agent.store.database.schema import writing
-from edge_agent.store.export import export_csv
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,
@@ -197,9 +197,9 @@ def test_a_session_and_its_protocol_begin_together_or_not_at_all(path: Path) -> 
 
 def test_answers_are_exported_as_a_tidy_file(path: Path, tmp_path: Path) -> None:
     run = begun(path)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         insert_reports(connection, run.session.id, [SelfReport(instant(7), "anger", "valence", 2)])
-    export_csv(path, tmp_path / "out")
+    CSV.export(path, tmp_path / "out")
     lines = (tmp_path / "out" / "self_report.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "at,at_ms,session,participant,condition,scale,value"
     assert lines[1] == f"2026-09-21T14:20:07.000Z,{instant(7).wall_ms},1,P01,anger,valence,2"

@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
-from edge_agent.store.upkeep.backup import back_up, check_integrity, restore
+from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy, restore_copy
 from edge_agent.store.upkeep.erasure import erase_participant
 
 DAY_MS = 86_400_000
@@ -45,7 +45,7 @@ def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> N
             "'in the log only')"
         )
         writer.commit()
-        copy = back_up(database, now_ms=NOW_MS)
+        copy = make_daily_copy(database, now_ms=NOW_MS)
     assert copy.name == "affect-edge.db.backup-2026-11-20"
     assert notes(copy) == ["in the log only"]
     assert sorted(file.name for file in copy.parent.glob("*.backup-*")) == [copy.name], (
@@ -55,7 +55,7 @@ def test_a_copy_holds_what_another_process_has_just_written(database: Path) -> N
 
 def test_only_the_newest_copies_stay_and_one_of_a_day(database: Path) -> None:
     for day in (0, 1, 2, 3, 3):
-        back_up(database, keep=3, now_ms=NOW_MS + day * DAY_MS)
+        make_daily_copy(database, keep=3, now_ms=NOW_MS + day * DAY_MS)
     names = sorted(copy.name for copy in database.parent.glob("*.backup-*"))
     assert names == [f"affect-edge.db.backup-2026-11-{day}" for day in (21, 22, 23)]
 
@@ -63,17 +63,17 @@ def test_only_the_newest_copies_stay_and_one_of_a_day(database: Path) -> None:
 def test_a_copy_that_would_fill_the_disk_is_not_made_and_older_ones_stay(
     database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = back_up(database, now_ms=NOW_MS)
+    first = make_daily_copy(database, now_ms=NOW_MS)
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(10**9, 6 * 10**8, 4 * 10**8))
     with pytest.raises(StoreError, match=r"was not copied aside, .* 400 MB that are free"):
-        back_up(database, keep=1, now_ms=NOW_MS + DAY_MS)
+        make_daily_copy(database, keep=1, now_ms=NOW_MS + DAY_MS)
     assert list(database.parent.glob("*.backup-*")) == [first]
 
 
 def test_a_sound_database_passes_and_a_damaged_one_is_named_with_its_copies(database: Path) -> None:
     check_integrity(database)
-    copy = back_up(database, now_ms=NOW_MS)
+    copy = make_daily_copy(database, now_ms=NOW_MS)
     check_integrity(copy)
     damaged = bytearray(copy.read_bytes())
     damaged[5 * 4096 : 9 * 4096] = b"\x5a" * 4 * 4096
@@ -96,9 +96,9 @@ def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
 
 def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(database: Path) -> None:
     note(database, "before")
-    copy = back_up(database, now_ms=NOW_MS)
+    copy = make_daily_copy(database, now_ms=NOW_MS)
     note(database, "after")
-    restore(database, copy)
+    restore_copy(database, copy)
     assert notes(database) == ["before"]
     note(database, "again")
     assert notes(database) == ["before", "again"]
@@ -108,7 +108,7 @@ def test_erasing_a_participant_finds_them_in_the_daily_copies(database: Path) ->
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("INSERT INTO participant (code, created) VALUES ('QZX-17', 1)")
         connection.commit()
-    copy = back_up(database, now_ms=NOW_MS)
+    copy = make_daily_copy(database, now_ms=NOW_MS)
     assert b"QZX-17" in copy.read_bytes()
     assert erase_participant(database, "QZX-17", actor="ada").copies == (copy.name,)
     assert b"QZX-17" not in copy.read_bytes()
@@ -122,8 +122,8 @@ def test_something_else_is_not_put_back(database: Path, tmp_path: Path) -> None:
         connection.execute("CREATE TABLE thing (name TEXT)")
         connection.commit()
     with pytest.raises(StoreError, match="not one of Affect Edge"):
-        restore(database, other)
+        restore_copy(database, other)
     other.write_text("no database at all, but a long enough text " * 30)
     with pytest.raises(StoreError, match="is not a database"):
-        restore(database, other)
+        restore_copy(database, other)
     assert notes(database) == ["kept"]

@@ -12,6 +12,7 @@ import pytest
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import MIGRATIONS, connect, transaction
 from edge_agent.store.study.study_rows import (
+    NewSession,
     close_session,
     insert_consent,
     insert_participant,
@@ -33,7 +34,8 @@ def a_session(path: Path, start_s: float, end_s: float | None, code: str = "P01"
         insert_participant(connection, code, instant(start_s), simulated=False)
         insert_consent(connection, code, "1", instant(start_s))
         insert_session(
-            connection, code, Purpose.RESEARCH, "study", instant(start_s), simulated=False
+            connection,
+            NewSession(code, Purpose.RESEARCH, "study", instant(start_s), simulated=False),
         )
         if end_s is not None:
             close_session(connection, instant(end_s))

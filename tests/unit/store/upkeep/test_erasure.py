@@ -6,28 +6,27 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import Emotion, Flaw, UnfitRow
+from edge_agent.core.expression import Flaw, UnfitRow
 from edge_agent.core.gaps import Gap
-from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag
-from edge_agent.store.database.schema import MIGRATIONS, connect, migrate, writing
+from edge_agent.core.study import Purpose
+from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.timeline import write_gap, write_unfit
-from edge_agent.store.write.tombstones import erased_spans
+from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.store.write.timeline import write_unfit
+from edge_agent.store.write.tombstones import read_tombstones
+from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
 from tests.support.timeline import (
     START_MS,
     add,
@@ -40,86 +39,12 @@ from tests.support.timeline import (
     row,
 )
 
-CODE = "Zq-Wombat7"
-NOTE = "said Xylophone-Quartz-91"
-NAME = "films of Quokka-55"
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return database(tmp_path)
-
-
-def hold(
-    path: Path, code: str, start: float, name: str = "films", note: str = "sits still"
-) -> None:
-    """Hold a session of 90 s with all that can be recorded in it."""
-    study = Study(path)
-    study.create_participant(code)
-    study.give_consent(code, "1")
-    new = NewRun("films", "Films", "0" * 64, 1, lambda _row: "[]")
-    session = study.start_session(code, Purpose.RESEARCH, name, instant(start))
-    with writing(path) as connection:
-        insert_run(connection, session, new, instant(start))
-    study.add_marker(MarkerKind.STIMULUS_START, "anger", instant(start + 1))
-    study.add_marker(MarkerKind.NOTE, note, instant(start + 2))
-    study.end_session(instant(start + 90))
-    record(path, start, start + 90)
-    with writing(path) as connection:
-        insert_reports(
-            connection, session.id, [SelfReport(instant(start + 80), "anger", "valence", 3)]
-        )
-        write_gap(
-            connection, Gap("camera", instant(start + 40), instant(start + 44), "no_face"), None
-        )
-        window = {
-            "start": iso_utc(instant(start + 20).wall_ms),
-            "end": iso_utc(instant(start + 30).wall_ms),
-        }
-        enqueue(connection, OutboxMessage("summary", {"window": window}), 1000)
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'ada', 'consent_give', ?)",
-            (code,),
-        )
-
-
-def record(path: Path, start: float, end: float) -> None:
-    """Record a face and a strap every second, and a frame that could not be read every tenth."""
-    seconds = range(int(start) + 1, int(end))
-    faces = [
-        row(s, (Emotion.ANGER, None, Emotion.NEUTRAL)[s % 3], primary=s % 7 > 0) for s in seconds
-    ]
-    flags = [(VitalFlag.CONTACT_LOST,) if s % 11 == 0 else () for s in seconds]
-    add(
-        path,
-        faces,
-        [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
-    )
-    with writing(path) as connection:
-        unfit = [
-            (UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0
-        ]
-        write_unfit(connection, unfit, 1000, simulated=False)
-
-
-def everything(path: Path) -> str:
-    """All that is in a database, as SQL."""
-    with closing(sqlite3.connect(path)) as connection:
-        return "\n".join(connection.iterdump())
-
-
-def bytes_of(folder: Path) -> bytes:
-    """All bytes of the database, its log, its shared memory and its copies, in lower case."""
-    return b"".join(file.read_bytes() for file in sorted(folder.glob("affect-edge.db*"))).lower()
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Keep the database open as an agent does, so that the log and its index stay beside it."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("SELECT count(*) FROM participant").fetchone()
-        yield connection
 
 
 def test_somebody_who_is_not_there_is_named_and_nothing_is_erased(path: Path) -> None:
@@ -205,7 +130,7 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
 
 def test_the_audit_says_that_somebody_was_erased_but_not_who(path: Path) -> None:
     hold(path, CODE, 0)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute(
             "INSERT INTO audit (at, actor, action, detail) VALUES (2, 'ada', "
             "'export', 'sessions=all')"
@@ -290,7 +215,7 @@ def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Pa
 
 def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
     hold(path, CODE, 0)
-    recorder = Recorder(path, batch_seconds=3600, batch_rows=10_000)
+    recorder = Recorder(path, RecorderOptions(batch_seconds=3600, batch_rows=10_000))
     recorder.start()
     for second in (10, 11, 12):
         recorder.submit(recognition(second, observation()))
@@ -316,7 +241,7 @@ def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_b
     hold(path, "P02", 30)
     assert query(path, "SELECT count(*) FROM expression") == [(89,)]
     with closing(connect(path, readonly=True)) as connection:
-        assert erased_spans(connection) == [(START_MS, START_MS + 90_000)]
+        assert read_tombstones(connection) == [(START_MS, START_MS + 90_000)]
 
 
 def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
@@ -332,87 +257,15 @@ def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
     assert Reader(path).session_list() == []
 
 
-def older(folder: Path, version: int) -> Path:
-    """A database of an older schema with somebody in it, brought to the present one, which copies
-    it aside.
-    """
-    path = folder / "affect-edge.db"
-    migrate(path, MIGRATIONS[:version])
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
-            "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
-        )
-        connection.execute(
-            "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
-            "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, NULL)"
-        )
-        connection.executemany(
-            "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
-            [(5,), (15,), (25,)],
-        )
-        connection.execute(
-            "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
-            "'note', 'kept')",
-            (NOTE,),
-        )
-        connection.commit()
-    migrate(path)
-    Study(path).end_session()
-    return path
-
-
-@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
-def test_copies_made_before_an_upgrade_are_rewritten_without_them(
-    tmp_path: Path, version: int
-) -> None:
-    path = older(tmp_path, version)
-    copy = f"affect-edge.db.before-v{len(MIGRATIONS)}"
-    done = erase_participant(path, CODE, actor="ada")
-    assert done.copies == (copy,)
-    found = bytes_of(tmp_path)
-    assert CODE.lower().encode() not in found
-    assert NOTE.lower().encode() not in found
-    with closing(sqlite3.connect(tmp_path / copy)) as connection:
-        assert connection.execute(
-            "SELECT code, name FROM session JOIN participant USING (id)"
-        ).fetchall() == [("P02", "kept")]
-        assert connection.execute("SELECT at FROM vital").fetchall() == [(15,)]
-
-
-def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(
-    tmp_path: Path, path: Path
-) -> None:
-    before = tmp_path / "affect-edge.db.before-v2"
-    broken = tmp_path / "affect-edge.db.before-v1"
-    migrate(before)
-    broken.write_bytes(b"no database, but " + CODE.encode())
-    content = everything(before)
-    hold(path, CODE, 0)
-    done = erase_participant(path, CODE, actor="ada")
-    assert (done.copies, done.copies_deleted) == ((), (broken.name,))
-    assert not broken.exists()
-    assert everything(before) == content
-    assert CODE.lower().encode() not in bytes_of(tmp_path)
-
-
-def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
-    path = older(tmp_path, 1)
-    with writing(path) as connection:
-        connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
-    assert erase_participant(path, CODE, actor="ada").copies == (
-        f"affect-edge.db.before-v{len(MIGRATIONS)}",
-    )
-    with pytest.raises(StudyError, match="There is no participant"):
-        erase_participant(path, CODE, actor="ada")
-
-
 def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_withdrawal(
     path: Path,
 ) -> None:
     study = Study(path)
     study.create_participant(CODE)
     study.give_consent(CODE, "1")
-    recorder = Recorder(path, batch_seconds=3600, batch_rows=10_000, only_in_sessions=True)
+    recorder = Recorder(
+        path, RecorderOptions(batch_seconds=3600, batch_rows=10_000, only_in_sessions=True)
+    )
     recorder.start()
     recorder.submit(reading(-5))
     study.start_session(CODE, Purpose.RESEARCH, "", instant(0))
@@ -429,7 +282,7 @@ def test_only_sessions_are_recorded_where_that_is_asked_for_and_nothing_after_a_
 
 
 def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         enqueue(connection, OutboxMessage("session", None), 10)
     assert [json.loads(payload) for (payload,) in query(path, "SELECT payload FROM outbox")] == [
         None
@@ -440,7 +293,7 @@ def test_a_row_that_reaches_over_the_end_of_a_session_goes_the_next_one_stays(pa
     hold(path, CODE, 0)
     add(path, [row(90.999), row(91)])
     blurred = [UnfitRow(instant(second), 1, Flaw.BLURRED, 1, True) for second in (90.999, 91)]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         write_unfit(connection, [(one, None) for one in blurred], 1000, simulated=False)
     erase_participant(path, CODE, actor="ada")
     for table in ("expression", "unfit"):

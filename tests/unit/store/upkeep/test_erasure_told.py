@@ -11,7 +11,7 @@ import pytest
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose
-from edge_agent.store.database.schema import migrate, writing
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
@@ -50,7 +50,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(tmp_path: P
     hold(path, "P-1", 10, 20)
     seconds = (9, 9.999, 10, 19.999, 20, 21)
     add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         gaps = [(8, 10), (10, 20), (9, 11), (19, 21), (20, 22)]
         connection.executemany(
             "INSERT INTO gap (source, started, ended, reason) VALUES ('camera', ?, ?, 'no_face')",
@@ -69,7 +69,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(tmp_path: P
 def test_only_summaries_that_touch_the_session_are_taken_from_the_outbox(tmp_path: Path) -> None:
     path = database(tmp_path)
     hold(path, "P-1", 10, 20)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("DELETE FROM outbox")
         for start, end in ((0, 10), (9, 11), (12, 13), (19, 21), (20, 30)):
             window = {"start": instant(start), "end": instant(end)}
@@ -87,7 +87,7 @@ def test_only_summaries_that_touch_the_session_are_taken_from_the_outbox(tmp_pat
 def test_the_outbox_keeps_its_bound_when_topics_are_cleared(tmp_path: Path) -> None:
     path = database(tmp_path)
     hold(path, "P-1", 10, 20)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for number in range(5):
             enqueue(connection, OutboxMessage("status", {"n": number}), 100)
     erase_participant(path, "P-1", actor="ada", outbox_rows=3)
@@ -110,7 +110,7 @@ def test_a_copy_that_is_locked_is_said_and_not_deleted(tmp_path: Path) -> None:
     copy = tmp_path / "affect-edge.db.before-v2"
     migrate(copy)
     hold(path, "P-1", 10, 20)
-    with writing(copy), pytest.raises(StoreError, match="before-v2"):
+    with write_transaction(copy), pytest.raises(StoreError, match="before-v2"):
         erase_participant(path, "P-1", actor="ada", patience_s=0.1)
     assert copy.exists()
 
@@ -174,7 +174,7 @@ def test_old_bytes_are_found_wherever_they_lie_in_the_file(
 def test_of_what_the_audit_says_only_the_code_goes(tmp_path: Path) -> None:
     path = database(tmp_path)
     hold(path, "P-1", 10, 20)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("DELETE FROM audit")
         connection.executemany(
             "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'ada', 'export', ?)",

@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Flaw, UnfitRow
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.upkeep import retention
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_unfit
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
     """Seven seconds of a face, of a face that could not be read, and of a strap."""
     made = database(tmp_path)
     add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
-    with writing(made) as connection:
+    with write_transaction(made) as connection:
         unfit = [(UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in range(7)]
         write_unfit(connection, unfit, 1000, simulated=False)
     return made

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect, writing
+from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.timeline import database, query
 
@@ -27,7 +27,7 @@ def outbox(path: Path) -> Iterator[Outbox]:
 
 
 def put(path: Path, *messages: OutboxMessage, limit: int = 1000) -> None:
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         for message in messages:
             enqueue(connection, message, limit)
 
@@ -89,7 +89,7 @@ def test_beyond_its_bound_the_oldest_messages_go_and_are_counted(
 def test_a_transaction_that_is_undone_takes_message_and_number_with_it(
     path: Path, outbox: Outbox
 ) -> None:
-    with pytest.raises(StoreError), writing(path) as connection:
+    with pytest.raises(StoreError), write_transaction(path) as connection:
         _enqueue_and_fail(connection)
     assert outbox.count() == 0
     put(path, OutboxMessage("summary", {}))

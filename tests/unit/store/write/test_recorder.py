@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion, Expression, Flaw
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.store.database.schema import migrate
-from edge_agent.store.write.outbox import Outbox, OutboxMessage
-from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.outbox import OutboxMessage
 from tests.support.recording import Recording
 from tests.support.timeline import (
     START_MS,
@@ -29,44 +23,6 @@ from tests.support.timeline import (
     recognition,
     wait_for,
 )
-
-
-def fill(path: Path) -> int:
-    """Fill the database with what can be deleted later.
-
-    Return its size, which a recorder may not exceed.
-    """
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'a', 'b', ?)",
-            ("x" * 300_000,),
-        )
-        connection.commit()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path.stat().st_size
-
-
-def make_room(path: Path) -> None:
-    """Delete what ``fill`` wrote."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DELETE FROM audit")
-        connection.commit()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "affect-edge.db"
-    migrate(path)
-    return path
-
-
-@pytest.fixture
-def recordings() -> Iterator[list[Recording]]:
-    started: list[Recording] = []
-    yield started
-    for recording in started:
-        recording.recorder.stop()
-        assert recording.recorder.join(10)
 
 
 def test_frames_of_a_second_become_one_row_for_each_face(path: Path) -> None:
@@ -329,119 +285,3 @@ def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
         ("expression", "fast", "1.0.0", "aa"),
         ("expression", "fast", "1.0.0", "bb"),
     ]
-
-
-def test_rows_wait_in_memory_while_the_database_is_full_and_are_written_when_there_is_room(
-    path: Path, recordings: list[Recording], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO", "edge_agent.store.write.recorder")
-    allowed = fill(path)
-    recordings.append(
-        recording := Recording(path, batch_rows=50, retry_seconds=0.05, max_bytes=allowed)
-    )
-    recording.submit(*(reading(s) for s in range(2000)))
-    wait_for(lambda: recording.recorder.last_error is not None)
-    error = recording.recorder.last_error
-    assert isinstance(error, StoreError)
-    assert "is full. Free space; recording goes on by itself" in str(error)
-    wait_for(
-        lambda: (
-            recording.recorder.queue_depth == 2000 - query(path, "SELECT count(*) FROM vital")[0][0]
-        )
-    )
-    assert recording.recorder.waiting_s > 0
-
-    make_room(path)
-    wait_for(lambda: recording.recorder.last_error is None)
-    recording.finish()
-    assert query(path, "SELECT count(*) FROM vital") == [(2000,)]
-    assert query(path, "SELECT sum(n) FROM vital_hour") == [(2000,)]
-    assert recording.recorder.dropped == 0
-    assert [r.levelname for r in caplog.records] == ["ERROR", "INFO"], (
-        "only changes of the state are logged"
-    )
-
-
-def test_rows_beyond_the_memory_are_dropped_counted_and_leave_a_gap(
-    path: Path, recordings: list[Recording]
-) -> None:
-    allowed = fill(path)
-    recordings.append(
-        recording := Recording(
-            path, batch_rows=1000, memory_rows=1000, retry_seconds=0.05, max_bytes=allowed
-        )
-    )
-    recording.submit(*(reading(s) for s in range(1030)), OutboxMessage("summary", {}))
-    wait_for(lambda: recording.recorder.dropped == 31)
-    make_room(path)
-    wait_for(lambda: recording.recorder.last_error is None)
-    recording.finish()
-    assert query(path, "SELECT count(*), max(at) FROM vital") == [(1000, START_MS + 999_000)]
-    assert query(path, "SELECT source, started, ended, reason FROM gap") == [
-        ("recorder", START_MS + 1000_000, START_MS + 1029_000, "not_written")
-    ]
-
-
-def test_what_cannot_be_written_before_the_end_is_said(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    recording = Recording(path, max_bytes=fill(path))
-    recording.submit(*(reading(s) for s in range(1000)))
-    recording.finish()
-    assert "rows could not be written before the end" in caplog.text
-
-
-def test_another_program_that_writes_for_long_is_waited_for(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        recording = Recording(path, batch_rows=1)
-        recording.submit(reading(0))
-        wait_for(
-            lambda: recording.recorder.queue_depth == 1 and recording.recorder.waiting_s > 0.05
-        )
-        other.execute("ROLLBACK")
-    recording.committed()
-    recording.finish()
-    assert recording.recorder.last_error is None
-
-
-def test_a_database_that_is_damaged_ends_the_recorder_loudly(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE vital_hour")
-    recording = Recording(path, batch_rows=1)
-    recording.submit(reading(0))
-    wait_for(lambda: not recording.recorder.is_alive)
-    assert isinstance(recording.recorder.error, StoreError)
-    assert "vital_hour" in str(recording.recorder.error)
-
-
-def test_a_missing_database_ends_the_recorder_loudly(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    deaths: list[Exception] = []
-    recorder = Recorder(
-        tmp_path / "affect-edge.db", on_death=lambda worker, error: deaths.append(error)
-    )
-    recorder.start()
-    assert recorder.join(10)
-    assert [type(error) for error in deaths] == [StoreError]
-    assert "recorder died" in caplog.text
-
-
-def test_nobody_can_submit_so_much_that_a_source_blocks(path: Path) -> None:
-    recorder = Recorder(path)  # not started: nothing is taken from its queue
-    for second in range(4001):
-        recorder.submit(reading(second))
-    recorder.stop()
-    assert recorder.dropped == 1
-    assert recorder.queue_depth == 4000
-
-
-def test_what_was_queued_before_the_stop_is_written(path: Path) -> None:
-    recording = Recording(path)
-    recording.submit(*(reading(s) for s in range(1000)), OutboxMessage("summary", {"n": 1}))
-    recording.finish()
-    assert query(path, "SELECT count(*) FROM vital") == [(1000,)]
-    outbox = Outbox(path)
-    assert outbox.count() == 1
-    outbox.close()

@@ -122,13 +122,15 @@ KILLED = """
 import os, sys, time
 from pathlib import Path
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.database.schema import migrate
 from tests.support.recording import Recording
 from tests.support.timeline import observation, reading, recognition
 path = Path(sys.argv[1])
 migrate(path)
 told = lambda: os.write(1, b"commit \\n")
-recorder = Recorder(path, batch_rows=20, batch_seconds=3600, on_commit=told)
+options = RecorderOptions(batch_rows=20, batch_seconds=3600)
+recorder = Recorder(path, options, on_commit=told)
 recorder.start()
 second = 0
 while True:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.store.database.schema import connect, writing
+from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.pending_rows import speaks_of_erased
-from edge_agent.store.write.tombstones import ErasedTimes, erased_spans, note_erased
+from edge_agent.store.write.pending_rows import summarises_erased_time
+from edge_agent.store.write.tombstones import Tombstones, add_tombstones, read_tombstones
 from tests.support.recording import Recording
 from tests.support.timeline import (
     START_MS,
@@ -27,10 +27,10 @@ from tests.support.timeline import (
 def path(tmp_path: Path) -> Path:
     """Somebody of whom the seconds 10 to 20 were erased, and of another one 40 to 50."""
     made = database(tmp_path)
-    with writing(made) as connection:
-        note_erased(connection, [(START_MS + 10_000, START_MS + 20_000)])
-        note_erased(connection, [])
-        note_erased(connection, [(START_MS + 40_000, START_MS + 50_000)])
+    with write_transaction(made) as connection:
+        add_tombstones(connection, [(START_MS + 10_000, START_MS + 20_000)])
+        add_tombstones(connection, [])
+        add_tombstones(connection, [(START_MS + 40_000, START_MS + 50_000)])
     return made
 
 
@@ -52,8 +52,8 @@ def test_what_lasted_into_an_erased_time_belongs_to_it(
     path: Path, start: int, end: int, held: bool
 ) -> None:
     connection = connect(path, readonly=True)
-    assert ErasedTimes(connection).hold(START_MS + start, START_MS + end) is held
-    assert erased_spans(connection) == [
+    assert Tombstones(connection).cover(START_MS + start, START_MS + end) is held
+    assert read_tombstones(connection) == [
         (START_MS + 10_000, START_MS + 20_000),
         (START_MS + 40_000, START_MS + 50_000),
     ]
@@ -74,7 +74,7 @@ def test_a_later_session_over_it_gives_its_rows_a_place(
     path: Path, started: int, ended: int | None, held: bool
 ) -> None:
     end = None if ended is None else START_MS + ended
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         connection.execute("INSERT INTO participant (code, created) VALUES ('P-1', 1)")
         connection.execute(
             "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
@@ -82,7 +82,7 @@ def test_a_later_session_over_it_gives_its_rows_a_place(
             (START_MS + started, end),
         )
     connection = connect(path, readonly=True)
-    assert ErasedTimes(connection).hold(START_MS + 15_000, START_MS + 16_000) is held
+    assert Tombstones(connection).cover(START_MS + 15_000, START_MS + 16_000) is held
     connection.close()
 
 
@@ -111,8 +111,8 @@ def test_a_summary_of_an_erased_time_is_not_sent(
         "end": iso_utc(instant(end).wall_ms),
     }
     connection = connect(path, readonly=True)
-    erased = ErasedTimes(connection)
-    assert speaks_of_erased(erased, OutboxMessage("summary", {"window": window})) is spoken
-    assert not speaks_of_erased(erased, OutboxMessage("summary", {"window": "today"}))
-    assert not speaks_of_erased(erased, OutboxMessage("session", None))
+    erased = Tombstones(connection)
+    assert summarises_erased_time(erased, OutboxMessage("summary", {"window": window})) is spoken
+    assert not summarises_erased_time(erased, OutboxMessage("summary", {"window": "today"}))
+    assert not summarises_erased_time(erased, OutboxMessage("session", None))
     connection.close()

@@ -16,10 +16,10 @@ from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.database.schema import writing
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.study_rows import insert_session
+from edge_agent.store.study.study_rows import NewSession, insert_session
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
@@ -95,8 +95,8 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
 
 def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
-    with writing(path) as connection:
-        insert_session(connection, "P-1", Purpose.RESEARCH, "films", instant(5 * 3600))
+    with write_transaction(path) as connection:
+        insert_session(connection, NewSession("P-1", Purpose.RESEARCH, "films", instant(5 * 3600)))
     text = "A session is still going on: the numbers will change. Conclude when it has ended."
     assert text in cautions_of(analysed(path))
 
@@ -131,7 +131,7 @@ def test_few_matches_are_a_warning(tmp_path: Path) -> None:
 
 def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         # of the first stimulus of each session; P-1 reports another emotion than shown
         for session, said in ((1, "neutral"), (2, "neutral"), (3, "none")):
             at = instant(3600 * (session - 1) + 100)
@@ -186,7 +186,7 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         "From the intervals between beats, 1 of 2 recordings of one person in one state give "
         "numbers. 1 of them is shorter"
     )
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         insert_reports(connection, 1, [SelfReport(instant(20), "anger", "emotion", "happiness")])
     assert [one.state for one in analysed(path, state="reported").variability] == [
         Emotion.HAPPINESS

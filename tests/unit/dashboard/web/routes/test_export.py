@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -13,13 +14,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web import export_jobs
-from dashboard.web.export_jobs import Exports, Request
+from dashboard.web.export_jobs import ExportRequest, Exports
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError
-from edge_agent.store.export import Choice
-from edge_agent.store.export.formats.registry import Format
+from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
+from edge_agent.store.export.formats.json import FORMAT as JSON
+from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, set_up
 from tests.support.timeline import query, wait_for
@@ -59,7 +61,9 @@ def prepare(client: TestClient, **asked: object) -> str:
 
 def waiting(folder: Path) -> list[Path]:
     """Every file that waits in the data folder."""
-    return [path for path in (folder / "exports").rglob("*") if path.is_file()]
+    # os.walk passes over a folder that is deleted meanwhile.
+    walked = os.walk(folder / "exports")
+    return [Path(root) / name for root, _, names in walked for name in names]
 
 
 def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, database: Path) -> None:
@@ -183,7 +187,7 @@ def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, datab
     prepared = Exports(database, "pi", {}, ())
     assert not (tmp_path / "exports").exists()
     fill(database, minutes=1)
-    prepared.prepare(1, Request(Format.BUNDLE, Choice())).done.result()
+    prepared.prepare(1, ExportRequest(BUNDLE, Choice())).done.result()
     assert len(waiting(tmp_path)) == 1
     prepared.close()
     assert not (tmp_path / "exports").exists()
@@ -214,8 +218,8 @@ def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
     fill(database, minutes=1)
     prepared = Exports(database, "pi", {}, ())
-    first = prepared.prepare(1, Request(Format.BUNDLE, Choice()))
-    second = prepared.prepare(1, Request(Format.JSON, Choice()))  # the first is not wanted any more
+    first = prepared.prepare(1, ExportRequest(BUNDLE, Choice()))
+    second = prepared.prepare(1, ExportRequest(JSON, Choice()))  # ends the first
     prepared.drop(second)
     first.done.result(10)
     second.done.result(10)
@@ -248,7 +252,7 @@ def test_an_export_that_cannot_be_deleted_is_named(
     def refuse(_: Path) -> None:
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(export_jobs, "forget_prepared", refuse)
+    monkeypatch.setattr(export_jobs, "delete_prepared_exports", refuse)
     with pytest.raises(
         StoreError,
         match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
@@ -261,7 +265,7 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
         "start=5&end=5": (422, "start = 5, end = 5: the range is empty"),
         "session=99": (404, "session = 99: there is no such session"),
         "format=csv": (422, "choose one of bundle, json, fhir, parquet"),
-        "format=fhir": (422, "format = fhir: tells of sessions"),
+        "format=fhir": (422, "format = fhir: takes sessions only"),
         "format=doc": (422, "format"),
     }
     for asked, (status, said) in refused.items():
@@ -278,8 +282,8 @@ def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -
     file = tmp_path / "affect-edge.toml"
     file.write_text(
         '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n'
-        '[camera]\nsource = "opencv"\ndevice = "rtsp://alice:hunter2@camera.example/1"\n'
-        '[data]\nfolder = "/home/alice/affect"\n'
+        '[camera]\nsource = "opencv"\n'
+        'device = "rtsp://alice:hunter2@camera.example/1"\n[data]\nfolder = "/home/alice/affect"\n'
         "[record]\ninterval = 2\n",
         encoding="utf-8",
     )

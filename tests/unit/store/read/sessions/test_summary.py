@@ -63,13 +63,13 @@ def record(path: Path) -> None:
 
 def test_a_session_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(StudyError, match="There is no session 3"):
-        Reader(path).course(3)
+        Reader(path).session_summary(3)
 
 
 def test_as_recorded_are_the_means_of_each_condition(path: Path) -> None:
     session = hold(path)
     record(path)
-    course = Reader(path).course(session)
+    course = Reader(path).session_summary(session)
     rest, anger = course.conditions
     assert (rest.label, anger.label, rest.rows, anger.rows) == ("baseline", "anger", 60, 60)
     assert (anger.start_ms, anger.end_ms) == (START_MS + 60_000, START_MS + 120_000)
@@ -82,13 +82,13 @@ def test_as_recorded_are_the_means_of_each_condition(path: Path) -> None:
     assert anger.expression[Emotion.SADNESS] == pytest.approx(0.3)
 
 
-def test_relative_are_differences_from_rest_and_expressions_less_what_the_neutral_face_adds(
+def test_relative_readings_are_differences_from_rest_and_expressions_are_corrected(
     path: Path,
 ) -> None:
     session = hold(path)
     record(path)
     before = query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")
-    course = Reader(path).course(session, relative=True)
+    course = Reader(path).session_summary(session, relative=True)
     assert course.resting is not None and course.baseline is not None
     assert (course.resting.label, course.resting.start_ms, course.resting.end_ms) == (
         "baseline",
@@ -120,7 +120,7 @@ def test_rest_is_what_the_marker_or_the_name_says(
 ) -> None:
     session = hold(path, opens=opens, marker=marker)
     record(path)
-    resting = Reader(path).course(session).resting
+    resting = Reader(path).session_summary(session).resting
     if seconds is None:
         assert resting is None
     else:
@@ -134,7 +134,7 @@ def test_rest_is_what_the_marker_or_the_name_says(
 def test_a_marker_without_a_face_is_told_and_readings_are_relative_all_the_same(path: Path) -> None:
     session = hold(path)
     add(path, (), [reading(second, 60 + second // 60) for second in range(120)])
-    course = Reader(path).course(session, relative=True)
+    course = Reader(path).session_summary(session, relative=True)
     assert course.baseline is None
     assert "has 0 readable rows of the face" in course.baseline_problem
     assert course.conditions[1].expression is None

@@ -22,9 +22,9 @@ def read_face(
 
 def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
     """Return when the last baseline marker of a session was set, or ``None``."""
-    found = connection.execute(
+    cursor = connection.execute(
         "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
     )
-    if (at := found.fetchone()[0]) is None:
+    if (at := cursor.fetchone()[0]) is None:
         return None
     return int(at)

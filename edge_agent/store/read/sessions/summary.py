@@ -2,11 +2,11 @@
 
 Computed when read. Pure.
 
-The neutral face is that of ``edge_agent.store.read.baseline``. Resting vitals are the means of
-the usable readings while the participant rested: under the condition that a protocol opens for its
-baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the last
-condition called ``baseline``. Relative readings are differences from them, in the unit of the kind
-(change scores); the recorded rows never change.
+The neutral face is that of ``edge_agent.store.read.sessions.baseline``. Resting vitals are the
+means of the usable readings while the participant rested: under the condition that a protocol opens
+for its baseline, or in the 20 s after a marker set by hand, or, without any such marker, under the
+last condition called ``baseline``. Relative readings are differences from them, in the unit of the
+kind (change scores); the recorded rows never change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from statistics import fmean
 
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.vitals import UNUSABLE, VitalKind
-from edge_agent.store.read.baseline import BASELINE_S, Baseline
 from edge_agent.store.read.results import ConditionInterval, StateReading
+from edge_agent.store.read.sessions.baseline import BASELINE_S, Baseline
 
 BASELINE_LABEL = "baseline"
 _TOGETHER_MS = 1_000
@@ -52,7 +52,7 @@ class Resting:
 
 
 @dataclass(frozen=True, slots=True)
-class ConditionCourse:
+class ConditionSummary:
     """A condition of the session.
 
     Attributes:
@@ -74,7 +74,7 @@ class ConditionCourse:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionCourse:
+class SessionSummary:
     """A session by condition.
 
     Attributes:
@@ -92,7 +92,7 @@ class SessionCourse:
     baseline: Baseline | None
     baseline_problem: str
     resting: Resting | None
-    conditions: tuple[ConditionCourse, ...]
+    conditions: tuple[ConditionSummary, ...]
 
 
 def find_resting(
@@ -135,7 +135,7 @@ def mean_readings(
     readings: Sequence[StateReading], start_ms: int, end_ms: int
 ) -> dict[VitalKind, MeanReading]:
     """Return the mean of the usable readings of each kind in a time."""
-    found = {
+    values_of = {
         kind: [
             r.value
             for r in readings
@@ -144,18 +144,20 @@ def mean_readings(
         for kind in VitalKind
     }
     return {
-        kind: MeanReading(fmean(values), len(values)) for kind, values in found.items() if values
+        kind: MeanReading(fmean(values), len(values))
+        for kind, values in values_of.items()
+        if values
     }
 
 
-def course_of(
+def summarise_condition(
     condition: ConditionInterval,
     end_ms: int,
     rows: Sequence[tuple[int, Expression]],
     readings: Sequence[StateReading],
     baseline: Baseline | None,
     resting: Resting | None,
-) -> ConditionCourse:
+) -> ConditionSummary:
     """Return the means of a condition.
 
     Args:
@@ -178,9 +180,9 @@ def course_of(
     vitals = mean_readings(readings, start, end)
     if resting is not None:
         vitals = {
-            kind: MeanReading(found.mean - resting.vitals[kind].mean, found.n)
-            for kind, found in vitals.items()
+            kind: MeanReading(reading.mean - resting.vitals[kind].mean, reading.n)
+            for kind, reading in vitals.items()
             if kind in resting.vitals
         }
     expression = dict(zip(EMOTIONS, means, strict=True)) if means else None
-    return ConditionCourse(condition.label, start, end, len(inside), expression, vitals)
+    return ConditionSummary(condition.label, start, end, len(inside), expression, vitals)

@@ -107,12 +107,12 @@ def neutral_shift(
     """
     if len(rows) < LEAST_ROWS:
         raise ValueError(f"a baseline needs {LEAST_ROWS} rows of the face, not {len(rows)}")
-    found = [
+    by_category = [
         [_log_odds(row.probabilities, index) for row in rows] for index in range(len(EMOTIONS))
     ]
     return tuple(
         0.0 if index == _NEUTRAL else max(0.0, median(values) - usual_log_odds)
-        for index, values in enumerate(found)
+        for index, values in enumerate(by_category)
     )
 
 

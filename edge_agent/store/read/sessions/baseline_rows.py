@@ -12,7 +12,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Expression
 from edge_agent.store.database.tables import NAMES, SMOOTHED
-from edge_agent.store.read.baseline import (
+from edge_agent.store.read.sessions.baseline import (
     BASELINE_S,
     LEAST_ROWS,
     Baseline,
@@ -39,13 +39,13 @@ _CALIBRATION = """
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     _span(connection, session)
-    found = connection.execute(
+    session_row = connection.execute(
         _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
     ).fetchone()
-    if found is None:
+    if session_row is None:
         return None
-    start = found["started"]
-    end = found["ended"]
+    start = session_row["started"]
+    end = session_row["ended"]
     rows = connection.execute(
         f"SELECT {', '.join(NAMES)} FROM expression WHERE is_primary = 1 AND at > :start AND at - "
         "interval_ms >= :start AND at <= :end ORDER BY at",

@@ -50,12 +50,12 @@ def marked(simulated: object) -> dict[str, Any]:
 def patient(row: Row) -> dict[str, Any]:
     """Return a participant: a code and nothing else."""
     code = row["participant"]
-    found = {
+    resource = {
         "resourceType": "Patient",
         "id": identity("participant", code),
         "identifier": [{"system": "urn:affect-edge:participant", "value": code}],
     }
-    return found | ({"meta": marked(True)} if row["simulated"] else {})
+    return resource | ({"meta": marked(True)} if row["simulated"] else {})
 
 
 def appliance_device(name: str) -> dict[str, Any]:

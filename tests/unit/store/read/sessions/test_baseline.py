@@ -22,10 +22,15 @@ from edge_agent.core.expression import (
     UnfitRow,
 )
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.store.database.schema import writing
-from edge_agent.store.read.baseline import LEAST_ROWS, USUAL_LOG_ODDS, Baseline, neutral_shift
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import FaceFrames
+from edge_agent.store.read.sessions.baseline import (
+    LEAST_ROWS,
+    USUAL_LOG_ODDS,
+    Baseline,
+    neutral_shift,
+)
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.timeline import write_unfit
@@ -62,7 +67,7 @@ def test_a_face_that_rests_as_usual_is_not_corrected() -> None:
     assert usual.corrected(shown).probabilities == pytest.approx(shown.probabilities)
 
 
-def test_a_face_that_rests_sad_is_corrected_to_neutral_and_still_sad_when_it_is_sadder() -> None:
+def test_a_face_that_rests_sad_is_neutral_after_the_correction_and_sad_when_it_is_sadder() -> None:
     baseline = baseline_of([RESTING_SAD] * 20)
     resting = baseline.corrected(RESTING_SAD)
     assert resting.dominant is Emotion.NEUTRAL
@@ -91,7 +96,7 @@ def test_too_few_rows_are_no_baseline() -> None:
 
 
 @given(st.lists(expressions, min_size=5, max_size=30), expressions)
-def test_a_correction_gives_probabilities_keeps_odds_and_raises_nothing_against_neutral(
+def test_a_correction_gives_probabilities_raises_none_against_neutral_and_keeps_their_odds(
     rows: list[Expression], shown: Expression
 ) -> None:
     baseline = baseline_of(rows)
@@ -227,7 +232,7 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
         (2, dark, 50, False),
         (30, small, 7, True),
     ]
-    with writing(path) as connection:
+    with write_transaction(path) as connection:
         rows = [
             (UnfitRow(instant(s), 1, flaw, frames, primary), None)
             for s, flaw, frames, primary in counted

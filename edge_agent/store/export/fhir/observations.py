@@ -14,7 +14,7 @@ from typing import Any
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalFlag, VitalKind
-from edge_agent.store.export.formats.fhir_resources import (
+from edge_agent.store.export.fhir.resources import (
     EXPRESSIONS,
     OBSERVATIONS,
     OWN_CODES,
@@ -123,7 +123,7 @@ def expression(row: Row, device: str) -> dict[str, Any]:
 
 
 def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
-    """Return what a participant said of themselves."""
+    """Return the self-report of a participant."""
     scale = str(row["scale"])
     value = str(row["value"])
     name = identity("self report", row["session"], row["at_ms"], scale)
@@ -176,16 +176,16 @@ def _reading(
         flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE
     ]
     notes.append(f"Flags: {', '.join(plain)}." if plain else "")
-    found = [{"text": note} for note in notes if note]
-    if found:
-        observation["note"] = observation.get("note", []) + found
+    texts = [{"text": note} for note in notes if note]
+    if texts:
+        observation["note"] = observation.get("note", []) + texts
     if profile:
         observation["meta"] = observation.get("meta", {}) | {"profile": [_PROFILE + profile]}
     return observation
 
 
 def _observation(row: Row, name: str, category: str, code: tuple[str, str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    observation: dict[str, Any] = {
         "resourceType": "Observation",
         "id": name,
         "status": "final",
@@ -195,10 +195,10 @@ def _observation(row: Row, name: str, category: str, code: tuple[str, str, str])
         "effectiveDateTime": row["at"],
     }
     if row["simulated"]:
-        found["meta"] = marked(True)
+        observation["meta"] = marked(True)
     if row["condition"]:
-        found["note"] = [{"text": f"Condition: {row['condition']}"}]
-    return found
+        observation["note"] = [{"text": f"Condition: {row['condition']}"}]
+    return observation
 
 
 def _own(code: str) -> tuple[str, str, str]:
@@ -238,8 +238,8 @@ def _range_note(row: Row) -> str:
     low, high = kind.plausible
     if value is not None and low <= float(value) <= high:
         return ""
-    said = f"{kind.value.replace('_', ' ')} {value}".capitalize()
+    reading = f"{kind.value.replace('_', ' ')} {value}".capitalize()
     return (
-        f"{said} lies outside the plausible range of {low:g} to {high:g} "
+        f"{reading} lies outside the plausible range of {low:g} to {high:g} "
         f"{_UNITS.get(kind.unit, kind.unit)}."
     )

@@ -1,0 +1,68 @@
+"""What SQLite and the file system raise, in words that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_agent.core.errors import StoreError
+
+
+@contextmanager
+def translate_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system raise in the block into ``StoreError``."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+    except OSError as error:
+        raise StoreError(_describe_os_error(path, error)) from error
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """Say what an error of SQLite means for a person, and the cure."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return StoreError(f"{path}: {_MEANINGS.get(code, f'{error}.')}")
+
+
+def _describe_os_error(path: Path, error: OSError) -> str:
+    """Say what a failed file operation means, and the cure."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: {_NO_PERMISSION}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: {_FULL}"
+    return f"{error.filename or path}: {error.strerror or error}. Name another folder with --data."
+
+
+_NO_PERMISSION = (
+    "no permission to read or write here. Run as the user that owns the folder, or name another "
+    "one with --data."
+)
+
+
+_FULL = (
+    "the disk, or the size allowed for the database, is full. Free space; recording goes on "
+    "by itself."
+)
+
+
+_MEANINGS = {
+    sqlite3.SQLITE_PERM: _NO_PERMISSION,
+    sqlite3.SQLITE_READONLY: _NO_PERMISSION,
+    sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
+    sqlite3.SQLITE_AUTH: _NO_PERMISSION,
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another "
+    "folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or "
+    "restore a copy.",
+    sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "
+    "browser?) and try again.",
+    sqlite3.SQLITE_IOERR: "cannot be read or written (input/output error). Check the card or disk, "
+    "`dmesg` tells more.",
+}

@@ -1,0 +1,143 @@
+"""What a format of an export is: its names, what it needs, and the function that writes it.
+
+A format writes either one file (``FileFormat``) or a folder with a file for each table
+(``FolderFormat``). Reading the database, temporary files and progress are the same for all and are
+done here; a format says only how rows become bytes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
+from edge_agent.store.export.files import check_target_folder, new_file, new_folder
+from edge_agent.store.export.progress import Tell
+from edge_agent.store.export.rows.blocks import Block
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.export.rows.selection import Choice
+from edge_agent.store.export.source import ExportSource
+
+WriteFile = Callable[[ExportSource, IO[bytes]], None]
+"""Writes an export into one open file."""
+
+WriteTable = Callable[[Path, str, Iterator[Block]], WrittenFile]
+"""Writes one table into a folder: the folder, the table (of ``FILES``), its blocks of CSV."""
+
+_LAST = 1000
+"""The position of formats that give none: after those that do, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFormat(ABC):
+    """One format of an export.
+
+    Attributes:
+        name: in commands and addresses; the name of its module, too.
+        label: what people choose on the Export page.
+        summary: a few words for the command's help.
+        description: sentences for the Export page.
+        suffix: how a downloaded file's name ends; a folder is downloaded as a zip.
+        media_type: of a downloaded file.
+        position: where it stands among the others; the lowest comes first.
+        needs_sessions: whether sessions must be named.
+        downloadable: whether the dashboard offers it.
+        library: the Python library that it needs beyond those of the agent; empty for none.
+        extra: the extra of the distribution that installs this library.
+    """
+
+    name: str
+    label: str
+    summary: str
+    description: str
+    suffix: str
+    media_type: str
+    position: int = _LAST
+    needs_sessions: bool = False
+    downloadable: bool = True
+    library: str = ""
+    extra: str = ""
+
+    def export(
+        self,
+        database: Path,
+        out: Path,
+        choice: Choice | None = None,
+        appliance: Appliance | None = None,
+        tell: Tell | None = None,
+    ) -> list[Path]:
+        """Write the timeline, or a part of it, in this format; return the files written.
+
+        Rows pass through in blocks: memory does not grow with the recording. All tables show the
+        same moment of a database that may be written meanwhile. The file or folder appears under
+        its name when it is complete.
+
+        Args:
+            database: the database.
+            out: a new file; or a new or empty folder, or one with an earlier export, which is
+                replaced.
+            choice: which part; ``None`` is everything.
+            appliance: what is told of the appliance, in formats that have a place for it.
+            tell: is told the share that is done; what it raises ends the export.
+
+        Raises:
+            StoreError: the database cannot be read, the export cannot be written there, or the
+                library is not installed.
+            StudyError: there is no such session, or sessions must be named.
+        """
+        choice = choice or Choice()
+        self._check(choice)
+        with read_transaction(database) as connection:
+            source = ExportSource(connection, choice, appliance or Appliance(), tell)
+            return self._write_to(out, source)
+
+    @abstractmethod
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        """Write the file or folder."""
+
+    def _check(self, choice: Choice) -> None:
+        """Refuse what can be refused before anything is read."""
+        if self.needs_sessions and not choice.sessions:
+            raise StudyError(
+                f"The format {self.name} takes sessions only: name at least one. "
+                "Nothing was exported."
+            )
+        if self.library and importlib.util.find_spec(self.library) is None:
+            raise StoreError(
+                f"{self.label} needs the library {self.library}, which is not installed. On an "
+                f"appliance: sudo ./install.sh --with {self.extra}. In a checkout: .venv/bin/pip "
+                f"install -e '.[{self.extra}]'. Or use --format csv. Nothing was exported."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat(ExportFormat):
+    """A format that is one file; ``write`` writes it into an open file."""
+
+    write: WriteFile
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        with new_file(out) as file:
+            self.write(source, file)
+        return [out]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderFormat(ExportFormat):
+    """A format that is a folder: a file for each table, and ``datapackage.json``."""
+
+    write_table: WriteTable
+
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        check_target_folder(out)
+        with new_folder(out) as folder:
+            files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
+            (folder / DESCRIPTION).write_text(description(files), encoding="utf-8")
+        return [out / name for name in (*(file.path for file in files), DESCRIPTION)]

@@ -1,0 +1,213 @@
+"""Reading the timeline over a range of time: trends, newest readings, episodes, gaps, rows."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from edge_agent.core.clock import Instant
+from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
+from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.store.database.tables import HOUR_MS
+from edge_agent.store.database.views import EPISODES
+from edge_agent.store.read.database_reader import DatabaseReader
+from edge_agent.store.read.results import (
+    Episode,
+    FaceFrames,
+    RecordedGap,
+    Row,
+    Trend,
+    VitalTrend,
+    flags_of,
+)
+from edge_agent.store.read.trends import read_trend, read_vital_trend
+
+DEFAULT_BUCKETS = 200
+
+
+class TimelineReader(DatabaseReader):
+    """Answers questions about what was recorded when, whoever took part.
+
+    Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
+
+    Example:
+        >>> reader = TimelineReader(path)
+        >>> hour = reader.trend(now_ms - 3_600_000, now_ms, buckets=60)
+        >>> hour.shares[Emotion.HAPPINESS]
+    """
+
+    def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
+        """Return the shares of expressions over a range in at most ``buckets`` + 1 buckets of a
+        round length.
+
+        Long ranges are answered from the rollups by minute or hour, so that a year takes no longer
+        than a day.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with self.connect() as connection:
+            return read_trend(connection, start_ms, end_ms, buckets)
+
+    def vital_trend(
+        self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
+    ) -> VitalTrend:
+        """Return mean, least, most and number of readings over a range, as ``trend`` does.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with self.connect() as connection:
+            return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
+
+    def latest_vitals(self) -> dict[VitalKind, VitalReading]:
+        """Return the newest reading of each kind that was ever recorded."""
+        with self.connect() as connection:
+            found = (_latest_vital(connection, kind) for kind in VitalKind)
+            return {vital.kind: vital for vital in found if vital is not None}
+
+    def span(self) -> tuple[int, int] | None:
+        """Return the times of the first and last thing on the timeline, or ``None`` when it is
+        empty.
+        """
+        with self.connect() as connection:
+            first, last = connection.execute(
+                "SELECT min(first), max(last) FROM (SELECT (SELECT min(at) FROM expression) AS "
+                "first, (SELECT max(at) FROM expression) AS last UNION ALL SELECT (SELECT min(at) "
+                "FROM expression_hour), (SELECT max(at) FROM expression_hour) UNION ALL SELECT "
+                "(SELECT min(at) FROM vital), (SELECT max(at) FROM vital))"
+            ).fetchone()
+        if first is None:
+            return None
+        return (first, last)
+
+    def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
+        """Return the runs of one smoothed emotion of the primary face, in order of time."""
+        sql = EPISODES.format(and_where="AND at >= ? AND at < ?")
+        with self.connect() as connection:
+            rows = connection.execute(
+                f"SELECT * FROM ({sql}) ORDER BY start_ms", (start_ms, end_ms)
+            )
+            return [
+                Episode(
+                    start_ms=row["start_ms"],
+                    end_ms=row["end_ms"],
+                    emotion=_emotion(row["emotion"]),
+                    rows=row["rows"],
+                    frames=row["frames"],
+                    simulated=bool(row["simulated"]),
+                )
+                for row in rows
+            ]
+
+    def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``expression_view`` in order of time.
+
+        The columns are those of ``expression.csv``.
+        """
+        return self._rows(
+            "SELECT * FROM expression_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
+            start_ms,
+            end_ms,
+        )
+
+    def vital_rows(self, start_ms: int, end_ms: int) -> Iterator[Row]:
+        """Yield the rows of ``vital_view`` in order of time.
+
+        The columns are those of ``vital.csv``.
+        """
+        return self._rows(
+            "SELECT * FROM vital_view WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms",
+            start_ms,
+            end_ms,
+        )
+
+    def gaps(self, start_ms: int, end_ms: int) -> list[RecordedGap]:
+        """Return the gaps that overlap a range, in order of time."""
+        with self.connect() as connection:
+            rows = connection.execute(
+                "SELECT source, started, ended, reason FROM gap WHERE started < ? AND ended > ? "
+                "ORDER BY started, id",
+                (end_ms, start_ms),
+            )
+            return [RecordedGap(*row) for row in rows]
+
+    def face_frames(self, start_ms: int, end_ms: int) -> FaceFrames:
+        """Return how many frames of the participant's face were read in a range, and why others
+        were not.
+        """
+        span = (start_ms, end_ms)
+        with self.connect() as connection:
+            read, quality = connection.execute(
+                "SELECT coalesce(sum(frames), 0), sum(frames * quality) / sum(frames) FROM "
+                "expression WHERE is_primary = 1 AND at >= ? AND at < ?",
+                span,
+            ).fetchone()
+            unfit = connection.execute(
+                "SELECT reason, sum(frames) AS frames FROM unfit WHERE is_primary = 1 AND at >= ? "
+                "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
+                span,
+            )
+            return FaceFrames(read, {Flaw(row["reason"]): row["frames"] for row in unfit}, quality)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows there are of expressions, vitals, gaps, participants, sessions,
+        markers and messages.
+        """
+        with self.connect() as connection:
+            # Expression rows come and go in order of their ids, and vitals are summed from their
+            # rollup: counting millions of rows would take seconds on a card.
+            expressions = connection.execute(
+                "SELECT coalesce(max(id) - min(id) + 1, 0) FROM expression"
+            ).fetchone()[0]
+            vitals = connection.execute(
+                "SELECT coalesce(sum(n + flagged), 0) FROM vital_hour"
+            ).fetchone()[0]
+            small = ("gap", "participant", "session", "marker", "outbox")
+            return {"expression": expressions, "vital": vitals} | {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in small
+            }
+
+    def recorded_kinds(self) -> frozenset[VitalKind]:
+        """Return the kinds of reading of which there is any.
+
+        From the rollup, whose index begins with the kind.
+        """
+        query = "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = ?)"
+        with self.connect() as connection:
+            return frozenset(
+                kind for kind in VitalKind if connection.execute(query, (kind.value,)).fetchone()[0]
+            )
+
+    def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
+        with self.connect() as connection:
+            for row in connection.execute(sql, parameters):
+                yield dict(row)
+
+
+def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
+    """Find the newest reading of a kind by way of the rollup, whose index begins with the kind."""
+    row = connection.execute(
+        "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = :kind AND at >= (SELECT "
+        "max(at) FROM vital_hour WHERE kind = :kind) AND at < (SELECT max(at) FROM vital_hour "
+        "WHERE kind = :kind) + :hour ORDER BY at DESC LIMIT 1",
+        {"kind": kind.value, "hour": HOUR_MS},
+    ).fetchone()
+    if row is None:
+        return None
+    return VitalReading(
+        Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]),
+        kind,
+        row["value"],
+        row["source"],
+        flags_of(row["flags"]),
+    )
+
+
+def _emotion(text: str | None) -> Emotion | None:
+    if text in EMOTIONS:
+        return Emotion(text)
+    return None

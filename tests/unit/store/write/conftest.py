@@ -1,0 +1,27 @@
+"""A database, and recorders that end with the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.store.database.schema import migrate
+from tests.support.recording import Recording
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "affect-edge.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture
+def recordings() -> Iterator[list[Recording]]:
+    started: list[Recording] = []
+    yield started
+    for recording in started:
+        recording.recorder.stop()
+        assert recording.recorder.join(10)
