@@ -124,17 +124,17 @@ class Exports:
     def of_account(self, account: int) -> Prepared | None:
         """Return the export of an account, ``None`` when there is none any more."""
         with self._lock:
-            found = self._by_account.get(account)
-            if found is not None and found.state == "ready" and not found.file.exists():
-                self._forget(found)  # erased from outside
+            prepared = self._by_account.get(account)
+            if prepared is not None and prepared.state == "ready" and not prepared.file.exists():
+                self._forget(prepared)  # erased from outside
                 return None
-            return found
+            return prepared
 
     def find(self, account: int, token: str) -> Prepared | None:
         """Return the export of that id, if it is this account's."""
-        found = self.of_account(account)
-        if found is not None and secrets.compare_digest(found.id.encode(), token.encode()):
-            return found
+        prepared = self.of_account(account)
+        if prepared is not None and secrets.compare_digest(prepared.id.encode(), token.encode()):
+            return prepared
         return None
 
     def drop(self, prepared: Prepared) -> None:
@@ -198,7 +198,7 @@ class Exports:
         prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
         made.file.parent.mkdir(mode=0o700)
 
-        def tell(share: float) -> None:
+        def on_progress(share: float) -> None:
             if made.stopped:
                 raise _StoppedError
             if share - made.share >= 0.01 or share == 1.0:
@@ -210,10 +210,10 @@ class Exports:
         wanted = made.request.format
         choice = made.request.choice
         if not isinstance(wanted, FolderFormat):
-            wanted.export(self._database, made.file, choice, about, tell)
+            wanted.export(self._database, made.file, choice, about, on_progress)
             return
         folder = made.file.parent / wanted.name
-        files = wanted.export(self._database, folder, choice, about, tell)
+        files = wanted.export(self._database, folder, choice, about, on_progress)
         with zipfile.ZipFile(made.file, "w", zipfile.ZIP_STORED) as archive:
             for file in files:
                 archive.write(file, file.name)

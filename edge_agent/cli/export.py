@@ -17,7 +17,7 @@ from edge_agent.cli.options import common_options, load, log_to_stderr
 if TYPE_CHECKING:
     from edge_agent.config import Settings
     from edge_agent.store.export.appliance import Appliance
-    from edge_agent.store.export.progress import Tell
+    from edge_agent.store.export.progress import OnProgress
 
 
 class FormatChoice(click.Choice[str]):
@@ -93,8 +93,10 @@ def export(
             f"--format {chosen.name} takes sessions only: name at least one with --session."
         )
     choice = Choice(sessions or None, start_ms, end_ms)
-    with _progress_bar() as tell:
-        files = chosen.export(folder / DATABASE_NAME, out, choice, _appliance(settings), tell)
+    with _progress_bar() as on_progress:
+        files = chosen.export(
+            folder / DATABASE_NAME, out, choice, _appliance(settings), on_progress
+        )
     for file in files:
         click.echo(file)
 
@@ -128,7 +130,7 @@ def _appliance(settings: Settings) -> Appliance:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Tell | None]:
+def _progress_bar() -> Iterator[OnProgress | None]:
     """Show how far an export has come, on a terminal only.
 
     On standard error, so that the output stays a list.
@@ -138,10 +140,10 @@ def _progress_bar() -> Iterator[Tell | None]:
         return
     with click.progressbar(length=1000, label="Exporting", file=sys.stderr) as bar:
 
-        def tell(share: float) -> None:
+        def on_progress(share: float) -> None:
             step = int(1000 * share) - bar.pos
             if step > 0:
                 bar.update(step)
 
-        yield tell
-        tell(1.0)
+        yield on_progress
+        on_progress(1.0)

@@ -1,6 +1,4 @@
-"""Taking the timeline along: an export is prepared, then sent, also in parts after a broken
-connection.
-"""
+"""Exports over HTTP: an export is prepared, then sent, also in parts after a broken connection."""
 
 from __future__ import annotations
 
@@ -167,7 +165,7 @@ def prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Exp
 @router.get("/api/v1/exports/{token}")
 def state(services: ServicesDep, account: AccountDep, token: str) -> ExportModel:
     """Tell how far an export has come."""
-    return ExportModel.of(_found(services, account, token))
+    return ExportModel.of(_prepared_export(services, account, token))
 
 
 @router.get("/api/v1/exports/{token}/file", response_class=FileResponse)
@@ -176,7 +174,7 @@ def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
 
     It is deleted ten minutes after it was sent to its end, and an hour after it was made.
     """
-    prepared = _found(services, account, token)
+    prepared = _prepared_export(services, account, token)
     if prepared.state != "ready":
         raise HTTPException(409, prepared.problem or "The export is still being prepared.")
     return _Sent(services.exports, prepared)
@@ -185,7 +183,7 @@ def file(services: ServicesDep, account: AccountDep, token: str) -> Response:
 @router.delete("/api/v1/exports/{token}", status_code=204)
 def delete(services: ServicesDep, account: AccountDep, token: str) -> None:
     """Delete an export, or end its preparation."""
-    services.exports.drop(_found(services, account, token))
+    services.exports.drop(_prepared_export(services, account, token))
 
 
 @router.get("/export/download", include_in_schema=False)
@@ -253,7 +251,7 @@ def _request_of(services: ServicesDep, asked: NewExport) -> ExportRequest:
     return ExportRequest(wanted, Choice(sessions, start, end))
 
 
-def _found(services: ServicesDep, account: AccountDep, token: str) -> Prepared:
+def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> Prepared:
     prepared = services.exports.find(account.id, token)
     if prepared is None:
         raise HTTPException(404, "There is no such export any more. Prepare it again.")

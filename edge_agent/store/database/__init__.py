@@ -1,1 +1,6 @@
-"""The database file: tables, views, migrations, opening and locking."""
+"""The database file: tables, views, migrations, opening and locking.
+
+Example:
+    >>> with read_transaction(path) as connection:
+    ...     connection.execute("SELECT count(*) FROM expression").fetchone()
+"""

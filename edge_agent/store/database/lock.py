@@ -14,6 +14,8 @@ from edge_agent.store.database.sqlite_errors import translate_errors
 class DatabaseLock:
     """Held by the one agent of a database.
 
+    Two recorders would count the same seconds twice in the rollups.
+
     Released by ``release`` and by the end of the process, however it ends.
     """
 
@@ -49,6 +51,7 @@ def lock(path: Path) -> DatabaseLock:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
+            # The kernel releases it with the process: a crash leaves no lock behind.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(file, 20).decode("ascii", "replace").strip()

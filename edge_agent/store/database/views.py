@@ -1,5 +1,6 @@
-"""The views, as SQL. ``EPISODES`` has a place where the reader narrows the rows before the window
-functions run.
+"""The views, as SQL.
+
+``EPISODES`` has a place where the reader narrows the rows before the window functions run.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -31,8 +32,9 @@ def _session_at(column: str) -> str:
 
 
 def _condition_at(session: str, at: str) -> str:
-    """Return SQL that finds the condition that was open in a session at an instant: its last
-    stimulus marker tells.
+    """Return SQL that finds the condition that was open in a session at an instant.
+
+    Its last stimulus marker tells.
     """
     return (
         "(SELECT CASE marker.kind WHEN 'stimulus_start' THEN marker.label END FROM marker "

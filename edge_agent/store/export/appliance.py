@@ -1,6 +1,4 @@
-"""What an export tells of the appliance beside its timeline: settings without secrets, and the
-cards of its models.
-"""
+"""What an export tells of the appliance: settings without secrets, and the cards of its models."""
 
 from __future__ import annotations
 
@@ -51,8 +49,9 @@ class Appliance:
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:
-    """Return the settings that decide how rows came about, without secrets, accounts, addresses and
-    paths.
+    """Return the settings that decide how rows are made.
+
+    Secrets, accounts, addresses and paths are not among them.
     """
     told: dict[str, Any] = settings.model_dump(mode="json", include=_TOLD)
     models = {

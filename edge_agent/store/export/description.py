@@ -1,5 +1,6 @@
-"""``datapackage.json``: what the files of an export hold, after the Data Package standard
-(frictionlessdata.io).
+"""``datapackage.json``: a description of the files of an export.
+
+It follows the Data Package standard (frictionlessdata.io).
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class WrittenFile:
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """Return the Table Schema of one of ``FILES``: its columns, its key, and the tables that it
-    points to.
+    """Return the Table Schema of one of ``FILES``.
+
+    It has the columns, the key, and the tables that it points to.
     """
     fields = [column.as_field() for column in FILES[name]]
     schema: dict[str, Any] = {"fields": fields, "missingValues": [""]}
@@ -105,8 +107,9 @@ def is_ours(path: Path) -> bool:
 
 
 def described_files(path: Path) -> list[str]:
-    """Return the names of the files that an earlier export in a folder consists of, none of them in
-    another folder.
+    """Return the names of the files of an earlier export in a folder.
+
+    Names that point into another folder are left out.
     """
     resources = _read(path).get("resources")
     if isinstance(resources, list):

@@ -19,7 +19,7 @@ from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
 from edge_agent.store.export.files import check_target_folder, new_file, new_folder
-from edge_agent.store.export.progress import Tell
+from edge_agent.store.export.progress import OnProgress
 from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.columns import FILES
 from edge_agent.store.export.rows.selection import Choice
@@ -71,7 +71,7 @@ class ExportFormat(ABC):
         out: Path,
         choice: Choice | None = None,
         appliance: Appliance | None = None,
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
     ) -> list[Path]:
         """Write the timeline, or a part of it, in this format; return the files written.
 
@@ -85,7 +85,7 @@ class ExportFormat(ABC):
                 replaced.
             choice: which part; ``None`` is everything.
             appliance: what is told of the appliance, in formats that have a place for it.
-            tell: is told the share that is done; what it raises ends the export.
+            on_progress: is told the share that is done; what it raises ends the export.
 
         Raises:
             StoreError: the database cannot be read, the export cannot be written there, or the
@@ -95,7 +95,7 @@ class ExportFormat(ABC):
         choice = choice or Choice()
         self._check(choice)
         with read_transaction(database) as connection:
-            source = ExportSource(connection, choice, appliance or Appliance(), tell)
+            source = ExportSource(connection, choice, appliance or Appliance(), on_progress)
             return self._write_to(out, source)
 
     @abstractmethod

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from edge_agent.store.export.rows.blocks import Block
 from edge_agent.store.export.rows.selection import Chosen
 
-Tell = Callable[[float], None]
+OnProgress = Callable[[float], None]
 """Is told the share that is done, 0…1, some times a second; may raise to end the export."""
 
 # what each takes of the whole time
@@ -21,11 +21,13 @@ class Progress:
     Args:
         connection: to read from.
         chosen: what is taken along.
-        tell: who wants to know.
+        on_progress: who wants to know.
     """
 
-    def __init__(self, connection: sqlite3.Connection, chosen: Chosen, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(
+        self, connection: sqlite3.Connection, chosen: Chosen, on_progress: OnProgress
+    ) -> None:
+        self._on_progress = on_progress
         self._done = 0.0
         first, last = connection.execute(
             "SELECT min(first), max(last) FROM (SELECT min(at) AS first, max(at) AS last FROM "
@@ -44,6 +46,6 @@ class Progress:
                 share = 0.0
             else:
                 share = (block.until_ms - self._first) / self._length
-            self._tell(min(1.0, self._done + weight * min(1.0, max(0.0, share))))
+            self._on_progress(min(1.0, self._done + weight * min(1.0, max(0.0, share))))
         self._done += weight
-        self._tell(min(1.0, self._done))
+        self._on_progress(min(1.0, self._done))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edge_agent.core import clock
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.progress import Progress, Tell
+from edge_agent.store.export.progress import OnProgress, Progress
 from edge_agent.store.export.rows.blocks import Block, blocks_of
 from edge_agent.store.export.rows.selection import Choice, choose
 from edge_agent.store.export.rows.typed import Row, rows_of
@@ -20,7 +20,7 @@ class ExportSource:
         connection: to read from, within one transaction.
         choice: which part of the timeline.
         appliance: what is told of the appliance.
-        tell: is told the share that is done; ``None`` where nobody wants to know.
+        on_progress: is told the share that is done; ``None`` where nobody wants to know.
 
     Attributes:
         chosen: what the choice means in this database.
@@ -39,13 +39,13 @@ class ExportSource:
         connection: sqlite3.Connection,
         choice: Choice,
         appliance: Appliance,
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self.connection = connection
         self.chosen = choose(connection, choice)
         self.appliance = appliance
         self.created_ms = clock.now().wall_ms
-        self._progress = Progress(connection, self.chosen, tell or (lambda _: None))
+        self._progress = Progress(connection, self.chosen, on_progress or (lambda _: None))
 
     @property
     def created(self) -> str:

@@ -1,5 +1,6 @@
-"""Judges what was recorded of a session: each check says what was found, what is wanted, and what
-to do. Pure.
+"""Evaluates what was recorded of a session. Pure.
+
+Each check says what was found, what is wanted, and what to do.
 """
 
 from __future__ import annotations

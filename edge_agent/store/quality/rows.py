@@ -1,5 +1,6 @@
-"""What the timeline holds of a session, for its quality report, in a transaction that the caller
-holds.
+"""What the timeline holds of a session, for its quality report.
+
+All of it is read in a transaction that the caller holds.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def read_face_spans(connection: sqlite3.Connection, start_ms: int, end_ms: int) 
 def read_frame_counts(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
 ) -> list[tuple[int, int]]:
-    """Return length and frames of each recorded interval of the participant's face, the unfit ones
-    counted too.
+    """Return length and frames of each recorded interval of the participant's face.
+
+    Frames that could not be read count, too.
     """
     rows = connection.execute(
         "SELECT interval_ms, sum(frames) FROM (SELECT at, interval_ms, frames FROM expression "
@@ -41,9 +43,7 @@ def read_frame_counts(
 def read_lost_seconds(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
 ) -> dict[Flaw, float]:
-    """Return the seconds in which the participant's face was seen but never fit for reading, by
-    reason.
-    """
+    """Return the seconds in which the participant's face was seen but never read, by reason."""
     rows = connection.execute(
         "SELECT reason, sum(max(interval_ms, ?)) / 1000.0 FROM unfit AS lost WHERE is_primary = 1 "
         "AND at > ? AND at <= ? AND NOT EXISTS (SELECT 1 FROM expression WHERE expression.at = "
@@ -56,8 +56,9 @@ def read_lost_seconds(
 def read_clock(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
 ) -> tuple[tuple[ClockEvent, ...], bool | None]:
-    """Return what happened to the clock, and whether the network had set it all the time (``None``:
-    not known).
+    """Return what happened to the clock, and whether the network had set it all the time.
+
+    ``None``: it is not known.
     """
     rows = connection.execute(
         "SELECT boot_id, started_ms, wall_minus_boot_ms, synchronised FROM boot ORDER BY id"

@@ -1,6 +1,4 @@
-"""The quality report of a session, read from the timeline: what was recorded, and whether it is fit
-for analysis.
-"""
+"""The quality report of a session: what was recorded, and whether it is fit for analysis."""
 
 from __future__ import annotations
 

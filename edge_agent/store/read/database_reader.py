@@ -25,7 +25,8 @@ class DatabaseReader:
         self._busy_seconds = busy_seconds
 
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Open a read-only connection, for the modules of this room and those above it that bring
-        their own SQL.
+        """Open a read-only connection, for modules that bring their own SQL.
+
+        They are those of this room and of the rooms above it.
         """
         return read_transaction(self._path, self._busy_seconds)

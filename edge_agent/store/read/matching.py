@@ -75,8 +75,9 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What was observed in the window that ends at an instant, for every instant: it changes in
-    steps.
+    """What was observed in the window that ends at an instant, for every instant.
+
+    It changes in steps.
 
     Attributes:
         starts_ms: when each step begins, rising; it lasts to the next one, the last for ever.
@@ -87,8 +88,9 @@ class Steps:
     states: Integers
 
     def at(self, instants_ms: Integers) -> Integers:
-        """Return what was observed in the windows that end at these instants, as places in
-        ``OBSERVED``.
+        """Return what was observed in the windows that end at these instants.
+
+        The values are places in ``OBSERVED``.
         """
         if not len(self.starts_ms):
             return np.full(len(instants_ms), _UNMATCHED)
@@ -96,8 +98,9 @@ class Steps:
         return np.where(places < 0, _UNMATCHED, self.states[places])
 
     def later(self, by_ms: int) -> Steps:
-        """Return the same steps, each that much later: what counts for a reading that follows the
-        face by a lag.
+        """Return the same steps, each later by a lag.
+
+        They count for a reading that follows the face by this lag.
         """
         return Steps(self.starts_ms + by_ms, self.states)
 
@@ -115,8 +118,9 @@ class FaceLabels:
     categories: Integers
 
     def steps(self, window_ms: int, share: float) -> Steps:
-        """Return what was observed in the window that ends at each instant t: in its rows in (t −
-        window, t].
+        """Return what was observed in the window that ends at each instant.
+
+        The window of an instant t holds its rows in (t − window, t].
 
         The emotion that holds at least ``share`` of them, uncertain ones counted, was observed; see
         ``dominant``.

@@ -1,6 +1,4 @@
-"""Readings with the emotion that was observed before them: what the face showed, joined by time in
-the database.
-"""
+"""Readings with the emotion that was observed before them, joined by time in the database."""
 
 from __future__ import annotations
 
@@ -113,8 +111,9 @@ def sum_observed(
     kinds: Collection[VitalKind],
     matchings: Sequence[Matching],
 ) -> list[ObservedSums]:
-    """Return for each way of matching the sums of the readings by session, observed emotion, kind
-    and flags.
+    """Return the sums of readings by observed emotion, for each way of matching.
+
+    They are grouped by session, observed emotion, kind and flags.
 
     However many ways there are, each reading is read once, and in the database.
 

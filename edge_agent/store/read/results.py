@@ -123,8 +123,9 @@ class RecordedGap:
 
 @dataclass(frozen=True, slots=True)
 class FaceFrames:
-    """How many frames of the participant's face were read in a range, and how many could not be, by
-    reason.
+    """How many frames of the participant's face were read in a range.
+
+    The others are counted by reason.
 
     Attributes:
         read: frames that went into the recorded means.

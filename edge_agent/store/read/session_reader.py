@@ -85,8 +85,9 @@ class SessionReader(DatabaseReader):
             return read_baseline(connection, session)
 
     def corrected_rows(self, session: int) -> list[CorrectedRow]:
-        """Return the rows of the participant's face in a session, corrected by its baseline, in
-        order of time.
+        """Return the rows of the participant's face in a session, corrected by its baseline.
+
+        They are in order of time.
 
         Raises:
             StudyError: there is no such session, it has no baseline, or too little of the face was

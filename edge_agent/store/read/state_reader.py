@@ -92,8 +92,9 @@ class StateReader(SessionReader):
         return match(readings, labels, by)
 
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
-        """Return for each session, by its id, what the participant's face showed in it, row by
-        row.
+        """Return the labels of the participant's face in each session, by the session's id.
+
+        There is one for each recorded row.
         """
         with self.connect() as connection:
             return {session.id: read_face_labels(connection, session) for session in sessions}
@@ -105,8 +106,7 @@ class StateReader(SessionReader):
         kinds: Collection[VitalKind],
         matchings: Sequence[Matching],
     ) -> list[ObservedSums]:
-        """Return the sums of the readings by the emotion observed before them, for each way of
-        matching.
+        """Return the sums of readings by the observed emotion, for each way of matching.
 
         What means are made of, as ``vital_sums`` is for stimuli; arguments as in
         ``observed.sum_observed``.
@@ -115,8 +115,9 @@ class StateReader(SessionReader):
             return sum_observed(connection, sessions, shown, kinds, matchings)
 
     def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
-        """Return the stimuli of sessions, with what was reported of each, in order of session and
-        time.
+        """Return the stimuli of sessions, with the self-reports of each.
+
+        They are in order of session and time.
         """
         with self.connect() as connection:
             return select_stimuli(connection, session_ids)
@@ -124,8 +125,9 @@ class StateReader(SessionReader):
     def vital_sums(
         self, stimuli: Collection[Stimulus], kinds: Collection[VitalKind]
     ) -> list[tuple[Stimulus, ReadingSum]]:
-        """Return the sums of the readings in each stimulus by kind and flags: what means are made
-        of.
+        """Return the sums of the readings in each stimulus by kind and flags.
+
+        Means are made of them.
         """
         with self.connect() as connection:
             return sum_readings(connection, stimuli, kinds)

@@ -18,8 +18,9 @@ FOREVER_MS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """One stimulus of a session, from its start to the next stimulus marker or the end of the
-    session.
+    """One stimulus of a session.
+
+    It lasts from its start to the next stimulus marker or the end of the session.
 
     Attributes:
         session: id of the session.

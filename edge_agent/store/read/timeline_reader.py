@@ -39,8 +39,9 @@ class TimelineReader(DatabaseReader):
     """
 
     def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> Trend:
-        """Return the shares of expressions over a range in at most ``buckets`` + 1 buckets of a
-        round length.
+        """Return the shares of expressions over a range, in buckets of a round length.
+
+        There are at most ``buckets`` + 1 of them.
 
         Long ranges are answered from the rollups by minute or hour, so that a year takes no longer
         than a day.
@@ -69,9 +70,7 @@ class TimelineReader(DatabaseReader):
             return {vital.kind: vital for vital in found if vital is not None}
 
     def span(self) -> tuple[int, int] | None:
-        """Return the times of the first and last thing on the timeline, or ``None`` when it is
-        empty.
-        """
+        """Return the times of the first and last row of the timeline; ``None`` when it is empty."""
         with self.connect() as connection:
             first, last = connection.execute(
                 "SELECT min(first), max(last) FROM (SELECT (SELECT min(at) FROM expression) AS "
@@ -135,8 +134,9 @@ class TimelineReader(DatabaseReader):
             return [RecordedGap(*row) for row in rows]
 
     def face_frames(self, start_ms: int, end_ms: int) -> FaceFrames:
-        """Return how many frames of the participant's face were read in a range, and why others
-        were not.
+        """Return how many frames of the participant's face were read in a range.
+
+        The others are counted by reason.
         """
         span = (start_ms, end_ms)
         with self.connect() as connection:
@@ -153,8 +153,9 @@ class TimelineReader(DatabaseReader):
             return FaceFrames(read, {Flaw(row["reason"]): row["frames"] for row in unfit}, quality)
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows there are of expressions, vitals, gaps, participants, sessions,
-        markers and messages.
+        """Return the number of rows of each main table.
+
+        They are expressions, vitals, gaps, participants, sessions, markers and messages.
         """
         with self.connect() as connection:
             # Expression rows come and go in order of their ids, and vitals are summed from their

@@ -1,1 +1,5 @@
-"""Participants, consent, sessions, markers and protocol runs."""
+"""Participants, consent, sessions, markers and protocol runs.
+
+Example:
+    >>> Study(path).start_session("P01", Purpose.RESEARCH, "films")
+"""

@@ -53,8 +53,9 @@ class Person(Protocol):
 def seed_example_study(
     path: Path, person: Callable[[int], Person], *, seed: int = 1, now: Instant | None = None
 ) -> int:
-    """Write twelve simulated sessions of the last days: anger, happiness and neutral, in balanced
-    order.
+    """Write twelve simulated sessions of the last days.
+
+    Each has anger, happiness and neutral, in balanced order.
 
     Each session has a baseline of a minute and three stimuli of two minutes; heart rate and
     expression come once a second, a cuff's readings twice in a stimulus, and after each the
@@ -120,8 +121,9 @@ def _markers(plan: list[Emotion | None]) -> list[tuple[int, MarkerKind, str]]:
 
 
 def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[SelfReport]:
-    """Return what a participant says after each stimulus: most feel what it should bring about, but
-    not all.
+    """Return the self-reports after each stimulus.
+
+    Most participants feel what the stimulus should bring about, but not all.
     """
     reports: list[SelfReport] = []
     for second, kind, label in _markers(plan):
@@ -144,8 +146,9 @@ def _reports(rng: random.Random, plan: list[Emotion | None], start: Instant) -> 
 
 
 def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list[VitalReading]:
-    """Return the readings of a session: heart rate every second, pressure in the baseline and twice
-    in a stimulus.
+    """Return the readings of a session.
+
+    Heart rate comes every second, pressure in the baseline and twice in a stimulus.
     """
     readings: list[VitalReading] = []
     since = 0
@@ -162,8 +165,9 @@ def _measure(person: Person, plan: list[Emotion | None], start: Instant) -> list
 
 
 def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> list[ExpressionRow]:
-    """Return the expression of each second: people show what a stimulus should bring about, but not
-    all the time.
+    """Return the expression of each second.
+
+    People show what a stimulus should bring about, but not all the time.
     """
     expressive = rng.uniform(0.65, 0.95)
     rows = []

@@ -1,5 +1,4 @@
-"""Protocols that run in a session: where each stands, its markers, and what participants say of
-themselves.
+"""Protocols that run in a session: where each stands, its markers, and self-reports.
 
 Everything is written down as it happens, so that a dashboard that was restarted goes on where the
 last one was.

@@ -1,5 +1,6 @@
-"""What the broker is told about sessions, queued in the transaction of the rows that it speaks
-of.
+"""Messages to the broker about sessions.
+
+They are queued in the transaction of the rows that they tell of.
 """
 
 from __future__ import annotations

@@ -52,6 +52,14 @@ class Study:
         path: the database, already migrated.
         purposes: which purposes a session may have here.
         outbox_rows: messages kept in the outbox at the most.
+
+    Example:
+        >>> study = Study(path)
+        >>> study.create_participant("P01")
+        >>> study.give_consent("P01", text_version="2")
+        >>> session = study.start_session("P01", Purpose.RESEARCH, "films")
+        >>> study.add_marker(MarkerKind.STIMULUS_START, "anger")
+        >>> study.end_session()
     """
 
     def __init__(
@@ -103,8 +111,9 @@ class Study:
             insert_audit(connection, actor, "consent_give", code, moment)
 
     def withdraw_consent(self, code: str, *, actor: str | None = None) -> None:
-        """Record that the participant withdrew, now: their open session ends at once, and no
-        further one can start.
+        """Record that the participant withdraws, now.
+
+        Their open session ends at once, and no further one can start.
 
         What was recorded stays until it is erased.
 

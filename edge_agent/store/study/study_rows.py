@@ -288,8 +288,9 @@ def _refuse_before_start(session: Session, at: Instant) -> None:
 
 
 def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
-    """Refuse a session that would begin inside an earlier one: rows are joined by time, and would
-    belong to two.
+    """Refuse a session that would begin inside an earlier one.
+
+    Rows are joined by time, and would belong to both.
     """
     row = connection.execute(
         "SELECT id, ended FROM session WHERE ended > ? ORDER BY ended DESC LIMIT 1", (at.wall_ms,)

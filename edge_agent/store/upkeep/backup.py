@@ -19,8 +19,7 @@ SPARE_BYTES = 500_000_000
 
 
 def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
-    """Copy the database aside as ``<name>.backup-<day>``, beside a running agent, and delete older
-    such copies.
+    """Copy the database to ``<name>.backup-<day>`` beside a running agent; delete older copies.
 
     The copies lie beside the database, so that erasing a participant finds them.
 

@@ -1,5 +1,4 @@
-"""The disk budget: the oldest rows of nobody's session go when the database outgrows its share, and
-the file shrinks.
+"""The disk budget: the oldest rows outside sessions are deleted, and the file shrinks.
 
 What goes, hour by hour, the oldest first: expressions, unfit frames and readings of times outside
 sessions. What stays,
@@ -63,8 +62,9 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was done for the budget: rows deleted, bytes by which the file shrank, and how it stands
-    now.
+    """What was done for the budget.
+
+    Rows deleted, bytes by which the file shrank, and how it stands now.
     """
 
     rows: int
@@ -90,8 +90,9 @@ def keep_to_budget(
     within_s: float | None = None,
     now_ms: int | None = None,
 ) -> Kept:
-    """Delete the oldest rows outside sessions until the database fits its share, and give free
-    space back to the disk.
+    """Delete the oldest rows outside sessions until the database fits its share of the disk.
+
+    Free space is given back to the disk.
 
     Every deletion leaves a line in ``audit``. Copies of before upgrades but the newest are deleted,
     too.
@@ -232,8 +233,9 @@ def _delete_old_copies(path: Path) -> None:
 
 
 def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
-    """Return how many free pages are more than later rows will soon need, or are above the
-    share.
+    """Return how many free pages to give back to the disk.
+
+    They are those that later rows will not need soon, or that lie above the share.
     """
     pages = _pragma(connection, "page_count")
     free = _pragma(connection, "freelist_count")
@@ -242,8 +244,9 @@ def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
 
 
 def _let_it_shrink(path: Path, connection: sqlite3.Connection, share: int) -> None:
-    """Make a file anew that an older version made without the register that shrinking needs, where
-    there is room.
+    """Rewrite a file that an older version made so that it cannot shrink.
+
+    It lacks the register of pages; this is done where there is room for a second file.
     """
     room = 2 * _used(connection) + SPARE_BYTES
     if (

@@ -89,8 +89,9 @@ class Erasure:
 def erase_participant(
     path: Path, code: str, *, actor: str, outbox_rows: int = 50_000, patience_s: float = PATIENCE_S
 ) -> Erasure:
-    """Erase a participant: rows, rollups, messages, retained topics, prepared exports, and copies
-    of the database.
+    """Erase a participant.
+
+    Rows, rollups, messages, retained topics, prepared exports and copies of the database.
 
     Safe beside a running agent: what it still holds in memory of the erased time is not written any
     more.
@@ -117,6 +118,7 @@ def erase_participant(
                 _record(connection, actor, rows)
                 for topic in RETAINED:
                     enqueue(connection, OutboxMessage(topic, None, sequenced=False), outbox_rows)
+        # After the commit: an export that began before it would bring the participant back.
         delete_prepared_exports(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(path, code)
@@ -141,16 +143,23 @@ def _scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> 
     ``secure_delete`` overwrites what is deleted, but a page that SQLite has rearranged before may
     hold older copies.
     """
+    # First the log, whose frames hold the pages as they were before; only then does the file have
+    # all that is left, and can be searched.
     _empty_log(path, connection)
     if not _holds(path, texts):
         return False
     connection.execute("VACUUM")
+    # VACUUM writes the new file through the log: it is emptied again.
     _empty_log(path, connection)
     return True
 
 
 def _empty_log(path: Path, connection: sqlite3.Connection) -> None:
-    """Write everything into the file and empty its log; waits for those who read just now."""
+    """Write the log into the file and empty it; wait for present readers.
+
+    Raises:
+        StoreError: a reader did not end in time.
+    """
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         raise StoreError(
             f"{path}: the rows are erased, but another program keeps the file open, and its log "

@@ -145,8 +145,9 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete what waits for the broker: messages about the participant, and summaries of their
-    time.
+    """Delete what waits for the broker.
+
+    That is messages about the participant, and summaries of their time.
     """
     deleted = connection.execute(
         "DELETE FROM outbox WHERE lower(json_extract(payload, '$.participant')) = lower(?)", (code,)

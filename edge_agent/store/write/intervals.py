@@ -22,8 +22,9 @@ Row = ExpressionRow | UnfitRow
 
 
 class _Track:
-    """Sums over the fit frames of one track in the present interval, and counts of the others by
-    reason.
+    """Sums over the frames of one track in the present interval.
+
+    Frames that could not be read are counted by reason.
     """
 
     def __init__(self) -> None:
@@ -88,8 +89,9 @@ class Intervals:
         return bool(self._tracks)
 
     def add(self, recognition: Recognition) -> list[Row | Gap]:
-        """Take in a frame; return the rows of the interval that it ended, and the end of a time
-        without faces.
+        """Add a frame; return the rows that it completes.
+
+        They are those of the interval that it ended, and a gap where a time without faces ended.
         """
         done: list[Row | Gap] = []
         if self._tracks and self._number(recognition.at) != self._number(self._last):

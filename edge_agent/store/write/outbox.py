@@ -1,5 +1,6 @@
-"""Messages that the broker has not acknowledged yet: rows that outlive a power cut, bounded, oldest
-dropped first.
+"""Messages that the broker has not acknowledged yet.
+
+They are rows that survive a power cut. Their number is bounded, and the oldest goes first.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A queued message; ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to
-    clear a topic.
+    """A queued message.
+
+    ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to clear a topic.
     """
 
     id: int
@@ -57,6 +59,12 @@ class Outbox:
     Args:
         path: the database.
         busy_seconds: how long to wait for a lock.
+
+    Example:
+        >>> outbox = Outbox(path)
+        >>> for row in outbox.pending(limit=20):
+        ...     send(row.topic, row.payload)
+        >>> outbox.delete([row.id])  # only when the broker has acknowledged it
     """
 
     def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:

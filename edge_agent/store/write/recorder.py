@@ -100,8 +100,9 @@ class Recorder(Worker):
 
     @property
     def duplicates(self) -> int:
-        """Readings since the start that were there already (same kind, source and time) and were
-        not written again.
+        """Readings since the start that were in the database already, and were not written again.
+
+        The same reading has the same kind, source and time.
         """
         return self._duplicates
 

@@ -39,8 +39,9 @@ class ModelUse:
 
 
 class BootRows:
-    """Finds or writes the ``boot`` row of an instant: a new one for each boot, and whenever the
-    wall clock jumps.
+    """Finds or writes the ``boot`` row of an instant.
+
+    There is a new one for each boot, and whenever the wall clock jumps.
 
     Call ``forget`` when the transaction was rolled back, for the row went with it.
     """
@@ -98,8 +99,9 @@ def write_expressions(
     interval_ms: int,
     simulated: bool,
 ) -> None:
-    """Insert expression rows with the id of their boot row, and add those of primary faces to the
-    rollups.
+    """Insert expression rows with the id of their boot row.
+
+    Those of primary faces are added to the rollups.
 
     Rows, here and below, of a time that was erased are left out.
     """
@@ -153,8 +155,9 @@ def write_unfit(
 def write_vitals(
     connection: sqlite3.Connection, readings: Iterable[tuple[VitalReading, int | None]]
 ) -> tuple[int, int]:
-    """Insert readings with the id of their boot row (``None``: imported, no boot clock), and roll
-    up the new ones.
+    """Insert readings with the id of their boot row, and roll up the new ones.
+
+    The id is ``None`` for imported readings, which have no boot clock.
 
     Returns:
         How many were new, and how many were there already (same kind, source and time) and left
@@ -284,8 +287,9 @@ def _roll_up_vitals(
 def _summarise(
     readings: list[VitalReading],
 ) -> tuple[int, float, float | None, float | None, int, int]:
-    """Return n, total, least and most of the usable readings, then the number of unusable and of
-    simulated ones.
+    """Return n, total, least and most of the usable readings.
+
+    The numbers of unusable and of simulated ones follow.
     """
     values = [reading.value for reading in readings if not reading.flags & UNUSABLE]
     simulated = sum(VitalFlag.SIMULATED in reading.flags for reading in readings)

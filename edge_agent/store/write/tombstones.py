@@ -1,5 +1,6 @@
-"""Times of which everything was erased: what still waits in memory, or comes again from a file, is
-not written then.
+"""Tombstones: times of which everything was erased.
+
+Rows of such a time that still wait in memory, or come again from a file, are not written.
 
 Only the times are kept, without a code. Where a later session lies over them (a clock that was set
 back), its rows are written.

@@ -1,5 +1,6 @@
-"""FHIR R4 resources about whom and what observations are: Patient, Device, CodeSystem
-(hl7.org/fhir/R4). Pure.
+"""FHIR R4 resources that observations refer to: Patient, Device, CodeSystem. Pure.
+
+See hl7.org/fhir/R4.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ def source_device(source: str) -> dict[str, Any]:
 
 
 def code_systems() -> Iterator[dict[str, Any]]:
-    """Yield our own codes: LOINC has none for an emotion that was classified from a face, or that
-    was reported.
+    """Yield our own code systems.
+
+    LOINC has no code for an emotion that was classified from a face, or that was reported.
     """
     faces = {
         emotion.value: f"The face looks like {emotion}, one of the categories of FER+"

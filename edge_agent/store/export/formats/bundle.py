@@ -1,5 +1,8 @@
-"""The timeline as one zip that explains itself: tidy CSV, its description, settings, model cards,
-and two scripts that compute the dashboard's tests again."""
+"""The timeline as one zip that explains itself.
+
+It holds tidy CSV, its description, settings, model cards, and two scripts that compute the
+dashboard's tests again.
+"""
 
 from __future__ import annotations
 

@@ -74,9 +74,7 @@ def _was_used(row: Row, chosen: Chosen) -> bool:
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:
-    """Return the id of the model that read a face: the last one that the agent began to use
-    before.
-    """
+    """Return the id of the model that read a face: the last one that came into use before."""
     before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
     if before:
         return identity("model", before[-1]["sha256"])

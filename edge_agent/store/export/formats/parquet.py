@@ -74,8 +74,9 @@ def _schema(name: str) -> Any:
 
 
 def _table(text: str, schema: Any) -> Any:
-    """Read lines of CSV into a table, without the apostrophes that keep spreadsheets from
-    computing.
+    """Read lines of CSV into a table.
+
+    The apostrophes that protect spreadsheets from formulas are removed.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

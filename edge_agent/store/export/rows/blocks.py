@@ -1,5 +1,6 @@
-"""The rows of each exported file as blocks of text, a few thousand at a time, so that any size fits
-into memory.
+"""The rows of each exported file as blocks of text, a few thousand rows a block.
+
+An export of any size needs the memory of some blocks only.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -175,9 +176,7 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 
 def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
-    """Yield readings, with all the digits of their values and with the emotion that was observed
-    before them.
-    """
+    """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
     about = _About()
     while rows := cursor.fetchmany(ROWS):
@@ -195,8 +194,9 @@ def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
 
 
 class _About(dict[tuple[str, str], str]):
-    """The cells of a reading behind its value, by what the query gives and, in a session, what was
-    observed.
+    """The cells that follow the value of a reading.
+
+    The key is what the query gives and, in a session, the observed emotion.
     """
 
     def __missing__(self, key: tuple[str, str]) -> str:
@@ -213,8 +213,9 @@ class _About(dict[tuple[str, str], str]):
 def _observed(
     connection: sqlite3.Connection, session: InSession, at_ms: list[int], keys: list[str]
 ) -> Iterable[str]:
-    """Return the emotion that was observed before each of some readings of a session, which come in
-    order of time.
+    """Return the emotion that was observed before each of some readings of a session.
+
+    The readings are in order of time.
     """
     span = {
         "after": at_ms[0] - _REACH_MS,

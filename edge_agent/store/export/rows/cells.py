@@ -13,8 +13,9 @@ _QUOTED = frozenset('",\r\n')
 
 @lru_cache(maxsize=1024)
 def cell(text: str | None) -> str:
-    """Return a text as one cell: empty for ``None``, behind an apostrophe where a spreadsheet would
-    compute with it.
+    """Return a text as one cell, empty for ``None``.
+
+    An apostrophe comes before a text that a spreadsheet would take for a formula.
     """
     if not text:
         return ""

@@ -1,5 +1,4 @@
-"""The timeline cut into pieces of one hour, session and condition at the most, whose rows share
-these columns.
+"""The timeline cut into pieces whose rows share session, condition and hour.
 
 So each query returns rows that need no look-up of their own, which makes an export several times as
 fast as the views.
@@ -31,8 +30,9 @@ class InSession:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of the timeline, ``start_ms`` ≤ time < ``end_ms``, within one UTC hour, one session
-    and one condition.
+    """A part of the timeline within one UTC hour, one session and one condition.
+
+    It holds the times ``start_ms`` ≤ time < ``end_ms``.
     """
 
     start_ms: int

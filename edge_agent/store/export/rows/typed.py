@@ -1,5 +1,6 @@
-"""The rows of an export as values with their types: read back from the blocks of CSV, so that all
-formats agree.
+"""The rows of an export as values with their types.
+
+They are read back from the blocks of CSV, so that all formats agree.
 """
 
 from __future__ import annotations

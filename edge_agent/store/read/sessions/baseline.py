@@ -1,5 +1,6 @@
-"""A participant's neutral face as the measure of their expressions: computed when rows are read,
-never written. Pure.
+"""A participant's neutral face, by which their expressions are corrected. Pure.
+
+It is computed when rows are read, and never written.
 
 Some faces look sad or angry to a classifier while they rest. During a calibration (marker
 ``baseline``) the participant looks neutral for 20 s; what the classifier over-reads in that time is

@@ -1,5 +1,6 @@
-"""The rows that a baseline is taken from, and those that it corrects, in a transaction that the
-caller holds.
+"""The rows that a baseline is computed from, and those that it corrects.
+
+All of it is read in a transaction that the caller holds.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters

@@ -214,7 +214,7 @@ def test_a_chosen_session_brings_nothing_of_the_others(path: Path, tmp_path: Pat
 
 def test_the_share_that_is_done_rises_to_all(path: Path, tmp_path: Path) -> None:
     told: list[float] = []
-    BUNDLE.export(path, tmp_path / "all.zip", Choice(), tell=told.append)
+    BUNDLE.export(path, tmp_path / "all.zip", Choice(), on_progress=told.append)
     assert told == sorted(told) and told[-1] > 0.95 and all(0 <= share <= 1 for share in told)
 
 
@@ -239,7 +239,7 @@ def test_an_export_that_is_ended_midway_leaves_no_file(path: Path, tmp_path: Pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        BUNDLE.export(path, tmp_path / "out" / "all.zip", Choice(), tell=enough)
+        BUNDLE.export(path, tmp_path / "out" / "all.zip", Choice(), on_progress=enough)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -252,8 +252,7 @@ sys.argv = ["affect-edge", "export", "--data", sys.argv[1], "--out", sys.argv[2]
 try:
     main()
 finally:
-    # whoever measures this process writes at its end
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # a measuring tool writes at the end
 """
 
 
