@@ -20,7 +20,7 @@ from edge_agent import __version__
 from edge_agent.camera.unpaced import demo_frames, file_frames
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
-from edge_agent.runtime.factories import recognizer_of
+from edge_agent.runtime.factories import configured_recognizer
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -100,7 +100,7 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         CameraError: the source cannot be read.
         ModelError: a model is missing or damaged.
     """
-    recognizer = recognizer_of(settings)
+    recognizer = configured_recognizer(settings)
     fps = settings.camera.fps
     if source is None:
         images = demo_frames(settings.camera.width, settings.camera.height, fps)

@@ -187,9 +187,9 @@ def _expression_model(name: str) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    from edge_agent.runtime.factories import camera_opener
+    from edge_agent.runtime.factories import camera_factory
 
-    with camera_opener(settings)() as camera:
+    with camera_factory(settings)() as camera:
         frame = camera.read()
         height, width = frame.image.shape[:2]
         return Finding("camera", Verdict.OK, f"{camera.name} gives {width}×{height}")

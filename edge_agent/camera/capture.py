@@ -13,7 +13,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.gaps import Gap
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,11 @@ CLOSED_POLL_S = 0.5
 
 
 class CaptureWorker(Worker):
-    """Reads frames into a mailbox while it may.
+    """Reads frames and keeps the latest, while capture is allowed.
 
     Args:
         open_camera: opens the camera anew; raises ``CameraError``.
-        mailbox: gets the newest frame.
+        latest_frame: receives each frame; its reader gets only the newest.
         on_gap: told of each interval without frames once it is over.
         on_end: called when a file or folder has come to its end.
         may_capture: whether the camera may be read now; while it says no, the camera is closed.
@@ -43,14 +43,14 @@ class CaptureWorker(Worker):
     def __init__(
         self,
         open_camera: Callable[[], Camera],
-        mailbox: Mailbox[Frame],
+        latest_frame: LatestValue[Frame],
         on_gap: Callable[[Gap], None],
         on_end: Callable[[], None],
         may_capture: Callable[[], bool],
     ) -> None:
         super().__init__("capture")
         self._open_camera = open_camera
-        self._mailbox = mailbox
+        self._latest_frame = latest_frame
         self._on_gap = on_gap
         self._on_end = on_end
         self._may_capture = may_capture
@@ -100,7 +100,7 @@ class CaptureWorker(Worker):
             frame = camera.read()
             self._forget_failure()
             self.frames += 1
-            self._mailbox.put(frame)
+            self._latest_frame.put(frame)
 
     def _failed(self, error: CameraError) -> None:
         if error.reason is CameraReason.END_OF_FILE:

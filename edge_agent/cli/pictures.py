@@ -40,10 +40,10 @@ def classify(
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
-    from edge_agent.runtime.factories import recognizer_of
+    from edge_agent.runtime.factories import configured_recognizer
     from edge_agent.vision.stills.pictures import classify_pictures
 
-    recognizer = recognizer_of(settings)
+    recognizer = configured_recognizer(settings)
     if drawing is not None and picture is not None:
         explain(picture, drawing, recognizer, as_json)
         return

@@ -124,13 +124,13 @@ def session_start(
 ) -> None:
     """Open a session of participant CODE, who has consented, now."""
     study = study_of(config, data)
-    from edge_agent.core.study import Purpose, Setting
+    from edge_agent.core.study import Purpose, SessionSetting
 
     opened = study.start_session(
         participant_code,
         named(Purpose, "--purpose", purpose),
         name,
-        setting=named(Setting, "--setting", setting),
+        setting=named(SessionSetting, "--setting", setting),
     )
     say_session(opened, as_json)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.mqtt.topics import CommandRejectedPayload, MarkerCommand, SessionCommand, Topics
 
 COMMAND_BYTES = 4096
@@ -33,7 +33,7 @@ class Commands:
 
     def __init__(
         self,
-        start: Callable[[str, Purpose, str, Setting], object],
+        start: Callable[[str, Purpose, str, SessionSetting], object],
         end: Callable[[], object],
         mark: Callable[[MarkerKind, str], object],
     ) -> None:

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.expression import Emotion, Flaw, Observation, Recognition
-from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.expression import Emotion, Observation, Recognition, RejectReason
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind, VitalReading
 
 Time = Annotated[
@@ -171,7 +171,7 @@ class SessionCommand(Part):
         None, max_length=32, description="start: code of somebody who has consented"
     )
     purpose: Purpose | None = Field(None, description="start: why it is recorded")
-    setting: Setting = Field(Setting.OTHER, description="start: where it takes place")
+    setting: SessionSetting = Field(SessionSetting.OTHER, description="start: where it takes place")
     name: str = Field("", max_length=80, description="start: what to call it")
 
 
@@ -231,7 +231,7 @@ class SummaryPayload(Payload):
     frames_with_face: int = Field(
         ge=0, description="Of these, frames in which the primary face was seen"
     )
-    unfit: dict[Flaw, int] = Field(
+    unfit: dict[RejectReason, int] = Field(
         default_factory=dict,
         description="Of these, frames whose face could not be read, by reason; in no mean",
     )

@@ -21,7 +21,7 @@ from edge_agent.config import MqttSettings, Settings, at_home
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Frame
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.readings import Origin
 from edge_agent.core.timers import Every, Rate
 from edge_agent.core.vitals import VitalReading
@@ -29,8 +29,8 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
-from edge_agent.runtime.dispatcher import Distributor
-from edge_agent.runtime.factories import camera_opener, recognizer_of
+from edge_agent.runtime.dispatcher import EventDispatcher
+from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
@@ -47,7 +47,7 @@ from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.skin import watch_skin
 from edge_agent.vision.worker import VisionWorker
 from edge_agent.vitals.base import VitalSource
-from edge_agent.vitals.bluetooth import BluetoothVitals, radio_opener
+from edge_agent.vitals.bluetooth import BluetoothVitals, radio_factory
 from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.ingest import VitalIngest
@@ -135,7 +135,7 @@ class Agent:
         self._stop = threading.Event()
         self._dead: Worker | None = None
         database = data / DATABASE_NAME
-        recognizer = recognizer_of(settings)
+        recognizer = configured_recognizer(settings)
         # before the migration: never upgrade the file under a running agent
         self._lock = lock(database)
         try:
@@ -169,12 +169,14 @@ class Agent:
             on_commit=self._client.wake if self._client else None,
         )
         window = SummaryWindow(settings.device.name, clock.now(), simulated=simulated)
-        self._distributor = Distributor(self._recorder, window, self._live, self._client, simulated)
-        mailbox: Mailbox[Frame] = Mailbox()
-        self._mailbox = mailbox
+        self._dispatcher = EventDispatcher(
+            self._recorder, window, self._live, self._client, simulated
+        )
+        latest_frame: LatestValue[Frame] = LatestValue()
+        self._latest_frame = latest_frame
         self._capture = CaptureWorker(
-            camera_opener(settings),
-            mailbox,
+            camera_factory(settings),
+            latest_frame,
             self._recorder.submit,
             self._end_of_file,
             self._may_capture,
@@ -183,10 +185,10 @@ class Agent:
         watch = watch_skin(self._pulse.see) if self._pulse else None
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
         self._vision = VisionWorker(
-            mailbox,
+            latest_frame,
             recognizer,
             self._governor,
-            self._distributor.recognition,
+            self._dispatcher.recognition,
             watch,
             settings.vision.threads,
         )
@@ -243,7 +245,7 @@ class Agent:
         return found
 
     def _take_vital(self, reading: VitalReading) -> None:
-        self._distributor.vital(reading)
+        self._dispatcher.vital(reading)
 
     def _hear(self, payload: bytes, retained: bool) -> RejectedPayload | None:
         """Take the readings of a message; return what to say of those that were refused."""
@@ -262,7 +264,7 @@ class Agent:
             return []
         return [
             SimulatedVitals(
-                self._distributor.vital,
+                self._dispatcher.vital,
                 seed=simulated.seed,
                 heart_rate_seconds=simulated.heart_rate_seconds,
                 pressure_seconds=simulated.pressure_seconds,
@@ -273,7 +275,7 @@ class Agent:
     def _make_pulse(self, simulated: bool) -> CameraPulse | None:
         if not self._settings.vitals.camera_pulse.enabled:
             return None
-        return CameraPulse(self._distributor.vital, self._recorder.submit, simulated=simulated)
+        return CameraPulse(self._dispatcher.vital, self._recorder.submit, simulated=simulated)
 
     def _make_replay(self) -> list[VitalSource]:
         replay = self._settings.vitals.replay
@@ -286,7 +288,7 @@ class Agent:
             readings = read_readings(file)
         return [
             ReplayVitals(
-                self._distributor.vital, readings, file.name, speed=replay.speed, loop=replay.loop
+                self._dispatcher.vital, readings, file.name, speed=replay.speed, loop=replay.loop
             )
         ]
 
@@ -297,10 +299,10 @@ class Agent:
         sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
         return [
             BluetoothVitals(
-                self._distributor.vital,
+                self._dispatcher.vital,
                 self._recorder.submit,
                 sensors,
-                radio_opener(bluetooth.adapter),
+                radio_factory(bluetooth.adapter),
             )
         ]
 
@@ -340,7 +342,7 @@ class Agent:
         if self._settings.capture.mode == "sessions" and self._session_timer.due():
             self._session_open = self._study.open_session() is not None
         if self._window_timer.due():
-            self._distributor.close_window(clock.now())
+            self._dispatcher.close_window(clock.now())
         if self._live_timer.due():
             self._report(self._figures())
         if (
@@ -357,7 +359,7 @@ class Agent:
         changes.
         """
         report = self._monitor.report(figures, clock.now())
-        self._governor.feel(report["temperature_celsius"])
+        self._governor.set_temperature(report["temperature_celsius"])
         self._live.publish({"type": "health", **report})
         alarms = [alarm["name"] for alarm in report["alarms"]]
         if self._client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
@@ -391,7 +393,7 @@ class Agent:
             frame_age_s=None
             if capture.is_idle
             else present - max(self._vision.last_sign_s, capture.begun_s),
-            frames_dropped=self._mailbox.dropped,
+            frames_dropped=self._latest_frame.dropped,
             fps_limit=1 / plan.frame_s if plan.frame_s else None,
             limited_by=plan.limit.value if plan.limit else None,
             camera_error=str(capture.failure) if capture.failure else None,
@@ -438,7 +440,7 @@ class Agent:
                 log.warning("%s does not end and is left behind", worker.name)
         if self._pulse is not None:
             self._pulse.close()
-        self._distributor.close_window(clock.now())
+        self._dispatcher.close_window(clock.now())
         self._recorder.stop()
         if not self._recorder.join(DRAIN_S):
             log.error("the recorder did not finish in time")

@@ -17,7 +17,7 @@ from edge_agent.store.write.recorder import Recorder
 LATE_S = 60.0
 
 
-class Distributor:
+class EventDispatcher:
     """Hands each recognition and each reading to recorder, summary, live feed and broker.
 
     Called from the vision thread and from those of the vitals; the summary window is guarded by a

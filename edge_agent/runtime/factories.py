@@ -12,7 +12,7 @@ from edge_agent.config import Settings
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 
-def camera_opener(settings: Settings) -> Callable[[], Camera]:
+def camera_factory(settings: Settings) -> Callable[[], Camera]:
     """Return what opens the configured camera.
 
     Each call opens it anew and may raise ``CameraError``.
@@ -32,6 +32,6 @@ def camera_opener(settings: Settings) -> Callable[[], Camera]:
     )
 
 
-def recognizer_of(settings: Settings) -> Recognizer:
+def configured_recognizer(settings: Settings) -> Recognizer:
     """Build the configured vision chain; raises ``ModelError``."""
     return open_recognizer(**settings.vision.model_dump(exclude={"cpu_budget"}))

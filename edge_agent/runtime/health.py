@@ -185,7 +185,7 @@ class ThrottlingProbe:
             self.close()
 
 
-class Reading(Protocol):
+class TemperatureReading(Protocol):
     """One temperature as psutil gives it."""
 
     @property
@@ -193,7 +193,7 @@ class Reading(Protocol):
         """Degrees Celsius."""
 
 
-def processor_temperature(sensors: Mapping[str, Sequence[Reading]]) -> float | None:
+def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -> float | None:
     """Return the processor's temperature out of what the machine has.
 
     ``None`` without a sensor that is known.

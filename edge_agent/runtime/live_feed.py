@@ -75,7 +75,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "smoothed": {name: round(p, 4) for name, p in smoothed.as_dict().items()},
         "valence": round(smoothed.valence, 4),
         "quality": round(observation.quality, 4),
-        "flaw": observation.flaw.value if observation.flaw else None,
+        "flaw": observation.reject_reason.value if observation.reject_reason else None,
     }
 
 

@@ -12,12 +12,12 @@ from typing import Any
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import (
     EMOTIONS,
+    FACE_STATES,
     NO_FACE,
-    STATES,
     Expression,
-    Flaw,
     Recognition,
-    state_of,
+    RejectReason,
+    face_state,
 )
 from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 
@@ -30,7 +30,7 @@ class _Gathered:
     frames: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     sums: list[float] = field(default_factory=lambda: [0.0] * len(EMOTIONS))
-    unfit: Counter[Flaw] = field(default_factory=Counter)
+    unfit: Counter[RejectReason] = field(default_factory=Counter)
     readings: dict[VitalKind, list[VitalReading]] = field(default_factory=dict)
 
     @property
@@ -63,11 +63,11 @@ class SummaryWindow:
         """Take in one frame; of its faces only the primary one counts."""
         self._now.frames += 1
         face = recognition.primary
-        self._now.labels[state_of(face)] += 1
+        self._now.labels[face_state(face)] += 1
         if face is None:
             return
-        if face.flaw is not None:
-            self._now.unfit[face.flaw] += 1
+        if face.reject_reason is not None:
+            self._now.unfit[face.reject_reason] += 1
             return
         self._now.sums = [
             total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)
@@ -103,12 +103,14 @@ class SummaryWindow:
             },
             "frames": done.frames,
             "frames_with_face": done.frames_with_face,
-            "unfit": {flaw.value: frames for flaw, frames in done.unfit.most_common()},
+            "unfit": {
+                reject_reason.value: frames for reject_reason, frames in done.unfit.most_common()
+            },
             "emotions": None
             if mean is None
             else {name: _share(p) for name, p in mean.as_dict().items()},
-            "dominant": max(STATES, key=done.labels.__getitem__) if done.frames else None,
-            "shares": {x: _share(done.labels[x] / done.frames) for x in STATES}
+            "dominant": max(FACE_STATES, key=done.labels.__getitem__) if done.frames else None,
+            "shares": {x: _share(done.labels[x] / done.frames) for x in FACE_STATES}
             if done.frames
             else None,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),

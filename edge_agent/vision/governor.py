@@ -63,7 +63,7 @@ class Governor:
 
     Frames come at the camera's rate. While all of them can be read within the budget, they are;
     else as many as can, evenly, and the whole frame is searched as rarely in proportion. Belongs to
-    one thread, but for `feel`.
+    one thread, but for `set_temperature`.
 
     Args:
         budget: share of one core that may be used, above 0; 0.4 is 40 %.
@@ -90,14 +90,14 @@ class Governor:
         """Seconds of processor time that a frame takes, smoothed."""
         return self._cost_s
 
-    def feel(self, celsius: float | None) -> None:
+    def set_temperature(self, celsius: float | None) -> None:
         """Take in the temperature of the processor; ``None`` where it is not known.
 
         May be called from any thread.
         """
         self._celsius = celsius
 
-    def spend(self, cpu_s: float, at_s: float) -> Plan:
+    def record_cost(self, cpu_s: float, at_s: float) -> Plan:
         """Take in what one frame cost, and return what may be done from now on.
 
         Args:

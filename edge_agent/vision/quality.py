@@ -1,10 +1,9 @@
-"""How fit a face is for reading: whole, large enough, turned to the camera, well enough lit and
-sharp enough.
+"""The quality filter: is a face whole, large, turned to the camera, lit and sharp enough to read?
 
-Where one of these is so bad that a reading says little, the frame has a *flaw*, and is counted
-instead of averaged. The limits lie where the shipped classifier loses about ten points of its
-accuracy (83 % on 500 pictures of FER2013's PublicTest, FER+ majority labels), measured by spoiling
-pictures, or by sorting them where they cannot be spoiled.
+Where one of these is too bad, the frame gets a *reject reason*: it is counted, and goes into no
+mean. Each limit lies where the shipped classifier loses about ten points of its accuracy (83 % on
+500 pictures of FER2013's PublicTest, FER+ majority labels). It was measured by spoiling pictures,
+or by sorting them where they cannot be spoiled.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.expression import Face, Flaw
+from edge_agent.core.expression import Face, RejectReason
 
 Crop = npt.NDArray[np.uint8]
 
@@ -123,7 +122,7 @@ class Quality:
         pose: ``None`` where the landmarks coincide.
         score: 0…1: the worst of wholeness, size, sharpness, light and pose, since any one of them
             alone can spoil a reading.
-        flaw: why it is not fit; ``None`` when it is.
+        reject_reason: why it is not fit; ``None`` when it is.
     """
 
     outside: float
@@ -135,7 +134,7 @@ class Quality:
     white: float
     pose: Pose | None
     score: float
-    flaw: Flaw | None
+    reject_reason: RejectReason | None
 
 
 def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
@@ -153,7 +152,7 @@ def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
     black, white = _clipped(crop)
     edges = _sharpness(crop, contrast)
     height = face.box.height
-    flaw = _flaw(outside, height, edges, brightness, contrast, black, white, pose)
+    reject_reason = _reject_reason(outside, height, edges, brightness, contrast, black, white, pose)
     light = _share(contrast, ENOUGH_CONTRAST) * (1 - black - white)
     if pose is None:
         turn = 1.0
@@ -161,7 +160,9 @@ def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
         turn = _share(1.5 * MOST_YAW - abs(pose.yaw), MOST_YAW)
     whole = _share(1.5 * MOST_OUTSIDE - outside, MOST_OUTSIDE)
     score = min(whole, _share(height, ENOUGH_PIXELS), _share(edges, ENOUGH_SHARPNESS), light, turn)
-    return Quality(outside, height, edges, brightness, contrast, black, white, pose, score, flaw)
+    return Quality(
+        outside, height, edges, brightness, contrast, black, white, pose, score, reject_reason
+    )
 
 
 def pose_of(face: Face) -> Pose | None:
@@ -206,7 +207,7 @@ def _clipped(crop: Crop) -> tuple[float, float]:
     return float(black) / crop.size, float(white) / crop.size
 
 
-def _flaw(
+def _reject_reason(
     outside: float,
     height: float,
     edges: float,
@@ -215,21 +216,21 @@ def _flaw(
     black: float,
     white: float,
     pose: Pose | None,
-) -> Flaw | None:
-    """Return the first flaw: those first that explain the later ones.
+) -> RejectReason | None:
+    """Return the first reject_reason: those first that explain the later ones.
 
     What is left of a cut face looks small or turned, and a small or dark face looks blurred, too.
     """
     if outside > MOST_OUTSIDE:
-        return Flaw.CUT_OFF
+        return RejectReason.CUT_OFF
     if height < LEAST_PIXELS:
-        return Flaw.TOO_SMALL
+        return RejectReason.TOO_SMALL
     if pose is not None and pose.is_turned_away:
-        return Flaw.TURNED_AWAY
+        return RejectReason.TURNED_AWAY
     if black > MOST_CLIPPED or white > MOST_CLIPPED or contrast < LEAST_CONTRAST:
-        return Flaw.TOO_DARK if brightness < 128 else Flaw.TOO_BRIGHT
+        return RejectReason.TOO_DARK if brightness < 128 else RejectReason.TOO_BRIGHT
     if edges < LEAST_SHARPNESS:
-        return Flaw.BLURRED
+        return RejectReason.BLURRED
     return None
 
 

@@ -14,10 +14,10 @@ from edge_agent.core.expression import (
     Emotion,
     Expression,
     Face,
-    Flaw,
     Frame,
     Observation,
     Recognition,
+    RejectReason,
 )
 from edge_agent.vision.align import (
     CROP_NAME,
@@ -36,7 +36,8 @@ from edge_agent.vision.faces.finder import (
     open_near_finder,
 )
 from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.faces.primary import PrimaryFaceSelector
+from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.quality import face_quality
@@ -46,7 +47,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FaceReading:
     """One face of a still picture.
 
     Attributes:
@@ -54,14 +55,14 @@ class Reading:
         expression: its probabilities.
         emotion: its label; ``None`` is *uncertain*.
         quality: 0…1, how fit the face is for reading.
-        flaw: why it is not fit for reading; ``None`` when it is.
+        reject_reason: why it is not fit for reading; ``None`` when it is.
     """
 
     face: Face
     expression: Expression
     emotion: Emotion | None
     quality: float
-    flaw: Flaw | None
+    reject_reason: RejectReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Explanation:
         parts: float32, h × w × 8: what each region of the crop adds to the logit of each category.
     """
 
-    reading: Reading
+    reading: FaceReading
     crop: Picture
     to_crop: Matrix
     parts: npt.NDArray[np.float32]
@@ -92,7 +93,7 @@ class Recognizer:
         follower: finds them in the frames of a camera.
         classifier: reads one face.
         tracker: follows faces over frames.
-        chooser: says which face is the participant's.
+        selector: says which face is the participant's.
         smoother: steadies each track.
         uncertain_below: for still pictures; left out: what the classifier's card says.
         gate: whether a face that is not fit for reading is only counted; else every face is read.
@@ -112,7 +113,7 @@ class Recognizer:
         follower: FaceFollower,
         classifier: ExpressionClassifier,
         tracker: Tracker,
-        chooser: PrimaryChooser,
+        selector: PrimaryFaceSelector,
         smoother: Smoother,
         *,
         uncertain_below: float | None = None,
@@ -128,7 +129,7 @@ class Recognizer:
         self._follower = follower
         self._classifier = classifier
         self._tracker = tracker
-        self._chooser = chooser
+        self._selector = selector
         self._smoother = smoother
         self._gate = gate
         self._holder = StateHolder()
@@ -168,7 +169,7 @@ class Recognizer:
         faces = self._follower.find(frame, self._tracker.steady(frame.at))
         self._done("find")
         tracked = self._tracker.update(faces, frame.at)
-        primary = self._chooser.choose(tracked, width, height, frame.at)
+        primary = self._selector.select(tracked, width, height, frame.at)
         self._done("follow")
         observations = tuple(
             self._observe(frame, track, face, track == primary) for track, face in tracked
@@ -176,7 +177,7 @@ class Recognizer:
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
 
-    def read_picture(self, image: Picture) -> list[Reading]:
+    def read_picture(self, image: Picture) -> list[FaceReading]:
         """Read the faces of a still picture: nothing is tracked or smoothed.
 
         Args:
@@ -199,8 +200,8 @@ class Recognizer:
 
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
         reading = self._read(frame.image, face)
-        flaw = reading.flaw if self._gate else None
-        steady = self._smoother.hold if flaw else self._smoother.update
+        reject_reason = reading.reject_reason if self._gate else None
+        steady = self._smoother.hold if reject_reason else self._smoother.update
         smoothed = steady(track, reading.expression, frame.at)
         self._done("steady")
         return Observation(
@@ -211,10 +212,10 @@ class Recognizer:
             smoothed.emotion,
             primary,
             reading.quality,
-            flaw,
+            reject_reason,
         )
 
-    def _read(self, image: Picture, face: Face) -> Reading:
+    def _read(self, image: Picture, face: Face) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         self._done("cut")
@@ -241,14 +242,14 @@ class Recognizer:
 
     def _reading(
         self, face: Face, crop: Picture, expression: Expression, outside: float
-    ) -> Reading:
+    ) -> FaceReading:
         quality = face_quality(crop, face, outside)
-        return Reading(
+        return FaceReading(
             face,
             expression,
             label_of(expression, self._uncertain_below),
             quality.score,
-            quality.flaw,
+            quality.reject_reason,
         )
 
 
@@ -337,7 +338,7 @@ def open_recognizer(
         FaceFollower(finder, near),
         classifier,
         Tracker(memory_seconds, confirm_frames),
-        PrimaryChooser(hold_s=memory_seconds),
+        PrimaryFaceSelector(hold_s=memory_seconds),
         Smoother(smoothing_seconds, hysteresis, threshold, dwell_s=dwell_seconds),
         uncertain_below=threshold,
         gate=gate,

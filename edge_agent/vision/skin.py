@@ -67,7 +67,7 @@ def watch_skin(
 
     def look(frame: Frame, seen: Recognition) -> None:
         face = seen.primary
-        if face is None or face.flaw is not None:
+        if face is None or face.reject_reason is not None:
             see(frame.at, None, None)
         else:
             see(frame.at, face.track, skin_colour(frame.image, face.face))

@@ -14,7 +14,7 @@ from edge_agent.core.expression import (
     Emotion,
     Expression,
     Observation,
-    state_of,
+    face_state,
 )
 
 
@@ -163,7 +163,7 @@ class StateHolder:
             at: when the frame was taken; not before that of the last call.
         """
         if participant is not None:
-            self._state = state_of(participant)
+            self._state = face_state(participant)
             self._seen = at
         elif self._seen is None or at.seconds_since(self._seen) > self._no_face_after_s:
             self._state = NO_FACE

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.align import TEMPLATE, align_box, align_face, similarity
 from edge_agent.vision.classifier import ExpressionClassifier
-from edge_agent.vision.faces.tracker import prominence
+from edge_agent.vision.faces.primary import prominence
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import Reading, Recognizer, open_recognizer
+from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.stills.pictures import Picture
 from training.data.datasets import EXPRESSIONS
 from training.data.labelled_photographs import LabelledPhotographs
@@ -213,7 +213,7 @@ class _Seen:
     """
 
     size: tuple[int, int]
-    reading: Reading | None
+    reading: FaceReading | None
     taught: Points | None
 
     @property

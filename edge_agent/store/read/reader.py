@@ -13,7 +13,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.schema import BUSY_SECONDS, reading
@@ -210,7 +210,9 @@ class Reader:
                 "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
                 span,
             )
-            return FaceFrames(read, {Flaw(row["reason"]): row["frames"] for row in unfit}, quality)
+            return FaceFrames(
+                read, {RejectReason(row["reason"]): row["frames"] for row in unfit}, quality
+            )
 
     def baseline(self, session: int) -> Baseline | None:
         """Return what the participant's neutral face makes the classifier over-read.

@@ -14,7 +14,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
-from edge_agent.core.expression import ExpressionRow, Recognition, UnfitRow
+from edge_agent.core.expression import ExpressionRow, Recognition, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
@@ -36,7 +36,7 @@ from edge_agent.store.write.tombstones import ErasedTimes
 log = logging.getLogger(__name__)
 
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse
-Row = ExpressionRow | UnfitRow | VitalReading | Gap | OutboxMessage | ModelUse
+Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse
 
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
 _PORTION_ROWS = 500
@@ -312,13 +312,13 @@ class Recorder(Worker):
             rows = rows_in_sessions(connection, rows)
         erased = ErasedTimes(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
-        unfit: list[tuple[UnfitRow, int | None]] = []
+        unfit: list[tuple[RejectedFrames, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
         for row in rows:
             match row:
                 case ExpressionRow():
                     expressions.append((row, self._boots.row_for(connection, row.at)))
-                case UnfitRow():
+                case RejectedFrames():
                     unfit.append((row, self._boots.row_for(connection, row.at)))
                 case VitalReading():
                     # The boot clock of a reading that came with a time of its own is not known.
@@ -340,7 +340,7 @@ class Recorder(Worker):
 def _instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | UnfitRow() | VitalReading():
+        case ExpressionRow() | RejectedFrames() | VitalReading():
             return row.at
         case Gap():
             return row.end

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Expression
 from edge_agent.vision.align import Picture
-from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
+from edge_agent.vision.recognizer import Explanation, FaceReading, Recognizer
 from edge_agent.vision.stills.evidence import (
     cells_of,
     corners,
@@ -87,7 +87,7 @@ def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Im
     return canvas
 
 
-def headline(reading: Reading) -> str:
+def headline(reading: FaceReading) -> str:
     """Return what is said of a face: its category, or that it is uncertain, and the largest
     probability.
     """

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_agent.core.errors import PictureError
-from edge_agent.vision.recognizer import Reading, Recognizer
+from edge_agent.vision.recognizer import FaceReading, Recognizer
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 32_000
@@ -117,7 +117,7 @@ def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
     return {"file": str(path), "error": str(error)}
 
 
-def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) -> dict[str, Any]:
+def describe_picture(path: Path, image: Picture, readings: Iterable[FaceReading]) -> dict[str, Any]:
     """Return a picture and its faces as JSON values."""
     height, width = image.shape[:2]
     return {
@@ -128,7 +128,7 @@ def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) ->
     }
 
 
-def describe(reading: Reading) -> dict[str, Any]:
+def describe(reading: FaceReading) -> dict[str, Any]:
     """Return a face as JSON values: box [x, y, width, height] and landmarks [x, y] in pixels of the
     picture.
     """

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
-    STATES,
+    FACE_STATES,
     Box,
     Emotion,
     Expression,
@@ -116,7 +116,7 @@ def test_a_value_that_is_no_number_is_never_published() -> None:
 
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:
     schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
-    assert tuple(schema["enum"]) == STATES
+    assert tuple(schema["enum"]) == FACE_STATES
 
 
 def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,12 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
-from edge_agent.core.expression import Box, Emotion, Face, Flaw, Frame, Recognition
+from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.faces.primary import PrimaryFaceSelector
+from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
 from edge_agent.vision.smoother import Smoother
@@ -121,7 +122,7 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
     first = recognizer.recognize(frame(smiling())).observations[0]
     night = np.asarray(smiling() * 0.15, np.uint8)
     second = recognizer.recognize(frame(night, 1)).observations[0]
-    assert (first.flaw, second.flaw) == (None, Flaw.TOO_DARK)
+    assert (first.reject_reason, second.reject_reason) == (None, RejectReason.TOO_DARK)
     assert (second.track, second.smoothed, second.emotion) == (
         first.track,
         first.smoothed,
@@ -137,7 +138,7 @@ def test_without_the_gate_every_frame_is_read() -> None:
         careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
         for number, light in enumerate((1.0, 0.15))
     )
-    assert second.flaw is None
+    assert second.reject_reason is None
     assert second.smoothed != first.smoothed
 
 
@@ -222,40 +223,40 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
             FaceFollower(detector(), None),
             classifier,
             Tracker(),
-            PrimaryChooser(),
+            PrimaryFaceSelector(),
             Smoother(0.6, 0.08, 0.45),
         )
 
 
 @pytest.mark.parametrize(
-    ("person", "part", "flaw"),
+    ("person", "part", "reason"),
     [
         (smiling, np.s_[:160], None),
-        (smiling, np.s_[:133], Flaw.CUT_OFF),
-        (smiling, np.s_[:120], Flaw.CUT_OFF),
+        (smiling, np.s_[:133], RejectReason.CUT_OFF),
+        (smiling, np.s_[:120], RejectReason.CUT_OFF),
         (smiling, np.s_[70:], None),
-        (smiling, np.s_[100:], Flaw.CUT_OFF),
-        (smiling, np.s_[:, 225:], Flaw.CUT_OFF),
-        (smiling, np.s_[:, :240], Flaw.CUT_OFF),
+        (smiling, np.s_[100:], RejectReason.CUT_OFF),
+        (smiling, np.s_[:, 225:], RejectReason.CUT_OFF),
+        (smiling, np.s_[:, :240], RejectReason.CUT_OFF),
         (serious, np.s_[:300], None),
-        (serious, np.s_[:230], Flaw.CUT_OFF),
-        (serious, np.s_[190:], Flaw.CUT_OFF),
+        (serious, np.s_[:230], RejectReason.CUT_OFF),
+        (serious, np.s_[190:], RejectReason.CUT_OFF),
         (serious, np.s_[:, 180:], None),
-        (serious, np.s_[:, 250:], Flaw.CUT_OFF),
-        (serious, np.s_[:, :290], Flaw.CUT_OFF),
+        (serious, np.s_[:, 250:], RejectReason.CUT_OFF),
+        (serious, np.s_[:, :290], RejectReason.CUT_OFF),
     ],
 )
 def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
     recognizer: Recognizer,
     person: Callable[[], Picture],
     part: tuple[slice, ...],
-    flaw: Flaw | None,
+    reason: RejectReason | None,
 ) -> None:
     (reading,) = recognizer.read_picture(np.ascontiguousarray(person()[part]))
-    assert reading.flaw is flaw
-    assert (reading.quality < 0.5) == (flaw is Flaw.CUT_OFF)
+    assert reading.reject_reason is reason
+    assert (reading.quality < 0.5) == (reason is RejectReason.CUT_OFF)
     (explained,) = recognizer.explain_picture(np.ascontiguousarray(person()[part]))
-    assert explained.reading.flaw is flaw
+    assert explained.reading.reject_reason is reason
 
 
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:

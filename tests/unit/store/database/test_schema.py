@@ -197,8 +197,8 @@ def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_c
     path = tmp_path / "affect-edge.db"
     migrate(path, (*MIGRATIONS[:5], Migration("as it had them", tuple(VIEWS.values()))))
     dark, cut = (
-        (n, 1000 * n, n, None, 1000, 2, flaw, 9, 1, 0)
-        for n, flaw in ((7, "too_dark"), (8, "cut_off"))
+        (n, 1000 * n, n, None, 1000, 2, reject_reason, 9, 1, 0)
+        for n, reject_reason in ((7, "too_dark"), (8, "cut_off"))
     )
     row = f"INSERT INTO unfit VALUES ({', '.join('?' * 10)})"
     with closing(sqlite3.connect(path)) as old:
