@@ -26,9 +26,12 @@ from edge_agent.core.readings import Origin
 from edge_agent.core.timers import Every, Rate
 from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.client import Broker, Listener, MqttClient, read_password
+from edge_agent.mqtt.broker import Broker, read_password
+from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.commands import Commands
-from edge_agent.mqtt.topics import RejectedPayload, Topics, rejected_payload
+from edge_agent.mqtt.options import MqttOptions, Subscription
+from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health import Figures, HealthMonitor, is_fresh
@@ -215,20 +218,20 @@ class Agent:
             outbox.clear()
             outbox.close()
             return None
-        return MqttClient(
+        options = MqttOptions(
             broker_of(settings.mqtt),
-            root=settings.mqtt.root,
             device=settings.device.name,
-            outbox=outbox,
+            root=settings.mqtt.root,
             window_s=settings.summary.window,
-            listeners=self._listeners(),
+            subscriptions=tuple(self._listeners()),
         )
+        return MqttClient(options, outbox)
 
-    def _listeners(self) -> list[Listener]:
+    def _listeners(self) -> list[Subscription]:
         """Return what is listened to at the broker, as far as the configuration allows."""
         found = []
         if self._settings.vitals.mqtt.enabled:
-            found.append(Listener(Topics.INGEST, self._hear, Topics.REJECTED))
+            found.append(Subscription(Topics.INGEST, self._hear, Topics.REJECTED))
         if self._settings.mqtt.commands:
             study = self._study
             commands = Commands(
@@ -239,9 +242,11 @@ class Agent:
                 study.add_marker,
             )
             found.append(
-                Listener(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED)
+                Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED)
             )
-            found.append(Listener(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED))
+            found.append(
+                Subscription(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED)
+            )
         return found
 
     def _take_vital(self, reading: VitalReading) -> None:

@@ -8,7 +8,8 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.vitals import VitalReading
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
+from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.write.outbox import OutboxMessage

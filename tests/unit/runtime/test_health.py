@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.vitals import SensorKind, SensorState
-from edge_agent.mqtt.topics import HealthPayload
+from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.runtime import health
 from edge_agent.runtime.health import (
     Figures,

@@ -22,7 +22,7 @@ from edge_agent.core.expression import (
     RejectReason,
 )
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.mqtt.topics import SummaryPayload
+from edge_agent.mqtt.payloads.summary import SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
 
 START = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
