@@ -171,10 +171,11 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 
 
 def _detector(settings: Settings) -> Finding:
+    from edge_agent.runtime.factories import vision_options
     from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model
-    card = open_finder(name, detector=settings.vision.detector).card
+    card = open_finder(vision_options(settings)).card
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 

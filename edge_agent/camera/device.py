@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 
 from edge_agent.camera import v4l2
-from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.core.errors import CameraError, CameraReason
 

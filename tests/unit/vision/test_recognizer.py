@@ -18,7 +18,8 @@ from edge_agent.vision.faces.follower import FaceFollower
 from edge_agent.vision.faces.primary import PrimaryFaceSelector
 from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import Recognizer, VisionStages, crop_face, open_recognizer
 from edge_agent.vision.smoother import Smoother
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
@@ -29,7 +30,7 @@ SMILING_EYES = (200.0, 102.0), (247.0, 103.0)  # as another detector (YuNet) fin
 
 @pytest.fixture
 def recognizer() -> Recognizer:
-    return open_recognizer(confirm_frames=1)
+    return open_recognizer(VisionOptions(confirm_frames=1))
 
 
 def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
@@ -133,7 +134,7 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
 
 
 def test_without_the_gate_every_frame_is_read() -> None:
-    careless = open_recognizer(confirm_frames=1, gate=False)
+    careless = open_recognizer(VisionOptions(confirm_frames=1, quality_filter=False))
     first, second = (
         careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
         for number, light in enumerate((1.0, 0.15))
@@ -176,7 +177,7 @@ def test_reading_a_still_picture_leaves_the_tracks_alone(recognizer: Recognizer)
 
 
 def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -> None:
-    strict = open_recognizer(uncertain_below=1.0, confirm_frames=1)
+    strict = open_recognizer(VisionOptions(uncertain_below=1.0, confirm_frames=1))
     (reading,) = strict.read_picture(smiling())
     assert reading.emotion is None
     assert reading.expression.dominant is Emotion.HAPPINESS
@@ -184,11 +185,11 @@ def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -
 
 
 def test_faces_smaller_than_wanted_are_not_read() -> None:
-    assert open_recognizer(min_face=400).read_picture(smiling()) == []
+    assert open_recognizer(VisionOptions(min_face=400)).read_picture(smiling()) == []
 
 
 def test_no_more_faces_are_read_than_wanted() -> None:
-    assert len(open_recognizer(max_faces=1).read_picture(two_people())) == 1
+    assert len(open_recognizer(VisionOptions(max_faces=1)).read_picture(two_people())) == 1
 
 
 def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> None:
@@ -198,17 +199,17 @@ def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> No
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"expression_model": "face-detector"}, "of kind 'face-detector'; 'expression' is needed"),
-        ({"detector_model": "expression-fast"}, "of kind 'expression'; 'face-detector' is needed"),
-        ({"expression_model": "psychic"}, "there is no model 'psychic'"),
+        (VisionOptions("face-detector"), "of kind 'face-detector'; 'expression' is needed"),
+        (
+            VisionOptions("expression-fast", "expression-fast"),
+            "of kind 'expression'; 'face-detector' is needed",
+        ),
+        (VisionOptions("psychic"), "there is no model 'psychic'"),
     ],
 )
-def test_a_model_in_the_wrong_place_is_refused(options: dict[str, str], said: str) -> None:
+def test_a_model_in_the_wrong_place_is_refused(options: VisionOptions, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        open_recognizer(
-            options.get("expression_model", "expression-fast"),
-            options.get("detector_model", "face-detector"),
-        )
+        open_recognizer(options)
 
 
 def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) -> None:
@@ -216,15 +217,18 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
     card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
     with pytest.raises(
-        ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"
+        ModelError,
+        match="was trained with the crop 'somebody-elses', this program cuts 'fer2013-v1'",
     ):
         Recognizer(
-            detector(),
-            FaceFollower(detector(), None),
-            classifier,
-            Tracker(),
-            PrimaryFaceSelector(),
-            Smoother(0.6, 0.08, 0.45),
+            VisionStages(
+                detector(),
+                FaceFollower(detector(), None),
+                classifier,
+                Tracker(),
+                PrimaryFaceSelector(),
+                Smoother(0.6, 0.08, 0.45),
+            )
         )
 
 

@@ -11,6 +11,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
 from edge_agent.core.latest_value import LatestValue
 from edge_agent.vision.governor import Governor, Limit
+from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.worker import VisionWorker
 from tests.support.vision.portraits import smiling
@@ -34,7 +35,7 @@ def worker(
     latest_frame: LatestValue[Frame], seen: Seen, budget: float = 8.0
 ) -> tuple[VisionWorker, Governor, Recognizer]:
     governor = Governor(budget, 15)
-    recognizer = open_recognizer("expression-fast", confirm_frames=1)
+    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
     return VisionWorker(latest_frame, recognizer, governor, seen.take), governor, recognizer
 
 
@@ -73,9 +74,7 @@ def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
     assert [r.frame_number for r in seen.recognitions] == [7]
 
 
-def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_whole_frames_more_rarely() -> (
-    None
-):
+def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
     vision, governor, recognizer = worker(latest_frame, seen, budget=1e-6)
@@ -111,7 +110,7 @@ def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
     shown: list[tuple[int, int]] = []
     vision = VisionWorker(
         latest_frame,
-        open_recognizer("expression-fast", confirm_frames=1),
+        open_recognizer(VisionOptions("expression-fast", confirm_frames=1)),
         Governor(8, 15),
         lambda _: None,
         lambda picture, seen: shown.append((picture.number, len(seen.observations))),
