@@ -22,7 +22,8 @@ import click
 from edge_agent.appliance.doctor import family_of
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.core.errors import ServerError
-from edge_agent.runtime.agent import Agent, StopSignals
+from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -34,7 +35,8 @@ STOP_S = 5.0
 GREETING = """
   {line}
 
-  A demonstration camera, simulated vital signs, and an example study of made-up people. Ctrl-C ends it.
+  A demonstration camera, simulated vital signs, and an example study of made-up people.
+  Ctrl-C ends it.
 """
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {
@@ -72,7 +74,7 @@ def run_demo(
         seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
         dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
         stack.callback(dashboard.stop)
-        signals.tie(agent)
+        signals.call(agent.stop)
         if seconds is not None:
             timer = threading.Timer(seconds, agent.stop)
             timer.daemon = True

@@ -49,12 +49,16 @@ def open_opencv(options: CameraOptions) -> CameraBase:
     if stat.S_ISREG(mode):
         return FileCamera(path, fps=options.fps, loop=options.loop, rotate=options.rotate)
     if stat.S_ISDIR(mode):
-        problem = "is a folder."
-        cure = 'For a folder of pictures set camera.source = "pictures" and camera.folder.'
-    else:
-        problem = "is neither a camera nor a file."
-        cure = "Set camera.device to a camera, a video file or an address."
-    raise CameraError(CameraReason.UNREADABLE, f"{path}: {problem}", cure)
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{path}: is a folder.",
+            'For a folder of pictures set camera.source = "pictures" and camera.folder.',
+        )
+    raise CameraError(
+        CameraReason.UNREADABLE,
+        f"{path}: is neither a camera nor a file.",
+        "Set camera.device to a camera, a video file or an address.",
+    )
 
 
 def _mode(path: Path) -> int:

@@ -43,11 +43,12 @@ def run(config: Path | None, data: Path | None) -> None:
     from edge_agent.runtime.memory import share_one_heap
 
     share_one_heap()  # before libraries start threads
-    from edge_agent.runtime.agent import Agent, StopSignals
+    from edge_agent.runtime.agent import Agent
+    from edge_agent.runtime.signals import StopSignals
 
     signals = StopSignals()
     agent = Agent(settings, folder)
-    signals.tie(agent)
+    signals.call(agent.stop)
     leave(agent.run())
 
 

@@ -19,7 +19,8 @@ from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
-from edge_agent.runtime.health import Figures, HealthMonitor
+from edge_agent.runtime.alarms import AgentFigures
+from edge_agent.runtime.health import HealthMonitor
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 
@@ -314,7 +315,7 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
     with subscribed(mosquitto.port) as reader:
         client.publish_emotion(emotion("happiness"))
         client.publish_health(
-            HealthMonitor(tmp_path, "pi", "1.2.3").report(Figures(outbox=3), now())
+            HealthMonitor(tmp_path, "pi", "1.2.3").report(AgentFigures(outbox=3), now())
         )
         client.publish_vital(vital_payload(reading))
         vital = reader.wait_for("vitals").payload
