@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from edge_agent import __version__
-from edge_agent.camera.unpaced import demo_frames, file_frames
+from edge_agent.appliance.bench_frames import demo_frames, file_frames
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
 from edge_agent.runtime.factories import configured_recognizer
@@ -217,8 +217,8 @@ def table(figures: dict[str, Any]) -> str:
             f"{figures['cpu_budget_percent']:.0f} % are allowed"
         ),
         (
-            f"{'memory':34}{figures['memory_mb']:7.0f} MB, {figures['memory_peak_mb']:.0f} MB at the "
-            "most"
+            f"{'memory':34}{figures['memory_mb']:7.0f} MB, "
+            f"{figures['memory_peak_mb']:.0f} MB at the most"
         ),
         f"{'whole frames searched':34}{figures['whole_searches']:7d}",
     ]

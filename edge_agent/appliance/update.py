@@ -263,9 +263,9 @@ def _stay_well(place: Place, seconds: float) -> None:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        with urllib.request.urlopen(
+        with urllib.request.urlopen(  # noqa: S310 - the address of our own dashboard
             address, timeout=10, context=context if dashboard.certificate else None
-        ):  # noqa: S310
+        ):
             return
     except (urllib.error.URLError, OSError) as error:
         raise UpdateError(f"The dashboard does not answer at {address} ({error}).") from error

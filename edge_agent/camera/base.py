@@ -223,13 +223,18 @@ class Helper:
             TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it
                 comes.
         """
-        future: Future[T] = Future()
-        self._calls.put((function, future))
+        future = self.submit(function)
         try:
             return future.result(seconds)
         except TimeoutError:
             future.cancel()  # a call that has not begun behind a hung one shall never begin
             raise
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Queue a call and return at once; the future gets its result or its error."""
+        future: Future[T] = Future()
+        self._calls.put((function, future))
+        return future
 
     def stop(self) -> None:
         """End the thread once the call that is under way has ended; returns at once."""

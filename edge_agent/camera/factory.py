@@ -28,6 +28,8 @@ def open_camera(options: CameraOptions) -> Camera:
             return _open_pi(options)
         case "opencv":
             return _open_opencv(options)
+        case "snapshot":
+            return _open_snapshot(options)
         case "pictures":
             return _open_pictures(options)
         case "demo":
@@ -65,6 +67,17 @@ def _open_opencv(options: CameraOptions) -> Camera:
     from edge_agent.camera.opencv import open_opencv
 
     return open_opencv(options)
+
+
+def _open_snapshot(options: CameraOptions) -> Camera:
+    from edge_agent.camera.snapshot import SnapshotCamera
+
+    return SnapshotCamera(
+        options.device,
+        interval_s=options.snapshot_seconds,
+        rotate=options.rotate,
+        stall_seconds=options.stall_seconds,
+    )
 
 
 def _open_pictures(options: CameraOptions) -> Camera:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Source = Literal["auto", "picamera2", "opencv", "pictures", "demo"]
+Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
 Rotation = Literal[0, 90, 180, 270]
 
 
@@ -17,7 +17,8 @@ class CameraOptions:
     Attributes:
         source: kind of camera; ``auto`` takes the Pi's own camera, else the first USB camera that
             gives a frame.
-        device: for ``opencv``: number or node, video file, or address.
+        device: for ``opencv``: number or node, video file, or address of a stream; for
+            ``snapshot``: address of a still picture.
         folder: for ``pictures``.
         width: asked of the camera, pixels; ``pictures`` and ``demo`` give exactly this.
         height: likewise.
@@ -25,6 +26,7 @@ class CameraOptions:
         loop: whether video files and folders start again at their end.
         rotate: clockwise rotation of every frame, degrees.
         stall_seconds: without a frame for this long, live cameras raise ``stalled``.
+        snapshot_seconds: for ``snapshot``: seconds from one picture to the next.
 
     Example:
         >>> options = CameraOptions(source="opencv", device="/dev/video2", rotate=180)
@@ -41,3 +43,4 @@ class CameraOptions:
     loop: bool = False
     rotate: Rotation = 0
     stall_seconds: float = 5.0
+    snapshot_seconds: float = 1.0

@@ -41,7 +41,14 @@ def decoded(path: Path) -> Image | None:
     Raises:
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
+    return decoded_bytes(path.read_bytes())
+
+
+def decoded_bytes(data: bytes) -> Image | None:
+    """Return an encoded picture as uint8 height × width × 3 BGR, turned as its EXIF says.
+
+    ``None`` if it is broken, or a JPEG without its end.
+    """
     if data.startswith(_JPEG_START) and not _is_whole_jpeg(data):
         return None  # cut off: libjpeg would fill the rest with grey
     if not data:

@@ -13,11 +13,13 @@ from edge_agent.config.section import HomePath, HomeText, Section
 class CameraSettings(Section):
     """Which camera gives the frames, and how they are read."""
 
-    source: Literal["auto", "picamera2", "opencv", "pictures", "demo"] = Field(
+    source: Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"] = Field(
         "auto", description="Kind of camera"
     )
     device: HomeText = Field(
-        "0", description="opencv: device number or path, video file, rtsp:// or http://"
+        "0",
+        description="opencv: device number or path, video file, rtsp:// or http://; "
+        "snapshot: http:// or https:// address of a JPEG picture",
     )
     folder: HomePath = Field(
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
@@ -35,4 +37,8 @@ class CameraSettings(Section):
     )
     stall_seconds: float = Field(
         5.0, ge=1, le=60, description="Without a frame for this long the camera is reopened"
+    )
+    # at most 10: from 15 s on, the health report takes a frame for overdue
+    snapshot_seconds: float = Field(
+        1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
     )

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.appliance.bench import STAGES, Laps, percentile
-from edge_agent.camera.unpaced import file_frames
+from edge_agent.appliance.bench_frames import file_frames
 from edge_agent.cli.app import cli
 from tests.support.vision.cameras import damage_frames, write_video
 from tests.support.vision.portraits import smiling

@@ -79,7 +79,7 @@ def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_value_is_named_with_what_is_allowed_and_the_line(tmp_path: Path) -> None:
     said = problem(write(tmp_path, "# top\n[camera]\nsource = 'webcam'\n"))
     assert "line 3: camera.source = 'webcam'" in said
-    assert "'picamera2', 'opencv', 'pictures' or 'demo'" in said
+    assert "'picamera2', 'opencv', 'snapshot', 'pictures' or 'demo'" in said
 
 
 def test_a_number_out_of_bounds_in_a_nested_table_is_named_with_its_line(tmp_path: Path) -> None:
