@@ -1,6 +1,4 @@
-"""The demonstration: agent and dashboard together on a machine that has no camera, no sensor and no
-broker.
-"""
+"""The demonstration: agent and dashboard without a camera, a sensor or a broker."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How fast the vision chain is on this machine: each of its stages, on a picture, a video or the
-demonstration.
-"""
+"""Measures the speed of the vision chain on this machine, stage by stage."""
 
 from __future__ import annotations
 
@@ -35,7 +33,7 @@ STAGES = {
     "follow": "follow them",
     "cut": "cut the face out",
     "read": "read its expression",
-    "judge": "judge its quality",
+    "judge": "measure its quality",
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }
@@ -85,8 +83,7 @@ class Measured:
 
 
 def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, Any]:
-    """Run the configured chain over frames as fast as it goes, and return the figures as JSON
-    values.
+    """Run the configured chain over frames without a pause, and return the figures as JSON values.
 
     The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in
     the agent.

@@ -1,4 +1,4 @@
-"""Finds what is wrong on this machine and says the cure.
+"""Finds what is wrong on this machine and says what to do.
 
 A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded
 by the errors that its room is known to raise, so that one broken part does not hide another.
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; ``cure`` is empty when all is well."""
+    """The result of one check; ``cure`` says what to do and is empty when all is well."""
 
     check: str
     verdict: Verdict
@@ -77,15 +77,15 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
 
 def _platform() -> Finding:
     bits = struct.calcsize("P") * 8
-    found = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
+    description = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
     if bits != 64:
         return Finding(
             "platform",
             Verdict.PROBLEM,
-            found,
+            description,
             "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build.",
         )
-    return Finding("platform", Verdict.OK, found)
+    return Finding("platform", Verdict.OK, description)
 
 
 def _clock() -> Finding:

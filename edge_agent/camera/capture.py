@@ -1,6 +1,4 @@
-"""The thread that reads the camera: newest frame first, reopened when it fails, silence recorded as
-a gap.
-"""
+"""The thread that reads the camera, reopens it after a failure, and records silence as a gap."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+"""Pause before a failed camera is opened again: it doubles after each failure."""
 CLOSED_POLL_S = 0.5
 
 
@@ -29,7 +28,7 @@ class CaptureWorker(Worker):
     Args:
         open_camera: opens the camera anew; raises ``CameraError``.
         latest_frame: receives each frame; its reader gets only the newest.
-        on_gap: told of each interval without frames once it is over.
+        on_gap: called with each interval without frames, once it is over.
         on_end: called when a file or folder has come to its end.
         may_capture: whether the camera may be read now; while it says no, the camera is closed.
 
@@ -72,7 +71,7 @@ class CaptureWorker(Worker):
         """Ask the thread to end; a read that waits for a frame ends at once."""
         super().stop()
         if self._camera is not None:
-            with suppress(CameraError):  # a driver that does not let go ends with the process
+            with suppress(CameraError):  # a driver that hangs ends with the process
                 self._camera.close()
 
     def work(self) -> None:

@@ -120,7 +120,7 @@ def device_error(path: Path, error: OSError) -> CameraError:
 
 
 def no_camera(path: Path) -> CameraError:
-    """Return the error of a node that is not there."""
+    """Return the error of a node that does not exist."""
     return CameraError(
         CameraReason.NOT_FOUND,
         f"{path}: there is no such camera.",

@@ -25,7 +25,7 @@ Within a scan, 00 is data and D0 to D7 are restarts.
 def quiet_opencv() -> None:
     """Keep OpenCV and FFmpeg from writing to stderr: what goes wrong is said by our errors.
 
-    Both have documented switches; whoever sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
+    Both have documented switches; who sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
     keeps them.
     """
     if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -76,9 +76,7 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:
-    """Return the picture scaled to fit ``width`` × ``height`` with its proportions kept, on
-    black.
-    """
+    """Return the picture scaled to fit ``width`` × ``height``, in its proportions, on black."""
     scale = min(width / image.shape[1], height / image.shape[0])
     inner_width = max(1, min(width, round(image.shape[1] * scale)))
     inner_height = max(1, min(height, round(image.shape[0] * scale)))

@@ -239,8 +239,8 @@ def shown_address(address: str) -> str:
     host = host.rpartition("@")[2]
     shown = f"{start}{separator}{host}{slash}{path}"
     for mark in "?#":
-        before, found, _secret = shown.partition(mark)
-        if found:
+        before, separator, _secret = shown.partition(mark)
+        if separator:
             shown = f"{before}{mark}…"
     return shown
 

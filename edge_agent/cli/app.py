@@ -72,9 +72,7 @@ def dashboard(config: Path | None, data: Path | None, host: str | None, port: in
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
 def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
-    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example
-    study.
-    """
+    """Run the demonstration: agent, dashboard, demo camera, simulated vitals, an example study."""
     log_to_stderr()
     from edge_agent.demo import run_demo
 
@@ -85,7 +83,7 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
 @common_options
 @json_option
 def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Find what is wrong on this machine, and say the cure."""
+    """Find what is wrong on this machine, and say what to do."""
     log_to_stderr(logging.CRITICAL)
     settings, folder = load(config, data)
     from edge_agent.appliance.doctor import diagnose, exit_code
@@ -258,8 +256,6 @@ def leave(code: int) -> NoReturn:
 
 
 def drop_output() -> None:
-    """Send what is still to be written nowhere, so that the end of the program does not fail at it
-    again.
-    """
+    """Send buffered output to nowhere, so that Python's exit does not fail on the closed pipe."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

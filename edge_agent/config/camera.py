@@ -36,7 +36,10 @@ class CameraSettings(Section):
         0, description="Clockwise rotation of every frame, degrees"
     )
     stall_seconds: float = Field(
-        5.0, ge=1, le=60, description="Without a frame for this long the camera is reopened"
+        5.0,
+        ge=1,
+        le=60,
+        description="After so many seconds without a frame the camera is opened again",
     )
     # at most 10: from 15 s on, the health report takes a frame for overdue
     snapshot_seconds: float = Field(

@@ -10,4 +10,4 @@ from edge_agent.config.section import Section
 class SummarySettings(Section):
     """The windows that are published."""
 
-    window: float = Field(10.0, ge=1, le=3600, description="Seconds in one summary")
+    window: float = Field(10.0, ge=1, le=3600, description="Length of one summary, seconds")

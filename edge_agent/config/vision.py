@@ -24,15 +24,24 @@ class VisionSettings(Section):
     )
     threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
     cpu_budget: float = Field(
-        0.4, ge=0.01, le=8, description="Cores that reading may use; above, fewer frames are read"
+        0.4,
+        ge=0.01,
+        le=8,
+        description="Processor cores that the vision chain may use; above, fewer frames are read",
     )
     face_score: float | None = Field(
-        None, gt=0, lt=1, description="Least detector score; left out: the model card's"
+        None,
+        gt=0,
+        lt=1,
+        description="Lowest score of a face; left out: the value in the model's card",
     )
     min_face: int = Field(
-        24, ge=8, le=1000, description="Smallest face read, longer side in pixels of the frame"
+        24,
+        ge=8,
+        le=1000,
+        description="Smallest face that is read: its longer side in pixels of the frame",
     )
-    max_faces: int = Field(8, ge=1, le=50, description="Most faces read in a frame")
+    max_faces: int = Field(8, ge=1, le=50, description="Most faces that are read in one frame")
     uncertain_below: float | None = Field(
         None,
         ge=0,
@@ -40,13 +49,16 @@ class VisionSettings(Section):
         description="Below this probability a face is uncertain; left out: the model card's",
     )
     smoothing_seconds: float = Field(
-        0.6, ge=0, le=10, description="Time constant of the smoothing; 0 is none"
+        0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"
     )
     hysteresis: float = Field(
-        0.08, ge=0, le=0.5, description="Lead a new label needs over the present one"
+        0.08,
+        ge=0,
+        le=0.5,
+        description="Lead in probability that a new label needs over the present one",
     )
     dwell_seconds: float = Field(
-        0.5, ge=0, le=10, description="Least time between two changes of a label"
+        0.5, ge=0, le=10, description="Shortest time between two changes of a label, seconds"
     )
     confirm_frames: int = Field(
         3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"

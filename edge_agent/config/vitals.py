@@ -11,10 +11,10 @@ from edge_agent.core.vitals import SensorKind
 
 
 class SimulatedSettings(Section):
-    """A made-up person for demonstrations; every row says `simulated`."""
+    """A simulated person for demonstrations; every row is marked `simulated`."""
 
     enabled: bool = Field(False, description="Whether simulated readings are recorded")
-    seed: int = Field(1, ge=0, description="Seed of the made-up person")
+    seed: int = Field(1, ge=0, description="Seed of the simulated person")
     heart_rate_seconds: float = Field(
         1.0, gt=0, le=600, description="Seconds between heart-rate readings"
     )
@@ -38,13 +38,15 @@ class SensorSettings(Section):
 
 
 class BluetoothSettings(Section):
-    """Straps and cuffs that speak Bluetooth."""
+    """Bluetooth sensors: straps and cuffs."""
 
     adapter: str | None = Field(
-        None, pattern=r"^hci\d+$", description="Adapter; left out: the first switched on"
+        None,
+        pattern=r"^hci\d+$",
+        description="Bluetooth adapter; left out: the first that is switched on",
     )
     devices: tuple[SensorSettings, ...] = Field(
-        (), max_length=20, description="Straps and cuffs to be connected"
+        (), max_length=20, description="Sensors to connect to"
     )
 
     @model_validator(mode="after")
@@ -57,10 +59,10 @@ class BluetoothSettings(Section):
 
 
 class MqttVitalsSettings(Section):
-    """Readings that other devices hand in over MQTT."""
+    """Readings received from other devices over MQTT."""
 
     enabled: bool = Field(
-        False, description="Whether ingest/vitals is listened to; needs mqtt.username"
+        False, description="Whether to subscribe to ingest/vitals; needs mqtt.username"
     )
 
 
@@ -71,9 +73,9 @@ class ReplaySettings(Section):
         None, description="vital.csv of an export, or an affect-edge.db; left out: none"
     )
     speed: float = Field(
-        1.0, ge=0.1, le=100, description="Seconds of the recording that pass in one"
+        1.0, ge=0.1, le=100, description="Seconds of the recording that are played in one second"
     )
-    loop: bool = Field(False, description="Begin again at its end")
+    loop: bool = Field(False, description="Start again at the end")
 
 
 class CameraPulseSettings(Section):
@@ -83,12 +85,12 @@ class CameraPulseSettings(Section):
     """
 
     enabled: bool = Field(
-        False, description="Whether it is estimated; silent where the signal is not clear"
+        False, description="Whether it is estimated; no reading where the signal is not clear"
     )
 
 
 class VitalsSettings(Section):
-    """Where heart rate and blood pressure come from."""
+    """Where readings of heart rate, blood pressure and the like come from."""
 
     simulated: SimulatedSettings = SimulatedSettings()
     bluetooth: BluetoothSettings = BluetoothSettings()

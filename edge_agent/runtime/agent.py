@@ -29,7 +29,7 @@ from edge_agent.runtime.alarms import AgentFigures, is_fresh
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health import HealthMonitor
-from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.mqtt_setup import configured_client
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.runtime.systemd import SystemdNotifier
@@ -48,7 +48,6 @@ from edge_agent.vitals.ingest import VitalIngest
 
 log = logging.getLogger(__name__)
 
-LIVE_SOCKET = "live.sock"
 TICK_S = 0.25
 """Period of the loop: the longest delay of a summary and of the end."""
 SESSION_POLL_S = 1.0
@@ -119,7 +118,7 @@ class Agent:
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
         client = configured_client(settings, self._database, self._study, ingest)
-        live = LiveServer(data / LIVE_SOCKET, simulated=self._is_simulated)
+        live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
             recorder,

@@ -1,4 +1,4 @@
-"""Windows of the timeline condensed into the payload of one MQTT summary.
+"""Condenses windows of the timeline into the payloads of MQTT summaries.
 
 Pure: no I/O, no clock.
 """
@@ -46,12 +46,19 @@ class _Gathered:
 
 
 class SummaryWindow:
-    """Gathers what happens in one window; ``close`` gives the payload and begins the next window.
+    """Gathers frames and readings of one window; ``close`` returns its payload.
 
     Args:
         device: name of the appliance.
         start: when the window begins.
         simulated: whether the camera is a demonstration.
+
+    Example:
+        >>> from edge_agent.core.clock import Instant
+        >>> window = SummaryWindow("lab", Instant(boot_ms=0, wall_ms=0), simulated=False)
+        >>> payload = window.close(Instant(boot_ms=10_000, wall_ms=10_000))
+        >>> payload["frames"], payload["dominant"]
+        (0, None)
     """
 
     def __init__(self, device: str, start: Instant, *, simulated: bool) -> None:
@@ -78,8 +85,9 @@ class SummaryWindow:
         self._now.readings.setdefault(reading.kind, []).append(reading)
 
     def close(self, at: Instant) -> dict[str, Any]:
-        """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``,
-        and begin anew.
+        """Return the payload of the window that ends at ``at``, and begin the next window.
+
+        ``seq`` and ``replayed`` are added when it is stored and sent.
 
         Shares are fractions of the frames of the window; the dominant label has the largest share
         (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,

@@ -12,7 +12,7 @@ from edge_agent.core import clock
 THROTTLING_SECONDS = 30.0
 """Pause between two questions: each starts a process."""
 THROTTLING_GIVE_UP_SECONDS = 5.0
-"""A question without an answer for this long is ended: the firmware's mailbox can hang."""
+"""A question without an answer for this long is ended: the firmware can hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class ThrottlingProbe:
     """
 
     def __init__(self, program: Path | None = None) -> None:
-        found = str(program) if program else shutil.which("vcgencmd")
-        self._command = [found, "get_throttled"] if found else None
+        command = str(program) if program else shutil.which("vcgencmd")
+        self._command = [command, "get_throttled"] if command else None
         self._running: subprocess.Popen[str] | None = None
         self._asked_s: float | None = None
         self._latest: Throttling | None = None

@@ -209,8 +209,7 @@ class Recognizer:
         return [self._read(image, face) for face in self._detector.detect(image)]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
-        """Read the faces of a still picture as `read_picture` does, with the evidence for what is
-        said.
+        """Read the faces of a still picture, with the evidence for each category.
 
         Raises:
             ModelError: the classifier was exported without the evidence of regions.
@@ -278,8 +277,9 @@ class Recognizer:
 
 
 def crop_face(image: Picture, face: Face, size: int) -> Picture:
-    """Return the crop of a face that expression models see: by its landmarks, or by its box where
-    they cannot be used.
+    """Return the crop of a face that expression models see.
+
+    It is cut by the face's landmarks, or by its box where they cannot be used.
 
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
@@ -290,8 +290,9 @@ def crop_face(image: Picture, face: Face, size: int) -> Picture:
 
 
 def crop_matrix(face: Face) -> Matrix:
-    """Return where the crop of a face lies: float64, 2 × 3, from pixels of the picture to the unit
-    square.
+    """Return the transform from pixels of the picture to the unit square of a face's crop.
+
+    float64, 2 × 3.
     """
     try:
         return landmark_matrix(face.landmarks)

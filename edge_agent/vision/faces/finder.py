@@ -1,6 +1,4 @@
-"""What finds faces: the promise that every detector keeps, and the one place where the configured
-one is made.
-"""
+"""The interface of a face detector, and the functions that open the configured one."""
 
 from __future__ import annotations
 

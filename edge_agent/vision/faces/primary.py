@@ -11,17 +11,24 @@ from edge_agent.vision.faces.memory import FaceMemory
 
 
 class PrimaryFaceSelector:
-    """Selects the participant's face: the largest and most central one, without jumping between
-    similar ones.
+    """Selects the participant's face: the largest and most central one.
+
+    It does not jump between similar faces.
 
     Args:
-        lead: how many times as prominent another face must be to take over from one that is still
+        lead: factor by which another face must be more prominent to replace one that is still
             there.
-        takeover_s: seconds for which it must be so without a break: who walks past the camera is
-            not the participant.
-        hold_s: seconds for which a face that is gone is waited for before another becomes primary;
-            best the tracker's memory, within which it comes back with its number. Lengthened as
-            that is where frames come rarely.
+        takeover_s: seconds for which it must lead without a break: a person who walks past the
+            camera is not the participant.
+        hold_s: seconds for which a missing face is waited for before another one is selected; best
+            the tracker's memory, within which the face keeps its number. Longer at low frame rates.
+
+    Example:
+        >>> selector = PrimaryFaceSelector()
+        >>> near = Face(Box(270, 190, 100, 100), 0.9, ())
+        >>> far = Face(Box(0, 0, 40, 40), 0.9, ())
+        >>> selector.select([(1, far), (2, near)], 640, 480, Instant(boot_ms=0, wall_ms=0))
+        2
     """
 
     def __init__(self, lead: float = 1.5, takeover_s: float = 1.0, hold_s: float = 1.5) -> None:
@@ -79,8 +86,9 @@ class PrimaryFaceSelector:
 
 
 def prominence(box: Box, width: int, height: int) -> float:
-    """Return the area of a face in square pixels, halved from the middle of the picture to its
-    corner.
+    """Return the area of a face in square pixels, weighted by its place.
+
+    The weight falls from 1 in the middle of the picture to 0.5 in its corners.
     """
     x, y = box.center
     distance = math.hypot(x - width / 2, y - height / 2) / math.hypot(width / 2, height / 2)

@@ -1,7 +1,7 @@
 """Follows faces over frames by overlap and motion.
 
 A track identifies a face from frame to frame, never a person: no picture of a face is kept or
-compared, and whoever leaves and comes back after the tracker's memory gets a new number.
+compared, and a person who leaves and comes back after the tracker's memory gets a new number.
 """
 
 from __future__ import annotations
@@ -113,8 +113,7 @@ def _distance_to_way(
 
 
 class Tracker:
-    """Gives each face the number of the track it continues, or, once it was seen often enough, a
-    new one.
+    """Gives each face the number of its track, or a new number once it was seen often enough.
 
     All faces of a frame are assigned at once so that the sum of the costs is least: first to the
     confirmed tracks, what is left to the others. The cost of a pair grows with the distance from
@@ -129,6 +128,12 @@ class Tracker:
         lost_after_s: memory: seconds without a face after which a track ends. Where frames come so
             rarely that this is less than two of them, it is two.
         confirm_frames: frames in a row that confirm a track; 1 believes every face at once.
+
+    Example:
+        >>> tracker = Tracker(confirm_frames=1)
+        >>> face = Face(Box(100, 100, 80, 80), 0.9, ())
+        >>> [number for number, _ in tracker.update([face], Instant(boot_ms=0, wall_ms=0))]
+        [1]
     """
 
     def __init__(self, lost_after_s: float = 1.5, confirm_frames: int = 3) -> None:

@@ -58,15 +58,16 @@ class RawOutput:
 
     def real(self, values: npt.NDArray[Any]) -> Values:
         """Return some of ``values`` as new float32 real numbers."""
-        found: Values = values.astype(np.float32)
+        real: Values = values.astype(np.float32)
         if self.values.dtype.kind != "f":
-            found -= np.float32(self.zero)
-            found *= np.float32(self.scale)
-        return found
+            real -= np.float32(self.zero)
+            real *= np.float32(self.scale)
+        return real
 
     def rows(self, places: npt.NDArray[np.intp]) -> list[list[float]]:
-        """Return the numbers at some places, counted over all axes but the last, as lists of real
-        numbers.
+        """Return the values at some places as lists of real numbers.
+
+        Places are counted over all axes but the last.
         """
         some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
         return [[(value - self.zero) * self.scale for value in row] for row in some]
@@ -123,8 +124,8 @@ class TFLiteModel:
         self._table = lookup_table(entry, card.input, path)
         self._mask = xor_mask(self._table)
         self._buffer = np.empty(card.input.shape, dtype=self._table.dtype)
-        found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
-        self._outputs = {output.name: _Output.of(output, found, path) for output in card.outputs}
+        tensors = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
+        self._outputs = {output.name: _Output.of(output, tensors, path) for output in card.outputs}
 
     def run(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, Values]:
         """Run the model on one picture.
@@ -199,13 +200,13 @@ class _Output:
     zero: int
 
     @classmethod
-    def of(cls, card: OutputCard, found: Mapping[str, dict[str, Any]], path: Path) -> _Output:
+    def of(cls, card: OutputCard, tensors: Mapping[str, dict[str, Any]], path: Path) -> _Output:
         """Find the tensor that ``card`` names and check that it is as the card says."""
-        detail = found.get(card.tensor)
+        detail = tensors.get(card.tensor)
         if detail is None:
             raise ModelError(
                 f"{path}: output {card.name!r} should be tensor {card.tensor!r}, which the file "
-                f"does not have. It has: {', '.join(found)}. Card and file are not of one model; "
+                f"does not have. It has: {', '.join(tensors)}. Card and file are not of one model; "
                 "install it again."
             )
         check_shape(detail, card.shape, f"output {card.name!r}", path)
@@ -228,11 +229,11 @@ def _read_checked(file: Path, card: ModelCard) -> bytes:
         raise ModelError(
             f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
         ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != card.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.sha256:
         raise ModelError(
-            f"{file}: its SHA-256 is {found}, the card says {card.sha256}. The file was changed or "
-            "damaged; install the model again."
+            f"{file}: its SHA-256 is {digest}, the card says {card.sha256}. The file was changed "
+            "or damaged; install the model again."
         )
     return content
 

@@ -97,9 +97,7 @@ def test_damaged_frames_are_passed_over_and_counted_and_the_rest_is_shown(
         n for n in range(20) if n not in damaged
     ]
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warned == [
-        f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"
-    ]
+    assert warned == [f"camera {camera.name}: damaged frames skipped in the video: {len(damaged)}"]
 
 
 def test_a_looped_video_tells_of_its_damaged_frames_once(

@@ -102,7 +102,7 @@ def test_damaged_frames_of_a_video_are_passed_over_and_told(bench: Any, tmp_path
     path = damage_frames(write_video(tmp_path / "clip.avi", frames=20, fps=15), 3, 12)
     done = bench(str(path), "--json")
     assert figures(done)["frames"] == 8
-    assert f"{path}: damaged frames passed over in the video: 2" in done.stderr
+    assert f"{path}: damaged frames skipped in the video: 2" in done.stderr
 
 
 def test_a_video_with_a_colon_in_its_name_is_measured(
