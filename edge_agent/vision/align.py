@@ -48,7 +48,7 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
         landmarks: five points (x, y) in pixels of ``image``, in the order of
-            ``domain.Face.landmarks``.
+            ``core.expression.Face.landmarks``.
         size: side of the crop in pixels.
 
     Returns:
