@@ -18,7 +18,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.options import Backoff, MqttOptions
 from edge_agent.mqtt.topics import Topics
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
@@ -64,9 +67,8 @@ def deliver(folder: Path, messages: int) -> Delivery:
     fill(database, messages)
     mosquitto = Mosquitto(folder / "mosquitto")
     broker = Broker(port=mosquitto.port)
-    client = MqttClient(
-        broker, root="affect-edge", device="bench", outbox=Outbox(database), backoff=BACKOFF
-    )
+    options = MqttOptions(broker, device="bench", backoff=BACKOFF)
+    client = MqttClient(options, Outbox(database))
     client.start()
     try:
         wait_until(lambda: client.state is MqttState.UNREACHABLE, "the client to miss the broker")

@@ -32,6 +32,7 @@ from edge_agent.vision.align import Picture, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import FaceFinder, open_finder, open_near_finder
 from edge_agent.vision.models.model import find_model, load_model
+from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.recognizer import Recognizer, crop_face, crop_matrix, open_recognizer
 
@@ -102,7 +103,7 @@ def whole_chain() -> Stages:
     """Return the recognizer on frames of several sizes, each of which it follows as a camera's."""
     stages: Stages = {}
     for name, (width, height) in SIZES.items():
-        step = stepping(open_recognizer(confirm_frames=1), portrait(width, height))
+        step = stepping(open_recognizer(VisionOptions(confirm_frames=1)), portrait(width, height))
         if len(step().observations) != 1:
             raise SystemExit(
                 f"the face is not found at {name}, so that a time for it would say nothing"

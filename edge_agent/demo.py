@@ -1,6 +1,4 @@
-"""The demonstration: agent and dashboard together on a machine that has no camera, no sensor and no
-broker.
-"""
+"""The demonstration: agent and dashboard without a camera, a sensor or a broker."""
 
 from __future__ import annotations
 
@@ -22,7 +20,8 @@ import click
 from edge_agent.appliance.doctor import family_of
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.core.errors import ServerError
-from edge_agent.runtime.agent import Agent, StopSignals
+from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
@@ -31,11 +30,12 @@ log = logging.getLogger(__name__)
 
 SEED = 2026  # of the example study
 STOP_S = 5.0
-GREETING = (
-    "\n  {line}\n\n"
-    "  A demonstration camera, simulated vital signs, and an example study of made-up people. "
-    "Ctrl-C ends it.\n"
-)
+GREETING = """
+  {line}
+
+  A demonstration camera, simulated vital signs, and an example study of made-up people.
+  Ctrl-C ends it.
+"""
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {
     "camera": {"source": "demo"},
@@ -72,7 +72,7 @@ def run_demo(
         seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
         dashboard = Dashboard(config, folder, port or _free_port(settings), agent)
         stack.callback(dashboard.stop)
-        signals.tie(agent)
+        signals.call(agent.stop)
         if seconds is not None:
             timer = threading.Timer(seconds, agent.stop)
             timer.daemon = True

@@ -18,7 +18,7 @@ from dashboard.protocols.texts import Texts
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, Setting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
 from edge_agent.store.study.protocol_runs import (
     SESSION_ENDED,
     NewRun,
@@ -157,7 +157,12 @@ class Conductor:
         log.info("the protocol of session %d stands where it was left", saved.session.id)
 
     def begin(
-        self, participant: str, purpose: Purpose, setting: Setting, name: str, protocol: Protocol
+        self,
+        participant: str,
+        purpose: Purpose,
+        setting: SessionSetting,
+        name: str,
+        protocol: Protocol,
     ) -> Session:
         """Open a session with a protocol; it stands at its first screen.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, Setting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
 
 EpochMs = Annotated[
     int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
@@ -31,7 +31,7 @@ class SessionModel(ApiModel):
     id: int
     participant: str = Field(description="Pseudonymous code")
     purpose: Purpose
-    setting: Setting = Field(description="Where it takes place")
+    setting: SessionSetting = Field(description="Where it takes place")
     name: str
     start: EpochMs
     end: EpochMs | None = Field(description="null while the session is open")
@@ -90,8 +90,8 @@ class NewSession(ApiModel):
     )
     purpose: Purpose
     name: str = Field("", max_length=80, description="What to call it")
-    setting: Setting = Field(
-        Setting.OTHER,
+    setting: SessionSetting = Field(
+        SessionSetting.OTHER,
         description="Where it takes place; at work and in education only medical or "
         "safety is allowed",
     )

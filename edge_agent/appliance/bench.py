@@ -1,6 +1,4 @@
-"""How fast the vision chain is on this machine: each of its stages, on a picture, a video or the
-demonstration.
-"""
+"""Measures the speed of the vision chain on this machine, stage by stage."""
 
 from __future__ import annotations
 
@@ -17,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from edge_agent import __version__
-from edge_agent.camera.unpaced import demo_frames, file_frames
+from edge_agent.appliance.bench_frames import demo_frames, file_frames
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
-from edge_agent.runtime.factories import recognizer_of
+from edge_agent.runtime.factories import configured_recognizer
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -35,7 +33,7 @@ STAGES = {
     "follow": "follow them",
     "cut": "cut the face out",
     "read": "read its expression",
-    "judge": "judge its quality",
+    "judge": "measure its quality",
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }
@@ -85,8 +83,7 @@ class Measured:
 
 
 def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, Any]:
-    """Run the configured chain over frames as fast as it goes, and return the figures as JSON
-    values.
+    """Run the configured chain over frames without a pause, and return the figures as JSON values.
 
     The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in
     the agent.
@@ -100,7 +97,7 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         CameraError: the source cannot be read.
         ModelError: a model is missing or damaged.
     """
-    recognizer = recognizer_of(settings)
+    recognizer = configured_recognizer(settings)
     fps = settings.camera.fps
     if source is None:
         images = demo_frames(settings.camera.width, settings.camera.height, fps)

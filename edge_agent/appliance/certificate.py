@@ -1,6 +1,4 @@
-"""The certificate that the appliance makes for itself, so that the dashboard answers by HTTPS from
-the first day.
-"""
+"""Makes the appliance's own certificate, so that the dashboard serves HTTPS from the first day."""
 
 from __future__ import annotations
 
@@ -29,8 +27,7 @@ _TIMEOUT_S = 60.0
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
-    """Make the certificate where there is none, and make it anew when it ends soon or the machine
-    was renamed.
+    """Make the certificate, if there is none, it ends soon, or the machine was renamed.
 
     Args:
         folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner
@@ -66,8 +63,8 @@ def fingerprint(certificate: Path) -> str:
     Raises:
         CertificateError: the file is missing or is no certificate.
     """
-    said = _openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256")
-    return said.strip().partition("=")[2]
+    output = _openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256")
+    return output.strip().partition("=")[2]
 
 
 def _is_good(certificate: Path, name: str) -> bool:
@@ -118,17 +115,17 @@ def _make(folder: Path, name: str) -> None:
 
 
 def _names(name: str) -> list[str]:
-    """Return what a browser may have typed: names, and the addresses of today."""
-    found = {"127.0.0.1"}
-    for addresses in psutil.net_if_addrs().values():
-        for address in addresses:
-            if address.family in {socket.AF_INET, socket.AF_INET6} and _is_typed(address.address):
-                found.add(address.address)
+    """Return every name that a browser may use: host names, and the addresses of today."""
+    addresses = {"127.0.0.1"}
+    for interface in psutil.net_if_addrs().values():
+        for entry in interface:
+            if entry.family in {socket.AF_INET, socket.AF_INET6} and _is_typed(entry.address):
+                addresses.add(entry.address)
     return [
         f"DNS:{name}",
         f"DNS:{name}.local",
         "DNS:localhost",
-        *(f"IP:{address}" for address in sorted(found)),
+        *(f"IP:{address}" for address in sorted(addresses)),
     ]
 
 

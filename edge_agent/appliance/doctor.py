@@ -1,4 +1,4 @@
-"""Finds what is wrong on this machine and says the cure.
+"""Finds what is wrong on this machine and says what to do.
 
 A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded
 by the errors that its room is known to raise, so that one broken part does not hide another.
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; ``cure`` is empty when all is well."""
+    """The result of one check; ``cure`` says what to do and is empty when all is well."""
 
     check: str
     verdict: Verdict
@@ -77,15 +77,15 @@ def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
 
 def _platform() -> Finding:
     bits = struct.calcsize("P") * 8
-    found = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
+    description = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
     if bits != 64:
         return Finding(
             "platform",
             Verdict.PROBLEM,
-            found,
+            description,
             "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build.",
         )
-    return Finding("platform", Verdict.OK, found)
+    return Finding("platform", Verdict.OK, description)
 
 
 def _clock() -> Finding:
@@ -171,10 +171,11 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 
 
 def _detector(settings: Settings) -> Finding:
+    from edge_agent.runtime.factories import vision_options
     from edge_agent.vision.faces.finder import open_finder
 
     name = settings.vision.detector_model
-    card = open_finder(name, detector=settings.vision.detector).card
+    card = open_finder(vision_options(settings)).card
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 
@@ -187,9 +188,9 @@ def _expression_model(name: str) -> Finding:
 
 
 def _camera(settings: Settings) -> Finding:
-    from edge_agent.runtime.factories import camera_opener
+    from edge_agent.runtime.factories import camera_factory
 
-    with camera_opener(settings)() as camera:
+    with camera_factory(settings)() as camera:
         frame = camera.read()
         height, width = frame.image.shape[:2]
         return Finding("camera", Verdict.OK, f"{camera.name} gives {width}×{height}")

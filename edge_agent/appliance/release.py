@@ -125,11 +125,11 @@ def check_signature(archive: Path, signature: Path, signers: Path) -> None:
             "ssh-keygen is missing. On Debian: sudo apt install openssh-client"
         ) from error
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        reason = lines[0] if lines else "bad signature"
         raise UpdateError(
             "The archive is not trusted, and nothing of it was used "
-            f"({said[0] if said else 'bad signature'}). Download it again from where releases are "
-            "published."
+            f"({reason}). Download it again from where releases are published."
         )
 
 

@@ -125,8 +125,7 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
 
 
 def roll_back(place: Place, say: Say) -> str:
-    """Let the release of before run again, with its database where the newer one had changed the
-    schema.
+    """Start the previous release again, with its database if the newer one changed the schema.
 
     Returns:
         The version that runs now.
@@ -147,9 +146,7 @@ def roll_back(place: Place, say: Say) -> str:
 
 
 def loses_rows(place: Place, old: Path) -> bool:
-    """Tell whether going back gives up what was recorded since the update, for its schema is a
-    newer one.
-    """
+    """Return whether going back would lose rows recorded since: the schema has changed."""
     copy = place.copy_for(version_of(old))
     return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
 
@@ -158,8 +155,9 @@ def loses_rows(place: Place, old: Path) -> bool:
 
 
 def _check_newer(new: str, old: str) -> None:
-    """A signed archive of long ago, with holes that are known since, must not come back this
-    way.
+    """Refuse a signed archive that is older than what is installed.
+
+    Holes that have been closed since would be open again.
     """
     if order_of(new) <= order_of(old):
         raise UpdateError(

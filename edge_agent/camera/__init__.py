@@ -1,9 +1,16 @@
-"""Where frames come from.
+"""Cameras: where frames come from.
 
-Importing this loads no camera library; ``open_camera`` loads the one it needs.
+Importing this package loads no camera library; ``open_camera`` loads the one it needs.
+
+Example:
+    Read a frame of the demonstration camera::
+
+        with open_camera(CameraOptions(source="demo")) as camera:
+            frame = camera.read()
 """
 
 from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.camera.factory import open_camera
+from edge_agent.camera.options import CameraOptions
 
-__all__ = ["Camera", "DriverStuckError", "open_camera"]
+__all__ = ["Camera", "CameraOptions", "DriverStuckError", "open_camera"]

@@ -1,6 +1,4 @@
-"""What every camera promises, and what the kinds of camera share: counting, turning, pace, calls
-that may hang.
-"""
+"""The interface of a camera, and what all kinds share: counting, turning, pace, hanging calls."""
 
 from __future__ import annotations
 
@@ -11,8 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Rotation = Literal[0, 90, 180, 270]
 GRACE_S = 2.0
 """Seconds a driver gets beyond its own timeout before it counts as stuck."""
 CLOSE_S = 3.0
-"""Seconds a driver gets to let go of its device: the agent has five to end."""
+"""Seconds a driver gets to release its device: the agent has five to end."""
 _LATE_S = 0.5
 
 
@@ -37,7 +35,7 @@ class DriverStuckError(CameraError):
 
     Only a new process helps.
 
-    Its reason is always ``stalled``. Whoever supervises the camera should end the process and have
+    Its reason is always ``stalled``. Its supervisor should end the process and have
     it started again instead of opening the camera once more.
     """
 
@@ -55,8 +53,9 @@ class Camera(Protocol):
     simulated: bool
 
     def read(self) -> Frame:
-        """Wait for the next frame at the camera's pace and return it: uint8, height × width × 3,
-        BGR, contiguous.
+        """Wait for the next frame at the camera's pace and return it.
+
+        The picture is uint8, height × width × 3, BGR, contiguous.
 
         Raises:
             CameraError: with its reason. ``end_of_file`` is final; after any other reason the
@@ -66,14 +65,14 @@ class Camera(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the device within three seconds.
+        """Release the device within three seconds.
 
         A ``read`` that waits ends with ``CameraError``.
 
         Closing twice does nothing.
 
         Raises:
-            DriverStuckError: the driver does not let go.
+            DriverStuckError: the driver does not release the device.
         """
         ...
 
@@ -144,7 +143,7 @@ class CameraBase(ABC):
         """Return the next picture (BGR) and when it was taken."""
 
     def _release(self) -> None:  # noqa: B027 - a kind that holds nothing has nothing to do
-        """Let go of whatever the kind holds."""
+        """Release what the camera holds."""
 
 
 def closed_error(name: str) -> CameraError:
@@ -204,8 +203,9 @@ class Pace:
 
 
 class Helper:
-    """Makes calls that may hang on a thread of its own, one after the other, so that the caller can
-    give up on them.
+    """Makes calls that may hang on a thread of its own, so that the caller can give up on them.
+
+    Calls are made one after the other.
 
     The thread is a daemon: a hung driver does not keep the process from ending.
     """
@@ -223,13 +223,18 @@ class Helper:
             TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it
                 comes.
         """
-        future: Future[T] = Future()
-        self._calls.put((function, future))
+        future = self.submit(function)
         try:
             return future.result(seconds)
         except TimeoutError:
             future.cancel()  # a call that has not begun behind a hung one shall never begin
             raise
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Queue a call and return at once; the future gets its result or its error."""
+        future: Future[T] = Future()
+        self._calls.put((function, future))
+        return future
 
     def stop(self) -> None:
         """End the thread once the call that is under way has ended; returns at once."""
@@ -244,4 +249,4 @@ class Helper:
                 future.set_result(function())
             except Exception as error:  # noqa: BLE001 - the top of a thread: raised again in the caller's
                 future.set_exception(error)
-            del item, function, future  # what a late call returned is let go of here
+            del item, function, future  # free the result of a late call now

@@ -1,6 +1,4 @@
-"""The thread that reads the camera: newest frame first, reopened when it fails, silence recorded as
-a gap.
-"""
+"""The thread that reads the camera, reopens it after a failure, and records silence as a gap."""
 
 from __future__ import annotations
 
@@ -13,23 +11,24 @@ from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.gaps import Gap
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+"""Pause before a failed camera is opened again: it doubles after each failure."""
 CLOSED_POLL_S = 0.5
 
 
 class CaptureWorker(Worker):
-    """Reads frames into a mailbox while it may.
+    """Reads frames and keeps the latest, while capture is allowed.
 
     Args:
         open_camera: opens the camera anew; raises ``CameraError``.
-        mailbox: gets the newest frame.
-        on_gap: told of each interval without frames once it is over.
+        latest_frame: receives each frame; its reader gets only the newest.
+        on_gap: called with each interval without frames, once it is over.
         on_end: called when a file or folder has come to its end.
         may_capture: whether the camera may be read now; while it says no, the camera is closed.
 
@@ -43,14 +42,14 @@ class CaptureWorker(Worker):
     def __init__(
         self,
         open_camera: Callable[[], Camera],
-        mailbox: Mailbox[Frame],
+        latest_frame: LatestValue[Frame],
         on_gap: Callable[[Gap], None],
         on_end: Callable[[], None],
         may_capture: Callable[[], bool],
     ) -> None:
         super().__init__("capture")
         self._open_camera = open_camera
-        self._mailbox = mailbox
+        self._latest_frame = latest_frame
         self._on_gap = on_gap
         self._on_end = on_end
         self._may_capture = may_capture
@@ -72,7 +71,7 @@ class CaptureWorker(Worker):
         """Ask the thread to end; a read that waits for a frame ends at once."""
         super().stop()
         if self._camera is not None:
-            with suppress(CameraError):  # a driver that does not let go ends with the process
+            with suppress(CameraError):  # a driver that hangs ends with the process
                 self._camera.close()
 
     def work(self) -> None:
@@ -100,7 +99,7 @@ class CaptureWorker(Worker):
             frame = camera.read()
             self._forget_failure()
             self.frames += 1
-            self._mailbox.put(frame)
+            self._latest_frame.put(frame)
 
     def _failed(self, error: CameraError) -> None:
         if error.reason is CameraReason.END_OF_FILE:

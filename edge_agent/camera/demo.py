@@ -1,5 +1,4 @@
-"""A camera for machines without one: it moves over two real portraits, so that every stage has
-something to do.
+"""A camera for machines without one: it moves over two real portraits.
 
 The portraits are in the public domain and come with installed packages: Eileen Collins, smiling
 (scikit-image's ``astronaut.png``), and Grace Hopper, serious (Matplotlib's ``grace_hopper.jpg``);
@@ -23,7 +22,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge_agent.camera.base import CameraBase, Pace, Rotation, closed_error
+from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import decoded
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -214,9 +214,7 @@ class Wall:
         return np.asarray(cv2.convertScaleAbs(blurred, alpha=view.light), dtype=np.uint8)
 
     def _tile(self, portrait: Portrait, image: Image) -> Image:
-        """Return a portrait with its face in the middle, dissolving into a blurred, darker copy of
-        itself.
-        """
+        """Return a portrait, its face in the middle, fading into a blurred, darker copy."""
         face = self._FACE
         size = (round(self.distance * face), round((self._TOP + self._BELOW) * face))
         scale = face / portrait.face_height

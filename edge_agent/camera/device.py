@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 
 from edge_agent.camera import v4l2
-from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.core.errors import CameraError, CameraReason
 
@@ -120,7 +120,7 @@ def device_error(path: Path, error: OSError) -> CameraError:
 
 
 def no_camera(path: Path) -> CameraError:
-    """Return the error of a node that is not there."""
+    """Return the error of a node that does not exist."""
     return CameraError(
         CameraReason.NOT_FOUND,
         f"{path}: there is no such camera.",

@@ -6,101 +6,98 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import assert_never
 
-from edge_agent.camera.base import Camera, Rotation
+from edge_agent.camera.base import Camera
+from edge_agent.camera.options import CameraOptions
 from edge_agent.core.errors import CameraError, CameraReason
 
 log = logging.getLogger(__name__)
 
-Source = Literal["auto", "picamera2", "opencv", "pictures", "demo"]
 
-
-def open_camera(
-    source: Source,
-    *,
-    device: str = "0",
-    folder: Path = Path("pictures"),
-    width: int = 640,
-    height: int = 480,
-    fps: float = 15.0,
-    loop: bool = False,
-    rotate: Rotation = 0,
-    stall_seconds: float = 5.0,
-) -> Camera:
+def open_camera(options: CameraOptions) -> Camera:
     """Open a camera; each kind loads its libraries only when it is asked for.
-
-    Args:
-        source: kind of camera; ``auto`` takes the Pi's own camera, else the first USB camera that
-            gives a frame.
-        device: for ``opencv``: number or node, video file, or address.
-        folder: for ``pictures``.
-        width: asked of the camera, pixels; ``pictures`` and ``demo`` give exactly this.
-        height: likewise.
-        fps: frames per second asked of the camera; of files at the most.
-        loop: whether video files and folders start again at their end.
-        rotate: clockwise rotation of every frame, degrees.
-        stall_seconds: without a frame for this long, live cameras raise ``stalled``.
 
     Raises:
         CameraError: it cannot be opened; the text says why and what to do.
     """
-    match source:
+    match options.source:
         case "auto":
-            return _open_auto(
-                partial(_open_pi, width, height, fps, rotate, stall_seconds),
-                partial(
-                    _open_node,
-                    width=width,
-                    height=height,
-                    fps=fps,
-                    rotate=rotate,
-                    stall_seconds=stall_seconds,
-                ),
-            )
+            return _open_auto(partial(_open_pi, options), partial(_open_node, options))
         case "picamera2":
-            return _open_pi(width, height, fps, rotate, stall_seconds)
+            return _open_pi(options)
         case "opencv":
-            from edge_agent.camera.opencv import open_opencv
-
-            return open_opencv(
-                device,
-                width=width,
-                height=height,
-                fps=fps,
-                loop=loop,
-                rotate=rotate,
-                stall_seconds=stall_seconds,
-            )
+            return _open_opencv(options)
+        case "snapshot":
+            return _open_snapshot(options)
         case "pictures":
-            from edge_agent.camera.pictures import PicturesCamera
-
-            return PicturesCamera(
-                folder.expanduser(), width=width, height=height, fps=fps, loop=loop, rotate=rotate
-            )
+            return _open_pictures(options)
         case "demo":
-            from edge_agent.camera.demo import DemoCamera
-
-            return DemoCamera(width=width, height=height, fps=fps, rotate=rotate)
+            return _open_demo(options)
         case _:
-            assert_never(source)
+            assert_never(options.source)
 
 
-def _open_pi(width: int, height: int, fps: float, rotate: Rotation, stall_seconds: float) -> Camera:
+def _open_pi(options: CameraOptions) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
     return PicameraCamera(
-        width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+        width=options.width,
+        height=options.height,
+        fps=options.fps,
+        rotate=options.rotate,
+        stall_seconds=options.stall_seconds,
     )
 
 
-def _open_node(
-    node: Path, *, width: int, height: int, fps: float, rotate: Rotation, stall_seconds: float
-) -> Camera:
+def _open_node(options: CameraOptions, node: Path) -> Camera:
     from edge_agent.camera.device import DeviceCamera
 
     return DeviceCamera(
-        node, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+        node,
+        width=options.width,
+        height=options.height,
+        fps=options.fps,
+        rotate=options.rotate,
+        stall_seconds=options.stall_seconds,
+    )
+
+
+def _open_opencv(options: CameraOptions) -> Camera:
+    from edge_agent.camera.opencv import open_opencv
+
+    return open_opencv(options)
+
+
+def _open_snapshot(options: CameraOptions) -> Camera:
+    from edge_agent.camera.snapshot import SnapshotCamera
+
+    return SnapshotCamera(
+        options.device,
+        interval_s=options.snapshot_seconds,
+        rotate=options.rotate,
+        stall_seconds=options.stall_seconds,
+    )
+
+
+def _open_pictures(options: CameraOptions) -> Camera:
+    from edge_agent.camera.pictures import PicturesCamera
+
+    return PicturesCamera(
+        options.folder.expanduser(),
+        width=options.width,
+        height=options.height,
+        fps=options.fps,
+        loop=options.loop,
+        rotate=options.rotate,
+    )
+
+
+def _open_demo(options: CameraOptions) -> Camera:
+    from edge_agent.camera.demo import DemoCamera
+
+    return DemoCamera(
+        width=options.width, height=options.height, fps=options.fps, rotate=options.rotate
     )
 
 

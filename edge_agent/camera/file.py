@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edge_agent.camera.base import CameraBase, Pace, Rotation, closed_error
+from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import as_bgr, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -31,10 +32,10 @@ end.
 class VideoFile:
     """The frames of a video file one after the other.
 
-    Damaged ones are passed over, since whole ones may follow.
+    Damaged ones are skipped, since whole ones may follow.
 
     Attributes:
-        damaged: how many frames were passed over.
+        damaged: how many frames were skipped.
 
     Raises:
         CameraError: OpenCV does not take the file's name.
@@ -71,17 +72,16 @@ class VideoFile:
         return as_bgr(image)
 
     def release(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._capture.release()
 
 
 class FileCamera(CameraBase):
-    """Plays a video file at its own pace, at most ``fps`` frames a second: frames beyond that are
-    passed over.
+    """Plays a video file at its own pace, and skips frames beyond ``fps`` frames per second.
 
     A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
     ``read`` raises ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames
-    are passed over, and counted in the log at the end.
+    are skipped, and counted in the log at the end.
 
     Raises:
         CameraError: the file is missing, may not be read, or is no video.
@@ -136,7 +136,7 @@ class FileCamera(CameraBase):
         if self._video.damaged > self._damaged_told:
             self._damaged_told = self._video.damaged
             log.warning(
-                "camera %s: damaged frames passed over in the video: %d",
+                "camera %s: damaged frames skipped in the video: %d",
                 self.name,
                 self._damaged_told,
             )
@@ -161,8 +161,9 @@ class FileCamera(CameraBase):
 
 
 def opencv_name(path: Path) -> str:
-    """Return a file's name as OpenCV takes it: absolute, since FFmpeg takes the start of
-    ``clip:1.mp4`` for a protocol.
+    """Return a file's name as OpenCV takes it: absolute.
+
+    FFmpeg would take the start of ``clip:1.mp4`` for a protocol.
 
     Raises:
         CameraError: the name is not UTF-8, on which OpenCV crashes.

@@ -1,39 +1,30 @@
-"""Opens what OpenCV can open, by what ``camera.device`` names: a device, a video file, a network
-stream.
-"""
+"""Opens what OpenCV reads: the device, video file or stream that ``camera.device`` names."""
 
 from __future__ import annotations
 
 import stat
 from pathlib import Path
 
-from edge_agent.camera.base import CameraBase, Rotation
+from edge_agent.camera.base import CameraBase
 from edge_agent.camera.device import DeviceCamera, no_camera
 from edge_agent.camera.file import FileCamera, file_error
+from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.camera.stream import StreamCamera
 from edge_agent.core.errors import CameraError, CameraReason
 
 
-def open_opencv(
-    device: str,
-    *,
-    width: int,
-    height: int,
-    fps: float,
-    loop: bool,
-    rotate: Rotation,
-    stall_seconds: float,
-) -> CameraBase:
-    """Open what ``device`` names: a number or node (``0``, ``/dev/video0``), a video file, or an
-    address.
+def open_opencv(options: CameraOptions) -> CameraBase:
+    """Open what ``options.device`` names.
 
+    It may be a number or node (``0``, ``/dev/video0``), a video file, or the address of a stream.
     Width and height are asked of devices; files and streams come in their own size.
 
     Raises:
         CameraError: it cannot be opened, with the reason.
     """
     quiet_opencv()
+    device = options.device
     if not device.strip():
         raise CameraError(
             CameraReason.NOT_FOUND,
@@ -41,22 +32,33 @@ def open_opencv(
             "Set it to a camera, a video file or an address.",
         )
     if "://" in device:
-        return StreamCamera(device, rotate=rotate, stall_seconds=stall_seconds)
-    path = Path(f"/dev/video{device}" if device.isdecimal() else device).expanduser()
+        return StreamCamera(device, rotate=options.rotate, stall_seconds=options.stall_seconds)
+    path = Path(device).expanduser()
+    if device.isdecimal():
+        path = Path(f"/dev/video{device}")
     mode = _mode(path)
     if stat.S_ISCHR(mode):
         return DeviceCamera(
-            path, width=width, height=height, fps=fps, rotate=rotate, stall_seconds=stall_seconds
+            path,
+            width=options.width,
+            height=options.height,
+            fps=options.fps,
+            rotate=options.rotate,
+            stall_seconds=options.stall_seconds,
         )
     if stat.S_ISREG(mode):
-        return FileCamera(path, fps=fps, loop=loop, rotate=rotate)
+        return FileCamera(path, fps=options.fps, loop=options.loop, rotate=options.rotate)
     if stat.S_ISDIR(mode):
-        problem = "is a folder."
-        cure = 'For a folder of pictures set camera.source = "pictures" and camera.folder.'
-    else:
-        problem = "is neither a camera nor a file."
-        cure = "Set camera.device to a camera, a video file or an address."
-    raise CameraError(CameraReason.UNREADABLE, f"{path}: {problem}", cure)
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{path}: is a folder.",
+            'For a folder of pictures set camera.source = "pictures" and camera.folder.',
+        )
+    raise CameraError(
+        CameraReason.UNREADABLE,
+        f"{path}: is neither a camera nor a file.",
+        "Set camera.device to a camera, a video file or an address.",
+    )
 
 
 def _mode(path: Path) -> int:

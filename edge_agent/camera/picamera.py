@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, Rotation, stuck_error
+from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, stuck_error
+from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
@@ -77,7 +78,7 @@ class PicameraCamera(CameraBase):
         log.info("camera %s opened", self.name)
 
     def _open(self, picamera2: Any, size: tuple[int, int], fps: float) -> None:
-        """Open, configure and start the camera; whatever fails is translated and lets go of it."""
+        """Open, configure and start the camera; an error is translated and releases it."""
         try:
             self.name = f"picamera2:{_model(picamera2.global_camera_info())}"
             self._device = picamera2(0)
@@ -165,8 +166,9 @@ def import_picamera2() -> Any:
 
 
 def taken_at(metadata: dict[str, Any]) -> Instant:
-    """Return when a frame was exposed: ``SensorTimestamp``, nanoseconds of the boot clock, where it
-    is plausible.
+    """Return when a frame was exposed, from ``SensorTimestamp`` where that is plausible.
+
+    It is in nanoseconds of the boot clock.
     """
     age_s = (clock.boot_ns() - int(metadata.get("SensorTimestamp", 0))) / 1e9
     return clock.now().shifted(-age_s if 0 <= age_s < OPEN_S else 0.0)
@@ -175,7 +177,7 @@ def taken_at(metadata: dict[str, Any]) -> Instant:
 def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
     """Translate what Picamera2 raised.
 
-    It wraps libcamera's errors, so the whole chain is looked at.
+    It wraps libcamera's errors, so the whole chain is searched.
     """
     chain = list(_chain(error))
     text = "; ".join(f"{type(link).__name__}: {link}" for link in chain)

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.camera.base import CameraBase, Pace, Rotation, closed_error
+from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import decoded, letterboxed, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -26,7 +27,7 @@ SUFFIXES = frozenset(
 class PicturesCamera(CameraBase):
     """Shows the pictures of a folder, ``fps`` of them a second, letterboxed to one size.
 
-    Broken pictures are passed over with one warning each. At the end the folder starts again with
+    Broken pictures are skipped with one warning each. At the end the folder starts again with
     ``loop``, else ``read`` raises ``end_of_file``. Files that come later are seen at the next
     start.
 
@@ -94,7 +95,7 @@ class PicturesCamera(CameraBase):
             if image is not None:
                 self._position += 1
                 return letterboxed(image, *self._size)
-            log.warning("picture %s %s and is passed over", file, problem)
+            log.warning("picture %s %s and is skipped", file, problem)
             del self._files[self._position]
         return None
 

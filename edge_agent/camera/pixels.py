@@ -25,7 +25,7 @@ Within a scan, 00 is data and D0 to D7 are restarts.
 def quiet_opencv() -> None:
     """Keep OpenCV and FFmpeg from writing to stderr: what goes wrong is said by our errors.
 
-    Both have documented switches; whoever sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
+    Both have documented switches; who sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
     keeps them.
     """
     if "OPENCV_LOG_LEVEL" not in os.environ:
@@ -41,7 +41,14 @@ def decoded(path: Path) -> Image | None:
     Raises:
         OSError: the file cannot be read.
     """
-    data = path.read_bytes()
+    return decoded_bytes(path.read_bytes())
+
+
+def decoded_bytes(data: bytes) -> Image | None:
+    """Return an encoded picture as uint8 height × width × 3 BGR, turned as its EXIF says.
+
+    ``None`` if it is broken, or a JPEG without its end.
+    """
     if data.startswith(_JPEG_START) and not _is_whole_jpeg(data):
         return None  # cut off: libjpeg would fill the rest with grey
     if not data:
@@ -69,9 +76,7 @@ def _is_whole_jpeg(data: bytes) -> bool:
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:
-    """Return the picture scaled to fit ``width`` × ``height`` with its proportions kept, on
-    black.
-    """
+    """Return the picture scaled to fit ``width`` × ``height``, in its proportions, on black."""
     scale = min(width / image.shape[1], height / image.shape[0])
     inner_width = max(1, min(width, round(image.shape[1] * scale)))
     inner_height = max(1, min(height, round(image.shape[0] * scale)))

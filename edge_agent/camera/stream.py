@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from edge_agent.camera.base import Rotation
 from edge_agent.camera.live import LiveCamera
+from edge_agent.camera.options import Rotation
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
@@ -48,9 +48,7 @@ class StreamCamera(LiveCamera):
         super().__init__(f"opencv:{shown}", open_capture, lost, stall_seconds, rotate)
 
     def hung(self, seconds: float) -> CameraError:
-        """Return a plain error: what hangs is the network, and nothing keeps the stream from being
-        opened anew.
-        """
+        """Return a plain error: the network hangs, and the stream can be opened again."""
         return CameraError(
             CameraReason.STALLED,
             f"{self.name}: the network has not answered for {seconds:.1f} s.",
@@ -119,11 +117,11 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
         if isinstance(error, TimeoutError):
-            said = "no answer"
+            reason = "no answer"
         else:
-            said = error.strerror or str(error)
+            reason = error.strerror or str(error)
         raise CameraError(
             CameraReason.NOT_FOUND,
-            f"{shown}: nobody answers at {host}, port {port} ({said}).",
+            f"{shown}: nobody answers at {host}, port {port} ({reason}).",
             "Check that the camera is on, in this network, and that host and port are right.",
         ) from error

@@ -1,5 +1,6 @@
-"""Asks a Video4Linux node what it is, which OpenCV does not tell: camera or not, its name, busy or
-not.
+"""Asks a Video4Linux node whether it is a camera, its name, and whether it is busy.
+
+OpenCV does not tell.
 
 Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable interface.
 """
@@ -69,8 +70,9 @@ def ask(path: Path) -> Node:
 
 
 def is_busy(path: Path) -> bool:
-    """Tell whether another program streams from a node: only then does asking for a buffer say
-    ``EBUSY``.
+    """Return whether another program streams from a node.
+
+    Only then does a request for a buffer fail with ``EBUSY``.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -92,9 +94,9 @@ def is_busy(path: Path) -> bool:
 
 def nodes(folder: Path) -> list[Path]:
     """Return the ``videoN`` nodes in ``folder`` by number."""
-    found = ((re.fullmatch(r"video(\d+)", path.name), path) for path in folder.glob("video*"))
+    numbered = ((re.fullmatch(r"video(\d+)", path.name), path) for path in folder.glob("video*"))
     return [
-        path for _number, path in sorted((int(match[1]), path) for match, path in found if match)
+        path for _number, path in sorted((int(match[1]), path) for match, path in numbered if match)
     ]
 
 

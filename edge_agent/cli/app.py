@@ -43,11 +43,12 @@ def run(config: Path | None, data: Path | None) -> None:
     from edge_agent.runtime.memory import share_one_heap
 
     share_one_heap()  # before libraries start threads
-    from edge_agent.runtime.agent import Agent, StopSignals
+    from edge_agent.runtime.agent import Agent
+    from edge_agent.runtime.signals import StopSignals
 
     signals = StopSignals()
     agent = Agent(settings, folder)
-    signals.tie(agent)
+    signals.call(agent.stop)
     leave(agent.run())
 
 
@@ -78,9 +79,7 @@ def dashboard(login_link: bool, **options: object) -> None:
 )
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard.")
 def demo(config: Path | None, data: Path | None, seconds: int | None, port: int | None) -> None:
-    """Show everything: agent and dashboard, a demonstration camera, simulated vitals, an example
-    study.
-    """
+    """Run the demonstration: agent, dashboard, demo camera, simulated vitals, an example study."""
     log_to_stderr()
     from edge_agent.demo import run_demo
 
@@ -91,7 +90,7 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
 @common_options
 @json_option
 def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Find what is wrong on this machine, and say the cure."""
+    """Find what is wrong on this machine, and say what to do."""
     log_to_stderr(logging.CRITICAL)
     settings, folder = load(config, data)
     from edge_agent.appliance.doctor import diagnose, exit_code
@@ -179,9 +178,10 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
     vision = settings.vision
     names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
     if card is None and vision.detector == "yunet":
+        from edge_agent.runtime.factories import vision_options
         from edge_agent.vision.faces.finder import open_finder
 
-        used = open_finder(vision.detector_model, detector="yunet").card
+        used = open_finder(vision_options(settings)).card
         click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
         names = [vision.expression_model]
     for name in names:
@@ -263,8 +263,6 @@ def leave(code: int) -> NoReturn:
 
 
 def drop_output() -> None:
-    """Send what is still to be written nowhere, so that the end of the program does not fail at it
-    again.
-    """
+    """Send buffered output to nowhere, so that Python's exit does not fail on the closed pipe."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

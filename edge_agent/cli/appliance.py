@@ -26,8 +26,7 @@ configuration.
 @click.command()
 @common_options
 def maintenance(config: Path | None, data: Path | None) -> None:
-    """Do what is due every day: certificate, retention, disk budget, a copy of the database, a
-    check of it.
+    """Do the daily work: certificate, retention, disk budget, backup and check of the database.
 
     Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
     """

@@ -25,9 +25,7 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 def bench(
     source: Path | None, frames: int, config: Path | None, data: Path | None, as_json: bool
 ) -> None:
-    """Measure each stage of reading faces: on the demonstration, or on SOURCE, a picture or a
-    video.
-    """
+    """Measure the speed of each stage, on the demonstration or on SOURCE (a picture or a video)."""
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
     from edge_agent.appliance.bench import measure, table

@@ -72,9 +72,7 @@ def export(
     end: datetime | None,
     form: str | None,
 ) -> None:
-    """Take the timeline along: expressions, vitals, episodes, markers, self-reports, sessions,
-    participants.
-    """
+    """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME

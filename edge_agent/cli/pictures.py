@@ -40,10 +40,10 @@ def classify(
     log_to_stderr(logging.WARNING)
     settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
-    from edge_agent.runtime.factories import recognizer_of
+    from edge_agent.runtime.factories import configured_recognizer
     from edge_agent.vision.stills.pictures import classify_pictures
 
-    recognizer = recognizer_of(settings)
+    recognizer = configured_recognizer(settings)
     if drawing is not None and picture is not None:
         explain(picture, drawing, recognizer, as_json)
         return
@@ -55,9 +55,7 @@ def classify(
 
 
 def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
-    """Return the one picture that a drawing is asked of, after making sure that the drawing has a
-    place of its own.
-    """
+    """Return the one picture to be drawn, after a check that the drawing does not replace it."""
     from edge_agent.vision.stills.drawing import check_place
     from edge_agent.vision.stills.pictures import find_pictures
 
@@ -75,7 +73,7 @@ def picture_to_draw(paths: tuple[Path, ...], drawing: Path) -> Path:
 
 
 def explain(picture: Path, drawing: Path, recognizer: Recognizer, as_json: bool) -> None:
-    """Read one picture as `classify` does, and draw the evidence for what is said of its faces."""
+    """Read one picture as `classify` does, and draw the evidence for the label of each face."""
     from edge_agent.vision.stills.drawing import explain_picture, save_png
 
     line, drawn = explain_picture(picture, recognizer)
@@ -99,8 +97,8 @@ def describe_picture(line: dict[str, Any]) -> str:
     parts = []
     for face in line["faces"]:
         best = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:2]
-        said = ", ".join(f"{name} {probability:.0%}" for name, probability in best)
+        probabilities = ", ".join(f"{name} {probability:.0%}" for name, probability in best)
         x, y, width, height = (round(value) for value in face["box"])
         label = "uncertain" if face["uncertain"] else face["emotion"]
-        parts.append(f"{label} ({said}) at {x},{y} {width}×{height}")
+        parts.append(f"{label} ({probabilities}) at {x},{y} {width}×{height}")
     return f"{line['file']}: " + "; ".join(parts)

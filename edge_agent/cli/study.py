@@ -216,13 +216,13 @@ def session_start(
 ) -> None:
     """Open a session of participant CODE, who has consented, now."""
     study = study_of(config, data)
-    from edge_agent.core.study import Purpose, Setting
+    from edge_agent.core.study import Purpose, SessionSetting
 
     opened = study.start_session(
         participant_code,
         named(Purpose, "--purpose", purpose),
         name,
-        setting=named(Setting, "--setting", setting),
+        setting=named(SessionSetting, "--setting", setting),
     )
     say_session(opened, as_json)
 
@@ -244,13 +244,13 @@ def session_mark(
     from edge_agent.core.study import MarkerKind
 
     marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
-    said = {
+    message = {
         "at": iso_utc(marker.at.wall_ms),
         "kind": marker.kind,
         "label": marker.label,
         "session": marker.session,
     }
-    click.echo(json.dumps(said) if as_json else f"{marker.kind} {marker.label}, {said['at']}")
+    click.echo(json.dumps(message) if as_json else f"{marker.kind} {marker.label}, {message['at']}")
 
 
 @session.command("end")
@@ -266,11 +266,11 @@ def session_end(config: Path | None, data: Path | None, as_json: bool) -> None:
 @json_option
 def session_show(config: Path | None, data: Path | None, as_json: bool) -> None:
     """Show the open session. Ends with 1 if there is none."""
-    found = study_of(config, data).open_session()
-    if found is None:
+    session = study_of(config, data).open_session()
+    if session is None:
         click.echo("null" if as_json else "No session is open.", err=not as_json)
         sys.exit(1)
-    say_session(found, as_json)
+    say_session(session, as_json)
 
 
 def study_of(config: Path | None, data: Path | None) -> Study:
@@ -300,13 +300,13 @@ def say_session(session: Session, as_json: bool) -> None:
     start = iso_utc(session.start_ms)
     end = None if session.end_ms is None else iso_utc(session.end_ms)
     if as_json:
-        said = {
+        message = {
             "session": session.id,
             "participant": session.participant,
             "purpose": session.purpose,
         }
-        said |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
-        click.echo(json.dumps(said))
+        message |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
+        click.echo(json.dumps(message))
         return
     about = f"{session.participant}, {session.purpose}" + (
         f", {session.name}" if session.name else ""

@@ -70,8 +70,9 @@ def thread_cpu_seconds() -> float:
 
 
 def boot_id() -> str:
-    """Return the kernel's identifier of this start of the machine (a UUID), or ``unknown`` where
-    there is none.
+    """Return the kernel's identifier (a UUID) of this start of the machine.
+
+    ``unknown`` where there is none.
     """
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()

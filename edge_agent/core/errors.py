@@ -37,7 +37,8 @@ class CameraError(AffectEdgeError):
 
     Attributes:
         reason: the kind of failure, for programs.
-        cure: what a person can do, one sentence.
+        problem: what is wrong, with the value.
+        cure: what to do about it, one sentence.
     """
 
     def __init__(self, reason: CameraReason, problem: str, cure: str) -> None:
@@ -66,7 +67,8 @@ class VitalsError(AffectEdgeError):
 
     Attributes:
         reason: the kind of failure, for programs.
-        cure: what a person can do, one sentence.
+        problem: what is wrong, with the value.
+        cure: what to do about it, one sentence.
     """
 
     def __init__(self, reason: VitalsReason, problem: str, cure: str) -> None:
@@ -99,7 +101,7 @@ class GattError(AffectEdgeError):
 
 
 class ReadingError(AffectEdgeError):
-    """A reading that somebody handed in cannot be understood; it was not taken.
+    """A reading from outside cannot be understood; it was refused.
 
     Attributes:
         field: which part of it is wrong.
@@ -115,9 +117,7 @@ class ReadingError(AffectEdgeError):
 
 
 class ModelError(AffectEdgeError):
-    """A model file cannot be used: hash, labels or shapes disagree with its card, or the runtime is
-    missing.
-    """
+    """A model cannot be used: it disagrees with its card, or no runtime is installed."""
 
 
 class PictureError(AffectEdgeError):
@@ -125,9 +125,7 @@ class PictureError(AffectEdgeError):
 
 
 class StoreError(AffectEdgeError):
-    """The database cannot be used: newer version, not a database, no permission, disk full, in
-    use.
-    """
+    """The database cannot be used: newer version, no database, no permission, disk full, in use."""
 
 
 class DataFileError(AffectEdgeError):

@@ -138,13 +138,14 @@ class Expression:
 
 UNCERTAIN = "uncertain"
 NO_FACE = "no_face"
-STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
-"""What a participant can show at an instant: a category, none with certainty, or no face at all."""
+FACE_STATES: tuple[str, ...] = (*(e.value for e in EMOTIONS), UNCERTAIN, NO_FACE)
+"""States of the participant's face at an instant: a category, uncertain, or no face."""
 
 
-class Flaw(StrEnum):
-    """Why a face could not be read in a frame: such a frame is counted with its reason, never
-    averaged.
+class RejectReason(StrEnum):
+    """Why the quality filter rejected a face in a frame.
+
+    A rejected frame is counted with its reason and goes into no mean.
     """
 
     CUT_OFF = "cut_off"
@@ -167,9 +168,10 @@ class Observation:
         smoothed: the probabilities smoothed over time.
         emotion: the smoothed label with hysteresis; ``None`` means *uncertain*.
         primary: whether this is the participant's face (largest and most central).
-        quality: 0…1, how fit the crop is for reading (wholeness, size, sharpness, light, pose).
-        flaw: why this frame of it is not fit for reading; ``None`` when it is. ``smoothed`` and
-            ``emotion`` are then held over from the last fit frame, and ``raw`` goes into no mean.
+        quality: 0…1, how well the crop can be read (wholeness, size, sharpness, light, pose).
+        reject_reason: why the quality filter rejected the face in this frame; ``None``: accepted.
+            In a rejected frame ``smoothed`` and ``emotion`` keep their values from the last
+            accepted frame, and ``raw`` goes into no mean.
     """
 
     track: int
@@ -179,12 +181,12 @@ class Observation:
     emotion: Emotion | None
     primary: bool
     quality: float
-    flaw: Flaw | None = None
+    reject_reason: RejectReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What was seen in one frame; no observation means that no face was.
+    """The result of reading one frame; without observations no face was seen.
 
     Attributes:
         at: when the frame was taken.
@@ -192,8 +194,8 @@ class Recognition:
         frame_width: pixels.
         frame_height: pixels.
         observations: the faces that are followed and seen in this frame.
-        held: the participant's state (one of ``STATES``) held over frames in which the face was
-            missed; ``None`` when nobody followed it, and the frame speaks for itself.
+        held: the participant's state (one of ``FACE_STATES``), kept for frames in which the face
+            was missed; ``None``: no state is kept, only this frame counts.
     """
 
     at: Instant
@@ -210,12 +212,12 @@ class Recognition:
 
     @property
     def state(self) -> str:
-        """What the participant shows: one of ``STATES``."""
-        return self.held or state_of(self.primary)
+        """State of the participant's face: one of ``FACE_STATES``."""
+        return self.held or face_state(self.primary)
 
 
-def state_of(participant: Observation | None) -> str:
-    """Return which of ``STATES`` an observation of the participant's face alone amounts to."""
+def face_state(participant: Observation | None) -> str:
+    """Return the state (one of ``FACE_STATES``) of an observation of the participant's face."""
     if participant is None:
         return NO_FACE
     if participant.emotion:
@@ -230,7 +232,7 @@ class ExpressionRow:
     Attributes:
         at: end of the interval.
         track: as in ``Observation``.
-        frames: fit frames, which the means are taken over, at least 1.
+        frames: accepted frames, over which the means are taken, at least 1.
         mean: mean raw probabilities.
         smoothed: smoothed probabilities at the end of the interval.
         emotion: smoothed label at the end; ``None`` is *uncertain*.
@@ -251,20 +253,19 @@ class ExpressionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UnfitRow:
-    """The frames of one track and recording interval that could not be read for one reason, as they
-    are recorded.
+class RejectedFrames:
+    """The frames of one track and interval that were rejected for one reason, as recorded.
 
     Attributes:
         at: end of the interval.
         track: as in ``Observation``.
-        flaw: the reason.
-        frames: how many, at least 1.
+        reject_reason: why they were rejected.
+        frames: number of rejected frames, at least 1.
         primary: whether it was the participant's face in most of them.
     """
 
     at: Instant
     track: int
-    flaw: Flaw
+    reject_reason: RejectReason
     frames: int
     primary: bool

@@ -21,7 +21,7 @@ class Purpose(StrEnum):
     DEMONSTRATION = "demonstration"
 
 
-class Setting(StrEnum):
+class SessionSetting(StrEnum):
     """Where a session takes place."""
 
     HOME = "home"
@@ -32,19 +32,19 @@ class Setting(StrEnum):
     OTHER = "other"
 
 
-def forbidden_because(purpose: Purpose, setting: Setting) -> str | None:
+def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
     """Return why emotions must not be inferred for this purpose in this setting.
 
     ``None`` where nothing forbids it.
 
     Regulation (EU) 2024/1689 (AI Act), article 5(1)(f).
     """
-    if setting not in {Setting.WORKPLACE, Setting.EDUCATION} or purpose in {
+    if setting not in {SessionSetting.WORKPLACE, SessionSetting.EDUCATION} or purpose in {
         Purpose.MEDICAL,
         Purpose.SAFETY,
     }:
         return None
-    where = "at work" if setting is Setting.WORKPLACE else "in education"
+    where = "at work" if setting is SessionSetting.WORKPLACE else "in education"
     return (
         f"Emotions must not be inferred {where} for the purpose {purpose}: in the European Union "
         "that is forbidden at work and in education except for medical or safety reasons (AI Act, "
@@ -100,4 +100,4 @@ class Session:
     start_ms: int
     end_ms: int | None
     simulated: bool = False
-    setting: Setting = Setting.OTHER
+    setting: SessionSetting = SessionSetting.OTHER

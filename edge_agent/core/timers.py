@@ -1,4 +1,4 @@
-"""When something is due, and how fast something grows; by the boot clock."""
+"""Timers and rates by the boot clock, which nobody sets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ RATE_S = 2.0
 
 
 class Every:
-    """Tells, when asked, whether an interval has passed since it last said yes.
+    """A timer for loops: ``due`` is true once per interval of the boot clock.
 
-    By the boot clock.
+    Args:
+        seconds: length of the interval.
+        at_once: whether it is due at the first call; else after one interval.
+
+    Example:
+        >>> timer = Every(60.0, at_once=True)
+        >>> timer.due(), timer.due()
+        (True, False)
     """
 
     def __init__(self, seconds: float, at_once: bool = False) -> None:
@@ -18,10 +25,11 @@ class Every:
         self._next = clock.boot_seconds() + (0.0 if at_once else seconds)
 
     def due(self) -> bool:
-        """Return whether it is time, and begin the next interval if so."""
+        """Return whether an interval has passed, and if so begin the next one."""
         present = clock.boot_seconds()
         if present < self._next:
             return False
+        # more than an interval late: skip what was missed instead of being due again and again
         late = present - self._next > self._seconds
         self._next = present + self._seconds if late else self._next + self._seconds
         return True

@@ -1,7 +1,4 @@
-"""A named thread with a stop event.
-
-When it dies unexpectedly, whoever supervises is told and ends the agent.
-"""
+"""A named thread with a stop event; its supervisor is told when it dies."""
 
 from __future__ import annotations
 
@@ -21,6 +18,21 @@ class Worker(ABC):
     Args:
         name: of the thread, seen in logs and in ``top -H``.
         on_death: called in the dying thread with this worker and the error, when ``work`` raised.
+
+    Example:
+        A worker that counts until it is stopped::
+
+            class Counter(Worker):
+                count = 0
+
+                def work(self) -> None:
+                    while not self.stopping.wait(0.1):
+                        self.count += 1
+
+            counter = Counter("counter")
+            counter.start()
+            counter.stop()
+            counter.join(timeout_s=1)
     """
 
     def __init__(
@@ -64,7 +76,7 @@ class Worker(ABC):
         try:
             self.work()
         except Exception as error:  # the top of a worker: logged, kept, and passed on
-            # its text says all; a traceback is for what nobody foresaw
+            # the text of our own errors says all; a traceback helps with those nobody expected
             foreseen = isinstance(error, AffectEdgeError)
             log.critical("worker %s died: %s", self.name, error, exc_info=not foreseen)
             self.error = error

@@ -9,32 +9,40 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.core.readings import MAX_READINGS, GivenReading
-from edge_agent.mqtt.topics import (
+from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
+from edge_agent.mqtt.payloads.health import HealthPayload
+from edge_agent.mqtt.payloads.incoming import (
     CommandRejectedPayload,
-    EmotionPayload,
-    HealthPayload,
     MarkerCommand,
     RejectedPayload,
     SessionCommand,
-    SessionPayload,
-    StatusPayload,
-    SummaryPayload,
-    Topics,
-    VitalPayload,
 )
+from edge_agent.mqtt.payloads.session import SessionPayload
+from edge_agent.mqtt.payloads.summary import SummaryPayload
+from edge_agent.mqtt.topics import Topics
 
 API_VERSION = "1.0.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One topic: its payload, how it is sent, and when."""
+    """One topic: its payload, how it is sent, and when.
+
+    Attributes:
+        suffix: the topic without root and device.
+        payload: the model of its messages.
+        qos: quality of service, 0 or 1.
+        retain: whether the broker keeps the newest message.
+        when: when a message is sent, one sentence.
+        example: a message as JSON.
+        action: what the appliance does: ``send`` or ``receive``.
+    """
 
     suffix: str
     payload: type[BaseModel]
@@ -46,215 +54,84 @@ class Channel:
 
     @property
     def key(self) -> str:
-        """Its name in the document, where no slash is allowed."""
+        """Name of the channel in the document, where no slash is allowed."""
         return self.suffix.replace("/", "_")
 
 
-_TIME = "2026-11-20T08:12:10.250Z"
+def _channel_of(
+    suffix: str,
+    payload: type[BaseModel],
+    *,
+    qos: int,
+    retain: bool,
+    when: str,
+    action: Literal["send", "receive"] = "send",
+) -> Channel:
+    """Return the channel of a topic; its example is the first one of the payload model."""
+    schema = payload.model_config["json_schema_extra"]
+    assert isinstance(schema, dict)
+    examples = cast("list[dict[str, Any]]", schema["examples"])
+    return Channel(suffix, payload, qos, retain, when, examples[0], action)
+
 
 CHANNELS: tuple[Channel, ...] = (
-    Channel(
+    _channel_of(
         Topics.STATUS,
         StatusPayload,
-        1,
-        True,
-        "On connecting and on stopping; the broker says offline in the appliance's name when the "
-        "connection breaks.",
-        {"schema": 1, "state": "online", "at": _TIME},
+        qos=1,
+        retain=True,
+        when="On connecting and on stopping. When the connection breaks, the broker publishes "
+        "`offline` in the appliance's name (last will).",
     ),
-    Channel(
+    _channel_of(
         Topics.SUMMARY,
         SummaryPayload,
-        1,
-        False,
-        "Once a window (10 seconds unless configured otherwise), through the outbox: none is lost "
-        "while the broker is away, up to the outbox's bound.",
-        {
-            "schema": 1,
-            "device": "affect-edge",
-            "seq": 4711,
-            "replayed": False,
-            "window": {"start": "2026-11-20T08:12:00.250Z", "end": _TIME, "seconds": 10.0},
-            "frames": 150,
-            "frames_with_face": 120,
-            "unfit": {"turned_away": 6, "too_dark": 2},
-            "emotions": {
-                "neutral": 0.21,
-                "happiness": 0.7,
-                "surprise": 0.03,
-                "sadness": 0.02,
-                "anger": 0.01,
-                "disgust": 0.01,
-                "fear": 0.01,
-                "contempt": 0.01,
-            },
-            "dominant": "happiness",
-            "shares": {
-                "neutral": 0.1,
-                "happiness": 0.65,
-                "surprise": 0.0,
-                "sadness": 0.0,
-                "anger": 0.0,
-                "disgust": 0.0,
-                "fear": 0.0,
-                "contempt": 0.0,
-                "uncertain": 0.05,
-                "no_face": 0.2,
-            },
-            "valence": 0.64,
-            "vitals": {
-                "heart_rate": {
-                    "mean": 72.4,
-                    "min": 71.0,
-                    "max": 74.0,
-                    "n": 10,
-                    "flagged": 0,
-                    "unit": "/min",
-                    "simulated": False,
-                }
-            },
-            "simulated": False,
-        },
+        qos=1,
+        retain=False,
+        when="Once per window (10 seconds by default), through the outbox: none is lost while the "
+        "broker is away, up to the size of the outbox.",
     ),
-    Channel(
+    _channel_of(
         Topics.EMOTION,
         EmotionPayload,
-        0,
-        True,
-        "When the smoothed emotion of the primary face changes.",
-        {
-            "schema": 1,
-            "at": _TIME,
-            "emotion": "happiness",
-            "probability": 0.91,
-            "track": 3,
-            "valence": 0.88,
-            "simulated": False,
-        },
+        qos=0,
+        retain=True,
+        when="When the smoothed emotion of the primary face changes.",
     ),
-    Channel(
+    _channel_of(
         Topics.VITALS,
         VitalPayload,
-        0,
-        False,
-        "When a reading comes; none is sent late.",
-        {
-            "schema": 1,
-            "at": _TIME,
-            "kind": "systolic",
-            "value": 121.0,
-            "unit": "mm[Hg]",
-            "source": "simulated",
-            "flags": ["simulated"],
-        },
+        qos=0,
+        retain=False,
+        when="When a reading arrives; none is sent late.",
     ),
-    Channel(
+    _channel_of(
         Topics.HEALTH,
         HealthPayload,
-        0,
-        True,
-        "Every minute, and when an alarm comes or goes.",
-        {
-            "schema": 1,
-            "at": _TIME,
-            "device": "affect-edge",
-            "version": "0.1.0",
-            "uptime_seconds": 86400.0,
-            "temperature_celsius": 52.1,
-            "throttling": None,
-            "cpu_percent": 38.5,
-            "load_1_minute": 0.7,
-            "disk": {"free_bytes": 21474836480, "free_percent": 71.5},
-            "memory": {"process_bytes": 121634816, "available_bytes": 3221225472},
-            "camera": {
-                "fps": 14.9,
-                "frame_age_seconds": 0.06,
-                "frames_dropped": 12,
-                "fps_limit": None,
-                "limited_by": None,
-            },
-            "recorder": {
-                "queue_depth": 4,
-                "rows_dropped": 0,
-                "last_commit_age_seconds": 3.2,
-                "duplicates": 0,
-            },
-            "mqtt": {"state": "connected", "outbox": 0, "readings_taken": 0, "readings_refused": 0},
-            "sensors": [
-                {
-                    "source": "ble:A0:9E:1A:00:00:01",
-                    "kind": "heart_rate",
-                    "connected": True,
-                    "battery_percent": 87,
-                    "contact": True,
-                    "reason": None,
-                }
-            ],
-            "clock_synchronised": True,
-            "alarms": [
-                {
-                    "name": "hot",
-                    "text": "The processor has 79 °C and will slow down. Give it air "
-                    "or a heat sink.",
-                }
-            ],
-        },
+        qos=0,
+        retain=True,
+        when="Every minute, and when an alarm starts or ends.",
     ),
-    Channel(
+    _channel_of(
         Topics.REJECTED,
         RejectedPayload,
-        0,
-        False,
-        "When readings of a message on `ingest/vitals` could not be understood.",
-        {
-            "schema": 1,
-            "at": _TIME,
-            "digest": "9f86d081884c7d65",
-            "taken": 1,
-            "refused": 1,
-            "readings": [
-                {
-                    "index": 1,
-                    "id": "a-17",
-                    "field": "unit",
-                    "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], mmhg, kpa, or "
-                    "empty for mm[Hg].",
-                }
-            ],
-        },
+        qos=0,
+        retain=False,
+        when="When readings of a message on `ingest/vitals` could not be understood.",
     ),
-    Channel(
+    _channel_of(
         Topics.COMMAND_REJECTED,
         CommandRejectedPayload,
-        0,
-        False,
-        "When a command on `command/session` or `command/marker` was not obeyed.",
-        {
-            "schema": 1,
-            "at": _TIME,
-            "topic": "command/marker",
-            "digest": "9f86d081884c7d65",
-            "reason": "No session is open. Start one first.",
-        },
+        qos=0,
+        retain=False,
+        when="When a command on `command/session` or `command/marker` was refused.",
     ),
-    Channel(
+    _channel_of(
         Topics.SESSION,
         SessionPayload,
-        1,
-        False,
-        "When a session starts or ends and when a marker is set, through the outbox.",
-        {
-            "schema": 1,
-            "seq": 17,
-            "replayed": False,
-            "event": "marker",
-            "session": 5,
-            "participant": "P007",
-            "purpose": "research",
-            "name": "three films",
-            "at": _TIME,
-            "marker": {"kind": "stimulus_start", "label": "anger"},
-        },
+        qos=1,
+        retain=False,
+        when="When a session starts or ends and when a marker is set, through the outbox.",
     ),
 )
 
@@ -265,13 +142,13 @@ INGEST = Channel(
     1,
     False,
     "Readings of other devices, one object or a list of up to 1000; only where "
-    "`vitals.mqtt.enabled` is set. What cannot be understood is answered on `ingest/rejected`.",
+    "`vitals.mqtt.enabled` is set. Refused readings are reported on `ingest/rejected`.",
     {
         "schema": 1,
         "kind": "heart_rate",
         "value": 72,
         "unit": "/min",
-        "at": _TIME,
+        "at": "2026-11-20T08:12:10.250Z",
         "source": "watch",
         "flags": [],
         "device_time": None,
@@ -282,36 +159,28 @@ INGEST = Channel(
 
 
 COMMANDS = (
-    Channel(
+    _channel_of(
         Topics.COMMAND_SESSION,
         SessionCommand,
-        1,
-        False,
-        "Opens or closes a session; only where `mqtt.commands` is set. Refusals are answered on "
-        "`command/rejected`.",
-        {
-            "action": "start",
-            "participant": "P007",
-            "purpose": "research",
-            "setting": "laboratory",
-            "name": "three films",
-        },
-        "receive",
+        qos=1,
+        retain=False,
+        when="Opens or closes a session; only where `mqtt.commands` is set. Refusals are reported "
+        "on `command/rejected`.",
+        action="receive",
     ),
-    Channel(
+    _channel_of(
         Topics.COMMAND_MARKER,
         MarkerCommand,
-        1,
-        False,
-        "Sets a marker in the open session; only where `mqtt.commands` is set.",
-        {"kind": "stimulus_start", "label": "anger"},
-        "receive",
+        qos=1,
+        retain=False,
+        when="Sets a marker in the open session; only where `mqtt.commands` is set.",
+        action="receive",
     ),
 )
 
 
 def document() -> dict[str, Any]:
-    """Return the document, ready to be written as JSON."""
+    """Return the AsyncAPI document as a JSON value."""
     channels = (*CHANNELS, INGEST, *COMMANDS)
     _, definitions = models_json_schema(
         [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
@@ -323,9 +192,9 @@ def document() -> dict[str, Any]:
             "title": "Affect Edge",
             "version": API_VERSION,
             "description": (
-                "What an Affect Edge appliance says and hears over MQTT 3.1.1 or 5. Delivery at "
-                "QoS 1 is at least once: a reader that counts remembers the highest `seq` of a "
-                "topic and passes over what is not higher."
+                "What an Affect Edge appliance publishes and accepts over MQTT 3.1.1 or 5. "
+                "Messages at QoS 1 arrive at least once: a reader that counts them remembers "
+                "the highest `seq` of a topic and ignores messages that are not higher."
             ),
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
@@ -334,7 +203,7 @@ def document() -> dict[str, Any]:
             "broker": {
                 "host": "127.0.0.1:1883",
                 "protocol": "mqtt",
-                "description": "Yours; see mqtt.host",
+                "description": "Your own broker; see mqtt.host",
             }
         },
         "channels": {channel.key: _channel(channel) for channel in channels},

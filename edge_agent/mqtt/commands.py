@@ -1,6 +1,4 @@
-"""Sessions and markers that are commanded over MQTT: what is understood is done, what is not is
-answered.
-"""
+"""Commands over MQTT that open and close sessions and set markers; refusals are reported."""
 
 from __future__ import annotations
 
@@ -13,17 +11,19 @@ from pydantic import BaseModel, ValidationError
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import MarkerKind, Purpose, Setting
-from edge_agent.mqtt.topics import CommandRejectedPayload, MarkerCommand, SessionCommand, Topics
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.mqtt.payloads.incoming import CommandRejectedPayload, MarkerCommand, SessionCommand
+from edge_agent.mqtt.topics import Topics
 
 COMMAND_BYTES = 4096
+"""Longest command; the longest that makes sense has about 300 bytes."""
 Command = TypeVar("Command", bound=BaseModel)
 
 
 class Commands:
-    """Does what a message says.
+    """Carries out commands.
 
-    A message that the broker had kept is never obeyed: it is not of now.
+    A retained message is never obeyed: it may be days old, and sessions would open by themselves.
 
     Args:
         start: opens a session, given participant, purpose, name and setting.
@@ -33,7 +33,7 @@ class Commands:
 
     def __init__(
         self,
-        start: Callable[[str, Purpose, str, Setting], object],
+        start: Callable[[str, Purpose, str, SessionSetting], object],
         end: Callable[[], object],
         mark: Callable[[MarkerKind, str], object],
     ) -> None:
@@ -42,11 +42,11 @@ class Commands:
         self._mark = mark
 
     def session(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
-        """Open or close a session; return what to answer when that was refused."""
+        """Open or close a session; return the report of a refusal, or ``None``."""
         return _obey(Topics.COMMAND_SESSION, SessionCommand, payload, retained, self._do_session)
 
     def marker(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
-        """Set a marker; return what to answer when that was refused."""
+        """Set a marker; return the report of a refusal, or ``None``."""
         return _obey(Topics.COMMAND_MARKER, MarkerCommand, payload, retained, self._do_marker)
 
     def _do_session(self, command: SessionCommand) -> None:
@@ -67,8 +67,7 @@ def _obey(
     reason = None
     if retained:
         reason = (
-            "A command that the broker had kept is not obeyed: it is not of now. Publish it "
-            "without retain."
+            "A retained command is not obeyed, because it may be old. Publish it without retain."
         )
     elif len(payload) > COMMAND_BYTES:
         reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."

@@ -1,7 +1,7 @@
 """One connection to a broker, from connecting to its end: the only file that knows paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
-the outbox does that, so every connection gets a paho client of its own and nothing outlives it.
+the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import selectors
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Literal
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,19 +20,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.errors import MqttError
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.wake import WakeSignal
 
 CONNECT_SECONDS = 4.0
+"""Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
 ANSWER_SECONDS = 10.0
+"""Longest wait for the broker's first answer (CONNACK)."""
+LARGEST_PACKET_BYTES = 1024 * 1024
+"""With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
+MOST_RECEIVED = 10_000
+"""Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
+# reason codes of MQTT 5, section 2.4
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
-_LARGEST_PACKET = 1024 * 1024  # with MQTT 5 the broker keeps larger messages to itself
-_HEARD_AT_MOST = 10_000
 
 
 class MqttState(StrEnum):
-    """How things stand with the broker."""
+    """State of the connection to the broker."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -46,87 +50,12 @@ class MqttState(StrEnum):
     DISABLED = "disabled"
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the broker is and how to enter.
-
-    Attributes:
-        host: name or address; with ``tls`` it must be the one in the broker's certificate.
-        tls: encrypt, and check certificate and host name.
-        ca_file: certificate authority (PEM); ``None`` takes the system's.
-        protocol: version of MQTT.
-        keepalive: seconds between signs of life.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca_file: Path | None = None
-    protocol: Literal["3.1.1", "5"] = "5"
-    keepalive: int = 30
-
-
-def read_password(path: Path) -> str:
-    """Return the first line of a password file.
-
-    Raises:
-        MqttError: the file cannot be read or its first line is empty.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise MqttError(
-            f"mqtt.password_file {path}: cannot be read ({error.strerror}). "
-            "Write the broker's password on its first line and let the agent's user read it."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise MqttError(
-            f"mqtt.password_file {path}: is not UTF-8 text. Write the password on its first line."
-        ) from error
-    if not lines or not lines[0]:
-        raise MqttError(
-            f"mqtt.password_file {path}: its first line is empty. Write the broker's "
-            "password there."
-        )
-    return lines[0]
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context that checks certificate and host name against ``ca_file`` or the system's
-    authorities.
-
-    Raises:
-        MqttError: the file is missing, cannot be read or holds no certificate.
-    """
-    if ca_file is None:
-        return ssl.create_default_context()
-    try:
-        context = ssl.create_default_context(cafile=str(ca_file))
-    except ssl.SSLError as error:
-        raise MqttError(
-            f"mqtt.ca_file {ca_file}: holds no certificate. It must be the broker's authority in "
-            "PEM form (-----BEGIN CERTIFICATE-----)."
-        ) from error
-    except OSError as error:
-        raise MqttError(
-            f"mqtt.ca_file {ca_file}: cannot be read ({error.strerror}). Copy the certificate of "
-            "the broker's authority there, or leave ca_file out to trust the system's."
-        ) from error
-    # From Python 3.13 on, strict checking is the default. It refuses authorities without a key
-    # usage extension, such as those made as mosquitto's manual says. Signature, validity and host
-    # name are checked as before.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return context
-
-
 class ConnectionEndedError(Exception):
     """The connection was refused or lost.
 
     Attributes:
-        state: what to call it.
-        text: what happened and, where a person can do something, the cure.
+        state: the state that follows.
+        text: what happened and, where a person can do something, what to do.
     """
 
     def __init__(self, state: MqttState, text: str) -> None:
@@ -136,10 +65,12 @@ class ConnectionEndedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The broker's answer to one message at QoS 1.
+class PubAck:
+    """The broker's acknowledgement (PUBACK) of one message at QoS 1.
 
-    ``refusal`` is ``None`` when it took the message.
+    Attributes:
+        mid: number of the message, as ``Connection.publish`` returned it.
+        refusal: why the broker refused the message; ``None`` when it accepted it.
     """
 
     mid: int
@@ -147,8 +78,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A message that the broker sent; ``retained``: it had kept it, it is not of now."""
+class ReceivedMessage:
+    """A message that the broker sent.
+
+    Attributes:
+        topic: the full topic.
+        payload: its bytes, unchecked.
+        retained: whether the broker had kept the message: it is then not of now.
+    """
 
     topic: str
     payload: bytes
@@ -160,11 +97,11 @@ class Connection:
 
     Args:
         broker: where to connect.
-        context: for TLS, ``None`` without.
-        client_id: the same at every connection, so that the broker ends a half-dead older one, last
-            will first, before it lets the new one say ``online``.
+        context: for TLS; ``None`` without.
+        client_id: the same at every connection: the broker then ends a half-dead older connection,
+            and publishes its last will, before the new one says ``online``.
         will: topic and payload that the broker publishes, retained, when the connection breaks.
-        wake: a socket whose readability ends the wait in ``pump``.
+        wake: ends the wait in ``pump``.
     """
 
     def __init__(
@@ -173,16 +110,16 @@ class Connection:
         context: ssl.SSLContext | None,
         client_id: str,
         will: tuple[str, bytes],
-        wake: socket.socket,
+        wake: WakeSignal,
     ) -> None:
         self._broker = broker
         self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._connack: ReasonCode | None = None
         self._end: ReasonCode | None = None
-        self._answers: list[Answer] = []
-        self._heard: deque[Heard] = deque(maxlen=_HEARD_AT_MOST)
-        self._deaf: list[str] = []
+        self._acks: list[PubAck] = []
+        self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
+        self._failed_subscriptions: list[str] = []
         self._subscriptions: dict[int, str] = {}
         self.receive_maximum = 65535
         if broker.protocol == "5":
@@ -208,10 +145,10 @@ class Connection:
         self._client.on_disconnect = self._on_disconnect
 
     def open(self) -> None:
-        """Connect, greet, and wait for the broker's word.
+        """Connect, log in, and wait for the broker's answer.
 
         Raises:
-            ConnectionEndedError: the broker is away, is not to be trusted, or refuses.
+            ConnectionEndedError: the broker is not reachable, not trusted, or refuses.
         """
         where = f"{self._broker.host}:{self._broker.port}"
         try:
@@ -247,7 +184,7 @@ class Connection:
         if self._broker.protocol != "5":
             return None
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.MaximumPacketSize = _LARGEST_PACKET
+        properties.MaximumPacketSize = LARGEST_PACKET_BYTES
         return properties
 
     def _await_connack(self, where: str) -> None:
@@ -263,33 +200,32 @@ class Connection:
             self.pump(left)
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int:
-        """Hand a message over; return its number, which comes back in an ``Answer`` at QoS 1."""
+        """Send a message; return its number, which at QoS 1 comes back in a ``PubAck``."""
         return self._client.publish(topic, payload, qos=qos, retain=retain).mid
 
     def subscribe(self, topic: str) -> None:
-        """Ask for the messages of a topic.
+        """Subscribe to a topic at QoS 1.
 
-        They come back from ``heard``, a refusal from ``deaf_to``.
+        Its messages come from ``messages``; a refusal comes from ``failed_subscriptions``.
         """
         mid = self._client.subscribe(topic, qos=1)[1]
         if mid is not None:
             self._subscriptions[mid] = topic
 
-    def heard(self) -> list[Heard]:
-        """Return the messages since the last call."""
-        given = list(self._heard)
-        self._heard.clear()
-        return given
+    def messages(self) -> list[ReceivedMessage]:
+        """Return the messages received since the last call, in order."""
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
 
-    def deaf_to(self) -> list[str]:
-        """Return the topics that the broker has refused to send since the last call."""
-        given = self._deaf
-        self._deaf = []
-        return given
+    def failed_subscriptions(self) -> list[str]:
+        """Return the topics whose subscription the broker has refused since the last call."""
+        topics = self._failed_subscriptions
+        self._failed_subscriptions = []
+        return topics
 
     def pump(self, timeout_s: float) -> None:
-        """Read and write what is there, waiting at most ``timeout_s`` (and at most a second) for
-        it.
+        """Wait for bytes at most ``timeout_s`` (and at most a second), then read and write them.
 
         Raises:
             ConnectionEndedError: the connection is over.
@@ -298,11 +234,12 @@ class Connection:
         self._selector.modify(
             sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         )
+        # TLS may hold decrypted bytes that ``select`` does not see: read them without waiting
         buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
         ready = self._selector.select(0 if buffered else min(timeout_s, 1.0))
         for key, events in ready:
             if key.fileobj is self._wake:
-                _empty(self._wake)
+                self._wake.clear()
             elif events & selectors.EVENT_WRITE:
                 self._client.loop_write()
         if buffered or any(k.fileobj is sock and e & selectors.EVENT_READ for k, e in ready):
@@ -310,28 +247,26 @@ class Connection:
         self._client.loop_misc()
         self._socket()
 
-    def answers(self) -> list[Answer]:
-        """Return the broker's answers since the last call."""
-        given = self._answers
-        self._answers = []
-        return given
+    def acks(self) -> list[PubAck]:
+        """Return the broker's acknowledgements since the last call."""
+        acks = self._acks
+        self._acks = []
+        return acks
 
-    def close(self) -> None:
-        """Take leave, so that the last will is not published, as far as the socket takes it at
-        once.
-        """
+    def disconnect(self) -> None:
+        """Say goodbye, so that the broker does not publish the last will; does not wait."""
         if self._client.socket() is not None:
             self._client.disconnect()
 
-    def abandon(self) -> None:
-        """Free what the connection holds, without a word to the broker."""
+    def release(self) -> None:
+        """Close the socket and the selector, without a word to the broker."""
         self._selector.close()
         sock = self._client.socket()
         if sock is not None:
             sock.close()
 
     def _socket(self) -> socket.socket:
-        """Return the open socket, or raise for the end of the connection."""
+        """Return the open socket; raise ``ConnectionEndedError`` when there is none."""
         sock = self._client.socket()
         if sock is None or self._end is not None:
             raise self._ended()
@@ -339,12 +274,15 @@ class Connection:
         return sock
 
     def _ended(self) -> ConnectionEndedError:
-        """Say why the connection is over, from what the broker said last."""
+        """Return why the connection is over, from the broker's last reason code."""
         where = f"{self._broker.host}:{self._broker.port}"
-        said = self._end
+        reason = self._end
         if self._connack is not None and self._connack.is_failure:
-            said = self._connack
-        code = said.value if said is not None else 0
+            # the answer to the login says more than the end of the connection that follows it
+            reason = self._connack
+        code = 0
+        if reason is not None:
+            code = reason.value
         if code == _UNSUPPORTED_PROTOCOL:
             other = "3.1.1" if self._broker.protocol == "5" else "5"
             return ConnectionEndedError(
@@ -359,7 +297,7 @@ class Connection:
                 who = "visitors without a name"
             return ConnectionEndedError(
                 MqttState.UNAUTHORISED,
-                f"{where}: refuses {who} ({said}). Check mqtt.username and the password.",
+                f"{where}: refuses {who} ({reason}). Check mqtt.username and the password.",
             )
         if code == _TAKEN_OVER:
             return ConnectionEndedError(
@@ -369,7 +307,7 @@ class Connection:
             )
         if self._connack is not None and self._connack.is_failure:
             return ConnectionEndedError(
-                MqttState.REFUSED, f"{where}: refuses the connection ({said})."
+                MqttState.REFUSED, f"{where}: refuses the connection ({reason})."
             )
         if self._connack is None:
             if self._broker.tls:
@@ -380,7 +318,7 @@ class Connection:
                 MqttState.UNREACHABLE,
                 f"{where}: hung up without a greeting. Is it a broker, and this its {port}?",
             )
-        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({said}).")
+        return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
 
     def _on_connect(
         self,
@@ -401,7 +339,7 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        self._answers.append(Answer(mid, str(reason) if reason.is_failure else None))
+        self._acks.append(PubAck(mid, str(reason) if reason.is_failure else None))
 
     def _on_subscribe(
         self,
@@ -413,10 +351,12 @@ class Connection:
     ) -> None:
         topic = self._subscriptions.pop(mid, None)
         if topic is not None and any(reason.is_failure for reason in reasons):
-            self._deaf.append(topic)
+            self._failed_subscriptions.append(topic)
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self._heard.append(Heard(message.topic, bytes(message.payload), message.retain))
+        self._messages.append(
+            ReceivedMessage(message.topic, bytes(message.payload), message.retain)
+        )
 
     def _on_disconnect(
         self,
@@ -427,12 +367,3 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         self._end = self._end or reason
-
-
-def _empty(wake: socket.socket) -> None:
-    """Take all bytes out of a non-blocking socket."""
-    try:
-        while wake.recv(4096):
-            pass
-    except BlockingIOError:
-        return

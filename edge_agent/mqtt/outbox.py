@@ -1,4 +1,4 @@
-"""What the MQTT client needs of the outbox; its SQL lives in the store."""
+"""The interface between the MQTT client and the outbox; the store implements it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class WaitingMessage(Protocol):
 
     @property
     def id(self) -> int:
-        """Number of the row; rises in the order of writing."""
+        """Number of the row; later messages have higher numbers."""
 
     @property
     def topic(self) -> str:
@@ -34,19 +34,24 @@ class WaitingMessage(Protocol):
 
 
 class OutboxQueue(Protocol):
-    """The outbox, called from the client's own thread only."""
+    """The outbox; every method is called from the client's own thread."""
 
     def pending(self, limit: int) -> Sequence[WaitingMessage]:
         """Return the oldest ``limit`` messages in the order of writing.
 
-        A ``StoreError`` is met by trying again.
+        Raises:
+            StoreError: the database cannot be read; the client tries again.
         """
 
     def delete(self, ids: Collection[int]) -> None:
-        """Forget messages that the broker has acknowledged."""
+        """Delete messages that the broker has acknowledged.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
 
     def count(self) -> int:
         """Return how many messages wait."""
 
     def close(self) -> None:
-        """Free what the queue holds; called by the client's thread at its end."""
+        """Close the database connection; called by the client's thread at its end."""

@@ -1,3 +1,9 @@
-"""The running agent: its parts put together, summaries, health, the live feed and what systemd is
-told.
+"""The running agent: it builds the parts, starts the threads, and watches over them.
+
+Example:
+    Run the agent until a signal comes::
+
+        agent = Agent(load_settings(), Path("data"))
+        StopSignals().call(agent.stop)
+        exit_code = agent.run()
 """

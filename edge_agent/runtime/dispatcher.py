@@ -1,4 +1,4 @@
-"""Hands what was seen and measured to everything that wants to know it."""
+"""Dispatches recognitions and readings to recorder, summary, live feed and broker."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
 from edge_agent.core.vitals import VitalReading
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.topics import Topics, emotion_payload, vital_payload
+from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
 
 LATE_S = 60.0
+"""A reading farther from now than this is not published as one of now: a cuff sends old ones."""
 
 
-class Distributor:
-    """Hands each recognition and each reading to recorder, summary, live feed and broker.
+class EventDispatcher:
+    """Passes each recognition and each reading to recorder, summary, live feed and broker.
 
-    Called from the vision thread and from those of the vitals; the summary window is guarded by a
-    lock.
+    It is called from the vision thread and from the threads of the vitals. A lock guards the
+    summary window, the only part of it that is not safe to share.
+
+    Args:
+        recorder: writes the timeline.
+        window: gathers the summary.
+        live: publishes to the dashboard.
+        client: publishes over MQTT; ``None`` where MQTT is off.
+        simulated: whether the camera is a demonstration.
     """
 
     def __init__(
@@ -41,7 +50,7 @@ class Distributor:
         self._last_label: str | None = None
 
     def recognition(self, seen: Recognition) -> None:
-        """Hand on what was seen in one frame."""
+        """Pass on the recognition of one frame."""
         self._recorder.submit(seen)
         self._live.publish_recognition(seen)
         with self._lock:
@@ -54,8 +63,9 @@ class Distributor:
             self._client.publish_emotion(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Hand on one reading; one that comes late, or ahead of its time, goes to the timeline
-        only.
+        """Pass on one reading.
+
+        One that comes late, or ahead of its time, goes to the timeline only.
         """
         self._recorder.submit(reading)
         if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
@@ -67,9 +77,9 @@ class Distributor:
             self._client.publish_vital(vital_payload(reading))
 
     def close_window(self, at: clock.Instant) -> None:
-        """Close the summary window.
+        """Close the summary window, and submit its summary to the outbox.
 
-        What it says goes to the outbox with the rows that it speaks of.
+        The recorder writes it in one transaction with the rows that it summarizes.
         """
         with self._lock:
             payload = self._window.close(at)

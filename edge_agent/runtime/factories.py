@@ -1,6 +1,4 @@
-"""From the settings to what reads pictures: the parts of the agent that commands use alone, without
-the rest of it.
-"""
+"""Builds the camera and the vision chain from the settings, for the agent and for commands."""
 
 from __future__ import annotations
 
@@ -8,30 +6,26 @@ from collections.abc import Callable
 from functools import partial
 
 from edge_agent.camera import Camera, open_camera
+from edge_agent.camera.options import CameraOptions
 from edge_agent.config import Settings
+from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 
 
-def camera_opener(settings: Settings) -> Callable[[], Camera]:
-    """Return what opens the configured camera.
+def camera_factory(settings: Settings) -> Callable[[], Camera]:
+    """Return a function that opens the configured camera.
 
     Each call opens it anew and may raise ``CameraError``.
     """
-    camera = settings.camera
-    return partial(
-        open_camera,
-        camera.source,
-        device=camera.device,
-        folder=camera.folder,
-        width=camera.width,
-        height=camera.height,
-        fps=camera.fps,
-        loop=camera.loop,
-        rotate=camera.rotate,
-        stall_seconds=camera.stall_seconds,
-    )
+    return partial(open_camera, CameraOptions(**settings.camera.model_dump()))
 
 
-def recognizer_of(settings: Settings) -> Recognizer:
-    """Build the configured vision chain; raises ``ModelError``."""
-    return open_recognizer(**settings.vision.model_dump(exclude={"cpu_budget"}))
+def vision_options(settings: Settings) -> VisionOptions:
+    """Return the options of the configured vision chain."""
+    values = settings.vision.model_dump(exclude={"cpu_budget", "gate"})
+    return VisionOptions(**values, quality_filter=settings.vision.gate)
+
+
+def configured_recognizer(settings: Settings) -> Recognizer:
+    """Return the configured vision chain; raises ``ModelError``."""
+    return open_recognizer(vision_options(settings))

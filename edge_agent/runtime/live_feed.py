@@ -1,8 +1,7 @@
-"""What happens now, carried from the agent to the dashboard over a local socket, one JSON object a
-line.
+"""The live feed from the agent to the dashboard: a local socket, one JSON object per line.
 
-A reader that is slow loses messages; the agent never waits for one and never keeps more than a few
-dozen for it. Who connects gets the newest message of each kind first.
+A slow reader loses messages: the agent never waits for it, and keeps at most a few dozen messages
+for it. A new reader first gets the newest message of each kind.
 """
 
 from __future__ import annotations
@@ -30,8 +29,11 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME = "live.sock"
 READERS = 32
+"""Most readers at one time: each costs memory and a task."""
 MESSAGES_WAITING = 64
+"""Messages that wait for a slow reader; the oldest are dropped first."""
 EXPRESSION_MS = 200
+"""Least time between two expression messages: five per second are enough for a person's eye."""
 LONGEST_LINE = 1 << 20
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
@@ -42,7 +44,7 @@ _LONGEST_ADDRESS = 107
 
 
 def expression_message(recognition: Recognition, *, simulated: bool = False) -> dict[str, Any]:
-    """Return what is seen in one frame.
+    """Return the message of one frame.
 
     Boxes are x, y, width and height relative to the frame, 0…1.
 
@@ -75,7 +77,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "smoothed": {name: round(p, 4) for name, p in smoothed.as_dict().items()},
         "valence": round(smoothed.valence, 4),
         "quality": round(observation.quality, 4),
-        "flaw": observation.flaw.value if observation.flaw else None,
+        "flaw": observation.reject_reason.value if observation.reject_reason else None,
     }
 
 
@@ -85,7 +87,7 @@ def _relative(box: Box, width: int, height: int) -> list[float]:
 
 
 def vital_message(reading: VitalReading) -> dict[str, Any]:
-    """Return one reading."""
+    """Return the message of one reading."""
     return {
         "type": "vital",
         "at": reading.at.wall_ms,
@@ -99,7 +101,7 @@ def vital_message(reading: VitalReading) -> dict[str, Any]:
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """A connected reader and what waits for it; the oldest goes when it is slow."""
+    """A connected reader and the messages that wait for it."""
 
     waiting: deque[bytes] = field(default_factory=lambda: deque(maxlen=MESSAGES_WAITING))
     something: asyncio.Event = field(default_factory=asyncio.Event)
@@ -162,7 +164,7 @@ class LiveServer(Worker):
         self._call(self._spread, line)
 
     def publish_recognition(self, recognition: Recognition) -> None:
-        """Send what is seen in a frame, at most five times a second."""
+        """Send the message of a frame, at most five times per second."""
         if recognition.at.boot_ms - self._last_expression_ms >= EXPRESSION_MS:
             self._last_expression_ms = recognition.at.boot_ms
             self.publish(expression_message(recognition, simulated=self._simulated))
@@ -217,7 +219,7 @@ class LiveServer(Worker):
             loop.remove_reader(listener)
 
     def _admit(self, connection: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        """Give a new reader its task, or turn it away."""
+        """Start the task of a new reader, or refuse it when there are too many."""
         if len(self._tasks) >= READERS:
             log.warning("live: more than %d readers; one was turned away", READERS)
             connection.close()
@@ -265,9 +267,9 @@ async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
 
 
 async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
-    """Give what the agent says now, for ever.
+    """Yield the agent's messages for ever.
 
-    ``OFFLINE`` once whenever it goes or is not there at the beginning.
+    ``OFFLINE`` once whenever it goes, or when it is away at the beginning.
 
     Close the generator to hang up. It connects again by itself, waiting half a second at first and
     five at most.
@@ -287,7 +289,7 @@ async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
 
 
 async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
-    """Give the messages of one connection; none when the agent is not there."""
+    """Yield the messages of one connection; none when the agent is away."""
     try:
         with _address(path) as address:
             incoming, outgoing = await asyncio.open_unix_connection(address, limit=LONGEST_LINE)
@@ -358,9 +360,7 @@ def _remove_stale(path: Path) -> None:
 
 @contextlib.contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """Give an address for the socket: its path, or a short way to the same place where the path is
-    too long.
-    """
+    """Yield an address for the socket: its path, or a shorter path where that is too long."""
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
         return

@@ -1,5 +1,4 @@
-"""What happens now as streams of the Lab Streaming Layer, beside EEG, eye trackers and stimuli of
-other makers.
+"""Publishes expressions and vitals as streams of the Lab Streaming Layer.
 
 One stream for the expression of the participant's face and one for each kind of vital; a sample
 carries the time at which it was seen or measured, on the clock of the Lab Streaming Layer.
@@ -47,7 +46,7 @@ class Streams:
     def take(self, message: Mapping[str, Any]) -> None:
         """Pass on a message of the live feed.
 
-        Others than expressions and vitals are passed over.
+        Messages of other types are ignored.
         """
         taker = self._takers.get(str(message.get("type")))
         if taker is not None:

@@ -1,4 +1,4 @@
-"""Windows of the timeline condensed into the payload of one MQTT summary.
+"""Condenses windows of the timeline into the payloads of MQTT summaries.
 
 Pure: no I/O, no clock.
 """
@@ -12,12 +12,12 @@ from typing import Any
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import (
     EMOTIONS,
+    FACE_STATES,
     NO_FACE,
-    STATES,
     Expression,
-    Flaw,
     Recognition,
-    state_of,
+    RejectReason,
+    face_state,
 )
 from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 
@@ -30,7 +30,7 @@ class _Gathered:
     frames: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     sums: list[float] = field(default_factory=lambda: [0.0] * len(EMOTIONS))
-    unfit: Counter[Flaw] = field(default_factory=Counter)
+    unfit: Counter[RejectReason] = field(default_factory=Counter)
     readings: dict[VitalKind, list[VitalReading]] = field(default_factory=dict)
 
     @property
@@ -46,12 +46,19 @@ class _Gathered:
 
 
 class SummaryWindow:
-    """Gathers what happens in one window; ``close`` gives the payload and begins the next window.
+    """Gathers frames and readings of one window; ``close`` returns its payload.
 
     Args:
         device: name of the appliance.
         start: when the window begins.
         simulated: whether the camera is a demonstration.
+
+    Example:
+        >>> from edge_agent.core.clock import Instant
+        >>> window = SummaryWindow("lab", Instant(boot_ms=0, wall_ms=0), simulated=False)
+        >>> payload = window.close(Instant(boot_ms=10_000, wall_ms=10_000))
+        >>> payload["frames"], payload["dominant"]
+        (0, None)
     """
 
     def __init__(self, device: str, start: Instant, *, simulated: bool) -> None:
@@ -63,11 +70,11 @@ class SummaryWindow:
         """Take in one frame; of its faces only the primary one counts."""
         self._now.frames += 1
         face = recognition.primary
-        self._now.labels[state_of(face)] += 1
+        self._now.labels[face_state(face)] += 1
         if face is None:
             return
-        if face.flaw is not None:
-            self._now.unfit[face.flaw] += 1
+        if face.reject_reason is not None:
+            self._now.unfit[face.reject_reason] += 1
             return
         self._now.sums = [
             total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)
@@ -78,8 +85,9 @@ class SummaryWindow:
         self._now.readings.setdefault(reading.kind, []).append(reading)
 
     def close(self, at: Instant) -> dict[str, Any]:
-        """Return the payload of the window that ends at ``at``, without ``seq`` and ``replayed``,
-        and begin anew.
+        """Return the payload of the window that ends at ``at``, and begin the next window.
+
+        ``seq`` and ``replayed`` are added when it is stored and sent.
 
         Shares are fractions of the frames of the window; the dominant label has the largest share
         (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,
@@ -103,12 +111,14 @@ class SummaryWindow:
             },
             "frames": done.frames,
             "frames_with_face": done.frames_with_face,
-            "unfit": {flaw.value: frames for flaw, frames in done.unfit.most_common()},
+            "unfit": {
+                reject_reason.value: frames for reject_reason, frames in done.unfit.most_common()
+            },
             "emotions": None
             if mean is None
             else {name: _share(p) for name, p in mean.as_dict().items()},
-            "dominant": max(STATES, key=done.labels.__getitem__) if done.frames else None,
-            "shares": {x: _share(done.labels[x] / done.frames) for x in STATES}
+            "dominant": max(FACE_STATES, key=done.labels.__getitem__) if done.frames else None,
+            "shares": {x: _share(done.labels[x] / done.frames) for x in FACE_STATES}
             if done.frames
             else None,
             "valence": None if mean is None else round(max(-1.0, min(1.0, mean.valence)), 4),

@@ -1,4 +1,4 @@
-"""What a service tells systemd: that it is ready, alive, ending, and a line of status."""
+"""Tells systemd that the service is ready, alive or ending, and a line of status."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ class SystemdNotifier:
             systemd.
         watchdog_interval_s: how often to send ``watchdog``; ``None`` where systemd does not ask for
             it.
+
+    Example:
+        Tell systemd that the start is done; nothing happens where systemd did not start it::
+
+            notifier = SystemdNotifier.from_environment(os.environ)
+            notifier.ready()
     """
 
     def __init__(self, address: str | None, watchdog_interval_s: float | None = None) -> None:

@@ -48,7 +48,7 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
         landmarks: five points (x, y) in pixels of ``image``, in the order of
-            ``domain.Face.landmarks``.
+            ``core.expression.Face.landmarks``.
         size: side of the crop in pixels.
 
     Returns:
@@ -63,8 +63,7 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
 
 
 def align_box(image: Picture, box: Box, size: int) -> Picture:
-    """Cut out a face by its box alone, upright: the fallback for a face whose landmarks cannot be
-    used.
+    """Cut out a face by its box alone, upright: used where its landmarks cannot be used.
 
     The middle of the box comes to the middle of ``TEMPLATE_BOX`` and its area to the same area.
 
@@ -83,8 +82,9 @@ def align_box(image: Picture, box: Box, size: int) -> Picture:
 
 
 def landmark_matrix(landmarks: Points) -> Matrix:
-    """Return the similarity from pixels of the picture to the unit square of the crop, by
-    landmarks.
+    """Return the transform from pixels of the picture to the unit square of the crop.
+
+    It turns, scales and shifts; it is found from the landmarks.
 
     Returns:
         float64, 2 × 3.
@@ -122,8 +122,9 @@ def box_matrix(box: Box) -> Matrix:
 
 
 def similarity(source: Points, target: Points) -> Matrix:
-    """Find rotation, uniform scale and shift that bring ``source`` nearest to ``target`` in the
-    least-squares sense.
+    """Find the rotation, scale and shift that bring ``source`` nearest to ``target``.
+
+    Nearest means the least sum of squared distances.
 
     The solution of Umeyama (1991) without reflection. In the plane it has a closed form: with
     points as complex numbers z → a·z + b, a = Σ conj(z − z̄)(w − w̄) / Σ |z − z̄|² and b = w̄ −
@@ -207,8 +208,9 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
 
 
 def share_outside(image: Picture, to_unit: Matrix) -> float:
-    """Return how much of a crop lies outside the picture, where `cut` repeats the edge: a share of
-    its area, 0…1.
+    """Return the share of a crop's area that lies outside the picture, 0…1.
+
+    There `cut` repeats the picture's edge.
 
     Args:
         image: as for `align_face`.
@@ -225,17 +227,16 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
 
 
 def _corners(to_unit: Matrix) -> list[complex]:
-    """Return the corners of the unit square in pixels of the picture, one after the other around
-    it.
-    """
+    """Return the corners of the unit square in pixels of the picture, in order around it."""
     a = complex(to_unit[0, 0], to_unit[1, 0])
     b = complex(to_unit[0, 2], to_unit[1, 2])
     return [(corner - b) / a for corner in (0, 1, 1 + 1j, 1j)]
 
 
 def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
-    """Return the part of a convex polygon on one side of a line, by each corner's depth on that
-    side (< 0: beyond).
+    """Return the part of a convex polygon on one side of a line.
+
+    The side is given by each corner's depth: below 0 is beyond the line.
     """
     if min(depths, default=0.0) >= 0:
         return polygon
@@ -268,8 +269,9 @@ def _halved(gray: Picture) -> Picture:
 
 
 def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
-    """Return the part of the picture that the unit square touches, at least a pixel of it, in gray:
-    left, top, part.
+    """Return the part of the picture under the unit square in gray: left, top, part.
+
+    The part has at least one pixel.
     """
     corners = _corners(to_unit)
     spans = []

@@ -65,8 +65,9 @@ class ExpressionClassifier:
         return self._expression(self._model.run(crop, ("expression",)))
 
     def explain(self, crop: npt.NDArray[np.uint8]) -> tuple[Expression, npt.NDArray[np.float32]]:
-        """Return the probabilities of one face, and what each region of the crop adds to each
-        category's logit.
+        """Return the probabilities of one face, and the part of each region of the crop in them.
+
+        The part is what the region adds to each category's logit.
 
         The parts of a category sum to its logit (class activation maps, Zhou et al. 2016; up to the
         rounding of int8).
@@ -103,8 +104,9 @@ class ExpressionClassifier:
 
 
 def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:
-    """Return exp(l / T) / Σ exp(l / T): calibrated probabilities (Guo et al. 2017, "temperature
-    scaling").
+    """Return exp(l / T) / Σ exp(l / T), the calibrated probabilities (Guo et al. 2017).
+
+    The method is known as temperature scaling.
     """
     largest = max(logits)
     powers = [math.exp((logit - largest) / temperature) for logit in logits]

@@ -1,6 +1,4 @@
-"""Decides how much the vision chain may do, from what it costs, what it may cost, and how warm the
-processor is.
-"""
+"""Limits the vision chain: by what it costs, what it may cost, and the processor's temperature."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ WHOLE_S = 0.5
 waits half of it.
 """
 WHOLE_FRAMES = 8
-"""Frames for one of which the whole is searched when frames are passed over."""
+"""Frames for one of which the whole is searched when frames are skipped."""
 SLOWEST_S = 0.5
 """Most seconds from one frame to the next, whatever that costs: what a face shows is lost track of
 with fewer.
@@ -49,7 +47,7 @@ class Plan:
     Attributes:
         frame_s: least time from one frame that is read to the next; 0 reads every frame.
         whole_s: time from one search of the whole frame to the next.
-        limit: why frames are passed over; ``None``: none are.
+        limit: why frames are skipped; ``None``: none are.
     """
 
     frame_s: float = 0.0
@@ -58,12 +56,11 @@ class Plan:
 
 
 class Governor:
-    """Keeps the vision chain within its share of the processor, and within less of it when that is
-    warm.
+    """Keeps the vision chain within its share of the processor, and within less when that is hot.
 
-    Frames come at the camera's rate. While all of them can be read within the budget, they are;
-    else as many as can, evenly, and the whole frame is searched as rarely in proportion. Belongs to
-    one thread, but for `feel`.
+    Frames come at the camera's rate. While the budget allows, all of them are read. Beyond it, as
+    many as fit are read at even intervals, and the whole frame is searched more rarely in the same
+    proportion. All methods but `set_temperature` belong to one thread.
 
     Args:
         budget: share of one core that may be used, above 0; 0.4 is 40 %.
@@ -71,6 +68,15 @@ class Governor:
 
     Attributes:
         plan: what may be done from now on.
+
+    Example:
+        A frame of 0.1 s, five times a second, fits into one core but not into a tenth of it:
+
+        >>> generous, strict = Governor(budget=1.0, fps=5), Governor(budget=0.1, fps=5)
+        >>> for second in range(20):
+        ...     plans = [one.record_cost(0.1, float(second)) for one in (generous, strict)]
+        >>> [plan.limit for plan in plans]
+        [None, <Limit.BUDGET: 'budget'>]
     """
 
     def __init__(self, budget: float, fps: float) -> None:
@@ -90,15 +96,15 @@ class Governor:
         """Seconds of processor time that a frame takes, smoothed."""
         return self._cost_s
 
-    def feel(self, celsius: float | None) -> None:
-        """Take in the temperature of the processor; ``None`` where it is not known.
+    def set_temperature(self, celsius: float | None) -> None:
+        """Set the temperature of the processor; ``None`` where it is not known.
 
         May be called from any thread.
         """
         self._celsius = celsius
 
-    def spend(self, cpu_s: float, at_s: float) -> Plan:
-        """Take in what one frame cost, and return what may be done from now on.
+    def record_cost(self, cpu_s: float, at_s: float) -> Plan:
+        """Record the cost of one frame, and return the plan for the next ones.
 
         Args:
             cpu_s: processor time of the frame, seconds.

@@ -1,10 +1,9 @@
-"""How fit a face is for reading: whole, large enough, turned to the camera, well enough lit and
-sharp enough.
+"""The quality filter: is a face whole, large, turned to the camera, lit and sharp enough to read?
 
-Where one of these is so bad that a reading says little, the frame has a *flaw*, and is counted
-instead of averaged. The limits lie where the shipped classifier loses about ten points of its
-accuracy (83 % on 500 pictures of FER2013's PublicTest, FER+ majority labels), measured by spoiling
-pictures, or by sorting them where they cannot be spoiled.
+Where one of these is too bad, the frame gets a *reject reason*: it is counted, and goes into no
+mean. Each limit lies where the shipped classifier loses about ten points of its accuracy (83 % on
+500 pictures of FER2013's PublicTest, FER+ majority labels). It was measured by spoiling pictures,
+or by sorting them where they cannot be spoiled.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.core.expression import Face, Flaw
+from edge_agent.core.expression import Face, RejectReason
 
 Crop = npt.NDArray[np.uint8]
 
@@ -109,7 +108,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How fit a face is for reading.
+    """What was measured of a face, and whether it can be read.
 
     Attributes:
         outside: share of the crop that lies outside the picture.
@@ -121,9 +120,6 @@ class Quality:
         black: share of its pixels below 4.
         white: share of its pixels above 251.
         pose: ``None`` where the landmarks coincide.
-        score: 0…1: the worst of wholeness, size, sharpness, light and pose, since any one of them
-            alone can spoil a reading.
-        flaw: why it is not fit; ``None`` when it is.
     """
 
     outside: float
@@ -134,34 +130,65 @@ class Quality:
     black: float
     white: float
     pose: Pose | None
-    score: float
-    flaw: Flaw | None
+
+    @property
+    def score(self) -> float:
+        """The worst of wholeness, size, sharpness, light and pose, 0…1.
+
+        Not their mean: any one of them alone can make a face unreadable.
+        """
+        turn = 1.0
+        if self.pose is not None:
+            turn = _share(1.5 * MOST_YAW - abs(self.pose.yaw), MOST_YAW)
+        return min(
+            _share(1.5 * MOST_OUTSIDE - self.outside, MOST_OUTSIDE),
+            _share(self.height, ENOUGH_PIXELS),
+            _share(self.sharpness, ENOUGH_SHARPNESS),
+            _share(self.contrast, ENOUGH_CONTRAST) * (1 - self.black - self.white),
+            turn,
+        )
+
+    @property
+    def reject_reason(self) -> RejectReason | None:
+        """Why the face is rejected; ``None``: it is accepted.
+
+        Where several reasons apply, the one that explains the others comes first: what is left of a
+        face that is cut off looks small or turned, and a small or dark face looks blurred.
+        """
+        if self.outside > MOST_OUTSIDE:
+            return RejectReason.CUT_OFF
+        if self.height < LEAST_PIXELS:
+            return RejectReason.TOO_SMALL
+        if self.pose is not None and self.pose.is_turned_away:
+            return RejectReason.TURNED_AWAY
+        if max(self.black, self.white) > MOST_CLIPPED or self.contrast < LEAST_CONTRAST:
+            return _badly_lit(self.brightness)
+        if self.sharpness < LEAST_SHARPNESS:
+            return RejectReason.BLURRED
+        return None
 
 
 def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
-    """Judge a face.
+    """Measure how well a face can be read.
 
     Args:
         crop: uint8, n × n, gray: the aligned face.
         face: where it is in the picture that it was cut from.
         outside: share of the crop that lies outside that picture, 0…1 (see `align.share_outside`).
     """
-    pose = pose_of(face)
     mean, deviation = cv2.meanStdDev(crop)
-    brightness = float(mean[0, 0])
     contrast = float(deviation[0, 0])
     black, white = _clipped(crop)
-    edges = _sharpness(crop, contrast)
-    height = face.box.height
-    flaw = _flaw(outside, height, edges, brightness, contrast, black, white, pose)
-    light = _share(contrast, ENOUGH_CONTRAST) * (1 - black - white)
-    if pose is None:
-        turn = 1.0
-    else:
-        turn = _share(1.5 * MOST_YAW - abs(pose.yaw), MOST_YAW)
-    whole = _share(1.5 * MOST_OUTSIDE - outside, MOST_OUTSIDE)
-    score = min(whole, _share(height, ENOUGH_PIXELS), _share(edges, ENOUGH_SHARPNESS), light, turn)
-    return Quality(outside, height, edges, brightness, contrast, black, white, pose, score, flaw)
+    return Quality(
+        outside=outside,
+        height=face.box.height,
+        sharpness=_sharpness(crop, contrast),
+        brightness=float(mean[0, 0]),
+        contrast=contrast,
+        black=black,
+        white=white,
+        pose=pose_of(face),
+    )
 
 
 def pose_of(face: Face) -> Pose | None:
@@ -206,31 +233,10 @@ def _clipped(crop: Crop) -> tuple[float, float]:
     return float(black) / crop.size, float(white) / crop.size
 
 
-def _flaw(
-    outside: float,
-    height: float,
-    edges: float,
-    brightness: float,
-    contrast: float,
-    black: float,
-    white: float,
-    pose: Pose | None,
-) -> Flaw | None:
-    """Return the first flaw: those first that explain the later ones.
-
-    What is left of a cut face looks small or turned, and a small or dark face looks blurred, too.
-    """
-    if outside > MOST_OUTSIDE:
-        return Flaw.CUT_OFF
-    if height < LEAST_PIXELS:
-        return Flaw.TOO_SMALL
-    if pose is not None and pose.is_turned_away:
-        return Flaw.TURNED_AWAY
-    if black > MOST_CLIPPED or white > MOST_CLIPPED or contrast < LEAST_CONTRAST:
-        return Flaw.TOO_DARK if brightness < 128 else Flaw.TOO_BRIGHT
-    if edges < LEAST_SHARPNESS:
-        return Flaw.BLURRED
-    return None
+def _badly_lit(brightness: float) -> RejectReason:
+    if brightness < 128:
+        return RejectReason.TOO_DARK
+    return RejectReason.TOO_BRIGHT
 
 
 def _share(value: float, enough: float) -> float:

@@ -14,10 +14,10 @@ from edge_agent.core.expression import (
     Emotion,
     Expression,
     Face,
-    Flaw,
     Frame,
     Observation,
     Recognition,
+    RejectReason,
 )
 from edge_agent.vision.align import (
     CROP_NAME,
@@ -29,16 +29,17 @@ from edge_agent.vision.align import (
 )
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.finder import (
-    DetectorKind,
     FaceFinder,
     UsedModel,
     open_finder,
     open_near_finder,
 )
 from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.faces.primary import PrimaryFaceSelector
+from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 from edge_agent.vision.quality import face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
 
@@ -46,7 +47,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FaceReading:
     """One face of a still picture.
 
     Attributes:
@@ -54,14 +55,14 @@ class Reading:
         expression: its probabilities.
         emotion: its label; ``None`` is *uncertain*.
         quality: 0…1, how fit the face is for reading.
-        flaw: why it is not fit for reading; ``None`` when it is.
+        reject_reason: why it is not fit for reading; ``None`` when it is.
     """
 
     face: Face
     expression: Expression
     emotion: Emotion | None
     quality: float
-    flaw: Flaw | None
+    reject_reason: RejectReason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,31 @@ class Explanation:
         parts: float32, h × w × 8: what each region of the crop adds to the logit of each category.
     """
 
-    reading: Reading
+    reading: FaceReading
     crop: Picture
     to_crop: Matrix
     parts: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VisionStages:
+    """The stages of the vision chain, in the order in which a frame passes them.
+
+    Attributes:
+        detector: finds faces in still pictures.
+        follower: finds faces in the frames of a camera.
+        classifier: reads one face.
+        tracker: gives each face the number of its track.
+        selector: selects the participant's face.
+        smoother: smooths the probabilities of each track.
+    """
+
+    detector: FaceFinder
+    follower: FaceFollower
+    classifier: ExpressionClassifier
+    tracker: Tracker
+    selector: PrimaryFaceSelector
+    smoother: Smoother
 
 
 class Recognizer:
@@ -88,54 +110,53 @@ class Recognizer:
     and may be called from any thread.
 
     Args:
-        detector: finds faces in pictures.
-        follower: finds them in the frames of a camera.
-        classifier: reads one face.
-        tracker: follows faces over frames.
-        chooser: says which face is the participant's.
-        smoother: steadies each track.
-        uncertain_below: for still pictures; left out: what the classifier's card says.
-        gate: whether a face that is not fit for reading is only counted; else every face is read.
+        stages: of the chain.
+        uncertain_below: lowest probability of a label in still pictures; ``None``: the value in the
+            classifier's card.
+        quality_filter: whether faces that cannot be read well are rejected: only counted.
 
     Attributes:
-        models: which two models are used.
-        on_stage: told the name of each stage of a frame once it is done, for measuring: ``find``,
-            ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
+        models: the two models in use.
+        on_stage: called with the name of each stage of a frame once it is done, for measuring:
+            ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
 
     Raises:
-        ModelError: the classifier learned from another crop than the one cut here.
+        ModelError: the classifier was trained with another crop than the one cut here.
+
+    Example:
+        Read a still picture with the shipped models::
+
+            recognizer = open_recognizer(VisionOptions(max_faces=1))
+            for reading in recognizer.read_picture(cv2.imread("face.jpg")):
+                print(reading.emotion, reading.expression.as_dict())
     """
 
     def __init__(
         self,
-        detector: FaceFinder,
-        follower: FaceFollower,
-        classifier: ExpressionClassifier,
-        tracker: Tracker,
-        chooser: PrimaryChooser,
-        smoother: Smoother,
+        stages: VisionStages,
         *,
         uncertain_below: float | None = None,
-        gate: bool = True,
+        quality_filter: bool = True,
     ) -> None:
+        classifier = stages.classifier
         if classifier.crop != CROP_NAME:
             raise ModelError(
-                f"model {classifier.card.name!r} learned from the crop {classifier.crop!r}, this "
-                f"program cuts {CROP_NAME!r}. Install a model of this version."
+                f"model {classifier.card.name!r} was trained with the crop {classifier.crop!r}, "
+                f"this program cuts {CROP_NAME!r}. Install a model of this version."
             )
-        self.models: tuple[UsedModel, ModelCard] = (detector.card, classifier.card)
-        self._detector = detector
-        self._follower = follower
+        self.models: tuple[UsedModel, ModelCard] = (stages.detector.card, classifier.card)
+        self._detector = stages.detector
+        self._follower = stages.follower
         self._classifier = classifier
-        self._tracker = tracker
-        self._chooser = chooser
-        self._smoother = smoother
-        self._gate = gate
+        self._tracker = stages.tracker
+        self._selector = stages.selector
+        self._smoother = stages.smoother
+        self._quality_filter = quality_filter
         self._holder = StateHolder()
         self.on_stage: Callable[[str], None] | None = None
-        self._uncertain_below = (
-            classifier.uncertain_below if uncertain_below is None else uncertain_below
-        )
+        if uncertain_below is None:
+            uncertain_below = classifier.uncertain_below
+        self._uncertain_below = uncertain_below
 
     @property
     def whole_s(self) -> float:
@@ -168,7 +189,7 @@ class Recognizer:
         faces = self._follower.find(frame, self._tracker.steady(frame.at))
         self._done("find")
         tracked = self._tracker.update(faces, frame.at)
-        primary = self._chooser.choose(tracked, width, height, frame.at)
+        primary = self._selector.select(tracked, width, height, frame.at)
         self._done("follow")
         observations = tuple(
             self._observe(frame, track, face, track == primary) for track, face in tracked
@@ -176,7 +197,7 @@ class Recognizer:
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
 
-    def read_picture(self, image: Picture) -> list[Reading]:
+    def read_picture(self, image: Picture) -> list[FaceReading]:
         """Read the faces of a still picture: nothing is tracked or smoothed.
 
         Args:
@@ -188,8 +209,7 @@ class Recognizer:
         return [self._read(image, face) for face in self._detector.detect(image)]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
-        """Read the faces of a still picture as `read_picture` does, with the evidence for what is
-        said.
+        """Read the faces of a still picture, with the evidence for each category.
 
         Raises:
             ModelError: the classifier was exported without the evidence of regions.
@@ -199,9 +219,13 @@ class Recognizer:
 
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
         reading = self._read(frame.image, face)
-        flaw = reading.flaw if self._gate else None
-        steady = self._smoother.hold if flaw else self._smoother.update
-        smoothed = steady(track, reading.expression, frame.at)
+        reject_reason = reading.reject_reason
+        if not self._quality_filter:
+            reject_reason = None
+        if reject_reason is None:
+            smoothed = self._smoother.update(track, reading.expression, frame.at)
+        else:
+            smoothed = self._smoother.hold(track, reading.expression, frame.at)
         self._done("steady")
         return Observation(
             track,
@@ -211,10 +235,10 @@ class Recognizer:
             smoothed.emotion,
             primary,
             reading.quality,
-            flaw,
+            reject_reason,
         )
 
-    def _read(self, image: Picture, face: Face) -> Reading:
+    def _read(self, image: Picture, face: Face) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         self._done("cut")
@@ -241,20 +265,21 @@ class Recognizer:
 
     def _reading(
         self, face: Face, crop: Picture, expression: Expression, outside: float
-    ) -> Reading:
+    ) -> FaceReading:
         quality = face_quality(crop, face, outside)
-        return Reading(
+        return FaceReading(
             face,
             expression,
             label_of(expression, self._uncertain_below),
             quality.score,
-            quality.flaw,
+            quality.reject_reason,
         )
 
 
 def crop_face(image: Picture, face: Face, size: int) -> Picture:
-    """Return the crop of a face that expression models see: by its landmarks, or by its box where
-    they cannot be used.
+    """Return the crop of a face that expression models see.
+
+    It is cut by the face's landmarks, or by its box where they cannot be used.
 
     Args:
         image: uint8, height × width × 3 (BGR) or height × width (gray).
@@ -265,8 +290,9 @@ def crop_face(image: Picture, face: Face, size: int) -> Picture:
 
 
 def crop_matrix(face: Face) -> Matrix:
-    """Return where the crop of a face lies: float64, 2 × 3, from pixels of the picture to the unit
-    square.
+    """Return the transform from pixels of the picture to the unit square of a face's crop.
+
+    float64, 2 × 3.
     """
     try:
         return landmark_matrix(face.landmarks)
@@ -274,71 +300,31 @@ def crop_matrix(face: Face) -> Matrix:
         return box_matrix(face.box)
 
 
-def open_recognizer(
-    expression_model: str = "expression-accurate",
-    detector_model: str = "face-detector",
-    *,
-    detector: DetectorKind = "tflite",
-    threads: int = 1,
-    face_score: float | None = None,
-    min_face: float = 24,
-    max_faces: int = 8,
-    uncertain_below: float | None = None,
-    smoothing_seconds: float = 0.6,
-    hysteresis: float = 0.08,
-    dwell_seconds: float = 0.5,
-    confirm_frames: int = 3,
-    memory_seconds: float = 1.5,
-    gate: bool = True,
-) -> Recognizer:
-    """Build the chain from the values of the ``[vision]`` table of the configuration.
-
-    Args:
-        expression_model: name of a shipped model, or path of a card.
-        detector_model: likewise; for ``yunet`` the path of its ONNX file.
-        detector: what runs the detector.
-        threads: of one inference; OpenCV is told to use as many, in the whole process.
-        face_score: least score of a face; ``None``: what the detector's card says.
-        min_face: smallest face read, pixels.
-        max_faces: most faces read in a picture.
-        uncertain_below: least probability of a label; ``None``: what the classifier's card says.
-        smoothing_seconds: time constant of the smoothing.
-        hysteresis: lead that a new label needs.
-        dwell_seconds: least time between two changes of a label.
-        confirm_frames: frames in which a new face must be seen before it counts.
-        memory_seconds: how long a face that is hidden keeps its track, and the participant is
-            waited for.
-        gate: whether a face that is not fit for reading is only counted.
+def open_recognizer(options: VisionOptions = DEFAULT_OPTIONS) -> Recognizer:
+    """Load the models and build the vision chain.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
     """
-    # its work is of microseconds, which waking other threads only makes longer
-    cv2.setNumThreads(threads)
-    finder = open_finder(
-        detector_model,
-        detector=detector,
-        threads=threads,
-        face_score=face_score,
-        min_face=min_face,
-        max_faces=max_faces,
-    )
-    near = open_near_finder(
-        detector_model, detector=detector, threads=threads, face_score=face_score, min_face=min_face
-    )
-    expression = load_model(find_model(expression_model), kind="expression", threads=threads)
-    classifier = ExpressionClassifier(expression)
-    if uncertain_below is None:
+    # OpenCV's work here takes microseconds: waking other threads would only make it longer
+    cv2.setNumThreads(options.threads)
+    finder = open_finder(options)
+    card = find_model(options.expression_model)
+    classifier = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
+    threshold = options.uncertain_below
+    if threshold is None:
         threshold = classifier.uncertain_below
-    else:
-        threshold = uncertain_below
-    return Recognizer(
-        finder,
-        FaceFollower(finder, near),
-        classifier,
-        Tracker(memory_seconds, confirm_frames),
-        PrimaryChooser(hold_s=memory_seconds),
-        Smoother(smoothing_seconds, hysteresis, threshold, dwell_s=dwell_seconds),
-        uncertain_below=threshold,
-        gate=gate,
+    stages = VisionStages(
+        detector=finder,
+        follower=FaceFollower(finder, open_near_finder(options)),
+        classifier=classifier,
+        tracker=Tracker(options.memory_seconds, options.confirm_frames),
+        selector=PrimaryFaceSelector(hold_s=options.memory_seconds),
+        smoother=Smoother(
+            options.smoothing_seconds,
+            options.hysteresis,
+            threshold,
+            dwell_s=options.dwell_seconds,
+        ),
     )
+    return Recognizer(stages, uncertain_below=threshold, quality_filter=options.quality_filter)

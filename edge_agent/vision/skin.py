@@ -1,6 +1,4 @@
-"""The mean colour of the skin of a face: three numbers a frame, from which a camera pulse can be
-estimated.
-"""
+"""The mean colour of a face's skin: three numbers per frame, for the camera pulse."""
 
 from __future__ import annotations
 
@@ -59,15 +57,14 @@ def skin_colour(image: Picture, face: Face) -> Colour:
 def watch_skin(
     see: Callable[[Instant, int | None, Colour | None], None],
 ) -> Callable[[Frame, Recognition], None]:
-    """Return what tells ``see`` of each frame its time, the participant's track, and the colour of
-    their skin.
+    """Return a callback that passes time, track and skin colour of each frame to ``see``.
 
     Track and colour are ``None`` where their face is not seen, or not well enough to be read.
     """
 
     def look(frame: Frame, seen: Recognition) -> None:
         face = seen.primary
-        if face is None or face.flaw is not None:
+        if face is None or face.reject_reason is not None:
             see(frame.at, None, None)
         else:
             see(frame.at, face.track, skin_colour(frame.image, face.face))

@@ -1,6 +1,4 @@
-"""Steadies the expression of each track over time, and says when it is uncertain and when there is
-no face.
-"""
+"""Smooths the expression of each track, and decides when it is uncertain or there is no face."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from edge_agent.core.expression import (
     Emotion,
     Expression,
     Observation,
-    state_of,
+    face_state,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Smoothed:
-    """A steadied expression.
+    """A smoothed expression.
 
     Attributes:
         expression: the smoothed probabilities.
@@ -41,8 +39,9 @@ class _State:
 
 
 class Smoother:
-    """Exponential smoothing by the time that really passed, so that frame rate and dropped frames
-    do not matter.
+    """Exponential smoothing by the time that has passed, with labels that do not flicker.
+
+    Frame rate and dropped frames do not change the result.
 
     After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way;
     after a long one the track starts anew from its next frame. A label, *uncertain* included, stays
@@ -79,7 +78,7 @@ class Smoother:
         self._states: dict[int, _State] = {}
 
     def update(self, track: int, raw: Expression, at: Instant) -> Smoothed:
-        """Take in the expression of ``track`` in one frame and return what it steadies to."""
+        """Take in the expression of ``track`` in one frame and return the smoothed one."""
         before = self._before(track, at)
         if before is None:
             smoothed = Smoothed(raw, label_of(raw, self._uncertain_below))
@@ -91,8 +90,7 @@ class Smoother:
         return smoothed
 
     def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
-        """Return what ``track`` steadied to before a frame that cannot be read, and take nothing
-        in.
+        """Return the smoothed state of ``track`` from before a rejected frame; learn nothing.
 
         After ``hold_s`` without a fit frame it is uncertain. Without any, ``raw`` is all there is,
         and uncertain too.
@@ -141,7 +139,7 @@ class Smoother:
 
 
 class StateHolder:
-    """Steadies what the participant shows: one of ``domain.STATES``, *no face* among them.
+    """Keeps the participant's state (one of ``FACE_STATES``) over frames that miss the face.
 
     A face that is missed for less than ``no_face_after_s`` keeps its state: detectors miss a face
     for a frame or two, and people reach for their glasses.
@@ -163,7 +161,7 @@ class StateHolder:
             at: when the frame was taken; not before that of the last call.
         """
         if participant is not None:
-            self._state = state_of(participant)
+            self._state = face_state(participant)
             self._seen = at
         elif self._seen is None or at.seconds_since(self._seen) > self._no_face_after_s:
             self._state = NO_FACE

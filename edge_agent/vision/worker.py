@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 from edge_agent.core.worker import Worker
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
@@ -18,7 +18,7 @@ class VisionWorker(Worker):
     """Takes the newest frame, recognizes, and hands on what was seen.
 
     Args:
-        mailbox: where the newest frame lies.
+        latest_frame: where the camera's thread puts the newest frame.
         recognizer: reads it.
         governor: says how often.
         on_recognition: gets what was seen.
@@ -32,7 +32,7 @@ class VisionWorker(Worker):
 
     def __init__(
         self,
-        mailbox: Mailbox[Frame],
+        latest_frame: LatestValue[Frame],
         recognizer: Recognizer,
         governor: Governor,
         on_recognition: Callable[[Recognition], None],
@@ -40,7 +40,7 @@ class VisionWorker(Worker):
         threads: int = 1,
     ) -> None:
         super().__init__("vision")
-        self._mailbox = mailbox
+        self._latest_frame = latest_frame
         self._recognizer = recognizer
         self._governor = governor
         self._on_recognition = on_recognition
@@ -51,7 +51,7 @@ class VisionWorker(Worker):
 
     def work(self) -> None:
         """Recognize until stopped, the frame that still waits included."""
-        while (frame := self._mailbox.take(TAKE_S)) is not None or not self.stopping.is_set():
+        while (frame := self._latest_frame.take(TAKE_S)) is not None or not self.stopping.is_set():
             if frame is not None:
                 self._read(frame)
 
@@ -65,7 +65,7 @@ class VisionWorker(Worker):
         self.frames += 1
         self.last_sign_s = clock.boot_seconds()
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
-        plan = self._governor.spend(cpu_s, self.last_sign_s)
+        plan = self._governor.record_cost(cpu_s, self.last_sign_s)
         self._recognizer.whole_s = plan.whole_s
         pause_s = begun_s + plan.frame_s - clock.boot_seconds()
         if pause_s > 0:

@@ -99,7 +99,7 @@ def _needs_bleak() -> Iterator[None]:
         ) from error
 
 
-def radio_opener(adapter: str | None) -> Callable[[], Radio]:
+def radio_factory(adapter: str | None) -> Callable[[], Radio]:
     """Return what makes the radio; to be called in the event loop that uses it.
 
     Raises:

@@ -34,7 +34,7 @@ from dashboard.web.app import create_app
 from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import CameraReason, VitalsReason
-from edge_agent.core.expression import Emotion, Flaw
+from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
 from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
@@ -64,7 +64,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "emotions": tuple(Emotion),
     "kinds of vital signs": tuple(VitalKind),
     "flags of readings": tuple(VitalFlag),
-    "flaws of faces": tuple(Flaw),
+    "flaws of faces": tuple(RejectReason),
     "reasons of cameras": tuple(CameraReason),
     "reasons of sensors": tuple(VitalsReason),
 }
@@ -186,7 +186,7 @@ def _routes_of(found: Iterable[BaseRoute], prefix: str) -> Iterator[tuple[str, s
 
 def live_messages() -> dict[str, Any]:
     """Return a message of each kind that the live feed makes of what was seen and measured."""
-    seen = recognition(1, observation(), observation(None, flaw=next(iter(Flaw))))
+    seen = recognition(1, observation(), observation(None, reject_reason=next(iter(RejectReason))))
     made = {
         "expression": expression_message(seen),
         "vital": vital_message(reading(1)),

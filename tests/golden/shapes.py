@@ -82,6 +82,8 @@ class Schemas:
             optional(name, name not in required): self.shape(inner)
             for name, inner in schema.get("properties", {}).items()
         }
+        if "$ref" in rest.get("propertyNames", {}):
+            rest["propertyNames"] = self.shape(rest["propertyNames"])
         others = schema.get("additionalProperties")
         if others is False and self._with_bounds:
             fields["(other fields)"] = "refused"

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.expression import Emotion, Flaw, UnfitRow
+from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag
@@ -80,7 +80,9 @@ def record(path: Path, start: float, end: float) -> None:
     )
     with write_transaction(path) as connection:
         unfit = [
-            (UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in seconds if s % 10 == 0
+            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None)
+            for s in seconds
+            if s % 10 == 0
         ]
         write_unfit(connection, unfit, 1000, simulated=False)
 

@@ -18,9 +18,9 @@ from edge_agent.core.expression import (
     Expression,
     ExpressionRow,
     Face,
-    Flaw,
     Observation,
     Recognition,
+    RejectReason,
 )
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.schema import connect, migrate, write_transaction
@@ -48,12 +48,12 @@ def observation(
     track: int = 1,
     primary: bool = True,
     raw: Expression | None = None,
-    flaw: Flaw | None = None,
+    reject_reason: RejectReason | None = None,
 ) -> Observation:
     """A face of 100 × 120 pixels that shows an emotion; ``None`` is uncertain."""
     shown = mostly(emotion or Emotion.NEUTRAL)
     face = Face(Box(10, 20, 100, 120), 0.9, ((30, 40), (80, 40), (55, 70), (35, 100), (75, 100)))
-    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75, flaw)
+    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75, reject_reason)
 
 
 def recognition(seconds: float, *observations: Observation) -> Recognition:

@@ -33,7 +33,7 @@ from dashboard.web.services import (
 )
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.study import Purpose, Session, Setting
+from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.vitals import VitalReading
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.results import Trend
@@ -134,7 +134,7 @@ def open_session(
     services: Services,
     participant: str,
     purpose: Purpose,
-    setting: Setting,
+    setting: SessionSetting,
     name: str,
     protocol: str | None,
 ) -> Session:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.study import Setting
+from edge_agent.core.study import SessionSetting
 
 NONE_OF_THESE = "none"
 POINTS = 9
 _FELT = ", ".join(f"'{name}'" for name in (*EMOTIONS, NONE_OF_THESE))
-_SETTINGS = ", ".join(f"'{setting}'" for setting in Setting)
+_SETTINGS = ", ".join(f"'{setting}'" for setting in SessionSetting)
 
 PROTOCOLS = (
-    f"""ALTER TABLE session ADD COLUMN setting TEXT NOT NULL DEFAULT '{Setting.OTHER}'
+    f"""ALTER TABLE session ADD COLUMN setting TEXT NOT NULL DEFAULT '{SessionSetting.OTHER}'
         CHECK (setting IN ({_SETTINGS}))""",
     """CREATE TABLE protocol_run (
         id INTEGER PRIMARY KEY,

@@ -7,7 +7,7 @@ SQLite browser has to quote them.
 
 from __future__ import annotations
 
-from edge_agent.core.expression import EMOTIONS, Flaw
+from edge_agent.core.expression import EMOTIONS, RejectReason
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 
@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 
-def _one_of(values: type[Flaw | MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
+def _one_of(values: type[RejectReason | MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
     """Return the values as the inside of an SQL ``IN (…)``."""
     return ", ".join(f"'{value}'" for value in values)
 
@@ -52,7 +52,7 @@ def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
     ) STRICT"""
 
 
-def _unfit_table(name: str, flaws: type[Flaw] | tuple[str, ...]) -> str:
+def _unfit_table(name: str, flaws: type[RejectReason] | tuple[str, ...]) -> str:
     return f"""CREATE TABLE {name} (
         id INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -225,7 +225,7 @@ BASELINE_MARKERS = (
     _MARKER_INDEX,
 )
 CUT_OFF = (
-    _unfit_table("unfit_with_cut_off", Flaw),
+    _unfit_table("unfit_with_cut_off", RejectReason),
     "INSERT INTO unfit_with_cut_off SELECT * FROM unfit",
     "DROP TABLE unfit",
     "ALTER TABLE unfit_with_cut_off RENAME TO unfit",

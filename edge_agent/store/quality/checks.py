@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from edge_agent.core.expression import Flaw
+from edge_agent.core.expression import RejectReason
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.quality.report import (
     Check,
@@ -21,7 +21,7 @@ from edge_agent.store.quality.report import (
     measure,
 )
 
-_LIGHT = (Flaw.TOO_DARK, Flaw.TOO_BRIGHT)
+_LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 _NAMES = {
     VitalKind.HEART_RATE: "heart rate",
     VitalKind.SYSTOLIC: "systolic pressure",
@@ -30,16 +30,17 @@ _NAMES = {
     VitalKind.RR_INTERVAL: "RR intervals",
 }
 _CURES_OF_FACE = {
-    Flaw.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, not behind "
-    "them.",
-    Flaw.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away from the "
-    "face.",
-    Flaw.BLURRED: "Most was lost to blur: clean and focus the camera, and give it more light.",
-    Flaw.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the "
+    RejectReason.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, "
+    "not behind them.",
+    RejectReason.TOO_BRIGHT: "Most was lost to glare: close the blinds, or turn the lamp away "
+    "from the face.",
+    RejectReason.BLURRED: "Most was lost to blur: clean and focus the camera, and give it more "
+    "light.",
+    RejectReason.TURNED_AWAY: "Most was lost to a turned head: put the camera on top of what the "
     "participant looks at.",
-    Flaw.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the "
+    RejectReason.CUT_OFF: "Most was lost at the edge of the picture: turn the camera towards the "
     "participant.",
-    Flaw.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
+    RejectReason.TOO_SMALL: "Most was lost to distance: move the camera nearer.",
     "no_face": "Most was lost because no face was in the picture: aim the camera, and fix the "
     "chair.",
     "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge "
@@ -143,7 +144,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
 def _cure_of_face(measures: Measures) -> str:
     """Name what took most of the time."""
     lost: Counter[str] = Counter(
-        {flaw: round(seconds) for flaw, seconds in measures.lost_s.items()}
+        {reason: round(seconds) for reason, seconds in measures.lost_s.items()}
     )
     for gap in measures.gaps:
         if gap.source == "camera":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-from edge_agent.core.expression import Flaw
+from edge_agent.core.expression import RejectReason
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind
 from edge_agent.store.read.results import (
@@ -193,7 +193,7 @@ class Recorded:
     conditions: Sequence[ConditionInterval]
     face: Sequence[Span]
     frames: FaceFrames
-    lost_s: dict[Flaw, float]
+    lost_s: dict[RejectReason, float]
     counts: Sequence[tuple[int, int]]
     readings: Sequence[StateReading]
     matches: Mapping[VitalKind, MatchCounts]
@@ -211,7 +211,7 @@ class Measures:
 
     face_share: float | None
     frames: FaceFrames
-    lost_s: dict[Flaw, float]
+    lost_s: dict[RejectReason, float]
     frame_rate: FrameRate | None
     conditions: tuple[ConditionQuality, ...]
     vitals: tuple[VitalQuality, ...]

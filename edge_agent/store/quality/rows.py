@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from edge_agent.core.expression import Flaw
+from edge_agent.core.expression import RejectReason
 from edge_agent.store.quality.report import ClockEvent, Span
 
 _SHORTEST_MS = 1_000  # where every frame is a row, each stands for the second before it
@@ -42,7 +42,7 @@ def read_frame_counts(
 
 def read_lost_seconds(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
-) -> dict[Flaw, float]:
+) -> dict[RejectReason, float]:
     """Return the seconds in which the participant's face was seen but never read, by reason."""
     rows = connection.execute(
         "SELECT reason, sum(max(interval_ms, ?)) / 1000.0 FROM unfit AS lost WHERE is_primary = 1 "
@@ -50,7 +50,7 @@ def read_lost_seconds(
         "lost.at AND is_primary = 1) GROUP BY reason ORDER BY 2 DESC",
         (_SHORTEST_MS, start_ms, end_ms),
     )
-    return {Flaw(row[0]): row[1] for row in rows}
+    return {RejectReason(row[0]): row[1] for row in rows}
 
 
 def read_clock(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-from edge_agent.core.expression import Emotion, Flaw
+from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.vitals import VitalFlag, VitalKind
 
 Row = dict[str, str | int | float | None]
@@ -134,7 +134,7 @@ class FaceFrames:
     """
 
     read: int
-    unfit: dict[Flaw, int]
+    unfit: dict[RejectReason, int]
     quality: float | None
 
     @property

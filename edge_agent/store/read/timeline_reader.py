@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.database.views import EPISODES
@@ -150,7 +150,9 @@ class TimelineReader(DatabaseReader):
                 "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
                 span,
             )
-            return FaceFrames(read, {Flaw(row["reason"]): row["frames"] for row in unfit}, quality)
+            return FaceFrames(
+                read, {RejectReason(row["reason"]): row["frames"] for row in unfit}, quality
+            )
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each main table.

@@ -15,7 +15,7 @@ from edge_agent.core.study import (
     Participant,
     Purpose,
     Session,
-    Setting,
+    SessionSetting,
     forbidden_because,
 )
 from edge_agent.store.database.schema import read_transaction, write_transaction
@@ -155,7 +155,7 @@ class Study:
         name: str,
         at: Instant | None = None,
         *,
-        setting: Setting = Setting.OTHER,
+        setting: SessionSetting = SessionSetting.OTHER,
         also: Callable[[sqlite3.Connection, Session], None] | None = None,
     ) -> Session:
         """Open a session, from ``at`` (now) on.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, Setting
+from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
 
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -129,7 +129,7 @@ class NewSession:
     name: str
     start: Instant
     simulated: bool = False
-    setting: Setting = Setting.OTHER
+    setting: SessionSetting = SessionSetting.OTHER
 
 
 def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
@@ -263,7 +263,7 @@ def _session_of(row: sqlite3.Row) -> Session:
         start_ms=row["started"],
         end_ms=row["ended"],
         simulated=bool(row["simulated"]),
-        setting=Setting(row["setting"]),
+        setting=SessionSetting(row["setting"]),
     )
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from edge_agent.core import clock
-from edge_agent.core.expression import ExpressionRow, UnfitRow
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
@@ -46,13 +46,13 @@ class BatchWriter:
             rows = rows_in_sessions(connection, rows)
         tombstones = Tombstones(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
-        unfit: list[tuple[UnfitRow, int | None]] = []
+        unfit: list[tuple[RejectedFrames, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
         for row in rows:
             match row:
                 case ExpressionRow():
                     expressions.append((row, self._boots.row_for(connection, row.at)))
-                case UnfitRow():
+                case RejectedFrames():
                     unfit.append((row, self._boots.row_for(connection, row.at)))
                 case VitalReading():
                     vitals.append((row, self._boot_of(connection, row)))

@@ -10,15 +10,15 @@ from edge_agent.core.expression import (
     EMOTIONS,
     Expression,
     ExpressionRow,
-    Flaw,
     Observation,
     Recognition,
-    UnfitRow,
+    RejectedFrames,
+    RejectReason,
 )
 from edge_agent.core.gaps import Gap
 
 NO_FACE_SECONDS = 3.0
-Row = ExpressionRow | UnfitRow
+Row = ExpressionRow | RejectedFrames
 
 
 class _Track:
@@ -34,11 +34,11 @@ class _Track:
         self.face_size = 0.0
         self.quality = 0.0
         self.last: Observation | None = None
-        self.unfit: dict[Flaw, list[bool]] = {}
+        self.unfit: dict[RejectReason, list[bool]] = {}
 
     def add(self, observation: Observation) -> None:
-        if observation.flaw is not None:
-            self.unfit.setdefault(observation.flaw, []).append(observation.primary)
+        if observation.reject_reason is not None:
+            self.unfit.setdefault(observation.reject_reason, []).append(observation.primary)
             return
         self.frames += 1
         self.primary += observation.primary
@@ -51,8 +51,8 @@ class _Track:
 
     def rows(self, track: int, at: Instant) -> list[Row]:
         unfit = (
-            UnfitRow(at, track, flaw, len(primary), 2 * sum(primary) > len(primary))
-            for flaw, primary in self.unfit.items()
+            RejectedFrames(at, track, reason, len(primary), 2 * sum(primary) > len(primary))
+            for reason, primary in self.unfit.items()
         )
         return [*([] if self.last is None else [self._row(track, at, self.last)]), *unfit]
 

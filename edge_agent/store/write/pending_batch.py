@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import ExpressionRow, UnfitRow
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse
 
-Row = ExpressionRow | UnfitRow | VitalReading | Gap | OutboxMessage | ModelUse
+Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse
 
 _PORTION_ROWS = 500
 
@@ -125,7 +125,7 @@ class PendingBatch:
 def _instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | UnfitRow() | VitalReading():
+        case ExpressionRow() | RejectedFrames() | VitalReading():
             return row.at
         case Gap():
             return row.end

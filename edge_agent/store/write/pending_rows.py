@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from edge_agent.core.expression import ExpressionRow, UnfitRow
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.vitals import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.tombstones import Tombstones
@@ -26,7 +26,7 @@ def rows_in_sessions(connection: sqlite3.Connection, rows: Sequence[T]) -> list[
 
 
 def _may_stay(connection: sqlite3.Connection, row: object) -> bool:
-    if not isinstance(row, ExpressionRow | UnfitRow | VitalReading):
+    if not isinstance(row, ExpressionRow | RejectedFrames | VitalReading):
         return True
     session = connection.execute(
         "SELECT 1 FROM session WHERE started <= :at AND (ended IS NULL OR ended >= :at)",

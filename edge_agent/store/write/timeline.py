@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, UnfitRow
+from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
@@ -125,7 +125,7 @@ def write_expressions(
 
 def write_unfit(
     connection: sqlite3.Connection,
-    rows: Sequence[tuple[UnfitRow, int | None]],
+    rows: Sequence[tuple[RejectedFrames, int | None]],
     interval_ms: int,
     simulated: bool,
 ) -> None:
@@ -141,7 +141,7 @@ def write_unfit(
                 boot,
                 interval_ms,
                 row.track,
-                row.flaw.value,
+                row.reject_reason.value,
                 row.frames,
                 int(row.primary),
                 int(simulated),

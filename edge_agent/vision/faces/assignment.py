@@ -34,8 +34,9 @@ def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | No
 
 
 def _cheapest(costs: list[list[float]]) -> list[int]:
-    """Solve for no more rows than columns by successive shortest paths (Jonker & Volgenant 1987;
-    Crouse 2016).
+    """Solve for no more rows than columns by successive shortest paths.
+
+    Jonker & Volgenant 1987; Crouse 2016.
 
     Prices of rows and columns keep every reduced cost (cost − row's price − column's price) at or
     above 0, and at 0 for the pairs made so far. Each further row gets a column by the cheapest path

@@ -1,5 +1,4 @@
-"""Find faces with five landmarks: one small int8 network on the whole picture, then NumPy on the
-few cells that fire.
+"""Find faces with five landmarks: one small int8 network, then NumPy on the cells that fire.
 
 The network divides its input into cells at strides 8, 16 and 32. For each cell it gives the logit
 that a face is centred there (`score_<stride>`), the distances from the middle of the cell to the
@@ -49,7 +48,7 @@ place.
 SHRINK_AT_ONCE = 0.39
 """Above this scale a picture is resized in one step.
 
-Below, it is halved first, lest most of its pixels be passed over.
+Below, it is halved first, so that few of its pixels are skipped.
 
 A frame 640 pixels wide is the usual one, 0.4 of it are seen. Halving it would cost a fourteenth of
 a search, and the network is trained on what is not averaged.
@@ -78,9 +77,9 @@ class Candidates:
     @classmethod
     def of(cls, cells: Iterable[Cell]) -> Candidates:
         """Return cells as arrays."""
-        found = list(cells)
-        scores = np.array([score for score, _ in found], dtype=np.float32)
-        places = np.array([place for _, place in found], dtype=np.float32).reshape(-1, 14)
+        pairs = list(cells)
+        scores = np.array([score for score, _ in pairs], dtype=np.float32)
+        places = np.array([place for _, place in pairs], dtype=np.float32).reshape(-1, 14)
         return cls(scores, places[:, :4], places[:, 4:].reshape(-1, 5, 2))
 
     def cells(self) -> list[Cell]:
@@ -235,14 +234,14 @@ def fired(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
         threshold: cells with a lower score are left out, and those whose box is turned inside out.
     """
     logit = math.log(threshold / (1 - threshold))
-    found: list[Cell] = []
+    cells_found: list[Cell] = []
     for stride in STRIDES:
         score = answer(f"score_{stride}")
         (cells,) = (score.values.ravel() >= score.level(logit)).nonzero()
         if len(cells):
-            found += _cells(answer, score, cells, stride)
-    found.sort(key=lambda cell: cell[0], reverse=True)
-    return found[:_MOST_CELLS]
+            cells_found += _cells(answer, score, cells, stride)
+    cells_found.sort(key=lambda cell: cell[0], reverse=True)
+    return cells_found[:_MOST_CELLS]
 
 
 def _cells(
@@ -307,9 +306,7 @@ def _face(cell: Cell, scale: float) -> Face:
 
 
 def _checked_size(model: TFLiteModel) -> tuple[int, int]:
-    """Width and height of the model's input, once its outputs are known to be those that `decode`
-    needs.
-    """
+    """Return width and height of the model's input, after a check that `decode` can read it."""
     card = model.card
     if card.input.channels != 3:
         raise ModelError(
@@ -322,12 +319,12 @@ def _checked_size(model: TFLiteModel) -> tuple[int, int]:
             shape = (1, card.input.height // stride, card.input.width // stride, numbers)
             if output is None or output.shape != shape:
                 if output is None:
-                    found = "missing"
+                    problem = "missing"
                 else:
-                    found = f"of shape {output.shape}"
+                    problem = f"of shape {output.shape}"
                 raise ModelError(
                     f"{model.path}: output {answer}_{stride} of a face detector must have shape "
-                    f"{shape}; it is {found}. Install a face detector made by this project's "
+                    f"{shape}; it is {problem}. Install a face detector made by this project's "
                     "training."
                 )
     return card.input.width, card.input.height

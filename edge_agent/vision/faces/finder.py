@@ -1,12 +1,10 @@
-"""What finds faces: the promise that every detector keeps, and the one place where the configured
-one is made.
-"""
+"""The interface of a face detector, and the functions that open the configured one."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +15,12 @@ from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import SCORE, YuNet
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.options import DEFAULT_OPTIONS, VisionOptions
 
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
 """Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
-
-DetectorKind = Literal["tflite", "yunet"]
-"""What runs the detector: LiteRT, with a card beside the file, or OpenCV, with YuNet's ONNX
-file.
-"""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -66,56 +60,46 @@ class FaceFinder(Protocol):
 
         Returns:
             Faces in pixels of ``image``, surest first, with five landmarks in the order of
-            ``domain.Face.landmarks``.
+            ``core.expression.Face.landmarks``.
 
         Raises:
             ValueError: the picture has another type or shape, or no pixel.
         """
 
 
-def open_finder(
-    detector_model: str = "face-detector",
-    *,
-    detector: DetectorKind = "tflite",
-    threads: int = 1,
-    face_score: float | None = None,
-    min_face: float = 24,
-    max_faces: int = 8,
-) -> FaceFinder:
-    """Make the configured detector; `open_recognizer` describes the values.
+def open_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder:
+    """Return the configured detector for whole pictures.
 
     Raises:
         ModelError: its model is missing, damaged or does not fit.
     """
-    if detector == "yunet":
-        return YuNet(Path(detector_model).expanduser(), face_score or SCORE, min_face, max_faces)
-    model = load_model(find_model(detector_model), kind="face-detector", threads=threads)
-    return FaceDetector(model, face_score, min_face, max_faces)
+    score = options.face_score
+    min_face = options.min_face
+    if options.detector == "yunet":
+        file = Path(options.detector_model).expanduser()
+        return YuNet(file, score or SCORE, min_face, options.max_faces)
+    card = find_model(options.detector_model)
+    model = load_model(card, kind="face-detector", threads=options.threads)
+    return FaceDetector(model, score, min_face, options.max_faces)
 
 
-def open_near_finder(
-    detector_model: str = "face-detector",
-    *,
-    detector: DetectorKind = "tflite",
-    threads: int = 1,
-    face_score: float | None = None,
-    min_face: float = 24,
-) -> FaceFinder | None:
-    """Make the configured detector for small pieces of frames.
+def open_near_finder(options: VisionOptions = DEFAULT_OPTIONS) -> FaceFinder | None:
+    """Return the configured detector for small pieces of frames.
 
-    ``None`` if its model takes one size only.
+    ``None`` where its model cannot be run at another size: then whole frames are searched.
 
     Raises:
         ModelError: its model is missing or damaged.
     """
-    if detector == "yunet":
-        return YuNet(
-            Path(detector_model).expanduser(), face_score or SCORE, min_face, size=NEAR_SIZE
-        )
-    path = find_model(detector_model)
+    score = options.face_score
+    min_face = options.min_face
+    if options.detector == "yunet":
+        file = Path(options.detector_model).expanduser()
+        return YuNet(file, score or SCORE, min_face, size=NEAR_SIZE)
+    card = find_model(options.detector_model)
     try:
-        model = load_model(path, kind="face-detector", threads=threads, size=NEAR_SIZE)
+        model = load_model(card, kind="face-detector", threads=options.threads, size=NEAR_SIZE)
     except ModelError as error:
         log.info("every frame is searched as a whole: %s", error)
         return None
-    return FaceDetector(model, face_score, min_face)
+    return FaceDetector(model, score, min_face)

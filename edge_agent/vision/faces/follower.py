@@ -1,5 +1,6 @@
-"""Finds the faces of a camera's frames at a fraction of the cost of searching each frame: near
-where they are expected.
+"""Finds the faces of a camera's frames near where they are expected.
+
+That costs a fraction of a search of each whole frame.
 
 A face that is followed is nearly where it was a moment ago. A small piece of the frame around that
 place tells where it is now, and shows it in more pixels than the whole frame, scaled down, does.
@@ -64,9 +65,9 @@ class FaceFollower:
             Faces in pixels of the frame, surest first.
         """
         if self._may_look_near(frame.at, len(expected)):
-            found = self._look_near(frame.image, expected)
-            if found is not None:
-                return found
+            faces = self._look_near(frame.image, expected)
+            if faces is not None:
+                return faces
         self._searched = frame.at
         self.searches += 1
         return self._finder.detect(frame.image)
@@ -81,13 +82,13 @@ class FaceFollower:
 
         ``None`` when one is missing or found twice.
         """
-        found: list[Face] = []
+        faces: list[Face] = []
         for box in expected:
             face = self._face_near(image, box)
-            if face is None or any(face.box.overlap(other.box) > OVERLAP for other in found):
+            if face is None or any(face.box.overlap(other.box) > OVERLAP for other in faces):
                 return None
-            found.append(face)
-        return sorted(found, key=lambda face: -face.score)
+            faces.append(face)
+        return sorted(faces, key=lambda face: -face.score)
 
     def _face_near(self, image: Picture, box: Box) -> Face | None:
         assert self._near is not None

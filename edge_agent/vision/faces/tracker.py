@@ -1,18 +1,19 @@
-"""Follows faces over frames by overlap and motion, and chooses the participant's face among them.
+"""Follows faces over frames by overlap and motion.
 
 A track identifies a face from frame to frame, never a person: no picture of a face is kept or
-compared, and whoever leaves and comes back after the tracker's memory gets a new number.
+compared, and a person who leaves and comes back after the tracker's memory gets a new number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face
 from edge_agent.vision.faces.assignment import assign
+from edge_agent.vision.faces.memory import FaceMemory
 
 VELOCITY_S = 0.25
 """Time constant with which the velocity of a track follows what is measured."""
@@ -111,32 +112,8 @@ def _distance_to_way(
     return abs(to_point - way * min(max(gone, 0.0), 1.0))
 
 
-class _Memory:
-    """How long a face that is not seen is waited for: ``seconds``, or two frames where they come
-    more rarely.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last: Instant | None = None
-        self._pause = 0.0
-
-    def at(self, at: Instant) -> float:
-        """Take in when a frame was taken; return seconds."""
-        if self._last is None:
-            pause = 0.0
-        else:
-            pause = at.seconds_since(self._last)
-        # The shorter of the last two pauses: a camera that stalled once is not a slow one.
-        seconds = max(self._seconds, 2 * min(pause, self._pause))
-        self._last = at
-        self._pause = pause
-        return seconds
-
-
 class Tracker:
-    """Gives each face the number of the track it continues, or, once it was seen often enough, a
-    new one.
+    """Gives each face the number of its track, or a new number once it was seen often enough.
 
     All faces of a frame are assigned at once so that the sum of the costs is least: first to the
     confirmed tracks, what is left to the others. The cost of a pair grows with the distance from
@@ -151,10 +128,16 @@ class Tracker:
         lost_after_s: memory: seconds without a face after which a track ends. Where frames come so
             rarely that this is less than two of them, it is two.
         confirm_frames: frames in a row that confirm a track; 1 believes every face at once.
+
+    Example:
+        >>> tracker = Tracker(confirm_frames=1)
+        >>> face = Face(Box(100, 100, 80, 80), 0.9, ())
+        >>> [number for number, _ in tracker.update([face], Instant(boot_ms=0, wall_ms=0))]
+        [1]
     """
 
     def __init__(self, lost_after_s: float = 1.5, confirm_frames: int = 3) -> None:
-        self._memory = _Memory(lost_after_s)
+        self._memory = FaceMemory(lost_after_s)
         self._confirm_frames = confirm_frames
         self._tracks: list[_Track] = []
         self._numbers = 0
@@ -222,80 +205,3 @@ class Tracker:
             self._numbers += 1
             track.number = self._numbers
         return track.number
-
-
-class PrimaryChooser:
-    """Chooses the participant's face: the largest and most central one, without jumping between
-    similar ones.
-
-    Args:
-        lead: how many times as prominent another face must be to take over from one that is still
-            there.
-        takeover_s: seconds for which it must be so without a break: who walks past the camera is
-            not the participant.
-        hold_s: seconds for which a face that is gone is waited for before another becomes primary;
-            best the tracker's memory, within which it comes back with its number. Lengthened as
-            that is where frames come rarely.
-    """
-
-    def __init__(self, lead: float = 1.5, takeover_s: float = 1.0, hold_s: float = 1.5) -> None:
-        self._lead = lead
-        self._takeover_s = takeover_s
-        self._memory = _Memory(hold_s)
-        self._track: int | None = None
-        self._seen: Instant | None = None
-        self._rival: tuple[int, Instant] | None = None
-
-    def choose(
-        self, faces: Sequence[tuple[int, Face]], width: int, height: int, at: Instant
-    ) -> int | None:
-        """Return the track of the participant's face.
-
-        ``None`` when there is none or it is still waited for.
-
-        Args:
-            faces: track and face, as `Tracker.update` returns them.
-            width: of the frame, pixels.
-            height: of the frame, pixels.
-            at: when the frame was taken.
-        """
-        weights = {track: prominence(face.box, width, height) for track, face in faces}
-        best = max(weights, key=weights.__getitem__, default=None)
-        present = weights.get(self._track) if self._track is not None else None
-        memory = self._memory.at(at)
-        if present is not None:
-            leading = {track for track, weight in weights.items() if weight > present * self._lead}
-            rival = self._taken_over(leading, best, at)
-            self._track = self._track if rival is None else rival
-        elif self._seen is not None and at.seconds_since(self._seen) <= memory:
-            self._rival = None
-            return None
-        else:
-            self._track = best
-            self._rival = None
-        self._seen = at if self._track is not None else None
-        return self._track
-
-    def _taken_over(self, leading: Collection[int], best: int | None, at: Instant) -> int | None:
-        """Follow which other face leads, and since when; return it when it takes over.
-
-        As long as it does, it is the rival, whether or not another is now a little larger.
-        """
-        if self._rival is not None and self._rival[0] not in leading:
-            self._rival = None
-        if self._rival is None and best is not None and best in leading:
-            self._rival = best, at
-        if self._rival is None or at.seconds_since(self._rival[1]) < self._takeover_s:
-            return None
-        rival = self._rival[0]
-        self._rival = None
-        return rival
-
-
-def prominence(box: Box, width: int, height: int) -> float:
-    """Return the area of a face in square pixels, halved from the middle of the picture to its
-    corner.
-    """
-    x, y = box.center
-    distance = math.hypot(x - width / 2, y - height / 2) / math.hypot(width / 2, height / 2)
-    return box.area * (1 - 0.5 * min(distance, 1.0))

@@ -1,5 +1,6 @@
-"""Find faces with YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector")
-from one's own file.
+"""Find faces with YuNet, OpenCV's detector, from a file that the user brings.
+
+Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector".
 
 OpenCV runs it. It is slower than the shipped detector, and is there for those who have reasons to
 trust it more.
@@ -83,8 +84,7 @@ class YuNet:
         except cv2.error as error:
             raise ModelError(
                 f"{file}: is not YuNet's ONNX file, or is damaged. Fetch face_detection_yunet "
-                "again from OpenCV's model zoo, "
-                'or set detector = "tflite".'
+                'again from OpenCV\'s model zoo, or set detector = "tflite".'
             ) from error
 
     def detect(self, image: Picture) -> list[Face]:
@@ -98,10 +98,10 @@ class YuNet:
 
     def _ask(self, picture: Picture) -> npt.NDArray[np.float64]:
         with self._lock:
-            _, found = self._network.detect(picture)
-        if found is None:
+            _, rows = self._network.detect(picture)
+        if rows is None:
             return np.zeros((0, _NUMBERS))
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(rows, dtype=np.float64)
 
 
 def _content(file: Path) -> bytes:
@@ -110,8 +110,8 @@ def _content(file: Path) -> bytes:
     except FileNotFoundError as error:
         raise ModelError(
             f"{file}: does not exist. YuNet is not shipped: fetch its ONNX file from OpenCV's "
-            "model zoo (face_detection_yunet) and name it with detector_model, "
-            'or set detector = "tflite".'
+            "model zoo (face_detection_yunet) and name it with detector_model, or set "
+            'detector = "tflite".'
         ) from error
     except OSError as error:
         raise ModelError(

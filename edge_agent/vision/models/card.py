@@ -1,6 +1,4 @@
-"""The card of a model: the JSON beside ``NAME.tflite`` that says what its numbers mean and where
-they come from.
-"""
+"""The card of a model: the JSON file beside ``NAME.tflite`` that describes it."""
 
 from __future__ import annotations
 
@@ -71,12 +69,12 @@ class OutputCard(_Part):
         expected = _LABELS.get(self.name)
         if expected is not None and self.labels != expected:
             if self.labels is None:
-                found = "none"
+                labels = "none"
             else:
-                found = ", ".join(self.labels)
+                labels = ", ".join(self.labels)
             raise ValueError(
                 f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; "
-                f"found {found}"
+                f"found {labels}"
             )
         if self.labels is not None and len(self.labels) != self.shape[-1]:
             raise ValueError(
@@ -188,8 +186,7 @@ def shipped_models(folder: Path = MODELS_FOLDER) -> dict[str, Path]:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """Return the card that a configuration means: the name of a shipped model, or the path of a
-    card.
+    """Return the card that a configuration names: a shipped model, or the path of a card.
 
     Raises:
         ModelError: there is neither.

@@ -10,8 +10,7 @@ from edge_agent.vision.models.card import ModelCard, find_model, read_card, ship
 
 
 def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
-    """Return SHA-256 of the model's file → text of its card, of the shipped models and those that
-    are configured.
+    """Return SHA-256 of the file → text of the card, for shipped and configured models.
 
     A card that cannot be read is left out: an export of the past must not fail because of a model
     of today.

@@ -13,14 +13,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
 from edge_agent.vision.models.card import (
-    InputCard,
     ModelCard,
     ModelKind,
     OutputCard,
@@ -28,30 +27,13 @@ from edge_agent.vision.models.card import (
     read_card,
     shipped_models,
 )
+from edge_agent.vision.models.runtime import Interpreter, open_interpreter, resize_input
+from edge_agent.vision.models.tensors import check_shape, lookup_table, quantization, xor_mask
 
 __all__ = ["ModelCard", "TFLiteModel", "find_model", "load_model", "read_card", "shipped_models"]
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
-
-_TYPES = (np.int8, np.uint8, np.float32)
-# of the input's quantization; the scales of card and file are rounded differently
-_HALF_A_STEP = 0.5001
-
-
-class Interpreter(Protocol):
-    """What we call of LiteRT's and tflite-runtime's interpreter, which are the same."""
-
-    def allocate_tensors(self) -> None: ...
-    def get_input_details(self) -> list[dict[str, Any]]: ...
-    def get_output_details(self) -> list[dict[str, Any]]: ...
-    def set_tensor(self, index: int, value: npt.NDArray[Any]) -> None: ...
-    def get_tensor(self, index: int) -> npt.NDArray[Any]: ...
-    def get_tensor_details(self) -> list[dict[str, Any]]: ...
-    def resize_tensor_input(
-        self, input_index: int, tensor_size: list[int], strict: bool = False
-    ) -> None: ...
-    def invoke(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +58,16 @@ class RawOutput:
 
     def real(self, values: npt.NDArray[Any]) -> Values:
         """Return some of ``values`` as new float32 real numbers."""
-        found: Values = values.astype(np.float32)
+        real: Values = values.astype(np.float32)
         if self.values.dtype.kind != "f":
-            found -= np.float32(self.zero)
-            found *= np.float32(self.scale)
-        return found
+            real -= np.float32(self.zero)
+            real *= np.float32(self.scale)
+        return real
 
     def rows(self, places: npt.NDArray[np.intp]) -> list[list[float]]:
-        """Return the numbers at some places, counted over all axes but the last, as lists of real
-        numbers.
+        """Return the values at some places as lists of real numbers.
+
+        Places are counted over all axes but the last.
         """
         some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
         return [[(value - self.zero) * self.scale for value in row] for row in some]
@@ -114,10 +97,10 @@ def load_model(
             "another."
         )
     file = card_path.with_name(card.file)
-    interpreter = _open(file, _read_checked(file, card), threads)
+    interpreter = open_interpreter(file, _read_checked(file, card), threads)
     if size is None or size == (card.input.width, card.input.height):
         return TFLiteModel(card, file, interpreter)
-    _resize(interpreter, card, size, file)
+    resize_input(interpreter, card, size, file)
     return TFLiteModel(_resized(card, size), file, interpreter)
 
 
@@ -138,11 +121,11 @@ class TFLiteModel:
         self._lock = threading.Lock()
         entry = _input_of(interpreter, card, path)
         self._input_index = int(entry["index"])
-        self._table = _lookup_table(entry, card.input, path)
-        self._mask = _mask_of(self._table)
+        self._table = lookup_table(entry, card.input, path)
+        self._mask = xor_mask(self._table)
         self._buffer = np.empty(card.input.shape, dtype=self._table.dtype)
-        found = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
-        self._outputs = {output.name: _Output.of(output, found, path) for output in card.outputs}
+        tensors = {str(detail["name"]): detail for detail in interpreter.get_output_details()}
+        self._outputs = {output.name: _Output.of(output, tensors, path) for output in card.outputs}
 
     def run(self, pixels: Pixels, names: Collection[str] | None = None) -> dict[str, Values]:
         """Run the model on one picture.
@@ -217,17 +200,17 @@ class _Output:
     zero: int
 
     @classmethod
-    def of(cls, card: OutputCard, found: Mapping[str, dict[str, Any]], path: Path) -> _Output:
+    def of(cls, card: OutputCard, tensors: Mapping[str, dict[str, Any]], path: Path) -> _Output:
         """Find the tensor that ``card`` names and check that it is as the card says."""
-        detail = found.get(card.tensor)
+        detail = tensors.get(card.tensor)
         if detail is None:
             raise ModelError(
                 f"{path}: output {card.name!r} should be tensor {card.tensor!r}, which the file "
-                f"does not have. It has: {', '.join(found)}. Card and file are not of one model; "
+                f"does not have. It has: {', '.join(tensors)}. Card and file are not of one model; "
                 "install it again."
             )
-        _check_shape(detail, card.shape, f"output {card.name!r}", path)
-        return cls(card.name, int(detail["index"]), *_quantization(detail, path))
+        check_shape(detail, card.shape, f"output {card.name!r}", path)
+        return cls(card.name, int(detail["index"]), *quantization(detail, path))
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:
@@ -246,78 +229,13 @@ def _read_checked(file: Path, card: ModelCard) -> bytes:
         raise ModelError(
             f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
         ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != card.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.sha256:
         raise ModelError(
-            f"{file}: its SHA-256 is {found}, the card says {card.sha256}. The file was changed or "
-            "damaged; install the model again."
+            f"{file}: its SHA-256 is {digest}, the card says {card.sha256}. The file was changed "
+            "or damaged; install the model again."
         )
     return content
-
-
-def _interpreter_class(file: Path) -> Any:
-    """Return LiteRT's interpreter, or that of tflite-runtime where LiteRT is not installed."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter as LiteRT
-
-        return LiteRT
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter as TFLiteRuntime
-
-        return TFLiteRuntime
-    except ImportError as error:
-        raise ModelError(
-            f"{file}: no runtime for TFLite models is installed ({error}). Install ai-edge-litert, "
-            "or tflite-runtime."
-        ) from error
-
-
-def _open(file: Path, content: bytes, threads: int) -> Interpreter:
-    """Hand the bytes to the runtime.
-
-    Its errors are of several kinds, and all mean a file that cannot be run.
-    """
-    runtime = _interpreter_class(file)
-    try:
-        interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{file}: is no TFLite model that this runtime can run ({error}). Install the model "
-            "again."
-        ) from error
-    return interpreter
-
-
-def _resize(interpreter: Interpreter, card: ModelCard, size: tuple[int, int], file: Path) -> None:
-    """Let a convolutional model take pictures of another size.
-
-    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes
-    to which features are enlarged, two whole numbers that are the input's divided by a stride.
-    """
-    width, height = size
-    if any(len(output.shape) != 4 for output in card.outputs):
-        raise ModelError(
-            f"{file}: cannot take pictures of {width} × {height}, its outputs have no places."
-        )
-    try:
-        taken = int(interpreter.get_input_details()[0]["index"])
-        interpreter.resize_tensor_input(taken, [1, height, width, card.input.channels])
-        for detail in interpreter.get_tensor_details():
-            if detail["dtype"] != np.int32 or list(detail["shape"]) != [2]:
-                continue
-            rows, columns = (int(value) for value in interpreter.get_tensor(detail["index"]))
-            stride = card.input.height // max(rows, 1)
-            if (rows * stride, columns * stride) == (card.input.height, card.input.width):
-                enlarged = np.array([height // stride, width // stride], dtype=np.int32)
-                interpreter.set_tensor(detail["index"], enlarged)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{file}: cannot take pictures of {width} × {height} ({error})."
-        ) from error
 
 
 def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
@@ -340,68 +258,5 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
         raise ModelError(
             f"{path}: a model with one input is expected, this one has {len(inputs)}: {names}."
         )
-    _check_shape(inputs[0], card.input.shape, "input", path)
+    check_shape(inputs[0], card.input.shape, "input", path)
     return inputs[0]
-
-
-def _check_shape(
-    detail: Mapping[str, Any], expected: tuple[int, ...], what: str, path: Path
-) -> None:
-    """Refuse a tensor whose shape or type is not what card and code expect."""
-    shape = tuple(int(side) for side in detail["shape"])
-    if shape != expected:
-        raise ModelError(
-            f"{path}: {what} has shape {shape}, the card says {expected}. "
-            "Card and file are not of one model; install it again."
-        )
-    if detail["dtype"] not in _TYPES:
-        raise ModelError(
-            f"{path}: {what} has type {np.dtype(detail['dtype'])}; int8, uint8 or "
-            "float32 is expected."
-        )
-
-
-def _quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
-    """Return scale and zero point of a tensor: real = (q − zero point) × scale.
-
-    1 and 0 for float32.
-    """
-    if detail["dtype"] == np.float32:
-        return 1.0, 0
-    scale, zero = detail["quantization"]
-    if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
-        raise ModelError(
-            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it "
-            "per tensor."
-        )
-    return float(scale), int(zero)
-
-
-def _lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.NDArray[Any]:
-    """Return 256 entries of the input's type: what each pixel value becomes."""
-    scale, zero = _quantization(entry, path)
-    real = np.arange(256, dtype=np.float64) * card.scale + card.offset
-    if entry["dtype"] == np.float32:
-        return real.astype(np.float32)
-    exact = real / scale + zero
-    limits = np.iinfo(entry["dtype"])
-    shifted = np.arange(256) + int(limits.min)
-    if np.abs(shifted - exact).max() <= _HALF_A_STEP:
-        # as near as rounding, also where it lies halfway
-        return shifted.astype(entry["dtype"])
-    table: npt.NDArray[Any] = np.clip(np.rint(exact), limits.min, limits.max).astype(entry["dtype"])
-    return table
-
-
-def _mask_of(table: npt.NDArray[Any]) -> np.uint8 | None:
-    """Return the bits that the table flips, where that is all it does.
-
-    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster
-    than looking up.
-    """
-    if table.itemsize == 1:
-        pixels = np.arange(256, dtype=np.uint8)
-        values = table.view(np.uint8)
-        if np.array_equal(values, pixels ^ values[0]):
-            return np.uint8(values[0])
-    return None

@@ -1,6 +1,4 @@
-"""The drawing of `affect-edge classify --explain`: the photograph with the evidence, and each face
-beside it.
-"""
+"""The drawing of `affect-edge classify --explain`: photograph, evidence, and each face."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Expression
 from edge_agent.vision.align import Picture
-from edge_agent.vision.recognizer import Explanation, Reading, Recognizer
+from edge_agent.vision.recognizer import Explanation, FaceReading, Recognizer
 from edge_agent.vision.stills.evidence import (
     cells_of,
     corners,
@@ -46,9 +44,7 @@ _BAR_GROUND = (238, 239, 241)
 
 @dataclass(frozen=True, slots=True)
 class _Face:
-    """A face ready to be drawn: its number, and the map of its category over the enlarged crop,
-    −1…1.
-    """
+    """A face ready to be drawn: its number, and the map of its category over the crop, −1…1."""
 
     number: int
     explanation: Explanation
@@ -61,7 +57,7 @@ class _Face:
 
 
 def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Image.Image:
-    """Draw the evidence for what is said of each face.
+    """Draw the evidence for the label of each face.
 
     On the left the photograph in gray, with the map of each face's most probable category over it;
     beside it each face as the classifier saw it, with its map and its eight probabilities. Each
@@ -87,10 +83,8 @@ def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Im
     return canvas
 
 
-def headline(reading: Reading) -> str:
-    """Return what is said of a face: its category, or that it is uncertain, and the largest
-    probability.
-    """
+def headline(reading: FaceReading) -> str:
+    """Return the label of a face: its category or *uncertain*, and the largest probability."""
     dominant = reading.expression.dominant.value
     sure = percent(reading.expression.confidence)
     if reading.emotion is not None:
@@ -205,7 +199,7 @@ def _outlined(picture: Picture, outlines: Sequence[npt.NDArray[np.float64]]) -> 
 
 
 def _card(face: _Face) -> Image.Image:
-    """Return one face: number, what is said of it, its crop with the map, its probabilities."""
+    """Return one face: number, label, its crop with the map, its probabilities."""
     card = Image.new("RGB", _CARD, _PAPER)
     pen = ImageDraw.Draw(card)
     reading = face.explanation.reading
@@ -220,8 +214,8 @@ def _card(face: _Face) -> Image.Image:
     _bars(pen, reading.expression, _FACE + 20, 34)
     cells = cells_of(face.explanation.parts, reading.expression.dominant)
     strongest = cells.flat[np.abs(cells).argmax()]
-    said = f"strongest region {strongest:+.2f}, all regions {cells.sum():+.2f}"
-    pen.text((0, 34 + _FACE + 6), said, font=ImageFont.load_default(14), fill=_FAINT)
+    legend = f"strongest region {strongest:+.2f}, all regions {cells.sum():+.2f}"
+    pen.text((0, 34 + _FACE + 6), legend, font=ImageFont.load_default(14), fill=_FAINT)
     return card
 
 
@@ -251,10 +245,10 @@ def _legend(width: int) -> Image.Image:
     pen.text(
         (320, 8), "supports the category named above the face", font=font, fill=_INK, anchor="lm"
     )
-    said = (
+    explanation = (
         "Colour: what a region adds to the classifier's score (logit) of that category, each face "
         "on its own scale.\nAll regions together make the score. It explains the classifier, not "
         "the person."
     )
-    pen.multiline_text((0, 28), said, font=small, fill=_FAINT, spacing=5)
+    pen.multiline_text((0, 28), explanation, font=small, fill=_FAINT, spacing=5)
     return legend

@@ -1,5 +1,4 @@
-"""What spoke for and against a category, as maps: from a few cells to the crop, from there to the
-photograph.
+"""Evidence maps: what spoke for and against a category, on the crop and on the photograph.
 
 A map is signed: its values are parts of a logit, positive where a region supports the category and
 negative where it speaks against it. The colours are two that people with any colour blindness tell
@@ -73,9 +72,7 @@ def over_picture(values: Map, to_crop: Matrix, width: int, height: int) -> Map:
 
 
 def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
-    """Return the corners of the crop in pixels of the picture, 4 × 2, from the upper left
-    clockwise.
-    """
+    """Return the corners of the crop in pixels of the picture, 4 × 2, clockwise from upper left."""
     square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     return np.asarray((square - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T)
 

@@ -1,6 +1,4 @@
-"""Still pictures: found, read safely, and classified into the lines that ``affect-edge classify``
-prints.
-"""
+"""Still pictures: finds, reads and classifies them for ``affect-edge classify``."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge_agent.core.errors import PictureError
-from edge_agent.vision.recognizer import Reading, Recognizer
+from edge_agent.vision.recognizer import FaceReading, Recognizer
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 32_000
@@ -45,8 +43,9 @@ Picture = npt.NDArray[np.uint8]
 
 
 def load_picture(path: Traversable) -> Picture:
-    """Read a picture as it is meant to be seen: turned by its EXIF orientation, transparency on
-    white, first of many.
+    """Read a picture as it is meant to be seen.
+
+    It is turned by its EXIF orientation, transparency becomes white, and of many the first is read.
 
     Args:
         path: a ``Path``, or a place in an archive (``zipfile.Path``).
@@ -84,21 +83,19 @@ def load_picture(path: Traversable) -> Picture:
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to read: files as given, and the pictures in each folder and its subfolders,
-    by name.
+    """Return the files to read: files as given, and all pictures in folders, by name.
 
     A folder without pictures, or one that may not be read, stays in the list, so that reading it
     says so; hidden files and folders are left out.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
-        found += (_pictures_in(path) or [path]) if _is(path.is_dir, False) else [path]
-    return found
+        files += (_pictures_in(path) or [path]) if _is(path.is_dir, False) else [path]
+    return files
 
 
 def classify_pictures(paths: Iterable[Path], recognizer: Recognizer) -> Iterator[dict[str, Any]]:
-    """Read pictures and folders one by one, giving for each picture what `classify` prints as a
-    JSON line.
+    """Read pictures and folders one by one; yield a JSON value for each picture.
 
     A picture that cannot be read gives a line with ``file`` and ``error``, and the rest is still
     read.
@@ -117,7 +114,7 @@ def describe_error(path: Path, error: PictureError) -> dict[str, Any]:
     return {"file": str(path), "error": str(error)}
 
 
-def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) -> dict[str, Any]:
+def describe_picture(path: Path, image: Picture, readings: Iterable[FaceReading]) -> dict[str, Any]:
     """Return a picture and its faces as JSON values."""
     height, width = image.shape[:2]
     return {
@@ -128,9 +125,10 @@ def describe_picture(path: Path, image: Picture, readings: Iterable[Reading]) ->
     }
 
 
-def describe(reading: Reading) -> dict[str, Any]:
-    """Return a face as JSON values: box [x, y, width, height] and landmarks [x, y] in pixels of the
-    picture.
+def describe(reading: FaceReading) -> dict[str, Any]:
+    """Return a face as JSON values, in pixels of the picture.
+
+    The box is [x, y, width, height], a landmark [x, y].
     """
     box = reading.face.box
     return {
@@ -190,8 +188,9 @@ def _too_large(path: Traversable, size: str) -> str:
 
 
 def _is(look: Callable[[], bool], unknown: bool) -> bool:
-    """Return what looking at a path says, or ``unknown`` where it may not be looked at: reading it
-    then says why.
+    """Return the kind of a path, or ``unknown`` where it may not be looked at.
+
+    Reading it says why.
     """
     try:
         return look()
@@ -209,15 +208,13 @@ def _locked(path: Traversable) -> str:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and its subfolders, and the subfolders that cannot be listed,
-    by name.
-    """
-    found: list[Path] = []
+    """Return the pictures in a folder and its subfolders, and the folders that cannot be listed."""
+    files: list[Path] = []
     refused: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=refused.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        files = (Path(place, name) for name in names if not name.startswith("."))
-        found += [
-            path for path in files if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)
+        visible = (Path(place, name) for name in names if not name.startswith("."))
+        files += [
+            path for path in visible if path.suffix.lower() in SUFFIXES and _is(path.is_file, True)
         ]
-    return sorted(found + [Path(error.filename) for error in refused])
+    return sorted(files + [Path(error.filename) for error in refused])

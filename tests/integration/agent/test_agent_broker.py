@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt import publish
 
 from edge_agent.core.clock import iso_utc, now
-from edge_agent.core.study import Setting
+from edge_agent.core.study import SessionSetting
 from edge_agent.runtime import agent as module
 from edge_agent.store.study.study import Study
 from tests.support.agent import Tables, running_agent
@@ -136,6 +136,6 @@ def test_sessions_markers_and_readings_come_in_over_the_broker(
             )
         )
     session = study.sessions()[0]
-    assert (session.name, session.setting) == ("films", Setting.HOME)
+    assert (session.name, session.setting) == ("films", SessionSetting.HOME)
     assert (refused["taken"], [one["index"] for one in refused["readings"]]) == (1, [1])
     assert query(path, "SELECT value, source FROM vital") == [(61.0, "mqtt:watch")]

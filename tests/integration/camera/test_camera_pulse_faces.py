@@ -57,7 +57,7 @@ def frames_of_an_agent(frames: int, folder: Path, **vitals: object) -> Path:
     agent = Agent(load_settings(None, changes), folder, {})
 
     def stop() -> None:
-        wait_for(lambda: agent._vision.frames >= frames, 60)
+        wait_for(lambda: agent._threads.vision.frames >= frames, 60)
         agent.stop()
 
     threading.Thread(target=stop).start()

@@ -13,6 +13,7 @@ import pytest
 
 from edge_agent.camera.file import FileCamera
 from edge_agent.camera.opencv import open_opencv
+from edge_agent.camera.options import CameraOptions
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import (
@@ -28,14 +29,14 @@ from tests.support.vision.cameras import (
 def refusal(device: Path | str) -> CameraError:
     """Return why a device cannot be opened."""
     with pytest.raises(CameraError) as caught:
-        open_opencv(str(device), width=64, height=48, fps=10, loop=False, rotate=0, stall_seconds=1)
+        open_opencv(CameraOptions(device=str(device), width=64, height=48, fps=10, stall_seconds=1))
     return caught.value
 
 
 def test_a_video_gives_every_frame_in_order_and_then_ends(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=12, fps=100)
     with open_opencv(
-        str(video), width=640, height=480, fps=100, loop=False, rotate=0, stall_seconds=1
+        CameraOptions(device=str(video), width=640, height=480, fps=100, stall_seconds=1)
     ) as camera:
         frames = [camera.read() for _ in range(12)]
         with pytest.raises(
@@ -96,9 +97,7 @@ def test_damaged_frames_are_passed_over_and_counted_and_the_rest_is_shown(
         n for n in range(20) if n not in damaged
     ]
     warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert warned == [
-        f"camera {camera.name}: damaged frames passed over in the video: {len(damaged)}"
-    ]
+    assert warned == [f"camera {camera.name}: damaged frames skipped in the video: {len(damaged)}"]
 
 
 def test_a_looped_video_tells_of_its_damaged_frames_once(
@@ -117,7 +116,7 @@ def test_a_relative_name_is_never_taken_for_a_protocol(
     write_video(tmp_path / name, frames=2, fps=200)
     monkeypatch.chdir(tmp_path)
     with open_opencv(
-        name, width=64, height=48, fps=200, loop=False, rotate=0, stall_seconds=1
+        CameraOptions(device=name, width=64, height=48, fps=200, stall_seconds=1)
     ) as camera:
         assert frame_number(camera.read().image) == 0
 

@@ -11,6 +11,7 @@ import pytest
 from edge_agent.camera import live
 from edge_agent.camera.base import CameraBase, DriverStuckError, Helper
 from edge_agent.camera.opencv import open_opencv
+from edge_agent.camera.options import CameraOptions
 from edge_agent.camera.stream import StreamCamera, without_password
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
@@ -24,7 +25,7 @@ def server() -> Iterator[VideoServer]:
 
 
 def opened(address: str) -> CameraBase:
-    return open_opencv(address, width=64, height=48, fps=10, loop=False, rotate=0, stall_seconds=1)
+    return open_opencv(CameraOptions(device=address, width=64, height=48, fps=10, stall_seconds=1))
 
 
 def refusal(address: str) -> CameraError:

@@ -16,7 +16,13 @@ import numpy as np
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import ExpressionRow, Flaw, Frame, Recognition, UnfitRow
+from edge_agent.core.expression import (
+    ExpressionRow,
+    Frame,
+    Recognition,
+    RejectedFrames,
+    RejectReason,
+)
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
@@ -117,7 +123,7 @@ def test_who_is_hidden_for_a_second_is_no_face_for_a_moment_and_comes_back_as_he
 def test_a_quarter_of_the_light_changes_nothing(walk: list[Recognition]) -> None:
     found = during(walk, *QUARTER)
     assert [[o.track for o in seen.observations] for seen in found] == [[1]] * len(found)
-    assert {o.flaw for seen in found for o in seen.observations} == {None}
+    assert {o.reject_reason for seen in found for o in seen.observations} == {None}
     assert states(walk, *QUARTER) == ["happiness"]
 
 
@@ -126,7 +132,7 @@ def test_a_seventh_of_the_light_is_too_dark_to_read_and_uncertain_after_a_second
 ) -> None:
     found = [o for seen in during(walk, *SEVENTH) for o in seen.observations]
     assert {o.track for o in found} == {1}
-    assert {o.flaw for o in found} == {Flaw.TOO_DARK}
+    assert {o.reject_reason for o in found} == {RejectReason.TOO_DARK}
     assert states(walk, *SEVENTH) == ["happiness", "uncertain"]
     assert states(walk, SEVENTH[0] + 1.1, SEVENTH[1]) == ["uncertain"]
 
@@ -145,11 +151,11 @@ def test_who_turns_away_keeps_her_track_and_what_she_showed_until_she_is_gone(
 ) -> None:
     turning = [o for seen in during(walk, TURNS, GOES) for o in seen.observations]
     assert {o.track for o in turning} == {3}
-    assert turning[0].flaw is None
-    away = [o for o in turning if o.flaw is Flaw.TURNED_AWAY]
+    assert turning[0].reject_reason is None
+    away = [o for o in turning if o.reject_reason is RejectReason.TURNED_AWAY]
     assert away, "turned by 50 degrees she is turned away"
-    assert {o.flaw for o in turning} == {None, Flaw.TURNED_AWAY}
-    assert {o.smoothed for o in away} <= {o.smoothed for o in turning if o.flaw is None}
+    assert {o.reject_reason for o in turning} == {None, RejectReason.TURNED_AWAY}
+    assert {o.smoothed for o in away} <= {o.smoothed for o in turning if o.reject_reason is None}
     assert states(walk, GOES, LENGTH)[-1] == "no_face"
 
 
@@ -159,11 +165,11 @@ def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(
     intervals = Intervals(1.0)
     rows = [row for seen in walk for row in intervals.add(seen)] + intervals.finish()
     read = [row for row in rows if isinstance(row, ExpressionRow)]
-    unfit = [row for row in rows if isinstance(row, UnfitRow)]
-    assert {(row.track, row.flaw, row.primary) for row in unfit} == {
-        (1, Flaw.TOO_DARK, True),
-        (2, Flaw.CUT_OFF, False),  # who comes in and leaves at the edge of the frame
-        (3, Flaw.TURNED_AWAY, True),
+    unfit = [row for row in rows if isinstance(row, RejectedFrames)]
+    assert {(row.track, row.reject_reason, row.primary) for row in unfit} == {
+        (1, RejectReason.TOO_DARK, True),
+        (2, RejectReason.CUT_OFF, False),  # who comes in and leaves at the edge of the frame
+        (3, RejectReason.TURNED_AWAY, True),
     }
     assert sum(row.frames for row in read + unfit) == sum(len(seen.observations) for seen in walk)
     assert all(row.quality > 0.4 for row in read if row.primary)

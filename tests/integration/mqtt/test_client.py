@@ -15,9 +15,13 @@ from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.core.worker import Worker
-from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
-from edge_agent.mqtt.topics import EmotionPayload, StatusPayload, vital_payload
-from edge_agent.runtime.health import Figures, HealthMonitor
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.options import Backoff, MqttOptions
+from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
+from edge_agent.runtime.alarms import AgentFigures
+from edge_agent.runtime.health import HealthMonitor
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 
@@ -50,15 +54,10 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
     def run(
         port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object
     ) -> MqttClient:
-        client = MqttClient(
-            Broker(port=port, **settings),  # type: ignore[arg-type]
-            root="affect-edge",
-            device=device,
-            outbox=outbox,
-            window_s=window_s,
-            backoff=QUICK,
-            on_death=death,
-        )
+        broker = Broker(port=port, **settings)  # type: ignore[arg-type]
+        options = MqttOptions(broker, device, window_s=window_s, backoff=QUICK)
+        client = MqttClient(options, outbox)
+        client.on_death = death
         client.start()
         started.append(client)
         return client
@@ -331,7 +330,7 @@ def test_emotion_and_health_are_kept_by_the_broker_and_vitals_are_not(
     with subscribed(mosquitto.port) as reader:
         client.publish_emotion(emotion("happiness"))
         client.publish_health(
-            HealthMonitor(tmp_path, "pi", "1.2.3").report(Figures(outbox=3), now())
+            HealthMonitor(tmp_path, "pi", "1.2.3").report(AgentFigures(outbox=3), now())
         )
         client.publish_vital(vital_payload(reading))
         vital = reader.wait_for("vitals").payload
@@ -391,14 +390,8 @@ def test_a_stop_delivers_what_was_just_committed(
 def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:
     told: list[MqttState] = []
     port = free_port()
-    client = MqttClient(
-        Broker(port=port),
-        root="affect-edge",
-        device="pi",
-        outbox=outbox,
-        backoff=QUICK,
-        on_state=lambda state, _: told.append(state),
-    )
+    options = MqttOptions(Broker(port=port), "pi", backoff=QUICK)
+    client = MqttClient(options, outbox, on_state=lambda state, _: told.append(state))
     client.start()
     wait_until(lambda: client.state_seconds > 0.5 and bool(told), "some attempts")
     client.stop()

@@ -11,7 +11,10 @@ import pytest
 
 from edge_agent.core.errors import MqttError
 from edge_agent.mqtt import connection
-from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState, read_password
+from edge_agent.mqtt.broker import Broker, read_password, tls_context
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.options import Backoff, MqttOptions
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 
@@ -26,13 +29,8 @@ class Started:
     def __init__(
         self, broker: Broker, outbox: MemoryOutbox | None = None, device: str = "pi"
     ) -> None:
-        self.client = MqttClient(
-            broker,
-            root="affect-edge",
-            device=device,
-            outbox=outbox or MemoryOutbox(),
-            backoff=QUICK,
-        )
+        options = MqttOptions(broker, device, backoff=QUICK)
+        self.client = MqttClient(options, outbox or MemoryOutbox())
 
     def __enter__(self) -> MqttClient:
         self.client.start()
@@ -162,7 +160,7 @@ def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(tmp_path
 
 
 def test_tls_without_an_authority_file_trusts_the_systems() -> None:
-    assert connection.tls_context(None).check_hostname
+    assert tls_context(None).check_hostname
 
 
 def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:

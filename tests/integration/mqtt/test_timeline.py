@@ -10,8 +10,12 @@ import pytest
 
 from edge_agent.core.clock import now
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.mqtt.client import Backoff, Broker, MqttClient, MqttState
-from edge_agent.mqtt.topics import SessionPayload, SummaryPayload
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.options import Backoff, MqttOptions
+from edge_agent.mqtt.payloads.session import SessionPayload
+from edge_agent.mqtt.payloads.summary import SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
@@ -27,13 +31,8 @@ class Agent:
 
     def __init__(self, database: Path, port: int) -> None:
         backoff = Backoff(first_s=0.1, longest_s=0.3)
-        self.client = MqttClient(
-            Broker(port=port),
-            root="affect-edge",
-            device="pi",
-            outbox=Outbox(database),
-            backoff=backoff,
-        )
+        options = MqttOptions(Broker(port=port), "pi", backoff=backoff)
+        self.client = MqttClient(options, Outbox(database))
         self.recorder = Recorder(database, on_commit=self.client.wake)
         self._window = SummaryWindow("pi", now(), simulated=False)
 

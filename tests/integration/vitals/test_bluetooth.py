@@ -24,7 +24,12 @@ from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
-from edge_agent.vitals.bluetooth import BluetoothVitals, check_bluetooth, radio_opener, scan_sensors
+from edge_agent.vitals.bluetooth import (
+    BluetoothVitals,
+    check_bluetooth,
+    radio_factory,
+    scan_sensors,
+)
 from edge_agent.vitals.gatt import BLOOD_PRESSURE_MEASUREMENT, HEART_RATE_MEASUREMENT
 from edge_agent.vitals.sensor import Sensor
 from tests.support.appliance import Appliance
@@ -58,7 +63,7 @@ class Source:
             self.recorder.submit,
             self.recorder.submit,
             sensors,
-            radio_opener(None),
+            radio_factory(None),
             lambda _, e: self.deaths.append(e),
         )
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.appliance.bench import STAGES, Laps, percentile
-from edge_agent.camera.unpaced import file_frames
+from edge_agent.appliance.bench_frames import file_frames
 from edge_agent.cli.app import cli
 from tests.support.vision.cameras import damage_frames, write_video
 from tests.support.vision.portraits import smiling
@@ -102,7 +102,7 @@ def test_damaged_frames_of_a_video_are_passed_over_and_told(bench: Any, tmp_path
     path = damage_frames(write_video(tmp_path / "clip.avi", frames=20, fps=15), 3, 12)
     done = bench(str(path), "--json")
     assert figures(done)["frames"] == 8
-    assert f"{path}: damaged frames passed over in the video: 2" in done.stderr
+    assert f"{path}: damaged frames skipped in the video: 2" in done.stderr
 
 
 def test_a_video_with_a_colon_in_its_name_is_measured(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_agent.camera.base import CameraBase, Helper, Pace, Rotation, turned
+from edge_agent.camera.base import CameraBase, Helper, Pace, turned
+from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason

@@ -1,4 +1,4 @@
-"""The mailbox and the thread that reads the camera: newest first, reopened, gaps told."""
+"""The latest frame and the thread that reads the camera: newest first, reopened, gaps recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.gaps import Gap
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 
 STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")
 NOT_FOUND = CameraError(CameraReason.NOT_FOUND, "There is no camera.", "Plug one in.")
@@ -63,14 +63,14 @@ class Scene:
     def __init__(
         self, script: list[CameraError | None], may_capture: Callable[[], bool] = lambda: True
     ) -> None:
-        self.mailbox: Mailbox[Frame] = Mailbox()
+        self.latest_frame: LatestValue[Frame] = LatestValue()
         self.gaps: list[Gap] = []
         self.closed: list[str] = []
         self.opened = 0
         self.ended = threading.Event()
         self._script = iter(script)
         self.worker = CaptureWorker(
-            self._open, self.mailbox, self.gaps.append, self.ended.set, may_capture
+            self._open, self.latest_frame, self.gaps.append, self.ended.set, may_capture
         )
 
     def _open(self) -> ScriptedCamera:
@@ -91,7 +91,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_newest_item_replaces_one_that_nobody_took_and_is_counted() -> None:
-    box: Mailbox[str] = Mailbox()
+    box: LatestValue[str] = LatestValue()
     box.put("old")
     box.put("new")
     assert box.take(0) == "new"
@@ -100,7 +100,7 @@ def test_the_newest_item_replaces_one_that_nobody_took_and_is_counted() -> None:
 
 
 def test_taking_waits_for_an_item() -> None:
-    box: Mailbox[str] = Mailbox()
+    box: LatestValue[str] = LatestValue()
     timer = threading.Timer(0.05, box.put, ["late"])
     timer.start()
     assert box.take(10) == "late"
@@ -114,7 +114,7 @@ def test_a_file_is_read_to_its_end_and_its_camera_closed() -> None:
     assert scene.worker.ended
     assert scene.worker.is_idle
     assert (scene.opened, scene.closed, scene.gaps) == (1, ["closed"], [])
-    newest = scene.mailbox.take(0)
+    newest = scene.latest_frame.take(0)
     assert newest is not None
     assert newest.number == 2
 
@@ -207,7 +207,7 @@ class BlockingCamera(ScriptedCamera):
 def test_a_read_that_waits_for_a_frame_ends_with_the_worker() -> None:
     camera = BlockingCamera()
     gaps: list[Gap] = []
-    box: Mailbox[Frame] = Mailbox()
+    box: LatestValue[Frame] = LatestValue()
     worker = CaptureWorker(lambda: camera, box, gaps.append, lambda: None, lambda: True)
     worker.start()
     assert camera.read_on.wait(10)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import Section, Settings, line_of_key, load_settings
+from edge_agent.config import Section, Settings, load_settings
+from edge_agent.config.problems import line_of_key
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.vitals import SensorKind
 
@@ -20,7 +21,7 @@ SHIPPED = ROOT / "config" / "affect-edge.toml"
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", tmp_path / "absent.toml")
+    monkeypatch.setattr("edge_agent.config.loading.SYSTEM_FILE", tmp_path / "absent.toml")
 
 
 def write(folder: Path, text: str) -> Path:
@@ -78,7 +79,7 @@ def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_value_is_named_with_what_is_allowed_and_the_line(tmp_path: Path) -> None:
     said = problem(write(tmp_path, "# top\n[camera]\nsource = 'webcam'\n"))
     assert "line 3: camera.source = 'webcam'" in said
-    assert "'picamera2', 'opencv', 'pictures' or 'demo'" in said
+    assert "'picamera2', 'opencv', 'snapshot', 'pictures' or 'demo'" in said
 
 
 def test_a_number_out_of_bounds_in_a_nested_table_is_named_with_its_line(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_without_a_file_the_system_file_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path, "[device]\nname = 'kitchen'\n")
-    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", file)
+    monkeypatch.setattr("edge_agent.config.loading.SYSTEM_FILE", file)
     assert load_settings().device.name == "kitchen"
     assert stat.S_ISREG(file.stat().st_mode)
 

@@ -11,17 +11,17 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
-    STATES,
+    FACE_STATES,
     Box,
     Emotion,
     Expression,
     Face,
-    Flaw,
     Observation,
     Recognition,
-    state_of,
+    RejectReason,
+    face_state,
 )
-from edge_agent.core.study import MarkerKind, Purpose, Setting, forbidden_because
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting, forbidden_because
 from edge_agent.core.vitals import (
     UNUSABLE,
     SensorKind,
@@ -52,20 +52,20 @@ def test_the_words_that_databases_and_messages_hold_stay() -> None:
         "clock_differs",
         "replayed",
     ]
-    assert [flaw.value for flaw in Flaw] == [
+    assert [flaw.value for flaw in RejectReason] == [
         "cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred",
     ]  # fmt: skip
     assert [one.value for one in Purpose] == [
         "research", "medical", "safety", "personal", "demonstration",
     ]  # fmt: skip
-    assert [one.value for one in Setting] == [
+    assert [one.value for one in SessionSetting] == [
         "home", "laboratory", "clinic", "workplace", "education", "other",
     ]  # fmt: skip
     assert [one.value for one in MarkerKind] == [
         "stimulus_start", "stimulus_end", "baseline", "note",
     ]  # fmt: skip
     assert {"heart_rate", "blood_pressure"} <= {one.value for one in SensorKind}
-    assert (*(emotion.value for emotion in EMOTIONS), "uncertain", "no_face") == STATES
+    assert (*(emotion.value for emotion in EMOTIONS), "uncertain", "no_face") == FACE_STATES
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_a_frame_shows_what_the_participant_shows_or_what_was_held() -> None:
     assert (frame.primary, frame.state, frame.held) == (participant, "anger", None)
     assert Recognition(AT, 1, 640, 480, (other,)).state == "no_face"
     assert Recognition(AT, 1, 640, 480, (), held="anger").state == "anger"
-    assert state_of(seen(3, None, primary=True)) == "uncertain"
-    assert participant.flaw is None
+    assert face_state(seen(3, None, primary=True)) == "uncertain"
+    assert participant.reject_reason is None
 
 
 def test_a_sensor_is_not_connected_until_it_says_so() -> None:
@@ -139,7 +139,7 @@ def test_a_sensor_is_not_connected_until_it_says_so() -> None:
 def test_at_work_and_in_education_only_medical_and_safety_reasons_count() -> None:
     refused = {
         (purpose.value, setting.value): why
-        for purpose, setting in itertools.product(Purpose, Setting)
+        for purpose, setting in itertools.product(Purpose, SessionSetting)
         if (why := forbidden_because(purpose, setting)) is not None
     }
     assert set(refused) == set(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_agent.config import load_settings
 from edge_agent.core.errors import ConfigError, StudyError
-from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.mqtt.commands import COMMAND_BYTES, Commands
 
 
@@ -22,7 +22,7 @@ class Done:
         self.calls: list[tuple[object, ...]] = []
         self.commands = Commands(self.start, self.end, self.mark)
 
-    def start(self, participant: str, purpose: Purpose, name: str, setting: Setting) -> None:
+    def start(self, participant: str, purpose: Purpose, name: str, setting: SessionSetting) -> None:
         self.calls.append(("start", participant, purpose, name, setting))
 
     def end(self) -> None:
@@ -45,7 +45,7 @@ def test_sessions_and_markers_are_commanded() -> None:
     assert done.commands.marker(b'{"kind": "stimulus_start", "label": "anger"}', False) is None
     assert done.commands.marker(b'{"kind": "stimulus_end"}', False) is None
     assert done.calls == [
-        ("start", "P-1", Purpose.RESEARCH, "films", Setting.HOME),
+        ("start", "P-1", Purpose.RESEARCH, "films", SessionSetting.HOME),
         ("mark", MarkerKind.STIMULUS_START, "anger"),
         ("mark", MarkerKind.STIMULUS_END, ""),
     ]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
-    STATES,
+    FACE_STATES,
     Box,
     Emotion,
     Expression,
@@ -26,14 +26,14 @@ from edge_agent.core.readings import Origin, parse_payload, reading_of
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
-from edge_agent.mqtt.topics import (
+from edge_agent.mqtt.payloads.events import (
     EmotionPayload,
     StatusPayload,
-    Topics,
     emotion_payload,
     status_payload,
     vital_payload,
 )
+from edge_agent.mqtt.topics import Topics
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
@@ -116,7 +116,7 @@ def test_a_value_that_is_no_number_is_never_published() -> None:
 
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:
     schema = EmotionPayload.model_json_schema()["properties"]["emotion"]
-    assert tuple(schema["enum"]) == STATES
+    assert tuple(schema["enum"]) == FACE_STATES
 
 
 def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:

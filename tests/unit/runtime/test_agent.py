@@ -19,11 +19,13 @@ from edge_agent.core import clock
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.mqtt.client import Broker
+from edge_agent.mqtt.broker import Broker
 from edge_agent.runtime import agent as module
 from edge_agent.runtime import health as health_module
-from edge_agent.runtime.agent import Agent, StopSignals, broker_of
-from edge_agent.runtime.health import Limits
+from edge_agent.runtime.agent import Agent
+from edge_agent.runtime.alarms import AlarmLimits
+from edge_agent.runtime.mqtt_setup import configured_broker
+from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
@@ -144,7 +146,7 @@ def test_what_is_wrong_with_the_broker_is_an_alarm_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    monkeypatch.setattr(health_module, "Limits", partial(Limits, broker_away_s=0.0))
+    monkeypatch.setattr(health_module, "AlarmLimits", partial(AlarmLimits, broker_away_s=0.0))
     port = free_port()
     with running_agent(tmp_path, {"mqtt": {"port": port}, "summary": {"window": 1.0}}) as run:
         health = run.hear(
@@ -260,7 +262,7 @@ def test_the_broker_is_the_one_that_is_configured(tmp_path: Path) -> None:
     told = {"host": "broker", "port": 8883, "username": "ada", "tls": True, "keepalive": 7}
     more = {"ca_file": tmp_path / "ca.pem", "protocol": "3.1.1"}
     for given in ({"password": "secret"}, {"password_file": file}):
-        assert broker_of(MqttSettings(**told, **more, **given)) == Broker(
+        assert configured_broker(MqttSettings(**told, **more, **given)) == Broker(
             host="broker",
             port=8883,
             username="ada",
@@ -270,7 +272,7 @@ def test_the_broker_is_the_one_that_is_configured(tmp_path: Path) -> None:
             protocol="3.1.1",
             keepalive=7,
         )
-    assert broker_of(MqttSettings()).password is None
+    assert configured_broker(MqttSettings()).password is None
 
 
 @pytest.fixture
@@ -292,7 +294,7 @@ def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
     if early:
         os.kill(os.getpid(), number)
     agent = Agent(load_settings(None, WITHOUT_BROKER), tmp_path, {})
-    signals.tie(agent)
+    signals.call(agent.stop)
     if not early:
         assert not agent._stop.is_set()
         os.kill(os.getpid(), number)

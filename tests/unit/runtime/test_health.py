@@ -13,24 +13,15 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.vitals import SensorKind, SensorState
-from edge_agent.mqtt.topics import HealthPayload
-from edge_agent.runtime import health
-from edge_agent.runtime.health import (
-    Figures,
-    HealthMonitor,
-    Limits,
-    Machine,
-    Throttling,
-    ThrottlingProbe,
-    alarms,
-    is_fresh,
-    parse_throttled,
-    processor_temperature,
-)
+from edge_agent.mqtt.payloads.health import HealthPayload
+from edge_agent.runtime import throttling
+from edge_agent.runtime.alarms import AgentFigures, AlarmLimits, MachineState, alarms, is_fresh
+from edge_agent.runtime.health import HealthMonitor, processor_temperature
+from edge_agent.runtime.throttling import Throttling, ThrottlingProbe, parse_throttled
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
-WELL = Figures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
-COOL = Machine(
+WELL = AgentFigures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
+COOL = MachineState(
     uptime_s=600, temperature=50.0, throttling=None, disk_free_bytes=10**10, clock_synchronised=True
 )
 POWER_GOOD = Throttling(*[False] * 6)
@@ -41,8 +32,8 @@ class Sensor:
     current: float
 
 
-def names(figures: Figures = WELL, machine: Machine = COOL) -> list[str]:
-    return list(alarms(figures, machine, Limits()))
+def names(figures: AgentFigures = WELL, machine: MachineState = COOL) -> list[str]:
+    return list(alarms(figures, machine, AlarmLimits()))
 
 
 def firmware(folder: Path, script: str) -> Path:
@@ -96,7 +87,7 @@ def test_what_the_firmware_says_stands_in_the_report(tmp_path: Path) -> None:
 
 
 def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_path: Path) -> None:
-    figures = Figures(
+    figures = AgentFigures(
         fps=12.345,
         frame_age_s=0.126,
         frames_dropped=3,
@@ -153,11 +144,11 @@ def test_a_broker_that_is_there_or_not_wanted_is_no_alarm_ever(state: str) -> No
 
 def test_a_healthy_appliance_has_no_alarm() -> None:
     assert names() == []
-    assert names(Figures()) == []
+    assert names(AgentFigures()) == []
 
 
 def test_alarms_stand_in_the_report_with_name_and_cure(tmp_path: Path) -> None:
-    monitor = HealthMonitor(tmp_path, "pi", "1", limits=Limits(disk_free_bytes=10**18))
+    monitor = HealthMonitor(tmp_path, "pi", "1", limits=AlarmLimits(disk_free_bytes=10**18))
     found = {alarm["name"]: alarm["text"] for alarm in monitor.report(WELL, AT)["alarms"]}
     assert "record.budget_mb" in found["disk_low"]
 
@@ -193,10 +184,10 @@ def test_a_data_folder_that_is_gone_is_an_alarm_and_no_crash(tmp_path: Path) -> 
     ],
 )
 def test_what_the_machine_lacks_is_named_with_its_cure(
-    machine: Machine, name: str, said: str
+    machine: MachineState, name: str, said: str
 ) -> None:
     assert names(machine=machine) == [name]
-    assert said in alarms(WELL, machine, Limits())[name]
+    assert said in alarms(WELL, machine, AlarmLimits())[name]
 
 
 def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
@@ -235,9 +226,11 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
         (replace(WELL, mqtt_state="connecting", mqtt_state_s=61), "broker_away", "does not answer"),
     ],
 )
-def test_what_a_thread_lacks_is_named_with_its_cure(figures: Figures, name: str, said: str) -> None:
+def test_what_a_thread_lacks_is_named_with_its_cure(
+    figures: AgentFigures, name: str, said: str
+) -> None:
     assert names(figures) == [name]
-    assert said in alarms(figures, COOL, Limits())[name]
+    assert said in alarms(figures, COOL, AlarmLimits())[name]
 
 
 def test_a_broker_away_for_a_moment_is_no_alarm() -> None:
@@ -266,7 +259,9 @@ def test_sensors_stand_in_the_report_with_battery_and_contact(tmp_path: Path) ->
 
 def test_a_sensor_that_is_away_is_no_alarm_but_a_weak_battery_and_missing_bluetooth_are() -> None:
     def found(**changes: Any) -> dict[str, str]:
-        return alarms(replace(WELL, sensors=(STRAP, replace(STRAP, **changes))), COOL, Limits())
+        return alarms(
+            replace(WELL, sensors=(STRAP, replace(STRAP, **changes))), COOL, AlarmLimits()
+        )
 
     assert found(connected=False, reason="not_found", problem="It is away. Wear it.") == {}
     assert found(battery_percent=10) == {
@@ -279,7 +274,7 @@ def test_a_sensor_that_is_away_is_no_alarm_but_a_weak_battery_and_missing_blueto
 
 def test_the_watchdog_is_told_only_while_frames_and_commits_are_fresh() -> None:
     assert is_fresh(WELL)
-    assert is_fresh(Figures())
+    assert is_fresh(AgentFigures())
     assert not is_fresh(replace(WELL, frame_age_s=40.0))
     assert not is_fresh(replace(WELL, waiting_s=200.0))
     assert is_fresh(replace(WELL, frame_age_s=40.0, camera_error="No camera was found."))
@@ -319,8 +314,8 @@ def test_the_firmware_is_asked_once_in_a_while_and_never_waited_for(tmp_path: Pa
 
 
 def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", 0.0)
-    monkeypatch.setattr(health, "THROTTLING_SECONDS", 0.0)
+    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr(throttling, "THROTTLING_SECONDS", 0.0)
     marker = tmp_path / "again"
     probe = ThrottlingProbe(
         firmware(
@@ -333,9 +328,9 @@ def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     while not marker.exists():
         assert time.monotonic() - started < 10
         time.sleep(0.01)
-    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", -1.0)
+    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", -1.0)
     assert probe.latest() is None
-    monkeypatch.setattr(health, "THROTTLING_GIVE_UP_SECONDS", 10.0)
+    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 10.0)
     assert answer_of(probe) == POWER_GOOD
     assert time.monotonic() - started < 30
     probe.close()

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
     EMOTIONS,
-    STATES,
+    FACE_STATES,
     Box,
     Emotion,
     Expression,
     Face,
-    Flaw,
     Observation,
     Recognition,
+    RejectReason,
 )
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.mqtt.topics import SummaryPayload
+from edge_agent.mqtt.payloads.summary import SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
 
 START = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
@@ -92,17 +92,21 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean() -
     happy = expression(happiness=0.8)
     sad = expression(sadness=0.9)
     summary.add_recognition(frame(observation(happy, Emotion.HAPPINESS)))
-    for flaw, emotion in (
-        (Flaw.BLURRED, Emotion.SADNESS),
-        (Flaw.TOO_DARK, None),
-        (Flaw.TOO_DARK, None),
+    for reject_reason, emotion in (
+        (RejectReason.BLURRED, Emotion.SADNESS),
+        (RejectReason.TOO_DARK, None),
+        (RejectReason.TOO_DARK, None),
     ):
-        summary.add_recognition(frame(replace(observation(sad, emotion), flaw=flaw)))
+        summary.add_recognition(
+            frame(replace(observation(sad, emotion), reject_reason=reject_reason))
+        )
     payload = summary.close(START.shifted(1))
     assert (payload["frames_with_face"], payload["unfit"]) == (4, {"too_dark": 2, "blurred": 1})
     assert (payload["emotions"]["happiness"], payload["emotions"]["sadness"]) == (0.8, 0.0)
     assert (payload["shares"]["sadness"], payload["shares"]["uncertain"]) == (0.25, 0.5)
-    summary.add_recognition(frame(replace(observation(sad, None), flaw=Flaw.TOO_DARK)))
+    summary.add_recognition(
+        frame(replace(observation(sad, None), reject_reason=RejectReason.TOO_DARK))
+    )
     payload = summary.close(START.shifted(2))
     assert (payload["frames_with_face"], payload["emotions"], payload["valence"]) == (1, None, None)
 
@@ -210,7 +214,7 @@ def test_every_window_keeps_its_bounds_and_fits_the_published_form(
     if seen:
         assert sum(payload["shares"].values()) == pytest.approx(1, abs=5e-4)
         assert payload["shares"][payload["dominant"]] == max(payload["shares"].values())
-        assert list(payload["shares"]) == list(STATES)
+        assert list(payload["shares"]) == list(FACE_STATES)
     if payload["frames_with_face"]:
         assert sum(payload["emotions"].values()) == pytest.approx(1, abs=5e-4)
         assert -1 <= payload["valence"] <= 1

@@ -16,7 +16,7 @@ def after(governor: Governor, cost_s: float, seconds: float = 20.0, start_s: flo
     at = start_s
     while at < start_s + seconds:
         at += max(PERIOD_S, governor.plan.frame_s)
-        governor.spend(cost_s, at)
+        governor.record_cost(cost_s, at)
     return governor.plan
 
 
@@ -51,14 +51,14 @@ def test_a_camera_slower_than_that_keeps_its_own_pace() -> None:
 
 def test_the_first_frame_is_not_counted_since_libraries_load_in_it() -> None:
     governor = Governor(0.4, 15)
-    assert governor.spend(3.0, 1.0) == Plan()
-    assert governor.spend(0.005, 1.0 + PERIOD_S) == Plan()
+    assert governor.record_cost(3.0, 1.0) == Plan()
+    assert governor.record_cost(0.005, 1.0 + PERIOD_S) == Plan()
 
 
 def test_one_slow_frame_does_not_slow_the_others_down() -> None:
     governor = Governor(0.4, 15)
     after(governor, 0.005)
-    assert governor.spend(0.100, 20.0 + PERIOD_S).limit is None
+    assert governor.record_cost(0.100, 20.0 + PERIOD_S).limit is None
 
 
 def test_more_faces_slow_it_down_within_seconds_and_fewer_let_it_run_again() -> None:
@@ -73,7 +73,7 @@ def test_around_the_limit_it_does_not_flutter() -> None:
     changes = 0
     before = governor.plan.limit
     for number in range(600):
-        limit = governor.spend(
+        limit = governor.record_cost(
             0.4 * PERIOD_S * (1.02 if number // 20 % 2 else 0.97), number * PERIOD_S
         ).limit
         changes = changes + (limit is not before)
@@ -86,7 +86,7 @@ def test_around_the_limit_it_does_not_flutter() -> None:
 )
 def test_a_warm_processor_leaves_less_of_the_budget(celsius: float | None, share: float) -> None:
     governor = Governor(0.4, 15)
-    governor.feel(celsius)
+    governor.set_temperature(celsius)
     plan = after(governor, 0.025)
     if share == 1.0:
         assert plan.limit is None
@@ -97,7 +97,7 @@ def test_a_warm_processor_leaves_less_of_the_budget(celsius: float | None, share
 
 def test_a_frame_that_costs_too_much_anyway_is_the_budgets_fault_on_a_warm_processor_too() -> None:
     governor = Governor(0.4, 15)
-    governor.feel(72.0)
+    governor.set_temperature(72.0)
     assert after(governor, 0.050).limit is Limit.BUDGET
 
 
@@ -105,7 +105,7 @@ def test_a_step_of_heat_is_held_until_the_processor_is_two_degrees_below_it() ->
     governor = Governor(0.4, 15)
     limits = []
     for number, celsius in enumerate((71.0, 69.0, 68.5, 67.9, 69.9)):
-        governor.feel(celsius)
+        governor.set_temperature(celsius)
         limits.append(after(governor, 0.022, start_s=20.0 * number).limit)
     assert limits == [Limit.HEAT, Limit.HEAT, Limit.HEAT, None, None]
 
@@ -115,9 +115,9 @@ def test_what_changes_for_seconds_is_said_once(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.INFO):
         after(governor, 0.005)
         after(governor, 0.080, start_s=20)
-        governor.feel(80.0)
+        governor.set_temperature(80.0)
         after(governor, 0.010, start_s=40)
-        governor.feel(40.0)
+        governor.set_temperature(40.0)
         after(governor, 0.010, start_s=60)
     said = [record.message for record in caplog.records]
     assert said[0] == (

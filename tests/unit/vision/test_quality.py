@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.core.expression import Box, Face, Flaw
+from edge_agent.core.expression import Box, Face, RejectReason
 from edge_agent.vision.align import TEMPLATE, Picture, align_face
 from edge_agent.vision.quality import MOST_OUTSIDE, MOST_YAW, face_quality, pose_of, sharpness
 from tests.support.vision.portraits import smiling
@@ -55,13 +55,13 @@ def test_a_large_sharp_well_lit_face_that_looks_at_the_camera_has_full_quality_a
 ) -> None:
     quality = face_quality(crop, face())
     assert quality.score > 0.95
-    assert quality.flaw is None
+    assert quality.reject_reason is None
 
 
 def test_a_small_face_has_the_share_of_the_pixels_it_would_need(crop: Picture) -> None:
     assert face_quality(crop, face(36)).score == pytest.approx(0.75)
-    assert face_quality(crop, face(24)).flaw is None
-    assert face_quality(crop, face(23.9)).flaw is Flaw.TOO_SMALL
+    assert face_quality(crop, face(24)).reject_reason is None
+    assert face_quality(crop, face(23.9)).reject_reason is RejectReason.TOO_SMALL
 
 
 def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it_is_cut_off(
@@ -75,13 +75,13 @@ def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it
         [0.74, 0.5, 0.46, 0], abs=0.001
     )
     assert qualities[0].score == qualities[1].score
-    assert [quality.flaw for quality in qualities] == [
+    assert [quality.reject_reason for quality in qualities] == [
         None,
         None,
         None,
         None,
-        Flaw.CUT_OFF,
-        Flaw.CUT_OFF,
+        RejectReason.CUT_OFF,
+        RejectReason.CUT_OFF,
     ]
 
 
@@ -89,7 +89,13 @@ def test_the_more_a_face_is_blurred_the_less_sharp_it_is_until_it_is_blurred(cro
     qualities = [face_quality(spoilt(crop, blur=s), face()) for s in (0.8, 1.0, 1.5, 2.5, 3.5)]
     values = [quality.sharpness for quality in qualities]
     assert values == sorted(values, reverse=True)
-    assert [quality.flaw for quality in qualities] == [None, None, None, Flaw.BLURRED, Flaw.BLURRED]
+    assert [quality.reject_reason for quality in qualities] == [
+        None,
+        None,
+        None,
+        RejectReason.BLURRED,
+        RejectReason.BLURRED,
+    ]
 
 
 def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:
@@ -98,15 +104,15 @@ def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "shift", "flaw"),
+    ("gain", "shift", "reason"),
     [
         (0.25, 0, None),
-        (0.1, 0, Flaw.TOO_DARK),
+        (0.1, 0, RejectReason.TOO_DARK),
         (0.25, 190, None),
-        (0.1, 225, Flaw.TOO_BRIGHT),
+        (0.1, 225, RejectReason.TOO_BRIGHT),
         (1.2, 0, None),
-        (5, 0, Flaw.TOO_BRIGHT),
-        (1, -170, Flaw.TOO_DARK),
+        (5, 0, RejectReason.TOO_BRIGHT),
+        (1, -170, RejectReason.TOO_DARK),
     ],
     ids=[
         "a quarter of the light",
@@ -119,28 +125,33 @@ def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:
     ],
 )
 def test_bad_light_lowers_the_quality_and_is_a_flaw_when_little_is_left(
-    crop: Picture, gain: float, shift: float, flaw: Flaw | None
+    crop: Picture, gain: float, shift: float, reason: RejectReason | None
 ) -> None:
     quality = face_quality(spoilt(crop, gain, shift), face())
-    assert quality.flaw is flaw
+    assert quality.reject_reason is reason
     assert quality.score < face_quality(crop, face()).score
 
 
 @pytest.mark.parametrize(
-    ("value", "flaw"), [(0, Flaw.TOO_DARK), (127, Flaw.TOO_DARK), (255, Flaw.TOO_BRIGHT)]
+    ("value", "reason"),
+    [(0, RejectReason.TOO_DARK), (127, RejectReason.TOO_DARK), (255, RejectReason.TOO_BRIGHT)],
 )
-def test_a_plain_surface_has_no_quality(value: int, flaw: Flaw) -> None:
+def test_a_plain_surface_has_no_quality(value: int, reason: RejectReason) -> None:
     quality = face_quality(np.full((48, 48), value, np.uint8), face(200))
-    assert (quality.score, quality.flaw) == (0.0, flaw)
+    assert (quality.score, quality.reject_reason) == (0.0, reason)
 
 
 def test_of_several_flaws_the_one_that_explains_the_others_is_named(crop: Picture) -> None:
     dark_and_blurred = spoilt(crop, 0.05, blur=3)
-    assert face_quality(dark_and_blurred, face()).flaw is Flaw.TOO_DARK
-    assert face_quality(dark_and_blurred, head(yaw=70)).flaw is Flaw.TURNED_AWAY
-    assert face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks)).flaw is Flaw.TOO_SMALL
+    assert face_quality(dark_and_blurred, face()).reject_reason is RejectReason.TOO_DARK
+    assert face_quality(dark_and_blurred, head(yaw=70)).reject_reason is RejectReason.TURNED_AWAY
     assert (
-        face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).flaw is Flaw.CUT_OFF
+        face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks)).reject_reason
+        is RejectReason.TOO_SMALL
+    )
+    assert (
+        face_quality(dark_and_blurred, face(20, head(yaw=70).landmarks), 0.5).reject_reason
+        is RejectReason.CUT_OFF
     )
 
 
@@ -170,27 +181,27 @@ def test_a_nod_moves_the_nose_up_and_down_and_widens_the_face() -> None:
 
 
 @pytest.mark.parametrize(
-    ("turned", "flaw"),
+    ("turned", "reason"),
     [
         (head(yaw=25), None),
         (head(yaw=-25, roll=30), None),
-        (head(yaw=45), Flaw.TURNED_AWAY),
-        (head(yaw=-45), Flaw.TURNED_AWAY),
+        (head(yaw=45), RejectReason.TURNED_AWAY),
+        (head(yaw=-45), RejectReason.TURNED_AWAY),
         (head(pitch=30), None),
-        (head(pitch=65), Flaw.TURNED_AWAY),
+        (head(pitch=65), RejectReason.TURNED_AWAY),
     ],
     ids=["a little", "a little and rolled", "right", "left", "bent", "bent down"],
 )
 def test_a_face_that_is_turned_away_is_not_fit_for_reading(
-    crop: Picture, turned: Face, flaw: Flaw | None
+    crop: Picture, turned: Face, reason: RejectReason | None
 ) -> None:
     quality = face_quality(crop, turned)
-    assert quality.flaw is flaw
+    assert quality.reject_reason is reason
     assert quality.pose is not None
-    assert quality.flaw is Flaw.TURNED_AWAY or abs(quality.pose.yaw) <= MOST_YAW
+    assert quality.reject_reason is RejectReason.TURNED_AWAY or abs(quality.pose.yaw) <= MOST_YAW
 
 
 def test_landmarks_that_coincide_have_no_pose_and_are_no_flaw(crop: Picture) -> None:
     broken = face(landmarks=((200.0, 120.0),) * 5)
     assert pose_of(broken) is None
-    assert face_quality(crop, broken).flaw is None
+    assert face_quality(crop, broken).reject_reason is None

@@ -11,13 +11,15 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
-from edge_agent.core.expression import Box, Emotion, Face, Flaw, Frame, Recognition
+from edge_agent.core.expression import Box, Emotion, Face, Frame, Recognition, RejectReason
 from edge_agent.vision.align import Picture, align_box, align_face
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.faces.follower import FaceFollower
-from edge_agent.vision.faces.tracker import PrimaryChooser, Tracker
+from edge_agent.vision.faces.primary import PrimaryFaceSelector
+from edge_agent.vision.faces.tracker import Tracker
 from edge_agent.vision.models.model import load_model
-from edge_agent.vision.recognizer import Recognizer, crop_face, open_recognizer
+from edge_agent.vision.options import VisionOptions
+from edge_agent.vision.recognizer import Recognizer, VisionStages, crop_face, open_recognizer
 from edge_agent.vision.smoother import Smoother
 from tests.support.vision.portraits import detector, serious, smiling
 from tests.support.vision.tiny_model import expression_card, tiny_tflite, write_model
@@ -28,7 +30,7 @@ SMILING_EYES = (200.0, 102.0), (247.0, 103.0)  # as another detector (YuNet) fin
 
 @pytest.fixture
 def recognizer() -> Recognizer:
-    return open_recognizer(confirm_frames=1)
+    return open_recognizer(VisionOptions(confirm_frames=1))
 
 
 def frame(image: Picture, number: int = 0, fps: float = 10) -> Frame:
@@ -121,7 +123,7 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
     first = recognizer.recognize(frame(smiling())).observations[0]
     night = np.asarray(smiling() * 0.15, np.uint8)
     second = recognizer.recognize(frame(night, 1)).observations[0]
-    assert (first.flaw, second.flaw) == (None, Flaw.TOO_DARK)
+    assert (first.reject_reason, second.reject_reason) == (None, RejectReason.TOO_DARK)
     assert (second.track, second.smoothed, second.emotion) == (
         first.track,
         first.smoothed,
@@ -132,12 +134,12 @@ def test_a_frame_that_cannot_be_read_keeps_the_last_expression_and_says_why(
 
 
 def test_without_the_gate_every_frame_is_read() -> None:
-    careless = open_recognizer(confirm_frames=1, gate=False)
+    careless = open_recognizer(VisionOptions(confirm_frames=1, quality_filter=False))
     first, second = (
         careless.recognize(frame(np.asarray(smiling() * light, np.uint8), number)).observations[0]
         for number, light in enumerate((1.0, 0.15))
     )
-    assert second.flaw is None
+    assert second.reject_reason is None
     assert second.smoothed != first.smoothed
 
 
@@ -175,7 +177,7 @@ def test_reading_a_still_picture_leaves_the_tracks_alone(recognizer: Recognizer)
 
 
 def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -> None:
-    strict = open_recognizer(uncertain_below=1.0, confirm_frames=1)
+    strict = open_recognizer(VisionOptions(uncertain_below=1.0, confirm_frames=1))
     (reading,) = strict.read_picture(smiling())
     assert reading.emotion is None
     assert reading.expression.dominant is Emotion.HAPPINESS
@@ -183,11 +185,11 @@ def test_below_the_threshold_a_face_is_uncertain_and_keeps_its_probabilities() -
 
 
 def test_faces_smaller_than_wanted_are_not_read() -> None:
-    assert open_recognizer(min_face=400).read_picture(smiling()) == []
+    assert open_recognizer(VisionOptions(min_face=400)).read_picture(smiling()) == []
 
 
 def test_no_more_faces_are_read_than_wanted() -> None:
-    assert len(open_recognizer(max_faces=1).read_picture(two_people())) == 1
+    assert len(open_recognizer(VisionOptions(max_faces=1)).read_picture(two_people())) == 1
 
 
 def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> None:
@@ -197,17 +199,17 @@ def test_the_recognizer_tells_which_models_it_uses(recognizer: Recognizer) -> No
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"expression_model": "face-detector"}, "of kind 'face-detector'; 'expression' is needed"),
-        ({"detector_model": "expression-fast"}, "of kind 'expression'; 'face-detector' is needed"),
-        ({"expression_model": "psychic"}, "there is no model 'psychic'"),
+        (VisionOptions("face-detector"), "of kind 'face-detector'; 'expression' is needed"),
+        (
+            VisionOptions("expression-fast", "expression-fast"),
+            "of kind 'expression'; 'face-detector' is needed",
+        ),
+        (VisionOptions("psychic"), "there is no model 'psychic'"),
     ],
 )
-def test_a_model_in_the_wrong_place_is_refused(options: dict[str, str], said: str) -> None:
+def test_a_model_in_the_wrong_place_is_refused(options: VisionOptions, said: str) -> None:
     with pytest.raises(ModelError, match=said):
-        open_recognizer(
-            options.get("expression_model", "expression-fast"),
-            options.get("detector_model", "face-detector"),
-        )
+        open_recognizer(options)
 
 
 def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) -> None:
@@ -215,47 +217,50 @@ def test_a_classifier_that_learned_from_another_crop_is_refused(tmp_path: Path) 
     card = write_model(tmp_path, content, expression_card(content, crop="somebody-elses"))
     classifier = ExpressionClassifier(load_model(card, kind="expression"))
     with pytest.raises(
-        ModelError, match="learned from the crop 'somebody-elses', this program cuts 'fer2013-v1'"
+        ModelError,
+        match="was trained with the crop 'somebody-elses', this program cuts 'fer2013-v1'",
     ):
         Recognizer(
-            detector(),
-            FaceFollower(detector(), None),
-            classifier,
-            Tracker(),
-            PrimaryChooser(),
-            Smoother(0.6, 0.08, 0.45),
+            VisionStages(
+                detector(),
+                FaceFollower(detector(), None),
+                classifier,
+                Tracker(),
+                PrimaryFaceSelector(),
+                Smoother(0.6, 0.08, 0.45),
+            )
         )
 
 
 @pytest.mark.parametrize(
-    ("person", "part", "flaw"),
+    ("person", "part", "reason"),
     [
         (smiling, np.s_[:160], None),
-        (smiling, np.s_[:133], Flaw.CUT_OFF),
-        (smiling, np.s_[:120], Flaw.CUT_OFF),
+        (smiling, np.s_[:133], RejectReason.CUT_OFF),
+        (smiling, np.s_[:120], RejectReason.CUT_OFF),
         (smiling, np.s_[70:], None),
-        (smiling, np.s_[100:], Flaw.CUT_OFF),
-        (smiling, np.s_[:, 225:], Flaw.CUT_OFF),
-        (smiling, np.s_[:, :240], Flaw.CUT_OFF),
+        (smiling, np.s_[100:], RejectReason.CUT_OFF),
+        (smiling, np.s_[:, 225:], RejectReason.CUT_OFF),
+        (smiling, np.s_[:, :240], RejectReason.CUT_OFF),
         (serious, np.s_[:300], None),
-        (serious, np.s_[:230], Flaw.CUT_OFF),
-        (serious, np.s_[190:], Flaw.CUT_OFF),
+        (serious, np.s_[:230], RejectReason.CUT_OFF),
+        (serious, np.s_[190:], RejectReason.CUT_OFF),
         (serious, np.s_[:, 180:], None),
-        (serious, np.s_[:, 250:], Flaw.CUT_OFF),
-        (serious, np.s_[:, :290], Flaw.CUT_OFF),
+        (serious, np.s_[:, 250:], RejectReason.CUT_OFF),
+        (serious, np.s_[:, :290], RejectReason.CUT_OFF),
     ],
 )
 def test_a_face_that_the_edge_of_the_picture_cuts_off_is_not_fit_for_reading(
     recognizer: Recognizer,
     person: Callable[[], Picture],
     part: tuple[slice, ...],
-    flaw: Flaw | None,
+    reason: RejectReason | None,
 ) -> None:
     (reading,) = recognizer.read_picture(np.ascontiguousarray(person()[part]))
-    assert reading.flaw is flaw
-    assert (reading.quality < 0.5) == (flaw is Flaw.CUT_OFF)
+    assert reading.reject_reason is reason
+    assert (reading.quality < 0.5) == (reason is RejectReason.CUT_OFF)
     (explained,) = recognizer.explain_picture(np.ascontiguousarray(person()[part]))
-    assert explained.reading.flaw is flaw
+    assert explained.reading.reject_reason is reason
 
 
 def test_a_face_whose_landmarks_coincide_is_cropped_by_its_box() -> None:

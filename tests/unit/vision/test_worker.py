@@ -9,8 +9,9 @@ import numpy as np
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame, Recognition
-from edge_agent.core.latest_value import Mailbox
+from edge_agent.core.latest_value import LatestValue
 from edge_agent.vision.governor import Governor, Limit
+from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vision.worker import VisionWorker
 from tests.support.vision.portraits import smiling
@@ -31,30 +32,30 @@ class Seen:
 
 
 def worker(
-    mailbox: Mailbox[Frame], seen: Seen, budget: float = 8.0
+    latest_frame: LatestValue[Frame], seen: Seen, budget: float = 8.0
 ) -> tuple[VisionWorker, Governor, Recognizer]:
     governor = Governor(budget, 15)
-    recognizer = open_recognizer("expression-fast", confirm_frames=1)
-    return VisionWorker(mailbox, recognizer, governor, seen.take), governor, recognizer
+    recognizer = open_recognizer(VisionOptions("expression-fast", confirm_frames=1))
+    return VisionWorker(latest_frame, recognizer, governor, seen.take), governor, recognizer
 
 
 def frame(number: int) -> Frame:
     return Frame(smiling(), clock.now(), number)
 
 
-def put_one_by_one(mailbox: Mailbox[Frame], seen: Seen, count: int) -> None:
+def put_one_by_one(latest_frame: LatestValue[Frame], seen: Seen, count: int) -> None:
     for number in range(count):
-        mailbox.put(frame(number))
+        latest_frame.put(frame(number))
         assert seen.event.wait(DEADLINE_S)
         seen.event.clear()
 
 
 def test_every_frame_that_it_gets_to_is_read_and_counted() -> None:
-    mailbox: Mailbox[Frame] = Mailbox()
+    latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, governor, _ = worker(mailbox, seen)
+    vision, governor, _ = worker(latest_frame, seen)
     vision.start()
-    put_one_by_one(mailbox, seen, 3)
+    put_one_by_one(latest_frame, seen, 3)
     vision.stop()
     assert vision.join(DEADLINE_S)
     assert [r.frame_number for r in seen.recognitions] == [0, 1, 2]
@@ -63,58 +64,58 @@ def test_every_frame_that_it_gets_to_is_read_and_counted() -> None:
 
 
 def test_the_frame_that_waits_when_it_is_stopped_is_still_read() -> None:
-    mailbox: Mailbox[Frame] = Mailbox()
+    latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, _, _ = worker(mailbox, seen)
-    mailbox.put(frame(7))
+    vision, _, _ = worker(latest_frame, seen)
+    latest_frame.put(frame(7))
     vision.stop()
     vision.start()
     assert vision.join(DEADLINE_S)
     assert [r.frame_number for r in seen.recognitions] == [7]
 
 
-def test_beyond_the_budget_it_pauses_takes_the_newest_frame_and_searches_more_rarely() -> None:
-    mailbox: Mailbox[Frame] = Mailbox()
+def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely() -> None:
+    latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, governor, recognizer = worker(mailbox, seen, budget=1e-6)
+    vision, governor, recognizer = worker(latest_frame, seen, budget=1e-6)
     vision.start()
-    put_one_by_one(mailbox, seen, 2)
+    put_one_by_one(latest_frame, seen, 2)
     while governor.plan.limit is None:  # set just after the recognition was handed on
         seen.event.wait(0.001)
     begun = clock.boot_seconds()
-    mailbox.put(frame(2))
-    mailbox.put(frame(3))
+    latest_frame.put(frame(2))
+    latest_frame.put(frame(3))
     assert seen.event.wait(DEADLINE_S)
     vision.stop()
     assert vision.join(DEADLINE_S)
     assert clock.boot_seconds() - begun > 0.1
     assert [r.frame_number for r in seen.recognitions] == [0, 1, 3]
-    assert mailbox.dropped == 1
+    assert latest_frame.dropped == 1
     assert governor.plan.limit is Limit.BUDGET
     assert recognizer.whole_s == governor.plan.whole_s == 4.0
 
 
 def test_a_pause_ends_at_once_when_it_is_stopped() -> None:
-    mailbox: Mailbox[Frame] = Mailbox()
+    latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
-    vision, _, _ = worker(mailbox, seen, budget=1e-6)
+    vision, _, _ = worker(latest_frame, seen, budget=1e-6)
     vision.start()
-    put_one_by_one(mailbox, seen, 2)
+    put_one_by_one(latest_frame, seen, 2)
     vision.stop()
     assert vision.join(DEADLINE_S)
 
 
 def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
-    mailbox: Mailbox[Frame] = Mailbox()
+    latest_frame: LatestValue[Frame] = LatestValue()
     shown: list[tuple[int, int]] = []
     vision = VisionWorker(
-        mailbox,
-        open_recognizer("expression-fast", confirm_frames=1),
+        latest_frame,
+        open_recognizer(VisionOptions("expression-fast", confirm_frames=1)),
         Governor(8, 15),
         lambda _: None,
         lambda picture, seen: shown.append((picture.number, len(seen.observations))),
     )
-    mailbox.put(Frame(np.ascontiguousarray(smiling()), clock.now(), 3))
+    latest_frame.put(Frame(np.ascontiguousarray(smiling()), clock.now(), 3))
     vision.stop()
     vision.start()
     assert vision.join(DEADLINE_S)

@@ -20,7 +20,7 @@ from bleak.exc import (
 
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.ble import translated
-from edge_agent.vitals.bluetooth import check_bluetooth, radio_opener, scan_sensors
+from edge_agent.vitals.bluetooth import check_bluetooth, radio_factory, scan_sensors
 from edge_agent.vitals.gatt import HEART_RATE_MEASUREMENT
 
 ADDRESS = "A0:9E:1A:00:00:01"
@@ -109,7 +109,7 @@ def test_without_bleak_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "bleak", None)
     monkeypatch.delitem(sys.modules, "edge_agent.vitals.ble")
     for call in (
-        lambda: radio_opener(None),
+        lambda: radio_factory(None),
         lambda: check_bluetooth(None),
         lambda: scan_sensors(1, None),
     ):

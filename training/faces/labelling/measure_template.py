@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.faces.finder import FaceFinder, open_finder
+from edge_agent.vision.options import VisionOptions
 
 SIDE = 48
 ENLARGE = 4
@@ -117,7 +118,8 @@ def main() -> None:
         "--detector", default="face-detector", help="shipped face detector, or its card"
     )
     arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.data, open_finder(arguments.detector)), indent=2))
+    finder = open_finder(VisionOptions(detector_model=arguments.detector))
+    print(json.dumps(measure(arguments.data, finder), indent=2))
 
 
 if __name__ == "__main__":

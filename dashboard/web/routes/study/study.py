@@ -16,7 +16,7 @@ from dashboard.web.routes.study.session_summary import router as course_router
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, Session, Setting
+from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.store.read.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
@@ -97,7 +97,7 @@ def start_session(
     account: AccountDep,
     participant: CodeField = "",
     purpose: Annotated[str, Form(max_length=40)] = "",
-    setting: Annotated[str, Form(max_length=40)] = Setting.OTHER.value,
+    setting: Annotated[str, Form(max_length=40)] = SessionSetting.OTHER.value,
     protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
@@ -157,7 +157,7 @@ def _page(request: Request, services: Services, problem: str = "") -> Response:
         counts=session_counts(database),
         open_session=study.open_session(),
         purposes=services.options.purposes,
-        settings=list(Setting),
+        settings=list(SessionSetting),
         protocols=list_protocols(services.options.protocols),
         running=running is not None and not running.is_over,
     )
@@ -184,12 +184,12 @@ def _purpose(text: str) -> Purpose:
         ) from error
 
 
-def _setting(text: str) -> Setting:
+def _setting(text: str) -> SessionSetting:
     try:
-        return Setting(text)
+        return SessionSetting(text)
     except ValueError as error:
         raise StudyError(
-            f"Setting {text!r} is not known. Choose one of: {', '.join(Setting)}."
+            f"Setting {text!r} is not known. Choose one of: {', '.join(SessionSetting)}."
         ) from error
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.core.expression import EMOTIONS, Emotion, Flaw
-from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
@@ -127,7 +127,10 @@ UNFIT = (
         "ms",
     ),
     Column(
-        "reason", "string", "Why the face could not be read in these frames", allowed=tuple(Flaw)
+        "reason",
+        "string",
+        "Why the face could not be read in these frames",
+        allowed=tuple(RejectReason),
     ),
     Column(
         "frames", "integer", "Frames that could not be read for this reason; they are in no mean"
@@ -213,7 +216,7 @@ SESSION = (
     Column("session", "integer", "Number of the session"),
     Column("participant", "string", "Pseudonymous code of the participant"),
     Column("purpose", "string", "Why it was recorded", allowed=tuple(Purpose)),
-    Column("setting", "string", "Where it took place", allowed=tuple(Setting)),
+    Column("setting", "string", "Where it took place", allowed=tuple(SessionSetting)),
     Column("name", "string", "Name given by the experimenter"),
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),

@@ -16,9 +16,9 @@ import frictionless
 import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import Emotion, Flaw, UnfitRow
+from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.study import MarkerKind, Purpose, Setting
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
@@ -55,7 +55,11 @@ def path(tmp_path: Path) -> Path:
         study.create_participant(code)
         study.give_consent(code, "v1")
         study.start_session(
-            code, Purpose.RESEARCH, f"=1+1 of {code}", at=instant(start), setting=Setting.LABORATORY
+            code,
+            Purpose.RESEARCH,
+            f"=1+1 of {code}",
+            at=instant(start),
+            setting=SessionSetting.LABORATORY,
         )
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
@@ -65,7 +69,7 @@ def path(tmp_path: Path) -> Path:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,
-            [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)],
+            [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
             1000,
             False,
         )

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS, Emotion, Flaw, UnfitRow
+from edge_agent.core.expression import EMOTIONS, Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
         write_unfit(
             connection,
-            [(UnfitRow(instant(126), 1, Flaw.TOO_DARK, 9, primary=True), None)],
+            [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
             1000,
             False,
         )

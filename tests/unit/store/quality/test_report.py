@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.expression import Flaw, UnfitRow
+from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
@@ -138,18 +138,20 @@ def test_the_face_must_be_read_in_four_fifths_of_the_condition_time(
 @pytest.mark.parametrize(
     ("flaw", "advice"),
     [
-        (Flaw.TOO_DARK, "a lamp in front"),
-        (Flaw.TURNED_AWAY, "a turned head"),
-        (Flaw.BLURRED, "focus the camera"),
-        (Flaw.CUT_OFF, "turn the camera towards"),
+        (RejectReason.TOO_DARK, "a lamp in front"),
+        (RejectReason.TURNED_AWAY, "a turned head"),
+        (RejectReason.BLURRED, "focus the camera"),
+        (RejectReason.CUT_OFF, "turn the camera towards"),
     ],
 )
 def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
-    path: Path, flaw: Flaw, advice: str
+    path: Path, flaw: RejectReason, advice: str
 ) -> None:
     session = well_recorded(path, range(1, 61))
     with write_transaction(path) as connection:
-        rows = [(UnfitRow(instant(second), 1, flaw, 10, True), None) for second in range(61, 121)]
+        rows = [
+            (RejectedFrames(instant(second), 1, flaw, 10, True), None) for second in range(61, 121)
+        ]
         write_unfit(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(70), "no_face"), None)
     found = report(path, session)
@@ -157,7 +159,7 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
     assert found.measures.frames.unfit == {flaw: 590}  # the row at the end lies behind it
     assert found.measures.lost_s == {flaw: 60.0}
     light = check(found, "light")
-    assert (light.level is Level.CARE) == (flaw is Flaw.TOO_DARK)
+    assert (light.level is Level.CARE) == (flaw is RejectReason.TOO_DARK)
     assert light.cure == (
         "Put a lamp in front of the participant, not behind them." if light.cure else ""
     )
@@ -167,7 +169,8 @@ def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: P
     session = well_recorded(path, range(1, 61))
     with write_transaction(path) as connection:
         rows = [
-            (UnfitRow(instant(second), 1, Flaw.TOO_DARK, 9, True), None) for second in range(1, 61)
+            (RejectedFrames(instant(second), 1, RejectReason.TOO_DARK, 9, True), None)
+            for second in range(1, 61)
         ]
         write_unfit(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(120), "no_face"), None)
@@ -240,7 +243,7 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
     session = hold(path)
     with write_transaction(path) as connection:
         rows = [
-            (UnfitRow(instant(s), 1, Flaw.BLURRED, 10 if s % 3 else 2, True), None)
+            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 10 if s % 3 else 2, True), None)
             for s in range(1, 121)
         ]
         write_unfit(connection, rows, 1000, simulated=False)

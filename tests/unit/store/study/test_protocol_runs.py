@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import Marker, MarkerKind, Purpose, Setting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.study.protocol_runs import (
@@ -205,10 +205,10 @@ def test_answers_are_exported_as_a_tidy_file(path: Path, tmp_path: Path) -> None
     assert lines[1] == f"2026-09-21T14:20:07.000Z,{instant(7).wall_ms},1,P01,anger,valence,2"
 
 
-@pytest.mark.parametrize("setting", [Setting.WORKPLACE, Setting.EDUCATION])
+@pytest.mark.parametrize("setting", [SessionSetting.WORKPLACE, SessionSetting.EDUCATION])
 @pytest.mark.parametrize("purpose", list(Purpose))
 def test_at_work_and_in_education_only_medicine_and_safety_are_allowed(
-    path: Path, purpose: Purpose, setting: Setting
+    path: Path, purpose: Purpose, setting: SessionSetting
 ) -> None:
     study = Study(path)
     study.create_participant("P01")

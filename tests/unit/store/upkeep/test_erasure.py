@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import Flaw, UnfitRow
+from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.study import Purpose
 from edge_agent.store.database.schema import connect, write_transaction
@@ -292,7 +292,9 @@ def test_messages_that_clear_a_topic_are_kept_as_json_null(path: Path) -> None:
 def test_a_row_that_reaches_over_the_end_of_a_session_goes_the_next_one_stays(path: Path) -> None:
     hold(path, CODE, 0)
     add(path, [row(90.999), row(91)])
-    blurred = [UnfitRow(instant(second), 1, Flaw.BLURRED, 1, True) for second in (90.999, 91)]
+    blurred = [
+        RejectedFrames(instant(second), 1, RejectReason.BLURRED, 1, True) for second in (90.999, 91)
+    ]
     with write_transaction(path) as connection:
         write_unfit(connection, [(one, None) for one in blurred], 1000, simulated=False)
     erase_participant(path, CODE, actor="ada")

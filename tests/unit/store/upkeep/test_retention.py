@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import Flaw, UnfitRow
+from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.upkeep import retention
 from edge_agent.store.upkeep.retention import prune
@@ -24,7 +24,9 @@ def path(tmp_path: Path) -> Path:
     made = database(tmp_path)
     add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
     with write_transaction(made) as connection:
-        unfit = [(UnfitRow(instant(s), 1, Flaw.BLURRED, 3, True), None) for s in range(7)]
+        unfit = [
+            (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None) for s in range(7)
+        ]
         write_unfit(connection, unfit, 1000, simulated=False)
     return made
 

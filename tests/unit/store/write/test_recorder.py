@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import Emotion, Expression, Flaw
+from edge_agent.core.expression import Emotion, Expression, RejectReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
@@ -51,16 +51,18 @@ def test_frames_that_cannot_be_read_are_counted_by_reason_and_are_in_no_mean(pat
     recording = Recording(path, simulated=True)
     sure = mostly(Emotion.HAPPINESS, 1.0)
     misread = mostly(Emotion.ANGER, 1.0)
-    dark = Flaw.TOO_DARK
-    turned = Flaw.TURNED_AWAY
+    dark = RejectReason.TOO_DARK
+    turned = RejectReason.TURNED_AWAY
     recording.submit(
         recognition(0.1, observation(raw=sure)),
         recognition(
-            0.3, observation(raw=misread, flaw=dark), observation(track=2, primary=False, flaw=dark)
+            0.3,
+            observation(raw=misread, reject_reason=dark),
+            observation(track=2, primary=False, reject_reason=dark),
         ),
-        recognition(0.5, observation(raw=misread, flaw=turned)),
-        recognition(0.7, observation(raw=misread, flaw=dark)),
-        recognition(1.2, observation(raw=misread, flaw=turned)),
+        recognition(0.5, observation(raw=misread, reject_reason=turned)),
+        recognition(0.7, observation(raw=misread, reject_reason=dark)),
+        recognition(1.2, observation(raw=misread, reject_reason=turned)),
         recognition(2.5, observation(raw=sure)),
     )
     recording.finish()

@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Face
-from edge_agent.vision.faces.tracker import PrimaryChooser, prominence
+from edge_agent.vision.faces.primary import PrimaryFaceSelector, prominence
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_800_000_000_000)
 WIDTH = 640
@@ -23,13 +23,13 @@ def face(x: float, y: float, size: float = 100) -> Face:
 
 
 class Choice:
-    """A chooser, and the seconds since it began."""
+    """A selector, and the seconds since it began."""
 
     def __init__(self) -> None:
-        self.chooser = PrimaryChooser(lead=1.5, takeover_s=1.0, hold_s=1.5)
+        self.selector = PrimaryFaceSelector(lead=1.5, takeover_s=1.0, hold_s=1.5)
 
     def at(self, seconds: float, faces: dict[int, Face]) -> int | None:
-        return self.chooser.choose(list(faces.items()), WIDTH, HEIGHT, START.shifted(seconds))
+        return self.selector.select(list(faces.items()), WIDTH, HEIGHT, START.shifted(seconds))
 
 
 def test_the_largest_face_is_the_participant() -> None:

@@ -24,6 +24,7 @@ from edge_agent.vision.align import TEMPLATE
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.options import VisionOptions
 from edge_agent.vision.recognizer import Explanation, Recognizer, crop_matrix, open_recognizer
 from edge_agent.vision.stills.drawing import (
     check_place,
@@ -65,7 +66,7 @@ def explained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recognizer(explained_model: Path) -> Recognizer:
-    return open_recognizer(str(explained_model))
+    return open_recognizer(VisionOptions(str(explained_model)))
 
 
 @pytest.fixture(scope="module")

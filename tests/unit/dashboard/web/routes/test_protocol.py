@@ -18,7 +18,7 @@ from dashboard.web.routes.protocol import participant
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Purpose, Setting
+from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
@@ -251,7 +251,7 @@ def begun(path: Path, folder: Path) -> tuple[Conductor, str]:
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
     conductor = Conductor(ProtocolRuns(path), study)
-    conductor.begin("P-1", Purpose.RESEARCH, Setting.OTHER, "", protocol_in(folder))
+    conductor.begin("P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder))
     view = conductor.view()
     assert view is not None
     conductor.join(view.token)

@@ -18,8 +18,8 @@ from edge_agent.core.expression import (
     Emotion,
     Expression,
     ExpressionRow,
-    Flaw,
-    UnfitRow,
+    RejectedFrames,
+    RejectReason,
 )
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
@@ -223,8 +223,8 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
     tmp_path: Path,
 ) -> None:
     path = database(tmp_path, [row(1), row(2), row(3, primary=False)])
-    dark = Flaw.TOO_DARK
-    small = Flaw.TOO_SMALL
+    dark = RejectReason.TOO_DARK
+    small = RejectReason.TOO_SMALL
     counted = [
         (1, dark, 4, True),
         (2, small, 9, True),
@@ -234,8 +234,8 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
     ]
     with write_transaction(path) as connection:
         rows = [
-            (UnfitRow(instant(s), 1, flaw, frames, primary), None)
-            for s, flaw, frames, primary in counted
+            (RejectedFrames(instant(s), 1, reject_reason, frames, primary), None)
+            for s, reject_reason, frames, primary in counted
         ]
         write_unfit(connection, rows, 1000, False)
     reader = Reader(path)

@@ -1,6 +1,4 @@
-"""Frames one after the other without a camera's pace, for measuring: of a video, a picture, or the
-demonstration.
-"""
+"""Frames without a camera's pace, for measuring: from a video, a picture or the demonstration."""
 
 from __future__ import annotations
 
@@ -86,5 +84,5 @@ def _video_frames(path: Path) -> Iterator[Image]:
                 break
     finally:
         if video.damaged:
-            log.warning("%s: damaged frames passed over in the video: %d", path, video.damaged)
+            log.warning("%s: damaged frames skipped in the video: %d", path, video.damaged)
         video.release()

@@ -1,0 +1,47 @@
+"""The section ``[camera]``: which camera, and how it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from edge_agent.config.section import HomePath, HomeText, Section
+
+
+class CameraSettings(Section):
+    """Which camera gives the frames, and how they are read."""
+
+    source: Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"] = Field(
+        "auto", description="Kind of camera"
+    )
+    device: HomeText = Field(
+        "0",
+        description="opencv: device number or path, video file, rtsp:// or http://; "
+        "snapshot: http:// or https:// address of a JPEG picture",
+    )
+    folder: HomePath = Field(
+        Path("pictures"), description="pictures: folder whose pictures are shown in name order"
+    )
+    width: int = Field(640, ge=160, le=4096, description="Width asked of the camera, pixels")
+    height: int = Field(480, ge=120, le=3072, description="Height asked of the camera, pixels")
+    fps: float = Field(
+        15.0, gt=0, le=120, description="Frames per second asked of the camera, and of files"
+    )
+    loop: bool = Field(
+        False, description="Start video files and picture folders again at their end"
+    )
+    rotate: Literal[0, 90, 180, 270] = Field(
+        0, description="Clockwise rotation of every frame, degrees"
+    )
+    stall_seconds: float = Field(
+        5.0,
+        ge=1,
+        le=60,
+        description="After so many seconds without a frame the camera is opened again",
+    )
+    # at most 10: from 15 s on, the health report takes a frame for overdue
+    snapshot_seconds: float = Field(
+        1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
+    )

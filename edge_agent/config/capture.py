@@ -1,0 +1,17 @@
+"""The section ``[capture]``: when the camera is read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edge_agent.config.section import Section
+
+
+class CaptureSettings(Section):
+    """When the camera is read."""
+
+    mode: Literal["continuous", "sessions"] = Field(
+        "continuous", description="Always, or only in an open session"
+    )

@@ -1,0 +1,38 @@
+"""The section ``[dashboard]``: the web server and what its pages offer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from edge_agent.config.section import HomePath, Section
+from edge_agent.core.study import Purpose
+
+
+class DashboardSettings(Section):
+    """The web dashboard."""
+
+    host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on; 0.0.0.0: every network of this machine",
+    )
+    port: int = Field(8080, ge=1, le=65535, description="Port to listen on")
+    certificate: Path | None = Field(
+        None, description="TLS certificate (PEM); needed for access from other machines"
+    )
+    key: Path | None = Field(None, description="Private key of the certificate (PEM)")
+    session_hours: int = Field(12, ge=1, le=720, description="Hours after which a login ends")
+    purposes: tuple[Purpose, ...] = Field(
+        tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
+    )
+    protocols: HomePath | None = Field(
+        None, description="Folder of protocol files; left out: the shipped examples"
+    )
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> DashboardSettings:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together: give both or neither")
+        return self

@@ -1,0 +1,95 @@
+"""Reads the configuration: the file, the environment over it, a command's options over both."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge_agent.config.problems import describe, describe_environment
+from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.core.errors import ConfigError
+
+SYSTEM_FILE = Path("/etc/affect-edge/affect-edge.toml")
+
+
+def load_settings(
+    file: Path | None = None, changes: Mapping[str, Mapping[str, Any]] | None = None
+) -> Settings:
+    """Read the configuration.
+
+    Args:
+        file: the TOML file; ``None`` takes ``/etc/affect-edge/affect-edge.toml`` where that exists,
+            else the defaults.
+        changes: section → key → value, from a command's options; they win over file and
+            environment.
+
+    Raises:
+        ConfigError: the file cannot be read, a key is unknown or a value is not allowed.
+    """
+    path = file or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
+    text = _read_toml(path)
+    _refuse_unknown_environment()
+    # pydantic-settings takes the file from the class, so each file gets a class of its own
+    source = type("FileSettings", (Settings,), {"file": path, "__module__": __name__})
+    try:
+        loaded: Settings = source(
+            **{section: dict(values) for section, values in (changes or {}).items()}
+        )
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(describe(detail, path, text, changes or {}) for detail in error.errors())
+        ) from error
+    except ValueError as error:  # an environment value that should be JSON and is not
+        raise ConfigError(describe_environment(str(error))) from error
+    return loaded
+
+
+def _read_toml(path: Path | None) -> str:
+    """Return the file's text after checking that it is TOML; empty without a file."""
+    if path is None:
+        return ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):
+            raise ConfigError(
+                f"{path}: begins with a byte order mark. Save it as UTF-8 without one."
+            )
+        tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: no such file. Copy config/affect-edge.toml there, or leave --config out."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}). Give a TOML file that this user may read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path}: is not valid TOML: {error}. Text values stand in quotes."
+        ) from error
+    return text
+
+
+def _refuse_unknown_environment() -> None:
+    """Raise ``ConfigError`` for ``AFFECT_EDGE_…`` variables that name no section.
+
+    pydantic-settings ignores them, and a misspelt variable would have no effect without a word.
+    """
+    for name in os.environ:
+        if not name.startswith(ENV_PREFIX):
+            continue
+        section = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)[0]
+        if section not in Settings.model_fields:
+            raise ConfigError(
+                f"environment {name}: there is no section {section!r}. Sections: "
+                f"{', '.join(Settings.model_fields)}; write {ENV_PREFIX}SECTION{ENV_DELIMITER}KEY."
+            )

@@ -1,0 +1,48 @@
+"""A table of the configuration file, and the types of values that several tables share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from edge_agent.core.errors import ConfigError
+
+
+def at_home(path: Path) -> Path:
+    """Return a path with ``~`` and ``~user`` replaced by the home folder.
+
+    Raises:
+        ConfigError: the user or the home folder does not exist.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: there is no such home folder. Write the whole path.") from error
+
+
+def _has_home(value: str | Path) -> str | Path:
+    try:
+        at_home(Path(value))
+    except ConfigError as error:
+        raise ValueError(str(error).removesuffix(".")) from error
+    return value
+
+
+HomePath = Annotated[Path, AfterValidator(_has_home)]
+HomeText = Annotated[str, Field(min_length=1), AfterValidator(_has_home)]
+
+
+class Section(BaseModel):
+    """Base class of a table of the file: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_zero_byte(cls, value: Any) -> Any:
+        # the system ends a path or a host name at a zero byte: it would mean another file
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("a text may not hold a zero byte")
+        return value

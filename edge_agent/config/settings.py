@@ -1,0 +1,80 @@
+"""The whole configuration: every section, and the rules between sections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from edge_agent.config.camera import CameraSettings
+from edge_agent.config.capture import CaptureSettings
+from edge_agent.config.dashboard import DashboardSettings
+from edge_agent.config.data import DataSettings
+from edge_agent.config.device import DeviceSettings
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.config.record import RecordSettings
+from edge_agent.config.summary import SummarySettings
+from edge_agent.config.vision import VisionSettings
+from edge_agent.config.vitals import VitalsSettings
+
+ENV_PREFIX = "AFFECT_EDGE_"
+ENV_DELIMITER = "__"
+
+
+class Settings(BaseSettings):
+    """The whole configuration."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        env_parse_none_str="none",
+    )
+    file: ClassVar[Path | None] = None
+
+    device: DeviceSettings = DeviceSettings()
+    data: DataSettings = DataSettings()
+    camera: CameraSettings = CameraSettings()
+    capture: CaptureSettings = CaptureSettings()
+    vision: VisionSettings = VisionSettings()
+    record: RecordSettings = RecordSettings()
+    vitals: VitalsSettings = VitalsSettings()
+    summary: SummarySettings = SummarySettings()
+    mqtt: MqttSettings = MqttSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+
+    @model_validator(mode="after")
+    def _only_known_senders(self) -> Settings:
+        if self.vitals.mqtt.enabled and not (self.mqtt.enabled and self.mqtt.username):
+            raise ValueError(
+                "vitals.mqtt.enabled takes readings from the broker, which must know who sends "
+                "them: set mqtt.username and its password, and let the broker refuse visitors "
+                "without a name"
+            )
+        if self.mqtt.commands and not (self.mqtt.enabled and self.mqtt.username):
+            raise ValueError(
+                "mqtt.commands lets the broker's users run sessions, and it must know who they "
+                "are: set mqtt.username and its password, and let the broker refuse visitors "
+                "without a name"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: values given by a command, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.file)

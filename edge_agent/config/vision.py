@@ -1,0 +1,88 @@
+"""The section ``[vision]``: models, thresholds, smoothing, and the share of the processor."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from edge_agent.config.section import HomeText, Section
+
+
+class VisionSettings(Section):
+    """How faces are found and read, and how much of the processor that may take."""
+
+    expression_model: HomeText = Field(
+        "expression-accurate", description="Name of a shipped model, or path of a card"
+    )
+    detector: Literal["tflite", "yunet"] = Field(
+        "tflite", description="Kind of face detector; yunet runs in OpenCV"
+    )
+    detector_model: HomeText = Field(
+        "face-detector",
+        description="Name of a shipped model, or path of a card; yunet: path of its ONNX file",
+    )
+    threads: int = Field(1, ge=1, le=8, description="Threads of one inference")
+    cpu_budget: float = Field(
+        0.4,
+        ge=0.01,
+        le=8,
+        description="Processor cores that the vision chain may use; above, fewer frames are read",
+    )
+    face_score: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Lowest score of a face; left out: the value in the model's card",
+    )
+    min_face: int = Field(
+        24,
+        ge=8,
+        le=1000,
+        description="Smallest face that is read: its longer side in pixels of the frame",
+    )
+    max_faces: int = Field(8, ge=1, le=50, description="Most faces that are read in one frame")
+    uncertain_below: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Below this probability a face is uncertain; left out: the model card's",
+    )
+    smoothing_seconds: float = Field(
+        0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"
+    )
+    hysteresis: float = Field(
+        0.08,
+        ge=0,
+        le=0.5,
+        description="Lead in probability that a new label needs over the present one",
+    )
+    dwell_seconds: float = Field(
+        0.5, ge=0, le=10, description="Shortest time between two changes of a label, seconds"
+    )
+    confirm_frames: int = Field(
+        3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"
+    )
+    memory_seconds: float = Field(
+        1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long"
+    )
+    gate: bool = Field(
+        True,
+        description="Only count faces cut off, too small, turned away, badly lit or blurred "
+        "to be read",
+    )
+
+    @model_validator(mode="after")
+    def _file_of_its_kind(self) -> VisionSettings:
+        onnx = self.detector_model.lower().endswith(".onnx")
+        if self.detector == "yunet" and not onnx:
+            raise ValueError(
+                'detector = "yunet" needs the path of YuNet\'s ONNX file in detector_model, '
+                f"not {self.detector_model!r}"
+            )
+        if self.detector == "tflite" and onnx:
+            raise ValueError(
+                f"detector_model {self.detector_model!r} is an ONNX file; "
+                'say detector = "yunet" with it'
+            )
+        return self

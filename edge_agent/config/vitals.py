@@ -1,0 +1,99 @@
+"""The section ``[vitals]``: one table for each source of vitals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from edge_agent.config.section import HomePath, Section
+from edge_agent.core.vitals import SensorKind
+
+
+class SimulatedSettings(Section):
+    """A simulated person for demonstrations; every row is marked `simulated`."""
+
+    enabled: bool = Field(False, description="Whether simulated readings are recorded")
+    seed: int = Field(1, ge=0, description="Seed of the simulated person")
+    heart_rate_seconds: float = Field(
+        1.0, gt=0, le=600, description="Seconds between heart-rate readings"
+    )
+    pressure_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Seconds between blood-pressure readings"
+    )
+
+
+class SensorSettings(Section):
+    """A Bluetooth strap or cuff."""
+
+    address: Annotated[
+        str, Field(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"), AfterValidator(str.upper)
+    ] = Field(
+        description="Its Bluetooth address, such as A0:9E:1A:00:00:01; `affect-edge vitals scan` "
+        "shows it"
+    )
+    kind: SensorKind = Field(
+        description="What it is: heart_rate (a strap) or blood_pressure (a cuff)"
+    )
+
+
+class BluetoothSettings(Section):
+    """Bluetooth sensors: straps and cuffs."""
+
+    adapter: str | None = Field(
+        None,
+        pattern=r"^hci\d+$",
+        description="Bluetooth adapter; left out: the first that is switched on",
+    )
+    devices: tuple[SensorSettings, ...] = Field(
+        (), max_length=20, description="Sensors to connect to"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> BluetoothSettings:
+        addresses = [device.address for device in self.devices]
+        twice = next((address for address in addresses if addresses.count(address) > 1), None)
+        if twice is not None:
+            raise ValueError(f"devices name {twice} more than once; name each device once")
+        return self
+
+
+class MqttVitalsSettings(Section):
+    """Readings received from other devices over MQTT."""
+
+    enabled: bool = Field(
+        False, description="Whether to subscribe to ingest/vitals; needs mqtt.username"
+    )
+
+
+class ReplaySettings(Section):
+    """A recording whose readings are played again; every one says `replayed` and `simulated`."""
+
+    file: HomePath | None = Field(
+        None, description="vital.csv of an export, or an affect-edge.db; left out: none"
+    )
+    speed: float = Field(
+        1.0, ge=0.1, le=100, description="Seconds of the recording that are played in one second"
+    )
+    loop: bool = Field(False, description="Start again at the end")
+
+
+class CameraPulseSettings(Section):
+    """Heart rate estimated from the colour of the participant's face.
+
+    Experimental, every reading says `estimated`.
+    """
+
+    enabled: bool = Field(
+        False, description="Whether it is estimated; no reading where the signal is not clear"
+    )
+
+
+class VitalsSettings(Section):
+    """Where readings of heart rate, blood pressure and the like come from."""
+
+    simulated: SimulatedSettings = SimulatedSettings()
+    bluetooth: BluetoothSettings = BluetoothSettings()
+    mqtt: MqttVitalsSettings = MqttVitalsSettings()
+    replay: ReplaySettings = ReplaySettings()
+    camera_pulse: CameraPulseSettings = CameraPulseSettings()

@@ -1,0 +1,67 @@
+"""What the MQTT client is built from: names, waiting times and subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_agent.mqtt.broker import Broker
+from edge_agent.mqtt.payloads.base import Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Seconds between attempts to connect.
+
+    Attributes:
+        first_s: after the first failure; doubled after each further one.
+        longest_s: upper limit of the doubling.
+        refused_s: after an error that only a person can fix, such as a wrong password or an
+            untrusted certificate.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+    refused_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic that the appliance subscribes to.
+
+    Attributes:
+        suffix: the topic, such as ``ingest/vitals``.
+        on_message: called in the client's thread with a payload and whether it was retained;
+            returns the reply, or ``None`` for no reply.
+        reply_topic: suffix of the topic on which replies are published.
+    """
+
+    suffix: str
+    on_message: Callable[[bytes, bool], Payload | None]
+    reply_topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class MqttOptions:
+    """Everything that the MQTT client is told by the configuration.
+
+    Attributes:
+        broker: where to connect, and as whom.
+        device: name of the appliance; unique at the broker.
+        root: first part of every topic.
+        window_s: length of a summary window in seconds, to mark summaries that come late.
+        backoff: how long to wait between attempts to connect.
+        subscriptions: topics to subscribe to.
+
+    Example:
+        >>> options = MqttOptions(Broker(host="192.168.1.5"), device="lab")
+        >>> options.root, options.backoff.longest_s
+        ('affect-edge', 30.0)
+    """
+
+    broker: Broker
+    device: str
+    root: str = "affect-edge"
+    window_s: float = 10.0
+    backoff: Backoff = Backoff()
+    subscriptions: tuple[Subscription, ...] = ()

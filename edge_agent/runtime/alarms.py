@@ -1,0 +1,224 @@
+"""Which figures of the agent and the machine are alarms, and the sentence that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.vitals import SensorState
+from edge_agent.runtime.throttling import Throttling
+
+_WELL = frozenset({"connected", "disabled", "stopped"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFigures:
+    """The counters of the agent's threads at one moment.
+
+    Attributes:
+        fps: frames read per second; ``None``: the camera is not meant to run.
+        frame_age_s: age of the newest frame; ``None``: none is expected, or none came yet.
+        frames_dropped: frames skipped because a newer one was there.
+        fps_limit: most frames read per second, to keep to the budget; ``None``: all are read.
+        limited_by: ``budget`` or ``heat``, with ``fps_limit``.
+        camera_error: why the camera gives no frames, and what to do.
+        queue_depth: items that wait to be written.
+        waiting_s: how long the oldest of them has waited.
+        rows_dropped: rows lost because they could not be written.
+        commit_age_s: since the last commit; ``None``: none yet.
+        store_error: why the last commit failed.
+        budget_cut_ms: rows before this time were deleted for the disk budget; ``None``: none were.
+        budget_over_bytes: by how much the database is larger than its share of the budget.
+        mqtt_state: of the connection to the broker; ``disabled`` without one.
+        mqtt_error: what is wrong with it and what to do.
+        mqtt_state_s: how long the state has lasted.
+        outbox: messages that the broker has not acknowledged.
+        duplicates: readings that were stored already.
+        readings_taken, readings_refused: readings received over MQTT.
+        sensors: state of the Bluetooth sensors.
+    """
+
+    fps: float | None = None
+    frame_age_s: float | None = None
+    frames_dropped: int = 0
+    fps_limit: float | None = None
+    limited_by: str | None = None
+    camera_error: str | None = None
+    queue_depth: int = 0
+    waiting_s: float = 0.0
+    rows_dropped: int = 0
+    commit_age_s: float | None = None
+    store_error: str | None = None
+    budget_cut_ms: int | None = None
+    budget_over_bytes: int = 0
+    mqtt_state: str = "disabled"
+    mqtt_error: str | None = None
+    mqtt_state_s: float = 0.0
+    outbox: int = 0
+    duplicates: int = 0
+    readings_taken: int = 0
+    readings_refused: int = 0
+    sensors: tuple[SensorState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineState:
+    """The state of the machine at one moment; ``None``: not known here."""
+
+    uptime_s: float
+    temperature: float | None
+    throttling: Throttling | None
+    disk_free_bytes: int | None
+    clock_synchronised: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmLimits:
+    """The limits beyond which a figure is an alarm.
+
+    Attributes:
+        hot_celsius: temperature of the processor; a Raspberry Pi slows itself down at 80.
+        disk_free_bytes: least free space on the data disk.
+        frame_age_s: age of the newest frame.
+        waiting_s: wait of the oldest row that is not yet written.
+        broker_away_s: how long the broker is not connected.
+        start_s: time that a machine has after its start to set its clock.
+        battery_percent: charge of a sensor's battery.
+    """
+
+    hot_celsius: float = 78.0
+    disk_free_bytes: int = 500_000_000
+    frame_age_s: float = 15.0
+    waiting_s: float = 90.0
+    broker_away_s: float = 60.0
+    start_s: float = 120.0
+    battery_percent: int = 10
+
+
+def alarms(figures: AgentFigures, machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
+    """Return the alarms in a fixed order: name for programs → sentence that says what to do."""
+    return _machine_alarms(machine, limits) | _thread_alarms(figures, limits)
+
+
+def _machine_alarms(machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
+    texts = {}
+    celsius = machine.temperature
+    power = machine.throttling
+    free = machine.disk_free_bytes
+    if celsius is not None and celsius >= limits.hot_celsius:
+        texts["hot"] = (
+            f"The processor has {celsius:.0f} °C and will slow down. Give it air or a heat sink."
+        )
+    if power is not None and power.under_voltage:
+        texts["under_voltage"] = (
+            "The supply voltage is too low. Use the Raspberry Pi's own power supply."
+        )
+    elif power is not None and power.under_voltage_since_start:
+        texts["was_under_voltage"] = (
+            "The supply voltage was too low since the start. Check power supply and cable."
+        )
+    if power is not None and (power.throttled or power.frequency_capped):
+        texts["throttled"] = (
+            "The processor runs slower than it could, because of heat or lack of power. "
+            "Cool it, or use a stronger power supply."
+        )
+    if free is None:
+        texts["disk_gone"] = (
+            "The data folder is gone. Check that its disk is attached, then restart."
+        )
+    elif free < limits.disk_free_bytes:
+        texts["disk_low"] = (
+            f"Only {free / 1e6:.0f} MB are free on the data disk. Delete files, or lower "
+            "record.budget_mb."
+        )
+    if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
+        texts["clock_not_synchronised"] = (
+            "The clock was not set from the network since the start, so times may be wrong. "
+            "Connect to a network or fit a clock module."
+        )
+    return texts
+
+
+def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+    texts = {}
+    age_s = figures.frame_age_s
+    if figures.camera_error is not None:
+        texts["camera"] = figures.camera_error
+    elif age_s is not None and age_s > limits.frame_age_s:
+        texts["frame_stale"] = (
+            f"The camera gave no frame for {age_s:.0f} s. Check its cable, then restart."
+        )
+    if figures.store_error is not None:
+        texts["store"] = f"The timeline cannot be written: {figures.store_error}"
+    elif figures.waiting_s > limits.waiting_s:
+        texts["commit_stale"] = (
+            f"Rows have waited {figures.waiting_s:.0f} s to be written. Check the disk: it is "
+            "slow or failing."
+        )
+    if figures.rows_dropped:
+        texts["rows_dropped"] = (
+            f"{figures.rows_dropped} rows were lost since the start because they could not be "
+            "written. Free some space or use a faster disk."
+        )
+    if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
+        texts["broker_away"] = (
+            f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
+            f"{figures.mqtt_error or 'it does not answer.'}"
+        )
+    return texts | _budget_alarms(figures) | _sensor_alarms(figures, limits)
+
+
+def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
+    texts = {}
+    if figures.budget_cut_ms is not None:
+        texts["disk_budget"] = (
+            f"Rows of before {iso_utc(figures.budget_cut_ms)[:10]} were deleted early to keep to "
+            "the disk budget, none of a session. Raise record.budget_mb, or lower "
+            "record.keep_days to what fits."
+        )
+    if figures.budget_over_bytes:
+        texts["disk_budget_exceeded"] = (
+            f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget "
+            "allows; sessions and the last day are not deleted for it. Export and erase "
+            "participants who are done, or raise record.budget_mb."
+        )
+    return texts
+
+
+def _sensor_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+    """Return the alarms of the sensors.
+
+    A sensor out of reach is no alarm: straps are taken off, and a cuff sleeps between measurements.
+    """
+    texts = {}
+    broken = [
+        sensor.problem
+        for sensor in figures.sensors
+        if sensor.problem and sensor.reason != "not_found"
+    ]
+    if broken:
+        texts["bluetooth"] = " ".join(dict.fromkeys(broken))
+    told = [
+        (sensor.source, sensor.battery_percent)
+        for sensor in figures.sensors
+        if sensor.battery_percent is not None
+    ]
+    weak = [(source, percent) for source, percent in told if percent <= limits.battery_percent]
+    if weak:
+        texts["sensor_battery"] = " ".join(
+            f"The battery of {source} has {percent} % left. Change or charge it."
+            for source, percent in weak
+        )
+    return texts
+
+
+def is_fresh(figures: AgentFigures, limits: AlarmLimits | None = None) -> bool:
+    """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
+
+    A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
+    rows is not mended by a restart: both count as fresh.
+    """
+    limits = limits or AlarmLimits()
+    hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
+    stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
+    return not (hangs or stuck)

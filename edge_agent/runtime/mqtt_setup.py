@@ -1,0 +1,99 @@
+"""Builds the MQTT client from the settings: broker, outbox, and what is subscribed to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_agent.config import MqttSettings, Settings
+from edge_agent.core import clock
+from edge_agent.mqtt.broker import Broker, read_password
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.commands import Commands
+from edge_agent.mqtt.options import MqttOptions, Subscription
+from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
+from edge_agent.mqtt.topics import Topics
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import Outbox
+from edge_agent.vitals.ingest import VitalIngest
+
+
+def configured_client(
+    settings: Settings, database: Path, study: Study, ingest: VitalIngest
+) -> MqttClient | None:
+    """Return the client of the configured broker; ``None`` where MQTT is off.
+
+    Without MQTT the outbox is emptied: nobody would ever take its messages.
+
+    Raises:
+        MqttError: the settings cannot work.
+        StoreError: the outbox cannot be opened.
+    """
+    outbox = Outbox(database)
+    if not settings.mqtt.enabled:
+        outbox.clear()
+        outbox.close()
+        return None
+    options = MqttOptions(
+        configured_broker(settings.mqtt),
+        device=settings.device.name,
+        root=settings.mqtt.root,
+        window_s=settings.summary.window,
+        subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
+    )
+    return MqttClient(options, outbox)
+
+
+def configured_broker(mqtt: MqttSettings) -> Broker:
+    """Return the configured broker; raises ``MqttError`` when the password file cannot be read."""
+    password = None
+    if mqtt.password is not None:
+        password = mqtt.password.get_secret_value()
+    if mqtt.password_file is not None:
+        password = read_password(mqtt.password_file)
+    return Broker(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=password,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+        protocol=mqtt.protocol,
+        keepalive=mqtt.keepalive,
+    )
+
+
+def _readings(settings: Settings, ingest: VitalIngest) -> list[Subscription]:
+    """Return the subscription to readings of other devices, where the configuration allows it."""
+    if not settings.vitals.mqtt.enabled:
+        return []
+
+    def on_message(payload: bytes, retained: bool) -> RejectedPayload | None:
+        return _take_readings(ingest, payload, retained)
+
+    return [Subscription(Topics.INGEST, on_message, Topics.REJECTED)]
+
+
+def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> RejectedPayload | None:
+    """Accept the readings of a message; return the report of those that were refused."""
+    verdict = ingest.take(payload, retained=retained)
+    if not verdict.refusals:
+        return None
+    refused = [(refusal.index, refusal.id, refusal.error) for refusal in verdict.refusals]
+    return rejected_payload(clock.now().wall_ms, verdict.digest, verdict.taken, refused)
+
+
+def _commands(settings: Settings, study: Study) -> list[Subscription]:
+    """Return the subscriptions to commands, where the configuration allows them."""
+    if not settings.mqtt.commands:
+        return []
+    commands = Commands(
+        lambda code, purpose, name, setting: study.start_session(
+            code, purpose, name, setting=setting
+        ),
+        study.end_session,
+        study.add_marker,
+    )
+    return [
+        Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED),
+        Subscription(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED),
+    ]

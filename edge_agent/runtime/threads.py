@@ -1,0 +1,180 @@
+"""The agent's threads: start them, end them in order, and read their counters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edge_agent.camera.capture import CaptureWorker
+from edge_agent.core import clock
+from edge_agent.core.expression import Frame
+from edge_agent.core.latest_value import LatestValue
+from edge_agent.core.timers import Rate
+from edge_agent.core.vitals import SensorState
+from edge_agent.core.worker import Worker
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.runtime.alarms import AgentFigures
+from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.store.upkeep.budget import Space
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.vision.governor import Governor
+from edge_agent.vision.worker import VisionWorker
+from edge_agent.vitals.base import VitalSource
+from edge_agent.vitals.bluetooth import BluetoothVitals
+from edge_agent.vitals.ingest import VitalIngest
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 2.0
+"""Longest wait for a thread to finish its work; systemd kills the agent after five seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentThreads:
+    """Every thread of the agent.
+
+    Attributes:
+        capture: reads the camera.
+        vision: reads faces in the newest frame.
+        vitals: sources of vitals.
+        recorder: writes the timeline.
+        live: serves the live feed.
+        client: publishes over MQTT; ``None`` where MQTT is off.
+    """
+
+    capture: CaptureWorker
+    vision: VisionWorker
+    vitals: Sequence[VitalSource]
+    recorder: Recorder
+    live: LiveServer
+    client: MqttClient | None
+
+    def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
+        """Start every thread, first those that others hand something to.
+
+        Args:
+            on_death: called in a thread that died, with it and its error.
+        """
+        for worker in (*self._outputs, *self.vitals, self.vision, self.capture):
+            worker.on_death = on_death
+            worker.start()
+
+    def stop_sources(self) -> None:
+        """End capture, vitals and vision, so that nothing new comes; wait for each a second."""
+        sources: list[Worker] = [self.capture, *self.vitals, self.vision]
+        for worker in sources:
+            worker.stop()
+        for worker in sources:
+            if not worker.join(DRAIN_S / 2):
+                log.warning("%s does not end and is left behind", worker.name)
+
+    def stop_outputs(self) -> None:
+        """End the recorder, then live feed and broker: the last summary goes out first."""
+        self.recorder.stop()
+        if not self.recorder.join(DRAIN_S):
+            log.error("the recorder did not finish in time")
+        publishers = [worker for worker in self._outputs if worker is not self.recorder]
+        for worker in publishers:
+            worker.stop()
+        for worker in publishers:
+            worker.join(DRAIN_S)
+
+    @property
+    def _outputs(self) -> list[Worker]:
+        if self.client is None:
+            return [self.live, self.recorder]
+        return [self.live, self.recorder, self.client]
+
+
+class FigureReader:
+    """Reads the figures of one agent. Belongs to one thread.
+
+    Args:
+        threads: whose counters are read.
+        governor: knows the limit of the frame rate.
+        latest_frame: counts the frames that were skipped.
+        ingest: counts readings received over MQTT.
+    """
+
+    def __init__(
+        self,
+        threads: AgentThreads,
+        governor: Governor,
+        latest_frame: LatestValue[Frame],
+        ingest: VitalIngest,
+    ) -> None:
+        self._threads = threads
+        self._governor = governor
+        self._latest_frame = latest_frame
+        self._ingest = ingest
+        self._rate = Rate()
+
+    def read(self, space: Space | None) -> AgentFigures:
+        """Return the figures of now.
+
+        Args:
+            space: what the last look at the disk budget found; ``None`` before the first.
+        """
+        recorder = self._threads.recorder
+        client = self._threads.client
+        capture = self._threads.capture
+        plan = self._governor.plan
+        return AgentFigures(
+            fps=self._frames_per_second(),
+            frame_age_s=self._frame_age_s(),
+            frames_dropped=self._latest_frame.dropped,
+            fps_limit=1 / plan.frame_s if plan.frame_s else None,
+            limited_by=plan.limit.value if plan.limit else None,
+            camera_error=_text_of(capture.failure),
+            queue_depth=recorder.queue_depth,
+            waiting_s=recorder.waiting_s,
+            rows_dropped=recorder.dropped,
+            commit_age_s=_age_s(recorder.last_commit_boot_s),
+            store_error=_text_of(recorder.last_error),
+            budget_cut_ms=space.cut_ms if space else None,
+            budget_over_bytes=space.over_bytes if space else 0,
+            mqtt_state=client.state.value if client else "disabled",
+            mqtt_error=client.last_error if client else None,
+            mqtt_state_s=client.state_seconds if client else 0.0,
+            outbox=client.waiting if client else 0,
+            duplicates=recorder.duplicates,
+            readings_taken=self._ingest.taken,
+            readings_refused=self._ingest.refused,
+            sensors=self._sensors(),
+        )
+
+    def _frames_per_second(self) -> float | None:
+        if self._threads.capture.is_idle:
+            return None
+        return self._rate.per_second(self._threads.vision.frames)
+
+    def _frame_age_s(self) -> float | None:
+        """Return the age of the last frame that was recognized.
+
+        Not of the last one that was read: a vision thread that hangs must be noticed, too.
+        """
+        if self._threads.capture.is_idle:
+            return None
+        latest_s = max(self._threads.vision.last_sign_s, self._threads.capture.begun_s)
+        return clock.boot_seconds() - latest_s
+
+    def _sensors(self) -> tuple[SensorState, ...]:
+        return tuple(
+            state
+            for source in self._threads.vitals
+            if isinstance(source, BluetoothVitals)
+            for state in source.states
+        )
+
+
+def _age_s(boot_s: float | None) -> float | None:
+    if boot_s is None:
+        return None
+    return clock.boot_seconds() - boot_s
+
+
+def _text_of(error: object) -> str | None:
+    if error:
+        return str(error)
+    return None
