@@ -12,13 +12,11 @@ from starlette.exceptions import HTTPException
 
 from dashboard.accounts.accounts import Accounts
 from dashboard.protocols.runner import Conductor
+from dashboard.web import routes
 from dashboard.web.export_jobs import Exports
 from dashboard.web.ingest_state import Desk
-from dashboard.web.pages import HERE, make_templates, render
-from dashboard.web.routes import account, analysis, assets, export, health, live, login, trends
-from dashboard.web.routes.protocol import operator, participant
-from dashboard.web.routes.readings import csv_import, ingest, manual
-from dashboard.web.routes.study import study
+from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import HERE, make_templates, render
 from dashboard.web.security import (
     HEADERS,
     AttemptLimiter,
@@ -37,11 +35,6 @@ from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 
-PAGES = (
-    *(login, account, live, trends, study, operator, participant),
-    *(manual, csv_import, ingest, analysis, export, health, assets),
-)
-ROUTERS = tuple(page.router for page in PAGES)
 _TITLES = {
     400: "That request was not understood",
     403: "Not allowed",
@@ -94,9 +87,10 @@ def create_app(options: DashboardOptions) -> FastAPI:
         conductor=conductor,
         exports=Exports(options.database, options.device, options.told, options.models),
     )
-    app.state.templates = make_templates()
-    for router in ROUTERS:
-        app.include_router(router)
+    pages = find_pages(routes)
+    app.state.templates = make_templates(navigation_of(pages))
+    for page in pages:
+        app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)

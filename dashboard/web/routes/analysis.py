@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.read.reader import Reader
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from dashboard.analysis.analyse import Analysis
 
 router = APIRouter(tags=["analysis"])
+NAVIGATION = NavigationEntry(
+    title="Analysis",
+    path="/analysis",
+    position=50,
+    icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
+)
 
 
 @router.get("/analysis", include_in_schema=False)

@@ -13,7 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.web.export_jobs import FORMS, Exports, Prepared
 from dashboard.web.export_jobs import Request as Asked
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import AccountDep, ServicesDep
 from edge_agent.core.errors import StoreError
@@ -21,6 +22,12 @@ from edge_agent.store.export import Choice
 from edge_agent.store.export.formats.registry import Format
 
 router = APIRouter(tags=["export"])
+NAVIGATION = NavigationEntry(
+    title="Export",
+    path="/export",
+    position=60,
+    icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
+)
 
 FormQuery = Annotated[
     Format, Query(alias="format", description="bundle, json, fhir (with session) or parquet")

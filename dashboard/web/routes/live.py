@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.protocols.file import find_protocol
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import (
     MarkerModel,
     NewMarker,
@@ -41,6 +42,12 @@ from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])
+NAVIGATION = NavigationEntry(
+    title="Live",
+    path="/live",
+    position=10,
+    icon="M3 12h4l2.5-6 4.5 12 2.5-6H21",
+)
 
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0

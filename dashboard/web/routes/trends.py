@@ -9,7 +9,8 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from dashboard.charts.figures import TREND_VITALS, TrendData, trend_chart
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
 from dashboard.web.services import ReaderDep
 from edge_agent.core import clock
@@ -18,6 +19,12 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import Trend, VitalTrend
 
 router = APIRouter(tags=["trends"])
+NAVIGATION = NavigationEntry(
+    title="Trends",
+    path="/trends",
+    position=20,
+    icon="M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
+)
 
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS

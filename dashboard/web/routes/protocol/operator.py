@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import Conductor, View
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
 from dashboard.web.schemas import Problem, ProtocolEntry, ProtocolState, ScreenModel, SessionModel
 from dashboard.web.services import (

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, Response
 
 from dashboard.protocols.media import find_media, media_type
 from dashboard.protocols.runner import View
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.routes.protocol.operator import event_stream, follow
 from dashboard.web.schemas import Answer
 from dashboard.web.services import ConductorDep, OptionsDep, Services, ServicesDep

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core.errors import DataFileError

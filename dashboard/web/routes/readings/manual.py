@@ -9,7 +9,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import AccountError
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
@@ -20,6 +21,12 @@ from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"])
+NAVIGATION = NavigationEntry(
+    title="Readings",
+    path="/readings",
+    position=40,
+    icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
+)
 PAGE = "/readings"
 BY_HAND = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 NOTE_LENGTH = 80

@@ -8,11 +8,9 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.protocols.file import ProtocolError, list_protocols
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.routes.live import open_session
-from dashboard.web.routes.study.erasure import router as erasure_router
-from dashboard.web.routes.study.quality import router as quality_router
-from dashboard.web.routes.study.session_summary import router as course_router
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
@@ -20,9 +18,12 @@ from edge_agent.core.study import Purpose, Session, Setting
 from edge_agent.store.read.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
-router.include_router(quality_router)
-router.include_router(erasure_router)
-router.include_router(course_router)
+NAVIGATION = NavigationEntry(
+    title="Study",
+    path="/study",
+    position=30,
+    icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
+)
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "3"
