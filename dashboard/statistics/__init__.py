@@ -38,7 +38,7 @@ from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence
 from dashboard.statistics.families import benjamini_hochberg, holm
 from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
 from dashboard.statistics.sample_size import (
-    Missing,
+    RequiredSample,
     SampleSize,
     power_of,
     sample_size,
@@ -66,11 +66,11 @@ __all__ = [
     "Interval",
     "Judgement",
     "Method",
-    "Missing",
     "NoVariationError",
     "Normality",
     "RankTest",
     "RepeatedAnova",
+    "RequiredSample",
     "SampleSize",
     "Summary",
     "TTest",

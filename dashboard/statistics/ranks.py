@@ -75,8 +75,8 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
     if is_constant(sample, sample):
         raise NoVariationError("all values are equal, so their distribution cannot be tested")
     # SciPy calls a range below 1e-19 zero; W has no scale, and a power of two changes no digit.
-    found = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
-    return Normality(float(found.statistic), float(found.pvalue))
+    test = stats.shapiro(np.ldexp(sample, -math.frexp(float(np.ptp(sample)))[1]))
+    return Normality(float(test.statistic), float(test.pvalue))
 
 
 def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:

@@ -11,10 +11,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from dashboard.accounts.accounts import Accounts
-from dashboard.protocols.runner import Conductor
+from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
-from dashboard.web.export_jobs import Exports
-from dashboard.web.ingest_state import Desk
+from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.ingest_state import IngestState
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.rendering import HERE, make_templates, render
 from dashboard.web.security import (
@@ -75,17 +75,17 @@ def create_app(options: DashboardOptions) -> FastAPI:
         dependencies=[Depends(require_same_origin), Depends(require_login)],
     )
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
-    conductor = Conductor(ProtocolRuns(options.database, options.outbox_rows), study)
-    conductor.take_up()
+    protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
+    protocol_runner.resume_saved()
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours),
         attempts=AttemptLimiter(),
         reader=Reader(options.database),
-        desk=Desk(options.database),
+        ingest=IngestState(options.database),
         study=study,
-        conductor=conductor,
-        exports=Exports(options.database, options.device, options.told, options.models),
+        protocol_runner=protocol_runner,
+        exports=ExportJobs(options.database, options.device, options.told, options.models),
     )
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))

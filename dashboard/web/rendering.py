@@ -13,7 +13,7 @@ from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from dashboard.charts.figures import plotly_address, plotly_style_ids
+from dashboard.charts.plotly_package import plotly_address, plotly_style_ids
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.services import account_of, services
 from edge_agent import __version__

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,18 +17,15 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from dashboard.web import routes
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core import clock
-from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
+from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.browser.live_agent import LiveAgent
 from tests.support.broker import wait_until
 from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
-from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
 TITLES = tuple(entry.title for entry in navigation_of(find_pages(routes)))
@@ -75,39 +71,6 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         page.get_by_role("button", name="Create account").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")
         return page.context.storage_state()
-
-
-class Agent:
-    """The agent's side of the live feed: shows one face, five times a second, until stopped."""
-
-    def __init__(self, folder: Path, emotion: Emotion | None) -> None:
-        self._server = LiveServer(DashboardOptions(data=folder).live_socket)
-        self._emotion = emotion
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._speak)
-
-    def __enter__(self) -> Agent:
-        self._server.start()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self._server.stop()
-        assert self._server.join(5)
-
-    def _speak(self) -> None:
-        while not self._stopping.wait(0.2):
-            at = clock.now()
-            shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
-            face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
-            seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
-            self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
-            flags = frozenset({VitalFlag.SIMULATED})
-            self._server.publish_vital(
-                VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags)
-            )
 
 
 def page_paths(page: Page, address: str) -> list[str]:
@@ -225,7 +188,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
         page.goto(f"{dashboard.address}/live")
         expect(page.get_by_text("agent offline")).to_be_visible()
         expect(page.get_by_text("The agent is not running.", exact=True)).to_be_visible()
-        with Agent(folder, Emotion.HAPPINESS):
+        with LiveAgent(folder, Emotion.HAPPINESS):
             expect(page.get_by_text("agent running")).to_be_visible()
             expect(page.locator("#now-label")).to_have_text("happiness")
             expect(page.locator("#bars [data-emotion=happiness] .bar-value")).to_have_text("86 %")
@@ -238,7 +201,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
             page.reload()
             expect(page.locator("#now-label")).to_have_text("happiness")
         expect(page.get_by_text("agent offline")).to_be_visible()
-        with Agent(folder, None):
+        with LiveAgent(folder, None):
             expect(page.locator("#now-label")).to_have_text("uncertain")
 
 

@@ -21,19 +21,19 @@ _FEW_MATCHED = 0.5
 
 def warnings_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must know before believing any number, gravest first."""
-    found = (
+    texts = (
         _about_simulation(analysis),
         _about_estimates(analysis),
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
     )
-    return tuple(text for text in found if text)
+    return tuple(text for text in texts if text)
 
 
 def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
-    found = (
+    texts = (
         _about_left_out_estimates(analysis),
         _about_flags(analysis),
         _about_repeats(analysis),
@@ -46,7 +46,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         _about_open_session(analysis),
         _about_looks(analysis),
     )
-    return tuple(text for text in found if text)
+    return tuple(text for text in texts if text)
 
 
 def _about_simulation(analysis: Analysis) -> str:
@@ -273,7 +273,7 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
         _TEST_RULES[analysis.query.design],
         family,
         _EFFECT_RULE,
-        _BESIDE_RULE,
+        _SUPPLEMENT_RULE,
         _equivalence_rule(analysis),
         _ALL_STATES_RULE,
         _AGREEMENT_RULE,
@@ -344,7 +344,7 @@ _EFFECT_RULE = (
     "small-sample correction J; its interval is from the noncentral t distribution (Algina & "
     "Keselman 2003 for pairs, Delacre et al. 2021 for groups)."
 )
-_BESIDE_RULE = (
+_SUPPLEMENT_RULE = (
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
     "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
     "t-test is used."

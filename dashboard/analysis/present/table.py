@@ -71,13 +71,13 @@ class TestGroup:
     rows: tuple[TestRow, ...]
 
 
-def groups_of(answer: AnalysisModel) -> tuple[TestGroup, ...]:
+def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
-    kinds = dict.fromkeys(test.vital for test in answer.comparisons)
+    kinds = dict.fromkeys(test.vital for test in response.comparisons)
     return tuple(
         TestGroup(
             f"{vital_name(kind)}, {unit_of(kind)}",
-            tuple(row_of(test) for test in answer.comparisons if test.vital is kind),
+            tuple(row_of(test) for test in response.comparisons if test.vital is kind),
         )
         for kind in kinds
     )

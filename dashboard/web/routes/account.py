@@ -29,10 +29,10 @@ def account_page(
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
     if changed:
-        said = "The password was changed. Every other device has to log in again."
+        message = "The password was changed. Every other device has to log in again."
     else:
-        said = ""
-    return _page(request, services, account, said=said)
+        message = ""
+    return _page(request, services, account, message=message)
 
 
 @router.post(f"{PAGE}/password")
@@ -68,7 +68,7 @@ def _page(
     services: ServicesDep,
     account: AccountDep,
     *,
-    said: str = "",
+    message: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
@@ -77,7 +77,7 @@ def _page(
         request,
         "account.html",
         status,
-        said=said,
+        message=message,
         problem=problem,
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, request.cookies.get(LOGIN_COOKIE, "")),

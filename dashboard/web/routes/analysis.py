@@ -69,9 +69,9 @@ def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) ->
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.response import response_of
 
-    return answer_of(_analyse(reader, query))
+    return response_of(_analyse(reader, query))
 
 
 def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
@@ -84,20 +84,26 @@ def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
 def _shown(analysis: Analysis | None) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
-        return {"answer": None, "groups": (), "charts": (), "effects": None, "is_simulated": False}
+        return {
+            "response": None,
+            "groups": (),
+            "charts": (),
+            "effects": None,
+            "is_simulated": False,
+        }
     from dashboard.analysis.present.charts import analysis_charts, effects_chart
-    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.response import response_of
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
 
-    answer = answer_of(analysis)
+    response = response_of(analysis)
     return {
-        "answer": answer,
-        "groups": groups_of(answer),
+        "response": response,
+        "groups": groups_of(response),
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),
         "effects": effects_chart(analysis),
         "variability": variability_sentence(analysis.variability),
-        "is_simulated": answer.simulated_readings > 0,
+        "is_simulated": response.simulated_readings > 0,
     }

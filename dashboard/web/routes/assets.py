@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from dashboard.charts.figures import plotly_address, plotly_file
+from dashboard.charts.plotly_package import plotly_address, plotly_file
 from dashboard.web.rendering import HERE
 
 router = APIRouter()

@@ -59,16 +59,7 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         counts=reader.counts(),
         first=span[0] if span else None,
         last=span[1] if span else None,
-        models=[
-            ModelInUse(
-                kind=used.kind,
-                name=used.name,
-                version=used.version,
-                sha256=used.sha256,
-                since=used.since_ms,
-            )
-            for used in models_in_use(database)
-        ],
+        models=[ModelInUse.model_validate(used) for used in models_in_use(database)],
         agent=agent,
     )
 

@@ -49,11 +49,13 @@ def get_models(options: OptionsDep) -> list[ModelWithCard]:
 def _models(options: DashboardOptions) -> list[ModelWithCard]:
     # by the hash and not by the name: a card of another version would speak of other weights
     cards = known_cards(options.models)
-    return [_with_card(asdict(used), cards) for used in models_in_use(options.database)]
+    return [
+        ModelWithCard.model_validate(asdict(used) | {"card": _card(cards.get(used.sha256))})
+        for used in models_in_use(options.database)
+    ]
 
 
-def _with_card(used: dict[str, object], cards: dict[str, str]) -> ModelWithCard:
-    text = cards.get(str(used["sha256"]))
-    card = None if text is None else ModelCard.model_validate_json(text)
-    since = used.pop("since_ms")
-    return ModelWithCard.model_validate(used | {"since": since, "card": card})
+def _card(text: str | None) -> ModelCard | None:
+    if text is None:
+        return None
+    return ModelCard.model_validate_json(text)

@@ -50,7 +50,7 @@ def erase(
         )
     except StudyError as error:
         return _page(request, services, code, str(error))
-    services.conductor.forget(code)
+    services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.protocols.file import ProtocolError, list_protocols
@@ -91,28 +92,53 @@ def withdraw_consent(
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
 
-@router.post("/study/sessions", include_in_schema=False)
-def start_session(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
+@dataclass(frozen=True, slots=True)
+class SessionForm:
+    """What a person chose for a new session, as typed."""
+
+    participant: str
+    purpose: str
+    setting: str
+    protocol: str
+    name: str
+
+
+def _session_form(
     participant: CodeField = "",
     purpose: Annotated[str, Form(max_length=40)] = "",
     setting: Annotated[str, Form(max_length=40)] = Setting.OTHER.value,
     protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
+) -> SessionForm:
+    return SessionForm(participant, purpose, setting, protocol, name)
+
+
+SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
+
+
+@router.post("/study/sessions", include_in_schema=False)
+def start_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    form: SessionFormDep,
 ) -> Response:
     """Open a session now and lead to the page of its protocol, or to the live page, where its
     markers are set.
     """
     try:
         session = open_session(
-            services, participant, _purpose(purpose), _setting(setting), name, protocol
+            services,
+            form.participant,
+            _purpose(form.purpose),
+            _setting(form.setting),
+            form.name,
+            form.protocol,
         )
     except (StudyError, ProtocolError) as error:
         return _page(request, services, str(error))
     services.accounts.record(account.name, "session_start", str(session.id))
-    return RedirectResponse("/protocol" if protocol else "/live", 303)
+    return RedirectResponse("/protocol" if form.protocol else "/live", 303)
 
 
 @router.post("/study/sessions/end", include_in_schema=False)
@@ -136,13 +162,13 @@ def session_page(request: Request, reader: ReaderDep, study: StudyDep, number: i
 @router.get("/api/v1/sessions")
 def get_sessions(reader: ReaderDep) -> list[SessionModel]:
     """List all sessions, newest first."""
-    return [SessionModel.of(session) for session in reader.session_list()]
+    return [SessionModel.model_validate(session) for session in reader.session_list()]
 
 
 def _page(request: Request, services: Services, problem: str = "") -> Response:
     study = services.study
     database = services.options.database
-    running = services.conductor.view()
+    running = services.protocol_runner.view()
     known = consents(database)
     participants = study.participants()
     ready = [p.code for p in participants if p.code in known and known[p.code].withdrawn_ms is None]
@@ -195,7 +221,7 @@ def _setting(text: str) -> Setting:
 
 
 def _find(sessions: list[Session], number: int) -> Session:
-    found = next((session for session in sessions if session.id == number), None)
-    if found is None:
+    session = next((one for one in sessions if one.id == number), None)
+    if session is None:
         raise HTTPException(404)
-    return found
+    return session

@@ -5,7 +5,7 @@ import { followFeed } from "./feed.js";
 const TICK_MS = 200;
 const byId = (id) => document.getElementById(id);
 const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
-const STATES = {
+const RUN_STATES = {
   running: ["running", "badge-good"],
   paused: ["stands still", "badge-warn"],
   finished: ["finished", "badge-good"],
@@ -54,7 +54,7 @@ function show() {
   setText("go-text", goText());
   setText("answers", String(state.answers));
   setText("condition", state.state === "running" ? (screen?.condition ?? "none") : "none");
-  setBadge("run-state", ...STATES[state.state]);
+  setBadge("run-state", ...RUN_STATES[state.state]);
   if (state.participant_ready) setBadge("participant-state", "ready", "badge-good");
   else setBadge("participant-state", state.participant_present ? "open, not ready yet" : "not open", "badge-warn");
   byId("controls").hidden = isOver();

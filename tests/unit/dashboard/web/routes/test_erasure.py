@@ -26,7 +26,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
     """Somebody who is logged in."""
     client = set_up(client_of(tmp_path), tmp_path)
     yield client
-    client.app.state.services.conductor.close()  # type: ignore[attr-defined]
+    client.app.state.services.protocol_runner.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
