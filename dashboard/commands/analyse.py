@@ -1,4 +1,4 @@
-"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for
+"""``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
 programs.
 """
 
@@ -48,18 +48,21 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Folder of the database; wins over the configuration.",
+    help="Folder of the database; overrides the configuration.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object, the response of /api/v1/analysis.",
 )
 @click.option(
     "--state",
     type=click.Choice([by.value for by in StateBy]),
     default=_DEFAULTS.state.value,
     show_default=True,
-    help="State by stimulus condition, by the emotion observed before a reading, or by what was "
-    "reported.",
+    help="State by stimulus condition, by the emotion observed before a reading, or by what the "
+    "participant reported.",
 )
 @click.option(
     "--sample",
@@ -67,19 +70,19 @@ _DEFAULTS = AnalysisQuery()
     help="Sessions: measured, the simulated example, or auto (the example while nothing is "
     "measured).",
 )
-@click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
+@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
 @click.option(
     "--vital",
     multiple=True,
     type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
-    help="What is tested; may be given again. Default: heart_rate, systolic, diastolic.",
+    help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
 )
 @click.option(
     "--design",
     type=click.Choice([design.value for design in Design]),
     default=_DEFAULTS.design.value,
     show_default=True,
-    help="People with both states, people with one, or whichever there are enough of.",
+    help="Use people with both states, people with one, or choose by their number.",
 )
 @click.option(
     "--correction",
@@ -93,26 +96,26 @@ _DEFAULTS = AnalysisQuery()
     type=float,
     default=_DEFAULTS.bound_heart_rate,
     show_default=True,
-    help="Equivalence, /min.",
+    help="Differences below this count as none, in /min.",
 )
 @click.option(
     "--bound-pressure",
     type=float,
     default=_DEFAULTS.bound_pressure,
     show_default=True,
-    help="Equivalence, mmHg.",
+    help="Differences below this count as none, in mmHg.",
 )
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Observed: repeat all with half and twice the window and lags.",
+    help="Observed: repeat with half and double the window and lags.",
 )
 @click.option(
     "--window",
     type=float,
     default=_DEFAULTS.window,
     show_default=True,
-    help="Observed: seconds looked at.",
+    help="Observed: seconds of expression before a reading.",
 )
 @click.option(
     "--lag-heart-rate",
@@ -129,7 +132,11 @@ _DEFAULTS = AnalysisQuery()
     help="Observed.",
 )
 @click.option(
-    "--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share."
+    "--share",
+    type=float,
+    default=_DEFAULTS.share,
+    show_default=True,
+    help="Observed: smallest share of the window with one emotion.",
 )
 @click.option(
     "--estimated",
@@ -173,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return the exit code: 0 done, 1 failed while running, 2 wrong use or
     configuration.
     """
-    return run_command(analyse_command, arguments, "python -m dashboard analyse")
+    return run_command(analyse_command, arguments, "affect-edge analyse")
 
 
 def report(response: AnalysisModel) -> str:

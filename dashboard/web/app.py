@@ -36,14 +36,14 @@ from edge_agent.store.study.study import Study
 log = logging.getLogger(__name__)
 
 _TITLES = {
-    400: "That request was not understood",
+    400: "Invalid request",
     403: "Not allowed",
-    404: "There is no such page",
-    405: "Not possible here",
-    409: "That cannot be done now",
-    410: "That is not here any more",
-    413: "That is too large",
-    422: "A value was not understood",
+    404: "Page not found",
+    405: "Not supported here",
+    409: "Not possible now",
+    410: "No longer available",
+    413: "Too large",
+    422: "Invalid value",
     429: "Too many attempts",
     500: "Something went wrong",
     503: "The data cannot be read",
@@ -110,7 +110,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            text = "Nothing is kept at this address."
+            text = "There is nothing at this address."
         else:
             text = str(error.detail)
         response = _problem(request, error.status_code, text)
@@ -130,7 +130,9 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
         response = _problem(
-            request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it."
+            request,
+            500,
+            "See the dashboard's log. Reload the page; if the error stays, restart the dashboard.",
         )
         response.headers.update(HEADERS)  # this answer passes by the middleware
         return response
@@ -165,5 +167,5 @@ def _problem(request: Request, status: int, text: str) -> Response:
     if _is_api(request):
         return JSONResponse({"detail": text}, status)
     return render(
-        request, "error.html", status, title=_TITLES.get(status, "That did not work"), text=text
+        request, "error.html", status, title=_TITLES.get(status, "Request failed"), text=text
     )

@@ -62,7 +62,7 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         page.goto(dashboard.address)
         expect(page).to_have_title("Welcome · Affect Edge")
         page.get_by_label("Setup code").fill("WRONG-CODE")
-        page.get_by_label("Your name here").fill(NAME)
+        page.get_by_label("User name").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Create account").click()
         expect(page.get_by_role("alert")).to_contain_text("That is not the setup code")
@@ -171,7 +171,7 @@ def test_a_range_of_ones_own_is_entered_in_local_time(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends")
-        page.get_by_text("Own range").click()
+        page.get_by_text("Custom range").click()
         page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
         page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
         page.get_by_role("button", name="Show").click()
@@ -346,7 +346,7 @@ def test_an_error_page_is_calm_and_leads_back(
 ) -> None:
     with watched_page(browser, login, refusals=(404,)) as page:
         page.goto(f"{dashboard.address}/nothing")
-        expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
         page.get_by_role("link", name="Go to the live page").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")
 

@@ -28,7 +28,7 @@ class ShapiroModel(Model):
 
     of: str = Field(description="differences, or the state whose means were tested")
     w: float = Field(description="The statistic, 0…1")
-    p: float = Field(description="Small: the values are hardly from a normal distribution")
+    p: float = Field(description="Small: the values depart from normality")
 
 
 class RankModel(Model):
@@ -175,9 +175,9 @@ class AgreementModel(Model):
     )
     labels: tuple[str, ...] = Field(description="Of rows and columns")
     table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
-    n: int = Field(description="Stimuli of which both said something")
+    n: int = Field(description="Stimuli with an answer from both")
     participants: int = Field(description="Participants whose they are")
-    left_out: int = Field(description="Stimuli of which one of both said nothing")
+    left_out: int = Field(description="Stimuli where one of the two gave no answer")
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")

@@ -75,8 +75,8 @@ def agreement_sentence(sources: SourceAgreement) -> str:
     agreement = sources.agreement
     if agreement is None:
         return (
-            f"{names}: no agreement can be computed. It needs stimuli of which both say something, "
-            "and not always the same."
+            f"{names}: no agreement can be computed. It needs stimuli with an answer from both, "
+            "and more than one answer."
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
     ends = agreement.interval
@@ -85,7 +85,7 @@ def agreement_sentence(sources: SourceAgreement) -> str:
     else:
         spread = f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
     are = "is" if sources.left_out == 1 else "are"
-    left = f" {_stimuli(sources.left_out)} of which one of both said nothing {are} left out."
+    left = f" {_stimuli(sources.left_out)} where one of the two gave no answer {are} left out."
     return (
         f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of "
         f"{people(agreement.participants)} ({percent(agreement.observed)}; "
@@ -101,8 +101,8 @@ def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
     short = sum(one.variability is not None and one.variability.ultra_short for one in recordings)
     if short:
         brief = (
-            f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five minutes "
-            "(ultra-short)."
+            f" {short} of them {'is' if short == 1 else 'are'} shorter than the standard five "
+            "minutes (ultra-short)."
         )
     else:
         brief = ""
@@ -123,8 +123,8 @@ def sensitivity_sentence(test: VitalComparison, sensitivity: Sensitivity) -> str
     if not sensitivity.changed:
         return f"{start} under all {total} windows and lags."
     return (
-        f"{start}; another conclusion under {sensitivity.changed} of {total} windows and lags. Take "
-        "it for a hint."
+        f"{start}; another conclusion under {sensitivity.changed} of {total} windows and lags. "
+        "Treat this as tentative."
     )
 
 

@@ -131,8 +131,8 @@ def _result(test: VitalComparison, tests: Tests) -> str:
         else:
             adjustment = "adjustment"
         return (
-            f"{shift} in this sample, but that does not hold up when several tests are made at "
-            f"once ({aside}{figures}; p before {adjustment} "
+            f"{shift} in this sample, but not significantly after adjustment for several tests "
+            f"({aside}{figures}; p before {adjustment} "
             f"{p_equals(t.p)}).{_real_but_small(test)}"
         )
     return (
@@ -183,7 +183,7 @@ def _needed(test: VitalComparison) -> str:
     more = max(required.more_first, required.more_second)
     if more:
         return f"{takes}: {more} more than there are."
-    return f"{takes}; so many there are."
+    return f"{takes}; there are enough."
 
 
 def _bound(test: VitalComparison) -> str:
@@ -221,7 +221,7 @@ def _doubt(tests: Tests) -> str:
         what = "The values"
     agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
     return (
-        f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the "
+        f" {what} depart from normality (Shapiro–Wilk p {_smallest(tests)}); the "
         f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} (p "
         f"{p_equals(tests.rank.p)})."
     )
@@ -264,9 +264,9 @@ def _no_variation(test: VitalComparison) -> str:
     if c.method is Method.PAIRED:
         return (
             f"{start} The difference is exactly {shown} for all {people(c.n_both)}, so there is no "
-            "spread to judge it by."
+            "variation to test it against."
         )
     return (
         f"{start} Nobody differs from anybody else within either state (the states differ by "
-        f"{shown}), so there is no spread to judge it by."
+        f"{shown}), so there is no variation to test it against."
     )

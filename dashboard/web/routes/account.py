@@ -52,9 +52,7 @@ def change_password(
         )
     try:
         if new != again:
-            raise AccountError(
-                "The new password was not typed the same twice. Nothing was changed."
-            )
+            raise AccountError("The two new passwords differ. Nothing was changed.")
         services.accounts.change_password(account, old, new, request.cookies.get(LOGIN_COOKIE, ""))
     except AccountError as error:
         return _page(request, services, account, problem=str(error), status=400)

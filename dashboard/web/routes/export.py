@@ -251,5 +251,5 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
 def _found(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:
     prepared = services.exports.find(account.id, token)
     if prepared is None:
-        raise HTTPException(404, "There is no such export any more. Prepare it again.")
+        raise HTTPException(404, "This export no longer exists. Prepare it again.")
     return prepared

@@ -155,12 +155,12 @@ def _judge(entry: Entry, account: str) -> list[VitalReading]:
                 name = "at" if error.field == "at" else kind.value
                 entry.problems[name] = f"{error.shown} {error.reason}"
     if not any(entry.values[kind] for kind in BY_HAND):
-        entry.problems["heart_rate"] = "Give a heart rate, or the two pressures."
+        entry.problems["heart_rate"] = "Enter a heart rate, or both pressures."
     if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):
         missing = "diastolic" if entry.values["systolic"] else "systolic"
-        entry.problems.setdefault(missing, "A cuff gives both pressures: give this one, too.")
+        entry.problems.setdefault(missing, "A cuff measures both pressures: enter this one too.")
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
-        entry.problems["at"] = "This time is still to come. Correct it, or leave it empty for now."
+        entry.problems["at"] = "This time is in the future. Correct it, or leave it empty for now."
     return flag_near_pressures(readings)
 
 
@@ -171,7 +171,9 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         return
     session = services.study.open_session()
     if session is None:
-        entry.problems["note"] = "No session is open that the note could belong to. Leave it empty."
+        entry.problems["note"] = (
+            "No session is open to which the note could belong. Leave it empty."
+        )
     elif len(note) > NOTE_LENGTH or not note.isprintable():
         entry.problems["note"] = f"Give at most {NOTE_LENGTH} printable characters."
     elif readings and readings[0].at.wall_ms < session.start_ms:
@@ -184,11 +186,13 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     """Say what became of what was handed in."""
     if taken is None:
         return ""
-    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} taken."]
+    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} saved."]
     if there:
-        parts.append(f"{there:,} {'was' if there == 1 else 'were'} there already and left alone.")
+        parts.append(f"{there:,} {'was' if there == 1 else 'were'} already there and unchanged.")
     if flagged:
-        parts.append(f"{flagged:,} look implausible: they are kept, flagged, and count in no mean.")
+        parts.append(
+            f"{flagged:,} look implausible: they are saved with a flag and left out of all means."
+        )
     return " ".join(parts)
 
 

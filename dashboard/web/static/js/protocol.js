@@ -7,7 +7,7 @@ const byId = (id) => document.getElementById(id);
 const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
 const RUN_STATES = {
   running: ["running", "badge-good"],
-  paused: ["stands still", "badge-warn"],
+  paused: ["paused", "badge-warn"],
   finished: ["finished", "badge-good"],
   ended: ["ended", "badge-bad"],
 };
@@ -42,7 +42,7 @@ function showTime() {
 
 function goText() {
   if (state.state === "running") return "Pause";
-  return state.begun ? "Go on" : "Start";
+  return state.begun ? "Resume" : "Start";
 }
 
 function show() {
@@ -61,7 +61,7 @@ function show() {
   byId("participant-link").hidden = isOver();
   byId("after").hidden = !isOver();
   byId("problem").hidden = state.problem === "";
-  setText("problem", state.problem && `Nothing can be written down: ${state.problem}`);
+  setText("problem", state.problem && `The protocol cannot be saved: ${state.problem}`);
   for (const [number, line] of [...byId("steps").children].entries()) {
     line.classList.toggle("is-done", number < state.step);
     if (number === state.step && !isOver()) line.setAttribute("aria-current", "step");

@@ -23,7 +23,8 @@ from edge_agent.store.read.beats import Beats
 
 # One missed beat (1520), one extra beat (400 and 410): milliseconds.
 BEATS = (
-    812, 835, 790, 1520, 805, 798, 840, 861, 400, 410, 822, 815, 803, 790, 776, 801, 820, 845, 850, 833,
+    812, 835, 790, 1520, 805, 798, 840, 861, 400, 410, 822, 815, 803, 790, 776, 801, 820, 845,
+    850, 833,
 )  # fmt: skip
 SECONDS = [beat / 1000 for beat in BEATS]
 STEADY = [0.8, 0.85, 0.8, 0.75] * 25  # 80 s

@@ -17,7 +17,10 @@ from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from tests.support.dashboard import client_of, set_up
 
-STEPS = '[[step]]\nkind = "baseline"\n[[step]]\nkind = "pressure"\n[[step]]\nkind = "rest"\ntext = "Own words."\n'
+STEPS = (
+    '[[step]]\nkind = "baseline"\n[[step]]\nkind = "pressure"\n'
+    '[[step]]\nkind = "rest"\ntext = "Own words."\n'
+)
 GERMAN = """[texts]
 language = "de"
 baseline = "Bitte schauen Sie mit entspanntem Gesicht auf den Bildschirm."

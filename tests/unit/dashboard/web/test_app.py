@@ -200,10 +200,8 @@ def test_no_page_carries_inline_scripts_or_styles_or_addresses_outside(
 
 def test_an_unknown_address_is_a_page_for_people_and_json_for_programs(ada: TestClient) -> None:
     page = ada.get("/nothing")
-    assert (
-        page.status_code == 404 and "There is no such page" in page.text and "Trends" in page.text
-    )
-    assert ada.get("/api/v1/nothing").json() == {"detail": "Nothing is kept at this address."}
+    assert page.status_code == 404 and "Page not found" in page.text and "Trends" in page.text
+    assert ada.get("/api/v1/nothing").json() == {"detail": "There is nothing at this address."}
 
 
 def test_a_value_that_is_not_understood_is_named(ada: TestClient) -> None:
@@ -252,10 +250,10 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_before_anything_is_recorded_every_page_says_what_to_do(ada: TestClient) -> None:
     assert ada.get("/").headers["location"] == "/live"
     assert "No readings yet" in ada.get("/live").text
-    assert "has not written anything yet" in ada.get("/trends").text
+    assert "has not recorded anything yet" in ada.get("/trends").text
     assert "needs a participant whose consent" in ada.get("/study").text
     assert "Nothing is recorded yet" in ada.get("/export").text
-    assert "has not written anything yet" in ada.get("/health").text
+    assert "has not recorded anything yet" in ada.get("/health").text
 
 
 def test_health_tells_the_size_of_the_timeline_and_that_no_agent_runs(

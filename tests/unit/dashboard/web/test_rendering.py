@@ -32,7 +32,8 @@ def test_sizes_are_written_with_their_unit(size: int, text: str) -> None:
 
 def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     assert str(local_time(1_790_000_400_250)) == (
-        '<time datetime="2026-09-21T14:20:00.250Z" data-local="datetime">2026-09-21 14:20 UTC</time>'
+        '<time datetime="2026-09-21T14:20:00.250Z" data-local="datetime">'
+        "2026-09-21 14:20 UTC</time>"
     )
     assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
     assert local_time(None) == "–"

@@ -82,7 +82,7 @@ def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers
     assert Study(database).open_session() is None
     page = ada.get(ERASE).text
     assert "The consent was withdrawn" in page
-    assert "Erase for ever" in page
+    assert "Erase permanently" in page
 
 
 def test_the_page_of_the_last_protocol_forgets_who_was_erased(

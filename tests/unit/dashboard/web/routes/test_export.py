@@ -279,7 +279,8 @@ def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_
 def test_an_export_tells_the_configured_settings_but_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "affect-edge.toml"
     file.write_text(
-        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n[camera]\nsource = "opencv"\n'
+        '[mqtt]\nusername = "alice"\npassword = "s3cret"\nhost = "broker.example"\n'
+        '[camera]\nsource = "opencv"\n'
         'device = "rtsp://alice:hunter2@camera.example/1"\n[data]\nfolder = "/home/alice/affect"\n'
         "[record]\ninterval = 2\n",
         encoding="utf-8",
