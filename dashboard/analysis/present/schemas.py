@@ -40,6 +40,9 @@ class RankModel(Model):
     exact: bool = Field(
         description="Whether p is from the exact distribution or the normal approximation"
     )
+    rank_biserial: float = Field(
+        description="Effect size of the rank test, −1…1 (Kerby 2014); above 0: the first is larger"
+    )
 
 
 class EquivalenceModel(Model):
