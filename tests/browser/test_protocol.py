@@ -132,7 +132,7 @@ def started(operator: Keyboard, code: str) -> None:
     page = operator.page
     operator.choose(page.get_by_role("combobox", name="Participant"), code)
     operator.choose(page.get_by_role("combobox", name="Purpose"), "research")
-    operator.choose(page.get_by_role("combobox", name="Where"), "laboratory")
+    operator.choose(page.get_by_role("combobox", name="Setting"), "laboratory")
     operator.choose(page.get_by_role("combobox", name="Protocol"), "short")
     operator.follow(page.get_by_role("button", name="Start the session"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Short")

@@ -65,7 +65,7 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
         page.keyboard.type("121")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text(
-            "Nothing was saved. 1 field is not right: diastolic."
+            "Nothing was saved. 1 field needs a correction: diastolic."
         )
         assert stored(tmp_path) == []
         tab_to(page, "diastolic")
@@ -91,12 +91,12 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         page.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
         expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
-        expect(page.get_by_role("button", name="Import the file")).to_be_disabled()
+        expect(page.get_by_role("button", name="Import this file")).to_be_disabled()
         page.get_by_label("How times are written").select_option("dmy")
         page.get_by_role("button", name="Update preview").click()
         expect(page.get_by_text("All of these rows are valid")).to_be_visible()
         assert not has_sideways_scroll(page)
-        page.get_by_role("button", name="Import the file").click()
+        page.get_by_role("button", name="Import this file").click()
         expect(page.get_by_role("status")).to_contain_text("4 readings were saved.")
     first = stored(tmp_path)[0]
     assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), (
