@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from edge_agent.core.clock import Instant
@@ -185,7 +185,7 @@ def median_ms(call: Callable[[], object]) -> tuple[float, float]:
 
 
 def _answer(reader: Reader, asked: AnalysisQuery) -> AnalysisModel:
-    return answer_of(analyse(reader, asked))
+    return response_of(analyse(reader, asked))
 
 
 def measure(path: Path) -> dict[str, float]:

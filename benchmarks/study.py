@@ -50,7 +50,7 @@ import numpy as np
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
-from dashboard.analysis.states import PAIRS, STATES
+from dashboard.analysis.states import PAIRS, TESTED_STATES
 from dashboard.statistics import Method, power_of, welch_t
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
@@ -81,7 +81,7 @@ from edge_agent.store.write.recorder_options import RecorderOptions
 PEOPLE = 24
 STIMULUS_S = 40
 STEP_S = 2
-SESSION_S = STIMULUS_S * len(STATES)
+SESSION_S = STIMULUS_S * len(TESTED_STATES)
 LEVEL_SD = 7.0
 REACTION_SD = 4.0
 NOISE_SD = 3.0
@@ -90,7 +90,7 @@ BODY_LAG_S = 5
 G = 0.8
 ALPHA = 0.05
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
-ORDERS = tuple(itertools.permutations(STATES))
+ORDERS = tuple(itertools.permutations(TESTED_STATES))
 TIMES = range(STEP_S, SESSION_S, STEP_S)
 EFFECT = G * math.hypot(LEVEL_SD, REACTION_SD)
 
@@ -113,7 +113,9 @@ def session_start(person: int) -> Instant:
 
 def stimulus_at(person: int, second: float) -> Emotion:
     """Return which stimulus goes on in a person's session."""
-    return ORDERS[person % len(ORDERS)][min(int(max(second, 0.0)) // STIMULUS_S, len(STATES) - 1)]
+    return ORDERS[person % len(ORDERS)][
+        min(int(max(second, 0.0)) // STIMULUS_S, len(TESTED_STATES) - 1)
+    ]
 
 
 def write_plan(path: Path) -> None:
@@ -159,7 +161,7 @@ def frames(rng: np.random.Generator) -> list[Recognition]:
                 if meant:
                     shown = stimulus_at(person, second)
                 else:
-                    shown = STATES[rng.integers(len(STATES))]
+                    shown = TESTED_STATES[rng.integers(len(TESTED_STATES))]
             if rng.random() < errs:
                 read = EMOTIONS[rng.integers(len(EMOTIONS))]
             else:
@@ -176,7 +178,8 @@ def readings(rng: np.random.Generator, effect: float) -> list[VitalReading]:
         start = session_start(person)
         level = rng.normal(70.0, LEVEL_SD)
         reactions = {
-            state: rng.normal(effect * (state is Emotion.ANGER), REACTION_SD) for state in STATES
+            state: rng.normal(effect * (state is Emotion.ANGER), REACTION_SD)
+            for state in TESTED_STATES
         }
         noise = rng.normal(0.0, NOISE_SD)
         for second, fresh in zip(TIMES, rng.normal(0.0, NOISE_SD, len(TIMES)), strict=True):
@@ -221,7 +224,7 @@ def naive_positives(found: Sequence[StateReading]) -> int:
     """
     values = {
         state: [reading.value for reading in found if reading.state == state.value]
-        for state in STATES
+        for state in TESTED_STATES
     }
     return sum(welch_t(values[first], values[second]).p < ALPHA for first, second in PAIRS)
 

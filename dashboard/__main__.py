@@ -16,7 +16,8 @@ from edge_agent.config import load_settings
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: affect-edge analyse"
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="See also: affect-edge analyse",
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
@@ -24,7 +25,7 @@ from edge_agent.config import load_settings
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Folder of the database; wins over the configuration.",
+    help="Folder of the database; overrides the configuration.",
 )
 @click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
 @click.option("--port", type=int, help="Port to listen on.")

@@ -135,7 +135,11 @@ class Accounts:
         if new == old:
             raise AccountError("The new password is the present one. Choose another.")
         self._set_password(
-            account.name, new, keep=_sha256(token), actor=account.name, said=("password_change", "")
+            account.name,
+            new,
+            keep=_sha256(token),
+            actor=account.name,
+            audit_line=("password_change", ""),
         )
 
     def reset_password(self, name: str, new: str) -> None:
@@ -148,7 +152,7 @@ class Accounts:
         """
         known = self.require(name)
         self._set_password(
-            known, new, keep="", actor="command line", said=("password_reset", known)
+            known, new, keep="", actor="command line", audit_line=("password_reset", known)
         )
 
     def require(self, name: str) -> str:
@@ -170,7 +174,7 @@ class Accounts:
         return known
 
     def _set_password(
-        self, name: str, new: str, *, keep: str, actor: str, said: tuple[str, str]
+        self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
     ) -> None:
         _check_password(new, name)
         password_hash = self._hasher.hash(new)
@@ -183,7 +187,7 @@ class Accounts:
                 "token_hash <> ?",
                 (name, keep),
             )
-            _audit(connection, actor, *said)
+            _audit(connection, actor, *audit_line)
 
     def other_logins(self, account: Account, token: str) -> int:
         """Return how many logins of an account are open beside that of ``token``."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dashboard.analysis.states import STATES, state_of
+from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import Agreement, Judgement, NoVariationError, TooFewError, cohens_kappa
 from edge_agent.store.read.stimuli import Stimulus
 
@@ -58,7 +58,7 @@ def compare_sources(
         stimuli: all of them; others are passed over.
         shown: for each the emotion that the face showed, empty for none and ``None`` for no face.
     """
-    said = [
+    stimulus_labels = [
         (
             stimulus.participant,
             {
@@ -68,23 +68,23 @@ def compare_sources(
             },
         )
         for stimulus, face in zip(stimuli, shown, strict=True)
-        if (label := state_of(stimulus.condition)) is not None
+        if (label := tested_state(stimulus.condition)) is not None
     ]
-    return tuple(_compared(said, first, second) for first, second in _PAIRS)
+    return tuple(_compared(stimulus_labels, first, second) for first, second in _PAIRS)
 
 
 def _compared(
-    said: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source
+    stimulus_labels: Sequence[tuple[str, dict[Source, str | None]]], first: Source, second: Source
 ) -> SourceAgreement:
     both = [
         Judgement(participant, one, other)
-        for participant, words in said
-        if (one := words[first]) and (other := words[second])
+        for participant, labels in stimulus_labels
+        if (one := labels[first]) and (other := labels[second])
     ]
-    left_out = len(said) - len(both)
+    left_out = len(stimulus_labels) - len(both)
     try:
         return SourceAgreement(
-            first, second, cohens_kappa(both, [state.value for state in STATES]), left_out
+            first, second, cohens_kappa(both, [state.value for state in TESTED_STATES]), left_out
         )
     except (TooFewError, NoVariationError):
         return SourceAgreement(first, second, None, left_out)

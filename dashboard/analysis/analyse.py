@@ -19,8 +19,8 @@ from dashboard.analysis.comparison import (
 )
 from dashboard.analysis.heart_variability import StateVariability, variability_by_state
 from dashboard.analysis.readings import (
-    Found,
     StateMean,
+    StateReadings,
     count_states,
     find_beats,
     find_observed,
@@ -28,12 +28,12 @@ from dashboard.analysis.readings import (
     means_of,
 )
 from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
-from dashboard.analysis.sensitivity import Sensitivity, Setting, sensitivity, settings_around
-from dashboard.analysis.states import PAIRS, STATES, Design, state_of
+from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, choices_around, sensitivity
+from dashboard.analysis.states import PAIRS, TESTED_STATES, Design, tested_state
 from dashboard.statistics import (
     Bounds,
     Equivalence,
-    Missing,
+    RequiredSample,
     Summary,
     equivalence,
     still_needed,
@@ -72,8 +72,8 @@ class VitalComparison:
         design: which participants were to be compared.
         equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
             test.
-        missing: how many people a difference of the size of the bound needs; ``None`` without a
-            test, or where no study could have so many.
+        required_sample: how many people a difference of the size of the bound needs; ``None``
+            without a test, or where no study could have so many.
     """
 
     kind: VitalKind
@@ -83,7 +83,7 @@ class VitalComparison:
     correction: Correction = Correction.HOLM
     design: Design = Design.AUTO
     equivalence: Equivalence | None = None
-    missing: Missing | None = None
+    required_sample: RequiredSample | None = None
 
     @property
     def adjusted_p(self) -> float | None:
@@ -113,7 +113,7 @@ class Analysis:
         sample: which sessions were looked at, never ``auto``.
         sessions: those sessions.
         means: the values that were tested.
-        summaries: every vital in every state, in order of the vitals asked for and ``STATES``.
+        summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
         family: the comparisons, in order of the vitals asked for and ``PAIRS``.
         all_states: for each vital the test over all states at once.
         readings: how many readings went into the means.
@@ -207,14 +207,14 @@ def _analysis_of(
     ids = [session.id for session in sessions]
     stimuli = reader.stimuli(ids)
     shown = reader.face_labels(sessions)
-    settings = _settings(query)
+    choices = _settings(query)
     if query.state is StateBy.OBSERVED:
-        found, *others = find_observed(reader, query, sessions, shown, settings)
+        readings, *other_choices = find_observed(reader, query, sessions, shown, choices)
     else:
-        found = find_readings(reader, query, sessions, stimuli)
-        others = []
-    means = _means(found, query)
-    in_states = [group for group in found.groups if state_of(group.state) is not None]
+        readings = find_readings(reader, query, sessions, stimuli)
+        other_choices = []
+    means = _means(readings, query)
+    in_states = [group for group in readings.groups if tested_state(group.state) is not None]
     used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
     by_state = _by_state(means)
     return Analysis(
@@ -222,32 +222,34 @@ def _analysis_of(
         sample=sample,
         sessions=sessions,
         means=means,
-        summaries=tuple(_summary(means, kind, state) for kind in query.vital for state in STATES),
+        summaries=tuple(
+            _summary(means, kind, state) for kind in query.vital for state in TESTED_STATES
+        ),
         family=_family(by_state, query),
         all_states=tuple(
-            VitalStates(kind, compare_states([by_state[kind, state] for state in STATES]))
+            VitalStates(kind, compare_states([by_state[kind, state] for state in TESTED_STATES]))
             for kind in query.vital
         ),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
-        estimated_left_out=found.estimated_left_out,
+        estimated_left_out=readings.estimated_left_out,
         flagged=sum(group.n for group in in_states if group.doubtful),
-        other_states=count_states(found.groups),
-        matching=found.matching,
-        unreported=found.unreported,
+        other_states=count_states(readings.groups),
+        matching=readings.matching,
+        unreported=readings.unreported,
         orders=_orders(stimuli),
         agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
         variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
-        sensitivity=_sensitivity(query, dict(zip(settings, [found, *others], strict=True)))
-        if others
+        sensitivity=_sensitivity(query, dict(zip(choices, [readings, *other_choices], strict=True)))
+        if other_choices
         else (),
     )
 
 
-def _means(found: Found, query: AnalysisQuery) -> tuple[StateMean, ...]:
+def _means(readings: StateReadings, query: AnalysisQuery) -> tuple[StateMean, ...]:
     return means_of(
-        group for group in found.groups if not (query.leave_out_flagged and group.doubtful)
+        group for group in readings.groups if not (query.leave_out_flagged and group.doubtful)
     )
 
 
@@ -280,29 +282,32 @@ def _sides(
 def _family(
     by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
 ) -> tuple[VitalComparison, ...]:
-    asked = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
-    pairs = zip(asked, compare_family(_sides(by_state, query), query.design), strict=True)
+    wanted = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
+    pairs = zip(wanted, compare_family(_sides(by_state, query), query.design), strict=True)
     return tuple(
-        _judged(kind, first, second, found, query) for (kind, first, second), found in pairs
+        _judged(kind, first, second, comparison, query)
+        for (kind, first, second), comparison in pairs
     )
 
 
 def _judged(
-    kind: VitalKind, first: Emotion, second: Emotion, found: Comparison, query: AnalysisQuery
+    kind: VitalKind, first: Emotion, second: Emotion, comparison: Comparison, query: AnalysisQuery
 ) -> VitalComparison:
     """Add to a comparison what the declared bound says: is more excluded, and how many people would
     find it?
     """
-    if found.tests is None or found.method is None:
-        return VitalComparison(kind, first, second, found, query.correction, query.design)
+    if comparison.tests is None or comparison.method is None:
+        return VitalComparison(kind, first, second, comparison, query.correction, query.design)
     bound = bound_of(kind, query)
     try:
-        missing = still_needed(found.first, found.second, found.method, bound)
+        required = still_needed(comparison.first, comparison.second, comparison.method, bound)
     except StatisticsError:  # the bound is so small beside the spread that no study could find it
-        missing = None
-    excluded = equivalence(found.first, found.second, found.method, Bounds(-bound, bound))
+        required = None
+    excluded = equivalence(
+        comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
+    )
     return VitalComparison(
-        kind, first, second, found, query.correction, query.design, excluded, missing
+        kind, first, second, comparison, query.correction, query.design, excluded, required
     )
 
 
@@ -319,7 +324,7 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
     """
     by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
     for stimulus in stimuli:
-        state = state_of(stimulus.condition)
+        state = tested_state(stimulus.condition)
         if state is not None:
             by_session[stimulus.participant, stimulus.session].setdefault(state)
     first: dict[str, tuple[Emotion, ...]] = {}
@@ -329,22 +334,26 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
     return dict(Counter(first.values()).most_common())
 
 
-def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
+def _settings(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
     """Return the setting that was declared and, where asked for, those around it.
 
     Only observed emotions have any.
     """
-    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure)
     if not query.sensitivity or query.state is not StateBy.OBSERVED:
         return (chosen,)
-    return tuple(dict.fromkeys((chosen, *settings_around(chosen))))
+    return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
 
 
-def _sensitivity(query: AnalysisQuery, found: Mapping[Setting, Found]) -> tuple[Sensitivity, ...]:
+def _sensitivity(
+    query: AnalysisQuery, readings: Mapping[MatchingChoice, StateReadings]
+) -> tuple[Sensitivity, ...]:
     """Repeat the family under other windows and lags."""
-    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure)
 
-    def family(setting: Setting) -> tuple[Decision, ...]:
-        return decide_family(_sides(_by_state(_means(found[setting], query)), query), query.design)
+    def family(choice: MatchingChoice) -> tuple[Decision, ...]:
+        return decide_family(
+            _sides(_by_state(_means(readings[choice], query)), query), query.design
+        )
 
-    return sensitivity(chosen, settings_around(chosen), family)
+    return sensitivity(chosen, choices_around(chosen), family)

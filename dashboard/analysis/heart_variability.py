@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.states import STATES, state_of
+from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from dashboard.statistics.distributions import Values
 from edge_agent.core.expression import Emotion
@@ -61,10 +61,12 @@ def variability_by_state(parts: Iterable[Beats]) -> tuple[StateVariability, ...]
     """
     grouped: defaultdict[tuple[str, Emotion], list[Beats]] = defaultdict(list)
     for part in parts:
-        state = state_of(part.state)
+        state = tested_state(part.state)
         if state is not None and len(part.at_ms):
             grouped[part.participant, state].append(part)
-    ordered = sorted(grouped.items(), key=lambda item: (item[0][0], STATES.index(item[0][1])))
+    ordered = sorted(
+        grouped.items(), key=lambda item: (item[0][0], TESTED_STATES.index(item[0][1]))
+    )
     return tuple(_variability(code, state, group) for (code, state), group in ordered)
 
 
@@ -72,10 +74,10 @@ def _variability(code: str, state: Emotion, group: Sequence[Beats]) -> StateVari
     lost = np.concatenate([part.flagged(VitalFlag.CONTACT_LOST) for part in group])
     simulated = any(part.simulated for part in group)
     try:
-        found = heart_variability(_runs(group, lost))
+        variability = heart_variability(_runs(group, lost))
     except (TooShortError, ArtefactError) as error:
         return StateVariability(code, state, None, str(error), int(lost.sum()), simulated)
-    return StateVariability(code, state, found, "", int(lost.sum()), simulated)
+    return StateVariability(code, state, variability, "", int(lost.sum()), simulated)
 
 
 def _runs(group: Sequence[Beats], lost: npt.NDArray[np.bool_]) -> list[Values]:

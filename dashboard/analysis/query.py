@@ -19,14 +19,14 @@ def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:
     Raises:
         pydantic.ValidationError: an unknown field or a value that is not allowed.
     """
-    asked: dict[str, Any] = {}
+    single: dict[str, Any] = {}
     several: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in fields:
         if name in _SEVERAL:
             several[name].append(value)
         elif value.strip():
-            asked[name] = value
-    return AnalysisQuery.model_validate(asked | several)
+            single[name] = value
+    return AnalysisQuery.model_validate(single | several)
 
 
 def describe(error: ValidationError) -> list[str]:

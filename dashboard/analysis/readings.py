@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dashboard.analysis.request import AnalysisQuery, StateBy
-from dashboard.analysis.sensitivity import Setting
-from dashboard.analysis.states import STATES, state_of
+from dashboard.analysis.sensitivity import MatchingChoice
+from dashboard.analysis.states import TESTED_STATES, tested_state
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Session
@@ -87,7 +87,7 @@ class ReadingGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StateReadings:
     """The readings of a question.
 
     Attributes:
@@ -102,12 +102,12 @@ class Found:
     unreported: int = 0
     estimated_left_out: int = 0
 
-    def measured(self) -> Found:
+    def measured(self) -> StateReadings:
         """Return the same without the estimated readings."""
         left_out = sum(
             group.n
             for group in self.groups
-            if group.estimated and state_of(group.state) is not None
+            if group.estimated and tested_state(group.state) is not None
         )
         return replace(
             self,
@@ -118,7 +118,7 @@ class Found:
 
 def find_readings(
     reader: Reader, query: AnalysisQuery, sessions: Sequence[Session], stimuli: Sequence[Stimulus]
-) -> Found:
+) -> StateReadings:
     """Read the vital signs in stimuli, by condition or by what was reported.
 
     Estimated ones only where asked for.
@@ -133,10 +133,12 @@ def find_readings(
         _group(by_id[stimulus.session], named[stimulus], sums)
         for stimulus, sums in reader.vital_sums(tuple(named), query.vital)
     )
-    found = Found(groups, unreported=labels.count("") if query.state is StateBy.REPORTED else 0)
+    readings = StateReadings(
+        groups, unreported=labels.count("") if query.state is StateBy.REPORTED else 0
+    )
     if query.estimated:
-        return found
-    return found.measured()
+        return readings
+    return readings.measured()
 
 
 def find_observed(
@@ -144,12 +146,12 @@ def find_observed(
     query: AnalysisQuery,
     sessions: Sequence[Session],
     shown: Mapping[int, FaceLabels],
-    settings: Sequence[Setting],
-) -> list[Found]:
-    """Read the vital signs of sessions by the emotion observed before them, under each setting of
+    choices: Sequence[MatchingChoice],
+) -> list[StateReadings]:
+    """Read the vital signs of sessions by the emotion observed before them, under each choice of
     window and lags.
 
-    However many settings there are, every reading is read once. Estimated readings count only where
+    However many choices there are, every reading is read once. Estimated readings count only where
     asked for.
 
     Raises:
@@ -157,10 +159,10 @@ def find_observed(
     """
     by_id = {session.id: session for session in sessions}
     matchings = [
-        Matching(setting.window_s, lags_of(query, setting), query.share) for setting in settings
+        Matching(choice.window_s, lags_of(query, choice), query.share) for choice in choices
     ]
     every = [
-        Found(
+        StateReadings(
             tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums),
             one.counts,
         )
@@ -168,7 +170,7 @@ def find_observed(
     ]
     if query.estimated:
         return every
-    return [found.measured() for found in every]
+    return [readings.measured() for readings in every]
 
 
 def find_beats(
@@ -197,13 +199,13 @@ def find_beats(
             StateSpan(by_id[one.session], _label(one, query.state), one.start_ms, one.end_ms)
             for one in stimuli
         )
-    return reader.beats(span for span in spans if state_of(span.state) is not None)
+    return reader.beats(span for span in spans if tested_state(span.state) is not None)
 
 
-def lags_of(query: AnalysisQuery, setting: Setting) -> Mapping[VitalKind, float]:
+def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, float]:
     """Return by how many seconds each vital follows the face."""
     return {
-        kind: setting.lag_heart_rate_s if kind is VitalKind.HEART_RATE else setting.lag_pressure_s
+        kind: choice.lag_heart_rate_s if kind is VitalKind.HEART_RATE else choice.lag_pressure_s
         for kind in query.vital
     }
 
@@ -218,7 +220,7 @@ def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:
     """
     grouped: defaultdict[tuple[VitalKind, Emotion, str], list[ReadingGroup]] = defaultdict(list)
     for group in groups:
-        state = state_of(group.state)
+        state = tested_state(group.state)
         if state is not None:
             grouped[group.kind, state, group.participant].append(group)
     return tuple(
@@ -238,7 +240,7 @@ def count_states(groups: Iterable[ReadingGroup]) -> dict[str, int]:
     """Count the readings in states that no test uses, by label."""
     counts: Counter[str] = Counter()
     for group in groups:
-        if state_of(group.state) is None:
+        if tested_state(group.state) is None:
             counts[group.state] += group.n
     return dict(sorted(counts.items()))
 
@@ -281,4 +283,4 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
 
 def _place(kind: VitalKind, state: Emotion, code: str) -> tuple[int, int, str]:
     """Sort as the tables do: vitals and states in their order, then codes."""
-    return _KINDS.index(kind), STATES.index(state), code
+    return _KINDS.index(kind), TESTED_STATES.index(state), code

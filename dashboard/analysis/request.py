@@ -42,9 +42,15 @@ class Sample(StrEnum):
 
 
 class Model(BaseModel):
-    """Base of all: unknown keys are refused, values do not change."""
+    """Base of all: unknown keys are refused, values do not change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A model can be made from the value that it shows (``from_attributes``). Where a name differs,
+    ``validation_alias`` says where it stands there.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, from_attributes=True, populate_by_name=True
+    )
 
 
 Seconds = Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)]

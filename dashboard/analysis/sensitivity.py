@@ -27,7 +27,7 @@ class Conclusion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class MatchingChoice:
     """By what readings were matched to the emotion before them, in seconds."""
 
     window_s: float
@@ -37,17 +37,17 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One comparison under one setting.
+    """One comparison under one choice.
 
     Attributes:
-        setting: window and lags.
+        choice: window and lags.
         decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this
-            setting.
+            choice.
         conclusion: what it comes to.
-        changes: whether that differs from the conclusion under the chosen setting.
+        changes: whether that differs from the conclusion under the chosen choice.
     """
 
-    setting: Setting
+    choice: MatchingChoice
     decision: Decision
     conclusion: Conclusion
     changes: bool
@@ -66,7 +66,7 @@ class Sensitivity:
         return sum(variant.changes for variant in self.variants)
 
 
-def settings_around(chosen: Setting) -> tuple[Setting, ...]:
+def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     """Return the settings with half, the same and twice the window and lags: nine, the chosen one
     among them.
 
@@ -74,7 +74,7 @@ def settings_around(chosen: Setting) -> tuple[Setting, ...]:
     follows.
     """
     scaled = (
-        Setting(
+        MatchingChoice(
             window * chosen.window_s, lag * chosen.lag_heart_rate_s, lag * chosen.lag_pressure_s
         )
         for window, lag in product(_FACTORS, _FACTORS)
@@ -83,48 +83,50 @@ def settings_around(chosen: Setting) -> tuple[Setting, ...]:
 
 
 def sensitivity(
-    chosen: Setting, settings: Iterable[Setting], family: Callable[[Setting], Sequence[Decision]]
+    chosen: MatchingChoice,
+    choices: Iterable[MatchingChoice],
+    family: Callable[[MatchingChoice], Sequence[Decision]],
 ) -> tuple[Sensitivity, ...]:
-    """Repeat a family of comparisons under other settings.
+    """Repeat a family of comparisons under other choices.
 
     A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on
     Psychological Science 11:702–712): nothing is tested anew; the table shows whether the
-    conclusion depends on a choice that the data do not make. The declared setting stays the result;
-    picking the setting with the smallest p would be a false positive.
+    conclusion depends on a choice that the data do not make. The declared choice stays the result;
+    picking the choice with the smallest p would be a false positive.
 
     Args:
         chosen: the setting that was declared.
-        settings: those to be tried; ``chosen`` may be among them.
-        family: gives the comparisons under a setting, always the same ones in the same order,
+        choices: those to be tried; ``chosen`` may be among them.
+        family: gives the comparisons under a choice, always the same ones in the same order,
             adjusted as a family; of computed variants ``variants.__getitem__``.
 
     Returns:
-        For each comparison of the family its table, in order of ``settings``.
+        For each comparison of the family its table, in order of ``choices``.
 
     Raises:
-        StatisticsError: a family has another size than that of the chosen setting.
+        StatisticsError: a family has another size than that of the chosen choice.
     """
     base = family(chosen)
-    tried = [(setting, base if setting == chosen else family(setting)) for setting in settings]
-    for setting, found in tried:
-        if len(found) != len(base):
+    tried = [(choice, base if choice == chosen else family(choice)) for choice in choices]
+    for choice, decisions in tried:
+        if len(decisions) != len(base):
             raise StatisticsError(
-                f"{setting} gives {len(found)} comparisons, and {chosen} gives {len(base)}"
+                f"{choice} gives {len(decisions)} comparisons, and {chosen} gives {len(base)}"
             )
     return tuple(
         Sensitivity(
             chosen=_variant(chosen, own, _conclusion(own)),
             variants=tuple(
-                _variant(setting, found[place], _conclusion(own)) for setting, found in tried
+                _variant(choice, decisions[place], _conclusion(own)) for choice, decisions in tried
             ),
         )
         for place, own in enumerate(base)
     )
 
 
-def _variant(setting: Setting, decision: Decision, chosen: Conclusion) -> Variant:
+def _variant(choice: MatchingChoice, decision: Decision, chosen: Conclusion) -> Variant:
     conclusion = _conclusion(decision)
-    return Variant(setting, decision, conclusion, changes=conclusion is not chosen)
+    return Variant(choice, decision, conclusion, changes=conclusion is not chosen)
 
 
 def _conclusion(decision: Decision) -> Conclusion:

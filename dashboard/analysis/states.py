@@ -11,7 +11,7 @@ from functools import lru_cache
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
-STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
+TESTED_STATES = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
 PAIRS = (
     (Emotion.ANGER, Emotion.NEUTRAL),
     (Emotion.HAPPINESS, Emotion.NEUTRAL),
@@ -30,7 +30,7 @@ class Design(StrEnum):
 
 
 @lru_cache(maxsize=256)
-def state_of(label: str) -> Emotion | None:
+def tested_state(label: str) -> Emotion | None:
     """Return which of the three states a label names, whatever its case, or ``None``."""
     name = label.strip().casefold()
-    return next((state for state in STATES if state.value == name), None)
+    return next((state for state in TESTED_STATES if state.value == name), None)

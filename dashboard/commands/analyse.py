@@ -1,4 +1,4 @@
-"""``python -m dashboard analyse``: the tests of the analysis page in a terminal, or as JSON for
+"""``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
 programs.
 """
 
@@ -48,18 +48,21 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Folder of the database; wins over the configuration.",
+    help="Folder of the database; overrides the configuration.",
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, the answer of /api/v1/analysis."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object, the response of /api/v1/analysis.",
 )
 @click.option(
     "--state",
     type=click.Choice([by.value for by in StateBy]),
     default=_DEFAULTS.state.value,
     show_default=True,
-    help="State by stimulus condition, by the emotion observed before a reading, or by what was "
-    "reported.",
+    help="State by stimulus condition, by the emotion observed before a reading, or by what the "
+    "participant reported.",
 )
 @click.option(
     "--sample",
@@ -67,19 +70,19 @@ _DEFAULTS = AnalysisQuery()
     help="Sessions: measured, the simulated example, or auto (the example while nothing is "
     "measured).",
 )
-@click.option("--session", type=int, multiple=True, help="Only this session; may be given again.")
+@click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
 @click.option(
     "--vital",
     multiple=True,
     type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
-    help="What is tested; may be given again. Default: heart_rate, systolic, diastolic.",
+    help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
 )
 @click.option(
     "--design",
     type=click.Choice([design.value for design in Design]),
     default=_DEFAULTS.design.value,
     show_default=True,
-    help="People with both states, people with one, or whichever there are enough of.",
+    help="Use people with both states, people with one, or choose by their number.",
 )
 @click.option(
     "--correction",
@@ -93,26 +96,26 @@ _DEFAULTS = AnalysisQuery()
     type=float,
     default=_DEFAULTS.bound_heart_rate,
     show_default=True,
-    help="Equivalence, /min.",
+    help="Differences below this count as none, in /min.",
 )
 @click.option(
     "--bound-pressure",
     type=float,
     default=_DEFAULTS.bound_pressure,
     show_default=True,
-    help="Equivalence, mmHg.",
+    help="Differences below this count as none, in mmHg.",
 )
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Observed: repeat all with half and twice the window and lags.",
+    help="Observed: repeat with half and double the window and lags.",
 )
 @click.option(
     "--window",
     type=float,
     default=_DEFAULTS.window,
     show_default=True,
-    help="Observed: seconds looked at.",
+    help="Observed: seconds of expression before a reading.",
 )
 @click.option(
     "--lag-heart-rate",
@@ -129,7 +132,11 @@ _DEFAULTS = AnalysisQuery()
     help="Observed.",
 )
 @click.option(
-    "--share", type=float, default=_DEFAULTS.share, show_default=True, help="Observed: least share."
+    "--share",
+    type=float,
+    default=_DEFAULTS.share,
+    show_default=True,
+    help="Observed: smallest share of the window with one emotion.",
 )
 @click.option(
     "--estimated",
@@ -145,27 +152,28 @@ def analyse_command(
     config_file: Path | None,
     data: Path | None,
     as_json: bool,
-    sample: str | None,
-    session: tuple[int, ...],
-    vital: tuple[str, ...],
-    **asked: Any,
+    **options: Any,
 ) -> None:
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
-    if sample is not None and session:
+    response = _response(_database(config_file, data), _query_of(options))
+    click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
+
+
+def _query_of(options: dict[str, Any]) -> AnalysisQuery:
+    """Return the question that the options ask; what was not given keeps its default."""
+    fields = dict(options)
+    if fields["sample"] is not None and fields["session"]:
         raise click.UsageError("give --sample or --session, not both")
-    if session:
-        chosen = Sample.SELECTED.value
-    else:
-        chosen = sample or Sample.AUTO.value
-    vitals = {"vital": vital} if vital else {}
+    if fields["session"]:
+        fields["sample"] = Sample.SELECTED.value
+    elif fields["sample"] is None:
+        fields["sample"] = Sample.AUTO.value
+    if not fields["vital"]:
+        del fields["vital"]
     try:
-        query = AnalysisQuery.model_validate(
-            asked | vitals | {"sample": chosen, "session": session}
-        )
+        return AnalysisQuery.model_validate(fields)
     except ValidationError as error:
         raise click.UsageError(" ".join(describe(error))) from error
-    answer = _answer(_database(config_file, data), query)
-    click.echo(answer.model_dump_json(indent=2) if as_json else report(answer), color=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -175,33 +183,33 @@ def main(arguments: list[str] | None = None) -> int:
     return run_command(analyse_command, arguments, "affect-edge analyse")
 
 
-def report(answer: AnalysisModel) -> str:
+def report(response: AnalysisModel) -> str:
     """Return the answer for people: warnings, each result in a sentence, the table of tests, and
-    what stands beside.
+    the supplement.
     """
-    beside = [states.sentence for states in answer.all_states]
-    beside += [agreement.sentence for agreement in answer.agreements]
-    beside += [found.sentence for found in answer.sensitivity]
+    supplement = [states.sentence for states in response.all_states]
+    supplement += [agreement.sentence for agreement in response.agreements]
+    supplement += [found.sentence for found in response.sensitivity]
     parts = (
-        [_wrapped(f"! {text}", "  ") for text in answer.warnings],
-        [_wrapped(f"- {test.sentence}", "  ") for test in answer.comparisons],
-        _tests(answer),
-        [_wrapped(f"- {text}", "  ") for text in beside],
-        _variability(answer),
-        [_wrapped(f"* {text}", "  ") for text in (*answer.cautions, *answer.assumptions)],
-        [_wrapped(text, "") for text in answer.method],
+        [_wrapped(f"! {text}", "  ") for text in response.warnings],
+        [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],
+        _tests(response),
+        [_wrapped(f"- {text}", "  ") for text in supplement],
+        _variability(response),
+        [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
+        [_wrapped(text, "") for text in response.method],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _variability(answer: AnalysisModel) -> list[str]:
+def _variability(response: AnalysisModel) -> list[str]:
     """Lay the variability of the heart rate out, a participant's state a line."""
-    if not answer.variability:
+    if not response.variability:
         return []
     return ["Variability of the heart rate, ms"] + [
         f"{one.participant}  {one.state:10}  "
         f"{one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
-        for one in answer.variability
+        for one in response.variability
     ]
 
 
@@ -212,23 +220,23 @@ def _database(config_file: Path | None, data: Path | None) -> Path:
     return options_from(load_settings(config_file), data).database
 
 
-def _answer(database: Path, query: AnalysisQuery) -> AnalysisModel:
+def _response(database: Path, query: AnalysisQuery) -> AnalysisModel:
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.response import response_of
     from edge_agent.store.read.reader import Reader
 
-    return answer_of(analyse(Reader(database), query))
+    return response_of(analyse(Reader(database), query))
 
 
 def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _tests(answer: AnalysisModel) -> list[str]:
+def _tests(response: AnalysisModel) -> list[str]:
     """Lay the tests out in columns, under the vital that they are about."""
     from dashboard.analysis.present.table import groups_of
 
-    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(answer)]
+    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(response)]
     heads = [head for _, head in _COLUMNS]
     every = [heads, *(cells for _, rows in groups for cells in rows)]
     widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]

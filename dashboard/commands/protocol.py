@@ -21,21 +21,23 @@ def protocol() -> None:
 def check(files: tuple[Path, ...]) -> None:
     """Check protocol FILES and their media, and say in which order their stimuli come."""
     for file in files:
-        found = load_protocol(file)
-        screens = screens_of(found, 0)
+        protocol = load_protocol(file)
+        screens = screens_of(protocol, 0)
         seconds = sum(screen.seconds or 0 for screen in screens)
-        rows = order_rows(found)
+        rows = order_rows(protocol)
         if rows == 1:
             orders = "in one order"
         else:
             orders = f"in {rows} orders (Williams design)"
         click.echo(
-            f"{file}: {found.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
+            f"{file}: {protocol.title}: {len(screens)} screens, {seconds / 60:.1f} min and "
             f"more, {orders}"
         )
         for row in range(rows):
             shown = [
-                screen.condition for screen in screens_of(found, row) if screen.kind == "stimulus"
+                screen.condition
+                for screen in screens_of(protocol, row)
+                if screen.kind == "stimulus"
             ]
             click.echo(f"  {row + 1}: {', '.join(label or '' for label in shown)}")
 

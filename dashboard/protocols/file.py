@@ -128,7 +128,7 @@ class Report(Part):
 Step = Baseline | Stimulus | Rest | Pressure | Report
 
 
-class _File(Part):
+class ProtocolFile(Part):
     """The whole file."""
 
     title: Label = Field(description="What people call it")
@@ -140,7 +140,7 @@ class _File(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class StudyProtocol:
     """A protocol file that was read and checked.
 
     Attributes:
@@ -163,7 +163,7 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedProtocol:
     """A protocol file of a folder: what it is, or why it cannot be used."""
 
     name: str
@@ -171,7 +171,7 @@ class Listed:
     problem: str | None
 
 
-def load_protocol(path: Path) -> Protocol:
+def load_protocol(path: Path) -> StudyProtocol:
     """Read and check a protocol file and the media that it names.
 
     Raises:
@@ -179,7 +179,7 @@ def load_protocol(path: Path) -> Protocol:
     """
     text, digest = _read(path)
     try:
-        found = _File.model_validate(tomllib.loads(text))
+        content = ProtocolFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(
             f"{path}: is not valid TOML: {error}. Text values stand in quotes."
@@ -192,15 +192,15 @@ def load_protocol(path: Path) -> Protocol:
         raise ProtocolError(
             f"{path}: tables lie too deep in each other. Write [[step]] tables only."
         ) from error
-    problems = list(_media_problems(found, path, text))
+    problems = list(_media_problems(content, path, text))
     if problems:
         raise ProtocolError("\n".join(problems))
-    return Protocol(
-        path.stem, found.title, found.order, found.step, found.texts, path.parent, digest
+    return StudyProtocol(
+        path.stem, content.title, content.order, content.step, content.texts, path.parent, digest
     )
 
 
-def find_protocol(folder: Path, name: str) -> Protocol:
+def find_protocol(folder: Path, name: str) -> StudyProtocol:
     """Read the protocol of a name.
 
     Args:
@@ -215,7 +215,7 @@ def find_protocol(folder: Path, name: str) -> Protocol:
     return load_protocol(folder / (name + ENDING))
 
 
-def list_protocols(folder: Path) -> list[Listed]:
+def list_protocols(folder: Path) -> list[ListedProtocol]:
     """Return the protocols of a folder in order of their names, those that cannot be used with the
     reason.
     """
@@ -227,16 +227,18 @@ def list_protocols(folder: Path) -> list[Listed]:
         )
     except OSError as error:
         return [
-            Listed("", "", f"{folder}: the folder of protocols cannot be read ({error.strerror}).")
+            ListedProtocol(
+                "", "", f"{folder}: the folder of protocols cannot be read ({error.strerror})."
+            )
         ]
     return [_listed(path) for path in files]
 
 
-def _listed(path: Path) -> Listed:
+def _listed(path: Path) -> ListedProtocol:
     try:
-        return Listed(path.stem, load_protocol(path).title, None)
+        return ListedProtocol(path.stem, load_protocol(path).title, None)
     except ProtocolError as error:
-        return Listed(path.stem, path.stem, str(error))
+        return ListedProtocol(path.stem, path.stem, str(error))
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -263,9 +265,9 @@ def _read(path: Path) -> tuple[str, str]:
         ) from error
 
 
-def _media_problems(found: _File, path: Path, text: str) -> Iterator[str]:
+def _media_problems(content: ProtocolFile, path: Path, text: str) -> Iterator[str]:
     """Say of each media file what is wrong with it."""
-    for number, step in enumerate(found.step):
+    for number, step in enumerate(content.step):
         if isinstance(step, Stimulus) and step.media is not None:
             kind, name = step.media
             try:
@@ -318,7 +320,7 @@ def _model_of(parts: list[Any]) -> type[Part]:
     if parts[:1] == ["texts"]:
         return Texts
     return next(
-        (_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), _File
+        (_MODELS[part] for part in parts if isinstance(part, str) and part in _MODELS), ProtocolFile
     )
 
 

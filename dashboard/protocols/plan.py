@@ -11,11 +11,11 @@ from dashboard.protocols.file import (
     Baseline,
     Order,
     Pressure,
-    Protocol,
     Report,
     Rest,
     Step,
     Stimulus,
+    StudyProtocol,
 )
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.scales import Scale
@@ -89,7 +89,7 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
     return (*square, *mirrored)
 
 
-def order_rows(protocol: Protocol) -> int:
+def order_rows(protocol: StudyProtocol) -> int:
     """Return how many different orders a protocol has."""
     if protocol.order is Order.GIVEN:
         return 1
@@ -98,7 +98,7 @@ def order_rows(protocol: Protocol) -> int:
     return 1
 
 
-def screens_of(protocol: Protocol, row: int) -> tuple[Screen, ...]:
+def screens_of(protocol: StudyProtocol, row: int) -> tuple[Screen, ...]:
     """Return the screens of a protocol in one of its orders.
 
     Where it is counterbalanced, the stimuli change places among themselves; all else stays where
@@ -149,7 +149,7 @@ def _screen_of(values: dict[str, Any]) -> Screen:
     return Screen(**{**values, "kind": ScreenKind(values["kind"]), **kinds})
 
 
-def _stimuli(protocol: Protocol) -> list[Stimulus]:
+def _stimuli(protocol: StudyProtocol) -> list[Stimulus]:
     return [step for step in protocol.steps if isinstance(step, Stimulus)]
 
 

@@ -9,12 +9,12 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dashboard.protocols.file import Protocol
-from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
-from dashboard.protocols.state import BY_HAND, Performance
-from dashboard.protocols.texts import Texts
+from dashboard.protocols.file import StudyProtocol
+from dashboard.protocols.plan import from_json, order_rows, screens_of, to_json
+from dashboard.protocols.running import ProtocolView, RunningProtocol
+from dashboard.protocols.state import BY_HAND, ProtocolState
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
@@ -38,76 +38,7 @@ RESTARTED = "interrupted, the dashboard was restarted"
 STOPPED = "the dashboard was stopped"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """A protocol as it stands at one moment.
-
-    Attributes:
-        session: that it runs in.
-        title: what people call it.
-        screens: all of them in order.
-        step: number of the present one; as many as there are screens at the end.
-        state: how it stands.
-        reason: why it stands still or ended.
-        begun: whether a screen was ever shown.
-        spent_ms: how long the present screen has run.
-        remaining_ms: how long it has left; ``None`` where nobody knows.
-        present: whether the participant's page is open.
-        ready: whether the participant has said so.
-        answers: how many were given since the dashboard took it up.
-        token: of the participant's page.
-        problem: why nothing can be written down at the moment; empty when all is well.
-        turn: counts the screens that were shown; a screen that is shown again has another number.
-        start_ms: how long the present screen had run before this turn.
-        texts: what the participant's page says by itself.
-    """
-
-    session: Session
-    title: str
-    screens: tuple[Screen, ...]
-    step: int
-    state: RunState
-    reason: str
-    begun: bool
-    spent_ms: int
-    remaining_ms: int | None
-    present: bool
-    ready: bool
-    answers: int
-    token: str
-    problem: str
-    turn: int
-    start_ms: int
-    texts: Texts
-
-    @property
-    def screen(self) -> Screen | None:
-        """The present screen; ``None`` at the end."""
-        if self.step < len(self.screens):
-            return self.screens[self.step]
-        return None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has come to an end."""
-        return self.state in {RunState.FINISHED, RunState.ENDED}
-
-
-class _Running:
-    """A protocol with its row and those who show it."""
-
-    def __init__(self, saved: SavedRun, at: Instant) -> None:
-        self.saved = saved
-        ran = saved.state is RunState.RUNNING
-        screens, self.texts = from_json(saved.plan)
-        self.performance = Performance(screens, at, saved.step, saved.spent_ms / 1000, begun=ran)
-        self.pages = 0
-        self.version = 0  # of what has happened
-        self.recorded = 0  # of what was written down
-        self.problem = ""
-
-
-class Conductor:
+class ProtocolRunner:
     """Owner of the one protocol that may run; every method may be called from any thread.
 
     Args:
@@ -119,13 +50,13 @@ class Conductor:
         self._runs = runs
         self._study = study
         self._changed = threading.Condition(threading.RLock())
-        self._running: _Running | None = None
-        self._last: View | None = None
+        self._running: RunningProtocol | None = None
+        self._last: ProtocolView | None = None
         self._watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._threads: tuple[threading.Thread, ...] = ()
         self._closed = False
 
-    def take_up(self) -> None:
+    def resume_saved(self) -> None:
         """Go on with a protocol that was left when the last dashboard ended.
 
         It stands still until somebody says so.
@@ -152,17 +83,17 @@ class Conductor:
             self._runs.save(saved.id, saved.session.id, paused)
         with self._changed:
             self._start(saved)
-            if self._running is not None and self._running.performance.begun:
-                self._running.performance.problem = RESTARTED
+            if self._running is not None and self._running.state.begun:
+                self._running.state.problem = RESTARTED
         log.info("the protocol of session %d stands where it was left", saved.session.id)
 
-    def begin(
+    def start_session(
         self,
         participant: str,
         purpose: Purpose,
         setting: SessionSetting,
         name: str,
-        protocol: Protocol,
+        protocol: StudyProtocol,
     ) -> Session:
         """Open a session with a protocol; it stands at its first screen.
 
@@ -193,63 +124,63 @@ class Conductor:
 
     def go(self) -> None:
         """Begin, or go on. Raises ``StudyError`` where no protocol runs, as the next four do."""
-        self._do(lambda performance, at: performance.go(at))
+        self._apply(lambda state, at: state.go(at))
 
     def pause(self) -> None:
         """Stand still."""
-        self._do(lambda performance, at: performance.pause(at, BY_HAND))
+        self._apply(lambda state, at: state.pause(at, BY_HAND))
 
     def skip(self) -> None:
         """Leave the present screen."""
-        self._do(lambda performance, at: performance.skip(at))
+        self._apply(lambda state, at: state.skip(at))
 
     def repeat(self) -> None:
         """Begin the present screen again."""
-        self._do(lambda performance, at: performance.repeat(at))
+        self._apply(lambda state, at: state.repeat(at))
 
     def end(self) -> None:
         """End protocol and session now."""
-        self._do(lambda performance, at: performance.end(at, "by hand"))
+        self._apply(lambda state, at: state.end(at, "by hand"))
 
     def join(self, token: str) -> bool:
         """Count a participant's page that is open; return whether the token is right."""
         with self._changed:
-            running = self._of(token)
+            running = self._running_of(token)
             if running is None:
                 return False
-            running.pages += 1
-            self._tell()
+            running.open_pages += 1
+            self._notify_watchers()
             return True
 
     def leave(self, token: str) -> None:
         """Count a participant's page that was closed; without any the protocol stands still."""
         with self._changed:
-            running = self._of(token)
+            running = self._running_of(token)
             if running is None:
                 return
-            running.pages -= 1
-            if running.pages <= 0:
-                running.performance.depart(clock.now())
+            running.open_pages -= 1
+            if running.open_pages <= 0:
+                running.state.set_absent(clock.now())
             # this may be the event loop, which must not wait for the disk
             self._note_change(running)
 
-    def arrive(self, token: str) -> None:
+    def set_ready(self, token: str) -> None:
         """The participant is ready; passed over when no page of theirs is open."""
-        self._participate(token, lambda performance, at: performance.arrive(at))
+        self._apply_from_page(token, lambda state, at: state.set_ready(at))
 
     def answer(self, token: str, step: int, value: int | str | None) -> None:
         """Take an answer. Raises ``StudyError`` when the scale has no such value."""
-        self._participate(token, lambda performance, at: performance.answer(step, value, at))
+        self._apply_from_page(token, lambda state, at: state.answer(step, value, at))
 
     def media_ended(self, token: str, step: int) -> None:
         """A sound or video has come to its end."""
-        self._participate(token, lambda performance, at: performance.media_ended(step, at))
+        self._apply_from_page(token, lambda state, at: state.media_ended(step, at))
 
     def media_failed(self, token: str, step: int) -> None:
         """A file cannot be shown."""
-        self._participate(token, lambda performance, at: performance.media_failed(step, at))
+        self._apply_from_page(token, lambda state, at: state.media_failed(step, at))
 
-    def view(self) -> View | None:
+    def view(self) -> ProtocolView | None:
         """Return how the protocol stands, or how the last one ended.
 
         ``None`` when there was none.
@@ -257,7 +188,7 @@ class Conductor:
         with self._changed:
             if self._running is None:
                 return self._last
-            return self._look(self._running)
+            return self._running.snapshot(clock.now())
 
     def forget(self, participant: str) -> None:
         """Forget how the last protocol of a participant ended who was erased."""
@@ -267,7 +198,7 @@ class Conductor:
                 # that its session has ended may not be noticed yet
                 self._running = self._last = None
 
-    def view_of(self, token: str) -> View | None:
+    def view_of(self, token: str) -> ProtocolView | None:
         """Return the same for the holder of a participant's token; ``None`` when it is wrong."""
         view = self.view()
         if view is not None and secrets.compare_digest(view.token.encode(), token.encode()):
@@ -293,7 +224,7 @@ class Conductor:
         """Let it stand still and write that down, at the end of the dashboard."""
         with self._changed:
             if self._running is not None:
-                self._do(lambda performance, at: performance.pause(at, STOPPED))
+                self._apply(lambda state, at: state.pause(at, STOPPED))
             self._closed = True
             self._changed.notify_all()
             threads = self._threads
@@ -301,20 +232,20 @@ class Conductor:
             thread.join(HEARTBEAT_S)
 
     def _start(self, saved: SavedRun) -> None:
-        self._running = running = _Running(saved, clock.now())
+        self._running = running = RunningProtocol(saved, clock.now())
         self._threads = (
             threading.Thread(
-                target=self._keep_time, args=(running,), name="protocol-time", daemon=True
+                target=self._run_clock, args=(running,), name="protocol-time", daemon=True
             ),
             threading.Thread(
-                target=self._keep_record, args=(running,), name="protocol-record", daemon=True
+                target=self._write_changes, args=(running,), name="protocol-record", daemon=True
             ),
         )
         for thread in self._threads:
             thread.start()
-        self._tell()
+        self._notify_watchers()
 
-    def _of(self, token: str) -> _Running | None:
+    def _running_of(self, token: str) -> RunningProtocol | None:
         running = self._running
         right = running is not None and secrets.compare_digest(
             running.saved.token.encode(), token.encode()
@@ -323,13 +254,13 @@ class Conductor:
             return running
         return None
 
-    def _participate(self, token: str, act: Callable[[Performance, Instant], None]) -> None:
+    def _apply_from_page(self, token: str, act: Callable[[ProtocolState, Instant], None]) -> None:
         with self._changed:
-            running = self._of(token)
-            if running is not None and running.pages > 0:
-                self._do(act)
+            running = self._running_of(token)
+            if running is not None and running.open_pages > 0:
+                self._apply(act)
 
-    def _do(self, act: Callable[[Performance, Instant], None]) -> None:
+    def _apply(self, act: Callable[[ProtocolState, Instant], None]) -> None:
         """Change the protocol, tell everybody at once, and wait until it is written down (or cannot
         be).
         """
@@ -337,7 +268,7 @@ class Conductor:
             running = self._running
             if running is None:
                 raise StudyError("No protocol is running. Start a session with one.")
-            act(running.performance, clock.now())
+            act(running.state, clock.now())
             version = self._note_change(running)
             self._changed.wait_for(
                 lambda: (
@@ -348,29 +279,29 @@ class Conductor:
                 PATIENCE_S,
             )
 
-    def _note_change(self, running: _Running) -> int:
+    def _note_change(self, running: RunningProtocol) -> int:
         running.version += 1
-        self._tell()
+        self._notify_watchers()
         self._changed.notify_all()
         return running.version
 
-    def _keep_time(self, running: _Running) -> None:
+    def _run_clock(self, running: RunningProtocol) -> None:
         """The thread that enters each step when it is due; it never waits for the disk."""
-        performance = running.performance
+        state = running.state
         with self._changed:
             while self._running is running and not self._closed:
-                before = performance.position.step, performance.is_running
-                performance.tick(clock.now())
-                if (performance.position.step, performance.is_running) != before:
+                before = state.position.step, state.is_running
+                state.tick(clock.now())
+                if (state.position.step, state.is_running) != before:
                     self._note_change(running)
-                ends = performance.course.ends(performance.position)
+                ends = state.step_clock.ends(state.position)
                 if ends is None:
                     left = HEARTBEAT_S
                 else:
                     left = ends - clock.boot_seconds()
                 self._changed.wait(min(HEARTBEAT_S, max(0.001, left)))
 
-    def _keep_record(self, running: _Running) -> None:
+    def _write_changes(self, running: RunningProtocol) -> None:
         """The thread that writes down what has happened, and once a second where it stands."""
         while True:
             with self._changed:
@@ -384,26 +315,28 @@ class Conductor:
                 version = running.version
                 if self._running is not running or (self._closed and version == running.recorded):
                     return
-                progress = _progress(running.performance, at)
-                idle = version == running.recorded and not running.performance.is_running
+                progress = running.progress(at)
+                idle = version == running.recorded and not running.state.is_running
             try:
                 goes_on = self._is_open(running) if idle else True
                 if not idle or not goes_on:
                     goes_on = self._runs.save(running.saved.id, running.saved.session.id, progress)
             except StoreError as error:
-                self._recorded(running, version, str(error), progress, goes_on=True)
+                self._set_recorded(running, version, str(error), progress, goes_on=True)
                 if self._closed:
                     return
             else:
-                self._recorded(running, version, "", None if idle else progress, goes_on=goes_on)
+                self._set_recorded(
+                    running, version, "", None if idle else progress, goes_on=goes_on
+                )
 
-    def _is_open(self, running: _Running) -> bool:
-        found = self._runs.open()
-        return found is not None and found.id == running.saved.id
+    def _is_open(self, running: RunningProtocol) -> bool:
+        saved = self._runs.open()
+        return saved is not None and saved.id == running.saved.id
 
-    def _recorded(
+    def _set_recorded(
         self,
-        running: _Running,
+        running: RunningProtocol,
         version: int,
         problem: str,
         progress: Progress | None,
@@ -419,10 +352,10 @@ class Conductor:
             if not problem:
                 running.recorded = version
                 if progress is not None:
-                    del running.performance.pending.markers[: len(progress.markers)]
-                    del running.performance.pending.reports[: len(progress.reports)]
+                    del running.state.pending.markers[: len(progress.markers)]
+                    del running.state.pending.reports[: len(progress.reports)]
             if not goes_on:
-                last = self._look(running)
+                last = running.snapshot(clock.now())
                 self._last = (
                     last
                     if last.is_over
@@ -430,49 +363,13 @@ class Conductor:
                 )
                 self._running = None
             if not goes_on or told != problem:
-                self._tell()
+                self._notify_watchers()
             self._changed.notify_all()
 
-    def _look(self, running: _Running) -> View:
-        performance = running.performance
-        at = clock.now()
-        remaining = performance.course.remaining(performance.position, at.boot_ms / 1000)
-        return View(
-            session=running.saved.session,
-            title=running.saved.title,
-            screens=performance.screens,
-            step=performance.position.step,
-            state=performance.state,
-            reason=performance.reason,
-            begun=performance.begun,
-            spent_ms=round(performance.spent_s(at) * 1000),
-            remaining_ms=None if remaining is None else round(remaining * 1000),
-            present=running.pages > 0,
-            ready=performance.ready,
-            answers=performance.answers,
-            token=running.saved.token,
-            problem=running.problem,
-            turn=performance.turns,
-            start_ms=round(performance.position.spent * 1000),
-            texts=running.texts,
-        )
-
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         """Wake everybody who watches."""
         for loop, event in tuple(self._watchers):
             try:
                 loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # its loop has ended
                 self._watchers.discard((loop, event))
-
-
-def _progress(performance: Performance, at: Instant) -> Progress:
-    return Progress(
-        step=performance.position.step,
-        spent_ms=round(performance.spent_s(at) * 1000),
-        state=performance.state,
-        reason=performance.reason,
-        at=at,
-        markers=tuple(performance.pending.markers),
-        reports=tuple(performance.pending.reports),
-    )

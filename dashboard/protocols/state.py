@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import FELT, Scale
-from dashboard.protocols.step_clock import Course, Position
+from dashboard.protocols.step_clock import Position, StepClock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind
@@ -31,7 +31,7 @@ class Pending:
     reports: list[SelfReport] = field(default_factory=list)
 
 
-class Performance:
+class ProtocolState:
     """Runs while the operator wants it to (``go``) and the participant is there (``ready``).
 
     The condition of a screen is open while it runs, and closed while it stands still: what happens
@@ -57,7 +57,7 @@ class Performance:
         begun: bool = False,
     ) -> None:
         self.screens = screens
-        self.course = Course(tuple(screen.seconds for screen in screens))
+        self.step_clock = StepClock(tuple(screen.seconds for screen in screens))
         self.position = Position(step, spent_s)
         self.wanted = False
         self.ready = False
@@ -66,13 +66,13 @@ class Performance:
         self.ended: str | None = None
         self.pending = Pending()
         self.answers = 0
-        self.turns = 0
+        self.step_seq = 0
         self._ticked = _seconds(at)
 
     @property
     def is_over(self) -> bool:
         """Whether the last screen was left, or it was ended before."""
-        return self.ended is not None or self.course.is_over(self.position)
+        return self.ended is not None or self.step_clock.is_over(self.position)
 
     @property
     def is_running(self) -> bool:
@@ -122,9 +122,9 @@ class Performance:
         at_s = _seconds(now)
         if self.is_running and at_s - self._ticked > LATE_S:
             self._stop(now.shifted(self._ticked - at_s), STOOD_STILL)
-        self.position, turns = self.course.advance(self.position, at_s)
-        for turn in turns:
-            self._turned(turn.step, now.shifted(turn.at - at_s))
+        self.position, entries = self.step_clock.advance(self.position, at_s)
+        for entry in entries:
+            self._enter_step(entry.step, now.shifted(entry.at - at_s))
         self._ticked = at_s
 
     def go(self, now: Instant) -> None:
@@ -132,22 +132,22 @@ class Performance:
         self.tick(now)
         self.wanted = True
         self.problem = ""
-        self._settle(now)
+        self._run_if_ready(now)
 
     def pause(self, now: Instant, reason: str = BY_HAND) -> None:
         """Stand still until the operator says ``go``."""
         self.tick(now)
         self._stop(now, reason)
 
-    def arrive(self, now: Instant) -> None:
+    def set_ready(self, now: Instant) -> None:
         """The participant is there and ready."""
         self.tick(now)
         self.ready = True
         if self.problem == PAGE_CLOSED:
             self.problem = ""
-        self._settle(now)
+        self._run_if_ready(now)
 
-    def depart(self, now: Instant) -> None:
+    def set_absent(self, now: Instant) -> None:
         """The participant's page was closed, or cannot be reached."""
         self.tick(now)
         self.ready = False
@@ -159,7 +159,7 @@ class Performance:
         """Leave the present screen now."""
         self.tick(now)
         if self.screen is not None:
-            self._note(now, f"skipped {self.screen.title}")
+            self._add_note(now, f"skipped {self.screen.title}")
             self._leave(now)
 
     def repeat(self, now: Instant) -> None:
@@ -168,13 +168,13 @@ class Performance:
         screen = self.screen
         if screen is None:
             return
-        self._note(now, f"again {screen.title}")
+        self._add_note(now, f"again {screen.title}")
         if self.is_running and screen.opens:
-            self._close(now, screen)
-        self.position = self.course.repeat(self.position, _seconds(now))
-        self.turns += 1
+            self._close_condition(now, screen)
+        self.position = self.step_clock.repeat(self.position, _seconds(now))
+        self.step_seq += 1
         if self.is_running and screen.opens:
-            self._open(now, screen)
+            self._open_condition(now, screen)
 
     def end(self, now: Instant, reason: str) -> None:
         """End it before its end."""
@@ -182,7 +182,7 @@ class Performance:
         if self.is_over:
             return
         self._stop(now, "")
-        self._note(now, f"ended, {reason}")
+        self._add_note(now, f"ended, {reason}")
         self.ended = reason
 
     def answer(self, step: int, value: int | str | None, now: Instant) -> None:
@@ -233,15 +233,15 @@ class Performance:
                 now, f"{name}: the participant's browser cannot show this file"[:LABEL_LENGTH]
             )
 
-    def _settle(self, now: Instant) -> None:
+    def _run_if_ready(self, now: Instant) -> None:
         """Run when operator and participant both want it."""
         if self.is_over or self.is_running or not (self.wanted and self.ready):
             return
-        self._note(now, "goes on" if self.begun else "begins")
+        self._add_note(now, "goes on" if self.begun else "begins")
         self.begun = True
-        self.position = self.course.run(self.position, _seconds(now))
-        self.turns += 1
-        self._open(now, self.screens[self.position.step])
+        self.position = self.step_clock.run(self.position, _seconds(now))
+        self.step_seq += 1
+        self._open_condition(now, self.screens[self.position.step])
 
     def _stop(self, now: Instant, reason: str) -> None:
         """Stand still, and stay so until somebody says ``go``."""
@@ -251,49 +251,49 @@ class Performance:
         self.problem = reason if self.begun else ""
 
     def _halt(self, now: Instant, reason: str) -> None:
-        self._close(now, self.screens[self.position.step])
-        self.position = self.course.halt(self.position, _seconds(now))
+        self._close_condition(now, self.screens[self.position.step])
+        self.position = self.step_clock.halt(self.position, _seconds(now))
         if reason:
-            self._note(now, reason)
+            self._add_note(now, reason)
 
     def _leave(self, now: Instant) -> None:
         step = self.position.step
         running = self.is_running
-        self.position = self.course.leave(self.position, _seconds(now))
+        self.position = self.step_clock.leave(self.position, _seconds(now))
         if running:
-            self._turned(step + 1, now)
+            self._enter_step(step + 1, now)
         elif self.is_over:
-            self._note(now, "finished")
+            self._add_note(now, "finished")
 
-    def _turned(self, step: int, at: Instant) -> None:
+    def _enter_step(self, step: int, at: Instant) -> None:
         """Set the markers between the screen before ``step`` and that one."""
-        self.turns += 1
+        self.step_seq += 1
         before = self.screens[step - 1]
         after = self.screens[step] if step < len(self.screens) else None
         if after is None or after.opens or after.condition != before.condition:
-            self._close(at, before)
+            self._close_condition(at, before)
             if after is not None:
-                self._open(at, after)
+                self._open_condition(at, after)
         if after is None:
-            self._note(at, "finished")
+            self._add_note(at, "finished")
 
-    def _open(self, at: Instant, screen: Screen) -> None:
+    def _open_condition(self, at: Instant, screen: Screen) -> None:
         if screen.condition is None:
             return
-        self._mark(at, MarkerKind.STIMULUS_START, screen.condition)
+        self._add_marker(at, MarkerKind.STIMULUS_START, screen.condition)
         if screen.kind is ScreenKind.BASELINE:
             # A millisecond later: the calibration ends where a stimulus starts, and must not end at
             # its own beginning.
-            self._mark(at.shifted(0.001), MarkerKind.BASELINE, "")
+            self._add_marker(at.shifted(0.001), MarkerKind.BASELINE, "")
 
-    def _close(self, at: Instant, screen: Screen) -> None:
+    def _close_condition(self, at: Instant, screen: Screen) -> None:
         if screen.condition is not None:
-            self._mark(at, MarkerKind.STIMULUS_END, screen.condition)
+            self._add_marker(at, MarkerKind.STIMULUS_END, screen.condition)
 
-    def _note(self, at: Instant, text: str) -> None:
-        self._mark(at, MarkerKind.NOTE, f"protocol: {text}"[:LABEL_LENGTH])
+    def _add_note(self, at: Instant, text: str) -> None:
+        self._add_marker(at, MarkerKind.NOTE, f"protocol: {text}"[:LABEL_LENGTH])
 
-    def _mark(self, at: Instant, kind: MarkerKind, label: str) -> None:
+    def _add_marker(self, at: Instant, kind: MarkerKind, label: str) -> None:
         self.pending.markers.append(Marker(at, kind, label))
 
     def _last_stimulus(self) -> str | None:

@@ -27,7 +27,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StepEntry:
     """A step was entered: number of the step, and when."""
 
     step: int
@@ -35,7 +35,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class StepClock:
     """The lengths of the steps.
 
     Attributes:
@@ -73,15 +73,15 @@ class Course:
             return None
         return max(0.0, length - position.spent - ran)
 
-    def advance(self, position: Position, now: float) -> tuple[Position, tuple[Turn, ...]]:
+    def advance(self, position: Position, now: float) -> tuple[Position, tuple[StepEntry, ...]]:
         """Return where it stands ``now``, and the steps that were entered meanwhile, each when it
         was due.
         """
-        turns: list[Turn] = []
+        entries: list[StepEntry] = []
         while (end := self.ends(position)) is not None and end <= now:
             position = self._entered(position.step + 1, end)
-            turns.append(Turn(position.step, end))
-        return position, tuple(turns)
+            entries.append(StepEntry(position.step, end))
+        return position, tuple(entries)
 
     def run(self, position: Position, now: float) -> Position:
         """Let it go on from where it stands still; nothing changes when it runs or is over."""

@@ -36,9 +36,16 @@ from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
 from dashboard.statistics.families import benjamini_hochberg, holm
-from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
+from dashboard.statistics.ranks import (
+    Normality,
+    RankTest,
+    rank_biserial,
+    rank_sum,
+    shapiro_wilk,
+    signed_rank,
+)
 from dashboard.statistics.sample_size import (
-    Missing,
+    RequiredSample,
     SampleSize,
     power_of,
     sample_size,
@@ -66,11 +73,11 @@ __all__ = [
     "Interval",
     "Judgement",
     "Method",
-    "Missing",
     "NoVariationError",
     "Normality",
     "RankTest",
     "RepeatedAnova",
+    "RequiredSample",
     "SampleSize",
     "Summary",
     "TTest",
@@ -84,6 +91,7 @@ __all__ = [
     "holm",
     "paired_t",
     "power_of",
+    "rank_biserial",
     "rank_sum",
     "repeated_anova",
     "sample_size",

@@ -72,7 +72,7 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
 
     Args:
         judgements: those in which both sources spoke; leave out, and count, the others.
-        labels: which come first in the table, in this order, said or not; others follow in
+        labels: which come first in the table, in this order, pairs or not; others follow in
             alphabetical order.
 
     Raises:
@@ -80,22 +80,23 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
         NoVariationError: both sources always gave the same one label, so that agreement by chance
             is certain.
     """
-    said = tuple(judgements)
-    if not said:
+    pairs = tuple(judgements)
+    if not pairs:
         raise TooFewError("agreement needs at least 1 judgement by both sources; there are 0")
-    used = {judgement.first for judgement in said} | {judgement.second for judgement in said}
+    used = {judgement.first for judgement in pairs} | {judgement.second for judgement in pairs}
     if len(used) == 1:
         raise NoVariationError(
-            f"both sources said {said[0].first} every time, so agreement beyond chance is undefined"
+            f"both sources gave {pairs[0].first} every time, so agreement beyond chance is "
+            "undefined"
         )
     names = (*labels, *sorted(used - set(labels)))
-    rows = np.array([names.index(judgement.first) for judgement in said])
-    columns = np.array([names.index(judgement.second) for judgement in said])
+    rows = np.array([names.index(judgement.first) for judgement in pairs])
+    columns = np.array([names.index(judgement.second) for judgement in pairs])
     table = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(table, (rows, columns), 1)
-    by_row = table.sum(axis=1) / len(said)
-    by_column = table.sum(axis=0) / len(said)
-    observed = float(np.trace(table)) / len(said)
+    by_row = table.sum(axis=1) / len(pairs)
+    by_column = table.sum(axis=0) / len(pairs)
+    observed = float(np.trace(table)) / len(pairs)
     expected = float(by_row @ by_column)
     influence = (
         (rows == columns) * (1 - expected)
@@ -103,11 +104,11 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
         + (2 * expected - observed * expected - observed)
     ) / (1 - expected) ** 2
     kappa = (observed - expected) / (1 - expected)
-    people = [judgement.participant for judgement in said]
+    people = [judgement.participant for judgement in pairs]
     return Agreement(
         labels=names,
         table=tuple(tuple(int(count) for count in row) for row in table),
-        n=len(said),
+        n=len(pairs),
         participants=len(set(people)),
         observed=observed,
         expected=expected,

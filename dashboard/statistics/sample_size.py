@@ -42,7 +42,7 @@ class SampleSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class RequiredSample:
     """What a running study still needs.
 
     Attributes:
@@ -136,7 +136,7 @@ def still_needed(
     method: Method,
     difference: float,
     power: float = POWER,
-) -> Missing:
+) -> RequiredSample:
     """Return how many participants a running study still needs to find a declared difference.
 
     Formula: ``sample_size`` for difference / s, where s is the standard deviation of the
@@ -164,4 +164,4 @@ def still_needed(
     size = sample_size(method, difference / sd, power)
     more_first = max(0, size.n - len(a))
     more_second = max(0, size.n - len(b))
-    return Missing(size, difference, sd, len(a), len(b), more_first, more_second)
+    return RequiredSample(size, difference, sd, len(a), len(b), more_first, more_second)

@@ -12,14 +12,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from dashboard.accounts.accounts import Accounts
-from dashboard.protocols.runner import Conductor
-from dashboard.web.export_jobs import Exports
-from dashboard.web.ingest_state import Desk
-from dashboard.web.pages import HERE, make_templates, render
-from dashboard.web.routes import account, analysis, assets, export, health, live, login, trends
-from dashboard.web.routes.protocol import operator, participant
-from dashboard.web.routes.readings import csv_import, ingest, manual
-from dashboard.web.routes.study import study
+from dashboard.protocols.runner import ProtocolRunner
+from dashboard.web import routes
+from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.ingest_state import IngestState
+from dashboard.web.pages import find_pages, navigation_of
+from dashboard.web.rendering import HERE, make_templates, render
 from dashboard.web.security import (
     HEADERS,
     AttemptLimiter,
@@ -39,20 +37,15 @@ from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 
-PAGES = (
-    *(login, account, live, trends, study, operator, participant),
-    *(manual, csv_import, ingest, analysis, export, health, assets),
-)
-ROUTERS = tuple(page.router for page in PAGES)
 _TITLES = {
-    400: "That request was not understood",
+    400: "Invalid request",
     403: "Not allowed",
-    404: "There is no such page",
-    405: "Not possible here",
-    409: "That cannot be done now",
-    410: "That is not here any more",
-    413: "That is too large",
-    422: "A value was not understood",
+    404: "Page not found",
+    405: "Not supported here",
+    409: "Not possible now",
+    410: "No longer available",
+    413: "Too large",
+    422: "Invalid value",
     429: "Too many attempts",
     500: "Something went wrong",
     503: "The data cannot be read",
@@ -91,21 +84,22 @@ def create_app(
         dependencies=[Depends(require_same_origin), Depends(require_login)],
     )
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
-    conductor = Conductor(ProtocolRuns(options.database, options.outbox_rows), study)
-    conductor.take_up()
+    protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
+    protocol_runner.resume_saved()
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours),
         attempts=AttemptLimiter(clock=clock),
         reader=Reader(options.database),
-        desk=Desk(options.database, clock),
+        ingest=IngestState(options.database, clock),
         study=study,
-        conductor=conductor,
-        exports=Exports(options.database, options.device, options.told, options.models),
+        protocol_runner=protocol_runner,
+        exports=ExportJobs(options.database, options.device, options.told, options.models),
     )
-    app.state.templates = make_templates()
-    for router in ROUTERS:
-        app.include_router(router)
+    pages = find_pages(routes)
+    app.state.templates = make_templates(navigation_of(pages))
+    for page in pages:
+        app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_middleware(BodyLimit)
     app.add_middleware(SecurityHeaders)
@@ -125,7 +119,7 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            text = "Nothing is kept at this address."
+            text = "There is nothing at this address."
         else:
             text = str(error.detail)
         response = _problem(request, error.status_code, text)
@@ -145,7 +139,9 @@ def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def unknown_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - logged by the server
         response = _problem(
-            request, 500, "The dashboard's log says more. Reload the page; if it stays, restart it."
+            request,
+            500,
+            "See the dashboard's log. Reload the page; if the error stays, restart the dashboard.",
         )
         response.headers.update(HEADERS)  # this answer passes by the middleware
         return response
@@ -180,5 +176,5 @@ def _problem(request: Request, status: int, text: str) -> Response:
     if _is_api(request):
         return JSONResponse({"detail": text}, status)
     return render(
-        request, "error.html", status, title=_TITLES.get(status, "That did not work"), text=text
+        request, "error.html", status, title=_TITLES.get(status, "Request failed"), text=text
     )

@@ -50,7 +50,7 @@ class ExportRequest:
 
 
 @dataclass(slots=True, eq=False)
-class Prepared:
+class PreparedExport:
     """One export.
 
     Attributes:
@@ -85,7 +85,7 @@ class Prepared:
         return "ready"
 
 
-class Exports:
+class ExportJobs:
     """Prepares exports, one after the other, and keeps one for each account.
 
     Args:
@@ -101,27 +101,27 @@ class Exports:
         self._database = database
         self._data = database.parent
         self._about = (device, settings, models)
-        self._by_account: dict[int, Prepared] = {}
+        self._by_account: dict[int, PreparedExport] = {}
         self._timers: dict[str, threading.Timer] = {}
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="export")
         self.forget_all()
 
-    def prepare(self, account: int, request: ExportRequest) -> Prepared:
+    def prepare(self, account: int, request: ExportRequest) -> PreparedExport:
         """Begin to prepare an export; an earlier one of this account is deleted."""
         name = (
             f"affect-edge-{datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC):%Y%m%d-%H%M%S}"
         )
         token = secrets.token_urlsafe(16)
         file = prepared_folder(self._data) / token / f"{name}{request.format.suffix}"
-        made = Prepared(token, account, request, file)
+        made = PreparedExport(token, account, request, file)
         with self._lock:
             self._forget(self._by_account.get(account))
             self._by_account[account] = made
         self._worker.submit(self._make, made)
         return made
 
-    def of_account(self, account: int) -> Prepared | None:
+    def of_account(self, account: int) -> PreparedExport | None:
         """Return the export of an account, ``None`` when there is none any more."""
         with self._lock:
             prepared = self._by_account.get(account)
@@ -130,19 +130,19 @@ class Exports:
                 return None
             return prepared
 
-    def find(self, account: int, token: str) -> Prepared | None:
+    def find(self, account: int, token: str) -> PreparedExport | None:
         """Return the export of that id, if it is this account's."""
         prepared = self.of_account(account)
         if prepared is not None and secrets.compare_digest(prepared.id.encode(), token.encode()):
             return prepared
         return None
 
-    def drop(self, prepared: Prepared) -> None:
+    def drop(self, prepared: PreparedExport) -> None:
         """Delete an export, or end its preparation."""
         with self._lock:
             self._forget(prepared)
 
-    def sent(self, prepared: Prepared) -> None:
+    def sent(self, prepared: PreparedExport) -> None:
         """Note that an export was sent to its end: it stays for a short while, for whoever lost the
         last part.
         """
@@ -173,7 +173,7 @@ class Exports:
         self.forget_all()
         self._worker.shutdown()
 
-    def _make(self, made: Prepared) -> None:
+    def _make(self, made: PreparedExport) -> None:
         """Write the file, in the worker's thread."""
         try:
             if not made.stopped:
@@ -193,7 +193,7 @@ class Exports:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
             made.done.set_result(None)
 
-    def _write(self, made: Prepared) -> None:
+    def _write(self, made: PreparedExport) -> None:
         device, settings, models = self._about
         prepared_folder(self._data).mkdir(mode=0o700, exist_ok=True)
         made.file.parent.mkdir(mode=0o700)
@@ -227,7 +227,7 @@ class Exports:
                 "export a shorter range or single sessions. Nothing was exported."
             )
 
-    def _delete_in(self, prepared: Prepared, seconds: float) -> None:
+    def _delete_in(self, prepared: PreparedExport, seconds: float) -> None:
         timer = threading.Timer(seconds, self.drop, (prepared,))
         timer.daemon = True
         with self._lock:
@@ -239,7 +239,7 @@ class Exports:
             self._timers[prepared.id] = timer
             timer.start()
 
-    def _forget(self, prepared: Prepared | None) -> None:
+    def _forget(self, prepared: PreparedExport | None) -> None:
         """Delete an export; the lock is held."""
         if prepared is None:
             return

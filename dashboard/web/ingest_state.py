@@ -74,7 +74,7 @@ class UploadedFiles:
                 del self._kept[name]
 
 
-class Desk:
+class IngestState:
     """What the routes need that take readings in.
 
     Args:

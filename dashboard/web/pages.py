@@ -1,137 +1,75 @@
-"""Templates, what every page gets, and how values are written for people."""
+"""The registry of pages: every module below ``routes/`` is one, and says itself where it belongs.
+
+A module holds ``router``, and ``NAVIGATION`` when the page has an entry in the navigation. Nothing
+else lists the pages: the application, its tests and the browser's walk ask ``find_pages``.
+
+    >>> from dashboard.web import routes
+    >>> [entry.title for entry in navigation_of(find_pages(routes))][:3]
+    ['Live', 'Trends', 'Study']
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import jinja2
-from fastapi import Request
-from fastapi.templating import Jinja2Templates
-from markupsafe import Markup
-from starlette.responses import HTMLResponse
-
-from dashboard.charts.figures import plotly_address, plotly_style_ids
-from dashboard.web.services import account_of, services
-from edge_agent import __version__
-from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import StoreError
-from edge_agent.core.expression import EMOTIONS
-
-HERE = Path(__file__).parent
+from fastapi import APIRouter
 
 
 @dataclass(frozen=True, slots=True)
-class NavEntry:
-    """A page in the navigation; ``icon`` names a drawing in ``_icons.html``."""
+class NavigationEntry:
+    """A link that every page shows.
+
+    Attributes:
+        title: its text, which is the heading of the page as well.
+        path: where it leads.
+        position: entries stand in this order; leave gaps for pages that come later.
+        icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line.
+    """
 
     title: str
     path: str
+    position: int
     icon: str
 
 
-NAVIGATION = (
-    NavEntry("Live", "/live", "live"),
-    NavEntry("Trends", "/trends", "trends"),
-    NavEntry("Study", "/study", "study"),
-    NavEntry("Readings", "/readings", "readings"),
-    NavEntry("Analysis", "/analysis", "analysis"),
-    NavEntry("Export", "/export", "export"),
-    NavEntry("Health", "/health", "health"),
-)
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A module of routes.
 
-
-def local_time(wall_ms: int | None, form: str = "datetime") -> str:
-    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the
-    reader's time zone.
-
-    Args:
-        wall_ms: UTC milliseconds since 1970; ``None`` gives a dash.
-        form: ``datetime``, ``date`` or ``time``.
+    ``navigation`` is ``None`` for a page that others lead to.
     """
-    if wall_ms is None:
-        return Markup("–")
-    pattern = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}[form]
-    shown = datetime.fromtimestamp(wall_ms / 1000, UTC).strftime(pattern)
-    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
-        iso_utc(wall_ms), form, shown
-    )
+
+    module: str
+    router: APIRouter
+    navigation: NavigationEntry | None
 
 
-def duration(ms: int | None) -> str:
-    """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
-    if ms is None:
-        return "–"
-    seconds = round(ms / 1000)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"
+def find_pages(package: ModuleType) -> tuple[Page, ...]:
+    """Return the page of every module in a package and in its folders, by name of the module.
 
-
-def file_size(size: int) -> str:
-    """Write a number of bytes, such as ``3.4 MB``."""
-    value = float(size)
-    units = ("B", "kB", "MB", "GB", "TB")
-    for unit in units:
-        if value < 1000 or unit == units[-1]:
-            if unit == "B":
-                return f"{value:.0f} {unit}"
-            return f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError  # pragma: no cover - the loop returns
-
-
-def words(name: str) -> str:
-    """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
-    return name.replace("_", " ")
-
-
-def make_templates() -> Jinja2Templates:
-    """Return the templates; a name that a page does not know is an error, not an empty place."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        local_time=local_time,
-        duration=duration,
-        file_size=file_size,
-        words=words,
-        thousands=lambda n: f"{n:,}",
-    )
-    environment.globals.update(
-        navigation=NAVIGATION,
-        version=__version__,
-        emotions=[emotion.value for emotion in EMOTIONS],
-        plotly_address=plotly_address(),
-        plotly_style_ids=plotly_style_ids(),
-    )
-    return Jinja2Templates(env=environment)
-
-
-def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
-    """Return a page; ``account``, ``device``, ``path`` and the navigation are there in every
-    template.
+    Raises:
+        TypeError: a module has no ``router``, or a ``NAVIGATION`` that is no entry.
     """
-    try:
-        account = account_of(request)
-    except StoreError:  # the page that says so must still be shown
-        account = None
-    shared = {
-        "account": account,
-        "device": services(request).options.device,
-        "path": request.url.path,
-    }
-    templates: Jinja2Templates = request.app.state.templates
-    return templates.TemplateResponse(request, template, shared | context, status_code=status_code)
+    modules = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    return tuple(_page_of(module.name) for module in modules if not module.ispkg)
+
+
+def navigation_of(pages: Iterable[Page]) -> tuple[NavigationEntry, ...]:
+    """Return the entries of the navigation in their order."""
+    entries = (page.navigation for page in pages if page.navigation is not None)
+    return tuple(sorted(entries, key=lambda entry: entry.position))
+
+
+def _page_of(name: str) -> Page:
+    module = importlib.import_module(name)
+    router = getattr(module, "router", None)
+    navigation = getattr(module, "NAVIGATION", None)
+    if not isinstance(router, APIRouter):
+        raise TypeError(f"{name}: a module of routes needs an APIRouter named 'router'")
+    if not isinstance(navigation, NavigationEntry | None):
+        raise TypeError(f"{name}: NAVIGATION is not a NavigationEntry")
+    return Page(name, router, navigation)

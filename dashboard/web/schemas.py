@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 
-from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
 EpochMs = Annotated[
     int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
@@ -14,9 +14,13 @@ EpochMs = Annotated[
 
 
 class ApiModel(BaseModel):
-    """Base of all: unknown keys are refused."""
+    """Base of all: unknown keys are refused.
 
-    model_config = ConfigDict(extra="forbid")
+    A model can be made from the value that it shows (``from_attributes``). Where a name differs,
+    ``validation_alias`` says where it stands there.
+    """
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True, populate_by_name=True)
 
 
 class Problem(ApiModel):
@@ -33,36 +37,19 @@ class SessionModel(ApiModel):
     purpose: Purpose
     setting: SessionSetting = Field(description="Where it takes place")
     name: str
-    start: EpochMs
-    end: EpochMs | None = Field(description="null while the session is open")
+    start: EpochMs = Field(validation_alias="start_ms")
+    end: EpochMs | None = Field(
+        validation_alias="end_ms", description="null while the session is open"
+    )
     simulated: bool = Field(description="Whether its data are made up")
-
-    @classmethod
-    def of(cls, session: Session) -> SessionModel:
-        """Return the model of a session."""
-        return cls(
-            id=session.id,
-            participant=session.participant,
-            purpose=session.purpose,
-            setting=session.setting,
-            name=session.name,
-            start=session.start_ms,
-            end=session.end_ms,
-            simulated=session.simulated,
-        )
 
 
 class MarkerModel(ApiModel):
     """An instant in a session."""
 
-    at: EpochMs
+    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: MarkerKind
     label: str
-
-    @classmethod
-    def of(cls, marker: Marker) -> MarkerModel:
-        """Return the model of a marker."""
-        return cls(at=marker.at.wall_ms, kind=marker.kind, label=marker.label)
 
 
 class SessionState(ApiModel):
@@ -119,7 +106,7 @@ class ScreenModel(ApiModel):
     condition: str | None
 
 
-class ProtocolState(ApiModel):
+class ProtocolStateModel(ApiModel):
     """How a protocol stands."""
 
     session: SessionModel
@@ -153,12 +140,12 @@ class Answer(ApiModel):
 class VitalModel(ApiModel):
     """One physiological value."""
 
-    at: EpochMs
+    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: str
     value: float
-    unit: str = Field(description="UCUM")
+    unit: str = Field(validation_alias=AliasPath("kind", "unit"), description="UCUM")
     source: str
-    flags: list[str]
+    flags: Annotated[list[str], BeforeValidator(sorted)]
 
 
 class ExpressionTrend(ApiModel):
@@ -181,13 +168,13 @@ class ExpressionTrend(ApiModel):
 class VitalTrendModel(ApiModel):
     """How readings of one kind went; flagged readings are in no mean."""
 
-    unit: str = Field(description="UCUM")
+    unit: str = Field(validation_alias=AliasPath("kind", "unit"), description="UCUM")
     resolution: str
     bucket_ms: int
     starts: list[EpochMs]
     mean: list[float | None]
-    min: list[float | None]
-    max: list[float | None]
+    min: list[float | None] = Field(validation_alias="least")
+    max: list[float | None] = Field(validation_alias="most")
     n: list[int]
     flagged: list[int]
     simulated: bool
@@ -237,7 +224,7 @@ class ModelInUse(ApiModel):
     name: str
     version: str
     sha256: str
-    since: EpochMs
+    since: EpochMs = Field(validation_alias="since_ms")
 
 
 HealthModel.model_rebuild()

@@ -119,7 +119,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         try:
             server.run(sockets=[listener])
         finally:
-            server.services.conductor.close()
+            server.services.protocol_runner.close()
             server.services.exports.close()
 
 

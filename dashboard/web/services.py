@@ -10,9 +10,9 @@ from urllib.parse import quote
 from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Account, Accounts
-from dashboard.protocols.runner import Conductor
-from dashboard.web.export_jobs import Exports
-from dashboard.web.ingest_state import Desk
+from dashboard.protocols.runner import ProtocolRunner
+from dashboard.web.export_jobs import ExportJobs
+from dashboard.web.ingest_state import IngestState
 from dashboard.web.security import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
@@ -35,8 +35,8 @@ class Services:
         attempts: counts logins and setup codes per address.
         reader: reads the timeline.
         study: writes participants, sessions and markers.
-        desk: where readings are handed in.
-        conductor: runs the protocol of the open session.
+        ingest: where readings are handed in.
+        protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
         stopping: set when the dashboard should end, so that open event streams close.
     """
@@ -46,9 +46,9 @@ class Services:
     attempts: AttemptLimiter
     reader: Reader
     study: Study
-    desk: Desk
-    conductor: Conductor
-    exports: Exports
+    ingest: IngestState
+    protocol_runner: ProtocolRunner
+    exports: ExportJobs
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -119,8 +119,8 @@ def _study(request: Request) -> Study:
     return services(request).study
 
 
-def _conductor(request: Request) -> Conductor:
-    return services(request).conductor
+def _protocol_runner(request: Request) -> ProtocolRunner:
+    return services(request).protocol_runner
 
 
 ServicesDep = Annotated[Services, Depends(services)]
@@ -129,4 +129,4 @@ OptionsDep = Annotated[DashboardOptions, Depends(_options)]
 AccountsDep = Annotated[Accounts, Depends(_accounts)]
 ReaderDep = Annotated[Reader, Depends(_reader)]
 StudyDep = Annotated[Study, Depends(_study)]
-ConductorDep = Annotated[Conductor, Depends(_conductor)]
+ProtocolRunnerDep = Annotated[ProtocolRunner, Depends(_protocol_runner)]

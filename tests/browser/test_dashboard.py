@@ -6,40 +6,29 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, StorageState, expect
 
+from dashboard.web import routes
+from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core import clock
-from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
+from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.browser.live_agent import LiveAgent
 from tests.support.broker import wait_until
 from tests.support.browser import DESKTOP, PHONE, chromium, has_sideways_scroll, watched_page
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, fill
-from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
-PAGES = (
-    "/live",
-    "/trends?range=1h",
-    "/study",
-    "/readings",
-    "/analysis",
-    "/export",
-    "/health",
-    "/account",
-)
-TITLES = ("Live", "Trends", "Study", "Readings", "Analysis", "Export", "Health")
+TITLES = tuple(entry.title for entry in navigation_of(find_pages(routes)))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +62,7 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         page.goto(dashboard.address)
         expect(page).to_have_title("Welcome · Affect Edge")
         page.get_by_label("Setup code").fill("WRONG-CODE")
-        page.get_by_label("Your name here").fill(NAME)
+        page.get_by_label("User name").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Create account").click()
         expect(page.get_by_role("alert")).to_contain_text("That is not the setup code")
@@ -84,37 +73,23 @@ def login(browser: Browser, dashboard: DashboardProcess) -> StorageState:
         return page.context.storage_state()
 
 
-class Agent:
-    """The agent's side of the live feed: shows one face, five times a second, until stopped."""
-
-    def __init__(self, folder: Path, emotion: Emotion | None) -> None:
-        self._server = LiveServer(DashboardOptions(data=folder).live_socket)
-        self._emotion = emotion
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._speak)
-
-    def __enter__(self) -> Agent:
-        self._server.start()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self._server.stop()
-        assert self._server.join(5)
-
-    def _speak(self) -> None:
-        while not self._stopping.wait(0.2):
-            at = clock.now()
-            shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
-            face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
-            seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
-            self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
-            flags = frozenset({VitalFlag.SIMULATED})
-            self._server.publish_vital(
-                VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags)
-            )
+def page_paths(page: Page, address: str) -> list[str]:
+    """The address of every page that the dashboard serves to who is logged in: routes without
+    parameters that answer with HTML.
+    """
+    paths = {
+        route.path
+        for one in find_pages(routes)
+        for route in one.router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+    asked = sorted(path for path in paths if "{" not in path and not path.startswith("/api/"))
+    shown = []
+    for path in asked:
+        answer = page.request.get(address + path, max_redirects=0)
+        if answer.status == 200 and "text/html" in answer.headers["content-type"]:
+            shown.append(path)
+    return shown
 
 
 def settle(page: Page) -> None:
@@ -147,7 +122,9 @@ def test_no_page_scrolls_sideways_in_light_or_dark(
     scheme: str,
 ) -> None:
     with watched_page(browser, login, size, "dark" if scheme == "dark" else "light") as page:
-        for path in PAGES:
+        paths = page_paths(page, dashboard.address)
+        assert {"/live", "/trends", "/account", "/analysis/statistics"} <= set(paths)
+        for path in paths:
             page.goto(dashboard.address + path)
             settle(page)
             assert not has_sideways_scroll(page), path
@@ -194,7 +171,7 @@ def test_a_range_of_ones_own_is_entered_in_local_time(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends")
-        page.get_by_text("Own range").click()
+        page.get_by_text("Custom range").click()
         page.get_by_label("From", exact=True).fill("2026-07-01T12:00")
         page.get_by_label("To", exact=True).fill("2026-07-01T13:00")
         page.get_by_role("button", name="Show").click()
@@ -211,7 +188,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
         page.goto(f"{dashboard.address}/live")
         expect(page.get_by_text("agent offline")).to_be_visible()
         expect(page.get_by_text("The agent is not running.", exact=True)).to_be_visible()
-        with Agent(folder, Emotion.HAPPINESS):
+        with LiveAgent(folder, Emotion.HAPPINESS):
             expect(page.get_by_text("agent running")).to_be_visible()
             expect(page.locator("#now-label")).to_have_text("happiness")
             expect(page.locator("#bars [data-emotion=happiness] .bar-value")).to_have_text("86 %")
@@ -224,7 +201,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
             page.reload()
             expect(page.locator("#now-label")).to_have_text("happiness")
         expect(page.get_by_text("agent offline")).to_be_visible()
-        with Agent(folder, None):
+        with LiveAgent(folder, None):
             expect(page.locator("#now-label")).to_have_text("uncertain")
 
 
@@ -369,7 +346,7 @@ def test_an_error_page_is_calm_and_leads_back(
 ) -> None:
     with watched_page(browser, login, refusals=(404,)) as page:
         page.goto(f"{dashboard.address}/nothing")
-        expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
         page.get_by_role("link", name="Go to the live page").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")
 

@@ -26,7 +26,7 @@ def test_a_participant_withdraws_and_is_erased_by_keyboard(tmp_path: Path) -> No
     ):
         page.goto(process.address)
         page.get_by_label("Setup code").fill(process.setup_code)
-        page.get_by_label("Your name here").fill(NAME)
+        page.get_by_label("User name").fill(NAME)
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         page.wait_for_url("**/live")
@@ -44,7 +44,7 @@ def test_a_participant_withdraws_and_is_erased_by_keyboard(tmp_path: Path) -> No
         expect(page.get_by_role("alert")).to_contain_text("Nothing was erased")
         field.press_sequentially("p-7q2k")
         field.press("Tab")
-        expect(page.get_by_role("button", name="Erase for ever")).to_be_focused()
+        expect(page.get_by_role("button", name="Erase permanently")).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.get_by_role("status").first).to_contain_text("The participant is erased.")
         assert "P-7Q2K" not in page.content()

@@ -65,14 +65,14 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
         page.keyboard.type("121")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text(
-            "Nothing was stored. 1 field is not right: diastolic."
+            "Nothing was saved. 1 field needs a correction: diastolic."
         )
         assert stored(tmp_path) == []
         tab_to(page, "diastolic")
         expect(page.get_by_label("Diastolic")).to_have_attribute("aria-invalid", "true")
         page.keyboard.type("80")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("status")).to_contain_text("2 readings were taken.")
+        expect(page.get_by_role("status")).to_contain_text("2 readings were saved.")
     assert [row[1:] for row in stored(tmp_path)] == [
         ("diastolic", 80.0, "manual:demo", "manual"),
         ("systolic", 121.0, "manual:demo", "manual"),
@@ -88,16 +88,16 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         page.locator("#file").set_input_files(
             FilePayload(name="cuff.csv", mimeType="text/csv", buffer=CUFF)
         )
-        page.get_by_role("button", name="Look at it").click()
+        page.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What is in cuff.csv?")
         expect(page.get_by_label("Time zone")).to_have_value("Europe/Berlin")
-        expect(page.get_by_role("button", name="Import the file")).to_be_disabled()
+        expect(page.get_by_role("button", name="Import this file")).to_be_disabled()
         page.get_by_label("How times are written").select_option("dmy")
-        page.get_by_role("button", name="Look again").click()
-        expect(page.get_by_text("All of these can be understood")).to_be_visible()
+        page.get_by_role("button", name="Update preview").click()
+        expect(page.get_by_text("All of these rows are valid")).to_be_visible()
         assert not has_sideways_scroll(page)
-        page.get_by_role("button", name="Import the file").click()
-        expect(page.get_by_role("status")).to_contain_text("4 readings were taken.")
+        page.get_by_role("button", name="Import this file").click()
+        expect(page.get_by_role("status")).to_contain_text("4 readings were saved.")
     first = stored(tmp_path)[0]
     assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), (
         "2026-01-05T07:00:00Z"
@@ -122,7 +122,7 @@ def test_a_token_that_is_made_in_the_page_lets_a_program_in_until_it_is_revoked(
         page.goto(dashboard.login_link)
         page.goto(f"{dashboard.address}/readings")
         page.get_by_label("Name of the program").fill("watch bridge")
-        page.get_by_role("button", name="Make a token").click()
+        page.get_by_role("button", name="Create token").click()
         secret = page.locator("#secret").inner_text()
         assert re.fullmatch(r"affect-edge-[\w-]{43}", secret)
         assert hand_in(secret) == 200

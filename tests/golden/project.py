@@ -28,8 +28,7 @@ import training.commands.main as training_program
 from dashboard.commands.analyse import analyse_command
 from dashboard.commands.password import password
 from dashboard.commands.protocol import protocol
-from dashboard.protocols.file import EXAMPLES
-from dashboard.protocols.file import _File as ProtocolFile
+from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
 from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions

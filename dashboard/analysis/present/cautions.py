@@ -21,19 +21,19 @@ _FEW_MATCHED = 0.5
 
 def warnings_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must know before believing any number, gravest first."""
-    found = (
+    texts = (
         _about_simulation(analysis),
         _about_estimates(analysis),
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
     )
-    return tuple(text for text in found if text)
+    return tuple(text for text in texts if text)
 
 
 def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
-    found = (
+    texts = (
         _about_left_out_estimates(analysis),
         _about_flags(analysis),
         _about_repeats(analysis),
@@ -46,7 +46,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         _about_open_session(analysis),
         _about_looks(analysis),
     )
-    return tuple(text for text in found if text)
+    return tuple(text for text in texts if text)
 
 
 def _about_simulation(analysis: Analysis) -> str:
@@ -86,7 +86,7 @@ def _about_flags(analysis: Analysis) -> str:
     readings = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''}"
     what = f"{readings} out of range, without sensor contact or of doubtful time"
     if analysis.query.leave_out_flagged:
-        return f"{what} left out of the means, as asked."
+        return f"{what} left out of the means, as chosen."
     return f"{what} counted in the means. Leave them out above to see whether they matter."
 
 
@@ -131,7 +131,10 @@ def _about_left_out_estimates(analysis: Analysis) -> str:
     if not left_out:
         return ""
     readings = f"{left_out:,} estimated reading{'s are' if left_out > 1 else ' is'}"
-    why = "an estimate, such as the camera’s pulse, is no measurement and counts only if asked for."
+    why = (
+        "an estimate, such as the camera’s pulse, is no measurement and counts only when you "
+        "select it."
+    )
     return f"{readings} left out: {why}"
 
 
@@ -154,9 +157,9 @@ def _about_few_matches(analysis: Analysis) -> str:
     ):
         return ""
     return (
-        f"Only {percent(m.matched / total)} of the readings could be matched to an emotion. Which "
-        "ones those are is not by chance: the means may speak of the moments in which a face was "
-        "easy to read."
+        f"Only {percent(m.matched / total)} of the readings could be matched to an emotion. They "
+        "are not a random selection: the means may describe moments in which the face was easy to "
+        "read."
     )
 
 
@@ -170,7 +173,7 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
         if _ratio(heads) >= _UNEVEN_PEOPLE:
             texts.append(
                 f"{vital_name(kind)}: the states have uneven numbers of people ({_listed(heads)}). "
-                "Who is missing in a state is seldom missing by chance."
+                "People are seldom missing from a state by chance."
             )
         if _ratio(each) >= _UNEVEN_READINGS:
             texts.append(
@@ -203,8 +206,8 @@ def _about_order(analysis: Analysis) -> str:
     else:
         who = f"{count} of {people(total)}"
     return (
-        f"{who} met the states in the same order ({', '.join(order)}). A difference may be one of "
-        "the order: getting used to it, getting tired, or what went on before. Balance the order "
+        f"{who} met the states in the same order ({', '.join(order)}). A difference may come "
+        "from the order: habituation, fatigue, or the state before. Balance the order "
         "between participants."
     )
 
@@ -225,7 +228,7 @@ def _about_reports(analysis: Analysis) -> str:
         return ""
     return (
         f"Of {analysis.unreported:,} stimul{'us' if analysis.unreported == 1 else 'i'} nothing was "
-        "reported; the readings taken meanwhile are left out."
+        "reported; the readings of that time are left out."
     )
 
 
@@ -242,16 +245,16 @@ def _about_other_states(analysis: Analysis) -> str:
 def _about_open_session(analysis: Analysis) -> str:
     if all(session.end_ms is not None for session in analysis.sessions):
         return ""
-    return "A session is still going on: the numbers will change. Conclude when it has ended."
+    return "A session is still open: the numbers will change. Draw conclusions when it has ended."
 
 
 def _about_looks(analysis: Analysis) -> str:
     if not analysis.tests_computed:
         return ""
     return (
-        "Every look at growing data is another chance for a finding that is none: of studies "
-        "without any effect, one look at p < 0.05 finds something in 5 %, five looks find it in 14 "
-        "% (Armitage, McPherson & Rowe 1969). Decide beforehand how many people take part, and "
+        "Every look at growing data is another chance of a false finding: in studies without "
+        "any effect, one look at p < 0.05 finds something in 5 %, five looks in 14 % "
+        "(Armitage, McPherson & Rowe 1969). Decide beforehand how many people take part, and "
         "conclude from the look at the end."
     )
 
@@ -273,7 +276,7 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
         _TEST_RULES[analysis.query.design],
         family,
         _EFFECT_RULE,
-        _BESIDE_RULE,
+        _SUPPLEMENT_RULE,
         _equivalence_rule(analysis),
         _ALL_STATES_RULE,
         _AGREEMENT_RULE,
@@ -282,25 +285,25 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
 
 
 def assumptions_of(analysis: Analysis) -> tuple[str, ...]:
-    """Return what the tests take for granted, and where one sees whether it holds."""
+    """Return the assumptions of the tests, and how to check each."""
     texts = [
         "People are independent of each other, and nobody takes part under two codes.",
         (
             "The t-tests take the differences between a person’s two means (with Welch’s test the "
-            "means in each group) for normally distributed. With many people that hardly matters; "
-            "with few, see whether the rank test agrees."
+            "means in each group) for normally distributed. With many people this matters little; "
+            "with few, check whether the rank test agrees."
         ),
         "The equivalence bounds were declared before anybody looked at the numbers.",
     ]
     if analysis.query.state is not StateBy.CONDITION:
         texts.append(
-            "Who shows or reports which emotion, and when, is not left to chance. A difference "
+            "Who shows or reports which emotion, and when, is not random. A difference "
             "between such states is an association; only a difference between conditions in "
             "balanced order is an effect of the stimulus."
         )
     if analysis.query.correction is Correction.BENJAMINI_HOCHBERG:
         texts.append(
-            "Benjamini and Hochberg’s method takes the tests for independent or positively "
+            "Benjamini and Hochberg’s method assumes that the tests are independent or positively "
             "related. It keeps the share of errors among the findings at 5 %, not the chance of "
             "any error."
         )
@@ -344,7 +347,7 @@ _EFFECT_RULE = (
     "small-sample correction J; its interval is from the noncentral t distribution (Algina & "
     "Keselman 2003 for pairs, Delacre et al. 2021 for groups)."
 )
-_BESIDE_RULE = (
+_SUPPLEMENT_RULE = (
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
     "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
     "t-test is used."

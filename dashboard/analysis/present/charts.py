@@ -11,8 +11,8 @@ from typing import Any
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.present.text import interval_text, number, people, unit_of, vital_name
 from dashboard.analysis.readings import StateMean
-from dashboard.analysis.states import STATES
-from dashboard.charts.figures import Chart
+from dashboard.analysis.states import TESTED_STATES
+from dashboard.charts.chart import Chart
 from dashboard.statistics import EffectSize
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
@@ -41,7 +41,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     ``None`` without any.
     """
     tests = [(test, test.comparison.tests) for test in analysis.family]
-    shown = [(test, found.effect) for test, found in tests if found is not None]
+    shown = [(test, comparison.effect) for test, comparison in tests if comparison is not None]
     if not shown:
         return None
     names = [f"{vital_name(test.kind)}: {test.first} − {test.second}" for test, _ in shown]
@@ -131,12 +131,12 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
                 _overall(summaries, kind),
             ],
             "layout": layout_of(
-                tickvals=list(range(len(STATES))),
-                ticktext=[state.value for state in STATES],
-                range=[-0.35, len(STATES) - 0.6],
+                tickvals=list(range(len(TESTED_STATES))),
+                ticktext=[state.value for state in TESTED_STATES],
+                range=[-0.35, len(TESTED_STATES) - 0.6],
             ),
         },
-        columns=("participant", *(state.value for state in STATES), "readings"),
+        columns=("participant", *(state.value for state in TESTED_STATES), "readings"),
         rows=tuple(_row(code, states) for code, states in people_means.items()),
         height="medium",
     )
@@ -144,12 +144,12 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
 
 def _person(code: str, states: Mapping[Emotion, StateMean], kind: VitalKind) -> dict[str, Any]:
     """One participant: a thin line over the states; it breaks where a state is missing."""
-    means = [states.get(state) for state in STATES]
+    means = [states.get(state) for state in TESTED_STATES]
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": html.escape(code),
-        "x": list(range(len(STATES))),
+        "x": list(range(len(TESTED_STATES))),
         "y": [None if mean is None else round(mean.mean, 3) for mean in means],
         "customdata": [None if mean is None else mean.readings for mean in means],
         "line": {"color": "var(--chart-line)", "width": 1.2},
@@ -230,5 +230,7 @@ def _mean_text(state: StateSummary) -> str:
 
 
 def _row(code: str, states: Mapping[Emotion, StateMean]) -> tuple[str, ...]:
-    cells = ["" if states.get(state) is None else number(states[state].mean) for state in STATES]
+    cells = [
+        "" if states.get(state) is None else number(states[state].mean) for state in TESTED_STATES
+    ]
     return (code, *cells, str(sum(mean.readings for mean in states.values())))

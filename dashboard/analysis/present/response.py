@@ -25,11 +25,10 @@ from dashboard.analysis.present.supplement import (
 )
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.text import sentence
-from dashboard.analysis.readings import StateMean
-from dashboard.statistics import Equivalence, Interval, Method, Missing
+from dashboard.statistics import Method
 
 
-def answer_of(analysis: Analysis) -> AnalysisModel:
+def response_of(analysis: Analysis) -> AnalysisModel:
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     matching = analysis.matching
     return AnalysisModel(
@@ -43,18 +42,14 @@ def answer_of(analysis: Analysis) -> AnalysisModel:
         estimated_left_out=analysis.estimated_left_out,
         flagged=analysis.flagged,
         other_states=dict(analysis.other_states),
-        matching=None
-        if matching is None
-        else MatchModel(
-            matched=matching.matched, unmatched=matching.unmatched, ambiguous=matching.ambiguous
-        ),
+        matching=None if matching is None else MatchModel.model_validate(matching),
         unreported=analysis.unreported,
         orders={"-".join(order): people for order, people in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
         comparisons=tuple(_comparison(test) for test in analysis.family),
         all_states=tuple(_all_states(states) for states in analysis.all_states),
         states=tuple(_state(state) for state in analysis.summaries),
-        means=tuple(_mean(mean) for mean in analysis.means),
+        means=tuple(MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(agreement_model(found) for found in analysis.agreements),
         variability=tuple(variability_model(found) for found in analysis.variability),
         sensitivity=sensitivity_models(analysis),
@@ -88,7 +83,7 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         n_second_only=c.n_second_only,
         left_out=c.left_out,
         difference=c.difference,
-        interval=tests and _interval(tests.t.interval),
+        interval=IntervalModel.of(tests.t.interval if tests else None),
         t=tests and tests.t.t,
         df=tests and tests.t.df,
         p=tests and tests.t.p,
@@ -96,52 +91,25 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         bh_p=tests and tests.bh_p,
         adjusted_p=test.adjusted_p,
         g=tests and tests.effect.g,
-        g_interval=tests and _interval(tests.effect.interval),
+        g_interval=IntervalModel.of(tests.effect.interval if tests else None),
         shapiro=_shapiro(test, tests) if tests else (),
-        rank=tests and _rank(tests),
-        equivalence=test.equivalence and _equivalence(test.equivalence),
-        needed=test.missing and _needed(test.missing),
+        rank=tests and RankModel.model_validate(tests.rank),
+        equivalence=test.equivalence and EquivalenceModel.model_validate(test.equivalence),
+        needed=test.required_sample and NeededModel.model_validate(test.required_sample),
         obstacle=None if c.obstacle is None else c.obstacle.value,
         sentence=sentence(test),
     )
-
-
-def _interval(interval: Interval | None) -> IntervalModel | None:
-    if interval is None:
-        return None
-    return IntervalModel(low=interval.low, high=interval.high)
 
 
 def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:
     names: tuple[str, ...] = (test.first.value, test.second.value)
     if len(tests.normality) == 1:
         names = ("differences",)
-    found = zip(names, tests.normality, strict=True)
+    named = zip(names, tests.normality, strict=True)
     return tuple(
         ShapiroModel(of=name, w=normality.w, p=normality.p)
-        for name, normality in found
+        for name, normality in named
         if normality
-    )
-
-
-def _rank(tests: Tests) -> RankModel:
-    rank = tests.rank
-    return RankModel(name=rank.name, statistic=rank.statistic, p=rank.p, exact=rank.exact)
-
-
-def _equivalence(found: Equivalence) -> EquivalenceModel:
-    ends = IntervalModel(low=found.interval.low, high=found.interval.high)
-    return EquivalenceModel(bound=found.bounds.high, p=found.p, interval=ends, shown=found.shown)
-
-
-def _needed(missing: Missing) -> NeededModel:
-    return NeededModel(
-        difference=missing.difference,
-        sd=missing.sd,
-        n=missing.size.n,
-        power=missing.size.power,
-        more_first=missing.more_first,
-        more_second=missing.more_second,
     )
 
 
@@ -172,16 +140,5 @@ def _state(state: StateSummary) -> StateModel:
         readings=state.readings,
         mean=None if s is None else s.mean,
         sd=None if s is None else s.sd,
-        interval=None if s is None else _interval(s.interval),
-    )
-
-
-def _mean(mean: StateMean) -> MeanModel:
-    return MeanModel(
-        participant=mean.participant,
-        vital=mean.kind,
-        state=mean.state.value,
-        mean=mean.mean,
-        readings=mean.readings,
-        simulated=mean.simulated,
+        interval=IntervalModel.of(s.interval if s else None),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasPath, Field
 
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
+from dashboard.statistics import Interval
 from edge_agent.core.vitals import VitalKind
 
 
@@ -16,13 +17,18 @@ class IntervalModel(Model):
     low: float = Field(description="Lower end")
     high: float = Field(description="Upper end")
 
+    @classmethod
+    def of(cls, interval: Interval | None) -> IntervalModel | None:
+        """Return the model of an interval, or ``None`` where there is none."""
+        return None if interval is None else cls.model_validate(interval)
+
 
 class ShapiroModel(Model):
     """A Shapiro–Wilk test of normality."""
 
     of: str = Field(description="differences, or the state whose means were tested")
     w: float = Field(description="The statistic, 0…1")
-    p: float = Field(description="Small: the values are hardly from a normal distribution")
+    p: float = Field(description="Small: the values depart from normality")
 
 
 class RankModel(Model):
@@ -34,13 +40,17 @@ class RankModel(Model):
     exact: bool = Field(
         description="Whether p is from the exact distribution or the normal approximation"
     )
+    rank_biserial: float = Field(
+        description="Effect size of the rank test, −1…1 (Kerby 2014); above 0: the first is larger"
+    )
 
 
 class EquivalenceModel(Model):
     """Two one-sided tests: is every difference beyond the bound excluded?"""
 
     bound: float = Field(
-        description="Differences from minus this to this count as none; in the unit of the vital"
+        validation_alias=AliasPath("bounds", "high"),
+        description="Differences from minus this to this count as none; in the unit of the vital",
     )
     p: float = Field(description="Below 0.05: the difference lies within the bound")
     interval: IntervalModel = Field(
@@ -59,9 +69,13 @@ class NeededModel(Model):
         description="Standard deviation so far: of the differences, or the average "
         "one of both groups"
     )
-    n: int = Field(description="Pairs, or people in each group, for the power")
+    n: int = Field(
+        validation_alias=AliasPath("size", "n"),
+        description="Pairs, or people in each group, for the power",
+    )
     power: float = Field(
-        description="How often such a study finds it, at 0.05 and without adjustment"
+        validation_alias=AliasPath("size", "power"),
+        description="How often such a study finds it, at 0.05 and without adjustment",
     )
     more_first: int = Field(
         description="How many more people that is, on the first side; with pairs the same people"
@@ -164,9 +178,9 @@ class AgreementModel(Model):
     )
     labels: tuple[str, ...] = Field(description="Of rows and columns")
     table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
-    n: int = Field(description="Stimuli of which both said something")
+    n: int = Field(description="Stimuli with an answer from both")
     participants: int = Field(description="Participants whose they are")
-    left_out: int = Field(description="Stimuli of which one of both said nothing")
+    left_out: int = Field(description="Stimuli where one of the two gave no answer")
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
@@ -200,16 +214,35 @@ class VariabilityModel(Model):
 class VariantModel(Model):
     """One comparison under another window and lag."""
 
-    window: float = Field(description="Seconds of expression before a reading")
-    lag_heart_rate: float = Field(description="Seconds")
-    lag_pressure: float = Field(description="Seconds")
-    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
-    n_second: int = Field(description="Participants on the second side; with pairs the same")
-    difference: float | None = Field(description="Mean difference")
-    interval: IntervalModel | None = Field(description="95 % interval of the difference")
-    p: float | None = Field(description="Unadjusted")
+    window: float = Field(
+        validation_alias=AliasPath("choice", "window_s"),
+        description="Seconds of expression before a reading",
+    )
+    lag_heart_rate: float = Field(
+        validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
+    )
+    lag_pressure: float = Field(
+        validation_alias=AliasPath("choice", "lag_pressure_s"), description="Seconds"
+    )
+    n_first: int = Field(
+        validation_alias=AliasPath("decision", "n_first"),
+        description="Participants on the first side; with pairs the pairs",
+    )
+    n_second: int = Field(
+        validation_alias=AliasPath("decision", "n_second"),
+        description="Participants on the second side; with pairs the same",
+    )
+    difference: float | None = Field(
+        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
+    )
+    interval: IntervalModel | None = Field(
+        validation_alias=AliasPath("decision", "interval"),
+        description="95 % interval of the difference",
+    )
+    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
     holm_p: float | None = Field(
-        description="Adjusted by Holm's method for the family under this setting"
+        validation_alias=AliasPath("decision", "holm_p"),
+        description="Adjusted by Holm's method for the family under this setting",
     )
     conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
         description="At a Holm p below 0.05"
@@ -250,7 +283,7 @@ class MeanModel(Model):
     """The unit of all tests: one participant's mean in one state."""
 
     participant: str = Field(description="Pseudonymous code")
-    vital: VitalKind = Field(description="What was measured")
+    vital: VitalKind = Field(validation_alias="kind", description="What was measured")
     state: str = Field(description="The state")
     mean: float = Field(description="Mean of the readings")
     readings: int = Field(description="How many readings")

@@ -9,8 +9,8 @@ from typing import Any
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.present.charts import COLOURS, layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
-from dashboard.analysis.states import STATES
-from dashboard.charts.figures import Chart
+from dashboard.analysis.states import TESTED_STATES
+from dashboard.charts.chart import Chart
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
@@ -29,7 +29,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
         state: sorted(
             mean.mean for mean in analysis.means if mean.kind is kind and mean.state is state
         )
-        for state in STATES
+        for state in TESTED_STATES
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
     return Chart(

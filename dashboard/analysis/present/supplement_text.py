@@ -42,9 +42,9 @@ def conclusion_name(conclusion: Conclusion) -> str:
 
 def all_states_sentence(states: VitalStates) -> str:
     """Say whether a vital differs between the three states at all."""
-    found = states.comparison.anova
+    anova = states.comparison.anova
     name = vital_name(states.kind)
-    if found is None:
+    if anova is None:
         if states.comparison.obstacle is Obstacle.TOO_FEW:
             why = (
                 f"It needs at least {MINIMUM} people with readings in all three states; there "
@@ -57,26 +57,26 @@ def all_states_sentence(states: VitalStates) -> str:
             )
         return f"{name}, all three states at once: no test. {why}"
     df = " and ".join(
-        df_text(value) if value == round(value) else f"{value:.2f}" for value in found.corrected_df
+        df_text(value) if value == round(value) else f"{value:.2f}" for value in anova.corrected_df
     )
     figures = (
-        f"{people(found.n)}, F = {number(found.f, 2)} with {df} degrees of freedom after "
-        f"Greenhouse and Geisser, p {p_equals(found.corrected_p)}, generalized η² = "
-        f"{number(found.generalized_eta_squared, 2)}"
+        f"{people(anova.n)}, F = {number(anova.f, 2)} with {df} degrees of freedom after "
+        f"Greenhouse and Geisser, p {p_equals(anova.corrected_p)}, generalized η² = "
+        f"{number(anova.generalized_eta_squared, 2)}"
     )
-    if found.corrected_p < ALPHA:
+    if anova.corrected_p < ALPHA:
         return f"{name} differed somewhere between the three states taken together ({figures})."
     return f"{name} was not shown to differ between the three states taken together ({figures})."
 
 
-def agreement_sentence(found: SourceAgreement) -> str:
+def agreement_sentence(sources: SourceAgreement) -> str:
     """Say how often two sources named the same emotion, and whether that is more than chance."""
-    names = f"{source_name(found.first).capitalize()} and {source_name(found.second)}"
-    agreement = found.agreement
+    names = f"{source_name(sources.first).capitalize()} and {source_name(sources.second)}"
+    agreement = sources.agreement
     if agreement is None:
         return (
-            f"{names}: no agreement can be computed. It needs stimuli of which both say something, "
-            "and not always the same."
+            f"{names}: no agreement can be computed. It needs stimuli with an answer from both, "
+            "and more than one answer."
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
     ends = agreement.interval
@@ -84,44 +84,44 @@ def agreement_sentence(found: SourceAgreement) -> str:
         spread = ""
     else:
         spread = f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
-    are = "is" if found.left_out == 1 else "are"
-    left = f" {_stimuli(found.left_out)} of which one of both said nothing {are} left out."
+    are = "is" if sources.left_out == 1 else "are"
+    left = f" {_stimuli(sources.left_out)} where one of the two gave no answer {are} left out."
     return (
         f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of "
         f"{people(agreement.participants)} ({percent(agreement.observed)}; "
         f"{percent(agreement.expected)} would be chance): kappa "
         f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is "
-        f"chance.{left if found.left_out else ''}"
+        f"chance.{left if sources.left_out else ''}"
     )
 
 
-def variability_sentence(found: tuple[StateVariability, ...]) -> str:
+def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
     """Say for how many the variability could be computed."""
-    computed = [one for one in found if one.variability is not None]
-    short = sum(one.variability is not None and one.variability.ultra_short for one in found)
+    computed = [one for one in recordings if one.variability is not None]
+    short = sum(one.variability is not None and one.variability.ultra_short for one in recordings)
     brief = ""
     if short:
         verb = "is" if short == 1 else "are"
         brief = f" {short} of them {verb} shorter than the standard five minutes (ultra-short)."
     return (
-        f"From the intervals between beats, {len(computed)} of {len(found)} recordings of one "
+        f"From the intervals between beats, {len(computed)} of {len(recordings)} recordings of one "
         f"person in one state give numbers.{brief} Compare SDNN only between states that lasted "
         "equally long."
     )
 
 
-def sensitivity_sentence(test: VitalComparison, found: Sensitivity) -> str:
+def sensitivity_sentence(test: VitalComparison, sensitivity: Sensitivity) -> str:
     """Say whether a conclusion depends on window and lag."""
     start = (
         f"{vital_name(test.kind)}, {test.first} and {test.second}: "
-        f"{conclusion_name(found.chosen.conclusion)}"
+        f"{conclusion_name(sensitivity.chosen.conclusion)}"
     )
-    total = len(found.variants)
-    if not found.changed:
+    total = len(sensitivity.variants)
+    if not sensitivity.changed:
         return f"{start} under all {total} windows and lags."
     return (
-        f"{start}; another conclusion under {found.changed} of {total} windows and lags. Take "
-        "it for a hint."
+        f"{start}; another conclusion under {sensitivity.changed} of {total} windows and lags. "
+        "Treat this as tentative."
     )
 
 

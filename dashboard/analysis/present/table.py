@@ -37,6 +37,7 @@ class TestRow:
         g_interval: its 95 % interval.
         shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
         rank: p of the rank test.
+        rank_biserial: the effect size of the rank test.
         equivalence: p of the equivalence test.
         needed: people that a difference of the bound's size takes; in each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
@@ -57,6 +58,7 @@ class TestRow:
     g_interval: str
     shapiro: str
     rank: str
+    rank_biserial: str
     equivalence: str
     needed: str
     is_shown: bool
@@ -71,13 +73,13 @@ class TestGroup:
     rows: tuple[TestRow, ...]
 
 
-def groups_of(answer: AnalysisModel) -> tuple[TestGroup, ...]:
+def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
-    kinds = dict.fromkeys(test.vital for test in answer.comparisons)
+    kinds = dict.fromkeys(test.vital for test in response.comparisons)
     return tuple(
         TestGroup(
             f"{vital_name(kind)}, {unit_of(kind)}",
-            tuple(row_of(test) for test in answer.comparisons if test.vital is kind),
+            tuple(row_of(test) for test in response.comparisons if test.vital is kind),
         )
         for kind in kinds
     )
@@ -100,6 +102,7 @@ def row_of(test: ComparisonModel) -> TestRow:
         g_interval=_interval(test.g_interval, 2),
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
         rank="" if test.rank is None else _p(test.rank.p),
+        rank_biserial="" if test.rank is None else _number(test.rank.rank_biserial, 2),
         equivalence="" if test.equivalence is None else _p(test.equivalence.p),
         needed=""
         if test.needed is None

@@ -131,8 +131,8 @@ def _result(test: VitalComparison, tests: Tests) -> str:
         else:
             adjustment = "adjustment"
         return (
-            f"{shift} in this sample, but that does not hold up when several tests are made at "
-            f"once ({aside}{figures}; p before {adjustment} "
+            f"{shift} in this sample, but not significantly after adjustment for several tests "
+            f"({aside}{figures}; p before {adjustment} "
             f"{p_equals(t.p)}).{_real_but_small(test)}"
         )
     return (
@@ -144,31 +144,30 @@ def _result(test: VitalComparison, tests: Tests) -> str:
 
 def _real_but_small(test: VitalComparison) -> str:
     """Say of a difference that it lies within the bounds that were declared to count as none."""
-    found = test.equivalence
-    if found is None or not found.shown:
+    equivalence = test.equivalence
+    if equivalence is None or not equivalence.shown:
         return ""
-    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(found.p)})."
+    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(equivalence.p)})."
 
 
 def _as_good_as_none(test: VitalComparison) -> str:
     """Say whether it is shown that there is no difference worth mentioning, and else what that
     would take.
     """
-    found = test.equivalence
-    if found is None:
+    equivalence = test.equivalence
+    if equivalence is None:
         return ""
-    figures = (
-        f"p {p_equals(found.p)}, 90 % CI {interval_text(found.interval.low, found.interval.high)}"
-    )
+    interval = interval_text(equivalence.interval.low, equivalence.interval.high)
+    figures = f"p {p_equals(equivalence.p)}, 90 % CI {interval}"
     what = f"A difference of {_bound(test)} or more either way is"
-    if found.shown:
+    if equivalence.shown:
         return f" {what} excluded (equivalence test {figures})."
     return f" {what} not excluded, though (equivalence test {figures}).{_needed(test)}"
 
 
 def _needed(test: VitalComparison) -> str:
-    missing = test.missing
-    if missing is None:
+    required = test.required_sample
+    if required is None:
         return (
             " With people as different as these, no study could be large enough to find "
             f"{_bound(test)}."
@@ -179,12 +178,12 @@ def _needed(test: VitalComparison) -> str:
         group = ""
     takes = (
         f" To find a difference of {_bound(test)} in four of five studies takes "
-        f"{people(missing.size.n)}{group}"
+        f"{people(required.size.n)}{group}"
     )
-    more = max(missing.more_first, missing.more_second)
+    more = max(required.more_first, required.more_second)
     if more:
         return f"{takes}: {more} more than there are."
-    return f"{takes}; so many there are."
+    return f"{takes}; there are enough."
 
 
 def _bound(test: VitalComparison) -> str:
@@ -222,7 +221,7 @@ def _doubt(tests: Tests) -> str:
         what = "The values"
     agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
     return (
-        f" {what} are hardly from a normal distribution (Shapiro–Wilk p {_smallest(tests)}); the "
+        f" {what} depart from normality (Shapiro–Wilk p {_smallest(tests)}); the "
         f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} (p "
         f"{p_equals(tests.rank.p)})."
     )
@@ -245,7 +244,7 @@ def _too_few(test: VitalComparison) -> str:
     )
     if test.design is Design.INDEPENDENT:
         if c.n_both:
-            welch += f" {people(c.n_both)} had both: a paired design may fit."
+            return f"{start} {welch} {people(c.n_both)} had both: a paired design may fit."
         return f"{start} {welch}"
     if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
         return f"{start} {paired}"
@@ -265,9 +264,9 @@ def _no_variation(test: VitalComparison) -> str:
     if c.method is Method.PAIRED:
         return (
             f"{start} The difference is exactly {shown} for all {people(c.n_both)}, so there is no "
-            "spread to judge it by."
+            "variation to test it against."
         )
     return (
         f"{start} Nobody differs from anybody else within either state (the states differ by "
-        f"{shown}), so there is no spread to judge it by."
+        f"{shown}), so there is no variation to test it against."
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, AccountError
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.security import address_of, too_many, with_wait
 from dashboard.web.services import LOGIN_COOKIE, AccountDep, ServicesDep
 
@@ -29,10 +29,10 @@ def account_page(
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
     if changed:
-        said = "The password was changed. Every other device has to log in again."
+        message = "The password was changed. Every other device has to log in again."
     else:
-        said = ""
-    return _page(request, services, account, said=said)
+        message = ""
+    return _page(request, services, account, message=message)
 
 
 @router.post(f"{PAGE}/password")
@@ -52,9 +52,7 @@ def change_password(
         )
     try:
         if new != again:
-            raise AccountError(
-                "The new password was not typed the same twice. Nothing was changed."
-            )
+            raise AccountError("The two new passwords differ. Nothing was changed.")
         services.accounts.change_password(account, old, new, request.cookies.get(LOGIN_COOKIE, ""))
     except AccountError as error:
         return _page(request, services, account, problem=str(error), status=400)
@@ -68,7 +66,7 @@ def _page(
     services: ServicesDep,
     account: AccountDep,
     *,
-    said: str = "",
+    message: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
@@ -77,7 +75,7 @@ def _page(
         request,
         "account.html",
         status,
-        said=said,
+        message=message,
         problem=problem,
         has_password=accounts.has_password(account),
         elsewhere=accounts.other_logins(account, request.cookies.get(LOGIN_COOKIE, "")),

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.read.reader import Reader
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from dashboard.analysis.analyse import Analysis
 
 router = APIRouter(tags=["analysis"])
+NAVIGATION = NavigationEntry(
+    title="Analysis",
+    path="/analysis",
+    position=50,
+    icon="M4 20V11M10 20V5M16 20v-6M21 20H3M16 5v5M13.5 7.5h5",
+)
 
 
 @router.get("/analysis", include_in_schema=False)
@@ -62,9 +69,9 @@ def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) ->
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
-    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.response import response_of
 
-    return answer_of(_analyse(reader, query))
+    return response_of(_analyse(reader, query))
 
 
 def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
@@ -77,20 +84,26 @@ def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
 def _shown(analysis: Analysis | None) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
-        return {"answer": None, "groups": (), "charts": (), "effects": None, "is_simulated": False}
+        return {
+            "response": None,
+            "groups": (),
+            "charts": (),
+            "effects": None,
+            "is_simulated": False,
+        }
     from dashboard.analysis.present.charts import analysis_charts, effects_chart
-    from dashboard.analysis.present.response import answer_of
+    from dashboard.analysis.present.response import response_of
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
 
-    answer = answer_of(analysis)
+    response = response_of(analysis)
     return {
-        "answer": answer,
-        "groups": groups_of(answer),
+        "response": response,
+        "groups": groups_of(response),
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),
         "effects": effects_chart(analysis),
         "variability": variability_sentence(analysis.variability),
-        "is_simulated": answer.simulated_readings > 0,
+        "is_simulated": response.simulated_readings > 0,
     }

@@ -11,8 +11,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from dashboard.charts.figures import plotly_address, plotly_file
-from dashboard.web.pages import HERE
+from dashboard.charts.plotly_package import plotly_address, plotly_file
+from dashboard.web.rendering import HERE
 
 router = APIRouter()
 _FOR_EVER = "public, max-age=31536000, immutable"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
-from dashboard.web.export_jobs import ExportRequest, Exports, Prepared
-from dashboard.web.pages import render
+from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs
 from dashboard.web.services import AccountDep, ServicesDep
 from edge_agent.core.errors import StoreError
@@ -20,6 +21,12 @@ from edge_agent.store.export.formats import all_formats, format_named
 from edge_agent.store.export.rows.selection import Choice
 
 router = APIRouter(tags=["export"])
+NAVIGATION = NavigationEntry(
+    title="Export",
+    path="/export",
+    position=60,
+    icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
+)
 
 if TYPE_CHECKING:
 
@@ -68,11 +75,11 @@ class ExportModel(ApiModel):
     bytes: int | None = Field(description="Size of the file; null until it is ready")
     problem: str = Field(description="Why there is no file; empty otherwise")
     file: str = Field(
-        description="Address of the file once it is ready; it can be asked for in parts (Range)"
+        description="Address of the file once it is ready; it can be new for in parts (Range)"
     )
 
     @classmethod
-    def of(cls, prepared: Prepared) -> ExportModel:
+    def of(cls, prepared: PreparedExport) -> ExportModel:
         """Return the model of an export."""
         return cls(
             id=prepared.id,
@@ -87,7 +94,9 @@ class ExportModel(ApiModel):
 class _Sent(FileResponse):
     """A prepared file, which knows when its last byte has gone."""
 
-    def __init__(self, exports: Exports, prepared: Prepared, *, in_parts: bool = True) -> None:
+    def __init__(
+        self, exports: ExportJobs, prepared: PreparedExport, *, in_parts: bool = True
+    ) -> None:
         media_type = prepared.request.format.media_type
         super().__init__(prepared.file, media_type=media_type, filename=prepared.file.name)
         self._exports = exports
@@ -95,7 +104,7 @@ class _Sent(FileResponse):
         self._in_parts = in_parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or the part that was asked for."""
+        """Send it, or the part that was new for."""
         if not self._in_parts:
             scope = {
                 **scope,
@@ -116,6 +125,18 @@ class _Sent(FileResponse):
             or part.partition("-")[2].partition("/")[0] == str((self._prepared.size or 0) - 1)
         ):
             self._exports.sent(self._prepared)
+
+
+def _export_query(
+    form: FormatQuery = BUNDLE,
+    session: SessionQuery = None,
+    start: StartQuery = None,
+    end: EndQuery = None,
+) -> NewExport:
+    return NewExport(format=form, sessions=session, start=start, end=end)
+
+
+NewExportDep = Annotated[NewExport, Depends(_export_query)]
 
 
 @router.get("/export", include_in_schema=False)
@@ -157,9 +178,9 @@ def delete_from_page(services: ServicesDep, account: AccountDep, token: str) -> 
 
 
 @router.post("/api/v1/exports", status_code=202)
-def prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> ExportModel:
+def prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> ExportModel:
     """Begin to prepare an export; the one before it is deleted. Each account has one at a time."""
-    return ExportModel.of(_prepare(services, account, asked))
+    return ExportModel.of(_prepare(services, account, new))
 
 
 @router.get("/api/v1/exports/{token}")
@@ -192,67 +213,60 @@ def download(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    form: FormatQuery = BUNDLE,
-    session: SessionQuery = None,
-    start: StartQuery = None,
-    end: EndQuery = None,
+    new: NewExportDep,
 ) -> Response:
     """Prepare an export and send it, in one request.
 
     A broken download can be taken up within the hour by the same request with ``Range``, such as
     ``curl -C -``.
     """
-    asked = NewExport(format=form, sessions=session, start=start, end=end)
     prepared = services.exports.of_account(account.id) if "range" in request.headers else None
     goes_on = (
         prepared is not None
         and prepared.state == "ready"
-        and prepared.request == _request_of(services, asked)
+        and prepared.request == _request_of(services, new)
     )
     if prepared is None or not goes_on:
-        prepared = _prepare(services, account, asked)
+        prepared = _prepare(services, account, new)
         prepared.done.result()
     if prepared.problem:
         raise StoreError(prepared.problem)
     return _Sent(services.exports, prepared, in_parts=goes_on)
 
 
-def _prepare(services: ServicesDep, account: AccountDep, asked: NewExport) -> Prepared:
-    request = _request_of(services, asked)
-    which = (
-        f"sessions={asked.sessions or 'all'} start={asked.start} end={asked.end} "
-        f"format={asked.format}"
-    )
+def _prepare(services: ServicesDep, account: AccountDep, new: NewExport) -> PreparedExport:
+    request = _request_of(services, new)
+    which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
     services.accounts.record(account.name, "export", which)
     return services.exports.prepare(account.id, request)
 
 
-def _request_of(services: ServicesDep, asked: NewExport) -> ExportRequest:
+def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
     """Return what is asked for after checking that it can be had."""
-    start = asked.start
-    end = asked.end
+    start = new.start
+    end = new.end
     if start is not None and end is not None and end <= start:
         raise HTTPException(
             422,
             f"start = {start}, end = {end}: the range is empty. Its end must lie after its start.",
         )
-    wanted = format_named(asked.format)
+    wanted = format_named(new.format)
     if not wanted.downloadable:
         names = ", ".join(each.name for each in _downloadable())
         raise HTTPException(
             422, f"format = {wanted.name}: choose one of {names}; the bundle holds the CSV."
         )
-    if wanted.needs_sessions and not asked.sessions:
+    if wanted.needs_sessions and not new.sessions:
         raise HTTPException(422, f"format = {wanted.name}: takes sessions only. Name at least one.")
-    unknown = set(asked.sessions or ()) - {known.id for known in services.reader.session_list()}
+    unknown = set(new.sessions or ()) - {known.id for known in services.reader.session_list()}
     if unknown:
         raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
-    sessions = tuple(sorted(set(asked.sessions))) if asked.sessions else None
+    sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
     return ExportRequest(wanted, Choice(sessions, start, end))
 
 
-def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> Prepared:
+def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:
     prepared = services.exports.find(account.id, token)
     if prepared is None:
-        raise HTTPException(404, "There is no such export any more. Prepare it again.")
+        raise HTTPException(404, "This export no longer exists. Prepare it again.")
     return prepared

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import HealthModel, ModelInUse
 from dashboard.web.services import Services, ServicesDep
 from edge_agent import __version__
@@ -19,6 +20,12 @@ from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.overview import models_in_use
 
 router = APIRouter(tags=["health"])
+NAVIGATION = NavigationEntry(
+    title="Health",
+    path="/health",
+    position=70,
+    icon="M12 20s-8-5-8-11a4.5 4.5 0 018-2.8A4.5 4.5 0 0120 9c0 6-8 11-8 11z",
+)
 _AGENT_SECONDS = 1.0
 
 
@@ -52,16 +59,7 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
         counts=reader.counts(),
         first=span[0] if span else None,
         last=span[1] if span else None,
-        models=[
-            ModelInUse(
-                kind=used.kind,
-                name=used.name,
-                version=used.version,
-                sha256=used.sha256,
-                since=used.since_ms,
-            )
-            for used in models_in_use(database)
-        ],
+        models=[ModelInUse.model_validate(used) for used in models_in_use(database)],
         agent=agent,
     )
 

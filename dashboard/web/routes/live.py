@@ -13,7 +13,8 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.protocols.file import find_protocol
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import (
     MarkerModel,
     NewMarker,
@@ -34,13 +35,18 @@ from dashboard.web.services import (
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose, Session, SessionSetting
-from edge_agent.core.vitals import VitalReading
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.results import Trend
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"])
+NAVIGATION = NavigationEntry(
+    title="Live",
+    path="/live",
+    position=10,
+    icon="M3 12h4l2.5-6 4.5 12 2.5-6H21",
+)
 
 STRIP_MS = 120_000
 CHECK_SECONDS = 15.0
@@ -62,7 +68,10 @@ def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
     recent = reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
     start = {
         "session": session_state(study).model_dump(mode="json"),
-        "vitals": [_vital(reading).model_dump() for reading in reader.latest_vitals().values()],
+        "vitals": [
+            VitalModel.model_validate(reading).model_dump()
+            for reading in reader.latest_vitals().values()
+        ],
         "strip": _recent(recent),
         "simulated": recent.simulated,
     }
@@ -97,7 +106,7 @@ def get_session(study: StudyDep) -> SessionState:
 @router.get("/api/v1/vitals/latest")
 def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
     """Tell the newest reading of each kind."""
-    return [_vital(reading) for reading in reader.latest_vitals().values()]
+    return [VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()]
 
 
 @router.post("/api/v1/session", status_code=201, responses=_CONFLICT)
@@ -146,8 +155,10 @@ def open_session(
     """
     if not protocol:
         return services.study.start_session(participant, purpose, name, setting=setting)
-    found = find_protocol(services.options.protocols, protocol)
-    return services.conductor.begin(participant, purpose, setting, name, found)
+    study_protocol = find_protocol(services.options.protocols, protocol)
+    return services.protocol_runner.start_session(
+        participant, purpose, setting, name, study_protocol
+    )
 
 
 def session_state(study: Study) -> SessionState:
@@ -156,20 +167,9 @@ def session_state(study: Study) -> SessionState:
     if session is None:
         return SessionState(session=None, condition=None, markers=[])
     return SessionState(
-        session=SessionModel.of(session),
+        session=SessionModel.model_validate(session),
         condition=study.open_condition(),
-        markers=[MarkerModel.of(marker) for marker in study.markers(session.id)],
-    )
-
-
-def _vital(reading: VitalReading) -> VitalModel:
-    return VitalModel(
-        at=reading.at.wall_ms,
-        kind=reading.kind.value,
-        value=reading.value,
-        unit=reading.kind.unit,
-        source=reading.source,
-        flags=sorted(flag.value for flag in reading.flags),
+        markers=[MarkerModel.model_validate(marker) for marker in study.markers(session.id)],
     )
 
 

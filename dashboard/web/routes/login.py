@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, Account, AccountError
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.security import address_of, safe_next, too_many, with_wait
 from dashboard.web.services import LOGIN_COOKIE, Services, ServicesDep, account_of
 

@@ -8,16 +8,23 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from dashboard.charts.figures import TREND_VITALS, TrendData, trend_chart
-from dashboard.web.pages import render
+from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel
 from dashboard.web.services import ReaderDep
 from edge_agent.core import clock
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.read.results import Trend, VitalTrend
+from edge_agent.store.read.results import Trend
 
 router = APIRouter(tags=["trends"])
+NAVIGATION = NavigationEntry(
+    title="Trends",
+    path="/trends",
+    position=20,
+    icon="M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
+)
 
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
@@ -108,7 +115,9 @@ def get_trends(
         start=start,
         end=end,
         expression=_expression_model(data.trend),
-        vitals={kind.value: _vital_model(vital) for kind, vital in data.vitals.items()},
+        vitals={
+            kind.value: VitalTrendModel.model_validate(vital) for kind, vital in data.vitals.items()
+        },
     )
 
 
@@ -165,19 +174,4 @@ def _expression_model(trend: Trend) -> ExpressionTrend:
         rows=list(trend.rows),
         frames=list(trend.frames),
         simulated=trend.simulated,
-    )
-
-
-def _vital_model(vital: VitalTrend) -> VitalTrendModel:
-    return VitalTrendModel(
-        unit=vital.kind.unit,
-        resolution=vital.resolution,
-        bucket_ms=vital.bucket_ms,
-        starts=list(vital.starts),
-        mean=list(vital.mean),
-        min=list(vital.least),
-        max=list(vital.most),
-        n=list(vital.n),
-        flagged=list(vital.flagged),
-        simulated=vital.simulated,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
@@ -244,7 +244,7 @@ def test_a_script_prints_the_table_of_the_page(
     database, folder = bundles(question.make)
     found = analyse(Reader(database), question.query)
     text = run(folder, question.words)
-    assert printed_rows(text) == shown_by(answer_of(found))
+    assert printed_rows(text) == shown_by(response_of(found))
     for states in found.all_states:
         anova = states.comparison.anova
         figures = [line for line in text.splitlines() if line.startswith("all three states: ")]
@@ -293,7 +293,7 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
-    answer = answer_of(analyse(Reader(database), question.query))
+    answer = response_of(analyse(Reader(database), question.query))
     rows = csv.DictReader(io.StringIO(run(folder, [*question.words, "--csv"])))
     found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in rows}
     for test in answer.comparisons:

@@ -127,7 +127,7 @@ def test_four_sources_at_ten_hertz_for_ten_minutes_lose_nothing_and_keep_their_o
                     simulated.append(reading.value)
                     rig.submit(reading)
 
-        client.app.state.services.desk.requests._limit = SECONDS + 1  # type: ignore[attr-defined]
+        client.app.state.services.ingest.requests._limit = SECONDS + 1  # type: ignore[attr-defined]
         rig.recorder.start()
         rig.run(strap, broker, program, made_up)
         rig.recorder.stop()

@@ -98,7 +98,7 @@ def test_odd_requests_are_answered_and_never_with_an_error_of_ours(tmp_path: Pat
     taken = 0
     with client_of(tmp_path) as client:
         store = tmp_path / "affect-edge.db"
-        client.app.state.services.desk.requests._limit = 10**9  # type: ignore[attr-defined]
+        client.app.state.services.ingest.requests._limit = 10**9  # type: ignore[attr-defined]
         token = f"Bearer {Tokens(store).make('fuzz', 'ada')}"
 
         @FUZZ

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dashboard.web.pages import HERE
+from dashboard.web.rendering import HERE
 from tests.support.dashboard import client_of, set_up
 from tests.support.timeline import database
 from tools.render_statistics import PAGE, SOURCE, render

@@ -12,15 +12,22 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from dashboard.protocols.file import list_protocols
-from dashboard.protocols.runner import Conductor, View
-from dashboard.web.pages import render
+from dashboard.protocols.runner import ProtocolRunner
+from dashboard.protocols.running import ProtocolView
+from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
-from dashboard.web.schemas import Problem, ProtocolEntry, ProtocolState, ScreenModel, SessionModel
+from dashboard.web.schemas import (
+    Problem,
+    ProtocolEntry,
+    ProtocolStateModel,
+    ScreenModel,
+    SessionModel,
+)
 from dashboard.web.services import (
     LOGIN_COOKIE,
     AccountDep,
-    ConductorDep,
     OptionsDep,
+    ProtocolRunnerDep,
     Services,
     ServicesDep,
 )
@@ -37,12 +44,14 @@ _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream
 
 
 @router.get("/protocol", include_in_schema=False)
-def protocol_page(request: Request, conductor: ConductorDep) -> Response:
+def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
     """Show the protocol that runs, or how the last one ended."""
-    view = conductor.view()
+    view = runner.view()
     if view is None:
         return RedirectResponse("/study", 303)
-    return render(request, "protocol.html", state=state_of(view).model_dump(mode="json"))
+    return render(
+        request, "protocol.html", state=protocol_state_model(view).model_dump(mode="json")
+    )
 
 
 @router.get("/api/v1/protocols")
@@ -55,44 +64,46 @@ def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
 
 
 @router.get("/api/v1/protocol", responses=_CONFLICT)
-def get_protocol(conductor: ConductorDep) -> ProtocolState:
+def get_protocol(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Tell how the protocol stands, or how the last one ended."""
-    return _state(conductor)
+    return _state(runner)
 
 
 @router.post("/api/v1/protocol/go", responses=_CONFLICT)
-def go_on(conductor: ConductorDep) -> ProtocolState:
+def go_on(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Begin, or go on after a break, as soon as the participant is ready."""
-    conductor.go()
-    return _state(conductor)
+    runner.go()
+    return _state(runner)
 
 
 @router.post("/api/v1/protocol/pause", responses=_CONFLICT)
-def pause(conductor: ConductorDep) -> ProtocolState:
+def pause(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Stand still; the condition that is open ends here."""
-    conductor.pause()
-    return _state(conductor)
+    runner.pause()
+    return _state(runner)
 
 
 @router.post("/api/v1/protocol/skip", responses=_CONFLICT)
-def skip(conductor: ConductorDep) -> ProtocolState:
+def skip(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Leave the present screen."""
-    conductor.skip()
-    return _state(conductor)
+    runner.skip()
+    return _state(runner)
 
 
 @router.post("/api/v1/protocol/repeat", responses=_CONFLICT)
-def repeat(conductor: ConductorDep) -> ProtocolState:
+def repeat(runner: ProtocolRunnerDep) -> ProtocolStateModel:
     """Begin the present screen again."""
-    conductor.repeat()
-    return _state(conductor)
+    runner.repeat()
+    return _state(runner)
 
 
 @router.post("/api/v1/protocol/end", responses=_CONFLICT)
-def end(conductor: ConductorDep, services: ServicesDep, account: AccountDep) -> ProtocolState:
+def end(
+    runner: ProtocolRunnerDep, services: ServicesDep, account: AccountDep
+) -> ProtocolStateModel:
     """End protocol and session now."""
-    conductor.end()
-    state = _state(conductor)
+    runner.end()
+    state = _state(runner)
     services.accounts.record(account.name, "session_end", str(state.session.id))
     return state
 
@@ -111,10 +122,10 @@ def event_stream(events: AsyncGenerator[str, None]) -> Response:
     )
 
 
-def state_of(view: View) -> ProtocolState:
+def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:
     """Return what programs and the operator's page get."""
-    return ProtocolState(
-        session=SessionModel.of(view.session),
+    return ProtocolStateModel(
+        session=SessionModel.model_validate(view.session),
         title=view.title,
         state=view.state.value,
         reason=view.reason,
@@ -140,14 +151,14 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
     dashboard stops.
     """
     yield "retry: 1000\n\n"
-    event = services.conductor.watch()
+    event = services.protocol_runner.watch()
     stop = asyncio.ensure_future(services.stopping.wait())
-    said = ""
+    last = ""
     try:
         while not services.stopping.is_set():
             text = look()
-            yield text if text != said else ": still here\n\n"
-            said = text
+            yield text if text != last else ": still here\n\n"
+            last = text
             changed = asyncio.ensure_future(event.wait())
             await asyncio.wait(
                 {changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
@@ -156,13 +167,13 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
             event.clear()
     finally:
         stop.cancel()
-        services.conductor.unwatch(event)
+        services.protocol_runner.unwatch(event)
 
 
 async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     """Write the state for as long as the login stands."""
     checked = clock.boot_seconds()
-    async for text in follow(services, lambda: _event(services.conductor.view())):
+    async for text in follow(services, lambda: _event(services.protocol_runner.view())):
         yield text
         if clock.boot_seconds() - checked >= CHECK_SECONDS:
             if not await is_logged_in(services, token):
@@ -170,14 +181,18 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
             checked = clock.boot_seconds()
 
 
-def _event(view: View | None) -> str:
-    return f"event: protocol\ndata: {state_of(view).model_dump_json() if view else 'null'}\n\n"
+def _event(view: ProtocolView | None) -> str:
+    if view is None:
+        data = "null"
+    else:
+        data = protocol_state_model(view).model_dump_json()
+    return f"event: protocol\ndata: {data}\n\n"
 
 
-def _state(conductor: Conductor) -> ProtocolState:
-    view = conductor.view()
+def _state(runner: ProtocolRunner) -> ProtocolStateModel:
+    view = runner.view()
     if view is None:
         raise StudyError(
             "No protocol has run since the dashboard started. Start a session with one."
         )
-    return state_of(view)
+    return protocol_state_model(view)

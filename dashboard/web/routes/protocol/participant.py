@@ -13,30 +13,30 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, Response
 
 from dashboard.protocols.media import find_media, media_type
-from dashboard.protocols.runner import View
-from dashboard.web.pages import render
+from dashboard.protocols.running import ProtocolView
+from dashboard.web.rendering import render
 from dashboard.web.routes.protocol.operator import event_stream, follow
 from dashboard.web.schemas import Answer
-from dashboard.web.services import ConductorDep, OptionsDep, Services, ServicesDep
+from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 
 router = APIRouter(prefix="/participate", include_in_schema=False)
 
 
-def _view(conductor: ConductorDep, token: str) -> View:
+def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
     """Return the protocol that a token belongs to; a wrong one finds nothing."""
-    view = conductor.view_of(token)
+    view = runner.view_of(token)
     if view is None:
         raise HTTPException(404)
     return view
 
 
-ViewDep = Annotated[View, Depends(_view)]
+ProtocolViewDep = Annotated[ProtocolView, Depends(_view)]
 
 
 @router.get("/{token}")
-def participant_page(request: Request, conductor: ConductorDep, token: str) -> Response:
+def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) -> Response:
     """Show the page of the protocol that the token belongs to."""
-    view = conductor.view_of(token)
+    view = runner.view_of(token)
     if view is None:
         return render(request, "participate_gone.html", 404)
     return render(request, "participate.html", token=token, texts=view.texts)
@@ -52,31 +52,31 @@ async def participant_events(services: ServicesDep, token: str) -> Response:
 
 
 @router.post("/{token}/ready", status_code=204, dependencies=[Depends(_view)])
-def ready(conductor: ConductorDep, token: str) -> None:
+def ready(runner: ProtocolRunnerDep, token: str) -> None:
     """The participant is there, and may be shown something."""
-    conductor.arrive(token)
+    runner.set_ready(token)
 
 
 @router.post("/{token}/answer", status_code=204, dependencies=[Depends(_view)])
-def answer(conductor: ConductorDep, token: str, said: Answer) -> None:
+def answer(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """Take an answer to the question of a screen."""
-    conductor.answer(token, said.step, said.value)
+    runner.answer(token, message.step, message.value)
 
 
 @router.post("/{token}/ended", status_code=204, dependencies=[Depends(_view)])
-def media_ended(conductor: ConductorDep, token: str, said: Answer) -> None:
+def media_ended(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """The sound or video of a screen has come to its end."""
-    conductor.media_ended(token, said.step)
+    runner.media_ended(token, message.step)
 
 
 @router.post("/{token}/failed", status_code=204, dependencies=[Depends(_view)])
-def media_failed(conductor: ConductorDep, token: str, said: Answer) -> None:
+def media_failed(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
     """The file of a screen cannot be shown by this browser."""
-    conductor.media_failed(token, said.step)
+    runner.media_failed(token, message.step)
 
 
 @router.get("/{token}/media/{step}")
-def media(view: ViewDep, options: OptionsDep, step: int) -> Response:
+def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
     """Send the file of a screen."""
     if not 0 <= step < len(view.screens) or not view.screens[step].file:
         raise HTTPException(404)
@@ -94,20 +94,20 @@ def media(view: ViewDep, options: OptionsDep, step: int) -> Response:
 
 async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     """Write what is to be shown until the protocol is over."""
-    if not services.conductor.join(token):
-        yield _event(services.conductor.view_of(token))
+    if not services.protocol_runner.join(token):
+        yield _event(services.protocol_runner.view_of(token))
         return
     try:
         async with aclosing(
-            follow(services, lambda: _event(services.conductor.view_of(token)))
+            follow(services, lambda: _event(services.protocol_runner.view_of(token)))
         ) as texts:
             async for text in texts:
                 yield text
     finally:
-        services.conductor.leave(token)
+        services.protocol_runner.leave(token)
 
 
-def _event(view: View | None) -> str:
+def _event(view: ProtocolView | None) -> str:
     shown: dict[str, object]
     if view is None or view.is_over:
         shown = {"screen": "end"}
@@ -116,7 +116,7 @@ def _event(view: View | None) -> str:
     return f"event: screen\ndata: {json.dumps(shown, ensure_ascii=False)}\n\n"
 
 
-def _shown(view: View) -> dict[str, object]:
+def _shown(view: ProtocolView) -> dict[str, object]:
     """Return what the page shows; nothing of what is measured is in it."""
     screen = view.screen
     if screen is None or view.state != "running":
@@ -125,7 +125,7 @@ def _shown(view: View) -> dict[str, object]:
     return {
         "screen": screen.kind.value,
         "step": view.step,
-        "turn": view.turn,
+        "turn": view.step_seq,
         "start_ms": view.start_ms,
         "text": screen.text,
         "media": screen.media,

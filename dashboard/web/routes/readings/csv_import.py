@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core.errors import DataFileError
@@ -78,7 +78,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
         file = await run_in_threadpool(CsvFile.parse, name, raw)
     except DataFileError as error:
         return await run_in_threadpool(page_with_file_problem, request, services, str(error))
-    return RedirectResponse(f"{PATH}/{services.desk.files.keep(account.id, file)}", 303)
+    return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
 
 
 @router.get(PATH, include_in_schema=False)
@@ -120,7 +120,7 @@ def _take(
         done = import_readings(services.options.database, readings)
     except DataFileError as error:
         return _page(request, name, file, choice, str(error))
-    services.desk.files.drop(account, name)
+    services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
     return RedirectResponse(f"{PAGE}?taken={done.inserted}&there={done.duplicates}", 303)
 
@@ -156,7 +156,7 @@ class _closing:  # noqa: N801 - reads as a function, like contextlib's
 
 
 def _find(services: Services, account: int, name: str) -> CsvFile:
-    file = services.desk.files.find(account, name)
+    file = services.ingest.files.find(account, name)
     if file is None:
         raise HTTPException(
             410, "This file is not kept any more. Send it again on the page Readings."

@@ -145,16 +145,16 @@ def _token(
             "dashboard.",
             {"WWW-Authenticate": "Bearer"},
         )
-    token = services.desk.tokens.of(credentials.credentials, SCOPE_VITALS)
+    token = services.ingest.tokens.of(credentials.credentials, SCOPE_VITALS)
     if token is None:
-        _wait(services.desk.wrong_tokens.attempt(address), "wrong tokens")
+        _wait(services.ingest.wrong_tokens.attempt(address), "wrong tokens")
         raise HTTPException(
             401,
             "This token is unknown or revoked.",
             {"WWW-Authenticate": 'Bearer error="invalid_token"'},
         )
-    _wait(services.desk.requests.attempt(f"token {token.id}"), "requests with this token")
-    services.desk.tokens.note_use(token)
+    _wait(services.ingest.requests.attempt(f"token {token.id}"), "requests with this token")
+    services.ingest.tokens.note_use(token)
     return token
 
 
@@ -179,7 +179,7 @@ def _check_form(request: Request) -> None:
 def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     items = parse_payload(body)
     origin = Origin(f"http:{token.name}", prefix=f"http:{token.name}:")
-    judged = read_given(items, clock.now(), origin, services.desk.arrivals)
+    judged = read_given(items, clock.now(), origin, services.ingest.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
     new = iter(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import AccountError
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
@@ -20,6 +21,12 @@ from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"])
+NAVIGATION = NavigationEntry(
+    title="Readings",
+    path="/readings",
+    position=40,
+    icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
+)
 PAGE = "/readings"
 BY_HAND = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 NOTE_LENGTH = 80
@@ -36,6 +43,45 @@ class Entry:
     problems: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What the page says of the request before it; empty texts are not shown.
+
+    Attributes:
+        message: what became of an entry.
+        entry: the form as it was filled in, with its problems.
+        secret: of a new token, shown this once.
+        token_problem: why no token was made.
+        file_problem: why a file cannot be read.
+    """
+
+    message: str = ""
+    entry: Entry = field(default_factory=Entry)
+    secret: str = ""
+    token_problem: str = ""
+    file_problem: str = ""
+
+
+def _entry_form(
+    heart_rate: Text = "",
+    systolic: Text = "",
+    diastolic: Text = "",
+    at: Text = "",
+    note: Text = "",
+) -> Entry:
+    values = {
+        "heart_rate": heart_rate,
+        "systolic": systolic,
+        "diastolic": diastolic,
+        "at": at,
+        "note": note,
+    }
+    return Entry({name: value.strip() for name, value in values.items()})
+
+
+EntryDep = Annotated[Entry, Depends(_entry_form)]
+
+
 @router.get(PAGE, include_in_schema=False)
 def readings_page(
     request: Request,
@@ -45,7 +91,7 @@ def readings_page(
     flagged: Count = None,
 ) -> Response:
     """Show the form, the place for files, and the tokens; after an entry, what became of it."""
-    return _page(request, services, said=_said(taken, there or 0, flagged or 0))
+    return _page(request, services, Notices(message=_result_text(taken, there or 0, flagged or 0)))
 
 
 @router.post(f"{PAGE}/by-hand", include_in_schema=False)
@@ -53,25 +99,13 @@ def enter(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    heart_rate: Text = "",
-    systolic: Text = "",
-    diastolic: Text = "",
-    at: Text = "",
-    note: Text = "",
+    entry: EntryDep,
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong."""
-    values = {
-        "heart_rate": heart_rate,
-        "systolic": systolic,
-        "diastolic": diastolic,
-        "at": at,
-        "note": note,
-    }
-    entry = Entry({name: value.strip() for name, value in values.items()})
     readings = _judge(entry, account.name)
     _check_note(services, entry, readings)
     if entry.problems:
-        return _page(request, services, entry=entry)
+        return _page(request, services, Notices(entry=entry))
     new = import_each(services.options.database, readings)
     if entry.values["note"]:
         services.study.add_marker(MarkerKind.NOTE, entry.values["note"], readings[0].at)
@@ -88,16 +122,16 @@ def make_token(
 ) -> Response:
     """Make a token and show its secret, this once."""
     try:
-        secret = services.desk.tokens.make(name, account.name)
+        secret = services.ingest.tokens.make(name, account.name)
     except AccountError as error:
-        return _page(request, services, token_problem=str(error))
-    return _page(request, services, secret=secret)
+        return _page(request, services, Notices(token_problem=str(error)))
+    return _page(request, services, Notices(secret=secret))
 
 
 @router.post(f"{PAGE}/tokens/{{number}}/revoke", include_in_schema=False)
 def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Response:
     """End a token."""
-    services.desk.tokens.revoke(min(number, 2**62), account.name)
+    services.ingest.tokens.revoke(min(number, 2**62), account.name)
     return RedirectResponse(f"{PAGE}#tokens-title", 303)
 
 
@@ -121,12 +155,12 @@ def _judge(entry: Entry, account: str) -> list[VitalReading]:
                 name = "at" if error.field == "at" else kind.value
                 entry.problems[name] = f"{error.shown} {error.reason}"
     if not any(entry.values[kind] for kind in BY_HAND):
-        entry.problems["heart_rate"] = "Give a heart rate, or the two pressures."
+        entry.problems["heart_rate"] = "Enter a heart rate, or both pressures."
     if bool(entry.values["systolic"]) != bool(entry.values["diastolic"]):
         missing = "diastolic" if entry.values["systolic"] else "systolic"
-        entry.problems.setdefault(missing, "A cuff gives both pressures: give this one, too.")
+        entry.problems.setdefault(missing, "A cuff measures both pressures: enter this one too.")
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
-        entry.problems["at"] = "This time is still to come. Correct it, or leave it empty for now."
+        entry.problems["at"] = "This time is in the future. Correct it, or leave it empty for now."
     return flag_near_pressures(readings)
 
 
@@ -137,7 +171,9 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         return
     session = services.study.open_session()
     if session is None:
-        entry.problems["note"] = "No session is open that the note could belong to. Leave it empty."
+        entry.problems["note"] = (
+            "No session is open to which the note could belong. Leave it empty."
+        )
     elif len(note) > NOTE_LENGTH or not note.isprintable():
         entry.problems["note"] = f"Give at most {NOTE_LENGTH} printable characters."
     elif readings and readings[0].at.wall_ms < session.start_ms:
@@ -146,39 +182,32 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         )
 
 
-def _said(taken: int | None, there: int, flagged: int) -> str:
+def _result_text(taken: int | None, there: int, flagged: int) -> str:
     """Say what became of what was handed in."""
     if taken is None:
         return ""
-    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} taken."]
+    parts = [f"{taken:,} {'reading was' if taken == 1 else 'readings were'} saved."]
     if there:
-        parts.append(f"{there:,} {'was' if there == 1 else 'were'} there already and left alone.")
+        parts.append(f"{there:,} {'was' if there == 1 else 'were'} already there and unchanged.")
     if flagged:
-        parts.append(f"{flagged:,} look implausible: they are kept, flagged, and count in no mean.")
+        parts.append(
+            f"{flagged:,} look implausible: they are saved with a flag and left out of all means."
+        )
     return " ".join(parts)
 
 
-def _page(
-    request: Request,
-    services: Services,
-    *,
-    said: str = "",
-    entry: Entry | None = None,
-    secret: str = "",
-    token_problem: str = "",
-    file_problem: str = "",
-) -> Response:
-    wrong = bool(token_problem or file_problem or (entry and entry.problems))
+def _page(request: Request, services: Services, notices: Notices) -> Response:
+    wrong = notices.token_problem or notices.file_problem or notices.entry.problems
     return render(
         request,
         "readings.html",
         status_code=422 if wrong else 200,
-        said=said,
-        entry=entry or Entry(),
-        secret=secret,
-        token_problem=token_problem,
-        file_problem=file_problem,
-        tokens=services.desk.tokens.all(),
+        message=notices.message,
+        entry=notices.entry,
+        secret=notices.secret,
+        token_problem=notices.token_problem,
+        file_problem=notices.file_problem,
+        tokens=services.ingest.tokens.all(),
         open_session=services.study.open_session(),
         largest_mib=MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
@@ -187,4 +216,4 @@ def _page(
 
 def page_with_file_problem(request: Request, services: Services, problem: str) -> Response:
     """Show the page with what is wrong with a file."""
-    return _page(request, services, file_problem=problem)
+    return _page(request, services, Notices(file_problem=problem))

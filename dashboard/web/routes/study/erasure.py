@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import Response
 
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
 from edge_agent.store.upkeep.erasure import erase_participant
 
-router = APIRouter()
+router = APIRouter(tags=["study"])
 
 
 @router.get("/study/participants/{code}/erase", include_in_schema=False)
@@ -50,7 +50,7 @@ def erase(
         )
     except StudyError as error:
         return _page(request, services, code, str(error))
-    services.conductor.forget(code)
+    services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
-from dashboard.web.pages import render
+from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.quality.report import SessionQuality
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
 
-router = APIRouter()
+router = APIRouter(tags=["study"])
 
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.protocols.file import ProtocolError, list_protocols
-from dashboard.web.pages import render
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.rendering import render
 from dashboard.web.routes.live import open_session
-from dashboard.web.routes.study.erasure import router as erasure_router
-from dashboard.web.routes.study.quality import router as quality_router
-from dashboard.web.routes.study.session_summary import router as course_router
 from dashboard.web.schemas import SessionModel
 from dashboard.web.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
@@ -20,9 +19,12 @@ from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.store.read.overview import consents, session_counts
 
 router = APIRouter(tags=["study"])
-router.include_router(quality_router)
-router.include_router(erasure_router)
-router.include_router(course_router)
+NAVIGATION = NavigationEntry(
+    title="Study",
+    path="/study",
+    position=30,
+    icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
+)
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "3"
@@ -90,28 +92,53 @@ def withdraw_consent(
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
 
-@router.post("/study/sessions", include_in_schema=False)
-def start_session(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
+@dataclass(frozen=True, slots=True)
+class SessionForm:
+    """What a person chose for a new session, as typed."""
+
+    participant: str
+    purpose: str
+    setting: str
+    protocol: str
+    name: str
+
+
+def _session_form(
     participant: CodeField = "",
     purpose: Annotated[str, Form(max_length=40)] = "",
     setting: Annotated[str, Form(max_length=40)] = SessionSetting.OTHER.value,
     protocol: Annotated[str, Form(max_length=64)] = "",
     name: Annotated[str, Form(max_length=200)] = "",
+) -> SessionForm:
+    return SessionForm(participant, purpose, setting, protocol, name)
+
+
+SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
+
+
+@router.post("/study/sessions", include_in_schema=False)
+def start_session(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    form: SessionFormDep,
 ) -> Response:
     """Open a session now and lead to the page of its protocol, or to the live page, where its
     markers are set.
     """
     try:
         session = open_session(
-            services, participant, _purpose(purpose), _setting(setting), name, protocol
+            services,
+            form.participant,
+            _purpose(form.purpose),
+            _setting(form.setting),
+            form.name,
+            form.protocol,
         )
     except (StudyError, ProtocolError) as error:
         return _page(request, services, str(error))
     services.accounts.record(account.name, "session_start", str(session.id))
-    return RedirectResponse("/protocol" if protocol else "/live", 303)
+    return RedirectResponse("/protocol" if form.protocol else "/live", 303)
 
 
 @router.post("/study/sessions/end", include_in_schema=False)
@@ -135,13 +162,13 @@ def session_page(request: Request, reader: ReaderDep, study: StudyDep, number: i
 @router.get("/api/v1/sessions")
 def get_sessions(reader: ReaderDep) -> list[SessionModel]:
     """List all sessions, newest first."""
-    return [SessionModel.of(session) for session in reader.session_list()]
+    return [SessionModel.model_validate(session) for session in reader.session_list()]
 
 
 def _page(request: Request, services: Services, problem: str = "") -> Response:
     study = services.study
     database = services.options.database
-    running = services.conductor.view()
+    running = services.protocol_runner.view()
     known = consents(database)
     participants = study.participants()
     ready = [p.code for p in participants if p.code in known and known[p.code].withdrawn_ms is None]
@@ -194,7 +221,7 @@ def _setting(text: str) -> SessionSetting:
 
 
 def _find(sessions: list[Session], number: int) -> Session:
-    found = next((session for session in sessions if session.id == number), None)
-    if found is None:
+    session = next((one for one in sessions if one.id == number), None)
+    if session is None:
         raise HTTPException(404)
-    return found
+    return session

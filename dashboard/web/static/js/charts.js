@@ -97,7 +97,7 @@ function tableOf(chart) {
   return table;
 }
 
-/** Draw a chart (the JSON of dashboard.charts.figures.Chart) into a <figure data-chart>, or draw it anew. */
+/** Draw a chart (the JSON of dashboard.charts.chart.Chart) into a <figure data-chart>, or draw it anew. */
 export async function drawChart(element, chart) {
   drawn.set(element, chart);
   const sentence = element.querySelector(".chart-sentence");

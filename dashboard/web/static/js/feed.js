@@ -1,6 +1,6 @@
 // The live feed: one event stream for the page, paused while the page is hidden, with the agent's state shown.
 
-const STATES = {
+const AGENT_STATES = {
   connecting: ["connecting", ""],
   online: ["agent running", "badge-good"],
   offline: ["agent offline", "badge-bad"],
@@ -8,7 +8,7 @@ const STATES = {
 };
 
 function showState(name) {
-  const [text, style] = STATES[name];
+  const [text, style] = AGENT_STATES[name];
   const badge = document.getElementById("agent-state");
   if (badge.textContent !== text) badge.textContent = text;
   badge.className = `badge badge-dot ${style}`;

@@ -11,10 +11,10 @@ const REASONS = { budget: "processor budget", heat: "heat" };
 /** What is shown, one line a tile: name, and how to read it from the message; null leaves the tile out. */
 const TILES = [
   ["Running for", (h) => known(h.uptime_seconds, duration)],
-  ["Pictures a second", (h) => known(h.camera?.fps, (v) => v.toFixed(1))],
-  ["Read at most", (h) => known(h.camera?.fps_limit, (v) => `${v.toFixed(1)} a second (${REASONS[h.camera.limited_by]})`)],
-  ["Age of the last picture", (h) => known(h.camera?.frame_age_seconds, (v) => `${v.toFixed(1)} s`)],
-  ["Pictures dropped", (h) => known(h.camera?.frames_dropped, (v) => v.toLocaleString())],
+  ["Frames per second", (h) => known(h.camera?.fps, (v) => v.toFixed(1))],
+  ["Frame rate limit", (h) => known(h.camera?.fps_limit, (v) => `${v.toFixed(1)} per second (${REASONS[h.camera.limited_by]})`)],
+  ["Age of the last frame", (h) => known(h.camera?.frame_age_seconds, (v) => `${v.toFixed(1)} s`)],
+  ["Frames dropped", (h) => known(h.camera?.frames_dropped, (v) => v.toLocaleString())],
   ["Processor", (h) => known(h.temperature_celsius, (v) => `${v.toFixed(0)} °C`)],
   ["Load, 1 min", (h) => known(h.load_1_minute, (v) => v.toFixed(2))],
   ["Disk free", (h) => known(h.disk?.free_bytes, size)],
@@ -23,7 +23,7 @@ const TILES = [
   ["Rows lost", (h) => known(h.recorder?.rows_dropped, (v) => v.toLocaleString())],
   ["MQTT", (h) => known(h.mqtt?.state, (v) => v)],
   ["Power", (h) => known(h.throttling, (t) => (t.under_voltage ? "too low" : t.under_voltage_since_start ? "was too low" : "good"))],
-  ["Clock", (h) => known(h.clock_synchronised, (v) => (v ? "set by network" : "not checked"))],
+  ["Clock", (h) => known(h.clock_synchronised, (v) => (v ? "set by network" : "not synchronised"))],
 ];
 
 function duration(seconds) {

@@ -78,7 +78,7 @@ function onExpression(message) {
   const label = face.emotion ?? "uncertain";
   const detail = face.emotion
     ? `${percent(face.smoothed[face.emotion])} of the smoothed probability`
-    : "No expression stands out enough";
+    : "No clear expression";
   showLabel(label, detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);
@@ -88,7 +88,7 @@ function onExpression(message) {
 function onState(state) {
   byId("live").classList.toggle("is-offline", state !== "online");
   if (state === "online") return;
-  showLabel("–", state === "offline" ? "The agent is not running" : "Waiting for the dashboard", null);
+  showLabel("–", state === "offline" ? "The agent is not running" : "Connecting to the dashboard", null);
   showBars(null);
   showValence(null);
 }

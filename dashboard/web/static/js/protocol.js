@@ -5,9 +5,9 @@ import { followFeed } from "./feed.js";
 const TICK_MS = 200;
 const byId = (id) => document.getElementById(id);
 const clock = (ms) => `${Math.floor(Math.ceil(ms / 1000) / 60)}:${String(Math.ceil(ms / 1000) % 60).padStart(2, "0")}`;
-const STATES = {
+const RUN_STATES = {
   running: ["running", "badge-good"],
-  paused: ["stands still", "badge-warn"],
+  paused: ["paused", "badge-warn"],
   finished: ["finished", "badge-good"],
   ended: ["ended", "badge-bad"],
 };
@@ -42,7 +42,7 @@ function showTime() {
 
 function goText() {
   if (state.state === "running") return "Pause";
-  return state.begun ? "Go on" : "Start";
+  return state.begun ? "Resume" : "Start";
 }
 
 function show() {
@@ -54,14 +54,14 @@ function show() {
   setText("go-text", goText());
   setText("answers", String(state.answers));
   setText("condition", state.state === "running" ? (screen?.condition ?? "none") : "none");
-  setBadge("run-state", ...STATES[state.state]);
+  setBadge("run-state", ...RUN_STATES[state.state]);
   if (state.participant_ready) setBadge("participant-state", "ready", "badge-good");
   else setBadge("participant-state", state.participant_present ? "open, not ready yet" : "not open", "badge-warn");
   byId("controls").hidden = isOver();
   byId("participant-link").hidden = isOver();
   byId("after").hidden = !isOver();
   byId("problem").hidden = state.problem === "";
-  setText("problem", state.problem && `Nothing can be written down: ${state.problem}`);
+  setText("problem", state.problem && `The protocol cannot be saved: ${state.problem}`);
   for (const [number, line] of [...byId("steps").children].entries()) {
     line.classList.toggle("is-done", number < state.step);
     if (number === state.step && !isOver()) line.setAttribute("aria-current", "step");

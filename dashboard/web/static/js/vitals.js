@@ -14,13 +14,13 @@ const FLAGS = {
   manual: "entered by hand",
   estimated: "estimated",
   imported: "imported",
-  body_movement: "moved while measuring",
+  body_movement: "movement during the measurement",
   cuff_loose: "cuff too loose",
   irregular_pulse: "irregular pulse",
   pulse_high: "pulse above the cuff’s range",
   pulse_low: "pulse below the cuff’s range",
-  improper_position: "cuff held wrongly",
-  clock_differs: "old, or a clock is wrong",
+  improper_position: "wrong arm position",
+  clock_differs: "late, or a clock is wrong",
   replayed: "replayed",
 };
 const OLD_MS = 600000;

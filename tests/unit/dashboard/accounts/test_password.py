@@ -58,7 +58,7 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
     ("changes", "said"),
     [
         ({"old": "not the password"}, "The present password is wrong."),
-        ({"again": "another one entirely"}, "not typed the same twice"),
+        ({"again": "another one entirely"}, "The two new passwords differ"),
         (
             {"new": "short", "again": "short"},
             "A password has 10 to 200 characters; this one has 5.",

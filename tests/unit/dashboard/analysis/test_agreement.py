@@ -52,7 +52,7 @@ def test_stimuli_without_a_face_or_a_report_and_other_labels_are_left_out() -> N
     faces, reports, _ = compare_sources(stimuli, [*SHOWN, "", "anger"])
     assert (faces.left_out, reports.left_out) == (1, 1)
     assert agreement_sentence(faces).endswith(
-        " 1 stimulus of which one of both said nothing is left out."
+        " 1 stimulus where one of the two gave no answer is left out."
     )
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.comparison import Obstacle
-from dashboard.analysis.present.response import answer_of
+from dashboard.analysis.present.response import response_of
 from dashboard.analysis.readings import ReadingGroup, means_of
 from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
-from dashboard.analysis.states import PAIRS, STATES, VITALS
+from dashboard.analysis.states import PAIRS, TESTED_STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
@@ -80,7 +80,7 @@ def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -
     found = analysed(path)
     assert found.other_states == {"Baseline": 1, "film 3": 2}
     assert found.readings == 12
-    assert {mean.state for mean in found.means} == set(STATES)
+    assert {mean.state for mean in found.means} == set(TESTED_STATES)
 
 
 def test_pressure_is_tested_beside_heart_rate(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
 
 def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
     found = analysed(make_study(tmp_path, FOUR))
-    answer = answer_of(found)
+    answer = response_of(found)
     tests = found.family[0].comparison.tests
     assert tests is not None
     first = answer.comparisons[0]
@@ -237,7 +237,7 @@ def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
 def test_programs_get_both_groups_of_welchs_test(tmp_path: Path) -> None:
     people = {f"A-{n}": heart(anger=value) for n, value in enumerate(ANGER)}
     people |= {f"N-{n}": heart(neutral=value) for n, value in enumerate(NEUTRAL[:3])}
-    answer = answer_of(analysed(make_study(tmp_path, people)))
+    answer = response_of(analysed(make_study(tmp_path, people)))
     first = answer.comparisons[0]
     assert (first.method, first.n_first, first.n_second, first.left_out) == ("welch", 4, 3, 0)
     assert [shapiro.of for shapiro in first.shapiro] == ["anger", "neutral"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from dashboard.analysis.comparison import Decision, compare_family, decide_family
-from dashboard.analysis.sensitivity import Conclusion, Setting, sensitivity, settings_around
+from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, choices_around, sensitivity
 from edge_agent.core.errors import StatisticsError
 
-CHOSEN = Setting(10.0, 5.0, 45.0)
-LONG = Setting(20.0, 5.0, 45.0)
-SHORT = Setting(5.0, 5.0, 45.0)
+CHOSEN = MatchingChoice(10.0, 5.0, 45.0)
+LONG = MatchingChoice(20.0, 5.0, 45.0)
+SHORT = MatchingChoice(5.0, 5.0, 45.0)
 NEUTRAL = {"a": 70.0, "b": 65.0, "c": 80.0, "d": 72.0}
 RISEN = {"a": 76.0, "b": 70.5, "c": 86.5, "d": 78.0}
 UNSTEADY = {"a": 60.0, "b": 78.0, "c": 79.0, "d": 77.0}
@@ -45,7 +45,7 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     assert whole.tests is not None and whole.method is not None
     row, empty = risen.variants
     t = whole.tests.t
-    assert row.setting == LONG
+    assert row.choice == LONG
     assert row.decision == Decision(
         whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p
     )
@@ -70,21 +70,21 @@ def test_a_fall_is_called_lower() -> None:
 
 
 def test_the_chosen_setting_is_computed_once() -> None:
-    asked: list[Setting] = []
+    tried: list[MatchingChoice] = []
 
-    def compute(setting: Setting) -> tuple[Decision, ...]:
-        asked.append(setting)
+    def compute(setting: MatchingChoice) -> tuple[Decision, ...]:
+        tried.append(setting)
         return VARIANTS[setting]
 
     sensitivity(CHOSEN, [CHOSEN, LONG], compute)
-    assert asked == [CHOSEN, LONG]
+    assert tried == [CHOSEN, LONG]
 
 
 def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
-    found = settings_around(CHOSEN)
+    found = choices_around(CHOSEN)
     assert len(found) == 9 and CHOSEN in found
-    assert Setting(5.0, 10.0, 90.0) in found
-    assert len(settings_around(Setting(10.0, 0.0, 0.0))) == 3
+    assert MatchingChoice(5.0, 10.0, 90.0) in found
+    assert len(choices_around(MatchingChoice(10.0, 0.0, 0.0))) == 3
 
 
 def test_families_of_different_size_are_refused() -> None:

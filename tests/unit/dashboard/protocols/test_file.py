@@ -36,10 +36,9 @@ def written(folder: Path, text: str, name: str = "films.toml") -> Path:
 
 
 def stimulus(lines: str) -> str:
-    return (
-        'title = "Films"\n\n[[step]]\nkind = "rest"\n\n'
-        f'[[step]]\nkind = "stimulus"\nlabel = "anger"\n{lines}\n'
-    )
+    rest = '[[step]]\nkind = "rest"'
+    film = '[[step]]\nkind = "stimulus"\nlabel = "anger"'
+    return f'title = "Films"\n\n{rest}\n\n{film}\n{lines}\n'
 
 
 def refusal(path: Path) -> str:

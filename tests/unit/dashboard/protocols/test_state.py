@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dashboard.protocols.media import MediaKind
 from dashboard.protocols.plan import Screen, ScreenKind
 from dashboard.protocols.scales import Scale
-from dashboard.protocols.state import Performance
+from dashboard.protocols.state import ProtocolState
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind
 from edge_agent.store.study.protocol_runs import RunState
@@ -26,29 +26,29 @@ SCREENS = (
 )
 
 
-def performance() -> Performance:
+def new_state() -> ProtocolState:
     """One that begins at second 0."""
-    made = Performance(SCREENS, instant(0))
+    made = ProtocolState(SCREENS, instant(0))
     made.go(instant(0))
-    made.arrive(instant(0))
+    made.set_ready(instant(0))
     return made
 
 
-def told(made: Performance) -> list[tuple[float, str, str]]:
+def told(made: ProtocolState) -> list[tuple[float, str, str]]:
     return [
         ((m.at.boot_ms - 1_000_000) / 1000, m.kind.value, m.label) for m in made.pending.markers
     ]
 
 
-def run_to(made: Performance, start: int, end: int) -> None:
+def run_to(made: ProtocolState, start: int, end: int) -> None:
     for second in range(start, end + 1):
         made.tick(instant(second))
 
 
 def test_it_begins_when_both_are_ready_and_not_before() -> None:
-    made = Performance(SCREENS, instant(0))
+    made = ProtocolState(SCREENS, instant(0))
     assert made.reason == "waiting for the participant"
-    made.arrive(instant(1))
+    made.set_ready(instant(1))
     assert (made.reason, made.is_running) == ("ready to begin", False)
     made.go(instant(3))
     assert made.is_running
@@ -60,7 +60,7 @@ def test_it_begins_when_both_are_ready_and_not_before() -> None:
 
 
 def test_a_condition_stays_open_while_the_pressure_is_taken_and_no_longer() -> None:
-    made = performance()
+    made = new_state()
     made.pending.markers.clear()
     run_to(made, 1, 22)
     assert told(made) == [
@@ -72,7 +72,7 @@ def test_a_condition_stays_open_while_the_pressure_is_taken_and_no_longer() -> N
 
 
 def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present_question() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 21)
     made.answer(2, 5, instant(21))
     made.answer(3, 7, instant(22))
@@ -91,7 +91,7 @@ def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present
 
 @pytest.mark.parametrize("bad", [0, 10, -1, "5", True])
 def test_a_value_that_is_not_on_the_scale_is_refused(bad: int | str) -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 21)
     with pytest.raises(StudyError, match="choose a whole number from 1 to 9"):
         made.answer(3, bad, instant(22))
@@ -101,7 +101,7 @@ def test_a_value_that_is_not_on_the_scale_is_refused(bad: int | str) -> None:
 
 
 def test_a_break_closes_the_condition_and_the_rest_of_the_step_follows_it() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 12)
     made.pending.markers.clear()
     made.pause(instant(12))
@@ -119,20 +119,20 @@ def test_a_break_closes_the_condition_and_the_rest_of_the_step_follows_it() -> N
 
 
 def test_a_closed_page_halts_it_and_the_participant_coming_back_lets_it_go_on() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 11)
     made.pending.markers.clear()
-    made.depart(instant(11.5))
+    made.set_absent(instant(11.5))
     assert made.reason == "the participant's page was closed"
-    made.depart(instant(11.6))
-    made.arrive(instant(30))
+    made.set_absent(instant(11.6))
+    made.set_ready(instant(30))
     assert made.is_running
     assert told(made)[1] == (11.5, "note", "protocol: the participant's page was closed")
     assert told(made)[-1] == (30.0, "stimulus_start", "anger")
 
 
 def test_a_machine_that_slept_has_shown_nothing_meanwhile() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 12)
     made.pending.markers.clear()
     made.tick(instant(500))
@@ -142,7 +142,7 @@ def test_a_machine_that_slept_has_shown_nothing_meanwhile() -> None:
 
 
 def test_skipping_and_repeating_are_written_down() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 12)
     made.pending.markers.clear()
     made.repeat(instant(12))
@@ -165,9 +165,9 @@ def test_skipping_and_repeating_are_written_down() -> None:
 
 
 def test_a_video_ends_its_step_and_one_that_cannot_be_shown_halts_it() -> None:
-    made = Performance(SCREENS, instant(0), step=6)
+    made = ProtocolState(SCREENS, instant(0), step=6)
     made.go(instant(0))
-    made.arrive(instant(0))
+    made.set_ready(instant(0))
     made.media_ended(5, instant(1))
     made.media_failed(5, instant(1))
     assert made.is_running
@@ -186,7 +186,7 @@ def test_a_video_ends_its_step_and_one_that_cannot_be_shown_halts_it() -> None:
 
 
 def test_ending_it_closes_what_is_open_and_says_why() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 11)
     made.pending.markers.clear()
     made.end(instant(11), "by hand")
@@ -198,7 +198,7 @@ def test_ending_it_closes_what_is_open_and_says_why() -> None:
 
 
 def test_skipping_the_last_screen_in_a_break_finishes_it() -> None:
-    made = Performance(SCREENS, instant(0), step=6, spent_s=2.0)
+    made = ProtocolState(SCREENS, instant(0), step=6, spent_s=2.0)
     assert made.reason == "waiting for the participant"
     made.skip(instant(1))
     assert made.state is RunState.FINISHED
@@ -206,7 +206,7 @@ def test_skipping_the_last_screen_in_a_break_finishes_it() -> None:
 
 
 KEYS = st.sampled_from(
-    ["go", "pause", "arrive", "depart", "skip", "repeat", "answer", "video", "tick"]
+    ["go", "pause", "set_ready", "set_absent", "skip", "repeat", "answer", "video", "tick"]
 )
 
 
@@ -214,7 +214,7 @@ KEYS = st.sampled_from(
 def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(
     events: list[tuple[str, float]],
 ) -> None:
-    made = Performance(SCREENS, instant(0))
+    made = ProtocolState(SCREENS, instant(0))
     now = 0.0
     for key, wait in events:
         now += wait
@@ -246,13 +246,13 @@ def test_whatever_happens_conditions_open_and_close_in_turn_and_in_order(
 
 @pytest.mark.parametrize("act", ["pause", "skip", "repeat", "depart", "end"])
 def test_whatever_is_done_late_is_done_to_the_screen_that_is_due(act: str) -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 9)
     done = {
         "pause": lambda: made.pause(instant(12)),
         "skip": lambda: made.skip(instant(12)),
         "repeat": lambda: made.repeat(instant(12)),
-        "depart": lambda: made.depart(instant(12)),
+        "depart": lambda: made.set_absent(instant(12)),
         "end": lambda: made.end(instant(12), "by hand"),
     }
     done[act]()
@@ -261,7 +261,7 @@ def test_whatever_is_done_late_is_done_to_the_screen_that_is_due(act: str) -> No
 
 
 def test_a_file_of_a_screen_that_has_passed_halts_nothing() -> None:
-    made = performance()
+    made = new_state()
     run_to(made, 1, 14)
     made.media_failed(1, instant(16))
     made.media_ended(1, instant(16))
@@ -270,26 +270,26 @@ def test_a_file_of_a_screen_that_has_passed_halts_nothing() -> None:
 
 
 def test_each_screen_that_is_begun_counts_as_a_turn() -> None:
-    made = performance()
-    turns = [made.turns]
+    made = new_state()
+    turns = [made.step_seq]
     run_to(made, 1, 11)
-    turns.append(made.turns)
+    turns.append(made.step_seq)
     made.repeat(instant(11))
-    turns.append(made.turns)
+    turns.append(made.step_seq)
     made.skip(instant(12))
-    turns.append(made.turns)
+    turns.append(made.step_seq)
     made.pause(instant(13))
     made.go(instant(14))
-    turns.append(made.turns)
+    turns.append(made.step_seq)
     assert turns == [1, 2, 3, 4, 5]
 
 
 def test_it_runs_or_is_paused_or_is_through() -> None:
-    made = Performance(SCREENS[:1], instant(0))
+    made = ProtocolState(SCREENS[:1], instant(0))
     states = [made.state]
     made.go(instant(0))
     states.append(made.state)
-    made.arrive(instant(0))
+    made.set_ready(instant(0))
     states.append(made.state)
     made.pause(instant(1))
     states.append(made.state)

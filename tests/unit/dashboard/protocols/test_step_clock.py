@@ -19,7 +19,7 @@ from dashboard.protocols.plan import (
     to_json,
     williams,
 )
-from dashboard.protocols.step_clock import Course, Position, Turn
+from dashboard.protocols.step_clock import Position, StepClock, StepEntry
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)
@@ -87,20 +87,24 @@ def test_screens_have_titles_for_the_operator() -> None:
 
 
 def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_looks() -> None:
-    course = Course((10.0, 5.0, None, 3.0))
-    position = course.run(Position(), 100.0)
-    position, turns = course.advance(position, 117.3)
-    assert turns == (Turn(1, 110.0), Turn(2, 115.0))
-    assert course.remaining(position, 117.3) is None
-    assert course.ends(position) is None
-    position = course.leave(position, 120.0)
-    assert course.remaining(position, 121.0) == 2.0
-    position, turns = course.advance(position, 999.0)
-    assert turns == (Turn(4, 123.0),)
-    assert course.is_over(position)
-    assert course.remaining(position, 999.0) == 0.0
-    assert course.ends(position) is None
-    over = [course.run(position, 1.0), course.leave(position, 1.0), course.repeat(position, 1.0)]
+    step_clock = StepClock((10.0, 5.0, None, 3.0))
+    position = step_clock.run(Position(), 100.0)
+    position, entries = step_clock.advance(position, 117.3)
+    assert entries == (StepEntry(1, 110.0), StepEntry(2, 115.0))
+    assert step_clock.remaining(position, 117.3) is None
+    assert step_clock.ends(position) is None
+    position = step_clock.leave(position, 120.0)
+    assert step_clock.remaining(position, 121.0) == 2.0
+    position, entries = step_clock.advance(position, 999.0)
+    assert entries == (StepEntry(4, 123.0),)
+    assert step_clock.is_over(position)
+    assert step_clock.remaining(position, 999.0) == 0.0
+    assert step_clock.ends(position) is None
+    over = [
+        step_clock.run(position, 1.0),
+        step_clock.leave(position, 1.0),
+        step_clock.repeat(position, 1.0),
+    ]
     assert over == [position] * 3
 
 
@@ -108,44 +112,44 @@ def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_loo
 def test_looking_often_or_once_comes_to_the_same(
     seconds: tuple[float | None, ...], steps: list[float]
 ) -> None:
-    course = Course(seconds)
-    often = course.run(Position(), 0.0)
+    step_clock = StepClock(seconds)
+    often = step_clock.run(Position(), 0.0)
     now = 0.0
-    turns: list[Turn] = []
+    entries: list[StepEntry] = []
     for wait in steps:
         now += wait
-        often, some = course.advance(often, now)
-        turns.extend(some)
-    once, all_turns = course.advance(course.run(Position(), 0.0), now)
+        often, some = step_clock.advance(often, now)
+        entries.extend(some)
+    once, all_entries = step_clock.advance(step_clock.run(Position(), 0.0), now)
     assert often == once
-    assert tuple(turns) == all_turns
-    assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
+    assert tuple(entries) == all_entries
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
 
 
 @given(lengths, st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)), max_size=8))
 def test_a_pause_of_any_length_takes_nothing_from_a_step(
     seconds: tuple[float | None, ...], spells: list[tuple[float, float]]
 ) -> None:
-    course = Course(seconds)
+    step_clock = StepClock(seconds)
     now = 1000.0
     ran = 0.0
     position = Position()
     for run, pause in spells:
-        position = course.run(position, now)
+        position = step_clock.run(position, now)
         now = now + run
         ran = ran + run
-        position, _ = course.advance(position, now)
-        position = course.halt(position, now)
+        position, _ = step_clock.advance(position, now)
+        position = step_clock.halt(position, now)
         assert position.since is None
-        before = course.remaining(position, now)
+        before = step_clock.remaining(position, now)
         now += pause
-        assert course.remaining(position, now) == before
-        assert course.advance(position, now) == (position, ())
-    straight, _ = course.advance(course.run(Position(), 0.0), ran)
+        assert step_clock.remaining(position, now) == before
+        assert step_clock.advance(position, now) == (position, ())
+    straight, _ = step_clock.advance(step_clock.run(Position(), 0.0), ran)
     assert abs(straight.step - position.step) <= 1  # at a boundary, rounding decides
-    if straight.step == position.step and not course.is_over(position):
-        left = course.remaining(position, now)
-        expected = course.remaining(straight, ran)
+    if straight.step == position.step and not step_clock.is_over(position):
+        left = step_clock.remaining(position, now)
+        expected = step_clock.remaining(straight, ran)
         assert (left is None) == (expected is None)
         assert left is None or expected is None or left == pytest.approx(expected, abs=1e-6)
 
@@ -154,39 +158,39 @@ def test_a_pause_of_any_length_takes_nothing_from_a_step(
 def test_whatever_is_pressed_the_place_stays_within_the_course(
     seconds: tuple[float | None, ...], keys: list[str]
 ) -> None:
-    course = Course(seconds)
+    step_clock = StepClock(seconds)
     position = Position()
     now = 0.0
     for key in keys:
         now += 1.0
-        before, _ = course.advance(position, now)
+        before, _ = step_clock.advance(position, now)
         match key:
             case "run":
-                position = course.run(before, now)
+                position = step_clock.run(before, now)
             case "halt":
-                position = course.halt(before, now)
+                position = step_clock.halt(before, now)
             case "leave":
-                position = course.leave(before, now)
+                position = step_clock.leave(before, now)
             case "repeat":
-                position = course.repeat(before, now)
+                position = step_clock.repeat(before, now)
             case _:
                 position = before
         assert before.step <= position.step <= min(before.step + 1, len(seconds))
         assert position.since is None or position.since <= now
-        left = course.remaining(position, now)
-        if left is not None and not course.is_over(position):
+        left = step_clock.remaining(position, now)
+        if left is not None and not step_clock.is_over(position):
             assert 0 <= left <= (seconds[position.step] or 0.0)
-        assert not (course.is_over(position) and position.since is not None)
+        assert not (step_clock.is_over(position) and position.since is not None)
 
 
 @given(lengths)
 def test_a_step_that_is_repeated_has_its_whole_length_again(
     seconds: tuple[float | None, ...],
 ) -> None:
-    course = Course(seconds)
-    position, _ = course.advance(course.run(Position(), 0.0), 0.25)
-    again = course.repeat(position, 0.25)
-    assert course.remaining(again, 0.25) == seconds[0]
-    stopped = course.repeat(course.halt(position, 0.25), 0.25)
+    step_clock = StepClock(seconds)
+    position, _ = step_clock.advance(step_clock.run(Position(), 0.0), 0.25)
+    again = step_clock.repeat(position, 0.25)
+    assert step_clock.remaining(again, 0.25) == seconds[0]
+    stopped = step_clock.repeat(step_clock.halt(position, 0.25), 0.25)
     assert stopped == Position(0, 0.0, None)
-    assert course.halt(stopped, 5.0) == stopped
+    assert step_clock.halt(stopped, 5.0) == stopped

@@ -13,7 +13,7 @@ import pytest
 
 from dashboard.protocols.file import ProtocolError, load_protocol
 from dashboard.protocols.plan import from_json, screens_of, to_json
-from dashboard.protocols.runner import Conductor
+from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from tests.support.dashboard import client_of, set_up
 
@@ -139,16 +139,16 @@ def test_the_study_guide_names_every_text_there_is() -> None:
 
 
 @pytest.fixture
-def conductors() -> Iterator[list[Conductor]]:
-    """Conductors that are closed at the end."""
-    found: list[Conductor] = []
+def runners() -> Iterator[list[ProtocolRunner]]:
+    """Protocol runners that are closed at the end."""
+    found: list[ProtocolRunner] = []
     yield found
-    for conductor in found:
-        conductor.close()
+    for runner in found:
+        runner.close()
 
 
 def test_no_word_of_english_is_left_where_every_text_was_given(
-    tmp_path: Path, conductors: list[Conductor]
+    tmp_path: Path, runners: list[ProtocolRunner]
 ) -> None:
     given = {name: f"«{name}»" for name in Texts.model_fields if name not in {"language", "points"}}
     lines = [f'{name} = "{text}"' for name, text in given.items()]
@@ -160,7 +160,7 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
         "\n".join(["[texts]", 'language = "pt-BR"', f"points = {json.dumps(points)}", *lines]),
     )
     client = set_up(client_of(tmp_path / "data", protocols=folder), tmp_path / "data")
-    conductors.append(client.app.state.services.conductor)  # type: ignore[attr-defined]
+    runners.append(client.app.state.services.protocol_runner)  # type: ignore[attr-defined]
     client.post("/study/participants", data={"code": "P-1"})
     client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
     form = {

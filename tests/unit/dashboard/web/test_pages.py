@@ -1,43 +1,50 @@
-"""How values are written for people."""
+"""The registry of pages: what it finds, and what it refuses."""
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
-from dashboard.web.pages import duration, file_size, local_time, words
+from dashboard.web import routes
+from dashboard.web.pages import find_pages, navigation_of
+
+
+def test_pages_in_folders_are_found_and_stand_in_the_order_of_their_positions() -> None:
+    pages = find_pages(routes)
+    names = {page.module.removeprefix("dashboard.web.routes.") for page in pages}
+    assert {"live", "study.study", "study.quality", "protocol.participant"} <= names
+    entries = navigation_of(pages)
+    assert entries[0].title == "Live" and entries[-1].title == "Health"
+    assert len({entry.position for entry in entries}) == len(entries), "two entries in one place"
+    assert all(entry.icon.startswith("M") for entry in entries)
+
+
+def test_every_link_of_the_navigation_leads_to_a_route_of_its_own_page() -> None:
+    for page in find_pages(routes):
+        if page.navigation is not None:
+            paths = [getattr(route, "path", "") for route in page.router.routes]
+            assert page.navigation.path in paths, page.module
 
 
 @pytest.mark.parametrize(
-    ("ms", "text"),
+    ("text", "fault"),
     [
-        (None, "–"),
-        (0, "0 s"),
-        (59_400, "59 s"),
-        (60_000, "1 min"),
-        (3_600_000, "1 h 00 min"),
-        (3_900_000, "1 h 05 min"),
-        (49 * 3_600_000, "2 d 1 h"),
+        ("x = 1", "needs an APIRouter named 'router'"),
+        (
+            "from fastapi import APIRouter\nrouter = APIRouter()\nNAVIGATION = 'Live'",
+            "NAVIGATION is not a NavigationEntry",
+        ),
     ],
 )
-def test_lengths_of_time_are_written_in_two_units_at_most(ms: int | None, text: str) -> None:
-    assert duration(ms) == text
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (4_096, "4.1 kB"), (3_400_000_000, "3.4 GB")]
-)
-def test_sizes_are_written_with_their_unit(size: int, text: str) -> None:
-    assert file_size(size) == text
-
-
-def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
-    assert str(local_time(1_790_000_400_250)) == (
-        '<time datetime="2026-09-21T14:20:00.250Z" data-local="datetime">'
-        "2026-09-21 14:20 UTC</time>"
-    )
-    assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
-    assert local_time(None) == "–"
-
-
-def test_names_of_the_data_are_written_as_words() -> None:
-    assert words("heart_rate") == "heart rate"
+def test_a_module_that_is_no_page_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: str
+) -> None:
+    package = tmp_path / f"pages_{abs(hash(text))}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "odd.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=rf"{package.name}.odd: .*{fault}"):
+        find_pages(importlib.import_module(package.name))

@@ -66,7 +66,7 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
     )
     assert cautions_of(left_out)[0] == (
         "2 estimated readings are left out: an estimate, such as the camera’s pulse, is no "
-        "measurement and counts only if asked for."
+        "measurement and counts only when you select it."
     )
     assert warnings_of(analysed(path, estimated=True))[0] == (
         "Estimated and measured readings are mixed: 2 of 14 are estimated, which is no "
@@ -84,7 +84,7 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
     path = make_study(tmp_path, made)
     assert cautions_of(analysed(path))[0] == (
         "All 4 people met the states in the same order (neutral, happiness, anger). A difference "
-        "may be one of the order: getting used to it, getting tired, or what went on before. "
+        "may come from the order: habituation, fatigue, or the state before. "
         "Balance the order between participants."
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
@@ -97,7 +97,7 @@ def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
     with write_transaction(path) as connection:
         insert_session(connection, NewSession("P-1", Purpose.RESEARCH, "films", instant(5 * 3600)))
-    text = "A session is still going on: the numbers will change. Conclude when it has ended."
+    text = "A session is still open: the numbers will change. Draw conclusions when it has ended."
     assert text in cautions_of(analysed(path))
 
 
@@ -108,7 +108,7 @@ def test_uneven_states_are_named(tmp_path: Path) -> None:
     said = cautions_of(analysed(path))
     assert (
         "Heart rate: the states have uneven numbers of people (4 in neutral, 4 in happiness, 8 in "
-        "anger). Who is missing in a state is seldom missing by chance."
+        "anger). People are seldom missing from a state by chance."
     ) in said
     assert (
         "Heart rate: the states have uneven numbers of readings a person (1 in neutral, 1 in "
@@ -124,8 +124,7 @@ def test_few_matches_are_a_warning(tmp_path: Path) -> None:
     )
     add(path, [], [reading(25), reading(500), reading(600), reading(700)])
     assert warnings_of(analysed(path, state="observed"))[-1].startswith(
-        "Only 25 % of the readings could be matched to an emotion. Which ones those are is not by "
-        "chance"
+        "Only 25 % of the readings could be matched to an emotion. They are not a random selection"
     )
 
 
@@ -143,7 +142,7 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
     ]
     assert (found.unreported, found.other_states) == (9, {"none": 1})
     assert (
-        "Of 9 stimuli nothing was reported; the readings taken meanwhile are left out."
+        "Of 9 stimuli nothing was reported; the readings of that time are left out."
     ) in cautions_of(found)
     assert "the last report before the next stimulus" in method_of(found)[0]
 

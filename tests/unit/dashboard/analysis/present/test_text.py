@@ -165,8 +165,8 @@ def test_what_holm_takes_back_is_not_called_a_difference(tmp_path: Path) -> None
         made[code] = {**made[code], "happiness": {HEART: [70 + wobble]}}
     text = first_sentence(tmp_path, made)
     assert (
-        "higher in anger than in neutral in this sample, but that does not hold up when several "
-        "tests are made" in text
+        "higher in anger than in neutral in this sample, but not significantly after adjustment "
+        "for several tests" in text
     )
     assert "p before Holm’s adjustment = 0.049" in text
 
@@ -177,10 +177,7 @@ def test_doubtful_normality_points_to_the_rank_test(tmp_path: Path) -> None:
         tmp_path,
         persons([70 + n + rise for n, rise in enumerate(rises)], [70 + n for n in range(8)]),
     )
-    assert (
-        "The differences are hardly from a normal distribution (Shapiro–Wilk p < 0.001); the "
-        "rank test"
-    ) in text
+    assert ("The differences depart from normality (Shapiro–Wilk p < 0.001); the rank test") in text
     assert text.endswith("does not agree (p = 0.008).")
 
 
@@ -207,7 +204,7 @@ def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> N
     text = first_sentence(tmp_path, persons([72, 82, 92], [70, 80, 90]))
     assert text == (
         "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 "
-        "people, so there is no spread to judge it by."
+        "people, so there is no variation to test it against."
     )
 
 
@@ -233,12 +230,12 @@ def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
     assert warnings_of(analysed(path))[:2] == (
         (
-            "All of these readings are simulated. "
-            "They show how the page works and say nothing about people."
+            "All of these readings are simulated. They show how the page works and say nothing "
+            "about people."
         ),
         (
-            "No measured session has readings in anger, happiness or neutral yet; "
-            "the example study is shown instead."
+            "No measured session has readings in anger, happiness or neutral yet; the example "
+            "study is shown instead."
         ),
     )
 
@@ -268,7 +265,7 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     left_out = cautions_of(analysed(path, leave_out_flagged=True))
     what = "1 reading out of range, without sensor contact or of doubtful time"
     assert f"{what} counted in the means. Leave them out above to see whether they matter." in kept
-    assert f"{what} left out of the means, as asked." in left_out
+    assert f"{what} left out of the means, as chosen." in left_out
 
 
 def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
     """Somebody who is logged in."""
     client = set_up(client_of(tmp_path), tmp_path)
     yield client
-    client.app.state.services.conductor.close()  # type: ignore[attr-defined]
+    client.app.state.services.protocol_runner.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_withdrawal_ends_the_session_at_once_and_leads_to_the_page_that_offers
     assert Study(database).open_session() is None
     page = ada.get(ERASE).text
     assert "The consent was withdrawn" in page
-    assert "Erase for ever" in page
+    assert "Erase permanently" in page
 
 
 def test_the_page_of_the_last_protocol_forgets_who_was_erased(

@@ -1,4 +1,4 @@
-"""Exports from the dashboard: prepared for one account, sent in parts, deleted in time."""
+"""ExportJobs from the dashboard: prepared for one account, sent in parts, deleted in time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web import export_jobs
-from dashboard.web.export_jobs import ExportRequest, Exports
+from dashboard.web.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config import load_settings
@@ -184,7 +184,7 @@ def test_an_export_that_nobody_fetches_is_deleted(
 def test_nothing_is_left_when_the_dashboard_starts_or_ends(tmp_path: Path, database: Path) -> None:
     (tmp_path / "exports" / "old").mkdir(parents=True)
     (tmp_path / "exports" / "old" / "export.zip").write_bytes(b"health data")
-    prepared = Exports(database, "pi", {}, ())
+    prepared = ExportJobs(database, "pi", {}, ())
     assert not (tmp_path / "exports").exists()
     fill(database, minutes=1)
     prepared.prepare(1, ExportRequest(BUNDLE, Choice())).done.result()
@@ -217,7 +217,7 @@ def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
 
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
     fill(database, minutes=1)
-    prepared = Exports(database, "pi", {}, ())
+    prepared = ExportJobs(database, "pi", {}, ())
     first = prepared.prepare(1, ExportRequest(BUNDLE, Choice()))
     second = prepared.prepare(1, ExportRequest(JSON, Choice()))  # ends the first
     prepared.drop(second)
@@ -257,7 +257,7 @@ def test_an_export_that_cannot_be_deleted_is_named(
         StoreError,
         match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
     ):
-        Exports(tmp_path / "affect-edge.db", "pi", {}, ())
+        ExportJobs(tmp_path / "affect-edge.db", "pi", {}, ())
 
 
 def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_tokens_cannot_be_guessed(client: TestClient, secret: str) -> None:
 
 
 def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
-    limiter = client.app.state.services.desk.requests  # type: ignore[attr-defined]
+    limiter = client.app.state.services.ingest.requests  # type: ignore[attr-defined]
     for _ in range(REQUESTS_A_MINUTE):
         assert limiter.attempt("token 1") == 0
     answer = hand_in(client, secret, READING)

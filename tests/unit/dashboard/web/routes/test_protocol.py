@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.protocols.file import Protocol, load_protocol
-from dashboard.protocols.runner import RESTARTED, Conductor
+from dashboard.protocols.file import StudyProtocol, load_protocol
+from dashboard.protocols.runner import RESTARTED, ProtocolRunner
 from dashboard.web.routes.protocol import participant
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
@@ -57,12 +57,12 @@ def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
     client.post("/study/participants", data={"code": "P-1"})
     client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
     yield client
-    conductor_of(client).close()
+    runner_of(client).close()
 
 
-def conductor_of(client: TestClient) -> Conductor:
+def runner_of(client: TestClient) -> ProtocolRunner:
     services: Services = client.app.state.services  # type: ignore[attr-defined]
-    return services.conductor
+    return services.protocol_runner
 
 
 def started(client: TestClient) -> str:
@@ -118,9 +118,9 @@ def test_a_protocol_runs_from_its_first_screen_to_the_end_of_its_session(
     client: TestClient, tmp_path: Path
 ) -> None:
     address = started(client)
-    conductor = conductor_of(client)
+    runner = runner_of(client)
     token = address.rpartition("/")[2]
-    assert conductor.join(token)
+    assert runner.join(token)
     assert client.post("/api/v1/protocol/go").json()["reason"] == "waiting for the participant"
     assert client.post(f"{address}/ready", json={}).status_code == 204
     state = client.get("/api/v1/protocol").json()
@@ -192,7 +192,7 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
     client: TestClient, protocols: Path
 ) -> None:
     address = started(client)
-    conductor_of(client).join(address.rpartition("/")[2])
+    runner_of(client).join(address.rpartition("/")[2])
     (protocols / "a.png").unlink()
     assert client.get(f"{address}/media/0").status_code == 404
     client.post("/api/v1/protocol/go")
@@ -203,20 +203,6 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
     )
 
 
-def test_a_protocol_runs_on_until_the_last_page_is_closed(client: TestClient) -> None:
-    conductor = conductor_of(client)
-    token = started(client).rpartition("/")[2]
-    conductor.join(token)
-    conductor.join(token)
-    conductor.arrive(token)
-    conductor.go()
-    conductor.leave(token)
-    assert client.get("/api/v1/protocol").json()["state"] == "running"
-    conductor.leave(token)
-    state = client.get("/api/v1/protocol").json()
-    assert (state["state"], state["reason"]) == ("paused", "the participant's page was closed")
-
-
 def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestClient) -> None:
     assert client.get("/protocol").headers["location"] == "/study"
     assert client.get("/api/v1/protocol").status_code == 409
@@ -224,48 +210,48 @@ def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestCl
 
 def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: TestClient) -> None:
     address = started(client)
-    conductor = conductor_of(client)
+    runner = runner_of(client)
     token = address.rpartition("/")[2]
-    assert '"hello"' in participant._event(conductor.view_of(token))
-    conductor.join(token)
-    conductor.arrive(token)
-    assert '"break"' in participant._event(conductor.view_of(token))
-    conductor.go()
-    shown = participant._event(conductor.view_of(token))
+    assert '"hello"' in participant._event(runner.view_of(token))
+    runner.join(token)
+    runner.set_ready(token)
+    assert '"break"' in participant._event(runner.view_of(token))
+    runner.go()
+    shown = participant._event(runner.view_of(token))
     keys = ["media", "next_picture", "scale", "screen", "start_ms", "step", "text", "timed", "turn"]
     assert sorted(json.loads(shown.split("data: ")[1])) == keys
-    conductor.end()
-    assert '"end"' in participant._event(conductor.view_of(token))
+    runner.end()
+    assert '"end"' in participant._event(runner.view_of(token))
 
 
-def protocol_in(folder: Path) -> Protocol:
+def protocol_in(folder: Path) -> StudyProtocol:
     (folder / "a.png").write_bytes(PNG)
     path = folder / "two.toml"
     path.write_text(TEXT, encoding="utf-8")
     return load_protocol(path)
 
 
-def begun(path: Path, folder: Path) -> tuple[Conductor, str]:
-    """A conductor whose protocol runs."""
+def begun(path: Path, folder: Path) -> tuple[ProtocolRunner, str]:
+    """A runner whose protocol runs."""
     study = Study(path)
     study.create_participant("P-1")
     study.give_consent("P-1", "1")
-    conductor = Conductor(ProtocolRuns(path), study)
-    conductor.begin("P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder))
-    view = conductor.view()
+    runner = ProtocolRunner(ProtocolRuns(path), study)
+    runner.start_session("P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder))
+    view = runner.view()
     assert view is not None
-    conductor.join(view.token)
-    conductor.arrive(view.token)
-    conductor.go()
-    return conductor, view.token
+    runner.join(view.token)
+    runner.set_ready(view.token)
+    runner.go()
+    return runner, view.token
 
 
 def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path) -> None:
     path = database(tmp_path)
     first, token = begun(path, tmp_path)
     first._closed = True  # killed: nothing is said any more
-    second = Conductor(ProtocolRuns(path), Study(path))
-    second.take_up()
+    second = ProtocolRunner(ProtocolRuns(path), Study(path))
+    second.resume_saved()
     view = second.view()
     assert view is not None
     assert (view.state, view.reason, view.step, view.token) == (
@@ -277,7 +263,7 @@ def test_a_dashboard_that_was_killed_leaves_the_place_to_the_next(tmp_path: Path
     labels = query(path, "SELECT kind, label FROM marker ORDER BY id")
     assert labels[-2:] == [("stimulus_end", "anger"), ("note", f"protocol: {RESTARTED}")]
     second.join(token)
-    second.arrive(token)
+    second.set_ready(token)
     second.go()
     assert (view := second.view()) is not None
     assert view.state is RunState.RUNNING
@@ -294,62 +280,60 @@ def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) 
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == (
         "protocol: the dashboard was stopped",
     )
-    second = Conductor(ProtocolRuns(path), Study(path))
-    second.take_up()
+    second = ProtocolRunner(ProtocolRuns(path), Study(path))
+    second.resume_saved()
     assert len(query(path, "SELECT 1 FROM marker")) == 4
     second.close()
 
 
 def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None:
     path = database(tmp_path)
-    conductor, token = begun(path, tmp_path)
+    runner, token = begun(path, tmp_path)
     Study(path).end_session()
     wait_until(
-        lambda: (view := conductor.view()) is not None and view.is_over,
+        lambda: (view := runner.view()) is not None and view.is_over,
         "the end of the protocol",
         10,
     )
-    assert (view := conductor.view_of(token)) is not None
+    assert (view := runner.view_of(token)) is not None
     assert view.reason == "the session was ended"
-    assert not conductor.join(token)
+    assert not runner.join(token)
     with pytest.raises(StudyError, match="No protocol is running"):
-        conductor.skip()
+        runner.skip()
 
 
 def test_a_page_that_goes_halts_the_protocol_and_those_who_watch_are_told(tmp_path: Path) -> None:
-    conductor, token = begun(database(tmp_path), tmp_path)
+    runner, token = begun(database(tmp_path), tmp_path)
 
     async def watched() -> None:
-        event = conductor.watch()
-        conductor.leave(token)
+        event = runner.watch()
+        runner.leave(token)
         await asyncio.wait_for(event.wait(), 5)
-        conductor.unwatch(event)
+        runner.unwatch(event)
 
     asyncio.run(watched())
-    conductor.leave("wrong")
-    view = conductor.view()
+    runner.leave("wrong")
+    view = runner.view()
     assert view is not None
     assert (view.reason, view.present, view.ready) == (
         "the participant's page was closed",
         False,
         False,
     )
-    conductor.close()
+    runner.close()
 
 
 def test_what_cannot_be_written_down_is_said_and_written_later(tmp_path: Path) -> None:
     path = database(tmp_path)
-    conductor, token = begun(path, tmp_path)
+    runner, token = begun(path, tmp_path)
     path.rename(tmp_path / "away.db")
-    conductor.skip()
-    view = conductor.view()
+    runner.skip()
+    view = runner.view()
     assert view is not None
     assert "there is no database" in view.problem
     assert view.step == 1
     (tmp_path / "away.db").rename(path)
-    wait_until(
-        lambda: (view := conductor.view()) is not None and not view.problem, "the record", 10
-    )
+    wait_until(lambda: (view := runner.view()) is not None and not view.problem, "the record", 10)
     assert query(path, "SELECT label FROM marker ORDER BY id")[-1] == ("anger",)
-    conductor.answer(token, 1, 3)
-    conductor.close()
+    runner.answer(token, 1, 3)
+    runner.close()

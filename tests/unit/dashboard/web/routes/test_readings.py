@@ -62,30 +62,30 @@ def test_what_is_entered_by_hand_is_stored_and_marked(client: TestClient, tmp_pa
     again = enter(client, systolic="121", diastolic="80,5", heart_rate="66", at=str(at))
     assert again.headers["location"] == "/readings?taken=0&there=3&flagged=0"
     page = client.get("/readings?taken=1&there=2&flagged=1").text
-    assert "1 reading was taken. 2 were there already and left alone. 1 look implausible" in page
+    assert "1 reading was saved. 2 were already there and unchanged. 1 look implausible" in page
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "said"),
+    ("fields", "field", "problem"),
     [
-        ({}, "heart_rate", "Give a heart rate, or the two pressures."),
+        ({}, "heart_rate", "Enter a heart rate, or both pressures."),
         ({"heart_rate": "fast"}, "heart_rate", "&#39;fast&#39; is not a number."),
-        ({"systolic": "120"}, "diastolic", "A cuff gives both pressures: give this one, too."),
+        ({"systolic": "120"}, "diastolic", "A cuff measures both pressures: enter this one too."),
         ({"heart_rate": "60", "at": "yesterday"}, "at", "&#39;yesterday&#39; is not a time."),
-        ({"heart_rate": "60", "at": "4000000000000"}, "at", "This time is still to come."),
+        ({"heart_rate": "60", "at": "4000000000000"}, "at", "This time is in the future."),
         (
             {"heart_rate": "60", "note": "after tea"},
             "note",
-            "No session is open that the note could belong to.",
+            "No session is open to which the note could belong.",
         ),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_stored(
-    client: TestClient, tmp_path: Path, fields: dict[str, str], field: str, said: str
+    client: TestClient, tmp_path: Path, fields: dict[str, str], field: str, problem: str
 ) -> None:
     answer = enter(client, **{"diastolic": "", **fields})
     assert answer.status_code == 422
-    assert re.search(rf'id="{field}-problem">{re.escape(said)}', answer.text), answer.text
+    assert re.search(rf'id="{field}-problem">{re.escape(problem)}', answer.text), answer.text
     for value in fields.values():
         assert f'value="{value}"' in answer.text, "what was written is still there"
     assert stored(tmp_path) == []
@@ -120,7 +120,7 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
         "column_heart_rate": "Pulse",
     }
     page = client.get(place, params=chosen).text
-    assert "All of these can be understood" in page
+    assert "All of these rows are valid" in page
     assert page.count("out of range") == 2, "90 over 85"
     done = client.post(place, data=chosen)
     assert (done.status_code, done.headers["location"]) == (303, "/readings?taken=5&there=0")
@@ -133,9 +133,7 @@ def test_a_file_with_a_bad_row_stores_nothing_and_names_it(
 ) -> None:
     rows = b"".join(b"%d,heart_rate,70\n" % (1_790_000_400 - n) for n in range(30))
     place = send(client, b"at,kind,value\n" + rows + b"1790000400,heart_rate,fast\n")
-    assert "All of these can be understood" in client.get(place).text, (
-        "the bad row lies further down"
-    )
+    assert "All of these rows are valid" in client.get(place).text, "the bad row lies further down"
     done = client.post(
         place,
         data={"dates": "iso", "column_at": "at", "column_kind": "kind", "column_value": "value"},
@@ -147,7 +145,7 @@ def test_a_file_with_a_bad_row_stores_nothing_and_names_it(
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "problem"),
     [
         ({"dates": "iso"}, "no column says when the readings were measured"),
         ({"dates": "odd", "column_at": "nowhere", "column_value": "at"}, "no column says when"),
@@ -173,15 +171,15 @@ def test_a_file_with_a_bad_row_stores_nothing_and_names_it(
     ],
 )
 def test_a_choice_that_cannot_work_is_explained(
-    client: TestClient, chosen: dict[str, str], said: str
+    client: TestClient, chosen: dict[str, str], problem: str
 ) -> None:
     place = send(client, b"at,kind,value\n1790000400,heart_rate,70\n")
-    assert said in client.get(place, params=chosen).text
+    assert problem in client.get(place, params=chosen).text
     assert client.post(place, data=chosen).status_code == 422
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         (b"", "cuff.csv: is empty"),
         (b"\xff\xfe", "cuff.csv, row 1: is not UTF-8 text"),
@@ -189,10 +187,10 @@ def test_a_choice_that_cannot_work_is_explained(
         (b"at\n" + b"1" * (MAX_FILE_BYTES + 1), "cuff.csv: is larger than 20 MiB. Split it."),
     ],
 )
-def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, said: str) -> None:
+def test_a_file_that_is_no_csv_is_refused(client: TestClient, content: bytes, problem: str) -> None:
     answer = client.post("/readings/import", files={"file": ("cuff.csv", content)})
     assert answer.status_code == 422
-    assert said in answer.text
+    assert problem in answer.text
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,9 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts.figures import (
-    Chart,
-    TrendData,
-    plotly_address,
-    plotly_file,
-    plotly_style_ids,
-    trend_chart,
-)
+from dashboard.charts.chart import Chart
+from dashboard.charts.plotly_package import plotly_address, plotly_file, plotly_style_ids
+from dashboard.charts.trends import TrendData, trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
@@ -72,7 +67,7 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
     return {trace["name"]: trace for trace in chart.figure["data"]}
 
 
-def test_shares_are_stacked_as_steps_in_their_colours_without_categories_never_seen() -> None:
+def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_without_unseen_ones() -> None:
     drawn = traces(draw(trend((0.25, 1.0), (60, 60))))
     assert set(drawn) == {"happiness", "uncertain"}
     assert drawn["happiness"]["fillcolor"] == "var(--emotion-happiness)"

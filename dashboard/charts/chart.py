@@ -1,0 +1,37 @@
+"""A chart as pages, programs and readers without sight get it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Height = Literal["small", "medium", "large", "tall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A picture with its description.
+
+    Attributes:
+        id: unique in the page, letters and dashes.
+        title: heading over the chart.
+        sentence: what the chart shows, in words; screen readers get this instead of the picture.
+        figure: Plotly JSON, ``{"data": […], "layout": {…}}``; colours may be ``var(--name)``.
+        columns: heads of the data table below the chart.
+        rows: its cells, written for people. With ``time_axis`` the first cell is UTC milliseconds.
+        time_axis: whether x values are UTC milliseconds, to be shown in the reader's time zone.
+        height: how tall it is drawn.
+    """
+
+    id: str
+    title: str
+    sentence: str
+    figure: dict[str, Any]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    time_axis: bool = False
+    height: Height = "medium"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the chart as JSON data for ``drawChart``."""
+        return asdict(self)

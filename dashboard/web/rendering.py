@@ -1,0 +1,122 @@
+"""Templates, what every page gets, and how values are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from dashboard.charts.plotly_package import plotly_address, plotly_style_ids
+from dashboard.web.pages import NavigationEntry
+from dashboard.web.services import account_of, services
+from edge_agent import __version__
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import EMOTIONS
+
+HERE = Path(__file__).parent
+
+
+def local_time(wall_ms: int | None, form: str = "datetime") -> str:
+    """Write an instant as a ``<time>`` element in UTC, which the page's script turns into the
+    reader's time zone.
+
+    Args:
+        wall_ms: UTC milliseconds since 1970; ``None`` gives a dash.
+        form: ``datetime``, ``date`` or ``time``.
+    """
+    if wall_ms is None:
+        return Markup("–")
+    pattern = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}[form]
+    shown = datetime.fromtimestamp(wall_ms / 1000, UTC).strftime(pattern)
+    return Markup('<time datetime="{}" data-local="{}">{}</time>').format(
+        iso_utc(wall_ms), form, shown
+    )
+
+
+def duration(ms: int | None) -> str:
+    """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
+    if ms is None:
+        return "–"
+    seconds = round(ms / 1000)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def file_size(size: int) -> str:
+    """Write a number of bytes, such as ``3.4 MB``."""
+    value = float(size)
+    units = ("B", "kB", "MB", "GB", "TB")
+    for unit in units:
+        if value < 1000 or unit == units[-1]:
+            if unit == "B":
+                return f"{value:.0f} {unit}"
+            return f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError  # pragma: no cover - the loop returns
+
+
+def words(name: str) -> str:
+    """Write a name of the data for people: ``heart_rate`` becomes ``heart rate``."""
+    return name.replace("_", " ")
+
+
+def make_templates(navigation: Sequence[NavigationEntry]) -> Jinja2Templates:
+    """Return the templates; a name that a page does not know is an error, not an empty place.
+
+    Args:
+        navigation: the entries that every page shows, in this order.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        local_time=local_time,
+        duration=duration,
+        file_size=file_size,
+        words=words,
+        thousands=lambda n: f"{n:,}",
+    )
+    environment.globals.update(
+        navigation=navigation,
+        version=__version__,
+        emotions=[emotion.value for emotion in EMOTIONS],
+        plotly_address=plotly_address(),
+        plotly_style_ids=plotly_style_ids(),
+    )
+    return Jinja2Templates(env=environment)
+
+
+def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
+    """Return a page; ``account``, ``device``, ``path`` and the navigation are there in every
+    template.
+    """
+    try:
+        account = account_of(request)
+    except StoreError:  # the page that says so must still be shown
+        account = None
+    shared = {
+        "account": account,
+        "device": services(request).options.device,
+        "path": request.url.path,
+    }
+    templates: Jinja2Templates = request.app.state.templates
+    return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

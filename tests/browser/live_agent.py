@@ -1,0 +1,46 @@
+"""The agent's side of the live feed, for pages that show it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core import clock
+from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.runtime.live_feed import LiveServer
+from tests.support.timeline import mostly
+
+
+class LiveAgent:
+    """The agent's side of the live feed: shows one face, five times a second, until stopped."""
+
+    def __init__(self, folder: Path, emotion: Emotion | None) -> None:
+        self._server = LiveServer(DashboardOptions(data=folder).live_socket)
+        self._emotion = emotion
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._speak)
+
+    def __enter__(self) -> LiveAgent:
+        self._server.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._server.stop()
+        assert self._server.join(5)
+
+    def _speak(self) -> None:
+        while not self._stopping.wait(0.2):
+            at = clock.now()
+            shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
+            face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
+            seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
+            self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
+            flags = frozenset({VitalFlag.SIMULATED})
+            self._server.publish_vital(
+                VitalReading(at, VitalKind.HEART_RATE, 71.0, "simulated", flags)
+            )

@@ -1,0 +1,94 @@
+"""Participants, consent and sessions, by page and by program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.core.study import Purpose
+from tests.support.dashboard import add_session, client_of, set_up
+from tests.support.timeline import query
+
+HOUR_MS = 3_600_000
+
+
+def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, database: Path) -> None:
+    made = ada.post("/study/participants", data={"code": "P-01"})
+    assert made.headers["location"] == "/study/participants/P-01/consent"
+    session = {"participant": "P-01", "purpose": "research", "name": "films"}
+    refused = ada.post("/study/sessions", data=session)
+    assert refused.status_code == 409 and "has given no consent" in refused.text
+    assert "A camera watches my face" in ada.get("/study/participants/P-01/consent").text
+    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "3"})
+    assert unticked.status_code == 409 and "Tick the box" in unticked.text
+    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "3"})
+    assert ada.post("/study/sessions", data=session).headers["location"] == "/live"
+    state = ada.post("/api/v1/session/markers", json={"kind": "stimulus_start", "label": "anger"})
+    assert state.status_code == 201 and state.json()["condition"] == "anger"
+    state = ada.post("/api/v1/session/markers", json={"kind": "stimulus_end"})
+    assert state.json()["condition"] is None
+    assert [marker["label"] for marker in state.json()["markers"]] == ["anger", "anger"]
+    assert "A session is open" in ada.get("/study").text
+    assert ada.post("/study/sessions/end").headers["location"] == "/study"
+    number = ada.get("/api/v1/sessions").json()[0]["id"]
+    assert "stimulus start" in ada.get(f"/study/sessions/{number}").text
+    assert ada.get("/study/sessions/99").status_code == 404
+    actions = [action for (action,) in query(database, "SELECT action FROM audit ORDER BY id")]
+    assert actions[2:] == ["participant_create", "consent_give", "session_start", "session_end"]
+
+
+def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestClient) -> None:
+    ada.post("/study/participants", data={"code": "P-01"})
+    for path, data, why in (
+        ("/study/participants", {"code": "P-01"}, "is taken"),
+        ("/study/participants", {"code": "Ada Lovelace"}, "Never use a name"),
+        ("/study/participants/P-01/withdraw", {}, "no consent that could be withdrawn"),
+        (
+            "/study/sessions",
+            {"participant": "P-01", "purpose": "fun"},
+            "Purpose &#39;fun&#39; is not known",
+        ),
+        ("/study/sessions/end", {}, "No session is open"),
+    ):
+        answer = ada.post(path, data=data)
+        assert answer.status_code == 409 and why in answer.text, path
+    assert ada.get("/study/participants/nobody/consent").status_code == 409
+    assert "No session is open" in ada.post("/api/v1/session/end", json={}).json()["detail"]
+    assert (
+        ada.post("/api/v1/session/markers", json={"kind": "party", "label": "x"}).status_code == 422
+    )
+
+
+def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> None:
+    add_session(database)
+    new = {"participant": "P-01", "purpose": "research", "name": "by program"}
+    started = ada.post("/api/v1/session", json=new)
+    assert started.status_code == 201 and started.json()["session"]["name"] == "by program"
+    assert ada.post("/api/v1/session", json=new).status_code == 409
+    assert ada.get("/api/v1/session").json()["session"]["end"] is None
+    assert ada.post("/api/v1/session/end").json()["session"] is None
+
+
+def test_a_withdrawn_consent_bars_further_sessions(ada: TestClient, database: Path) -> None:
+    add_session(database)
+    assert (
+        ada.post("/study/participants/P-01/withdraw").headers["location"]
+        == "/study/participants/P-01/erase"
+    )
+    assert "withdrawn" in ada.get("/study").text
+    answer = ada.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
+    assert answer.status_code == 409
+
+
+def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> None:
+    with client_of(tmp_path, purposes=(Purpose.MEDICAL,)) as client:
+        set_up(client, tmp_path)
+        add_session(DashboardOptions(data=tmp_path).database)
+        page = client.get("/study").text
+        assert "<option>medical</option>" in page and "<option>research</option>" not in page
+        refused = client.post(
+            "/study/sessions", data={"participant": "P-01", "purpose": "research"}
+        )
+        assert "Allowed: medical" in refused.text
