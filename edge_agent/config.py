@@ -33,8 +33,8 @@ from pydantic_settings import (
 )
 
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.sensors import SensorKind
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import SensorKind
 
 ENV_PREFIX = "AFFECT_EDGE_"
 ENV_DELIMITER = "__"

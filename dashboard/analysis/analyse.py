@@ -295,7 +295,7 @@ def _judged(
     """
     if found.tests is None or found.method is None:
         return VitalComparison(kind, first, second, found, query.correction, query.design)
-    bound = bound_of(kind, query)
+    bound = query.bound(kind)
     try:
         missing = still_needed(found.first, found.second, found.method, bound)
     except StatisticsError:  # the bound is so small beside the spread that no study could find it
@@ -304,13 +304,6 @@ def _judged(
     return VitalComparison(
         kind, first, second, found, query.correction, query.design, excluded, missing
     )
-
-
-def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
-    """Return the declared size below which a difference of a vital counts as none."""
-    if kind is VitalKind.HEART_RATE:
-        return query.bound_heart_rate
-    return query.bound_pressure
 
 
 def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
@@ -329,12 +322,18 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
     return dict(Counter(first.values()).most_common())
 
 
+def _setting_asked(query: AnalysisQuery) -> Setting:
+    """Return the setting that was declared."""
+    others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
+    return Setting(query.window, query.lag_heart_rate, query.lag_pressure, others)
+
+
 def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
     """Return the setting that was declared and, where asked for, those around it.
 
     Only observed emotions have any.
     """
-    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = _setting_asked(query)
     if not query.sensitivity or query.state is not StateBy.OBSERVED:
         return (chosen,)
     return tuple(dict.fromkeys((chosen, *settings_around(chosen))))
@@ -342,7 +341,7 @@ def _settings(query: AnalysisQuery) -> tuple[Setting, ...]:
 
 def _sensitivity(query: AnalysisQuery, found: Mapping[Setting, Found]) -> tuple[Sensitivity, ...]:
     """Repeat the family under other windows and lags."""
-    chosen = Setting(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = _setting_asked(query)
 
     def family(setting: Setting) -> tuple[Decision, ...]:
         return decide_family(_sides(_by_state(_means(found[setting], query)), query), query.design)

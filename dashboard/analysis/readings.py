@@ -187,7 +187,8 @@ def find_beats(
     if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
         return []
     if query.state is StateBy.OBSERVED:
-        by = Matching(query.window, {VitalKind.RR_INTERVAL: query.lag_heart_rate}, query.share)
+        lags = {VitalKind.RR_INTERVAL: query.lag_s(VitalKind.RR_INTERVAL)}
+        by = Matching(query.window, lags, query.share)
         spans = (
             span for session in sessions for span in spans_observed(session, shown[session.id], by)
         )
@@ -202,10 +203,7 @@ def find_beats(
 
 def lags_of(query: AnalysisQuery, setting: Setting) -> Mapping[VitalKind, float]:
     """Return by how many seconds each vital follows the face."""
-    return {
-        kind: setting.lag_heart_rate_s if kind is VitalKind.HEART_RATE else setting.lag_pressure_s
-        for kind in query.vital
-    }
+    return {kind: setting.lag_s(kind) for kind in query.vital}
 
 
 def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:

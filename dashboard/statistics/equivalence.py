@@ -37,10 +37,9 @@ class Bounds:
 
 
 DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
-    VitalKind.HEART_RATE: Bounds(-5.0, 5.0),
-    VitalKind.SYSTOLIC: Bounds(-5.0, 5.0),
-    VitalKind.DIASTOLIC: Bounds(-5.0, 5.0),
-    VitalKind.MEAN_ARTERIAL: Bounds(-5.0, 5.0),
+    kind: Bounds(-kind.spec.bound, kind.spec.bound)
+    for kind in VitalKind
+    if kind.spec.bound is not None
 }
 """Bounds for whoever has declared none: what the standards allow a device to be wrong by.
 

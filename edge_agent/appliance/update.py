@@ -265,7 +265,7 @@ def _stay_well(place: Place, seconds: float) -> None:
     try:
         with urllib.request.urlopen(
             address, timeout=10, context=context if dashboard.certificate else None
-        ):  # noqa: S310
+        ):
             return
     except (urllib.error.URLError, OSError) as error:
         raise UpdateError(f"The dashboard does not answer at {address} ({error}).") from error

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.expression import Emotion, Flaw, Observation, Recognition
+from edge_agent.core.sensors import SensorKind
 from edge_agent.core.study import MarkerKind, Purpose, Setting
-from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 
 Time = Annotated[
     str,

@@ -16,7 +16,7 @@ import psutil
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.vitals import SensorState
+from edge_agent.core.sensors import SensorState
 
 THROTTLING_SECONDS = 30.0
 THROTTLING_GIVE_UP_SECONDS = 5.0

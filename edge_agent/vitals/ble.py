@@ -30,7 +30,7 @@ from bleak.exc import (
 from dbus_fast.errors import DBusError
 
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 from edge_agent.vitals import gatt
 from edge_agent.vitals.found_sensor import FoundSensor
 from edge_agent.vitals.sensor import Link

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 
 
 @dataclass(frozen=True, slots=True)

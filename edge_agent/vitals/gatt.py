@@ -20,8 +20,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from edge_agent.core.errors import GattError
-from edge_agent.core.readings import MMHG_IN_KPA
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.vitals import MMHG_IN_KPA, VitalFlag
 
 
 def _uuid(number: int) -> str:

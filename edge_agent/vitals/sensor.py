@@ -18,7 +18,8 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import SensorKind, SensorState, VitalReading
+from edge_agent.core.sensors import SensorKind, SensorState
+from edge_agent.core.vitals import VitalReading
 from edge_agent.vitals import gatt
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.sensor_readings import SensorReadings

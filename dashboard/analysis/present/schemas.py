@@ -201,6 +201,7 @@ class VariantModel(Model):
     """One comparison under another window and lag."""
 
     window: float = Field(description="Seconds of expression before a reading")
+    lag: float = Field(description="Seconds by which the compared vital follows the face")
     lag_heart_rate: float = Field(description="Seconds")
     lag_pressure: float = Field(description="Seconds")
     n_first: int = Field(description="Participants on the first side; with pairs the pairs")

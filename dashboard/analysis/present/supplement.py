@@ -15,6 +15,7 @@ from dashboard.analysis.present.schemas import (
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
 from dashboard.analysis.sensitivity import Variant
 from dashboard.statistics import Interval
+from edge_agent.core.vitals import VitalKind
 
 
 def agreement_model(found: SourceAgreement) -> AgreementModel:
@@ -66,16 +67,17 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
             first=test.first.value,
             second=test.second.value,
             changed=found.changed,
-            variants=tuple(_variant(variant) for variant in found.variants),
+            variants=tuple(_variant(test.kind, variant) for variant in found.variants),
             sentence=sensitivity_sentence(test, found),
         )
         for test, found in zip(analysis.family, analysis.sensitivity, strict=True)
     )
 
 
-def _variant(variant: Variant) -> VariantModel:
+def _variant(kind: VitalKind, variant: Variant) -> VariantModel:
     return VariantModel(
         window=variant.setting.window_s,
+        lag=variant.setting.lag_s(kind),
         lag_heart_rate=variant.setting.lag_heart_rate_s,
         lag_pressure=variant.setting.lag_pressure_s,
         n_first=variant.decision.n_first,

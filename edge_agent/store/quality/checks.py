@@ -21,13 +21,6 @@ from edge_agent.store.quality.report import (
 )
 
 _LIGHT = (Flaw.TOO_DARK, Flaw.TOO_BRIGHT)
-_NAMES = {
-    VitalKind.HEART_RATE: "heart rate",
-    VitalKind.SYSTOLIC: "systolic pressure",
-    VitalKind.DIASTOLIC: "diastolic pressure",
-    VitalKind.MEAN_ARTERIAL: "mean arterial pressure",
-    VitalKind.RR_INTERVAL: "RR intervals",
-}
 _CURES_OF_FACE = {
     Flaw.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, not behind "
     "them.",
@@ -168,7 +161,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     for condition in measures.conditions:
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
-        f"{_NAMES[kind]} under {label}"
+        f"{kind.spec.name_in_text} under {label}"
         for label, found in counts.items()
         for kind in kinds
         if found[kind] < bars.readings
@@ -178,7 +171,9 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         cure = "Wet the strap's electrodes; press the cuff's button while the condition lasts."
         return Check(name, Level.BAD, f"Missing: {_listed(missing)}; wanted: {wanted}.", cure)
     return Check(
-        name, Level.GOOD, f"There are readings of {_listed(_NAMES[k] for k in kinds)}: {wanted}."
+        name,
+        Level.GOOD,
+        f"There are readings of {_listed(k.spec.name_in_text for k in kinds)}: {wanted}.",
     )
 
 
@@ -213,11 +208,11 @@ def _clock(measures: Measures) -> Check:
 
 def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
     for vital in measures.vitals:
-        if vital.share is None or vital.kind is not VitalKind.HEART_RATE:
+        if vital.share is None or not vital.kind.spec.tested:
             continue
-        name = "the course of heart rate"
+        name = f"the course of {vital.kind.spec.name_in_text}"
         said = (
-            f"Heart rate is there in {vital.share:.0%} of the condition time; "
+            f"{vital.kind.spec.label} is there in {vital.share:.0%} of the condition time; "
             f"{bars.stream_share:.0%} is wanted."
         )
         if vital.share < bars.stream_share:
@@ -236,7 +231,7 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to match.")
     said = (
-        f"Before {share:.0%} of the readings of {_NAMES[worst]} no face was read; "
+        f"Before {share:.0%} of the readings of {worst.spec.name_in_text} no face was read; "
         f"at most {bars.unmatched_share:.0%} is wanted."
     )
     if share > bars.unmatched_share:
@@ -251,7 +246,7 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to flag.")
     said = (
-        f"{share:.0%} of the readings of {_NAMES[worst]} are flagged; at most "
+        f"{share:.0%} of the readings of {worst.spec.name_in_text} are flagged; at most "
         f"{bars.flagged_share:.0%} is wanted."
     )
     if share > bars.flagged_share:

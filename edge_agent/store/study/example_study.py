@@ -93,7 +93,7 @@ def seed_example_study(
                 connection,
                 session.id,
                 _reports(random.Random(f"{seed}/{number}/said"), plan, start),
-            )  # noqa: S311
+            )
             close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, ((reading, None) for reading in readings))

@@ -199,7 +199,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
     found = [
         connection.execute(
             f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?", (start, end)
-        ).fetchone()[0]  # noqa: S608 - our own names
+        ).fetchone()[0]
         for table in _TABLES
     ]
     return min((at for at in found if at is not None), default=None)

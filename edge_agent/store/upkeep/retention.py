@@ -64,7 +64,7 @@ def delete_between(
     statement = (
         f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE at >= ? "
         "AND at < ? LIMIT ?)"
-    )  # noqa: S608 - our own names
+    )
     deleted = 0
     while True:
         with transaction(connection):

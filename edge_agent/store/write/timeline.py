@@ -111,7 +111,7 @@ def write_expressions(
         return
     connection.executemany(
         f"INSERT INTO expression ({', '.join(_EXPRESSION)}) VALUES "
-        f"({', '.join('?' * len(_EXPRESSION))})",  # noqa: S608
+        f"({', '.join('?' * len(_EXPRESSION))})",
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
     primary = [row for row, _ in rows if row.primary]
@@ -243,7 +243,7 @@ def _roll_up_expressions(
             into[index] += value
     connection.executemany(
         f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) VALUES "
-        f"({', '.join('?' * (len(_ROLLUP) + 1))}) "  # noqa: S608
+        f"({', '.join('?' * (len(_ROLLUP) + 1))}) "
         f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
         [(at, *values) for at, values in sums.items()],
     )
@@ -261,7 +261,7 @@ def _roll_up_vitals(
         grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
     connection.executemany(
         f"INSERT INTO {table} (kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, "
-        "?, ?, ?, ?, ?, ?) "  # noqa: S608
+        "?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
         "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
         "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "

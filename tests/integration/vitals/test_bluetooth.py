@@ -21,7 +21,7 @@ from edge_agent.appliance.doctor import Finding, Verdict, diagnose
 from edge_agent.cli import cli
 from edge_agent.config import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.core.vitals import SensorKind, SensorState
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals.bluetooth import BluetoothVitals, check_bluetooth, radio_opener, scan_sensors
 from edge_agent.vitals.gatt import BLOOD_PRESSURE_MEASUREMENT, HEART_RATE_MEASUREMENT

@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.config import Section, Settings, line_of_key, load_settings
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "config" / "affect-edge.toml"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.vitals import SensorKind, SensorState
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.topics import HealthPayload
 from edge_agent.runtime import health
 from edge_agent.runtime.health import (

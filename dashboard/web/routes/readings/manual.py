@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import AccountError
@@ -15,16 +15,18 @@ from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import DOUBTFUL, PRESSURES, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 router = APIRouter(tags=["readings"])
 PAGE = "/readings"
-BY_HAND = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
 NOTE_LENGTH = 80
 
-Text = Annotated[str, Form(max_length=200)]
+TEXT_LENGTH = 200
+
+Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
 Count = Annotated[int | None, Query(ge=0)]
 
 
@@ -34,6 +36,18 @@ class Entry:
 
     values: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+
+
+async def _entered(request: Request) -> dict[str, str]:
+    """Return the fields of the form: one for each kind that is entered by hand, time and note."""
+    form = await request.form(max_fields=20)
+    values = {name: form.get(name, "") for name in (*BY_HAND, "at", "note")}
+    if any(not isinstance(value, str) or len(value) > TEXT_LENGTH for value in values.values()):
+        raise HTTPException(422, f"Give each field as text of at most {TEXT_LENGTH} characters.")
+    return {str(name): str(value).strip() for name, value in values.items()}
+
+
+Values = Annotated[dict[str, str], Depends(_entered)]
 
 
 @router.get(PAGE, include_in_schema=False)
@@ -53,21 +67,10 @@ def enter(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    heart_rate: Text = "",
-    systolic: Text = "",
-    diastolic: Text = "",
-    at: Text = "",
-    note: Text = "",
+    values: Values,
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong."""
-    values = {
-        "heart_rate": heart_rate,
-        "systolic": systolic,
-        "diastolic": diastolic,
-        "at": at,
-        "note": note,
-    }
-    entry = Entry({name: value.strip() for name, value in values.items()})
+    entry = Entry(values)
     readings = _judge(entry, account.name)
     _check_note(services, entry, readings)
     if entry.problems:
@@ -175,6 +178,7 @@ def _page(
         status_code=422 if wrong else 200,
         said=said,
         entry=entry or Entry(),
+        kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         secret=secret,
         token_problem=token_problem,
         file_problem=file_problem,

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts.figures import (
-    Chart,
-    TrendData,
-    plotly_address,
-    plotly_file,
-    plotly_style_ids,
-    trend_chart,
-)
+from dashboard.charts.figures import Chart, plotly_address, plotly_file, plotly_style_ids
+from dashboard.charts.trends import TrendData, trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
