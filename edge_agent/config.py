@@ -244,7 +244,8 @@ class SensorSettings(Section):
         "shows it"
     )
     kind: SensorKind = Field(
-        description="What it is: heart_rate (a strap) or blood_pressure (a cuff)"
+        description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
+        "or thermometer (of the skin)"
     )
 
 

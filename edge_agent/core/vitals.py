@@ -31,6 +31,8 @@ class VitalKind(StrEnum):
     DIASTOLIC = "diastolic"
     MEAN_ARTERIAL = "mean_arterial"
     RR_INTERVAL = "rr_interval"
+    OXYGEN_SATURATION = "oxygen_saturation"
+    SKIN_TEMPERATURE = "skin_temperature"
 
     @property
     def spec(self) -> VitalSpec:
@@ -171,6 +173,7 @@ _MMHG: Mapping[str, Scale] = {
     "mmhg": Scale(),
     "kpa": Scale(MMHG_IN_KPA),
 }
+FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _PER_MINUTE: Mapping[str, Scale] = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
 # What is possible of the first five kinds has no bounds: whatever was taken once is taken still.
@@ -279,6 +282,52 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         colour="--vital-heart-rate",
         tile="RR interval",
     ),
+    VitalKind.OXYGEN_SATURATION: VitalSpec(
+        label="Oxygen saturation",
+        definition="Share of haemoglobin in arterial blood that carries oxygen",
+        unit="%",
+        unit_shown="%",
+        plausible=(70.0, 100.0),
+        possible=(0.0, 100.0),
+        units={"%": Scale()},
+        headers=r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation)?|sauerstoff(sättigung)?",
+        lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
+        bound=4.0,  # the error that ISO 80601-2-61 allows a pulse oximeter
+        loinc=(
+            Loinc("2708-6", "Oxygen saturation in Arterial blood"),
+            Loinc("59408-5", "Oxygen saturation in Arterial blood by Pulse oximetry"),
+        ),
+        fhir_profile="oxygensat",
+        colour="--vital-violet",
+        tile="Oxygen saturation",
+        panel="Oxygen saturation",
+    ),
+    VitalKind.SKIN_TEMPERATURE: VitalSpec(
+        label="Skin temperature",
+        definition="Temperature of the skin where the sensor is",
+        unit="Cel",
+        unit_shown="°C",
+        decimals=1,
+        plausible=(15.0, 42.0),
+        possible=(0.0, 60.0),
+        units={
+            "cel": Scale(),
+            "°c": Scale(),
+            "c": Scale(),
+            "[degf]": FAHRENHEIT,
+            "°f": FAHRENHEIT,
+            "f": FAHRENHEIT,
+        },
+        unit_choices=("°C", "°F"),
+        headers=r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur",
+        lag_s=20.0,  # vessels of the skin narrow and widen over a quarter to half a minute
+        bound=0.3,  # the error that ISO 80601-2-56 allows a thermometer
+        loinc=(Loinc("61008-9", "Body surface temperature"),),
+        device_class="temperature",
+        colour="--vital-amber",
+        tile="Skin temperature",
+        panel="Skin temperature",
+    ),
 }
 PRESSURES = tuple(kind for kind, spec in SPECS.items() if spec.fhir_profile == "bp")
 """The kinds that one measurement of a cuff gives together."""
@@ -303,10 +352,18 @@ class VitalFlag(StrEnum):
     IMPROPER_POSITION = "improper_position"
     CLOCK_DIFFERS = "clock_differs"
     REPLAYED = "replayed"
+    POOR_SIGNAL = "poor_signal"
 
 
 # What such a reading says, or when it was so, is in doubt.
-DOUBTFUL = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS})
+DOUBTFUL = frozenset(
+    {
+        VitalFlag.OUT_OF_RANGE,
+        VitalFlag.CONTACT_LOST,
+        VitalFlag.CLOCK_DIFFERS,
+        VitalFlag.POOR_SIGNAL,
+    }
+)
 # A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
 

@@ -30,7 +30,7 @@ from edge_agent.store.database.tables import (
     UNFIT,
 )
 from edge_agent.store.database.views import VIEWS
-from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE
+from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE, add_kind
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         "the kinds of vitals in a table",
         (*_WITHOUT_VIEWS, *KINDS_IN_A_TABLE, *VIEWS.values()),
     ),
+    Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
+    Migration("skin temperature", add_kind("skin_temperature", "Cel")),
 )
 
 

@@ -16,6 +16,7 @@ const FLAGS = {
   improper_position: "cuff held wrongly",
   clock_differs: "old, or a clock is wrong",
   replayed: "replayed",
+  poor_signal: "poor signal",
 };
 const OLD_MS = 600000;
 

@@ -35,6 +35,7 @@ _PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional"
 _NOTES = {
     VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
     VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
+    VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
     VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
     VitalFlag.ESTIMATED: "Estimated, not measured.",
 }

@@ -10,7 +10,7 @@
 
 STATES <- c("neutral", "happiness", "anger")
 PAIRS <- list(c("anger", "neutral"), c("happiness", "neutral"), c("anger", "happiness"))
-DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs")
+DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal

@@ -34,7 +34,7 @@ Means = dict[tuple[str, str], dict[str, float]]  # (vital, state) → participan
 
 STATES = ("neutral", "happiness", "anger")
 PAIRS = (("anger", "neutral"), ("happiness", "neutral"), ("anger", "happiness"))
-DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs"}
+DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs", "poor_signal"}
 MINIMUM = 3  # fewest pairs, or people in each group
 ALPHA = 0.05
 POWER = 0.8
