@@ -16,6 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
@@ -33,6 +34,7 @@ class VitalKind(StrEnum):
     RR_INTERVAL = "rr_interval"
     OXYGEN_SATURATION = "oxygen_saturation"
     SKIN_TEMPERATURE = "skin_temperature"
+    RESPIRATION_RATE = "respiration_rate"
 
     @property
     def spec(self) -> VitalSpec:
@@ -176,6 +178,19 @@ _MMHG: Mapping[str, Scale] = {
 FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _PER_MINUTE: Mapping[str, Scale] = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
+_pressure = partial(
+    VitalSpec,
+    unit="mm[Hg]",
+    unit_shown="mmHg",
+    units=_MMHG,
+    unit_choices=("mmHg", "kPa"),
+    lag_s=45.0,  # a cuff has inflated for most of a minute before it gives its value
+    bound=5.0,
+    option=AnalysisOption.PRESSURE,
+    fhir_profile="bp",
+    device_class="pressure",
+)
+
 # What is possible of the first five kinds has no bounds: whatever was taken once is taken still.
 SPECS: Mapping[VitalKind, VitalSpec] = {
     VitalKind.HEART_RATE: VitalSpec(
@@ -199,67 +214,40 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         by_hand=True,
         simulated=True,
     ),
-    VitalKind.SYSTOLIC: VitalSpec(
+    VitalKind.SYSTOLIC: _pressure(
         label="Systolic pressure",
         definition="Highest blood pressure of a beat",
         short="systolic",
-        unit="mm[Hg]",
-        unit_shown="mmHg",
         plausible=(50.0, 250.0),
-        units=_MMHG,
-        unit_choices=("mmHg", "kPa"),
         headers=r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
-        lag_s=45.0,  # a cuff has inflated for most of a minute before it gives its value
-        bound=5.0,
         tested_by_default=True,
-        option=AnalysisOption.PRESSURE,
         loinc=(Loinc("8480-6", "Systolic blood pressure"),),
-        fhir_profile="bp",
-        device_class="pressure",
         colour="--vital-systolic",
         tile="Blood pressure",
         panel="Blood pressure",
         by_hand=True,
         simulated=True,
     ),
-    VitalKind.DIASTOLIC: VitalSpec(
+    VitalKind.DIASTOLIC: _pressure(
         label="Diastolic pressure",
         definition="Lowest blood pressure of a beat",
         short="diastolic",
-        unit="mm[Hg]",
-        unit_shown="mmHg",
         plausible=(30.0, 160.0),
-        units=_MMHG,
-        unit_choices=("mmHg", "kPa"),
         headers=r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
-        lag_s=45.0,
-        bound=5.0,
         tested_by_default=True,
-        option=AnalysisOption.PRESSURE,
         loinc=(Loinc("8462-4", "Diastolic blood pressure"),),
-        fhir_profile="bp",
-        device_class="pressure",
         colour="--vital-diastolic",
         tile="Blood pressure",
         panel="Blood pressure",
         by_hand=True,
         simulated=True,
     ),
-    VitalKind.MEAN_ARTERIAL: VitalSpec(
+    VitalKind.MEAN_ARTERIAL: _pressure(
         label="Mean arterial pressure",
         definition="Mean blood pressure of a beat",
-        unit="mm[Hg]",
-        unit_shown="mmHg",
         plausible=(30.0, 200.0),
-        units=_MMHG,
-        unit_choices=("mmHg", "kPa"),
         headers=r"map|mean( arterial)?( pressure)?|mad",
-        lag_s=45.0,
-        bound=5.0,
-        option=AnalysisOption.PRESSURE,
         loinc=(Loinc("8478-0", "Mean blood pressure"),),
-        fhir_profile="bp",
-        device_class="pressure",
         colour="--vital-systolic",
         tile="Mean arterial pressure",
         simulated=True,
@@ -327,6 +315,23 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         colour="--vital-amber",
         tile="Skin temperature",
         panel="Skin temperature",
+    ),
+    VitalKind.RESPIRATION_RATE: VitalSpec(
+        label="Respiration rate",
+        definition="Breaths in a minute",
+        unit="/min",
+        unit_shown="/min",
+        plausible=(4.0, 60.0),
+        possible=(0.0, 200.0),
+        units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
+        headers=r"resp(irat(ion|ory))?( rate)?|breath(s|ing)?( rate)?|br|atemfrequenz",
+        lag_s=10.0,  # a rate takes some breaths to be counted
+        bound=2.0,  # no standard: what makers of monitors commonly state
+        loinc=(Loinc("9279-1", "Respiratory rate"),),
+        fhir_profile="resprate",
+        colour="--vital-green",
+        tile="Respiration rate",
+        panel="Respiration rate",
     ),
 }
 PRESSURES = tuple(kind for kind, spec in SPECS.items() if spec.fhir_profile == "bp")

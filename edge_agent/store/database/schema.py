@@ -68,6 +68,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
+    Migration("respiration rate", add_kind("respiration_rate", "/min")),
 )
 
 

@@ -2,7 +2,7 @@
 
 A new kind is a migration at the end of ``schema.MIGRATIONS``::
 
-    Migration("respiration rate", add_kind("respiration_rate", "/min"))
+    Migration("a new kind", add_kind("its_name", "its unit"))
 
 The words stand here and not in the registry, because a migration must do for ever what it did
 first. A test compares the table that comes out of all of them with the registry.

@@ -109,7 +109,7 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
     [
         (
             'address = "A0:9E:1A:00:00:01", kind = "strap"',
-            "0.kind = 'strap': input should be 'heart_rate' or 'blood_p",
+            "0.kind = 'strap': input should be 'heart_rate', 'blood_p",
         ),
         (
             'address = "A0-9E-1A-00-00-01", kind = "heart_rate"',

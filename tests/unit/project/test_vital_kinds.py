@@ -41,3 +41,26 @@ def test_the_colour_of_a_kind_is_one_that_the_pages_have_for_light_and_dark(
     for name in (kind.spec.colour, f"{kind.spec.colour}-band"):
         assert len(re.findall(rf"^\s*{name}: ", style, re.MULTILINE)) == 2, name
     assert f'[data-colour="{kind.spec.colour}"]' in style
+
+
+WRITTEN_BY_A_COMMAND = ("docs/asyncapi.json", "tests/golden/expected/")
+ROOMS = ("edge_agent", "dashboard", "docs", "config", "tests", "tools", "systemd")
+TEXTS = {".py", ".R", ".js", ".css", ".html", ".md", ".toml", ".json"}
+
+
+def test_a_new_kind_stands_in_four_files_at_most() -> None:
+    root = PAGE.parents[1]
+    naming = [
+        str(file.relative_to(root))
+        for room in ROOMS
+        for file in (root / room).rglob("*")
+        if file.suffix in TEXTS and re.search("respiration_rate", file.read_text("utf-8"), re.I)
+    ]
+    by_hand = {name for name in naming if not name.startswith(WRITTEN_BY_A_COMMAND)}
+    by_hand.discard("tests/unit/project/test_vital_kinds.py")  # this file, for its question
+    assert by_hand == {
+        "edge_agent/core/vitals.py",
+        "edge_agent/store/database/schema.py",
+        "docs/data.md",
+        "tests/unit/core/test_vitals.py",
+    }
