@@ -53,9 +53,7 @@ class VitalKind(StrEnum):
 
 
 class Scale(NamedTuple):
-    """How a number in some unit becomes one in the unit that is kept: ``number · factor +
-    offset``.
-    """
+    """How a number becomes one in the unit that is kept: ``number · factor + offset``."""
 
     factor: float = 1.0
     offset: float = 0.0
@@ -170,13 +168,9 @@ class VitalSpec:
         return low <= value <= high
 
 
-_MMHG: Mapping[str, Scale] = {
-    "mm[hg]": Scale(),
-    "mmhg": Scale(),
-    "kpa": Scale(MMHG_IN_KPA),
-}
+_MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
 FAHRENHEIT = Scale(5 / 9, -160 / 9)
-_PER_MINUTE: Mapping[str, Scale] = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
+_PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
 
 _pressure = partial(
     VitalSpec,
@@ -334,10 +328,10 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         panel="Respiration rate",
     ),
 }
+# The kinds that one measurement of a cuff gives together.
 PRESSURES = tuple(kind for kind, spec in SPECS.items() if spec.fhir_profile == "bp")
-"""The kinds that one measurement of a cuff gives together."""
+# The kinds whose means can be compared between states.
 TESTED = tuple(kind for kind, spec in SPECS.items() if spec.tested)
-"""The kinds whose means can be compared between states."""
 
 
 class VitalFlag(StrEnum):

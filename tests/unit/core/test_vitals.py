@@ -10,6 +10,7 @@ from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import Origin, reading_of
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
 from edge_agent.store.export.formats.fhir_observations import vitals as observations
+from edge_agent.store.export.rows.typed import Row
 from tests.support.timeline import instant
 
 
@@ -78,7 +79,10 @@ def test_a_header_of_another_program_means_one_kind(header: str, kind: VitalKind
 def test_an_observation_has_the_codes_unit_and_profile_of_its_kind(
     kind: VitalKind, codes: list[str], unit: str, profile: str | None
 ) -> None:
-    row = dict.fromkeys(("condition", "flags", "device_time", "observed", "session"), "") | {
+    row: Row = {
+        "condition": "",
+        "flags": "",
+        "session": 1,
         "at": "2026-11-20T08:15:00.000Z",
         "at_ms": 1_795_162_500_000,
         "participant": "P-01",

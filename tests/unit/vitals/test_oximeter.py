@@ -50,16 +50,16 @@ def test_the_fast_and_slow_values_are_passed_over_and_what_follows_is_read() -> 
     [
         ("20 00", NOTHING),  # ongoing
         ("80 01", NOTHING),  # validated, fully qualified
-        ("40 00", {VitalFlag.ESTIMATED}),
-        ("00 04", {VitalFlag.SIMULATED}),
-        ("00 08", {VitalFlag.SIMULATED}),
-        ("00 10", {VitalFlag.POOR_SIGNAL}),
-        ("00 40", {VitalFlag.POOR_SIGNAL}),
-        ("00 80", {VitalFlag.POOR_SIGNAL}),
+        ("40 00", frozenset({VitalFlag.ESTIMATED})),
+        ("00 04", frozenset({VitalFlag.SIMULATED})),
+        ("00 08", frozenset({VitalFlag.SIMULATED})),
+        ("00 10", frozenset({VitalFlag.POOR_SIGNAL})),
+        ("00 40", frozenset({VitalFlag.POOR_SIGNAL})),
+        ("00 80", frozenset({VitalFlag.POOR_SIGNAL})),
         ("1f 00", NOTHING),  # reserved
     ],
 )
-def test_each_bit_of_the_measurement_status(status: str, flags: set[VitalFlag]) -> None:
+def test_each_bit_of_the_measurement_status(status: str, flags: frozenset[VitalFlag]) -> None:
     measured = decode_continuous(bytes.fromhex(f"04 61 00 48 00 {status}"))
     assert (measured.saturation, measured.flags) == (97.0, flags)
 
@@ -97,7 +97,7 @@ def test_readings_of_an_oximeter_are_saturation_and_pulse_and_leave_out_what_can
     none = readings.of_oximetry(decode_continuous(bytes.fromhex("00 7f 00 48 00")), instant(2))
     assert [r.kind for r in none] == [VitalKind.HEART_RATE]
     low = readings.of_oximetry(decode_continuous(bytes.fromhex("00 32 00 ff 07")), instant(3))
-    assert [(r.value, r.flags) for r in low] == [(50.0, {VitalFlag.OUT_OF_RANGE})]
+    assert [(r.value, r.flags) for r in low] == [(50.0, frozenset({VitalFlag.OUT_OF_RANGE}))]
 
 
 def test_a_measurement_from_the_memory_without_a_time_is_of_a_time_in_doubt() -> None:
