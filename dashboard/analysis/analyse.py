@@ -298,7 +298,7 @@ def _judged(
     """
     if comparison.tests is None or comparison.method is None:
         return VitalComparison(kind, first, second, comparison, query.correction, query.design)
-    bound = bound_of(kind, query)
+    bound = query.bound(kind)
     try:
         required = still_needed(comparison.first, comparison.second, comparison.method, bound)
     except StatisticsError:  # the bound is so small beside the spread that no study could find it
@@ -309,13 +309,6 @@ def _judged(
     return VitalComparison(
         kind, first, second, comparison, query.correction, query.design, excluded, required
     )
-
-
-def bound_of(kind: VitalKind, query: AnalysisQuery) -> float:
-    """Return the declared size below which a difference of a vital counts as none."""
-    if kind is VitalKind.HEART_RATE:
-        return query.bound_heart_rate
-    return query.bound_pressure
 
 
 def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
@@ -334,12 +327,18 @@ def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
     return dict(Counter(first.values()).most_common())
 
 
+def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
+    """Return the window and the lags that were declared."""
+    others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
+    return MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure, others)
+
+
 def _settings(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
     """Return the setting that was declared and, where asked for, those around it.
 
     Only observed emotions have any.
     """
-    chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = _declared_choice(query)
     if not query.sensitivity or query.state is not StateBy.OBSERVED:
         return (chosen,)
     return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
@@ -349,7 +348,7 @@ def _sensitivity(
     query: AnalysisQuery, readings: Mapping[MatchingChoice, StateReadings]
 ) -> tuple[Sensitivity, ...]:
     """Repeat the family under other windows and lags."""
-    chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure)
+    chosen = _declared_choice(query)
 
     def family(choice: MatchingChoice) -> tuple[Decision, ...]:
         return decide_family(

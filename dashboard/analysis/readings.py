@@ -189,7 +189,8 @@ def find_beats(
     if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
         return []
     if query.state is StateBy.OBSERVED:
-        by = Matching(query.window, {VitalKind.RR_INTERVAL: query.lag_heart_rate}, query.share)
+        lags = {VitalKind.RR_INTERVAL: query.lag_s(VitalKind.RR_INTERVAL)}
+        by = Matching(query.window, lags, query.share)
         spans = (
             span for session in sessions for span in spans_observed(session, shown[session.id], by)
         )
@@ -204,10 +205,7 @@ def find_beats(
 
 def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, float]:
     """Return by how many seconds each vital follows the face."""
-    return {
-        kind: choice.lag_heart_rate_s if kind is VitalKind.HEART_RATE else choice.lag_pressure_s
-        for kind in query.vital
-    }
+    return {kind: choice.lag_s(kind) for kind in query.vital}
 
 
 def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:

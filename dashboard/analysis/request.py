@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dashboard.analysis.states import VITALS, Design
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
 DEFAULT_BOUND = 5.0
@@ -142,4 +142,22 @@ class AnalysisQuery(Model):
         """
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError("rr_interval is not tested; its variability stands beside the tests")
-        return tuple(kind for kind in VitalKind if kind in vital)
+        return tuple(kind for kind in TESTED if kind in vital)
+
+    def lag_s(self, kind: VitalKind) -> float:
+        """Return by how many seconds a vital follows the face: as asked, or as it usually does."""
+        match kind.spec.option:
+            case AnalysisOption.HEART_RATE:
+                return self.lag_heart_rate
+            case AnalysisOption.PRESSURE:
+                return self.lag_pressure
+        return kind.spec.lag_s
+
+    def bound(self, kind: VitalKind) -> float:
+        """Return the size below which a difference of a vital counts as none, in its unit."""
+        match kind.spec.option:
+            case AnalysisOption.HEART_RATE:
+                return self.bound_heart_rate
+            case AnalysisOption.PRESSURE:
+                return self.bound_pressure
+        return kind.spec.bound or 0.0

@@ -12,6 +12,7 @@ from itertools import product
 
 from dashboard.analysis.comparison import Decision
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)
@@ -28,11 +29,37 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MatchingChoice:
-    """By what readings were matched to the emotion before them, in seconds."""
+    """By what readings were matched to the emotion before them, in seconds.
+
+    Attributes:
+        window_s: length of the window.
+        lag_heart_rate_s: by how much heart rate follows the face.
+        lag_pressure_s: by how much pressure does.
+        other_lags_s: by how much the vitals do that neither of the two is for.
+    """
 
     window_s: float
     lag_heart_rate_s: float
     lag_pressure_s: float
+    other_lags_s: tuple[tuple[VitalKind, float], ...] = ()
+
+    def lag_s(self, kind: VitalKind) -> float:
+        """Return by how many seconds a vital follows the face."""
+        match kind.spec.option:
+            case AnalysisOption.HEART_RATE:
+                return self.lag_heart_rate_s
+            case AnalysisOption.PRESSURE:
+                return self.lag_pressure_s
+        return dict(self.other_lags_s)[kind]
+
+    def scaled(self, window: float, lag: float) -> MatchingChoice:
+        """Return the setting with so many times the window and so many times every lag."""
+        return MatchingChoice(
+            window * self.window_s,
+            lag * self.lag_heart_rate_s,
+            lag * self.lag_pressure_s,
+            tuple((kind, lag * seconds) for kind, seconds in self.other_lags_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +97,10 @@ def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     """Return the settings with half, the same and twice the window and lags: nine, the chosen one
     among them.
 
-    A lag of 0 stays 0. Both lags change together, because both are guesses about how fast the body
+    A lag of 0 stays 0. All lags change together, because all are guesses about how fast the body
     follows.
     """
-    scaled = (
-        MatchingChoice(
-            window * chosen.window_s, lag * chosen.lag_heart_rate_s, lag * chosen.lag_pressure_s
-        )
-        for window, lag in product(_FACTORS, _FACTORS)
-    )
+    scaled = (chosen.scaled(window, lag) for window, lag in product(_FACTORS, _FACTORS))
     return tuple(dict.fromkeys(scaled))
 
 

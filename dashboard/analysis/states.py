@@ -17,7 +17,7 @@ PAIRS = (
     (Emotion.HAPPINESS, Emotion.NEUTRAL),
     (Emotion.ANGER, Emotion.HAPPINESS),
 )
-VITALS = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+VITALS = tuple(kind for kind in VitalKind if kind.spec.tested_by_default)
 """What is tested where nothing else is asked."""
 
 

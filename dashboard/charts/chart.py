@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Height = Literal["small", "medium", "large", "tall"]
+Height = Literal["small", "medium", "large", "tall", "tall-1", "tall-2", "tall-3"]
 
 
 @dataclass(frozen=True, slots=True)

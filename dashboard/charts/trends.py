@@ -1,4 +1,7 @@
-"""The chart of the trends page: shares of expressions above vital signs on one time axis."""
+"""The trends chart: shares of expressions and vital signs, one panel above the other.
+
+Heart rate and blood pressure have their panels always, other vitals when there are readings.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.charts.chart import Chart
+from dashboard.charts.chart import Chart, Height
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
@@ -33,53 +36,89 @@ class TrendData:
     vitals: Mapping[VitalKind, VitalTrend]
     conditions: Sequence[ConditionInterval]
 
+    def drawn_kinds(self) -> tuple[VitalKind, ...]:
+        """Return the kinds that have a line: the usual ones, and those with readings here."""
+        return tuple(
+            kind
+            for kind in TREND_VITALS
+            if kind.spec.tested_by_default or (kind in self.vitals and any(self.vitals[kind].n))
+        )
+
+    def panels(self) -> tuple[str, ...]:
+        """Return the titles of the panels below the shares, from the top."""
+        return tuple(dict.fromkeys(kind.spec.panel for kind in self.drawn_kinds()))
+
 
 def trend_chart(data: TrendData) -> Chart:
-    """Draw emotion shares, heart rate and blood pressure one above the other on one time axis."""
+    """Draw emotion shares and vital signs one above the other on one time axis."""
+    panels = data.panels()
     traces = [*_share_traces(data.trend)]
-    for style in _VITAL_STYLES:
-        if style.kind in data.vitals:
-            traces += _vital_traces(data.vitals[style.kind], style)
+    for kind in data.drawn_kinds():
+        if kind in data.vitals:
+            traces += _vital_traces(data.vitals[kind], _axis(panels.index(kind.spec.panel)))
+    names = ["Expression", *(panel[0].lower() + panel[1:] for panel in panels)]
     return Chart(
         id="trend",
-        title="Expression, heart rate and blood pressure",
+        title=f"{', '.join(names[:-1])} and {names[-1]}",
         sentence=_trend_sentence(data),
         figure={"data": traces, "layout": _trend_layout(data)},
-        columns=_TREND_COLUMNS,
+        columns=_columns(data),
         rows=tuple(_trend_rows(data)),
         time_axis=True,
-        height="tall",
+        height=_HEIGHTS[min(len(panels) - _USUAL_PANELS, len(_HEIGHTS) - 1)],
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _VitalStyle:
-    kind: VitalKind
-    name: str
-    axis: str
-    colour: str
+TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
+"""The kinds that the chart can draw."""
 
-
-_VITAL_STYLES = (
-    _VitalStyle(VitalKind.HEART_RATE, "heart rate", "y2", "--vital-heart-rate"),
-    _VitalStyle(VitalKind.SYSTOLIC, "systolic", "y3", "--vital-systolic"),
-    _VitalStyle(VitalKind.DIASTOLIC, "diastolic", "y3", "--vital-diastolic"),
-)
-TREND_VITALS = tuple(style.kind for style in _VITAL_STYLES)
-_TREND_COLUMNS = (
-    "from",
-    *(emotion.value for emotion in EMOTIONS),
-    "uncertain",
-    "rows",
-    "heart rate, /min",
-    "systolic, mmHg",
-    "diastolic, mmHg",
-)
+_USUAL_PANELS = 2
+_HEIGHTS: tuple[Height, ...] = ("tall", "tall-1", "tall-2", "tall-3")
 _SHARE_DOMAIN = (0.60, 1.0)
-_HEART_DOMAIN = (0.31, 0.53)
-_PRESSURE_DOMAIN = (0.0, 0.24)
+_PANEL_DOMAINS = ((0.31, 0.53), (0.0, 0.24))
+_FURTHER_PANEL = 0.22
+_FURTHER_STEP = 0.29  # from the foot of a panel to the foot of the next
 _CONDITION_BAND = (0.565, 0.592)
 _MOST_CONDITIONS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the panels lie, as shares of the height: further ones are added below the usual."""
+
+    further: int
+
+    def panel(self, number: int) -> tuple[float, float]:
+        """Return foot and top of a panel below the shares, counted from the top."""
+        if number < _USUAL_PANELS:
+            return self.lifted(_PANEL_DOMAINS[number])
+        foot = -_FURTHER_STEP * (number - _USUAL_PANELS + 1)
+        return self.lifted((foot, foot + _FURTHER_PANEL))
+
+    def lifted(self, place: tuple[float, float]) -> tuple[float, float]:
+        """Return where a place of the chart without further panels lies."""
+        whole = 1 + _FURTHER_STEP * self.further
+        low, high = ((at + _FURTHER_STEP * self.further) / whole for at in place)
+        return low, high
+
+
+def _places(data: TrendData) -> _Places:
+    return _Places(max(0, len(data.panels()) - _USUAL_PANELS))
+
+
+def _axis(panel: int) -> str:
+    """Return the name of the vertical axis of a panel; ``y`` is that of the shares."""
+    return f"y{panel + 2}"
+
+
+def _columns(data: TrendData) -> tuple[str, ...]:
+    return (
+        "from",
+        *(emotion.value for emotion in EMOTIONS),
+        "uncertain",
+        "rows",
+        *(f"{kind.spec.short_name}, {kind.spec.unit_shown}" for kind in data.drawn_kinds()),
+    )
 
 
 def _share_traces(trend: Trend) -> list[dict[str, Any]]:
@@ -116,7 +155,7 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
     ]
 
 
-def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]:
+def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     """Draw the mean as a line and least to most as a band around it.
 
     Both break where the source fell silent.
@@ -138,35 +177,29 @@ def _vital_traces(vital: VitalTrend, style: _VitalStyle) -> list[dict[str, Any]]
             ]
     if not line_x:
         return []
-    shared = {"type": "scatter", "yaxis": style.axis, "showlegend": False}
+    spec = vital.kind.spec
+    shared = {"type": "scatter", "yaxis": axis, "showlegend": False}
     band = shared | {
         "mode": "lines",
-        "name": f"{style.name}, least to most",
+        "name": f"{spec.short_name}, least to most",
         "x": band_x,
         "y": band_y,
         "fill": "toself",
-        "fillcolor": f"var({style.colour}-band)",
+        "fillcolor": f"var({spec.colour}-band)",
         "line": {"width": 0},
         "hoverinfo": "skip",
     }
     mean = shared | {
         "mode": "lines+markers",
-        "name": style.name,
+        "name": spec.short_name,
         "x": line_x,
         "y": line_y,
-        "line": {"color": f"var({style.colour})", "width": 1.8},
-        "marker": {"color": f"var({style.colour})", "size": 3.5},
+        "line": {"color": f"var({spec.colour})", "width": 1.8},
+        "marker": {"color": f"var({spec.colour})", "size": 3.5},
         "connectgaps": False,
-        "hovertemplate": f"%{{y:.0f}} {_UNIT_SHOWN[style.kind]}",
+        "hovertemplate": f"%{{y:.{spec.decimals}f}} {spec.unit_shown}",
     }
     return [band, mean]
-
-
-_UNIT_SHOWN = {
-    VitalKind.HEART_RATE: "/min",
-    VitalKind.SYSTOLIC: "mmHg",
-    VitalKind.DIASTOLIC: "mmHg",
-}
 
 
 _LONGEST_PACE_MS = 45 * 60_000  # home cuffs that measure by themselves do so every 15 to 30 minutes
@@ -200,14 +233,17 @@ def _trend_layout(data: TrendData) -> dict[str, Any]:
         "fixedrange": True,
     }
     shapes, notes = _condition_marks(data)
-    return {
+    places = _places(data)
+    panels = data.panels()
+    shares = places.lifted(_SHARE_DOMAIN)
+    layout = {
         "hovermode": "x unified",
         "hoversubplots": "axis",
         "margin": {"l": 48, "r": 12, "t": 26, "b": 36},
         "xaxis": {
             "type": "date",
             "range": [data.start_ms, data.end_ms],
-            "anchor": "y3",
+            "anchor": _axis(len(panels) - 1),
             "gridcolor": "var(--chart-grid)",
             "linecolor": "var(--chart-line)",
             "fixedrange": True,
@@ -217,21 +253,31 @@ def _trend_layout(data: TrendData) -> dict[str, Any]:
         },
         "yaxis": grid
         | {
-            "domain": _SHARE_DOMAIN,
+            "domain": shares,
             "range": [0, 1],
             "tickvals": [0, 0.5, 1],
             "ticktext": ["0 %", "50 %", "100 %"],
         },
-        "yaxis2": grid | {"domain": _HEART_DOMAIN, "nticks": 4},
-        "yaxis3": grid | {"domain": _PRESSURE_DOMAIN, "nticks": 4},
         "shapes": shapes,
         "annotations": [
-            _caption("Share of expressions", _SHARE_DOMAIN[1]),
-            _caption("Heart rate, /min", _HEART_DOMAIN[1]),
-            _caption("Blood pressure, mmHg", _PRESSURE_DOMAIN[1]),
+            _caption("Share of expressions", shares[1]),
+            *(
+                _caption(f"{panel}, {_unit_of(panel)}", places.panel(number)[1])
+                for number, panel in enumerate(panels)
+            ),
             *notes,
         ],
     }
+    axes = {
+        f"yaxis{number + 2}": grid | {"domain": places.panel(number), "nticks": 4}
+        for number in range(len(panels))
+    }
+    return layout | axes
+
+
+def _unit_of(panel: str) -> str:
+    """Return the unit of a panel; its kinds share it."""
+    return next(kind.spec.unit_shown for kind in TREND_VITALS if kind.spec.panel == panel)
 
 
 def _caption(text: str, top: float) -> dict[str, Any]:
@@ -255,6 +301,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         return [], []
     shapes = []
     notes = []
+    band = _places(data).lifted(_CONDITION_BAND)
     for condition in data.conditions:
         start = max(condition.start_ms, data.start_ms)
         end = min(condition.end_ms or data.end_ms, data.end_ms)
@@ -265,8 +312,8 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
                 "yref": "paper",
                 "x0": start,
                 "x1": end,
-                "y0": _CONDITION_BAND[0],
-                "y1": _CONDITION_BAND[1],
+                "y0": band[0],
+                "y1": band[1],
                 "fillcolor": "var(--accent)",
                 "opacity": 0.85,
                 "line": {"width": 0},
@@ -274,14 +321,19 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         )
         if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
             notes.append(
-                {"text": html.escape(condition.label), "xref": "x", "x": (start + end) / 2} | _NOTE
+                {
+                    "text": html.escape(condition.label),
+                    "xref": "x",
+                    "x": (start + end) / 2,
+                    "y": sum(band) / 2,
+                }
+                | _NOTE
             )
     return shapes, notes
 
 
 _NOTE = {
     "yref": "paper",
-    "y": sum(_CONDITION_BAND) / 2,
     "yanchor": "middle",
     "showarrow": False,
     "font": {"size": 11, "color": "var(--on-accent)"},
@@ -306,20 +358,25 @@ def _trend_sentence(data: TrendData) -> str:
         )
     else:
         parts.append("No expression was recorded in this range")
-    for style in _VITAL_STYLES:
-        vital = data.vitals.get(style.kind)
+    for kind in data.drawn_kinds():
+        vital = data.vitals.get(kind)
         if vital is not None and any(vital.n):
-            mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / sum(
-                vital.n
-            )
-            least = min(value for value in vital.least if value is not None)
-            most = max(value for value in vital.most if value is not None)
-            unit = _UNIT_SHOWN[style.kind]
-            parts.append(
-                f"{style.name} {mean:.0f} {unit} on average, from {least:.0f} to {most:.0f}"
-            )
+            parts.append(_vital_sentence(vital))
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _vital_sentence(vital: VitalTrend) -> str:
+    spec = vital.kind.spec
+    readings = sum(vital.n)
+    mean = sum((m or 0.0) * n for m, n in zip(vital.mean, vital.n, strict=True)) / readings
+    least = min(value for value in vital.least if value is not None)
+    most = max(value for value in vital.most if value is not None)
+    digits = spec.decimals
+    return (
+        f"{spec.short_name} {mean:.{digits}f} {spec.unit_shown} on average, from "
+        f"{least:.{digits}f} to {most:.{digits}f}"
+    )
 
 
 def _overall(trend: Trend, values: Sequence[float | None]) -> float:
@@ -343,14 +400,15 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
             str(start),
             *("" if index is None else _percent(values[index] or 0) for values in shares),
             "" if index is None else str(trend.rows[index]),
-            *(readings.get(kind, {}).get(start, "") for kind in TREND_VITALS),
+            *(readings.get(kind, {}).get(start, "") for kind in data.drawn_kinds()),
         )
 
 
 def _by_start(vital: VitalTrend) -> dict[int, str]:
+    digits = vital.kind.spec.decimals
     cells = zip(vital.starts, vital.mean, vital.least, vital.most, strict=True)
     return {
-        start: f"{mean:.0f} ({least:.0f}–{most:.0f})"
+        start: f"{mean:.{digits}f} ({least:.{digits}f}–{most:.{digits}f})"
         for start, mean, least, most in cells
         if mean is not None
     }

@@ -16,7 +16,7 @@ from dashboard.analysis.query import describe
 from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
 from dashboard.analysis.states import Design
 from dashboard.commands.exit_codes import run_command
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:
     from dashboard.analysis.present.table import TestRow
@@ -74,7 +74,7 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--vital",
     multiple=True,
-    type=click.Choice([kind.value for kind in VitalKind if kind is not VitalKind.RR_INTERVAL]),
+    type=click.Choice([kind.value for kind in TESTED]),
     help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
 )
 @click.option(

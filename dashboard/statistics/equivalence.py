@@ -37,15 +37,15 @@ class Bounds:
 
 
 DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
-    VitalKind.HEART_RATE: Bounds(-5.0, 5.0),
-    VitalKind.SYSTOLIC: Bounds(-5.0, 5.0),
-    VitalKind.DIASTOLIC: Bounds(-5.0, 5.0),
-    VitalKind.MEAN_ARTERIAL: Bounds(-5.0, 5.0),
+    kind: Bounds(-kind.spec.bound, kind.spec.bound)
+    for kind in VitalKind
+    if kind.spec.bound is not None
 }
 """Bounds for whoever has declared none: what the standards allow a device to be wrong by.
 
 Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
-smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. They come
+smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
+of the others stand with their entries in ``core/vitals.py``. They come
 from the instruments and not from the sample, because a bound computed from the same data (such as
 half of their standard deviation) makes the error rate of the test unknown. They do not say that
 less than 5 has no meaning: reactions to emotions are often that small, and who studies them

@@ -16,8 +16,8 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
+    from edge_agent.core.sensors import FoundSensor
     from edge_agent.vitals.csv_columns import ColumnMap, DateOrder
-    from edge_agent.vitals.found_sensor import FoundSensor
 
 
 @click.command("import-vitals")

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from edge_agent.config.section import HomePath, Section
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 
 
 class SimulatedSettings(Section):
@@ -33,7 +33,8 @@ class SensorSettings(Section):
         "shows it"
     )
     kind: SensorKind = Field(
-        description="What it is: heart_rate (a strap) or blood_pressure (a cuff)"
+        description="What it is: heart_rate (a strap), blood_pressure (a cuff), pulse_oximeter "
+        "or thermometer (of the skin)"
     )
 
 

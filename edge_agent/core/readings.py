@@ -24,9 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import Scale, VitalFlag, VitalKind, VitalReading
 
-MMHG_IN_KPA = 7.500_617
 CLOCK_TOLERANCE_S = 300.0
 LEAST_PULSE_PRESSURE_MMHG = 10.0
 OLDEST_LIVE_S = 31 * 86_400.0
@@ -40,17 +39,14 @@ _FILE_SOURCE_LENGTH = 400
 _EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100
 _SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
-_PRESSURE_UNITS = {"mm[hg]": 1.0, "mmhg": 1.0, "kpa": MMHG_IN_KPA}
-_UNITS: Mapping[VitalKind, Mapping[str, float]] = {
-    VitalKind.HEART_RATE: {"/min": 1.0, "1/min": 1.0, "bpm": 1.0},
-    VitalKind.SYSTOLIC: _PRESSURE_UNITS,
-    VitalKind.DIASTOLIC: _PRESSURE_UNITS,
-    VitalKind.MEAN_ARTERIAL: _PRESSURE_UNITS,
-    VitalKind.RR_INTERVAL: {"s": 1.0, "ms": 0.001},
-}
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 60
 Name = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+def _units_of_kinds() -> list[str]:
+    """Return for each different set of units its words, the one that is kept first."""
+    return list(dict.fromkeys(", ".join(kind.spec.units) for kind in VitalKind))
 
 
 class GivenReading(BaseModel):
@@ -65,8 +61,8 @@ class GivenReading(BaseModel):
     )
     unit: str | None = Field(
         None,
-        description="/min or bpm; mm[Hg], mmHg or kPa; s or ms. Left out: 1/min, mmHg; an RR "
-        "interval needs one",
+        description=f"{'; '.join(_units_of_kinds())}. Left out: the first one; "
+        "an RR interval needs one",
     )
     at: int | str | None = Field(
         None,
@@ -197,9 +193,9 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     given = _fields_of(item)
     kind = _kind(given.get("kind"))
     unit = given.get("unit")
-    value = _number(
-        given.get("value"), origin.decimal_comma, _factor(kind, unit, origin.units_needed)
-    )
+    scale = _scale(kind, unit, origin.units_needed)
+    value = _number(given.get("value"), origin.decimal_comma, scale)
+    _refuse_impossible(kind, value)
     flags = _flags(given.get("flags")) | origin.flags
     at = arrived
     if has_time(given):
@@ -288,35 +284,49 @@ def _kind(value: object) -> VitalKind:
         ) from error
 
 
-def _factor(kind: VitalKind, unit: object, needed: bool) -> float:
-    """Return what a value is multiplied by to be in the unit of its kind."""
-    allowed = f"Allowed: {', '.join(_UNITS[kind])}"
+def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
+    """Return how a value becomes one in the unit of its kind."""
+    spec = kind.spec
+    allowed = f"Allowed: {', '.join(spec.units)}"
     if unit is None or unit == "":
-        if needed and kind is VitalKind.RR_INTERVAL:
+        if needed and spec.unit_needed:
+            choices = " or in ".join(spec.unit_choices)
             raise ReadingError(
-                "unit", "", f"is missing: an RR interval may be in s or in ms. {allowed}."
+                "unit", "", f"is missing: an {spec.name_in_text} may be in {choices}. {allowed}."
             )
-        return 1.0
-    factor = _UNITS[kind].get(unit.strip().lower()) if isinstance(unit, str) else None
-    if factor is None:
+        return Scale()
+    scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
+    if scale is None:
         raise ReadingError(
             "unit", _shown(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
         )
-    return factor
+    return scale
 
 
-def _number(value: object, decimal_comma: bool, factor: float) -> float:
+def _refuse_impossible(kind: VitalKind, value: float) -> None:
+    """Refuse what cannot be a measurement; what is only implausible is flagged later."""
+    spec = kind.spec
+    if not spec.is_possible(value):
+        low, high = spec.possible
+        raise ReadingError(
+            "value",
+            f"{value:g} {spec.unit_shown}",
+            f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}.",
+        )
+
+
+def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
     """Return the number that is given, in the unit of its kind."""
     number = math.nan
     if isinstance(value, str) and "_" not in value:  # 1_000 is Python, nothing else
         text = value.replace(",", ".") if decimal_comma else value
         try:
-            number = float(text) * factor
+            number = scale.convert(float(text))
         except ValueError:
             number = math.nan
     elif isinstance(value, int | float) and not isinstance(value, bool):
         try:
-            number = value * factor
+            number = scale.convert(value)
         except OverflowError:
             number = math.nan
     if not math.isfinite(number):

@@ -1,77 +1,337 @@
-"""Vital signs: kinds, units, flags, readings and sensors, as frozen values. No I/O."""
+"""The registry of vital signs, and readings and sensors as frozen values. No I/O.
+
+``SPECS`` holds one ``VitalSpec`` for each ``VitalKind``, and nothing else lists kinds: database,
+validation, files, MQTT, exports, charts, pages and the scripts of a bundle read it. CONTRIBUTING.md
+says how to add a kind.
+
+    >>> VitalKind.SYSTOLIC.spec.label
+    'Systolic pressure'
+    >>> VitalKind.SYSTOLIC.spec.units["kpa"].convert(16.0)
+    120.009872
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
 
+MMHG_IN_KPA = 7.500_617
+
 
 class VitalKind(StrEnum):
-    """What a reading measures; the unit is fixed by the kind."""
+    """What a reading measures; ``spec`` says everything else of it."""
 
     HEART_RATE = "heart_rate"
     SYSTOLIC = "systolic"
     DIASTOLIC = "diastolic"
     MEAN_ARTERIAL = "mean_arterial"
     RR_INTERVAL = "rr_interval"
+    OXYGEN_SATURATION = "oxygen_saturation"
+    SKIN_TEMPERATURE = "skin_temperature"
+    RESPIRATION_RATE = "respiration_rate"
+
+    @property
+    def spec(self) -> VitalSpec:
+        """Everything that the program knows of this kind."""
+        return SPECS[self]
 
     @property
     def unit(self) -> str:
         """The UCUM unit in which values of this kind are kept."""
-        return _UNITS[self]
+        return SPECS[self].unit
 
     @property
     def plausible(self) -> tuple[float, float]:
         """The range outside which a reading is flagged ``out_of_range``; it is never dropped."""
-        return _PLAUSIBLE[self]
+        return SPECS[self].plausible
 
 
-_UNITS = {
-    VitalKind.HEART_RATE: "/min",
-    VitalKind.SYSTOLIC: "mm[Hg]",
-    VitalKind.DIASTOLIC: "mm[Hg]",
-    VitalKind.MEAN_ARTERIAL: "mm[Hg]",
-    VitalKind.RR_INTERVAL: "s",
-}
-_PLAUSIBLE = {
-    VitalKind.HEART_RATE: (25.0, 250.0),
-    VitalKind.SYSTOLIC: (50.0, 250.0),
-    VitalKind.DIASTOLIC: (30.0, 160.0),
-    VitalKind.MEAN_ARTERIAL: (30.0, 200.0),
-    VitalKind.RR_INTERVAL: (0.24, 2.4),
-}
+class Scale(NamedTuple):
+    """How a number becomes one in the unit that is kept: ``number · factor + offset``."""
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def convert(self, number: float) -> float:
+        """Return the number in the unit that is kept."""
+        return number * self.factor + self.offset
 
 
-class SensorKind(StrEnum):
-    """What a Bluetooth sensor measures, by the service that it offers."""
+class Loinc(NamedTuple):
+    """A LOINC code with its name, as FHIR wants them."""
+
+    code: str
+    display: str
+
+
+class AnalysisOption(StrEnum):
+    """The pair of options of an analysis, ``lag_…`` and ``bound_…``, that a kind obeys."""
 
     HEART_RATE = "heart_rate"
-    BLOOD_PRESSURE = "blood_pressure"
+    PRESSURE = "pressure"
 
 
-@dataclass(frozen=True, slots=True)
-class SensorState:
-    """How things stand with a Bluetooth sensor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VitalSpec:
+    """Everything that the program knows of one kind of vital sign.
 
     Attributes:
-        source: as in its readings.
-        kind: what it measures.
-        connected: whether it is connected now.
-        battery_percent: charge of its battery as last told; ``None``: never told.
-        contact: whether it touches the skin; ``None``: not connected, or it cannot tell.
-        reason: why it could not be connected, a short word for programs; ``None`` once it was.
-        problem: the same with the cure, for people.
+        label: its name for people, as at the start of a sentence.
+        short: its name where little room is, such as in a chart; empty: the label.
+        unit: the UCUM unit in which values are kept.
+        unit_shown: the same as people write it.
+        decimals: how many a page shows.
+        plausible: least and largest value that is not flagged ``out_of_range``.
+        possible: least and largest value that is taken at all; what lies outside is refused, for
+            it cannot be a measurement.
+        units: what senders may call units, in lower case, and how each is converted. Where a
+            sender names none, the value is in ``unit``.
+        unit_needed: whether a sender must name the unit, because two are usual.
+        unit_choices: units offered where a person imports a file; empty: there is nothing to
+            choose.
+        headers: regular expression of the names that columns of a CSV file have, in lower case
+            and without punctuation.
+        stream: whether it comes all the time (a strap), so that a silence is a loss; a cuff
+            speaks when somebody measures.
+        lag_s: seconds by which it usually follows an expression.
+        bound: the smallest difference of interest, in ``unit``; ``None``: it is not tested.
+        tested_by_default: whether an analysis tests it where nothing else is asked.
+        option: the options of an analysis that set lag and bound; ``None``: the two above hold.
+        definition: what it is, in words; goes with the own code where LOINC has none.
+        loinc: its codes, the first is that of the FHIR profile; empty: an own code.
+        fhir_profile: the FHIR R4 profile of its observations; ``None``: none.
+        device_class: what Home Assistant calls it; ``None``: nothing.
+        state_class: how Home Assistant may summarise it.
+        lsl_type: content type of its stream in the Lab Streaming Layer.
+        colour: the CSS variable of its lines; the same name with ``-band`` is that of its bands.
+        tile: title of its tile on the live page; kinds with the same title share one.
+        panel: title of its panel on the trends page; kinds with the same title share one. Empty:
+            it is not drawn there.
+        by_hand: whether a person can enter it.
+        simulated: whether the simulated person has it.
     """
 
-    source: str
-    kind: SensorKind
-    connected: bool = False
-    battery_percent: int | None = None
-    contact: bool | None = None
-    reason: str | None = None
-    problem: str | None = None
+    label: str
+    definition: str
+    unit: str
+    unit_shown: str
+    plausible: tuple[float, float]
+    units: Mapping[str, Scale]
+    headers: str
+    lag_s: float
+    colour: str
+    tile: str
+    short: str = ""
+    decimals: int = 0
+    possible: tuple[float, float] = (-math.inf, math.inf)
+    unit_needed: bool = False
+    unit_choices: tuple[str, ...] = ()
+    stream: bool = False
+    bound: float | None = None
+    tested_by_default: bool = False
+    option: AnalysisOption | None = None
+    loinc: tuple[Loinc, ...] = ()
+    fhir_profile: str | None = None
+    device_class: str | None = None
+    state_class: str = "measurement"
+    lsl_type: str = "Vitals"
+    panel: str = ""
+    by_hand: bool = False
+    simulated: bool = False
+
+    @property
+    def name_in_text(self) -> str:
+        """The label inside a sentence: ``heart rate``, ``RR interval``."""
+        if self.label[:2].isupper():
+            return self.label
+        return self.label[0].lower() + self.label[1:]
+
+    @property
+    def short_name(self) -> str:
+        """The name where little room is, such as in a chart."""
+        return self.short or self.name_in_text
+
+    @property
+    def tested(self) -> bool:
+        """Whether means of it can be compared between states."""
+        return self.bound is not None
+
+    def is_possible(self, value: float) -> bool:
+        """Tell whether a value can be a measurement at all."""
+        low, high = self.possible
+        return low <= value <= high
+
+
+_MMHG = {"mm[hg]": Scale(), "mmhg": Scale(), "kpa": Scale(MMHG_IN_KPA)}
+FAHRENHEIT = Scale(5 / 9, -160 / 9)
+_PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
+
+_pressure = partial(
+    VitalSpec,
+    unit="mm[Hg]",
+    unit_shown="mmHg",
+    units=_MMHG,
+    unit_choices=("mmHg", "kPa"),
+    lag_s=45.0,  # a cuff has inflated for most of a minute before it gives its value
+    bound=5.0,
+    option=AnalysisOption.PRESSURE,
+    fhir_profile="bp",
+    device_class="pressure",
+)
+
+# What is possible of the first five kinds has no bounds: whatever was taken once is taken still.
+SPECS: Mapping[VitalKind, VitalSpec] = {
+    VitalKind.HEART_RATE: VitalSpec(
+        label="Heart rate",
+        definition="Beats of the heart in a minute",
+        unit="/min",
+        unit_shown="/min",
+        plausible=(25.0, 250.0),
+        units=_PER_MINUTE,
+        headers=r"hr|bpm|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
+        stream=True,
+        lag_s=5.0,  # heart rate follows an expression by seconds
+        bound=5.0,
+        tested_by_default=True,
+        option=AnalysisOption.HEART_RATE,
+        loinc=(Loinc("8867-4", "Heart rate"),),
+        fhir_profile="heartrate",
+        colour="--vital-heart-rate",
+        tile="Heart rate",
+        panel="Heart rate",
+        by_hand=True,
+        simulated=True,
+    ),
+    VitalKind.SYSTOLIC: _pressure(
+        label="Systolic pressure",
+        definition="Highest blood pressure of a beat",
+        short="systolic",
+        plausible=(50.0, 250.0),
+        headers=r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
+        tested_by_default=True,
+        loinc=(Loinc("8480-6", "Systolic blood pressure"),),
+        colour="--vital-systolic",
+        tile="Blood pressure",
+        panel="Blood pressure",
+        by_hand=True,
+        simulated=True,
+    ),
+    VitalKind.DIASTOLIC: _pressure(
+        label="Diastolic pressure",
+        definition="Lowest blood pressure of a beat",
+        short="diastolic",
+        plausible=(30.0, 160.0),
+        headers=r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
+        tested_by_default=True,
+        loinc=(Loinc("8462-4", "Diastolic blood pressure"),),
+        colour="--vital-diastolic",
+        tile="Blood pressure",
+        panel="Blood pressure",
+        by_hand=True,
+        simulated=True,
+    ),
+    VitalKind.MEAN_ARTERIAL: _pressure(
+        label="Mean arterial pressure",
+        definition="Mean blood pressure of a beat",
+        plausible=(30.0, 200.0),
+        headers=r"map|mean( arterial)?( pressure)?|mad",
+        loinc=(Loinc("8478-0", "Mean blood pressure"),),
+        colour="--vital-systolic",
+        tile="Mean arterial pressure",
+        simulated=True,
+    ),
+    VitalKind.RR_INTERVAL: VitalSpec(
+        label="RR interval",
+        definition="Interval between two heart beats",
+        unit="s",
+        unit_shown="s",
+        decimals=2,
+        plausible=(0.24, 2.4),
+        units={"s": Scale(), "ms": Scale(0.001)},
+        unit_needed=True,
+        unit_choices=("s", "ms"),
+        headers=r"rr( ?-? ?interval)?|ibi|nn",
+        stream=True,
+        lag_s=5.0,
+        option=AnalysisOption.HEART_RATE,
+        device_class="duration",
+        colour="--vital-heart-rate",
+        tile="RR interval",
+    ),
+    VitalKind.OXYGEN_SATURATION: VitalSpec(
+        label="Oxygen saturation",
+        definition="Share of haemoglobin in arterial blood that carries oxygen",
+        unit="%",
+        unit_shown="%",
+        plausible=(70.0, 100.0),
+        possible=(0.0, 100.0),
+        units={"%": Scale()},
+        headers=r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation)?|sauerstoff(sättigung)?",
+        lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
+        bound=4.0,  # the error that ISO 80601-2-61 allows a pulse oximeter
+        loinc=(
+            Loinc("2708-6", "Oxygen saturation in Arterial blood"),
+            Loinc("59408-5", "Oxygen saturation in Arterial blood by Pulse oximetry"),
+        ),
+        fhir_profile="oxygensat",
+        colour="--vital-violet",
+        tile="Oxygen saturation",
+        panel="Oxygen saturation",
+    ),
+    VitalKind.SKIN_TEMPERATURE: VitalSpec(
+        label="Skin temperature",
+        definition="Temperature of the skin where the sensor is",
+        unit="Cel",
+        unit_shown="°C",
+        decimals=1,
+        plausible=(15.0, 42.0),
+        possible=(0.0, 60.0),
+        units={
+            "cel": Scale(),
+            "°c": Scale(),
+            "c": Scale(),
+            "[degf]": FAHRENHEIT,
+            "°f": FAHRENHEIT,
+            "f": FAHRENHEIT,
+        },
+        unit_choices=("°C", "°F"),
+        headers=r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur",
+        lag_s=20.0,  # vessels of the skin narrow and widen over a quarter to half a minute
+        bound=0.3,  # the error that ISO 80601-2-56 allows a thermometer
+        loinc=(Loinc("61008-9", "Body surface temperature"),),
+        device_class="temperature",
+        colour="--vital-amber",
+        tile="Skin temperature",
+        panel="Skin temperature",
+    ),
+    VitalKind.RESPIRATION_RATE: VitalSpec(
+        label="Respiration rate",
+        definition="Breaths in a minute",
+        unit="/min",
+        unit_shown="/min",
+        plausible=(4.0, 60.0),
+        possible=(0.0, 200.0),
+        units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
+        headers=r"resp(irat(ion|ory))?( rate)?|breath(s|ing)?( rate)?|br|atemfrequenz",
+        lag_s=10.0,  # a rate takes some breaths to be counted
+        bound=2.0,  # no standard: what makers of monitors commonly state
+        loinc=(Loinc("9279-1", "Respiratory rate"),),
+        fhir_profile="resprate",
+        colour="--vital-green",
+        tile="Respiration rate",
+        panel="Respiration rate",
+    ),
+}
+# The kinds that one measurement of a cuff gives together.
+PRESSURES = tuple(kind for kind, spec in SPECS.items() if spec.fhir_profile == "bp")
+# The kinds whose means can be compared between states.
+TESTED = tuple(kind for kind, spec in SPECS.items() if spec.tested)
 
 
 class VitalFlag(StrEnum):
@@ -91,10 +351,18 @@ class VitalFlag(StrEnum):
     IMPROPER_POSITION = "improper_position"
     CLOCK_DIFFERS = "clock_differs"
     REPLAYED = "replayed"
+    POOR_SIGNAL = "poor_signal"
 
 
 # What such a reading says, or when it was so, is in doubt.
-DOUBTFUL = frozenset({VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS})
+DOUBTFUL = frozenset(
+    {
+        VitalFlag.OUT_OF_RANGE,
+        VitalFlag.CONTACT_LOST,
+        VitalFlag.CLOCK_DIFFERS,
+        VitalFlag.POOR_SIGNAL,
+    }
+)
 # A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.vitals import SensorState
+from edge_agent.core.sensors import SensorState
 from edge_agent.runtime.throttling import Throttling
 
 _WELL = frozenset({"connected", "disabled", "stopped"})

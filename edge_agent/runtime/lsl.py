@@ -36,7 +36,7 @@ class Streams:
     def __init__(self, device: str) -> None:
         self._device = device
         self._pylsl = _load()
-        self._expression = self._outlet("expression", EXPRESSION_CHANNELS, "1")
+        self._expression = self._outlet("expression", EXPRESSION_CHANNELS, "1", "Expression")
         self._vitals: dict[str, Any] = {}
         self._takers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "expression": self._take_expression,
@@ -63,7 +63,9 @@ class Streams:
     def _take_vital(self, message: Mapping[str, Any]) -> None:
         kind = VitalKind(message["kind"])
         if kind.value not in self._vitals:
-            self._vitals[kind.value] = self._outlet(kind.value, (kind.value,), kind.unit)
+            self._vitals[kind.value] = self._outlet(
+                kind.value, (kind.value,), kind.unit, kind.spec.lsl_type
+            )
         self._vitals[kind.value].push_sample([message["value"]], self._time_of(message["at"]))
 
     def _time_of(self, wall_ms: int) -> float:
@@ -71,10 +73,10 @@ class Streams:
         local: float = self._pylsl.local_clock()
         return local - (clock.now().wall_ms - wall_ms) / 1000
 
-    def _outlet(self, name: str, channels: tuple[str, ...], unit: str) -> Any:
+    def _outlet(self, name: str, channels: tuple[str, ...], unit: str, content: str) -> Any:
         info = self._pylsl.StreamInfo(
             f"{_PREFIX} {name}",
-            "Expression" if name == "expression" else "Vitals",
+            content,
             len(channels),
             self._pylsl.IRREGULAR_RATE,
             self._pylsl.cf_float32,

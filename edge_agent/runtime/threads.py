@@ -10,8 +10,8 @@ from edge_agent.camera.capture import CaptureWorker
 from edge_agent.core import clock
 from edge_agent.core.expression import Frame
 from edge_agent.core.latest_value import LatestValue
+from edge_agent.core.sensors import SensorState
 from edge_agent.core.timers import Rate
-from edge_agent.core.vitals import SensorState
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.runtime.alarms import AgentFigures

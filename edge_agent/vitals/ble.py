@@ -30,9 +30,9 @@ from bleak.exc import (
 from dbus_fast.errors import DBusError
 
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import FoundSensor
 from edge_agent.vitals import gatt
-from edge_agent.vitals.found_sensor import FoundSensor
+from edge_agent.vitals.profiles import SERVICES
 from edge_agent.vitals.sensor import Link
 
 log = logging.getLogger(__name__)
@@ -42,10 +42,6 @@ RESCAN_S = 60.0  # a scan of this age is begun anew: the adapter may have been u
 CONNECT_S = 15.0
 READ_S = 5.0
 GOODBYE_S = 0.7  # the agent gives a source a second to end
-SERVICES = {
-    gatt.HEART_RATE_SERVICE: SensorKind.HEART_RATE,
-    gatt.BLOOD_PRESSURE_SERVICE: SensorKind.BLOOD_PRESSURE,
-}
 _LOCKED = {
     BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
     BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,

@@ -13,10 +13,9 @@ from functools import partial
 
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import SensorState
+from edge_agent.core.sensors import FoundSensor, SensorState
 from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
-from edge_agent.vitals.found_sensor import FoundSensor
 from edge_agent.vitals.sensor import Radio, Sensor, SensorSession
 
 log = logging.getLogger(__name__)

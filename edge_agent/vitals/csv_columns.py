@@ -29,14 +29,9 @@ _GUESSES: Mapping[str, str] = {
     "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|"
     r"zeit(punkt|stempel)?|datum|measurement date",
     "time": r"time|uhrzeit|time of day|measurement time",
-    VitalKind.HEART_RATE: r"hr|bpm|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
-    VitalKind.SYSTOLIC: r"sys(tol(ic|isch|e))?( bp| pressure| blood pressure)?|sbp",
-    VitalKind.DIASTOLIC: r"dia(stol(ic|isch|e))?( bp| pressure| blood pressure)?|dbp",
-    VitalKind.MEAN_ARTERIAL: r"map|mean( arterial)?( pressure)?|mad",
-    VitalKind.RR_INTERVAL: r"rr( ?-? ?interval)?|ibi|nn",
-}
+} | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
-_UNIT_WORDS = {"bpm", "/min", "1/min", "mmhg", "mm[hg]", "kpa", "s", "ms"}
+_UNIT_WORDS = {unit for kind in VitalKind for unit in kind.spec.units}
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",

@@ -2,9 +2,10 @@
 nothing else.
 
 Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood
-Pressure Measurement, Date Time, Battery Level, Body Sensor Location), *Heart Rate Service* 1.0,
-*Blood Pressure Service* 1.1; IEEE 11073-20601 for the number format SFLOAT. All numbers are
-little-endian.
+Pressure Measurement, Temperature Measurement, Date Time, Battery Level, Body Sensor Location),
+*Heart Rate Service* 1.0, *Blood Pressure Service* 1.1, *Health Thermometer Service* 1.0; IEEE
+11073-20601 for the number formats SFLOAT and FLOAT. Pulse oximeters: ``oximeter.py``. All numbers
+are little-endian.
 
 Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so
 are octets behind the last field that is known. Whatever else disagrees with the specification is
@@ -20,8 +21,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from edge_agent.core.errors import GattError
-from edge_agent.core.readings import MMHG_IN_KPA
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.vitals import FAHRENHEIT, MMHG_IN_KPA, VitalFlag
 
 
 def _uuid(number: int) -> str:
@@ -33,12 +33,20 @@ HEART_RATE_SERVICE = _uuid(0x180D)
 BLOOD_PRESSURE_SERVICE = _uuid(0x1810)
 HEART_RATE_MEASUREMENT = _uuid(0x2A37)
 BLOOD_PRESSURE_MEASUREMENT = _uuid(0x2A35)
+PULSE_OXIMETER_SERVICE = _uuid(0x1822)
+SPOT_CHECK_MEASUREMENT = _uuid(0x2A5E)
+CONTINUOUS_MEASUREMENT = _uuid(0x2A5F)
+THERMOMETER_SERVICE = _uuid(0x1809)
+TEMPERATURE_MEASUREMENT = _uuid(0x2A1C)
 BATTERY_LEVEL = _uuid(0x2A19)
 BODY_SENSOR_LOCATION = _uuid(0x2A38)
 
 _NAMES = {
     HEART_RATE_MEASUREMENT: "Heart Rate Measurement (0x2A37)",
     BLOOD_PRESSURE_MEASUREMENT: "Blood Pressure Measurement (0x2A35)",
+    SPOT_CHECK_MEASUREMENT: "PLX Spot-Check Measurement (0x2A5E)",
+    CONTINUOUS_MEASUREMENT: "PLX Continuous Measurement (0x2A5F)",
+    TEMPERATURE_MEASUREMENT: "Temperature Measurement (0x2A1C)",
     BATTERY_LEVEL: "Battery Level (0x2A19)",
     BODY_SENSOR_LOCATION: "Body Sensor Location (0x2A38)",
 }
@@ -53,6 +61,14 @@ _STATUS = {
 }
 _PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
 _NO_USER = 255
+_NO_FLOAT = 0x007FFFFF  # the same of a FLOAT
+_SPECIAL_FLOATS = {
+    0x00800000: "NRes",
+    0x007FFFFE: "+INFINITY",
+    0x00800002: "-INFINITY",
+    0x00800001: "a reserved value",
+}
+_INSIDE_THE_BODY = {5: "in the bowel", 6: "in the mouth", 7: "in the rectum", 9: "in the ear"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,19 @@ class BloodPressure:
     flags: frozenset[VitalFlag]
 
 
+@dataclass(frozen=True, slots=True)
+class SkinTemperature:
+    """One Temperature Measurement of the skin.
+
+    Attributes:
+        celsius: °C; ``None``: the thermometer could not tell.
+        time: when, by the thermometer's clock.
+    """
+
+    celsius: float | None
+    time: DeviceTime | None
+
+
 class SensorLocation(Enum):
     """Where a heart-rate sensor is worn."""
 
@@ -126,7 +155,7 @@ class SensorLocation(Enum):
     FOOT = 6
 
 
-class _Fields:
+class Fields:
     """Takes the fields of a characteristic one after the other."""
 
     def __init__(self, characteristic: str, payload: bytes) -> None:
@@ -161,6 +190,15 @@ class _Fields:
             return None
         return decode_sfloat(raw)
 
+    def float32(self, what: str) -> float | None:
+        """Return the next FLOAT, the format of 32 bits, ``None`` for NaN as with ``sfloat``."""
+        raw = self.number(what, 4)
+        if raw in _SPECIAL_FLOATS:
+            raise self.error(f"the {what} is {_SPECIAL_FLOATS[raw]}, no number")
+        if raw == _NO_FLOAT:
+            return None
+        return _scaled(_signed(raw & 0x00FFFFFF, 24), _signed(raw >> 24, 8))
+
 
 def decode_sfloat(raw: int) -> float:
     """Return the number that 16 bits stand for as an IEEE 11073-20601 SFLOAT.
@@ -176,7 +214,11 @@ def decode_sfloat(raw: int) -> float:
     if raw == _NO_NUMBER or raw in _SPECIAL:
         return math.nan
     mantissa = _signed(raw & 0x0FFF, 12)
-    exponent = _signed(raw >> 12, 4)
+    return _scaled(mantissa, _signed(raw >> 12, 4))
+
+
+def _scaled(mantissa: int, exponent: int) -> float:
+    """Return mantissa · 10^exponent, rounded once."""
     if exponent >= 0:
         return float(mantissa * 10**exponent)
     return float(mantissa / 10**-exponent)
@@ -195,7 +237,7 @@ def decode_heart_rate(payload: bytes) -> HeartRate:
     Raises:
         GattError: it is too short, or ends in the middle of an RR interval.
     """
-    fields = _Fields(HEART_RATE_MEASUREMENT, payload)
+    fields = Fields(HEART_RATE_MEASUREMENT, payload)
     flags = fields.number("flags")
     rate = fields.number("heart rate", 2 if flags & 1 else 1)
     contact = bool(flags & 0b010) if flags & 0b100 else None
@@ -213,7 +255,7 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
         GattError: it is too short, a value is infinite, reserved or not representable, or its time
             cannot be one.
     """
-    fields = _Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
+    fields = Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
     flags = fields.number("flags")
     unit = MMHG_IN_KPA if flags & 1 else 1.0
     systolic, diastolic, mean = (
@@ -222,7 +264,7 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
             fields.sfloat(f"{name} pressure") for name in ("systolic", "diastolic", "mean arterial")
         ]
     )
-    time = _device_time(fields) if flags & 0b10 else None
+    time = take_time(fields) if flags & 0b10 else None
     pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
     user = fields.number("user") if flags & 0b1000 else _NO_USER
     if flags & 0b10000:
@@ -240,8 +282,30 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     )
 
 
-def _device_time(fields: _Fields) -> DeviceTime:
-    """Take a Date Time: year 1582 to 9999, month and day may each be 0 for not known."""
+def decode_skin_temperature(payload: bytes) -> SkinTemperature:
+    """Decode a Temperature Measurement (0x2A1C); °F are turned into °C.
+
+    Raises:
+        GattError: it is too short, the value is infinite, reserved or not representable, its time
+            cannot be one, or it was measured inside the body, which is no skin temperature.
+    """
+    fields = Fields(TEMPERATURE_MEASUREMENT, payload)
+    flags = fields.number("flags")
+    value = fields.float32("temperature")
+    time = take_time(fields) if flags & 0b10 else None
+    site = fields.number("temperature type") if flags & 0b100 else 0
+    if site in _INSIDE_THE_BODY:
+        raise fields.error(f"it was measured {_INSIDE_THE_BODY[site]}: that is no skin temperature")
+    if value is not None and flags & 1:
+        value = FAHRENHEIT.convert(value)
+    return SkinTemperature(value, time)
+
+
+def take_time(fields: Fields) -> DeviceTime:
+    """Take a Date Time from the fields.
+
+    Years are 1582 to 9999; month and day may each be 0 for not known.
+    """
     time = DeviceTime(
         fields.number("year", 2),
         *(fields.number(what) for what in ("month", "day", "hour", "minute", "second")),
@@ -270,7 +334,7 @@ def decode_battery_level(payload: bytes) -> int:
     Raises:
         GattError: it is empty or above 100.
     """
-    fields = _Fields(BATTERY_LEVEL, payload)
+    fields = Fields(BATTERY_LEVEL, payload)
     level = fields.number("level")
     if level > 100:
         raise fields.error(f"{level} % is more than 100")
@@ -283,7 +347,7 @@ def decode_sensor_location(payload: bytes) -> SensorLocation | None:
     Raises:
         GattError: it is empty.
     """
-    number = _Fields(BODY_SENSOR_LOCATION, payload).number("location")
+    number = Fields(BODY_SENSOR_LOCATION, payload).number("location")
     if number in {place.value for place in SensorLocation}:
         return SensorLocation(number)
     return None

@@ -12,15 +12,17 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import SensorKind, SensorState, VitalReading
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.vitals import gatt
 from edge_agent.vitals.base import Sink
+from edge_agent.vitals.profiles import PROFILES, Decode, Measurement
 from edge_agent.vitals.sensor_readings import SensorReadings
 
 log = logging.getLogger(__name__)
@@ -31,10 +33,6 @@ WATCH_S = 20.0
 BATTERY_S = 600.0
 # a cuff is in reach for some 30 s after a measurement: never wait longer
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
-MEASUREMENTS = {
-    SensorKind.HEART_RATE: gatt.HEART_RATE_MEASUREMENT,
-    SensorKind.BLOOD_PRESSURE: gatt.BLOOD_PRESSURE_MEASUREMENT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,8 @@ class SensorSession:
         sensor: what to connect to.
         radio: connects.
         sink: called with every reading.
-        on_gap: told of every silence of a strap longer than 10 s; a cuff is silent until somebody
-            measures.
+        on_gap: told of every silence of a sensor that sends all the time (a strap, an oximeter
+            that is worn) longer than 10 s; a cuff is silent until somebody measures.
         now: asked for the time.
     """
 
@@ -140,9 +138,10 @@ class SensorSession:
         self._radio = radio
         self._sink = sink
         self._now = now
-        speaks = sensor.kind is SensorKind.HEART_RATE
-        self._silence = Silence(sensor.source, now(), on_gap if speaks else lambda _gap: None)
-        self._stalls = speaks
+        self._on_gap = on_gap
+        self._profile = PROFILES[sensor.kind]
+        self._streams = self._profile.always_streams
+        self._silence = Silence(sensor.source, now(), self._tell_gap)
         self._readings = SensorReadings(sensor.source)
         self._failures = 0
         self._refusing = False
@@ -163,7 +162,7 @@ class SensorSession:
         try:
             async with self._radio.connect(self._sensor.address) as link:
                 connected = self._now()
-                await link.subscribe(MEASUREMENTS[self._sensor.kind], self._take)
+                await self._subscribe(link)
                 self._silence.connection(True)
                 self.state = replace(self.state, connected=True, problem=None, reason=None)
                 log.info("%s is connected", self._sensor.source)
@@ -174,6 +173,34 @@ class SensorSession:
         finally:
             self._silence.connection(False)
             self.state = replace(self.state, connected=False, contact=None)
+
+    async def _subscribe(self, link: Link) -> None:
+        """Listen to every measurement that the sensor has.
+
+        Raises:
+            VitalsError: it has none of its kind, or the connection fails.
+        """
+        subscribed: list[Measurement] = []
+        refusal: VitalsError | None = None
+        for measurement in self._profile.measurements:
+            try:
+                await link.subscribe(
+                    measurement.characteristic, partial(self._take, measurement.decode)
+                )
+            except VitalsError as error:
+                if error.reason is not VitalsReason.UNSUPPORTED:
+                    raise
+                refusal = error
+            else:
+                subscribed.append(measurement)
+        if refusal is not None and not subscribed:
+            raise refusal
+        self._streams = any(measurement.stream for measurement in subscribed)
+
+    def _tell_gap(self, gap: Gap) -> None:
+        """Hand a gap on where silence is one: what measures now and then is silent in between."""
+        if self._streams:
+            self._on_gap(gap)
 
     async def _watch(self, link: Link, connected: Instant) -> None:
         """Wait for the end of the connection; ask for the battery now and then."""
@@ -187,7 +214,7 @@ class SensorSession:
                 return
             now = self._now()
             if (
-                self._stalls
+                self._streams
                 and min(self._silence.seconds(now), now.seconds_since(connected)) > STALL_S
             ):
                 log.warning(
@@ -204,11 +231,11 @@ class SensorSession:
             return
         self.state = replace(self.state, battery_percent=percent)
 
-    def _take(self, payload: bytes) -> None:
+    def _take(self, decode: Decode, payload: bytes) -> None:
         """Turn a notification into readings."""
         at = self._now()
         try:
-            readings = self._decoded(payload, at)
+            message = decode(self._readings, payload, at)
         except GattError as error:
             if not self._refusing:
                 log.warning(
@@ -222,19 +249,14 @@ class SensorSession:
         self._refusing = False
         self._failures = 0
         self._silence.ended(at)
-        for reading in readings:
+        self._note_contact(message.contact)
+        for reading in message.readings:
             self._sink(reading)
 
-    def _decoded(self, payload: bytes, at: Instant) -> list[VitalReading]:
-        if self._sensor.kind is SensorKind.BLOOD_PRESSURE:
-            return self._readings.of_blood_pressure(gatt.decode_blood_pressure(payload), at)
-        measured = gatt.decode_heart_rate(payload)
-        if measured.contact is not self.state.contact:
-            log.info(
-                "%s: contact with the skin %s", self._sensor.source, _CONTACT[measured.contact]
-            )
-            self.state = replace(self.state, contact=measured.contact)
-        return self._readings.of_heart_rate(measured, at)
+    def _note_contact(self, contact: bool | None) -> None:
+        if contact is not self.state.contact:
+            log.info("%s: contact with the skin %s", self._sensor.source, _CONTACT[contact])
+            self.state = replace(self.state, contact=contact)
 
     def _failed(self, error: VitalsError) -> None:
         """Note why there is no connection.

@@ -7,7 +7,8 @@ from __future__ import annotations
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, are_near
 from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
-from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
+from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate, SkinTemperature
+from edge_agent.vitals.oximeter import Oximetry
 
 
 class SensorReadings:
@@ -59,17 +60,54 @@ class SensorReadings:
         near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
         pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
         stamped = None if measured.time is None else measured.time.text
-        found = (
+        values = (
             (VitalKind.SYSTOLIC, high, pressures),
             (VitalKind.DIASTOLIC, low, pressures),
             (VitalKind.MEAN_ARTERIAL, measured.mean, pressures),
             (VitalKind.HEART_RATE, measured.pulse, flags),
         )
         return [
-            self._reading(kind, value, at, said, stamped)
-            for kind, value, said in found
+            self._reading(kind, value, at, flags_of_value, stamped)
+            for kind, value, flags_of_value in values
             if value is not None
         ]
+
+    def of_oximetry(self, measured: Oximetry, at: Instant) -> list[VitalReading]:
+        """Return oxygen saturation and pulse, as far as the oximeter could tell them.
+
+        Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or when it
+        comes from the oximeter's memory without a time.
+        """
+        flags = measured.flags
+        if measured.time is None:
+            differs = measured.stored
+        else:
+            differs = _differs(measured.time, at)
+        if differs:
+            flags |= {VitalFlag.CLOCK_DIFFERS}
+        stamped = None if measured.time is None else measured.time.text
+        values = (
+            (VitalKind.OXYGEN_SATURATION, measured.saturation),
+            (VitalKind.HEART_RATE, measured.pulse),
+        )
+        return [
+            self._reading(kind, value, at, flags, stamped)
+            for kind, value in values
+            if value is not None and kind.spec.is_possible(value)
+        ]
+
+    def of_skin_temperature(self, measured: SkinTemperature, at: Instant) -> list[VitalReading]:
+        """Return the temperature, if the thermometer could tell one that is possible."""
+        value = measured.celsius
+        if value is None or not VitalKind.SKIN_TEMPERATURE.spec.is_possible(value):
+            return []
+        flags: frozenset[VitalFlag] = frozenset()
+        stamped = None
+        if measured.time is not None:
+            stamped = measured.time.text
+            if _differs(measured.time, at):
+                flags = frozenset({VitalFlag.CLOCK_DIFFERS})
+        return [self._reading(VitalKind.SKIN_TEMPERATURE, value, at, flags, stamped)]
 
     def _reading(
         self,

@@ -194,7 +194,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
             expect(page.locator("#bars [data-emotion=happiness] .bar-value")).to_have_text("86 %")
             expect(page.locator("#valence-value")).to_have_text("0.76")
             expect(page.locator("rect.face-primary")).to_have_attribute("width", "160")
-            tile = page.locator("[data-tile=heart]")
+            tile = page.locator("[data-tile=heart_rate]")
             expect(tile).to_contain_text("71 /min")
             expect(tile.get_by_text("simulated")).to_be_visible()
             expect(page.locator("#strip-text")).to_have_text(re.compile(r"\d+ %"))

@@ -34,13 +34,13 @@ from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason
-from edge_agent.core.vitals import SensorKind, VitalFlag, VitalKind
+from edge_agent.core.sensors import FoundSensor, SensorKind
+from edge_agent.core.vitals import VitalFlag, VitalKind
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
 from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vision.models.card import MODELS_FOLDER, ModelCard
-from edge_agent.vitals.found_sensor import FoundSensor
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import instant, observation, reading, recognition
 

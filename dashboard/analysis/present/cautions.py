@@ -5,12 +5,18 @@ computed. Pure.
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.present.text import ALPHA, people, percent, vital_name
+from dashboard.analysis.present.text import (
+    ALPHA,
+    bounds_text,
+    lags_text,
+    people,
+    percent,
+    vital_name,
+)
 from dashboard.analysis.request import Correction, Sample, StateBy
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM
 from edge_agent.core.expression import Emotion
-from edge_agent.core.vitals import VitalKind
 
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
@@ -355,15 +361,9 @@ _SUPPLEMENT_RULE = (
 
 
 def _equivalence_rule(analysis: Analysis) -> str:
-    heart = VitalKind.HEART_RATE in analysis.query.vital
-    if heart:
-        named = [f"± {analysis.query.bound_heart_rate:g} /min"]
-    else:
-        named = []
-    if set(analysis.query.vital) - {VitalKind.HEART_RATE}:
-        named.append(f"± {analysis.query.bound_pressure:g} mmHg")
+    bounds = bounds_text(analysis.query)
     return (
-        f"Equivalence: two one-sided t-tests against {' and '.join(named)}, at 0.05 each and not "
+        f"Equivalence: two one-sided t-tests against {bounds}, at 0.05 each and not "
         "adjusted; where the bounds were not changed, they are what the standards allow a device "
         "to be wrong by. People needed: for a difference of that size, the spread so far, a power "
         "of 80 % and one test."
@@ -389,6 +389,5 @@ def _state_rule(analysis: Analysis) -> str:
     return (
         "The state of a reading is the emotion observed on the participant’s face before it: the "
         f"smoothed label that holds at least {_percent(analysis)} of the {query.window:g} s which "
-        f"end {query.lag_heart_rate:g} s before a heart-rate reading and {query.lag_pressure:g} s "
-        "before a blood-pressure reading."
+        f"end {lags_text(query)}."
     )

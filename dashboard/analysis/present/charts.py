@@ -17,12 +17,6 @@ from dashboard.statistics import EffectSize
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 
-COLOURS = {
-    VitalKind.HEART_RATE: "--vital-heart-rate",
-    VitalKind.SYSTOLIC: "--vital-systolic",
-    VitalKind.DIASTOLIC: "--vital-diastolic",
-    VitalKind.MEAN_ARTERIAL: "--vital-systolic",
-}
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
 
 
@@ -79,11 +73,11 @@ def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str,
             "symmetric": False,
             "array": [round(effect.interval.high - effect.g, 3)],
             "arrayminus": [round(effect.g - effect.interval.low, 3)],
-            "color": f"var({COLOURS[test.kind]})",
+            "color": f"var({test.kind.spec.colour})",
             "thickness": 2,
             "width": 5,
         },
-        "marker": {"color": f"var({COLOURS[test.kind]})", "size": 10, "symbol": "square"},
+        "marker": {"color": f"var({test.kind.spec.colour})", "size": 10, "symbol": "square"},
         "hovertemplate": "g = %{x:.2f}",
         "showlegend": False,
     }
@@ -153,7 +147,7 @@ def _person(code: str, states: Mapping[Emotion, StateMean], kind: VitalKind) -> 
         "y": [None if mean is None else round(mean.mean, 3) for mean in means],
         "customdata": [None if mean is None else mean.readings for mean in means],
         "line": {"color": "var(--chart-line)", "width": 1.2},
-        "marker": {"color": f"var({COLOURS[kind]})", "size": 7, "opacity": 0.55},
+        "marker": {"color": f"var({kind.spec.colour})", "size": 7, "opacity": 0.55},
         "connectgaps": False,
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}, %{{customdata}} readings",
         "showlegend": False,
@@ -178,7 +172,7 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
             "width": 6,
         },
         "marker": {
-            "color": f"var({COLOURS[kind]})",
+            "color": f"var({kind.spec.colour})",
             "size": 12,
             "line": {"color": "var(--text)", "width": 2},
         },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.present.charts import COLOURS, layout_of
+from dashboard.analysis.present.charts import layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
 from dashboard.analysis.states import TESTED_STATES
 from dashboard.charts.chart import Chart
@@ -79,9 +79,9 @@ def _box(state: Emotion, own: Sequence[float], kind: VitalKind) -> dict[str, Any
         "boxpoints": "all",
         "jitter": 0.5,
         "pointpos": 0,
-        "fillcolor": f"var({COLOURS[kind]}-band)",
-        "line": {"color": f"var({COLOURS[kind]})", "width": 1.5},
-        "marker": {"color": f"var({COLOURS[kind]})", "size": 6, "opacity": 0.6},
+        "fillcolor": f"var({kind.spec.colour}-band)",
+        "line": {"color": f"var({kind.spec.colour})", "width": 1.5},
+        "marker": {"color": f"var({kind.spec.colour})", "size": 6, "opacity": 0.6},
         "hovertemplate": f"%{{y:.1f}} {unit_of(kind)}<extra></extra>",
         "showlegend": False,
     }

@@ -13,6 +13,8 @@ from dashboard.analysis.present.schemas import (
     VariantModel,
 )
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
+from dashboard.analysis.sensitivity import Variant
+from edge_agent.core.vitals import VitalKind
 
 
 def agreement_model(sources: SourceAgreement) -> AgreementModel:
@@ -64,8 +66,13 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
             first=test.first.value,
             second=test.second.value,
             changed=sensitivity.changed,
-            variants=tuple(VariantModel.model_validate(one) for one in sensitivity.variants),
+            variants=tuple(_variant(test.kind, one) for one in sensitivity.variants),
             sentence=sensitivity_sentence(test, sensitivity),
         )
         for test, sensitivity in zip(analysis.family, analysis.sensitivity, strict=True)
     )
+
+
+def _variant(kind: VitalKind, variant: Variant) -> VariantModel:
+    lag_s = variant.choice.lag_s(kind)
+    return VariantModel.model_validate(variant).model_copy(update={"lag": lag_s})

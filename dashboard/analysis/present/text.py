@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.comparison import Obstacle, Tests
-from dashboard.analysis.request import Correction
+from dashboard.analysis.request import AnalysisQuery, Correction
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM, Method
 from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
-_NAMES = {
-    VitalKind.HEART_RATE: "Heart rate",
-    VitalKind.SYSTOLIC: "Systolic pressure",
-    VitalKind.DIASTOLIC: "Diastolic pressure",
-    VitalKind.MEAN_ARTERIAL: "Mean arterial pressure",
-}
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
-_UNITS = {"mm[Hg]": "mmHg"}
 _MINUS = "−"
 
 
 def vital_name(kind: VitalKind) -> str:
     """Return the name of a vital at the start of a sentence."""
-    return _NAMES[kind]
+    return kind.spec.label
 
 
 def unit_of(kind: VitalKind) -> str:
     """Return the unit of a vital as people write it."""
-    return _UNITS.get(kind.unit, kind.unit)
+    return kind.spec.unit_shown
+
+
+def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
+    """Return the bounds of what is tested, such as ``± 5 /min and ± 5 mmHg``."""
+    bounds = [f"± {query.bound(kind):g} {unit_of(kind)}" for kind in query.vital]
+    return _joined(list(dict.fromkeys(bounds)), word)
+
+
+def lags_text(query: AnalysisQuery) -> str:
+    """Return by how long readings follow the face, as in ``5 s before a heart-rate reading``."""
+    parts = [
+        f"{query.lag_heart_rate:g} s before a heart-rate reading",
+        f"{query.lag_pressure:g} s before a blood-pressure reading",
+    ]
+    parts += [
+        f"{query.lag_s(kind):g} s before a reading of {kind.spec.name_in_text}"
+        for kind in query.vital
+        if kind.spec.option is None
+    ]
+    return _joined(parts, "and")
+
+
+def _joined(parts: Sequence[str], word: str) -> str:
+    """Return ``a``, ``a and b`` or ``a, b and c``."""
+    *first, last = parts
+    if first:
+        return f"{', '.join(first)} {word} {last}"
+    return last
 
 
 def number(value: float, digits: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -15,6 +16,7 @@ from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
         problem=problem,
         query=query,
         sessions=reader.session_list(),
+        kinds=_offered(query, reader.recorded_kinds()),
         **_shown(analysis),
     )
 
@@ -72,6 +75,11 @@ def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) ->
     from dashboard.analysis.present.response import response_of
 
     return response_of(_analyse(reader, query))
+
+
+def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
+    """Return the kinds that the form offers: heart rate and pressures, and what there is."""
+    return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
 def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
@@ -96,11 +104,13 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
     from dashboard.analysis.present.table import groups_of
+    from dashboard.analysis.present.text import bounds_text
 
     response = response_of(analysis)
     return {
         "response": response,
         "groups": groups_of(response),
+        "bounds": bounds_text(analysis.query, "or"),
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),
         "effects": effects_chart(analysis),

@@ -35,6 +35,7 @@ from dashboard.web.services import (
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose, Session, SessionSetting
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.results import Trend
 from edge_agent.store.study.study import Study
@@ -68,6 +69,7 @@ def live_page(request: Request, study: StudyDep, reader: ReaderDep) -> Response:
     recent = reader.trend(at - STRIP_MS, at, STRIP_MS // 1000)
     start = {
         "session": session_state(study).model_dump(mode="json"),
+        "kinds": [_tile(kind) for kind in VitalKind],
         "vitals": [
             VitalModel.model_validate(reading).model_dump()
             for reading in reader.latest_vitals().values()
@@ -219,6 +221,17 @@ async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
             task.cancel()
         await asyncio.gather(message, stop, return_exceptions=True)
         await messages.aclose()
+
+
+def _tile(kind: VitalKind) -> dict[str, object]:
+    """Return what the page needs to show readings of a kind."""
+    spec = kind.spec
+    return {
+        "kind": kind.value,
+        "title": spec.tile,
+        "unit": spec.unit_shown,
+        "digits": spec.decimals,
+    }
 
 
 async def is_logged_in(services: Services, token: str) -> bool:

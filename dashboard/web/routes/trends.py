@@ -96,6 +96,7 @@ def trends_page(
         start=first,
         end=last,
         chart=trend_chart(data) if data else None,
+        lines=data.drawn_kinds() if data else (),
         simulated=bool(data and _is_simulated(data)),
         is_empty=data is None
         or not (any(data.trend.rows) or any(any(v.n) for v in data.vitals.values())),
@@ -132,10 +133,23 @@ def read_trends(
     reader: Reader,
     start_ms: int,
     end_ms: int,
-    kinds: tuple[VitalKind, ...] = TREND_VITALS,
+    kinds: tuple[VitalKind, ...] | None = None,
     buckets: int = _BUCKETS,
 ) -> TrendData:
-    """Read everything that the trends of a range need."""
+    """Read everything that the trends of a range need.
+
+    Args:
+        reader: of the database.
+        start_ms: start of the range, UTC.
+        end_ms: end of the range.
+        kinds: vitals; ``None``: those that the chart draws.
+        buckets: at most so many.
+    """
+    if kinds is None:
+        recorded = reader.recorded_kinds()
+        kinds = tuple(
+            kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
+        )
     return TrendData(
         start_ms=start_ms,
         end_ms=end_ms,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 from edge_agent.mqtt.payloads.base import Part, Payload, Time
 
 

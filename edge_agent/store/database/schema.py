@@ -25,6 +25,7 @@ from edge_agent.store.database.tables import (
     UNFIT,
 )
 from edge_agent.store.database.views import VIEWS
+from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE, add_kind
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,14 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
     Migration("tokens of programs", TOKENS),
-    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *CUT_OFF, *VIEWS.values())),
+    Migration("faces that the frame cuts off", (*_WITHOUT_VIEWS, *CUT_OFF)),
+    Migration(
+        "the kinds of vitals in a table",
+        (*_WITHOUT_VIEWS, *KINDS_IN_A_TABLE, *VIEWS.values()),
+    ),
+    Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
+    Migration("skin temperature", add_kind("skin_temperature", "Cel")),
+    Migration("respiration rate", add_kind("respiration_rate", "/min")),
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from edge_agent.core.expression import EMOTIONS, RejectReason
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.vital_kinds import CHECK_OF_FIRST_KINDS
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
 SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
 
-def _one_of(values: type[RejectReason | MarkerKind | Purpose | VitalKind] | tuple[str, ...]) -> str:
+def _one_of(values: type[RejectReason | MarkerKind | Purpose] | tuple[str, ...]) -> str:
     """Return the values as the inside of an SQL ``IN (…)``."""
     return ", ".join(f"'{value}'" for value in values)
 
@@ -106,7 +106,7 @@ _TIMELINE = (
     ),
     f"""CREATE TABLE vital (
         at INTEGER NOT NULL,
-        kind TEXT NOT NULL CHECK (kind IN ({_one_of(VitalKind)})),
+        kind TEXT NOT NULL {CHECK_OF_FIRST_KINDS},
         source TEXT NOT NULL,
         value REAL NOT NULL,
         flags TEXT NOT NULL DEFAULT '',

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 
 EPISODE_GAP_MS = 3_000
@@ -44,11 +43,7 @@ def _condition_at(session: str, at: str) -> str:
 
 
 _IS_SIMULATED = "instr(' ' || vital.flags || ' ', ' simulated ') > 0"
-_UNIT = (
-    "CASE vital.kind "
-    + " ".join(f"WHEN '{kind}' THEN '{kind.unit}'" for kind in VitalKind)
-    + " END"
-)
+_UNIT = "(SELECT unit FROM vital_kind WHERE vital_kind.kind = vital.kind)"
 
 _EXPRESSION_VIEW = f"""
     SELECT {iso("expression.at")} AS at, expression.at AS at_ms,

@@ -22,13 +22,6 @@ from edge_agent.store.quality.report import (
 )
 
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
-_NAMES = {
-    VitalKind.HEART_RATE: "heart rate",
-    VitalKind.SYSTOLIC: "systolic pressure",
-    VitalKind.DIASTOLIC: "diastolic pressure",
-    VitalKind.MEAN_ARTERIAL: "mean arterial pressure",
-    VitalKind.RR_INTERVAL: "RR intervals",
-}
 _CURES_OF_FACE = {
     RejectReason.TOO_DARK: "Most was lost to darkness: put a lamp in front of the participant, "
     "not behind them.",
@@ -173,7 +166,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     for condition in measures.conditions:
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
-        f"{_NAMES[kind]} under {label}"
+        f"{kind.spec.name_in_text} under {label}"
         for label, of_kind in counts.items()
         for kind in kinds
         if of_kind[kind] < bars.readings
@@ -183,7 +176,9 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         cure = "Wet the strap's electrodes; press the cuff's button while the condition lasts."
         return Check(name, Level.BAD, f"Missing: {_listed(missing)}; wanted: {wanted}.", cure)
     return Check(
-        name, Level.GOOD, f"There are readings of {_listed(_NAMES[k] for k in kinds)}: {wanted}."
+        name,
+        Level.GOOD,
+        f"There are readings of {_listed(k.spec.name_in_text for k in kinds)}: {wanted}.",
     )
 
 
@@ -218,11 +213,11 @@ def _clock(measures: Measures) -> Check:
 
 def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
     for vital in measures.vitals:
-        if vital.share is None or vital.kind is not VitalKind.HEART_RATE:
+        if vital.share is None or not vital.kind.spec.tested:
             continue
-        name = "the course of heart rate"
+        name = f"the course of {vital.kind.spec.name_in_text}"
         message = (
-            f"Heart rate is there in {vital.share:.0%} of the condition time; "
+            f"{vital.kind.spec.label} is there in {vital.share:.0%} of the condition time; "
             f"{bars.stream_share:.0%} is wanted."
         )
         if vital.share < bars.stream_share:
@@ -244,7 +239,7 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to match.")
     message = (
-        f"Before {share:.0%} of the readings of {_NAMES[worst]} no face was read; "
+        f"Before {share:.0%} of the readings of {worst.spec.name_in_text} no face was read; "
         f"at most {bars.unmatched_share:.0%} is wanted."
     )
     if share > bars.unmatched_share:
@@ -259,7 +254,7 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     if worst is None:
         return Check(name, Level.GOOD, "There was nothing to flag.")
     message = (
-        f"{share:.0%} of the readings of {_NAMES[worst]} are flagged; at most "
+        f"{share:.0%} of the readings of {worst.spec.name_in_text} are flagged; at most "
         f"{bars.flagged_share:.0%} is wanted."
     )
     if share > bars.flagged_share:

@@ -25,7 +25,7 @@ from edge_agent.store.read.results import (
 )
 
 Span = tuple[int, int]
-STREAMS = frozenset({VitalKind.HEART_RATE, VitalKind.RR_INTERVAL})
+STREAMS = frozenset(kind for kind in VitalKind if kind.spec.stream)
 """Kinds that come all the time, so that a silence is a loss.
 
 A cuff speaks when somebody presses its button.

@@ -14,15 +14,7 @@ from edge_agent.core.vitals import VitalKind
 Integers = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
 
-# Heart rate follows an expression by seconds; a cuff has inflated for most of a minute before it
-# gives its value.
-DEFAULT_LAG_S: Mapping[VitalKind, float] = {
-    VitalKind.HEART_RATE: 5.0,
-    VitalKind.RR_INTERVAL: 5.0,
-    VitalKind.SYSTOLIC: 45.0,
-    VitalKind.DIASTOLIC: 45.0,
-    VitalKind.MEAN_ARTERIAL: 45.0,
-}
+DEFAULT_LAG_S: Mapping[VitalKind, float] = {kind: kind.spec.lag_s for kind in VitalKind}
 DEFAULT_WINDOW_S = 10.0
 DEFAULT_SHARE = 0.6
 UNMATCHED = "unmatched"

@@ -170,8 +170,8 @@ def write_vitals(
         if tombstones.cover(reading.at.wall_ms, reading.at.wall_ms):
             continue
         cursor = connection.execute(
-            "INSERT OR IGNORE INTO vital (at, kind, source, value, flags, boot_ms, boot, "
-            "device_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO vital (at, kind, source, value, flags, boot_ms, boot, device_time) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (at, kind, source) DO NOTHING",
             (
                 reading.at.wall_ms,
                 reading.kind.value,

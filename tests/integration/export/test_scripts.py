@@ -328,7 +328,7 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
     _, folder = bundles(few)
     with pytest.raises(SystemExit, match="There is no session 99. Sessions: 1, 2, 3"):
         in_python(folder, ["--session", "99"])
-    with pytest.raises(SystemExit, match=r"session.csv: no such file. Unpack the whole zip"):
+    with pytest.raises(SystemExit, match=r"vital_kind.csv: no such file. Unpack the whole zip"):
         in_python(tmp_path, [])
 
 

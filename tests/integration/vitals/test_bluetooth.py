@@ -21,7 +21,7 @@ from edge_agent.appliance.doctor import Finding, Verdict, diagnose
 from edge_agent.cli import cli
 from edge_agent.config import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
-from edge_agent.core.vitals import SensorKind, SensorState
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.bluetooth import (
@@ -30,12 +30,27 @@ from edge_agent.vitals.bluetooth import (
     radio_factory,
     scan_sensors,
 )
-from edge_agent.vitals.gatt import BLOOD_PRESSURE_MEASUREMENT, HEART_RATE_MEASUREMENT
+from edge_agent.vitals.gatt import (
+    BLOOD_PRESSURE_MEASUREMENT,
+    CONTINUOUS_MEASUREMENT,
+    HEART_RATE_MEASUREMENT,
+    SPOT_CHECK_MEASUREMENT,
+    TEMPERATURE_MEASUREMENT,
+)
 from edge_agent.vitals.sensor import Sensor
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.timeline import database, query
-from tests.support.vitals.bluez import NOT_IN_THE_GROUP, BlueZ, Bus, cuff, strap, toothbrush
+from tests.support.vitals.bluez import (
+    NOT_IN_THE_GROUP,
+    BlueZ,
+    Bus,
+    cuff,
+    oximeter,
+    strap,
+    thermometer,
+    toothbrush,
+)
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 40.0
@@ -158,6 +173,48 @@ def test_the_agent_connects_records_and_connects_again_after_a_drop(
         ]
     ]
     assert "Traceback" not in agent.said
+
+
+def test_an_oximeter_and_a_thermometer_are_connected_recorded_and_connected_again(
+    bus: Bus, tmp_path: Path
+) -> None:
+    finger = oximeter()
+    spot = oximeter("B8:27:EB:00:00:05", continuous=False)
+    patch = thermometer()
+    kinds = (SensorKind.PULSE_OXIMETER, SensorKind.PULSE_OXIMETER, SensorKind.THERMOMETER)
+    near = (finger, spot, patch)
+    characteristics = (CONTINUOUS_MEASUREMENT, SPOT_CHECK_MEASUREMENT, TEMPERATURE_MEASUREMENT)
+    wanted = [sensor(one, kind) for one, kind in zip(near, kinds, strict=True)]
+    with BlueZ(bus, *near) as bluez, Source(tmp_path, *wanted) as source:
+        for one, characteristic in zip(near, characteristics, strict=True):
+            wait_until(
+                lambda one=one, characteristic=characteristic: bluez.listens(one, characteristic),  # type: ignore[misc]
+                f"somebody to listen to {one.name}",
+                PATIENCE_S,
+            )
+        bluez.say(finger, CONTINUOUS_MEASUREMENT, bytes.fromhex("00 61 00 48 00"))
+        bluez.say(spot, SPOT_CHECK_MEASUREMENT, bytes.fromhex("00 60 00 ff 07"))
+        bluez.say(patch, TEMPERATURE_MEASUREMENT, bytes.fromhex("04 45 01 00 ff 04"))
+        source.wait_for_rows(4)
+        bluez.drop(finger)
+        wait_until(
+            lambda: bluez.listens(finger, CONTINUOUS_MEASUREMENT),
+            "it to connect again",
+            PATIENCE_S,
+        )
+        bluez.say(finger, CONTINUOUS_MEASUREMENT, bytes.fromhex("00 62 00 49 00"))
+        source.wait_for_rows(6)
+    assert query(
+        source.path, "SELECT source, kind, value FROM vital ORDER BY source, kind, at"
+    ) == [
+        ("ble:B8:27:EB:00:00:03", "heart_rate", 72.0),
+        ("ble:B8:27:EB:00:00:03", "heart_rate", 73.0),
+        ("ble:B8:27:EB:00:00:03", "oxygen_saturation", 97.0),
+        ("ble:B8:27:EB:00:00:03", "oxygen_saturation", 98.0),
+        ("ble:B8:27:EB:00:00:05", "oxygen_saturation", 96.0),
+        ("ble:D0:CF:5E:00:00:04", "skin_temperature", 32.5),
+    ]
+    assert finger.connections == 2
 
 
 def vitals(path: Path) -> list[tuple[Any, ...]]:

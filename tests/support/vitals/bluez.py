@@ -155,6 +155,18 @@ def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:
     return Sensor(address, "Cuff 7", services, indicates=True)
 
 
+def oximeter(address: str = "B8:27:EB:00:00:03", *, continuous: bool = True) -> Sensor:
+    measurement = gatt.CONTINUOUS_MEASUREMENT if continuous else gatt.SPOT_CHECK_MEASUREMENT
+    return Sensor(address, "Finger 3", {gatt.PULSE_OXIMETER_SERVICE: {measurement: None}})
+
+
+def thermometer(address: str = "D0:CF:5E:00:00:04") -> Sensor:
+    services: dict[str, dict[str, bytes | None]] = {
+        gatt.THERMOMETER_SERVICE: {gatt.TEMPERATURE_MEASUREMENT: None}
+    }
+    return Sensor(address, "Patch 4", services, indicates=True)
+
+
 def toothbrush() -> Sensor:
     return Sensor("00:11:22:33:44:55", "Toothbrush", {"0000fe0d-0000-1000-8000-00805f9b34fb": {}})
 

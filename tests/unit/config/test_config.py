@@ -13,7 +13,7 @@ import pytest
 from edge_agent.config import Section, Settings, load_settings
 from edge_agent.config.problems import line_of_key
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.vitals import SensorKind
+from edge_agent.core.sensors import SensorKind
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ROOT / "config" / "affect-edge.toml"
@@ -110,7 +110,7 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
     [
         (
             'address = "A0:9E:1A:00:00:01", kind = "strap"',
-            "0.kind = 'strap': input should be 'heart_rate' or 'blood_p",
+            "0.kind = 'strap': input should be 'heart_rate', 'blood_p",
         ),
         (
             'address = "A0-9E-1A-00-00-01", kind = "heart_rate"',

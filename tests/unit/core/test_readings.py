@@ -121,7 +121,7 @@ def test_readings_that_arrive_in_one_millisecond_are_all_kept() -> None:
     assert isinstance(later, VitalReading) and later.at == NOW.shifted(1)
 
 
-KINDS = "heart_rate, systolic, diastolic, mean_arterial, rr_interval"
+KINDS = ", ".join(VitalKind)
 
 
 @pytest.mark.parametrize(

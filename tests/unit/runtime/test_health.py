@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.vitals import SensorKind, SensorState
+from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.runtime import throttling
 from edge_agent.runtime.alarms import AgentFigures, AlarmLimits, MachineState, alarms, is_fresh

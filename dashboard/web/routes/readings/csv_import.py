@@ -33,12 +33,6 @@ DATES: Mapping[DateOrder, str] = {
     "dmy": "20.11.2026 08:15 (day first)",
     "mdy": "11/20/2026 8:15 AM (month first)",
 }
-UNITS: Mapping[VitalKind, tuple[str, ...]] = {
-    VitalKind.SYSTOLIC: ("mmHg", "kPa"),
-    VitalKind.DIASTOLIC: ("mmHg", "kPa"),
-    VitalKind.MEAN_ARTERIAL: ("mmHg", "kPa"),
-    VitalKind.RR_INTERVAL: ("s", "ms"),
-}
 LABELS: Mapping[str, str] = {
     "at": "Time, or date",
     "time": "Time of day, where the date has a column of its own",
@@ -169,7 +163,7 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     if "dates" not in given:
         return Choice(guess_columns(file.header), "")
     columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
-    known = ((kind.value, units) for kind, units in UNITS.items() if kind in columns)
+    known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
         kind: given[f"unit_{kind}"]
         for kind, allowed in known
@@ -202,7 +196,6 @@ def _page(
         problem=problem,
         kinds=list(VitalKind),
         labels=LABELS,
-        units=UNITS,
         dates=DATES,
         shown=[column for column in file.header if column in choice.columns.columns.values()],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import AccountError
@@ -16,7 +16,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import DOUBTFUL, PRESSURES, VitalFlag, VitalKind, VitalReading
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
@@ -28,10 +28,12 @@ NAVIGATION = NavigationEntry(
     icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
 )
 PAGE = "/readings"
-BY_HAND = (VitalKind.HEART_RATE, VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
+BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
 NOTE_LENGTH = 80
 
-Text = Annotated[str, Form(max_length=200)]
+TEXT_LENGTH = 200
+
+Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
 Count = Annotated[int | None, Query(ge=0)]
 
 
@@ -62,21 +64,13 @@ class Notices:
     file_problem: str = ""
 
 
-def _entry_form(
-    heart_rate: Text = "",
-    systolic: Text = "",
-    diastolic: Text = "",
-    at: Text = "",
-    note: Text = "",
-) -> Entry:
-    values = {
-        "heart_rate": heart_rate,
-        "systolic": systolic,
-        "diastolic": diastolic,
-        "at": at,
-        "note": note,
-    }
-    return Entry({name: value.strip() for name, value in values.items()})
+async def _entry_form(request: Request) -> Entry:
+    """Return the fields of the form: one for each kind that is entered by hand, time and note."""
+    form = await request.form(max_fields=20)
+    values = {name: form.get(name, "") for name in (*BY_HAND, "at", "note")}
+    if any(not isinstance(value, str) or len(value) > TEXT_LENGTH for value in values.values()):
+        raise HTTPException(422, f"Give each field as text of at most {TEXT_LENGTH} characters.")
+    return Entry({str(name): str(value).strip() for name, value in values.items()})
 
 
 EntryDep = Annotated[Entry, Depends(_entry_form)]
@@ -204,6 +198,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         status_code=422 if wrong else 200,
         message=notices.message,
         entry=notices.entry,
+        kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         secret=notices.secret,
         token_problem=notices.token_problem,
         file_problem=notices.file_problem,

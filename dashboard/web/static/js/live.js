@@ -12,7 +12,7 @@ const start = JSON.parse(byId("live-start").textContent);
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
-const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.vitals);
+const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals);
 const session = bindSession(start.session);
 let spoken = { text: "", at: 0 };
 

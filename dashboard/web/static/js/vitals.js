@@ -1,13 +1,7 @@
-// Tiles of the newest vital signs. Systolic and diastolic share one tile, as people read them.
+// Tiles of the newest vital signs. Kinds with the same title share one tile, as people read systolic and diastolic.
 
 import { localTime } from "./page.js";
 
-const TILES = [
-  { id: "heart", title: "Heart rate", unit: "/min", kinds: ["heart_rate"], digits: 0 },
-  { id: "pressure", title: "Blood pressure", unit: "mmHg", kinds: ["systolic", "diastolic"], digits: 0 },
-  { id: "mean", title: "Mean arterial pressure", unit: "mmHg", kinds: ["mean_arterial"], digits: 0 },
-  { id: "rr", title: "RR interval", unit: "s", kinds: ["rr_interval"], digits: 2 },
-];
 const FLAGS = {
   out_of_range: "out of range",
   contact_lost: "no contact",
@@ -22,11 +16,14 @@ const FLAGS = {
   improper_position: "wrong arm position",
   clock_differs: "late, or a clock is wrong",
   replayed: "replayed",
+  poor_signal: "poor signal",
 };
 const OLD_MS = 600000;
 
 export class VitalTiles {
-  constructor(holder, empty, recorded) {
+  /** kinds: what the registry says of each kind (kind, title, unit, digits), in the order of the tiles. */
+  constructor(holder, empty, kinds, recorded) {
+    this.tiles = tilesOf(kinds);
     this.holder = holder;
     this.empty = empty;
     this.latest = new Map();
@@ -42,19 +39,19 @@ export class VitalTiles {
   }
 
   draw() {
-    const tiles = TILES.filter((tile) => tile.kinds.some((kind) => this.latest.has(kind))).map((tile) => this.tile(tile));
+    const tiles = this.tiles.filter((tile) => tile.kinds.some((kind) => this.latest.has(kind))).map((tile) => this.tile(tile));
     this.holder.replaceChildren(...tiles);
     this.empty.hidden = tiles.length > 0;
   }
 
-  tile({ id, title, unit, kinds, digits }) {
+  tile({ title, unit, kinds, digits }) {
     const readings = kinds.map((kind) => this.latest.get(kind));
     const known = readings.filter(Boolean);
     const newest = known.reduce((a, b) => (a.at >= b.at ? a : b));
     const flags = new Set(known.flatMap((reading) => reading.flags ?? []));
     const element = document.createElement("div");
     element.className = "tile";
-    element.dataset.tile = id;
+    element.dataset.tile = kinds[0];
     const name = piece("div", "tile-name", title);
     if (flags.has("simulated")) name.append(piece("span", "badge badge-simulated", "simulated"));
     const value = piece("div", "tile-value", readings.map((reading) => reading?.value.toFixed(digits) ?? "–").join("/"));
@@ -66,6 +63,15 @@ export class VitalTiles {
     element.append(name, value, piece("div", "tile-note", [when, ...warnings].join(" · ")));
     return element;
   }
+}
+
+function tilesOf(kinds) {
+  const tiles = new Map();
+  for (const { kind, title, unit, digits } of kinds) {
+    if (!tiles.has(title)) tiles.set(title, { title, unit, digits, kinds: [] });
+    tiles.get(title).kinds.push(kind);
+  }
+  return [...tiles.values()];
 }
 
 function piece(tag, className, text) {

@@ -1,6 +1,6 @@
 """Readings, expressions and self-reports as FHIR R4 Observations. Pure.
 
-Vital signs follow the profiles ``heartrate`` and ``bp``
+Vital signs follow the profiles that ``VitalSpec.fhir_profile`` names
 (hl7.org/fhir/R4/observation-vitalsigns.html). A value that is no number is left out with its reason
 (``dataAbsentReason``); one out of the plausible range stays, with an interpretation and a note.
 """
@@ -13,13 +13,14 @@ from typing import Any
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import PRESSURES, VitalFlag, VitalKind
 from edge_agent.store.export.fhir.resources import (
     EXPRESSIONS,
     OBSERVATIONS,
     OWN_CODES,
     identity,
     marked,
+    own_code,
     reference,
 )
 from edge_agent.store.export.rows.typed import Row, Value
@@ -30,17 +31,11 @@ _PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
-_HEART_RATE = (LOINC, "8867-4", "Heart rate")
 _PRESSURE = (LOINC, "85354-9", "Blood pressure panel with all children optional")
-_COMPONENTS = {
-    VitalKind.SYSTOLIC: (LOINC, "8480-6", "Systolic blood pressure"),
-    VitalKind.DIASTOLIC: (LOINC, "8462-4", "Diastolic blood pressure"),
-    VitalKind.MEAN_ARTERIAL: (LOINC, "8478-0", "Mean blood pressure"),
-}
-_UNITS = {"mm[Hg]": "mmHg"}
 _NOTES = {
     VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
     VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
+    VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
     VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
     VitalFlag.ESTIMATED: "Estimated, not measured.",
 }
@@ -51,12 +46,10 @@ def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
 
     Pressures make one panel.
     """
-    pressures = {VitalKind(str(row["kind"])): row for row in rows if row["kind"] in _COMPONENTS}
+    pressures = {VitalKind(str(row["kind"])): row for row in rows if row["kind"] in PRESSURES}
     for row in rows:
-        if row["kind"] == VitalKind.HEART_RATE:
-            yield _single(row, _HEART_RATE, "heartrate")
-        elif row["kind"] == VitalKind.RR_INTERVAL:
-            yield _single(row, _own("rr-interval"), None)
+        if row["kind"] not in PRESSURES:
+            yield _single(row)
     if pressures:
         yield _panel(pressures)
 
@@ -75,7 +68,7 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     return {
         "valueQuantity": {
             "value": number,
-            "unit": _UNITS.get(kind.unit, kind.unit),
+            "unit": kind.spec.unit_shown,
             "system": UCUM,
             "code": kind.unit,
         }
@@ -137,9 +130,19 @@ def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
     return observation | {"valueInteger": int(value)}
 
 
-def _single(row: Row, code: tuple[str, str, str], profile: str | None) -> dict[str, Any]:
+def _single(row: Row) -> dict[str, Any]:
     kind = VitalKind(str(row["kind"]))
-    return _reading(row, [row], code, profile) | quantity(row["value"], kind)
+    codes = _codes(kind)
+    observation = _reading(row, [row], codes[0], kind.spec.fhir_profile)
+    observation["code"]["coding"] += [_coding(*code) for code in codes[1:]]
+    return observation | quantity(row["value"], kind)
+
+
+def _codes(kind: VitalKind) -> list[tuple[str, str, str]]:
+    """Return system, code and name of a kind: those of LOINC, or our own where it has none."""
+    if kind.spec.loinc:
+        return [(LOINC, *code) for code in kind.spec.loinc]
+    return [_own(own_code(kind))]
 
 
 def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
@@ -149,10 +152,10 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
     """
     first = next(iter(pressures.values()))
     wanted = [
-        kind for kind in _COMPONENTS if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
+        kind for kind in PRESSURES if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
     ]
     components = [
-        {"code": {"coding": [_coding(*_COMPONENTS[kind])]}}
+        {"code": {"coding": [_coding(*_codes(kind)[0])]}}
         | quantity(pressures[kind]["value"] if kind in pressures else None, kind)
         for kind in wanted
     ]
@@ -240,6 +243,5 @@ def _range_note(row: Row) -> str:
         return ""
     reading = f"{kind.value.replace('_', ' ')} {value}".capitalize()
     return (
-        f"{reading} lies outside the plausible range of {low:g} to {high:g} "
-        f"{_UNITS.get(kind.unit, kind.unit)}."
+        f"{reading} lies outside the plausible range of {low:g} to {high:g} {kind.spec.unit_shown}."
     )

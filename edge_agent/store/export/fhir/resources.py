@@ -11,14 +11,22 @@ from typing import Any
 
 from edge_agent import __version__
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows.typed import Row, Value
 
 EXPRESSIONS = "urn:affect-edge:expression"
 OBSERVATIONS = "urn:affect-edge:observation"
+
+
+def own_code(kind: VitalKind) -> str:
+    """Return our own code of a kind of vital that LOINC has none for."""
+    return kind.value.replace("_", "-")
+
+
 OWN_CODES = {
     "facial-expression": "Emotional expression of the face as a model classified it; components: "
     "probabilities",
-    "rr-interval": "Interval between two heart beats",
+    **{own_code(kind): kind.spec.definition for kind in VitalKind if not kind.spec.loinc},
     "reported-emotion": "Emotion that the participant reported",
     "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
     "reported-arousal": "Reported arousal, 1 calm to 9 excited",

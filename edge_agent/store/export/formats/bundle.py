@@ -17,6 +17,7 @@ from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core import clock
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.description import DESCRIPTION, WrittenFile, description
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import FileFormat
@@ -60,6 +61,7 @@ class _Bundle:
         """Write all of them; the description comes last, for it has size and hash of the others."""
         for name in FILES:
             self._table(name, self._source.blocks(name))
+        self._text("vital_kind.csv", "Kinds of vital readings, for the scripts", kinds_csv())
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
         settings = json.dumps(self._source.appliance.settings, indent=2, ensure_ascii=False) + "\n"
@@ -120,6 +122,26 @@ class _Bundle:
             range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
         )
+
+
+def kinds_csv() -> str:
+    """Return what the scripts need to know of each kind of vital, as CSV.
+
+    A kind without a bound is not tested; ``option`` ends the option that sets the bound.
+    """
+    lines = ["kind,label,unit_shown,bound,option,default"]
+    for kind in VitalKind:
+        spec = kind.spec
+        cells = (
+            kind.value,
+            spec.label,
+            spec.unit_shown,
+            "" if spec.bound is None else f"{spec.bound:g}",
+            spec.option or "",
+            str(int(spec.tested_by_default)),
+        )
+        lines.append(",".join(cells))
+    return "\n".join(lines) + "\n"
 
 
 def _files(files: Sequence[WrittenFile]) -> Iterator[str]:

@@ -10,12 +10,7 @@
 
 STATES <- c("neutral", "happiness", "anger")
 PAIRS <- list(c("anger", "neutral"), c("happiness", "neutral"), c("anger", "happiness"))
-VITALS <- c("heart_rate", "systolic", "diastolic", "mean_arterial")
-TITLES <- c(
-  heart_rate = "Heart rate, /min", systolic = "Systolic pressure, mmHg", diastolic = "Diastolic pressure, mmHg",
-  mean_arterial = "Mean arterial pressure, mmHg"
-)
-DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs")
+DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
@@ -26,7 +21,7 @@ MINUS <- "\u2212"
 
 CHOICES <- list(
   state = c("condition", "observed", "reported"), sample = c("auto", "measured", "example"),
-  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), vital = VITALS
+  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg")
 )
 
 refuse <- function(...) {
@@ -52,12 +47,12 @@ asked_for <- function(words) {
     } else if (name %in% c("leave_out_flagged", "estimated", "csv")) {
       asked[[name]] <- TRUE
       words <- words[-1]
-    } else if (name %in% c(names(CHOICES), "session", "bound_heart_rate", "bound_pressure")) {
+    } else if (name %in% c(names(CHOICES), "vital", "session", "bound_heart_rate", "bound_pressure")) {
       value <- if (length(words) > 1) words[2] else ""
       if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
         refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
       }
-      if (!name %in% names(CHOICES) && is.na(suppressWarnings(as.numeric(value)))) {
+      if (!name %in% c(names(CHOICES), "vital") && is.na(suppressWarnings(as.numeric(value)))) {
         refuse("--", name, " ", value, ": give a number.")
       }
       if (name %in% c("vital", "session")) asked[[name]] <- c(asked[[name]], value)
@@ -70,7 +65,22 @@ asked_for <- function(words) {
       quit(status = if (name == "help") 0 else 2)
     }
   }
-  asked$vital <- VITALS[VITALS %in% (if (is.null(asked$vital)) VITALS[1:3] else asked$vital)]
+  asked
+}
+
+# The vitals that are tested, in the order of the page, with the titles and bounds of vital_kind.csv.
+with_kinds <- function(asked) {
+  kinds <- read_table(asked$folder, "vital_kind")
+  kinds <- kinds[kinds$bound != "", ]
+  for (vital in setdiff(asked$vital, kinds$kind)) {
+    refuse("--vital ", vital, ": choose one of ", paste(kinds$kind, collapse = ", "), ".")
+  }
+  wanted <- if (is.null(asked$vital)) kinds$kind[kinds$default == "1"] else asked$vital
+  asked$vital <- kinds$kind[kinds$kind %in% wanted]
+  asked$titles <- setNames(paste0(kinds$label, ", ", kinds$unit_shown), kinds$kind)
+  asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
+  asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
+  asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
   asked
 }
 
@@ -83,6 +93,7 @@ file_of <- function(folder, name) {
 }
 
 COLUMNS <- list(
+  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default"),
   session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
   self_report = c("session", "at_ms", "scale", "value"),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags")
@@ -236,7 +247,7 @@ compare <- function(vital, pair, means, asked) {
   test$n_first <- length(a)
   test$n_second <- length(b)
   test$difference <- mean(a) - mean(b)
-  filled(test, a, b, if (vital == "heart_rate") asked$bound_heart_rate else asked$bound_pressure)
+  filled(test, a, b, asked$bounds[[vital]])
 }
 
 filled <- function(test, a, b, bound) {
@@ -453,7 +464,7 @@ report <- function(sample, tests, states, asked) {
   lines <- c(lines, aligned(HEADS))
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
-    lines <- c(lines, "", TITLES[[found$vital]], vapply(rows[own], aligned, ""))
+    lines <- c(lines, "", asked$titles[[found$vital]], vapply(rows[own], aligned, ""))
     if (!is.na(found$p)) {
       lines <- c(lines, sprintf(
         "all three states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
@@ -481,7 +492,7 @@ full <- function(tests, states) {
   lines
 }
 
-asked <- asked_for(commandArgs(trailingOnly = TRUE))
+asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 chosen <- choose(asked)
 means <- chosen$means
 if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), mean = numeric())

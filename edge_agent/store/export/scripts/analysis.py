@@ -34,14 +34,7 @@ Means = dict[tuple[str, str], dict[str, float]]  # (vital, state) → participan
 
 STATES = ("neutral", "happiness", "anger")
 PAIRS = (("anger", "neutral"), ("happiness", "neutral"), ("anger", "happiness"))
-VITALS = ("heart_rate", "systolic", "diastolic", "mean_arterial")
-TITLES = {
-    "heart_rate": "Heart rate, /min",
-    "systolic": "Systolic pressure, mmHg",
-    "diastolic": "Diastolic pressure, mmHg",
-    "mean_arterial": "Mean arterial pressure, mmHg",
-}
-DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs"}
+DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs", "poor_signal"}
 MINIMUM = 3  # fewest pairs, or people in each group
 ALPHA = 0.05
 POWER = 0.8
@@ -68,6 +61,14 @@ def finite(text: str) -> float:
 
 
 COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
+    "vital_kind": {
+        "kind": str,
+        "label": str,
+        "unit_shown": str,
+        "bound": str,
+        "option": str,
+        "default": str,
+    },
     "session": {"session": whole, "participant": str, "simulated": str},
     "marker": {"session": whole, "at_ms": whole, "kind": str},
     "self_report": {"session": whole, "at_ms": whole, "scale": str, "value": str},
@@ -114,6 +115,30 @@ def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                 yield row
         except (ValueError, csv.Error) as error:
             raise SystemExit(f"{path}, line {reader.line_num}: {error}. {CURE}") from error
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of vital that can be tested: title, equivalence bound, and the option that sets it."""
+
+    title: str
+    bound: float
+    option: str
+    default: bool
+
+
+def read_kinds(folder: Path) -> dict[str, Kind]:
+    """Return the kinds that can be tested, in the order of the page."""
+    return {
+        row["kind"]: Kind(
+            f"{row['label']}, {row['unit_shown']}",
+            float(row["bound"]),
+            row["option"],
+            row["default"] == "1",
+        )
+        for row in rows_of(folder, "vital_kind")
+        if row["bound"]
+    }
 
 
 def session_of(row: Mapping[str, Any], sessions: Mapping[int, Session]) -> Session:
@@ -267,10 +292,8 @@ def compare(vital: str, first: str, second: str, means: Means, asked: argparse.N
     a = np.array([one[code] for code in only_one])
     b = np.array([two[code] for code in only_two])
     test.n_first, test.n_second, test.difference = len(a), len(b), float(np.mean(a) - np.mean(b))
-    if vital == "heart_rate":
-        bound = asked.bound_heart_rate
-    else:
-        bound = asked.bound_pressure
+    kind = asked.kinds[vital]
+    bound = getattr(asked, f"bound_{kind.option}", kind.bound)
     fill(test, a, b, bound)
     return test
 
@@ -614,7 +637,7 @@ def report(
 
     yield aligned(HEADS)
     for vital, found in zip(asked.vital, states, strict=True):
-        yield from ("", TITLES[vital], *map(aligned, table[vital]))
+        yield from ("", asked.kinds[vital].title, *map(aligned, table[vital]))
         if not math.isnan(found.p):
             df = " and ".join(
                 f"{d:.0f}" if d == round(d) else f"{d:.2f}"
@@ -665,7 +688,9 @@ def options() -> argparse.ArgumentParser:
         "--session", type=int, action="append", default=[], help="only this one; may be repeated"
     )
     parser.add_argument(
-        "--vital", choices=VITALS, action="append", help="default: heart_rate, systolic, diastolic"
+        "--vital",
+        action="append",
+        help="one of vital_kind.csv that has a bound; default: heart_rate, systolic, diastolic",
     )
     parser.add_argument("--design", choices=("auto", "paired", "independent"), default="auto")
     parser.add_argument("--correction", choices=("holm", "benjamini_hochberg"), default="holm")
@@ -691,8 +716,14 @@ def main(
     arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write
 ) -> None:
     """Compute and print."""
-    asked = options().parse_args(arguments)
-    asked.vital = [vital for vital in VITALS if vital in (asked.vital or VITALS[:3])]
+    parser = options()
+    asked = parser.parse_args(arguments)
+    asked.kinds = read_kinds(asked.folder)
+    for vital in asked.vital or ():
+        if vital not in asked.kinds:
+            parser.error(f"argument --vital: choose from {', '.join(asked.kinds)}, not {vital!r}")
+    usual = [vital for vital, kind in asked.kinds.items() if kind.default]
+    asked.vital = [vital for vital in asked.kinds if vital in (asked.vital or usual)]
     sample, means = choose(asked.folder, asked)
     tests = [compare(vital, *pair, means, asked) for vital in asked.vital for pair in PAIRS]
     adjust(tests)
