@@ -19,6 +19,7 @@ from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import NAME, PASSWORD, add_session, client_of, fill, set_up
 from tests.support.timeline import query
@@ -312,13 +313,7 @@ def test_the_trends_api_mirrors_the_page(ada: TestClient, database: Path) -> Non
     fill(database, minutes=10)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
     answer = ada.get(f"/api/v1/trends?start={last - 600_000}&end={last + 1}&buckets=10").json()
-    assert set(answer["vitals"]) == {
-        "heart_rate",
-        "systolic",
-        "diastolic",
-        "mean_arterial",
-        "rr_interval",
-    }
+    assert set(answer["vitals"]) == set(VitalKind)
     assert answer["vitals"]["heart_rate"]["unit"] == "/min"
     # buckets begin at round times of the clock: the first may end before the first row, others lie
     # in the gap
