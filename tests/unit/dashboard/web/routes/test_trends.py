@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from edge_agent.core.vitals import VitalKind
 from tests.support.dashboard import fill
 from tests.support.timeline import query
 
@@ -54,13 +55,7 @@ def test_the_trends_api_mirrors_the_page(ada: TestClient, database: Path) -> Non
     fill(database, minutes=10)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
     answer = ada.get(f"/api/v1/trends?start={last - 600_000}&end={last + 1}&buckets=10").json()
-    assert set(answer["vitals"]) == {
-        "heart_rate",
-        "systolic",
-        "diastolic",
-        "mean_arterial",
-        "rr_interval",
-    }
+    assert set(answer["vitals"]) == set(VitalKind)
     assert answer["vitals"]["heart_rate"]["unit"] == "/min"
     # buckets begin at round times of the clock: the first may end before the first row, others lie
     # in the gap
