@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data.datasets import Lessons
+from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import Augmentation, augment
 from training.expression.recipe import ExpressionRecipe

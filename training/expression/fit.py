@@ -19,16 +19,13 @@ from training.data.datasets import (
     NO_LABEL,
     USAGES,
     Faces,
-    Lessons,
-    lessons,
     load_faces,
-    majority,
-    soft_targets,
     split_held_back,
 )
+from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
-from training.expression.recipe import HEADS, ExpressionRecipe
+from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, predict
 from training.learning.checkpoint import save_weights, seconds_spent
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
@@ -223,11 +220,10 @@ def _write(
     return write_model(
         WithEvidence(network),
         pixel_input(recipe),
-        (*HEADS, EVIDENCE),
+        {"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
         calibration=enlarged(learn.pictures[order], recipe.network.edge),
         card=card,
         folder=request.out,
-        labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
     )
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.data.datasets import NO_LABEL, Faces, Lessons, majority, soft_targets
+from training.data.datasets import NO_LABEL, Faces
+from training.data.lessons import Lessons, majority, soft_targets
 from training.expression.augment import augment, flip, mix
 from training.expression.distillation import Views, soften
 from training.expression.recipe import ExpressionRecipe

@@ -162,7 +162,7 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
     return write_model(
         fitted.module,
         pixel_input(recipe.network),
-        OUTPUTS,
+        dict.fromkeys(OUTPUTS, ()),
         calibration=calibration_pictures(learn, recipe),
         card=card,
         folder=request.out,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from training.data.datasets import lot
+from training.data.datasets import checksum_fraction
 from training.errors import DataError
 
 BINS = 15
@@ -115,7 +115,7 @@ def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     Decided by the picture itself, so that copies of one never lie in both halves.
     """
-    return lot(pictures) < 0.5
+    return checksum_fraction(pictures) < 0.5
 
 
 def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: float) -> Answered:

@@ -13,14 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from training.data.datasets import (
-    EXPRESSIONS,
-    FER2013,
-    FER2013_AS_EXPRESSION,
-    NO_LABEL,
-    Faces,
-    majority,
-)
+from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
+from training.data.lessons import majority
 from training.errors import DataError
 from training.measuring.metrics import Figures, classification_figures
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.datasets import EXPRESSIONS, FER2013, table_rows
+from training.data.datasets import EXPRESSIONS, FER2013
+from training.data.tables import table_rows
 from training.errors import DataError
 from training.measuring.calibration import Calibration, calibration
 from training.measuring.metrics import Figures, classification_figures

@@ -19,7 +19,7 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
-from training.data.datasets import Faces, load_faces, lot
+from training.data.datasets import Faces, checksum_fraction, load_faces
 from training.measuring.calibration import probabilities
 from training.measuring.evaluate import evaluate_file, protocols, run_model
 from training.publishing.model_page import page_text
@@ -60,7 +60,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     (folder / "votes.csv").write_bytes(b"".join(rows))
     faces = load_faces(folder / "faces.csv", folder / "votes.csv")
     faces = faces.take(np.flatnonzero(faces.votes.any(axis=1)))
-    return faces.take(np.argsort(lot(faces.pictures), kind="stable")[:SAMPLE])
+    return faces.take(np.argsort(checksum_fraction(faces.pictures), kind="stable")[:SAMPLE])
 
 
 @NEEDS_DATA

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from tests.support.vision.tiny_faces import faces, tiny_recipe
-from training.data.datasets import Lessons
+from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import Augmentation
 from training.expression.distillation import Views, load_run, soften
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.training
 
 @pytest.fixture
 def learn() -> Lessons:
-    from training.data.datasets import lessons
+    from training.data.lessons import lessons
 
     return lessons(faces(24))
 
@@ -36,7 +36,7 @@ def teacher(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text(tiny_recipe(), encoding="utf-8")
     recipe = load_recipe(folder / RECIPE, ExpressionRecipe)
-    from training.data.datasets import lessons
+    from training.data.lessons import lessons
     from training.learning.loop import fit
 
     fit(ExpressionTask(recipe, lessons(faces(24)), faces(8)), recipe.schedule, folder, seed=1)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.vision.tiny_faces import faces
-from training.data.datasets import EXPRESSIONS, FER2013, lessons, majority
+from training.data.datasets import EXPRESSIONS, FER2013
+from training.data.lessons import lessons, majority
 from training.errors import RecipeError
 from training.expression.fit import align_heads
 from training.expression.recipe import ExpressionRecipe, Loss
