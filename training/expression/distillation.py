@@ -24,7 +24,7 @@ from training.expression.augment import Augmentation, augment
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import averaged_weights
 from training.learning.recipe import RECIPE, load_recipe
-from training.models.small_resnet import SmallResNet
+from training.models.expression_network import ExpressionNetwork
 
 log = logging.getLogger(__name__)
 
@@ -149,14 +149,16 @@ class Views:
         return first, second
 
 
-def _fingerprint(network: SmallResNet) -> bytes:
+def _fingerprint(network: ExpressionNetwork) -> bytes:
     """Bytes that change with the weights."""
     return b"".join(
         weight.contiguous().numpy().tobytes() for weight in network.state_dict().values()
     )
 
 
-def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
+def load_run(
+    folder: Path, recipe_file: Path | None = None
+) -> tuple[ExpressionNetwork, ExpressionRecipe]:
     """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
     Args:
@@ -168,7 +170,7 @@ def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet
     """
     file = folder / RECIPE if recipe_file is None else recipe_file
     recipe = load_recipe(file, ExpressionRecipe)
-    network = recipe.network.build()
+    network = recipe.build_network()
     try:
         network.load_state_dict(averaged_weights(folder))
     except RuntimeError as error:

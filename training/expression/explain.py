@@ -27,7 +27,7 @@ from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
 from training.learning.recipe import RECIPE
 from training.models.evidence import WithEvidence
-from training.models.small_resnet import SmallResNet
+from training.models.small_resnet import SmallResNet, SmallResNetSection
 
 Map = NDArray[np.float32]
 
@@ -59,8 +59,8 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
     """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
 
     Raises:
-        RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong
-            together.
+        RecipeError: there is no checkpoint or no recipe, one cannot be read, they do not belong
+            together, or the network has no class activation maps.
     """
     if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
         raise RecipeError(
@@ -71,6 +71,11 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
             f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe"
         )
     network, form = load_run(folder, recipe)
+    if not isinstance(network, SmallResNet):
+        raise RecipeError(
+            f"--run {folder}: a network of architecture {form.network.architecture} has no class "
+            "activation maps; give a run of architecture small-resnet"
+        )
     return network.requires_grad_(False), form
 
 
@@ -126,8 +131,11 @@ def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
     Raises:
         RecipeError: the network has no such stage.
     """
-    blocks = recipe.network.blocks
-    stage = max(len(blocks) - 1, 1) if stage is None else stage
+    section = recipe.network
+    assert isinstance(section, SmallResNetSection)  # open_run refuses the others
+    blocks = section.blocks
+    if stage is None:
+        stage = max(len(blocks) - 1, 1)
     if not 1 <= stage <= len(blocks):
         raise RecipeError(
             f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}"

@@ -35,8 +35,8 @@ from training.measuring.calibration import in_half_a
 from training.measuring.evaluate import enlarged, judge, run_model
 from training.measuring.temperature import best_temperature, bias_corrected_temperature
 from training.models.evidence import EVIDENCE, WithEvidence
+from training.models.expression_network import ExpressionNetwork, RegionNetwork
 from training.models.quantize import PixelInput, write_model
-from training.models.small_resnet import SmallResNet
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def plan_expression(request: FitRequest) -> Plan:
     )
 
     def publish(fitted: Fitted) -> Path:
-        assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
+        assert isinstance(fitted.module, ExpressionNetwork)  # as the recipe builds it
         splits = {HELD_BACK: held_back, **_other_splits(faces)}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
@@ -106,8 +106,9 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
     network, other = load_run(request.run_folder(recipe.start))
     if not recipe.network.can_learn_on(other.network):
         raise RecipeError(
-            f"{request.recipe}: start = {recipe.start!r} has another network than "
-            "this recipe describes"
+            f"{request.recipe}: start = {recipe.start!r} is a run of another network "
+            f"({other.network.architecture}) than this recipe describes "
+            f"({recipe.network.architecture}), or of another shape"
         )
     return network
 
@@ -143,7 +144,7 @@ def finish_card(
     return path
 
 
-def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
+def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionRecipe) -> None:
     """Calibrate the second head, and scale it so that the one temperature of the card, the first
     head's, fits it, too.
 
@@ -179,17 +180,41 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
 
 def _write(
     fitted: Fitted,
-    network: SmallResNet,
+    network: ExpressionNetwork,
     recipe: ExpressionRecipe,
     request: FitRequest,
     learn: Faces,
 ) -> Path:
+    """Quantize the trained network and write the model with its card; returns the card's path."""
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
+    outputs = {"expression": EXPRESSIONS, "fer2013": FER2013}
+    module: nn.Module = network
+    if isinstance(network, RegionNetwork):
+        module = WithEvidence(network)
+        outputs[EVIDENCE] = EXPRESSIONS
+    else:
+        log.info("%s: its model cannot explain itself", recipe.network.architecture)
+    return write_model(
+        module,
+        pixel_input(recipe),
+        outputs,
+        calibration=enlarged(learn.pictures[order], recipe.network.edge),
+        card=_card(fitted, recipe, request),
+        folder=request.out,
+    )
+
+
+def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict[str, object]:
+    """What the recipe and the run say in the model card."""
+    teachers: tuple[str, ...] = ()
     if recipe.distillation:
         teachers = recipe.distillation.teachers
-    else:
-        teachers = ()
-    card = {
+    data = [f"pictures of {request.data.name}"]
+    if request.data.is_file():
+        data = [f"FER2013 {recipe.data.usage}"]
+    if request.votes:
+        data.append("FER+ votes")
+    return {
         "name": recipe.name,
         "version": recipe.version,
         "kind": recipe.kind,
@@ -202,12 +227,7 @@ def _write(
             "recipe": request.recipe.name,
             "seed": recipe.seed,
             "epochs": fitted.epochs,
-            "data": [
-                f"FER2013 {recipe.data.usage}"
-                if request.data.is_file()
-                else f"pictures of {request.data.name}"
-            ]
-            + (["FER+ votes"] if request.votes else []),
+            "data": data,
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
             "hours": round(fitted.seconds / 3600, 2),
@@ -217,14 +237,6 @@ def _write(
         "metrics": {},
         "limits": recipe.limits,
     }
-    return write_model(
-        WithEvidence(network),
-        pixel_input(recipe),
-        {"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
-        calibration=enlarged(learn.pictures[order], recipe.network.edge),
-        card=card,
-        folder=request.out,
-    )
 
 
 def _hours(seconds: Sequence[float | None]) -> float | None:

@@ -46,7 +46,7 @@ class ExpressionTask:
         self._class_weights = class_weights(self._classes, recipe.loss.balance)
         self._held_back = held_back
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
-        self._module = recipe.network.build()
+        self._module = recipe.build_network()
         if start is not None:
             self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
 

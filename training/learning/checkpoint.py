@@ -46,6 +46,7 @@ def save_checkpoint(
     held = {
         "schedule": schedule.model_dump(),
         "seed": seed,
+        "network": type(state.module).__name__,
         "rows": [dict(row) for row in rows],
         "module": state.module.state_dict(),
         "average": state.average.state_dict(),
@@ -81,11 +82,19 @@ def load_checkpoint(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
             "leave --resume out"
         )
+    network = type(state.module).__name__
+    other = held.get("network", network)  # earlier releases wrote no name
+    if other != network:
+        raise RecipeError(
+            f"{path}: is of a {other}, and the recipe describes a {network}; choose another --out"
+        )
     try:
         state.module.load_state_dict(held["module"])
         state.average.load_state_dict(held["average"])
     except RuntimeError as error:
-        raise RecipeError(f"{path}: belongs to another network; choose another --out") from error
+        raise RecipeError(
+            f"{path}: belongs to another network, of another shape; choose another --out"
+        ) from error
     state.optimizer.load_state_dict(held["optimizer"])
     state.cycle.load_state_dict(held["cycle"])
     rows: list[dict[str, float]] = held["rows"]

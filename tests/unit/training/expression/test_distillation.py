@@ -140,7 +140,7 @@ def test_a_student_that_answers_like_its_teachers_has_no_more_to_learn_from_them
     task = ExpressionTask(recipe, learn, faces(8), views(learn, [teacher], tmp_path))
     batch = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
     copy, _ = load_run(teacher)
-    unlike = recipe.network.build().eval()
+    unlike = recipe.build_network().eval()
 
     _, shares, classes, expression, fer2013 = batch
     assert [t.shape[1] for t in (shares, classes, expression, fer2013)] == [8, 7, 8, 7]

@@ -43,7 +43,7 @@ def write_run(folder: Path, recipe: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     torch.manual_seed(5)
-    network = load_recipe(folder / "recipe.toml", ExpressionRecipe).network.build()
+    network = load_recipe(folder / "recipe.toml", ExpressionRecipe).build_network()
     average = {
         "n_averaged": torch.tensor(1),
         **{f"module.{name}": w for name, w in network.state_dict().items()},
@@ -99,7 +99,7 @@ def test_a_recipe_of_another_network_or_kind_is_refused(run_folder: Path, tmp_pa
     other.write_text(tiny_recipe(), encoding="utf-8")
     with pytest.raises(RecipeError, match="belong to another network than other.toml describes"):
         open_run(run_folder, other)
-    detector = Path(main.__file__).parents[3] / "recipes" / "face-detector.toml"
+    detector = Path(main.__file__).parents[1] / "recipes" / "face-detector.toml"
     with pytest.raises(RecipeError, match="kind"):
         open_run(run_folder, detector)
 

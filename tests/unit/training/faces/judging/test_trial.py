@@ -307,6 +307,6 @@ def test_a_recipe_that_does_not_say_what_is_held_out_is_refused(
 
 
 def test_the_published_recipe_says_what_is_held_out() -> None:
-    shares = read_shares(Path(main.__file__).parents[4] / "recipes" / "face-detector.toml")
+    shares = read_shares(Path(main.__file__).parents[1] / "recipes" / "face-detector.toml")
     assert set(shares) == {"portraits", "scenes", "photos_80px"}
     assert all(0.02 < each.test < 0.3 for each in shares.values())

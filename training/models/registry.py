@@ -1,0 +1,14 @@
+"""The architectures of the expression classifier: one entry a network.
+
+A recipe names one with ``architecture`` in its ``[network]`` section; the section says what else it
+may hold, and builds the network::
+
+    recipe = load_recipe(Path("training/recipes/expression-fast.toml"), ExpressionRecipe)
+    recipe.network.architecture   # "small-resnet"
+    recipe.build_network()        # SmallResNet(…), untrained
+"""
+
+from training.models.small_resnet import SmallResNetSection
+
+Network = SmallResNetSection
+"""The ``[network]`` section of an expression recipe."""
