@@ -24,7 +24,9 @@ def train(request: FitRequest) -> Path:
     """
     device = device_of(request.device)
     prepared = plan(request)
-    _keep_recipe(request)
+    resumes = request.resume and (request.out / RECIPE).exists()
+    if not resumes:
+        _keep_recipe(request)
     fitted = fit(
         prepared.task,
         prepared.schedule,
@@ -33,6 +35,8 @@ def train(request: FitRequest) -> Path:
         resume=request.resume,
         device=device,
     )
+    if resumes:  # only now is it certain that the checkpoint belongs to this recipe
+        _keep_recipe(request)
     return prepared.publish(fitted)
 
 

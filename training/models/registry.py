@@ -8,7 +8,12 @@ may hold, and builds the network::
     recipe.build_network()        # SmallResNet(…), untrained
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
+from training.models.plain_cnn import PlainCnnSection
 from training.models.small_resnet import SmallResNetSection
 
-Network = SmallResNetSection
+Network = Annotated[SmallResNetSection | PlainCnnSection, Field(discriminator="architecture")]
 """The ``[network]`` section of an expression recipe."""

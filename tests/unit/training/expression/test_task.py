@@ -128,7 +128,9 @@ def test_widths_and_blocks_that_do_not_fit_are_named(tmp_path: Path) -> None:
         text = re.sub(rf"{key} = \[(\d), ", f"{key} = [", RECIPE.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
 
-        with pytest.raises(RecipeError, match=f"network: Value error, 4 widths need 3 {key}"):
+        with pytest.raises(
+            RecipeError, match=rf"network\.small-resnet: Value error, 4 widths need 3 {key}"
+        ):
             load_recipe(path, ExpressionRecipe)
 
 
