@@ -70,7 +70,7 @@ def build_releases(machine: Machine, out: Path) -> None:
 
 
 def key_of(machine: Machine) -> Path:
-    """Return the throw-away key that this machine's release trusts."""
+    """Return the temporary key that this machine's release trusts."""
     return machine.root.parent / "release-key"
 
 

@@ -194,9 +194,7 @@ class Machine:
         return done.output.strip()
 
     def beside(self, *words: str, within_s: float = 60.0) -> Done:
-        """Run a command of this machine in the network of that one: how a stranger in its network
-        sees it.
-        """
+        """Run a command of this machine in the network of the other one, as a stranger there."""
         done = subprocess.run(
             ["nsenter", "-t", str(self._leader), "-n", *words],
             capture_output=True,
@@ -243,9 +241,7 @@ def bare_root(suite: str, packages: str, architecture: str = "") -> Path:
 
 
 def lay_over(base: Path, folder: Path) -> None:
-    """Make ``root`` in a folder: what is written there goes with the folder, and the base stays as
-    it is.
-    """
+    """Overlay ``root`` with a folder: what is written goes there, and the base does not change."""
     for name in ("upper", "work", "root"):
         (folder / name).mkdir()
     layers = f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work"
@@ -275,9 +271,7 @@ def host(*words: str) -> None:
 
 
 def _pip_environment() -> Sequence[str]:
-    """Return this machine's settings of pip, so that the other one finds packages where this one
-    does.
-    """
+    """Return this machine's pip settings, so that the other one finds the same packages."""
     return [
         f"{name}={value}"
         for name, value in os.environ.items()

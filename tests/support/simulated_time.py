@@ -1,6 +1,4 @@
-"""An event loop in which an hour takes a moment: instead of waiting for the next timer, its clock
-jumps there.
-"""
+"""An event loop in which an hour takes a moment: its clock jumps to the next timer."""
 
 from __future__ import annotations
 

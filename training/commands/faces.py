@@ -65,8 +65,8 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
     face-detector.
     """
     from edge_agent.vision.models.card import find_model
-    from training.faces.judging.trial_report import note, report_json, report_text
-    from training.faces.judging.trial_run import run_trial
+    from training.faces.evaluation.trial_report import note, report_json, report_text
+    from training.faces.evaluation.trial_run import run_trial
 
     report = run_trial(
         options.model,

@@ -1,5 +1,4 @@
-"""What the commands of ``python -m training`` share: their options, and the check that the
-libraries of a command are installed.
+"""What the commands share: their options, and the check for their libraries.
 
 The options of a command are gathered into one frozen dataclass by :func:`options_as`::
 

@@ -1,4 +1,4 @@
-"""The commands that take pictures of one's own: ``crop-faces`` and ``explain``."""
+"""The commands that take your own pictures: ``crop-faces`` and ``explain``."""
 
 import sys
 from collections.abc import Iterable

@@ -1,5 +1,4 @@
-"""Labelled faces: FER2013 in its published CSV form, FER+ votes beside it, or a folder of pictures
-a category.
+"""Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
 
 Everything is checked while it is read; a fault names the file, the row (the header is row 1) and
 the column, and then nothing is loaded. What was parsed is kept as arrays in a cache folder, because
@@ -43,7 +42,7 @@ _CACHE_FORM = 1
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Pictures of faces with what people said about them.
+    """Pictures of faces with the labels that people gave them.
 
     ``pictures``
         uint8, N × 48 × 48, grey.
@@ -90,8 +89,9 @@ class Faces:
 
 
 def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = None) -> Faces:
-    """Read a FER2013 CSV (``.csv``, ``.csv.gz`` or ``.csv.xz``), with its FER+ votes if given, or a
-    folder of pictures.
+    """Read a FER2013 table, with its FER+ votes if given, or a folder of pictures.
+
+    The table is ``.csv``, ``.csv.gz`` or ``.csv.xz``.
 
     Row i of ``votes`` belongs to row i of ``data``; the votes may go on further (the published file
     holds splits that a copy of the data may lack). ``cache`` is a folder for the parsed arrays;
@@ -99,6 +99,12 @@ def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = No
 
     Raises:
         DataError: naming the file and, in a table, the row and the column.
+
+    Example::
+
+        faces = load_faces(Path("fer2013.csv.xz"), Path("fer2013new.csv"))
+        len(faces.of_usage("PublicTest"))   # 3589
+        own = load_faces(Path("faces"))     # faces/happiness/….png, faces/anger/….png
     """
     if data.is_dir():
         if votes is not None:
@@ -214,7 +220,7 @@ def folder_category(subfolder: Path) -> str:
 
 
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
-    """Cut off about ``share`` of the faces: (to learn from, held back).
+    """Set aside about ``share`` of the faces: (to learn from, held back).
 
     Decided by the picture itself, so that the cut is the same for every seed and copies of a
     picture stay together.
@@ -224,8 +230,9 @@ def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A number in 0…1 for each picture, from its CRC-32: as good as drawn, but the same for ever
-    and for its copies.
+    """A number in 0…1 for each picture, from its CRC-32.
+
+    It is as good as random, but always the same for a picture and its copies.
     """
     return (
         np.array([zlib.crc32(picture.tobytes()) for picture in pictures], dtype=np.float64) / 2**32

@@ -17,8 +17,9 @@ from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, 
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The FER+ majority category of each picture, -1 where there is none (Barsoum et al. 2016,
-    "majority voting").
+    """The FER+ majority category of each picture, -1 if there is none.
+
+    Barsoum et al. 2016, "majority voting".
 
     Single votes are dropped as noise; the top category must then hold more than half of the rest
     and be one of the eight.
@@ -50,7 +51,7 @@ def soft_targets(faces: Faces) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """What a network can learn: each picture once, with what everybody said about it.
+    """What a network can learn: each picture once, with all its labels.
 
     ``pictures``
         uint8, N × 48 × 48, grey.
@@ -95,7 +96,7 @@ def lessons(faces: Faces) -> Lessons:
 def _mean_of_groups(
     shares: NDArray[np.float32], group: NDArray[np.intp], groups: int
 ) -> NDArray[np.float32]:
-    """Mean of the rows of each group that say something; a row of zeros says nothing."""
+    """Mean of the rows of each group; a row of zeros has no label and does not count."""
     total = np.zeros((groups, shares.shape[1]), dtype=np.float32)
     np.add.at(total, group, shares)
     total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))

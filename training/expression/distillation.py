@@ -1,6 +1,4 @@
-"""What the teachers say: finished runs asked about changed pictures, once, and kept for every
-student.
-"""
+"""The answers of the teachers, finished runs, computed once and kept for every student."""
 
 import hashlib
 import logging
@@ -135,16 +133,16 @@ class Views:
         return View(pictures, expressions, classes)
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-        said: list[list[Tensor]] = [[], []]
+        heads: list[list[Tensor]] = [[], []]
         for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
                 answers = network(
                     recipe.as_input(seen).contiguous(memory_format=torch.channels_last)
                 )
-            for head, logits in zip(said, answers, strict=True):
+            for head, logits in zip(heads, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (
-            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said
+            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in heads
         )
         return first, second
 

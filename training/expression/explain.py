@@ -1,4 +1,4 @@
-"""Where does a network look? Maps of its float form, to judge a training by.
+"""Maps of where a float network sees a category, to check a training.
 
 The int8 file has its own (`evidence`).
 
@@ -144,8 +144,9 @@ def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
 
 
 def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks: int) -> Tensor:
-    """Grad-CAM of the first head after the first ``blocks`` blocks: ReLU(Σ_c mean_yx(∂ logit / ∂
-    A_c) · A_c).
+    """Grad-CAM of the first head after the first ``blocks`` blocks.
+
+    ReLU(Σ_c mean_yx(∂ logit / ∂ A_c) · A_c).
 
     Args:
         network: in eval mode.
@@ -162,14 +163,12 @@ def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks:
     logits = network.logits(network.stages[blocks:](activations))[0]
     (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
     weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
-    found: Tensor = weighed.sum(dim=1).relu()
-    return found
+    supported: Tensor = weighed.sum(dim=1).relu()
+    return supported
 
 
 def peak(values: Map) -> tuple[float, float]:
-    """Where a map is largest: x and y of the middle of the region, in pixels of the 48 × 48
-    face.
-    """
+    """Where a map is largest: x and y of the region's middle, pixels of the 48 × 48 face."""
     row, column = np.unravel_index(values.argmax(), values.shape)
     return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[
         0

@@ -1,6 +1,4 @@
-"""From a recipe and faces to a published expression model: train, quantize, calibrate its
-confidence, judge it.
-"""
+"""From a recipe and faces to an expression model: train, quantize, calibrate, evaluate."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -32,7 +30,7 @@ from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Pl
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.measuring.calibration import in_half_a
-from training.measuring.evaluate import enlarged, judge, run_model
+from training.measuring.evaluate import enlarged, evaluate_logits, run_model
 from training.measuring.temperature import best_temperature, bias_corrected_temperature
 from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.expression_network import ExpressionNetwork, RegionNetwork
@@ -125,16 +123,17 @@ def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
 def finish_card(
     path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]
 ) -> Path:
-    """Add temperature (from the held-back faces) and the figures of each split, int8 through the
-    agent and float.
+    """Add the temperature and the figures of each split, int8 and float, to a card.
+
+    The temperature is fitted on the held-back faces; the int8 figures go through the agent.
     """
     model = load_model(path, kind="expression")
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
-        metrics[name] = judge(logits[name], faces).headline()
+        metrics[name] = evaluate_logits(logits[name], faces).headline()
         expression, fer2013 = predict(module, faces.pictures, recipe)
-        metrics[f"{name}, float"] = judge(
+        metrics[f"{name}, float"] = evaluate_logits(
             {"expression": expression, "fer2013": fer2013}, faces
         ).headline()
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
@@ -145,8 +144,9 @@ def finish_card(
 
 
 def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionRecipe) -> None:
-    """Calibrate the second head, and scale it so that the one temperature of the card, the first
-    head's, fits it, too.
+    """Calibrate the second head, and scale it to the one temperature of the card.
+
+    That temperature is the first head's.
 
     The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too
     often: its biases are corrected
@@ -163,11 +163,13 @@ def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionReci
     first, second = predict(network, faces.pictures, recipe)
     clear = majority(faces.votes)
     known = faces.fer2013
-    said = clear != NO_LABEL
+    voted = clear != NO_LABEL
     labelled = known != NO_LABEL
-    if not said.any() or not labelled.any():
+    if not voted.any() or not labelled.any():
         return
-    shared = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
+    shared = best_temperature(
+        first[voted], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[voted]]
+    )
     own, bias = bias_corrected_temperature(second[labelled], known[labelled])
     head = network.heads["fer2013"]
     assert isinstance(head, nn.Linear)

@@ -15,7 +15,7 @@ from training.models.registry import Network
 HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 
 
-class Data(Section):
+class ExpressionData(Section):
     """Which of the faces are learnt from, and what is cut off them."""
 
     usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
@@ -46,8 +46,9 @@ class Loss(Section):
 
 
 class Distillation(Section):
-    """Learning from the answers of finished runs (Hinton et al. 2015, "Distilling the knowledge in
-    a neural network").
+    """Learning from the answers of finished runs.
+
+    Hinton et al. 2015, "Distilling the knowledge in a neural network".
 
     The teachers answer for the very pictures that the student sees, changed alike (Beyer et al.
     2022, "Knowledge distillation: a good teacher is patient and consistent"), and for their mirror
@@ -75,7 +76,7 @@ class ExpressionRecipe(Recipe):
     uncertain_below: Annotated[
         float, Field(gt=0, lt=1, description="top probability under which the agent abstains")
     ]
-    data: Data = Data()
+    data: ExpressionData = ExpressionData()
     network: Network
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()

@@ -1,5 +1,6 @@
-"""The checkpoint of a run: all that changes while training, written whole after every epoch, and
-read again.
+"""The checkpoint of a run: everything that changes while training.
+
+It is written whole after every epoch.
 """
 
 import logging
@@ -37,8 +38,9 @@ class State:
 def save_checkpoint(
     folder: Path, state: State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int
 ) -> None:
-    """Write ``checkpoint.pt`` whole or not at all: a run that is cut off leaves the last good
-    epoch.
+    """Write ``checkpoint.pt`` whole or not at all.
+
+    A run that is interrupted leaves the last good epoch.
 
     Raises:
         RecipeError: when it cannot be written.
@@ -151,8 +153,7 @@ def _weights_alone(folder: Path) -> bool:
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:
-    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from
-    it.
+    """Write ``weights.pt``: the weights in half precision, to start other runs from.
 
     Raises:
         RecipeError: when it cannot be written.

@@ -12,8 +12,9 @@ from training.learning.recipe import RECIPE
 
 
 def train(request: FitRequest) -> Path:
-    """Train, or go on training, what ``request.recipe`` describes, and write model and card into
-    ``request.out``.
+    """Train what a request describes, or continue, and write model and card.
+
+    Everything is written into ``request.out``.
 
     Returns:
         the path of the card.

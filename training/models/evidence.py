@@ -32,9 +32,11 @@ class WithEvidence(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """N × 1 × H × W → the logits of each head in order, then N × h × w × K: what each cell adds
-        to each of the K logits of the head, the bias spread evenly; the sum over h and w is the
-        logit."""
+        """N × 1 × H × W → the logits of each head in order, then the evidence, N × h × w × K.
+
+        The evidence is what each cell adds to each of the K logits of the head, with the bias
+        spread evenly; the sum over h and w is the logit.
+        """
         features = self.network.features(x)
         head = self.network.heads[self.head]
         assert isinstance(head, nn.Linear)

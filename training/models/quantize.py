@@ -173,8 +173,9 @@ def _calibrate(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep converter and quantizer off stdout, which is for the command's answer, and their
-    warnings to themselves.
+    """Keep converter and quantizer off stdout, which is for the command's answer.
+
+    Their warnings are dropped, too.
     """
     with redirect_stdout(StringIO()), catch_warnings():
         simplefilter("ignore")

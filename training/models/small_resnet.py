@@ -14,8 +14,9 @@ from training.models.expression_network import NetworkSection, RegionNetwork
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions with batch norm, added to the input (He et al. 2016, "Deep residual
-    learning").
+    """Two 3×3 convolutions with batch norm, added to the input.
+
+    He et al. 2016, "Deep residual learning".
     """
 
     def __init__(self, into: int, out: int, stride: int) -> None:

@@ -1,6 +1,4 @@
-"""The expression classifier's task: its network, its loss, its batches, and the confidence of its
-model.
-"""
+"""The expression classifier's task: network, loss, batches, and the model's confidence."""
 
 import re
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""The training loop: it learns, it can be interrupted, and it refuses what does not belong
-together.
-"""
+"""The training loop: it learns, can be interrupted, and refuses what does not fit."""
 
 from pathlib import Path
 
