@@ -21,7 +21,7 @@ help:
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
 	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
-	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules"
+	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
 	@echo "make screenshots   the pictures of the README, from the running demo"
@@ -81,6 +81,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
 	@shellcheck install.sh .ci/run tools/system-packages image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m pytest -q --no-header tests/unit/project/test_layers.py
+	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
 	@$(BIN)/python -m tools.style $(ARGS)

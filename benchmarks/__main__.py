@@ -1,5 +1,6 @@
-"""Run the short benchmarks and print each figure beside its bar: ``python -m benchmarks [NAME …]
-[--json]``.
+"""Run the short benchmarks and print each figure beside its bar.
+
+python -m benchmarks [NAME …] [--json]
 
 A benchmark is ``benchmarks/NAME.py``; with ``--json`` the last line that it prints is one object
 ``{figure: number}``. The bars stand in ``bars.toml``: figure → [comparison, value], or ["within",
@@ -54,17 +55,17 @@ def main(arguments: list[str]) -> int:
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     bars = tomllib.loads((HERE / "bars.toml").read_text(encoding="utf-8"))
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     missed = 0
     for name in names:
         for figure, value in run(name).items():
-            found[figure] = value
-            said = verdict(value, bars.get(figure))
-            missed += said.endswith("MISSED")
+            figures[figure] = value
+            mark = verdict(value, bars.get(figure))
+            missed += mark.endswith("MISSED")
             if "--json" not in arguments:
-                print(f"{name:10} {figure:44} {value:12.4g}  {said}", flush=True)
+                print(f"{name:10} {figure:44} {value:12.4g}  {mark}", flush=True)
     if "--json" in arguments:
-        print(json.dumps(found))
+        print(json.dumps(figures))
     if missed:
         return 1
     return 0

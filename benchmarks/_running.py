@@ -1,6 +1,4 @@
-"""A running agent, and what can be seen of it from outside: memory, processor time of its threads,
-its messages.
-"""
+"""A running agent, measured from outside: memory, processor time of its threads, messages."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ The agent runs in a process of its own on a video of the demonstration without e
 publishing as ever. Decoding the video is measured before, alone, and taken off: a camera gives
 frames that need none. Processor time is given in percent of one core. `classify` reads 100 pictures
 of 640 × 480: seconds to its first line, the quickest of three (and its processor time until then,
-for machines that do other things, too), and pictures a second of its processor time after that,
+for machines that do other things, too), and frames per second of its processor time after that,
 with decoding taken off in the same way.
 """
 
@@ -32,7 +32,7 @@ from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.file import FileCamera
 from edge_agent.vision.stills.pictures import load_picture
 
-SETTLE_S = 10.0
+WARM_UP_S = 10.0
 DECODE_S = 6.0
 PICTURES = 100
 
@@ -49,7 +49,7 @@ def decoding_percent(video: Path, seconds: float) -> float:
 
 def watch(agent: Running, seconds: float) -> dict[str, float]:
     """Return processor time and memory of the agent once it has settled."""
-    time.sleep(SETTLE_S)
+    time.sleep(WARM_UP_S)
     began = time.monotonic()
     cpu = agent.cpu_s
     time.sleep(seconds)

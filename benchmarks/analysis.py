@@ -107,9 +107,11 @@ def _write_session(
         end = begin.shifted(STIMULUS_S)
         insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
         insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, end)
-        said = state if rng.random() < 0.8 else rng.choice(STATES)
+        reported = state if rng.random() < 0.8 else rng.choice(STATES)
         insert_reports(
-            connection, session.id, [SelfReport(end.shifted(5), state.value, "emotion", said.value)]
+            connection,
+            session.id,
+            [SelfReport(end.shifted(5), state.value, "emotion", reported.value)],
         )
     close_session(connection, start.shifted(SESSION_S))
     connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))
@@ -143,9 +145,7 @@ def _shown(order: list[Emotion], second: int) -> Emotion:
 def _faces(
     rng: random.Random, start_ms: int, order: list[Emotion]
 ) -> Iterator[tuple[int, str | None]]:
-    """Yield what is seen each second: a tenth is uncertain, and for some seconds now and then
-    another emotion.
-    """
+    """Yield one observation a second: a tenth is uncertain, and some show another emotion."""
     misread = Emotion.NEUTRAL
     until = 0
     for second in range(SESSION_S):
@@ -184,8 +184,8 @@ def median_ms(call: Callable[[], object]) -> tuple[float, float]:
     return statistics.median(cpu), statistics.median(wall)
 
 
-def _answer(reader: Reader, asked: AnalysisQuery) -> AnalysisModel:
-    return response_of(analyse(reader, asked))
+def _answer(reader: Reader, query: AnalysisQuery) -> AnalysisModel:
+    return response_of(analyse(reader, query))
 
 
 def measure(path: Path) -> dict[str, float]:
@@ -195,10 +195,10 @@ def measure(path: Path) -> dict[str, float]:
     questions = {by.value: AnalysisQuery(state=by) for by in StateBy}
     questions["sensitivity"] = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=True)
     questions["beats"] = AnalysisQuery()
-    for name, asked in questions.items():
+    for name, query in questions.items():
         if name == "beats" and VitalKind.RR_INTERVAL not in reader.recorded_kinds():
             add_beats(path)
-        cpu, wall = median_ms(partial(_answer, reader, asked))
+        cpu, wall = median_ms(partial(_answer, reader, query))
         figures[f"analysis_year_{name}_cpu_ms"] = cpu
         figures[f"analysis_year_{name}_ms"] = wall
     return figures
@@ -216,13 +216,13 @@ def main() -> None:
         action="store_true",
         help="a row a second outside the sessions, too: 4.5 GB",
     )
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        path = (asked.keep or Path(name)) / DATABASE_NAME
+        path = (options.keep or Path(name)) / DATABASE_NAME
         if not path.exists():
-            write_year(path, 1 if asked.every_second else 60)
+            write_year(path, 1 if options.every_second else 60)
         figures = measure(path)
-    if asked.json:
+    if options.json:
         print(json.dumps({figure: round(value, 1) for figure, value in figures.items()}))
         return
     for figure, value in figures.items():

@@ -1,16 +1,15 @@
-"""The camera's pulse on made-up faces: how far off it is where it speaks, and how often it is
-silent without a pulse.
+"""The camera's pulse on made-up faces: its error, and how often it is silent without a pulse.
 
     python benchmarks/camera_pulse.py [--json] [--seeds N] [--seconds S]
 
 Two real portraits of the public domain sit before a made-up camera of 320 × 240 pixels and 15
-uneven frames a second, some of which are lost. Their skin changes its colour with a pulse of 60 to
-120 beats a minute that wanders and breathes, by 0.5 to 1 % of the green from trough to peak, or has
-no pulse at all. The head moves and the light changes at three levels; the camera adds noise, rounds
-to 8 bits and compresses as a USB camera does. What it sees goes through the real chain: detector,
-tracker, gate, colour of skin, estimate, silence. Every clip has other movements and lights. The
-bars are in ``bars.toml``; nothing was tuned on these seeds (those of the development began at
-1000).
+uneven frames per second, some of which are lost. Their skin changes its colour with a pulse of 60
+to 120 beats a minute that wanders and breathes, by 0.5 to 1 % of the green from trough to peak, or
+has no pulse at all. The head moves and the light changes at three levels; the camera adds noise,
+rounds to 8 bits and compresses as a USB camera does. The frames go through the real chain:
+detector, tracker, quality filter, colour of skin, estimate, silence. Every clip has other movements
+and lights. The bars are in ``bars.toml``; nothing was tuned on these seeds (those of the
+development began at 1000).
 
 It is a simulation: real skin, real light and real people are harder.
 """
@@ -204,9 +203,7 @@ class Person:
 
 
 def _scene(number: int, face: float) -> tuple[Values, Values]:
-    """Return a portrait with its face so tall in the middle of the picture, and where its skin is,
-    0…1.
-    """
+    """Return a portrait whose face has a given height, and a mask of its skin, 0…1."""
     portrait, image = load_portrait(PORTRAITS[number])
     scale = face / portrait.face_height
     small = cv2.resize(
@@ -228,10 +225,8 @@ def _scene(number: int, face: float) -> tuple[Values, Values]:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What was said of one clip: how many windows there were, and for each that was spoken of how
-    far it was off.
-    """
+class ClipResult:
+    """The result of one clip: its windows, and the error of each window that got a reading."""
 
     level: str
     has_pulse: bool
@@ -240,7 +235,7 @@ class Heard:
     gaps: tuple[Gap, ...]
 
 
-def listen(person: Person, level: Level, seconds: float) -> Heard:
+def listen(person: Person, level: Level, seconds: float) -> ClipResult:
     """Let the chain of the agent look at a person."""
     readings: list[VitalReading] = []
     gaps: list[Gap] = []
@@ -251,32 +246,32 @@ def listen(person: Person, level: Level, seconds: float) -> Heard:
         look(frame, recognizer.recognize(frame))
     pulse.close()
     windows = int((seconds - WINDOW_S) // STEP_S) + 1
-    return Heard(
+    return ClipResult(
         level.name,
         person.has_pulse,
         windows,
-        tuple(_error(person, said) for said in readings),
+        tuple(_error(person, reading) for reading in readings),
         tuple(gaps),
     )
 
 
-def _error(person: Person, said: VitalReading) -> float:
+def _error(person: Person, reading: VitalReading) -> float:
     """Return how far a reading is from the mean of the true rate over its window, 1/min."""
-    middle = said.at.boot_ms / 1000
+    middle = reading.at.boot_ms / 1000
     times = np.linspace(middle - WINDOW_S / 2, middle + WINDOW_S / 2, 200)
-    return abs(said.value - float(np.mean([person.rate_at(at) for at in times])))
+    return abs(reading.value - float(np.mean([person.rate_at(at) for at in times])))
 
 
-def _clip(job: tuple[int, int, Level, bool], seconds: float) -> Heard:
+def _clip(job: tuple[int, int, Level, bool], seconds: float) -> ClipResult:
     cv2.setNumThreads(1)
     seed, portrait, level, pulse = job
     return listen(Person(portrait, level, seed, pulse=pulse), level, seconds)
 
 
-def figures_of(heard: list[Heard]) -> dict[str, float]:
+def figures_of(results: list[ClipResult]) -> dict[str, float]:
     """Return the figures of all clips."""
     errors = np.array(
-        [error for clip in heard if clip.has_pulse for error in clip.errors] or [math.nan]
+        [error for clip in results if clip.has_pulse for error in clip.errors] or [math.nan]
     )
     figures = {
         "camera_pulse_error_largest": round(float(errors.max()), 2),
@@ -285,7 +280,9 @@ def figures_of(heard: list[Heard]) -> dict[str, float]:
     }
     for level in LEVELS:
         for pulse, name in ((True, "speaks"), (False, "silent_without_pulse")):
-            clips = [clip for clip in heard if clip.level == level.name and clip.has_pulse is pulse]
+            clips = [
+                clip for clip in results if clip.level == level.name and clip.has_pulse is pulse
+            ]
             share = sum(len(clip.errors) for clip in clips) / sum(clip.windows for clip in clips)
             figures[f"camera_pulse_{name}_{level.name}"] = round(share if pulse else 1 - share, 3)
     return figures
@@ -310,13 +307,15 @@ def main() -> None:
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     jobs = list(itertools.product(seeds, (0, 1), LEVELS, (True, False)))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        heard = list(pool.map(partial(_clip, seconds=options.seconds), jobs))
-    figures = figures_of(heard)
+        results = list(pool.map(partial(_clip, seconds=options.seconds), jobs))
+    figures = figures_of(results)
     if options.json:
         print(json.dumps(figures))
         return
-    spoken = sum(len(clip.errors) for clip in heard)
-    print(f"{len(heard)} clips, {sum(clip.windows for clip in heard)} windows, {spoken} spoken of")
+    spoken = sum(len(clip.errors) for clip in results)
+    print(
+        f"{len(results)} clips, {sum(clip.windows for clip in results)} windows, {spoken} spoken of"
+    )
     for name, value in figures.items():
         print(f"{name:44} {value:8.3f}")
 

@@ -1,5 +1,4 @@
-"""How often the 95 % interval of Hedges' g holds the effect of the population, in simulated small
-studies.
+"""How often the 95 % interval of Hedges' g holds the true effect, in simulated small studies.
 
     python benchmarks/effect_intervals.py [--json] [--samples N]
 
@@ -26,9 +25,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One way of making studies: people in each state, true effect, correlation of a person's two
-    values.
-    """
+    """A kind of study: people in each state, true effect, correlation of a person's two values."""
 
     n: int
     effect: float
@@ -96,13 +93,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=20_000)
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
-    found = {study: coverage(study, arguments.samples, rng) for study in STUDIES}
+    coverages = {study: coverage(study, arguments.samples, rng) for study in STUDIES}
     print(f"{'study':<20} {'effect':>6} {'plain':>7} {'shrunk':>7} {'mean g':>7}")
-    for study, (plain, shrunk, mean) in found.items():
+    for study, (plain, shrunk, mean) in coverages.items():
         print(f"{study.name:<20} {study.effect:6.1f} {plain:7.3f} {shrunk:7.3f} {mean:7.3f}")
     if arguments.json:
-        plains = [plain for plain, _, _ in found.values()]
-        shrunks = [shrunk for _, shrunk, _ in found.values()]
+        plains = [plain for plain, _, _ in coverages.values()]
+        shrunks = [shrunk for _, shrunk, _ in coverages.values()]
         extremes = {
             "effect_interval_coverage_lowest": min(plains),
             "effect_interval_coverage_highest": max(plains),

@@ -1,5 +1,4 @@
-"""How fast a year at 1 Hz with 200 sessions is exported as a bundle, and how much memory that
-takes.
+"""Time and memory of the export of a year at 1 Hz with 200 sessions as a bundle.
 
     python benchmarks/export.py [--json] [--days N] [--keep FOLDER]
 
@@ -157,17 +156,17 @@ def main() -> None:
         "--keep", type=Path, help="folder in which the timeline stays for the next time"
     )
     parser.add_argument("--export", type=Path, nargs=2, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.export:
-        print(json.dumps(export(*asked.export)))
+    options = parser.parse_args()
+    if options.export:
+        print(json.dumps(export(*options.export)))
         return
-    if asked.keep:
-        asked.keep.mkdir(parents=True, exist_ok=True)
-        figures = measure(asked.keep, asked.days)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        figures = measure(options.keep, options.days)
     else:
         with tempfile.TemporaryDirectory() as name:
-            figures = measure(Path(name), asked.days)
-    if asked.json:
+            figures = measure(Path(name), options.days)
+    if options.json:
         print(json.dumps(figures))
         return
     for name, value in figures.items():

@@ -1,5 +1,6 @@
-"""From a stimulus's marker to its first frame on the participant's page, in a real browser on this
-machine.
+"""The delay from a stimulus marker to the first frame on the participant's page.
+
+Measured in a real browser on this machine.
 
     python -m benchmarks.marker_delay [--json] [--stimuli N]
 
@@ -91,9 +92,7 @@ def participant_page(context: BrowserContext, dashboard: DashboardProcess) -> Pa
 
 
 def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
-    """Run the protocol; return for each stimulus its number and the delay of its first frame, in
-    milliseconds.
-    """
+    """Run the protocol; return number and delay of the first frame (ms) of each stimulus."""
     from tests.support.browser import chromium
     from tests.support.dashboard import DashboardProcess
 
@@ -118,10 +117,10 @@ def run(folder: Path, stimuli: int) -> list[tuple[int, float]]:
         painted: list[tuple[str, int]] = page.evaluate("window.painted")
         context.close()
     with closing(sqlite3.connect(f"file:{data / DATABASE_NAME}?mode=ro", uri=True)) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT label, at FROM marker WHERE kind = 'stimulus_start'"
         ).fetchall()
-    return delays({int(label): at for label, at in found}, painted)
+    return delays({int(label): at for label, at in rows}, painted)
 
 
 def require_browser() -> None:
@@ -163,10 +162,10 @@ def main() -> None:
     options = parser.parse_args()
     require_browser()
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), options.stimuli)
+        rows = run(Path(folder), options.stimuli)
     figures: dict[str, float] = {}
     for kind, rest in (("text", 0), ("picture", 1)):
-        measured = [delay for number, delay in found if number % 2 == rest]
+        measured = [delay for number, delay in rows if number % 2 == rest]
         median, most = np.percentile(measured, [50, 95])
         figures |= {
             f"marker_delay_{kind}_ms": float(median),

@@ -85,10 +85,10 @@ def deliver(folder: Path, messages: int) -> Delivery:
                 DEADLINE_S,
             )
             seconds = time.monotonic() - start
-            found = Delivery(seconds, distinct(), len(reader.on("summary")))
+            delivery = Delivery(seconds, distinct(), len(reader.on("summary")))
             client.stop()
             client.join(10)
-            return found
+            return delivery
     finally:
         client.stop()
 
@@ -108,12 +108,12 @@ def main() -> None:
             "benchmarks.outbox: mosquitto is not installed. Install it: sudo apt install mosquitto"
         )
     with tempfile.TemporaryDirectory() as folder:
-        found = deliver(Path(folder), options.messages)
+        delivery = deliver(Path(folder), options.messages)
     figures = {
         "outbox_messages": options.messages,
-        "outbox_delivered_s": round(found.seconds, 2),
-        "outbox_lost": options.messages - found.distinct,
-        "outbox_twice": found.arrived - found.distinct,
+        "outbox_delivered_s": round(delivery.seconds, 2),
+        "outbox_lost": options.messages - delivery.distinct,
+        "outbox_twice": delivery.arrived - delivery.distinct,
     }
     if options.json:
         print(json.dumps(figures))

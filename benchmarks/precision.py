@@ -31,7 +31,8 @@ KINDS = {"bfloat16": "AVX512", "float32": "AVX2"}
 
 def task_of(name: str) -> ExpressionTask:
     """Return the task of a published recipe with one batch of noise to learn from."""
-    from training.data.datasets import Faces, lessons
+    from training.data.datasets import Faces
+    from training.data.lessons import lessons
     from training.expression.recipe import ExpressionRecipe
     from training.expression.task import ExpressionTask
     from training.learning.recipe import load_recipe

@@ -1,5 +1,4 @@
-"""An hour of video through the running agent: memory must stay flat, and what is seen must not come
-later and later.
+"""An hour of video through the running agent: memory and latency must not grow.
 
     python -m benchmarks.soak [--json] [--minutes N]
 
@@ -77,12 +76,12 @@ async def watch(agent: Running, course: Course, seconds: float, *, aloud: bool) 
 
 def in_minute(course: Sequence[tuple[float, float]], start_s: float) -> list[float]:
     """Return the values of the minute that begins at ``start_s``."""
-    found = [value for at, value in course if start_s <= at < start_s + 60]
-    if not found:
+    values = [value for at, value in course if start_s <= at < start_s + 60]
+    if not values:
         raise SystemExit(
             f"nothing was seen of the agent from second {start_s:.0f} to {start_s + 60:.0f}"
         )
-    return found
+    return values
 
 
 def figures_of(course: Course, seconds: float) -> dict[str, float]:

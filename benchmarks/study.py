@@ -102,7 +102,7 @@ class Outcome:
     positives: int
     family_positive: bool
     naive_positives: int
-    found: bool
+    effect_shown: bool
     readings: int
 
 
@@ -119,9 +119,7 @@ def stimulus_at(person: int, second: float) -> Emotion:
 
 
 def write_plan(path: Path) -> None:
-    """Make a database with participants, consent, sessions and markers, which are the same in all
-    repetitions.
-    """
+    """Write participants, consent, sessions and markers, the same in all repetitions."""
     migrate(path)
     with write_transaction(path) as connection:
         for person in range(PEOPLE):
@@ -209,21 +207,17 @@ def matched(path: Path) -> list[StateReading]:
 
 
 def compared(path: Path) -> tuple[Comparison, ...]:
-    """Test the participants' means by observed emotion as the Analysis page does: all pairs of
-    states, one family.
-    """
-    asked = AnalysisQuery(
+    """Test the means by observed emotion as the Analysis page does: all pairs, one family."""
+    query = AnalysisQuery(
         state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,)
     )
-    return tuple(test.comparison for test in analyse(Reader(path), asked).family)
+    return tuple(test.comparison for test in analyse(Reader(path), query).family)
 
 
-def naive_positives(found: Sequence[StateReading]) -> int:
-    """Count the pairs of states that differ at p < 0.05 if every reading counts as a
-    participant.
-    """
+def naive_positives(readings: Sequence[StateReading]) -> int:
+    """Count pairs of states that differ at p < 0.05 if every reading counts as a participant."""
     values = {
-        state: [reading.value for reading in found if reading.state == state.value]
+        state: [reading.value for reading in readings if reading.state == state.value]
         for state in TESTED_STATES
     }
     return sum(welch_t(values[first], values[second]).p < ALPHA for first, second in PAIRS)
@@ -246,29 +240,29 @@ def repeat(plan: Path, number: int) -> Outcome:
         shutil.copyfile(plain, effective)
         record(plain, readings(rng, 0.0))
         record(effective, readings(rng, EFFECT))
-        found = matched(plain)
+        matching = matched(plain)
         without = compared(plain)
         effect = compared(effective)
     anger = effect[PAIRS.index((Emotion.ANGER, Emotion.NEUTRAL))].tests
     return Outcome(
         positives=sum(p < ALPHA for p in p_values(without)),
         family_positive=any(c.tests is not None and c.tests.holm_p < ALPHA for c in without),
-        naive_positives=naive_positives(found),
-        found=anger is not None and anger.holm_p < ALPHA and anger.t.difference > 0,
-        readings=len(found),
+        naive_positives=naive_positives(matching),
+        effect_shown=anger is not None and anger.holm_p < ALPHA and anger.t.difference > 0,
+        readings=len(matching),
     )
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return the rates over all repetitions."""
-    positives, family, naive, found, used = np.mean(
+    positives, family, naive, power, used = np.mean(
         [astuple(outcome) for outcome in outcomes], axis=0
     ).tolist()
     return {
         "false_positive_rate": positives / len(PAIRS),
         "family_false_positive_rate": family,
         "naive_false_positive_rate": naive / len(PAIRS),
-        "power": found,
+        "power": power,
         "power_by_formula": power_of(Method.PAIRED, PEOPLE, EFFECT / (REACTION_SD * math.sqrt(2))),
         "study_matched_readings": used,
         "study_repetitions": float(len(outcomes)),
@@ -316,11 +310,11 @@ def main() -> None:
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
     )
     arguments = parser.parse_args()
-    found = run(arguments.repetitions, arguments.jobs)
+    rates = run(arguments.repetitions, arguments.jobs)
     if arguments.json:
-        print(json.dumps({figure: round(value, 4) for figure, value in found.items()}))
+        print(json.dumps({figure: round(value, 4) for figure, value in rates.items()}))
         return
-    for figure, value in found.items():
+    for figure, value in rates.items():
         print(f"{figure:28} {value:8.4f}")
 
 

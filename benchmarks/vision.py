@@ -53,9 +53,7 @@ ENOUGH = 20
 
 
 def portrait(width: int, height: int) -> Picture:
-    """Return a frame of the given size with a person in the middle: the head is about a third of
-    its height.
-    """
+    """Return a frame with a person in the middle, whose head is about a third of its height."""
     rgb: Picture = skimage.data.astronaut()  # type: ignore[no-untyped-call]
     frame = np.full((height, width, 3), 96, np.uint8)
     left = (width - height) // 2
@@ -145,9 +143,7 @@ def measure(stages: Stages, rounds: int) -> dict[str, list[float]]:
 
 
 def run_once(stage: Callable[[], object]) -> tuple[float, bool]:
-    """Return milliseconds of processor time, and whether the system gave the processor to somebody
-    else meanwhile.
-    """
+    """Return milliseconds of processor time, and whether another process interrupted the run."""
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     begin = time.process_time()
     stage()

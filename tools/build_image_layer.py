@@ -1,5 +1,4 @@
-"""Lays out what pi-gen or rpi-image-gen copy into an image, so that a card made of it installs the
-appliance by itself.
+"""Write the files that pi-gen or rpi-image-gen copy into an image with the appliance.
 
     python -m tools.build_image_layer                   dist/image-layer, for Raspberry Pi OS 13,
     from what is committed python -m tools.build_image_layer --suite bookworm  for Raspberry Pi OS

@@ -1,5 +1,4 @@
-"""Builds the archive that `affect-edge update` takes: program, units, pinned wheels for each
-platform, signed.
+"""Build the signed archive of `affect-edge update`: program, units, wheels of each platform.
 
     python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig,
     from what is committed
@@ -59,8 +58,7 @@ def build_release(source: Path, out: Path, platforms: Sequence[str]) -> Path:
 
 
 def release_tree(source: Path, folder: Path, platforms: Sequence[str]) -> Path:
-    """Make the folder ``affect-edge-VERSION``, in which `install.sh` needs no network, and return
-    it.
+    """Make the folder ``affect-edge-VERSION``, which installs without a network; return it.
 
     Args:
         source: the tree.
@@ -157,9 +155,10 @@ def make_key(key: Path, signers: Path, passphrase: str | None = None) -> None:
             f"{key}: the private key must not lie in the repository; choose a place outside."
         )
     key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    asked = [] if passphrase is None else ["-N", passphrase]
+    passphrase_options = [] if passphrase is None else ["-N", passphrase]
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-C", NAMESPACE, "-f", str(key), *asked], check=True
+        ["ssh-keygen", "-q", "-t", "ed25519", "-C", NAMESPACE, "-f", str(key), *passphrase_options],
+        check=True,
     )
     public = key.with_name(f"{key.name}.pub").read_text(encoding="ascii").strip()
     with signers.open("a", encoding="utf-8") as file:

@@ -1,5 +1,4 @@
-"""Pins what an appliance installs: one file for each platform, every package with its version and
-hashes.
+"""Pin what an appliance installs: a file for each platform, with versions and hashes.
 
     python tools/pin_requirements.py          writes requirements/linux-<machine>-py<version>.txt
     python tools/pin_requirements.py --parts  writes only the files of the optional parts
@@ -112,8 +111,8 @@ def write_parts(file: Path, interpreter: str, machine: str, python: str) -> None
     """Write a file for each optional part, beside the platform's file."""
     pinned = pins_in(file)
     for part in PARTS:
-        found = resolve(interpreter, machine, python, wanted_for_part(part, pinned))
-        more = [line for line in requirement_lines(found) if line not in pinned]
+        resolved = resolve(interpreter, machine, python, wanted_for_part(part, pinned))
+        more = [line for line in requirement_lines(resolved) if line not in pinned]
         title = f"Linux on {machine}, Python {python}, {part}"
         write(file.with_name(f"{file.stem}-{part}.txt"), title, more)
 

@@ -1,5 +1,6 @@
-"""Turn ``docs/statistics.md`` into the page that the dashboard shows: ``python
-tools/render_statistics.py``.
+"""Turn ``docs/statistics.md`` into the page of the dashboard.
+
+python tools/render_statistics.py
 
 The dashboard may run where there is no network and no documentation, and needs no Markdown library
 for one page. A test fails when the page is not that of the text.
@@ -18,17 +19,15 @@ PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
 def render(markdown: str) -> str:
-    """Return the text as HTML without its title: sections with addresses, a list of them, tables
-    that scroll.
-    """
+    """Return the text as HTML without its title: sections with addresses, list, wide tables."""
     tokens = MarkdownIt("commonmark").enable("table")
     body = tokens.render(markdown.partition("\n")[2])
     titles: list[tuple[str, str]] = []
 
-    def section(found: re.Match[str]) -> str:
-        anchor = re.sub(r"[^a-z0-9]+", "-", found[1].lower()).strip("-")
-        titles.append((anchor, found[1]))
-        return f'<h2 id="{anchor}">{found[1]}</h2>'
+    def section(heading: re.Match[str]) -> str:
+        anchor = re.sub(r"[^a-z0-9]+", "-", heading[1].lower()).strip("-")
+        titles.append((anchor, heading[1]))
+        return f'<h2 id="{anchor}">{heading[1]}</h2>'
 
     body = re.sub(r"<h2>(.*?)</h2>", section, body)
     body = re.sub(

@@ -1,5 +1,6 @@
-"""Take the pictures of the README and of the study guide from the running demonstration: ``make
-screenshots``.
+"""Take the pictures of the README and of the study guide from the running demonstration.
+
+make screenshots
 
 Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and
 writes PNG files to ``docs/images``; for the study guide it runs a session with the shipped
@@ -78,9 +79,9 @@ def wait_for_link(log: Path) -> str:
     """Return the login link that the demonstration prints."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = re.search(r"http://\S+login\?link=\S+", log.read_text(encoding="utf-8"))
-        if found:
-            return found[0]
+        link = re.search(r"http://\S+login\?link=\S+", log.read_text(encoding="utf-8"))
+        if link:
+            return link[0]
         time.sleep(0.2)
     raise SystemExit(f"the demonstration did not start:\n{log.read_text(encoding='utf-8')}")
 
@@ -129,22 +130,20 @@ def take_all(link: str, folder: Path | None, *, readme: bool) -> None:
 
 
 def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:
-    """Take what a researcher sees from the first look at the hardware to the report of a
-    session.
-    """
+    """Take the pages of a study in order, from the hardware to the report of a session."""
     take(browser, state, address + PAGES["health"], IMAGES / "hardware.png", "desktop", "light")
     context = open_context(browser, state, "desktop", "light")
     post(context, f"{address}/study/participants", {"code": PARTICIPANT})
     consent = f"/study/participants/{PARTICIPANT}/consent"
     take(browser, state, address + consent, IMAGES / "consent.png", "desktop", "light")
     post(context, address + consent, {"agreed": "yes", "text_version": "3"})
-    asked = {
+    details = {
         "participant": PARTICIPANT,
         "purpose": "research",
         "setting": "laboratory",
         "name": "three conditions",
     }
-    post(context, f"{address}/study/sessions", {**asked, "protocol": "three-conditions"})
+    post(context, f"{address}/study/sessions", {**details, "protocol": "three-conditions"})
     participant = context.new_page()
     operator = context.new_page()
     participant.goto(

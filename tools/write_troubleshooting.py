@@ -36,9 +36,7 @@ class Trouble:
 
 
 class Sentences:
-    """Reads the text of expressions: literals, f-strings, and names that stand for such in a
-    function or its module.
-    """
+    """Reads the text of expressions: literals, f-strings, and names that stand for them."""
 
     def __init__(self, function: ast.AST, module: ast.Module) -> None:
         self._scopes = [assigned(ast.walk(function)), assigned(module.body)]
@@ -73,12 +71,12 @@ class Sentences:
 
 def assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
     """Return what is assigned to each name."""
-    found: dict[str, list[ast.expr]] = {}
+    values: dict[str, list[ast.expr]] = {}
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found.setdefault(name, []).append(value)
-    return found
+                values.setdefault(name, []).append(value)
+    return values
 
 
 def functions(*places: str) -> Iterator[tuple[ast.AST, Sentences]]:
@@ -104,35 +102,37 @@ def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
 
 def findings() -> set[Trouble]:
     """Return what the doctor says itself."""
-    found = set()
+    troubles = set()
     for function, sentences in functions("edge_agent/appliance/doctor.py"):
         for call in calls(function, "Finding", 4):
             for check in sentences.of(call.args[0]):
-                found |= pairs(check, sentences, call.args[2], call.args[3])
-    return found
+                troubles |= pairs(check, sentences, call.args[2], call.args[3])
+    return troubles
 
 
 def errors(name: str, *places: str) -> set[Trouble]:
     """Return what an error class with reason, problem and cure says in some rooms."""
-    found = set()
+    troubles = set()
     for function, sentences in functions(*places):
         for call in calls(function, name, 3):
-            found |= pairs(reason_of(call.args[0]), sentences, call.args[1], call.args[2])
-    return found
+            troubles |= pairs(reason_of(call.args[0]), sentences, call.args[1], call.args[2])
+    return troubles
 
 
 def tables_of_cures(place: str) -> set[Trouble]:
     """Return what a table `reason: (problem, cure)` says."""
     module = ast.parse((ROOT / place).read_text(encoding="utf-8"))
-    found = set()
+    troubles = set()
     for node in ast.walk(module):
         match node:
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     match key, value:
                         case ast.Attribute(), ast.Tuple(elts=[problem, cure]):
-                            found |= pairs(reason_of(key), Sentences(module, module), problem, cure)
-    return found
+                            troubles |= pairs(
+                                reason_of(key), Sentences(module, module), problem, cure
+                            )
+    return troubles
 
 
 def reason_of(expression: ast.expr) -> str:
@@ -152,15 +152,15 @@ def pairs(topic: str, sentences: Sentences, problem: ast.expr, cure: ast.expr) -
 
 def alarms() -> set[Trouble]:
     """Return the alarms of the health page; problem and cure are one text there."""
-    found = set()
+    troubles = set()
     for function, sentences in functions("edge_agent/runtime/alarms.py"):
         for node in ast.walk(function):
             match node:
                 case ast.Assign(
                     targets=[ast.Subscript(slice=ast.Constant(value=str(name)))], value=value
                 ):
-                    found |= {Trouble(name, text, "") for text in sentences.of(value)}
-    return {trouble for trouble in found if trouble.problem.count(" ") > 3}
+                    troubles |= {Trouble(name, text, "") for text in sentences.of(value)}
+    return {trouble for trouble in troubles if trouble.problem.count(" ") > 3}
 
 
 def table(troubles: set[Trouble], heads: tuple[str, str, str]) -> str:

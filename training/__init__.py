@@ -1,3 +1,7 @@
-"""Training of the models that the appliance runs: data, recipes, one training loop, int8 export and
-evaluation.
+"""Training of the appliance's models: data, recipes, one loop, int8 export, evaluation.
+
+From labelled faces to a model that the agent loads::
+
+    python -m training fit --recipe training/recipes/own-faces.toml --data FACES
+    python -m training evaluate runs/own-faces/own-faces.tflite --data OTHER_FACES
 """

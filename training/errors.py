@@ -1,4 +1,4 @@
-"""What can go wrong while training, as sentences that name the value and the cure."""
+"""The errors of the training: each message names the value and what to do."""
 
 from edge_agent.core.errors import TrainingError
 

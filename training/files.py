@@ -9,7 +9,7 @@ from training.errors import DataError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one.
+    """Write a file whole: a reader sees the old one or the new one.
 
     Its folder is made when missing.
 
@@ -25,8 +25,8 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise DataError(
-            f"{path}: cannot be written: {error.strerror or error}; choose another folder, or free "
-            "it"
+            f"{path}: cannot be written: {error.strerror or error}; choose another "
+            "folder, or make room"
         ) from error
 
 

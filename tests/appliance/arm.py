@@ -1,5 +1,4 @@
-"""A Debian for 64-bit ARM, the Pi's processor, run by qemu: what `make test-appliance-arm` works
-on.
+"""A Debian for 64-bit ARM, the Pi's processor, run by qemu, for `make test-appliance-arm`.
 
 Needs root, debootstrap, systemd-nspawn and qemu-user-static. It has no network. The bare root is
 kept in `.appliance/` of the checkout; each use writes into an overlay over it, which goes with it,

@@ -239,9 +239,7 @@ class Machine:
         return done.output.strip()
 
     def beside(self, *words: str, within_s: float = 60.0) -> Done:
-        """Run a command of this machine in the network of that one: how a stranger in its network
-        sees it.
-        """
+        """Run a command of this machine in the network of the other one, as a stranger there."""
         done = subprocess.run(
             ["nsenter", "-t", str(self._leader), "-n", *words],
             capture_output=True,
@@ -288,9 +286,7 @@ def bare_root(suite: str, packages: str, architecture: str = "") -> Path:
 
 
 def lay_over(base: Path, folder: Path) -> None:
-    """Make ``root`` in a folder: what is written there goes with the folder, and the base stays as
-    it is.
-    """
+    """Overlay ``root`` with a folder: what is written goes there, and the base does not change."""
     for name in ("upper", "work", "root"):
         (folder / name).mkdir()
     layers = f"lowerdir={base},upperdir={folder}/upper,workdir={folder}/work"

@@ -280,9 +280,7 @@ def test_each_model_answers_as_on_x86_64_within_one_step(
 
 
 def compared(answers: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> tuple[int, float]:
-    """Return by how many steps two models' int8 answers differ at most, and the share that is
-    equal.
-    """
+    """Return the largest difference of two models' int8 answers in steps, and the equal share."""
     for theirs, ours in answers:
         assert theirs.dtype == ours.dtype == np.int8 and theirs.shape == ours.shape
     differences = np.concatenate(

@@ -12,62 +12,52 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.appliance.machine import ROOT, Done, Machine, copy_checkout
-from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
+from tests.appliance.installation import (
+    AGENT,
+    BAD,
+    CHECKOUT,
+    DASHBOARD,
+    DATABASE,
+    GOOD,
+    PLENTY_S,
+    ask,
+    build_releases,
+    change_one_bit,
+    cut_an_installation_short,
+    give_checkout,
+    install,
+    listing,
+    pid_of,
+    purge,
+    registered,
+    seconds_to_first_row,
+    stranger,
+    versions,
+    writable_paths,
+)
+from tests.appliance.machine import Machine
 from tools.build_image_layer import INSIDE, UNIT, build_image_layer
-from tools.build_release import build_release, make_key, sign
 
 SUITE = os.environ.get("SUITE", "trixie")
-CHECKOUT = "/root/affect-edge"
-GOOD = "affect-edge-99.0.0.tar"
-BAD = "affect-edge-99.0.1.tar"
-AGENT = "affect-edge-agent.service"
-DASHBOARD = "affect-edge-dashboard.service"
-DATABASE = "/var/lib/affect-edge/affect-edge.db"
 INSTALL_SECONDS = 240.0
 FIRST_ROW_SECONDS = 10.0
 FOOTPRINT_MB = 450
 RESIDENT_MB = 350
-PLENTY_S = 1200.0
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "2"))
-KILLED = 128 + 9
 
-CHANGING = [
-    "/proc",
-    "/sys",
-    "/dev",
-    "/run",
-    "/tmp",
-    "/var/tmp",
-    "/var/log",
-    "/var/cache",
-    "/root",
-    "/var/lib/apt",
-]
-"""What every Debian writes by itself, and where the checkout lies."""
-PACKAGES_OF_DEBIAN = [
-    "/var/lib/dpkg",
-    "/var/lib/systemd",
-    "/etc/ld.so.cache",
-    "/etc/.pwd.lock",
-    "/var/lib/pam",
-]
 figures: dict[str, str] = {}
 measured: dict[str, float] = {}
 
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """A Debian that has never seen the project, with a checkout and a folder of portraits for a
-    camera.
-    """
+    """A Debian without the appliance, with a checkout and a folder of portraits for a camera."""
     with Machine(SUITE) as booted:
         give_checkout(booted)
         yield booted
@@ -88,114 +78,10 @@ def packages(machine: Machine) -> str:
 
 @pytest.fixture(scope="module")
 def releases(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two signed archives for this machine: a newer release, and one whose agent dies half a minute
-    after its start.
-    """
+    """Two signed archives: a newer release, and one whose agent dies soon after its start."""
     out = tmp_path_factory.mktemp("releases")
-    tree = out / "tree"
-    shutil.copytree(machine.root / "root/affect-edge", tree, symlinks=True)
-    python = machine.shell("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'")
-    about = tree / "edge_agent/__init__.py"
-    agent = tree / "edge_agent/runtime/agent.py"
-    for name, dies in ((GOOD, False), (BAD, True)):
-        version = name.removeprefix("affect-edge-").removesuffix(".tar")
-        about.write_text(
-            re.sub(r'__version__ = ".*"', f'__version__ = "{version}"', about.read_text())
-        )
-        if dies:
-            ready = "self._notifier.ready()"
-            assert ready in agent.read_text()
-            agent.write_text(
-                agent.read_text().replace(
-                    ready, f"{ready}; threading.Timer(25, os._exit, [1]).start()"
-                )
-            )
-        archive = build_release(tree, out, [f"linux-{platform.machine()}-py{python}"])
-        assert archive.name == name
-        sign(archive, key_of(machine))
+    build_releases(machine, out)
     return out
-
-
-def key_of(machine: Machine) -> Path:
-    """Return the throw-away key that this machine's release trusts."""
-    return machine.root.parent / "release-key"
-
-
-def versions(machine: Machine) -> list[str]:
-    """Return the first numbers of the releases that are there."""
-    return [name.split(".")[0] for name in machine.shell("ls /opt/affect-edge/releases").split()]
-
-
-def give_checkout(machine: Machine) -> None:
-    """Put the files of this checkout, and pictures, onto the machine."""
-    copy_checkout(machine.root / "root/affect-edge")
-    make_key(
-        key_of(machine), machine.root / "root/affect-edge/config/release-signers", passphrase=""
-    )
-    pictures = machine.root / "var/cache/pictures"
-    pictures.mkdir()
-    for portrait in (SMILING_FILE, SERIOUS_FILE):
-        shutil.copy(portrait, pictures)
-
-
-def listing(machine: Machine, *more: str) -> str:
-    """Return all files with their owners, rights, times and sizes; folders without times."""
-    pruned = " -o ".join(f"-path {path}" for path in [*CHANGING, *more])
-    form = r"%p %y %m %u %g %s %T@ %l\n"
-    folders = r"-type d -printf '%p d %m %u %g\n'"
-    return machine.shell(
-        rf"find / \( {pruned} \) -prune -o {folders} -o -printf '{form}' | sort", within_s=120
-    )
-
-
-def registered(machine: Machine) -> str:
-    """Return all packages that are there, wholly or not, and what is wrong with them."""
-    return machine.shell("dpkg --audit; dpkg-query -W -f '${Package} ${db:Status-Status}\\n'")
-
-
-def install(machine: Machine, *options: str) -> Done:
-    """Run the installer from the checkout."""
-    return machine.run(
-        "bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S
-    )
-
-
-def ask(machine: Machine, statement: str) -> str:
-    """Ask the database."""
-    look = (
-        f"sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute('{statement}').fetchone()[0]"
-    )
-    return machine.shell(f'python3 -c "import sqlite3; print({look})"')
-
-
-def pid_of(machine: Machine, unit: str) -> str:
-    """Return the process of a unit."""
-    return machine.shell(f"systemctl show -P MainPID {unit}")
-
-
-def stranger(machine: Machine, *words: str) -> str:
-    """Let somebody in the network try something."""
-    return machine.beside(
-        "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.appliance.stranger", *words
-    ).output.strip()
-
-
-def seconds_to_first_row(machine: Machine) -> float:
-    """Wait for the first row that the present agent recorded.
-
-    Return how long after its start that lies in time.
-    """
-    started_ms = (
-        int(machine.shell(f"systemctl show -P ExecMainStartTimestampMonotonic {AGENT}")) / 1000
-    )
-    statement = (
-        f"SELECT coalesce(min(boot_ms), 0) FROM expression WHERE boot_ms >= {started_ms:.0f}"
-    )
-    deadline = time.monotonic() + 60
-    while (at := int(ask(machine, statement))) == 0:
-        assert time.monotonic() < deadline, f"no row was recorded\n{machine.journal()}"
-        time.sleep(0.5)
-    return (at - started_ms) / 1000
 
 
 @pytest.mark.usefixtures("packages")  # asked before the first change
@@ -295,18 +181,10 @@ def test_no_port_is_open_but_the_documented_ones(machine: Machine) -> None:
 
 def test_the_services_can_write_nothing_outside_their_folder(machine: Machine) -> None:
     for unit in (AGENT, DASHBOARD):
-        inside = (
-            f"nsenter -t {pid_of(machine, unit)} -m setpriv --reuid=affect-edge "
-            "--regid=affect-edge --init-groups"
-        )
-        find = (
-            r"find / \( -path /proc -o -path /sys -o -path /dev \) -prune "
-            "-o ! -type l -writable -print 2>/dev/null"
-        )
-        found = machine.run("bash", "-c", f"{inside} {find}", within_s=120).output.split()
+        paths = writable_paths(machine, unit)
         own = ("/var/lib/affect-edge", "/tmp", "/var/tmp", "/run/lock", "/run/systemd", "/run/dbus")
-        assert [path for path in found if not path.startswith(own)] == []
-        assert "/var/lib/affect-edge" in found
+        assert [path for path in paths if not path.startswith(own)] == []
+        assert "/var/lib/affect-edge" in paths
 
 
 def test_it_is_small(machine: Machine) -> None:
@@ -401,11 +279,7 @@ def test_data_outlive_a_power_cut_and_recording_starts_without_a_network(machine
 def test_a_tampered_archive_is_refused(machine: Machine, releases: Path) -> None:
     shutil.copy(releases / GOOD, machine.root / "var/cache")
     shutil.copy(releases / f"{GOOD}.sig", machine.root / "var/cache")
-    with (machine.root / "var/cache" / GOOD).open("r+b") as archive:
-        archive.seek(100_000)
-        byte = archive.read(1)
-        archive.seek(100_000)
-        archive.write(bytes([byte[0] ^ 1]))
+    change_one_bit(machine.root / "var/cache" / GOOD)
     agent = pid_of(machine, AGENT)
     done = machine.run("affect-edge", "update", "--yes", f"/var/cache/{GOOD}", within_s=PLENTY_S)
     assert done.code == 1 and "not trusted, and nothing of it was used" in done.output
@@ -480,7 +354,7 @@ def test_an_installation_cut_short_is_completed_by_the_next_or_cleaned_by_purgin
     chance = random.Random(7)
     cuts = []
     for turn in range(INTERRUPTIONS):
-        cuts.append(cut_an_installation_short(machine, chance))
+        cuts.append(cut_an_installation_short(machine, chance, measured["install"]))
         print(
             f"\n  cut {turn + 1} after {cuts[-1]:.1f} s, {'cleaned' if turn % 2 else 'completed'} "
             "…",
@@ -523,48 +397,3 @@ def test_an_image_with_the_layer_installs_it_at_its_first_start_without_a_networ
     assert machine.run("systemctl", "cat", UNIT).code != 0, "the service has removed itself"
     machine.wait_for("journalctl -b -o cat -u affect-edge-agent | grep -q 'mqtt: connected'", 60)
     machine.connect()
-
-
-def cut_an_installation_short(machine: Machine, chance: random.Random) -> float:
-    """Kill an installation from nothing, and all it has started, at a random moment.
-
-    Return after how many seconds.
-
-    One that was done before its moment is no cut: it is purged, and the next is cut earlier.
-    """
-    for _ in range(4):
-        seconds = chance.uniform(0.5, measured["install"])
-        script = (
-            f"cd {CHECKOUT} && timeout -s KILL {seconds:.1f} ./install.sh --yes --camera "
-            "/var/cache/pictures || exit $?"
-        )
-        start = time.monotonic()
-        code = machine.run("bash", "-c", script, within_s=PLENTY_S).code
-        if code == KILLED:
-            return seconds
-        assert code == 0, "an installation ends well or is killed"
-        measured["install"] = min(measured["install"], time.monotonic() - start)
-        assert install(machine, "--uninstall", "--purge", "--yes").code == 0
-    raise AssertionError(f"no installation could be cut within {measured['install']:.0f} s")
-
-
-def purge(machine: Machine, before: str, packages: str) -> None:
-    """Remove the appliance with all that is its own; nothing of it may be left."""
-    done = install(machine, "--uninstall", "--purge", "--yes")
-    assert done.code == 0, done.output
-    kept = tuple(PACKAGES_OF_DEBIAN)
-
-    def names(text: str) -> set[str]:
-        # Sizes and times of Debian's own registers differ; what is there and whose it is must not.
-        return {
-            " ".join(line.split()[:5]) for line in text.splitlines() if not line.startswith(kept)
-        }
-
-    after = names(listing(machine))
-    was = names(before)
-    assert sorted(after - was) == []
-    assert sorted(was - after) == []
-    assert machine.run("id", "affect-edge").code != 0
-    # systemd forgets them in its own time
-    machine.wait_for("! systemctl list-units --all --no-legend 'affect-edge*' | grep -q .", 10)
-    assert registered(machine) == packages

@@ -26,9 +26,7 @@ PATIENCE_S = 10.0
 
 
 def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
-    """Connect and publish; return what the broker answers to each, and `closed` where it says
-    nothing.
-    """
+    """Connect and publish; return each answer of the broker, or `closed` if there is none."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     answers: list[str] = []
     done = threading.Event()

@@ -1,6 +1,4 @@
-"""A real mosquitto on a free port, a subscriber that can be waited for, and a relay that can break
-the line.
-"""
+"""A real mosquitto on a free port, a subscriber to wait for, and a relay that can fail."""
 
 from __future__ import annotations
 
@@ -43,9 +41,7 @@ tests.
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on, and that nobody else is given before it has been
-    used.
-    """
+    """Return a port that nobody listens on and that is given to nobody else before its use."""
     for port in itertools.islice(_ports, 300):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
@@ -200,9 +196,7 @@ class Mosquitto:
         return False
 
     def save(self) -> None:
-        """Make it write what it keeps to its disk, so that a kill does not make it forget its
-        subscribers.
-        """
+        """Make the broker write its state to disk, so that a kill does not lose its subscribers."""
         assert self._process is not None
         database = self.folder / "mosquitto.db"
         database.unlink(missing_ok=True)

@@ -104,8 +104,9 @@ def watched_page(
 
 
 def has_sideways_scroll(page: Page) -> bool:
-    """Tell whether the page is wider than the window, once its styles are there: text can be found
-    before them.
+    """Whether the page is wider than the window, once its styles are loaded.
+
+    Text can be there before the styles.
     """
     page.wait_for_load_state("load")
     wide: bool = page.evaluate(

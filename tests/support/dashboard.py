@@ -55,9 +55,7 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
 
 
 def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
-    """Write a timeline that ends now: an expression a second with a gap in the middle, and vital
-    signs.
-    """
+    """Write a timeline that ends now: an expression a second with a gap, and vital signs."""
     migrate(database)
     moment = now()
     seconds = minutes * 60

@@ -88,9 +88,7 @@ def is_vital_sign(found: dict[str, Any]) -> bool:
 
 
 def check_vital_sign(found: dict[str, Any]) -> None:
-    """Fail unless a vital sign has the code of its profile, and values in its units or the reason
-    why not.
-    """
+    """Fail unless a vital sign has the code and units of its profile, or a reason for no value."""
     for profile in found.get("meta", {}).get("profile", ()):
         assert (LOINC, PROFILES[profile]) in {
             (c["system"], c["code"]) for c in found["code"]["coding"]

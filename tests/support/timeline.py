@@ -1,6 +1,4 @@
-"""Made timelines: instants, recognitions and readings at known times, and a database with rows in
-it.
-"""
+"""Made timelines: instants, recognitions and readings at known times, and a database of them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,7 @@
-"""The commands of ``python -m training``."""
+"""The commands of ``python -m training``, one function each.
+
+Example::
+
+    python -m training --help
+    python -m training evaluate NAME.tflite --data fer2013.csv --usage PublicTest --json
+"""

@@ -1,27 +1,39 @@
-"""The command ``chain``: the whole chain on labelled photographs. It needs no PyTorch."""
+"""The command ``chain``: evaluate the whole chain on labelled photographs. It needs no PyTorch."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from training.commands.options import require
+from training.commands.options import FILE, json_option, options_as, require
 
-_FILE = click.Path(path_type=Path)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainOptions:
+    """Options of ``chain``."""
+
+    model: str
+    photos: Path
+    labels: Path | None
+    detector: str
+    yunet: Path | None
+    out: Path | None
+    as_json: bool
 
 
 @click.command()
 @click.argument("model")
 @click.option(
     "--photos",
-    type=_FILE,
+    type=FILE,
     required=True,
     help="Zip archive (read in place) or folder of photographs.",
 )
 @click.option(
     "--labels",
-    type=_FILE,
-    help="Table with the columns file, emotion; labels.csv among the photographs.",
+    type=FILE,
+    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
 )
 @click.option(
     "--detector",
@@ -30,22 +42,15 @@ _FILE = click.Path(path_type=Path)
     help="Shipped face detector, or its card.",
 )
 @click.option(
-    "--yunet", type=_FILE, help="ONNX file of YuNet: also crop by its landmarks, and compare."
+    "--yunet", type=FILE, help="ONNX file of YuNet: also crop by its landmarks, and compare."
 )
 @click.option(
-    "--out", type=_FILE, help="Folder for tables (CSV): confusion matrices, answers by photograph."
+    "--out", type=FILE, help="Folder for tables (CSV): confusion matrices, answers by photograph."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def chain(
-    model: str,
-    photos: Path,
-    labels: Path | None,
-    detector: str,
-    yunet: Path | None,
-    out: Path | None,
-    as_json: bool,
-) -> None:
-    """Judge the whole chain, detector → crop → MODEL, on labelled photographs.
+@json_option
+@options_as(ChainOptions)
+def chain(options: ChainOptions) -> None:
+    """Evaluate the whole chain, detector → crop → MODEL, on labelled photographs.
 
     MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model.
     """
@@ -56,14 +61,12 @@ def chain(
     from training.measuring.chain import measure_chain
     from training.measuring.chain_report import chain_json, chain_tables, chain_text
 
-    photographs = LabelledPhotographs(photos, labels)
-    measured = measure_chain(
-        model, photographs, detector, None if yunet is None else Teacher(yunet).label
-    )
-    if out is not None:
-        write_all(out, chain_tables(measured))
-    click.echo(
-        json.dumps({"photos": str(photos), **chain_json(measured)})
-        if as_json
-        else chain_text(measured)
-    )
+    photographs = LabelledPhotographs(options.photos, options.labels)
+    reference = None if options.yunet is None else Teacher(options.yunet).label
+    measured = measure_chain(options.model, photographs, options.detector, reference)
+    if options.out is not None:
+        write_all(options.out, chain_tables(measured))
+    if options.as_json:
+        click.echo(json.dumps({"photos": str(options.photos), **chain_json(measured)}))
+    else:
+        click.echo(chain_text(measured))

@@ -2,9 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable
-from dataclasses import replace
-from functools import wraps
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -13,76 +11,27 @@ from edge_agent.core.errors import AffectEdgeError
 from training.commands.chain import chain
 from training.commands.faces import faces_evaluate
 from training.commands.measure import compare, evaluate, report
-from training.commands.options import Command, data_options, require
+from training.commands.options import (
+    RunOptions,
+    learning_options,
+    options_as,
+    require,
+    run_options,
+    watts_option,
+)
 from training.commands.pictures import crop_faces, explain
 from training.errors import RecipeError
-from training.learning.kinds import FitRequest
 
 _NEEDED_TO_TRAIN = ("torch", "litert_torch", "ai_edge_quantizer", "sklearn")
 
 
-def asks_to_learn(command: Command) -> Callable[..., None]:
-    """Give a command the options that a :class:`FitRequest` is made of, and call it with the
-    request first.
-    """
-    file = click.Path(path_type=Path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindLrOptions(RunOptions):
+    """Options of ``find-lr``: those of a run, and the range of learning rates."""
 
-    @click.option(
-        "--recipe",
-        type=file,
-        required=True,
-        help="TOML file that describes the model and its training.",
-    )
-    @click.option("--out", type=file, help="Folder of the run; runs/RECIPE if not given.")
-    @click.option(
-        "--limit",
-        type=click.Choice(["small"]),
-        help="small: a few steps, to try that everything works.",
-    )
-    @data_options
-    @wraps(command)
-    def called(
-        recipe: Path,
-        out: Path | None,
-        limit: str | None,
-        data: Path,
-        votes: Path | None,
-        cache: Path,
-        device: str = "cpu",
-        resume: bool = False,
-        watts: float | None = None,
-        **others: object,
-    ) -> None:
-        folder = Path("runs") / recipe.stem if out is None else out
-        request = FitRequest(
-            recipe, data, votes, folder, cache, limit is not None, resume, device, watts
-        )
-        command(request, **others)
-
-    return called
-
-
-def learning_options(command: Command) -> Command:
-    """Give a command ``--device`` and ``--threads``."""
-    threads = click.option(
-        "--threads", type=click.IntRange(min=1), help="Processor cores to use; all if not given."
-    )
-    device = click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        help="cpu, cuda, or auto: the GPU where there is one.",
-    )
-    return device(threads(command))
-
-
-def watts_option(command: Command) -> Command:
-    """Give a command ``--watts``."""
-    return click.option(
-        "--watts",
-        type=click.FloatRange(min=0, min_open=True),
-        help="What the machine draws while it learns; the card then estimates the energy.",
-    )(command)
+    least: float
+    most: float
+    steps: int
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,21 +41,22 @@ def app() -> None:
 
 
 @app.command()
-@asks_to_learn
+@run_options
 @learning_options
 @watts_option
-@click.option("--resume", is_flag=True, help="Go on from the last epoch saved in --out.")
-def fit(request: FitRequest, threads: int | None) -> None:
+@click.option("--resume", is_flag=True, help="Continue after the last epoch saved in --out.")
+@options_as(RunOptions)
+def fit(options: RunOptions) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
     require(_NEEDED_TO_TRAIN)
-    _use_threads(threads)
+    _use_threads(options.threads)
     from training.learning.run import train
 
-    click.echo(train(request))
+    click.echo(train(options.request()))
 
 
 @app.command("find-lr")
-@asks_to_learn
+@run_options
 @learning_options
 @click.option(
     "--from", "least", type=float, default=1e-4, show_default=True, help="First learning rate."
@@ -115,28 +65,32 @@ def fit(request: FitRequest, threads: int | None) -> None:
     "--to", "most", type=float, default=3.0, show_default=True, help="Last learning rate."
 )
 @click.option("--steps", type=int, default=120, show_default=True, help="Batches to learn.")
-def find_lr(
-    request: FitRequest, threads: int | None, least: float, most: float, steps: int
-) -> None:
-    """Find a peak learning rate: learn while it rises, and see where the loss falls and where it
-    diverges.
+@options_as(FindLrOptions)
+def find_lr(options: FindLrOptions) -> None:
+    """Find a peak learning rate: raise it batch by batch, and watch the loss.
+
+    The table and the picture show where the loss falls fastest and where it diverges.
     """
     require(_NEEDED_TO_TRAIN)
-    _use_threads(threads)
+    _use_threads(options.threads)
+    from training.learning.find_lr import RateRange
     from training.learning.run import search_lr
 
-    suggested, picture = search_lr(request, least=least, most=most, steps=steps)
+    rates = RateRange(options.least, options.most, options.steps)
+    suggested, picture = search_lr(options.request(), rates)
     click.echo(f"suggested schedule.peak_lr: {suggested:.3g} (see {picture})")
 
 
 @app.command()
-@asks_to_learn
+@run_options
 @watts_option
-def quantize(request: FitRequest) -> None:
+@options_as(RunOptions)
+def quantize(options: RunOptions) -> None:
     """Write the int8 model of a finished run again, from its last checkpoint."""
     require(_NEEDED_TO_TRAIN)
     from training.learning.run import train
 
+    request = options.request()
     _refuse_unfinished(request.out / "checkpoint.pt", request.recipe)
     click.echo(train(replace(request, resume=True)))
 
@@ -146,8 +100,9 @@ for _command in (evaluate, compare, report, chain, explain, crop_faces, faces_ev
 
 
 def main() -> None:
-    """Run the command line; our own errors become one sentence and an exit code (1 failed, 2 wrong
-    use).
+    """Run the command line; one of our own errors becomes one sentence and an exit code.
+
+    The code is 1 when a command failed and 2 when it was used in a wrong way.
     """
     try:
         app(prog_name="python -m training")
@@ -166,7 +121,7 @@ def _refuse_unfinished(checkpoint: Path, recipe: Path) -> None:
         )
     if left := epochs_left(checkpoint):
         raise RecipeError(
-            f"{checkpoint}: {left} epochs are still to be done; go on with: {command} --resume"
+            f"{checkpoint}: {left} epochs are still to be done; continue with: {command} --resume"
         )
 
 

@@ -4,16 +4,24 @@ None of them needs PyTorch.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from training.commands.options import data_options, optional_data_options, require
-from training.data.datasets import USAGES, Faces, load_faces
+from training.commands.options import (
+    FILE,
+    FacesOptions,
+    faces_options,
+    json_option,
+    optional_faces_options,
+    options_as,
+    require,
+)
+from training.data.datasets import USAGES, load_faces
 
 _NEEDED = ("sklearn",)
 _NEEDED_TO_DRAW = ("sklearn", "matplotlib")
-_FILE = click.Path(path_type=Path)
 _PAGES = Path("docs/models")
 
 _usage_option = click.option(
@@ -22,170 +30,191 @@ _usage_option = click.option(
     show_default=True,
     help=f"One of {', '.join(USAGES)}; a folder is used whole.",
 )
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
-)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """Options of ``evaluate``: a model and data, or two tables of another program's answers."""
+
+    model: Path | None
+    data: Path | None
+    votes: Path | None
+    cache: Path
+    usage: str
+    as_json: bool
+    out: Path | None
+    robust: bool
+    threads: int
+    predictions: Path | None
+    truth: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions(FacesOptions):
+    """Options of ``compare``."""
+
+    first: Path
+    second: Path
+    usage: str
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions(FacesOptions):
+    """Options of ``report``."""
+
+    model: Path
+    out: Path
+    photos: Path | None
+    labels: Path | None
+    time_again: bool
 
 
 @click.command()
-@click.argument("model", type=_FILE, required=False)
-@optional_data_options
+@click.argument("model", type=FILE, required=False)
+@optional_faces_options
 @_usage_option
-@_json_option
-@click.option("--out", type=_FILE, help="Folder for figures (PNG) and tables (CSV).")
+@json_option
+@click.option("--out", type=FILE, help="Folder for figures (PNG) and tables (CSV).")
 @click.option(
     "--robustness",
     "robust",
     is_flag=True,
-    help="Also judge shifted, scaled, rolled, dark … crops; slower.",
+    help="Also evaluate on shifted, scaled, rolled, dark … crops; slower.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
 )
 @click.option(
-    "--predictions", type=_FILE, help="Instead of MODEL: the answers of any program (predict.csv)."
+    "--predictions", type=FILE, help="Instead of MODEL: the answers of any program (predict.csv)."
 )
-@click.option("--truth", type=_FILE, help="What is right, for --predictions (ground_truth.csv).")
-def evaluate(
-    model: Path | None,
-    data: Path | None,
-    votes: Path | None,
-    cache: Path,
-    usage: str,
-    as_json: bool,
-    out: Path | None,
-    robust: bool,
-    threads: int,
-    predictions: Path | None,
-    truth: Path | None,
-) -> None:
-    """Judge MODEL (NAME.tflite, with NAME.json beside it) on labelled faces, through the agent's
-    runtime.
+@click.option("--truth", type=FILE, help="The right labels for --predictions (ground_truth.csv).")
+@options_as(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
+    """Evaluate MODEL on labelled faces, through the runtime of the agent.
 
-    Or, with --predictions and --truth, the answers of any other program.
+    MODEL is NAME.tflite, with NAME.json beside it. With --predictions and --truth, evaluate the
+    answers of any other program.
     """
-    if predictions is not None or truth is not None:
-        if predictions is None or truth is None or model is not None or data is not None:
-            raise click.UsageError(
-                "give --predictions and --truth together, and then neither MODEL nor --data"
-            )
-        if out is not None or robust:
-            raise click.UsageError(
-                "--out and --robustness need a MODEL; leave them out with --predictions"
-            )
-        _evaluate_tables(predictions, truth, as_json=as_json)
-        return
-    if model is None or data is None:
-        raise click.UsageError("give MODEL and --data, or --predictions and --truth")
-    require(_NEEDED if out is None else _NEEDED_TO_DRAW)
-    from edge_agent.vision.models.model import load_model
-    from training.measuring.measure import measure
-    from training.measuring.tables import measured_text
-
-    faces, usage = _judged(data, votes, cache, usage)
-    loaded = load_model(model.with_suffix(".json"), kind="expression", threads=threads)
-    measured = measure(loaded, faces, usage, robust=robust)
-    if out is not None:
-        from training.files import write_all
-        from training.measuring.figures import artefacts
-
-        write_all(out, artefacts(measured))
-    if as_json:
-        found = {"model": str(model), "data": str(data), "usage": usage, **measured.as_json()}
-        click.echo(json.dumps(found))
+    if options.predictions is not None or options.truth is not None:
+        _evaluate_tables(options)
     else:
-        click.echo(measured_text(measured))
+        _evaluate_model(options)
 
 
 @click.command()
-@click.argument("first", type=_FILE)
-@click.argument("second", type=_FILE)
-@data_options
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@faces_options
 @_usage_option
-@_json_option
-def compare(
-    first: Path,
-    second: Path,
-    data: Path,
-    votes: Path | None,
-    cache: Path,
-    usage: str,
-    as_json: bool,
-) -> None:
-    """Judge two models on the same pictures, side by side, and test whether they differ in more
-    than luck.
-    """
+@json_option
+@options_as(CompareOptions)
+def compare(options: CompareOptions) -> None:
+    """Compare two models on the same pictures, and test whether they differ by more than chance."""
     require(_NEEDED)
     from training.measuring.compare import compare_files, comparison_text
 
-    faces, usage = _judged(data, votes, cache, usage)
-    comparison = compare_files(first, second, faces if usage == "all" else faces.of_usage(usage))
-    if as_json:
-        click.echo(json.dumps({"data": str(data), "usage": usage, **comparison.as_json()}))
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    usage = _usage_of(options.data, options.usage)
+    compared = faces if usage == "all" else faces.of_usage(usage)
+    comparison = compare_files(options.first, options.second, compared)
+    if options.as_json:
+        head = {"data": str(options.data), "usage": usage}
+        click.echo(json.dumps({**head, **comparison.as_json()}))
     else:
         click.echo(comparison_text(comparison))
 
 
 @click.command()
-@click.argument("model", type=_FILE)
-@data_options
-@click.option("--out", type=_FILE, default=_PAGES, show_default=True, help="Folder of the pages.")
+@click.argument("model", type=FILE)
+@faces_options
+@click.option("--out", type=FILE, default=_PAGES, show_default=True, help="Folder of the pages.")
 @click.option(
     "--photos",
-    type=_FILE,
-    help="Also judge the whole chain on these photographs (zip archive or folder).",
+    type=FILE,
+    help="Also evaluate the whole chain on these photographs (zip archive or folder).",
 )
 @click.option(
     "--labels",
-    type=_FILE,
-    help="Table with the columns file, emotion; labels.csv among the photographs.",
+    type=FILE,
+    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
 )
 @click.option(
     "--time",
     "time_again",
     is_flag=True,
-    help="Measure the milliseconds again, though the card has them.",
+    help="Measure the milliseconds again, although the card has them.",
 )
-def report(
-    model: Path,
-    data: Path,
-    votes: Path | None,
-    cache: Path,
-    out: Path,
-    photos: Path | None,
-    labels: Path | None,
-    time_again: bool,
-) -> None:
-    """Calibrate MODEL on half A of PublicTest, measure everything, rewrite its card and write its
-    page NAME.md.
-    """
+@options_as(ReportOptions)
+def report(options: ReportOptions) -> None:
+    """Calibrate MODEL on half A of PublicTest, measure it, and write its card and page NAME.md."""
     require(_NEEDED_TO_DRAW)
     from training.data.labelled_photographs import LabelledPhotographs
     from training.publishing.report import write_report
 
-    if labels is not None and photos is None:
+    photographs = None
+    if options.photos is not None:
+        photographs = LabelledPhotographs(options.photos, options.labels)
+    elif options.labels is not None:
         raise click.UsageError("--labels belong to --photos; give both, or neither")
-    photographs = None if photos is None else LabelledPhotographs(photos, labels)
-    faces = load_faces(data, votes, cache=cache)
-    click.echo(write_report(model, faces, out, photographs=photographs, time_again=time_again))
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    page = write_report(
+        options.model,
+        faces,
+        options.out,
+        photographs=photographs,
+        time_again=options.time_again,
+    )
+    click.echo(page)
 
 
-def _judged(data: Path, votes: Path | None, cache: Path, usage: str) -> tuple[Faces, str]:
-    """All faces, and the split that is judged; a folder has none and is judged whole."""
-    faces = load_faces(data, votes, cache=cache)
-    return faces, "all" if data.is_dir() else usage
+def _usage_of(data: Path, usage: str) -> str:
+    """The split to evaluate; a folder has no splits and is used whole."""
+    return "all" if data.is_dir() else usage
 
 
-def _evaluate_tables(predictions: Path, truth: Path, *, as_json: bool) -> None:
+def _evaluate_model(options: EvaluateOptions) -> None:
+    if options.model is None or options.data is None:
+        raise click.UsageError("give MODEL and --data, or --predictions and --truth")
+    require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
+    from edge_agent.vision.models.model import load_model
+    from training.measuring.measure import measure
+    from training.measuring.tables import measured_text
+
+    faces = load_faces(options.data, options.votes, cache=options.cache)
+    usage = _usage_of(options.data, options.usage)
+    card = options.model.with_suffix(".json")
+    model = load_model(card, kind="expression", threads=options.threads)
+    measured = measure(model, faces, usage, robust=options.robust)
+    if options.out is not None:
+        from training.files import write_all
+        from training.measuring.figures import artefacts
+
+        write_all(options.out, artefacts(measured))
+    if options.as_json:
+        head = {"model": str(options.model), "data": str(options.data), "usage": usage}
+        click.echo(json.dumps({**head, **measured.as_json()}))
+    else:
+        click.echo(measured_text(measured))
+
+
+def _evaluate_tables(options: EvaluateOptions) -> None:
+    predictions = options.predictions
+    truth = options.truth
+    if predictions is None or truth is None or options.model or options.data:
+        raise click.UsageError(
+            "give --predictions and --truth together, and then neither MODEL nor --data"
+        )
+    if options.out is not None or options.robust:
+        raise click.UsageError(
+            "--out and --robustness need a MODEL; leave them out with --predictions"
+        )
     require(_NEEDED)
     from training.measuring.predictions import evaluate_tables
 
     evaluation = evaluate_tables(predictions, truth)
-    if as_json:
-        click.echo(
-            json.dumps(
-                {"predictions": str(predictions), "truth": str(truth), **evaluation.as_json()}
-            )
-        )
+    if options.as_json:
+        head = {"predictions": str(predictions), "truth": str(truth)}
+        click.echo(json.dumps({**head, **evaluation.as_json()}))
     else:
         click.echo(evaluation.as_text())

@@ -1,8 +1,23 @@
-"""What several commands of ``python -m training`` share: options, and the check that their
-libraries are there.
+"""What the commands share: their options, and the check for their libraries.
+
+The options of a command are gathered into one frozen dataclass by :func:`options_as`::
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class CompareOptions(FacesOptions):
+        first: Path
+        second: Path
+
+    @click.command()
+    @click.argument("first")
+    @click.argument("second")
+    @faces_options
+    @options_as(CompareOptions)
+    def compare(options: CompareOptions) -> None: ...
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -10,20 +25,135 @@ from typing import TypeVar
 import click
 
 from training.errors import TrainingExtraMissing
+from training.learning.kinds import FitRequest
 
 CACHE = Path("runs/cache")
+FILE = click.Path(path_type=Path)
 
 Command = TypeVar("Command", bound=Callable[..., None])
+Options = TypeVar("Options")
 
 
-def data_options(command: Command) -> Command:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesOptions:
+    """Where the labelled faces come from (:func:`faces_options`)."""
+
+    data: Path
+    votes: Path | None
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions(FacesOptions):
+    """What a run learns, and where (:func:`run_options`).
+
+    A command without ``--device``, ``--threads``, ``--watts`` or ``--resume`` leaves their default.
+    """
+
+    recipe: Path
+    out: Path | None
+    limit: str | None
+    device: str = "cpu"
+    threads: int | None = None
+    watts: float | None = None
+    resume: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run: ``--out``, or ``runs/RECIPE``."""
+        if self.out is None:
+            return Path("runs") / self.recipe.stem
+        return self.out
+
+    def request(self) -> FitRequest:
+        """Return the same as the training takes it."""
+        return FitRequest(
+            recipe=self.recipe,
+            data=self.data,
+            votes=self.votes,
+            out=self.folder,
+            cache=self.cache,
+            small=self.limit is not None,
+            resume=self.resume,
+            device=self.device,
+            watts=self.watts,
+        )
+
+
+def options_as(
+    form: Callable[..., Options],
+) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Call a command with one object that holds all its options and arguments.
+
+    Args:
+        form: a frozen dataclass with a field for each option, named as click names it.
+    """
+
+    def decorate(command: Callable[[Options], None]) -> Callable[..., None]:
+        @wraps(command)
+        def gather(**values: object) -> None:
+            command(form(**values))
+
+        return gather
+
+    return decorate
+
+
+def faces_options(command: Command) -> Command:
     """Give a command ``--data`` (required), ``--votes`` and ``--cache``."""
     return _data_option(required=True)(_beside_data(command))
 
 
-def optional_data_options(command: Command) -> Command:
-    """Give a command ``--data``, ``--votes`` and ``--cache``, none of which must be there."""
+def optional_faces_options(command: Command) -> Command:
+    """Give a command ``--data``, ``--votes`` and ``--cache``, none of which is required."""
     return _data_option(required=False)(_beside_data(command))
+
+
+def run_options(command: Command) -> Command:
+    """Give a command ``--recipe``, ``--out``, ``--limit`` and the options of the faces."""
+    recipe = click.option(
+        "--recipe",
+        type=FILE,
+        required=True,
+        help="TOML file that describes the model and its training.",
+    )
+    out = click.option("--out", type=FILE, help="Folder of the run; the default is runs/RECIPE.")
+    limit = click.option(
+        "--limit",
+        type=click.Choice(["small"]),
+        help="small: a few steps, to test that everything works.",
+    )
+    return recipe(out(limit(faces_options(command))))
+
+
+def learning_options(command: Command) -> Command:
+    """Give a command ``--device`` and ``--threads``."""
+    device = click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="cpu, cuda, or auto: the GPU if there is one.",
+    )
+    threads = click.option(
+        "--threads", type=click.IntRange(min=1), help="Processor cores to use; the default is all."
+    )
+    return device(threads(command))
+
+
+def watts_option(command: Command) -> Command:
+    """Give a command ``--watts``."""
+    return click.option(
+        "--watts",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Power of the machine while it learns; the card then estimates the energy.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Give a command ``--json``, whose parameter is ``as_json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+    )(command)
 
 
 def require(modules: tuple[str, ...]) -> None:
@@ -43,19 +173,18 @@ def require(modules: tuple[str, ...]) -> None:
 def _data_option(*, required: bool) -> Callable[[Command], Command]:
     return click.option(
         "--data",
-        type=click.Path(path_type=Path),
+        type=FILE,
         required=required,
         help="FER2013 table (.csv, .csv.gz, .csv.xz), or a folder of pictures.",
     )
 
 
 def _beside_data(command: Command) -> Command:
-    file = click.Path(path_type=Path)
+    votes = click.option("--votes", type=FILE, help="FER+ votes (fer2013new.csv) of the same rows.")
     cache = click.option(
         "--cache",
-        type=file,
+        type=FILE,
         default=CACHE,
         help="Folder that keeps parsed tables, so that the next start is quick.",
     )
-    votes = click.option("--votes", type=file, help="FER+ votes (fer2013new.csv) of the same rows.")
     return votes(cache(command))

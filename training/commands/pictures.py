@@ -1,22 +1,35 @@
-"""The commands that take pictures of one's own: ``crop-faces`` and ``explain``."""
+"""The commands that take your own pictures: ``crop-faces`` and ``explain``."""
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from training.commands.options import require
+from training.commands.options import FILE, options_as, require
 from training.data.datasets import EDGE, EXPRESSIONS
 from training.errors import DataError
 
 _NEEDED_TO_EXPLAIN = ("torch",)
-_FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """Options of ``explain``."""
+
+    pictures: tuple[Path, ...]
+    run: Path
+    recipe: Path | None
+    out: Path
+    category: str | None
+    stage: int | None
+    aligned: bool
 
 
 @click.command("crop-faces")
-@click.argument("photographs", type=_FILE)
-@click.option("--out", type=_FILE, required=True, help="Folder for the faces, new or empty.")
+@click.argument("photographs", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Folder for the faces, new or empty.")
 @click.option(
     "--size",
     type=click.IntRange(16, 1024),
@@ -27,13 +40,13 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--by-label",
     "labels",
-    type=_FILE,
+    type=FILE,
     help="CSV with columns file, emotion, instead of subfolders.",
 )
 def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> None:
-    """Cut the largest face out of each of your photographs, as the agent does, to learn from.
+    """Cut the largest face out of each photograph, as the agent does, to learn from it.
 
-    PHOTOGRAPHS is a folder with a subfolder for each category; so will be --out.
+    PHOTOGRAPHS is a folder with a subfolder for each category; --out gets the same subfolders.
     """
     from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
 
@@ -51,40 +64,31 @@ def crop_faces(photographs: Path, out: Path, size: int, labels: Path | None) -> 
 
 
 @click.command()
-@click.argument("pictures", type=_FILE, nargs=-1, required=True)
+@click.argument("pictures", type=FILE, nargs=-1, required=True)
 @click.option(
     "--run",
-    "folder",
-    type=_FILE,
+    type=FILE,
     required=True,
     help="Folder of a training run, with its checkpoint.pt.",
 )
-@click.option("--recipe", type=_FILE, help="Recipe of the run, if the folder keeps no copy of it.")
+@click.option("--recipe", type=FILE, help="Recipe of the run, if the folder keeps no copy of it.")
 @click.option(
-    "--out", type=_FILE, required=True, help="Folder for the sheets (PNG) and the table (CSV)."
+    "--out", type=FILE, required=True, help="Folder for the sheets (PNG) and the table (CSV)."
 )
 @click.option(
     "--category",
     type=click.Choice(EXPRESSIONS),
-    help="What to look for; else what each face most likely is.",
+    help="Category to map; the default is the most probable one of each face.",
 )
 @click.option(
-    "--stage", type=int, help="Of Grad-CAM, 1 for the first; the last but one if not given."
+    "--stage", type=int, help="Stage of Grad-CAM, from 1; the default is the last but one."
 )
 @click.option(
-    "--aligned", is_flag=True, help="PICTURES are faces cut out already, as crop-faces cuts them."
+    "--aligned", is_flag=True, help="PICTURES are cut-out faces, as crop-faces writes them."
 )
-def explain(
-    pictures: tuple[Path, ...],
-    folder: Path,
-    recipe: Path | None,
-    out: Path,
-    category: str | None,
-    stage: int | None,
-    aligned: bool,
-) -> None:
-    """Draw where a trained network (float, from its checkpoint) sees a category in PICTURES: CAM
-    and Grad-CAM.
+@options_as(ExplainOptions)
+def explain(options: ExplainOptions) -> None:
+    """Draw where a trained network (float, from its checkpoint) sees a category: CAM and Grad-CAM.
 
     PICTURES are photographs, of which the agent's detector cuts out the largest face, or folders of
     them.
@@ -96,23 +100,25 @@ def explain(
     from training.expression.explain_report import artefacts, summary
     from training.files import write_all
 
-    network, form = open_run(folder, recipe)
-    faces, left_out = aligned_faces(pictures, aligned=aligned)
+    network, recipe = open_run(options.run, options.recipe)
+    faces, left_out = aligned_faces(options.pictures, aligned=options.aligned)
     for sentence in left_out:
         click.echo(f"left out: {sentence}", err=True)
     if not faces:
         raise DataError("no picture is left to explain")
-    explained = explain_faces(network, form, faces, category=category, stage=stage)
+    explained = explain_faces(
+        network, recipe, faces, category=options.category, stage=options.stage
+    )
     files = artefacts(explained)
-    refuse_to_overwrite(out, files, find_pictures(pictures))
-    write_all(out, files)
+    refuse_to_overwrite(options.out, files, find_pictures(options.pictures))
+    write_all(options.out, files)
     click.echo(summary(explained))
     for name in files:
-        click.echo(out / name)
+        click.echo(options.out / name)
 
 
 def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path]) -> None:
-    """Make sure that no result takes the place of a picture that was given.
+    """Make sure that no result replaces a picture that was given.
 
     Raises:
         DataError: one would.

@@ -1,5 +1,4 @@
-"""Faces cut out of one's own photographs, exactly as the agent cuts them, so that a model can learn
-from them.
+"""Cut faces out of your own photographs, exactly as the agent cuts them, to learn from them.
 
 What comes out is a folder as `training.data.datasets.load_folder` reads it: a subfolder a category,
 a picture a face.
@@ -48,7 +47,7 @@ class Cut:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the photographs; grows while they are cut.
+    """The result of cutting photographs; it grows while they are cut.
 
     Attributes:
         faces: how many faces were written, by category.
@@ -64,9 +63,11 @@ class Tally:
 
     def as_text(self, out: Path) -> str:
         """A sentence or two, and what was left out, by name."""
-        found = ", ".join(f"{category} {count}" for category, count in sorted(self.faces.items()))
+        by_category = ", ".join(
+            f"{category} {count}" for category, count in sorted(self.faces.items())
+        )
         lines = [
-            f"{out}: {sum(self.faces.values())} faces ({found})",
+            f"{out}: {sum(self.faces.values())} faces ({by_category})",
             f"several faces, of which the largest was taken: {len(self.several)} photographs",
             f"left out: {len(self.without)} without a face, {len(self.unreadable)} unreadable",
             *(f"no face: {path}" for path in self.without),
@@ -92,9 +93,7 @@ class FaceCutter:
         )
 
     def cut(self, image: Picture) -> tuple[Picture | None, int]:
-        """Return the largest face, uint8, size × size, gray, or none, and how many faces there
-        are.
-        """
+        """Return the largest face, uint8, size × size, gray, or None, and the number of faces."""
         faces = self._detector.detect(image)
         if not faces:
             return None, 0
@@ -104,8 +103,9 @@ class FaceCutter:
 def aligned_faces(
     paths: Sequence[Path], *, aligned: bool
 ) -> tuple[list[tuple[str, Picture]], list[str]]:
-    """Read faces as a network sees them: name and face, uint8, 48 × 48, and a sentence for each
-    that was left out.
+    """Read faces as a network sees them, and a sentence for each picture that was left out.
+
+    A face is its name and uint8, 48 × 48.
 
     Args:
         paths: pictures and folders of pictures.
@@ -163,20 +163,20 @@ def plan_cuts(photographs: Path, out: Path, labels: Path | None = None) -> list[
 def cut_one(cut: Cut, out: Path, cutter: FaceCutter, tally: Tally) -> None:
     """Cut the largest face out of one photograph and write it below ``out``.
 
-    What happened goes into ``tally``.
+    The result is added to ``tally``.
 
     Raises:
         DataError: the face cannot be written.
     """
     try:
-        crop, found = cutter.cut(load_picture(cut.photograph))
+        crop, number = cutter.cut(load_picture(cut.photograph))
     except PictureError as error:
         tally.unreadable.append(str(error))
         return
     if crop is None:
         tally.without.append(cut.photograph)
         return
-    if found > 1:
+    if number > 1:
         tally.several.append(cut.photograph)
     write_whole(out / cut.face, cv2.imencode(".png", crop)[1].tobytes())
     category = cut.face.parts[0]
@@ -193,13 +193,14 @@ def _area(face: Face) -> float:
 
 
 def _check_out(out: Path, photographs: Path) -> None:
-    """Refuse a folder that holds something, or that lies among the photographs and would be taken
-    for a category.
+    """Refuse a folder that is not empty, or that lies among the photographs.
+
+    There it would be read as a category.
     """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise DataError(
-                f"--out {out}: is there already and not an empty folder; name a new one"
+                f"--out {out}: already exists and is not an empty folder; name a new one"
             )
     except OSError as error:
         raise DataError(

@@ -1,5 +1,4 @@
-"""Labelled faces: FER2013 in its published CSV form, FER+ votes beside it, or a folder of pictures
-a category.
+"""Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
 
 Everything is checked while it is read; a fault names the file, the row (the header is row 1) and
 the column, and then nothing is loaded. What was parsed is kept as arrays in a cache folder, because
@@ -7,17 +6,12 @@ parsing takes longer than an epoch of a small run.
 """
 
 import contextlib
-import csv
-import gzip
 import hashlib
 import logging
-import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import FER2013_LABELS
+from training.data.tables import table_rows
 from training.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -43,12 +38,11 @@ NO_LABEL = -1
 _FER2013_COLUMNS = ("emotion", "pixels", "Usage")
 _PICTURES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".webp"}
 _CACHE_FORM = 1
-_OPENERS: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """Pictures of faces with what people said about them.
+    """Pictures of faces with the labels that people gave them.
 
     ``pictures``
         uint8, N × 48 × 48, grey.
@@ -95,8 +89,9 @@ class Faces:
 
 
 def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = None) -> Faces:
-    """Read a FER2013 CSV (``.csv``, ``.csv.gz`` or ``.csv.xz``), with its FER+ votes if given, or a
-    folder of pictures.
+    """Read a FER2013 table, with its FER+ votes if given, or a folder of pictures.
+
+    The table is ``.csv``, ``.csv.gz`` or ``.csv.xz``.
 
     Row i of ``votes`` belongs to row i of ``data``; the votes may go on further (the published file
     holds splits that a copy of the data may lack). ``cache`` is a folder for the parsed arrays;
@@ -104,6 +99,12 @@ def load_faces(data: Path, votes: Path | None = None, *, cache: Path | None = No
 
     Raises:
         DataError: naming the file and, in a table, the row and the column.
+
+    Example::
+
+        faces = load_faces(Path("fer2013.csv.xz"), Path("fer2013new.csv"))
+        len(faces.of_usage("PublicTest"))   # 3589
+        own = load_faces(Path("faces"))     # faces/happiness/….png, faces/anger/….png
     """
     if data.is_dir():
         if votes is not None:
@@ -218,105 +219,20 @@ def folder_category(subfolder: Path) -> str:
     return name
 
 
-def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The FER+ majority category of each picture, -1 where there is none (Barsoum et al. 2016,
-    "majority voting").
-
-    Single votes are dropped as noise; the top category must then hold more than half of the rest
-    and be one of the eight.
-    """
-    kept = np.where(votes > 1, votes, 0).astype(np.int64)
-    top = kept.argmax(axis=1)
-    clear = 2 * kept.max(axis=1) > kept.sum(axis=1)
-    return np.where(clear & (top < len(EXPRESSIONS)), top, NO_LABEL)
-
-
-def soft_targets(faces: Faces) -> NDArray[np.float32]:
-    """Probabilities of the eight categories to learn: float32, N × 8.
-
-    A row of zeros where nothing can be learnt.
-
-    The votes of more than one person, as shares (Barsoum et al. 2016, "probabilistic label drawing"
-    without the drawing). Where nobody voted at all the FER2013 class counts; where most saw no face
-    or an unknown expression nothing does.
-    """
-    kept = np.where(faces.votes > 1, faces.votes, 0)
-    shares = kept[:, : len(EXPRESSIONS)].astype(np.float32)
-    shares[kept.argmax(axis=1) >= len(EXPRESSIONS)] = 0
-    unvoted = ~faces.votes.any(axis=1) & (faces.fer2013 != NO_LABEL)
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    shares[unvoted, as_expression[faces.fer2013[unvoted]]] = 1
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
-    return shares
-
-
-@dataclass(frozen=True, slots=True)
-class Lessons:
-    """What a network can learn: each picture once, with what everybody said about it.
-
-    ``pictures``
-        uint8, N × 48 × 48, grey.
-    ``expression``
-        float32, N × 8: shares of the eight categories (:func:`soft_targets`); zeros where there is
-        nothing to learn.
-    ``fer2013``
-        float32, N × 7: shares of the FER2013 classes; zeros where there is none.
-    """
-
-    pictures: NDArray[np.uint8]
-    expression: NDArray[np.float32]
-    fer2013: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-
-def lessons(faces: Faces) -> Lessons:
-    """Make each picture a lesson.
-
-    Copies of a picture, byte for byte, become one with the mean of their labels.
-
-    FER2013 holds more than a thousand such copies, some with different labels. Learnt one by one
-    they would be learnt more often than others, and against each other.
-    """
-    _, first, group = np.unique(
-        faces.pictures.reshape(len(faces), -1), axis=0, return_index=True, return_inverse=True
-    )
-    order = np.argsort(first)  # keep the order of the table, whatever the bytes of its pictures
-    place = np.argsort(order)[group]
-    classes = (
-        np.eye(len(FER2013), dtype=np.float32)[faces.fer2013] * (faces.fer2013 != NO_LABEL)[:, None]
-    )
-    return Lessons(
-        pictures=faces.pictures[first[order]],
-        expression=_mean_of_groups(soft_targets(faces), place, len(first)),
-        fer2013=_mean_of_groups(classes, place, len(first)),
-    )
-
-
-def _mean_of_groups(
-    shares: NDArray[np.float32], group: NDArray[np.intp], groups: int
-) -> NDArray[np.float32]:
-    """Mean of the rows of each group that say something; a row of zeros says nothing."""
-    total = np.zeros((groups, shares.shape[1]), dtype=np.float32)
-    np.add.at(total, group, shares)
-    total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))
-    return total
-
-
 def split_held_back(faces: Faces, share: float) -> tuple[Faces, Faces]:
-    """Cut off about ``share`` of the faces: (to learn from, held back).
+    """Set aside about ``share`` of the faces: (to learn from, held back).
 
     Decided by the picture itself, so that the cut is the same for every seed and copies of a
     picture stay together.
     """
-    held = lot(faces.pictures) < share
+    held = checksum_fraction(faces.pictures) < share
     return faces.take(~held), faces.take(held)
 
 
-def lot(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A number in 0…1 for each picture, from its CRC-32: as good as drawn, but the same for ever
-    and for its copies.
+def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """A number in 0…1 for each picture, from its CRC-32.
+
+    It is as good as random, but always the same for a picture and its copies.
     """
     return (
         np.array([zlib.crc32(picture.tobytes()) for picture in pictures], dtype=np.float64) / 2**32
@@ -355,45 +271,6 @@ def _cached(path: Path, cache: Path) -> Faces:
             part.unlink(missing_ok=True)
         log.warning("%s: the parsed table is not kept: %s", cache, error)
     return faces
-
-
-@contextlib.contextmanager
-def _open_table(path: Path) -> Iterator[TextIO]:
-    """Open a plain, gzip or xz table as text; what goes wrong while reading becomes a DataError."""
-    try:
-        with _OPENERS.get(path.suffix, open)(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: is cut off or not a {path.suffix} file: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is not a table in text form: {error}") from error
-
-
-def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table as (number, cells by column).
-
-    The header is row 1 and may hold further columns.
-
-    Raises:
-        DataError: naming the file, and the row where it is torn or the column that is missing.
-    """
-    with _open_table(path) as file:
-        table = csv.reader(file)
-        header = [name.strip() for name in next(table, [])]
-        missing = [name for name in columns if name not in header]
-        if missing:
-            raise DataError(
-                f"{path}: row 1: column {missing[0]} is missing; expected {', '.join(columns)}"
-            )
-        for row, cells in enumerate(table, start=2):
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{path}: row {row}: holds {len(cells)} columns where the header "
-                    f"names {len(header)}"
-                )
-            yield row, dict(zip(header, cells, strict=True))
 
 
 def _choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:

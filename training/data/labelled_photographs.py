@@ -78,15 +78,15 @@ class LabelledPhotographs:
                 name = f"{source}, {LABELS}"
             else:
                 name = str(labels)
-            found = _labels(_content(table, name), name)
-            for row, file in enumerate(found, start=2):
+            label_of = _labels(_content(table, name), name)
+            for row, file in enumerate(label_of, start=2):
                 if not place.joinpath(file).is_file():
                     raise DataError(
                         f"{name}: row {row}, column file: {file!r} is not in {source}; add it or "
                         "drop the row"
                     )
-        self.files = tuple(found)
-        self.labels = tuple(found.values())
+        self.files = tuple(label_of)
+        self.labels = tuple(label_of.values())
 
     def __len__(self) -> int:
         return len(self.files)
@@ -145,14 +145,14 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
         raise DataError(
             f"{name}: row 1: column {missing[0]} is missing; expected {', '.join(COLUMNS)}"
         )
-    found: dict[str, int] = {}
+    label_of: dict[str, int] = {}
     for row, cells in enumerate(rows[1:], start=2):
         if len(cells) != len(header):
             raise DataError(
                 f"{name}: row {row}: holds {len(cells)} values where the header names {len(header)}"
             )
         file, emotion = (cells[header.index(column)].strip() for column in COLUMNS)
-        if file in found or not file:
+        if file in label_of or not file:
             if file:
                 why = "has a row further up; keep one of them"
             else:
@@ -163,10 +163,10 @@ def _labels(content: bytes, name: str) -> dict[str, int]:
             raise DataError(
                 f"{name}: row {row}, column emotion: {emotion[:40]!r} is not one of {known}"
             )
-        found[file] = EXPRESSIONS.index(emotion)
-    if not found:
+        label_of[file] = EXPRESSIONS.index(emotion)
+    if not label_of:
         raise DataError(f"{name}: holds only a header; {_CURE}")
-    return found
+    return label_of
 
 
 def _picture(file: Traversable) -> Picture:

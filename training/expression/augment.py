@@ -1,6 +1,4 @@
-"""Random changes to a batch of grey faces, all pictures at once, so that two cores keep the network
-busy.
-"""
+"""Random changes to a batch of grey faces, all pictures at once, to keep the cores busy."""
 
 import math
 from collections.abc import Sequence
@@ -140,8 +138,9 @@ def mix(
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """One draw from Beta(α, α), drawn by NumPy from a seed of ``generator``: PyTorch's own takes no
-    generator.
+    """One draw from Beta(α, α), by NumPy with a seed of ``generator``.
+
+    PyTorch's own distribution takes no generator.
     """
     numbers = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
     return float(numbers.beta(alpha, alpha))

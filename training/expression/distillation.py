@@ -1,6 +1,4 @@
-"""What the teachers say: finished runs asked about changed pictures, once, and kept for every
-student.
-"""
+"""The answers of the teachers, finished runs, computed once and kept for every student."""
 
 import hashlib
 import logging
@@ -18,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data.datasets import Lessons
+from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import Augmentation, augment
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import averaged_weights
 from training.learning.precision import autocast
 from training.learning.recipe import RECIPE, load_recipe
-from training.models.small_resnet import SmallResNet
+from training.models.expression_network import ExpressionNetwork
 
 log = logging.getLogger(__name__)
 
@@ -136,28 +134,30 @@ class Views:
         return View(pictures, expressions, classes)
 
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-        said: list[list[Tensor]] = [[], []]
+        heads: list[list[Tensor]] = [[], []]
         for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
             with torch.no_grad(), autocast(torch.device("cpu"), bfloat16=True):
                 answers = network(
                     recipe.as_input(seen).contiguous(memory_format=torch.channels_last)
                 )
-            for head, logits in zip(said, answers, strict=True):
+            for head, logits in zip(heads, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (
-            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in said
+            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in heads
         )
         return first, second
 
 
-def _fingerprint(network: SmallResNet) -> bytes:
+def _fingerprint(network: ExpressionNetwork) -> bytes:
     """Bytes that change with the weights."""
     return b"".join(
         weight.contiguous().numpy().tobytes() for weight in network.state_dict().values()
     )
 
 
-def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet, ExpressionRecipe]:
+def load_run(
+    folder: Path, recipe_file: Path | None = None
+) -> tuple[ExpressionNetwork, ExpressionRecipe]:
     """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
     Args:
@@ -169,7 +169,7 @@ def load_run(folder: Path, recipe_file: Path | None = None) -> tuple[SmallResNet
     """
     file = folder / RECIPE if recipe_file is None else recipe_file
     recipe = load_recipe(file, ExpressionRecipe)
-    network = recipe.network.build()
+    network = recipe.build_network()
     try:
         network.load_state_dict(averaged_weights(folder))
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Where does a network look? Maps of its float form, to judge a training by.
+"""Maps of where a float network sees a category, to check a training.
 
 The int8 file has its own (`evidence`).
 
@@ -27,7 +27,7 @@ from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
 from training.learning.recipe import RECIPE
 from training.models.evidence import WithEvidence
-from training.models.small_resnet import SmallResNet
+from training.models.small_resnet import SmallResNet, SmallResNetSection
 
 Map = NDArray[np.float32]
 
@@ -59,8 +59,8 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
     """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
 
     Raises:
-        RecipeError: there is no checkpoint or no recipe, one cannot be read, or they do not belong
-            together.
+        RecipeError: there is no checkpoint or no recipe, one cannot be read, they do not belong
+            together, or the network has no class activation maps.
     """
     if not any((folder / name).is_file() for name in (CHECKPOINT, WEIGHTS)):
         raise RecipeError(
@@ -71,6 +71,11 @@ def open_run(folder: Path, recipe: Path | None = None) -> tuple[SmallResNet, Exp
             f"--run {folder}: keeps no copy of its recipe; name the recipe with --recipe"
         )
     network, form = load_run(folder, recipe)
+    if not isinstance(network, SmallResNet):
+        raise RecipeError(
+            f"--run {folder}: a network of architecture {form.network.architecture} has no class "
+            "activation maps; give a run of architecture small-resnet"
+        )
     return network.requires_grad_(False), form
 
 
@@ -126,8 +131,11 @@ def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
     Raises:
         RecipeError: the network has no such stage.
     """
-    blocks = recipe.network.blocks
-    stage = max(len(blocks) - 1, 1) if stage is None else stage
+    section = recipe.network
+    assert isinstance(section, SmallResNetSection)  # open_run refuses the others
+    blocks = section.blocks
+    if stage is None:
+        stage = max(len(blocks) - 1, 1)
     if not 1 <= stage <= len(blocks):
         raise RecipeError(
             f"--stage {stage}: the network of {recipe.name} has stages 1 to {len(blocks)}"
@@ -136,8 +144,9 @@ def blocks_of_stage(recipe: ExpressionRecipe, stage: int | None) -> int:
 
 
 def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks: int) -> Tensor:
-    """Grad-CAM of the first head after the first ``blocks`` blocks: ReLU(Σ_c mean_yx(∂ logit / ∂
-    A_c) · A_c).
+    """Grad-CAM of the first head after the first ``blocks`` blocks.
+
+    ReLU(Σ_c mean_yx(∂ logit / ∂ A_c) · A_c).
 
     Args:
         network: in eval mode.
@@ -154,14 +163,12 @@ def grad_cam(network: SmallResNet, pictures: Tensor, categories: Tensor, blocks:
     logits = network.logits(network.stages[blocks:](activations))[0]
     (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
     weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
-    found: Tensor = weighed.sum(dim=1).relu()
-    return found
+    supported: Tensor = weighed.sum(dim=1).relu()
+    return supported
 
 
 def peak(values: Map) -> tuple[float, float]:
-    """Where a map is largest: x and y of the middle of the region, in pixels of the 48 × 48
-    face.
-    """
+    """Where a map is largest: x and y of the region's middle, pixels of the 48 × 48 face."""
     row, column = np.unravel_index(values.argmax(), values.shape)
     return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[
         0

@@ -1,6 +1,4 @@
-"""What `python -m training explain` writes and prints: contact sheets, a table, and a summary by
-category.
-"""
+"""The files and the text of `python -m training explain`: sheets, a table, a summary."""
 
 from __future__ import annotations
 
@@ -88,8 +86,8 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         band, column = divmod(place, columns)
         x = _LABEL + column * (_SIDE + _GAP)
         y = band * height
-        said = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
-        pen.multiline_text((x, y + 4), said, font=ImageFont.load_default(13), fill="black")
+        caption = f"{_short(face.name)}\n{EXPRESSIONS[face.category]} {face.probability:.0%}"
+        pen.multiline_text((x, y + 4), caption, font=ImageFont.load_default(13), fill="black")
         gray = np.asarray(
             cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
         )

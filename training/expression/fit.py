@@ -1,6 +1,4 @@
-"""From a recipe and faces to a published expression model: train, quantize, calibrate its
-confidence, judge it.
-"""
+"""From a recipe and faces to an expression model: train, quantize, calibrate, evaluate."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -19,27 +17,24 @@ from training.data.datasets import (
     NO_LABEL,
     USAGES,
     Faces,
-    Lessons,
-    lessons,
     load_faces,
-    majority,
-    soft_targets,
     split_held_back,
 )
+from training.data.lessons import Lessons, lessons, majority, soft_targets
 from training.errors import DataError, RecipeError
 from training.expression.distillation import Views, load_run
-from training.expression.recipe import HEADS, ExpressionRecipe
+from training.expression.recipe import ExpressionRecipe
 from training.expression.task import ExpressionTask, predict
 from training.learning.checkpoint import save_weights, seconds_spent
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
 from training.learning.recipe import load_recipe
 from training.measuring.calibration import in_half_a
-from training.measuring.evaluate import enlarged, judge, run_model
+from training.measuring.evaluate import enlarged, evaluate_logits, run_model
 from training.measuring.temperature import best_temperature, bias_corrected_temperature
 from training.models.evidence import EVIDENCE, WithEvidence
+from training.models.expression_network import ExpressionNetwork, RegionNetwork
 from training.models.quantize import PixelInput, write_model
-from training.models.small_resnet import SmallResNet
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +72,7 @@ def plan_expression(request: FitRequest) -> Plan:
     )
 
     def publish(fitted: Fitted) -> Path:
-        assert isinstance(fitted.module, SmallResNet)  # as recipe.network builds it
+        assert isinstance(fitted.module, ExpressionNetwork)  # as the recipe builds it
         splits = {HELD_BACK: held_back, **_other_splits(faces)}
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
@@ -109,8 +104,9 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
     network, other = load_run(request.run_folder(recipe.start))
     if not recipe.network.can_learn_on(other.network):
         raise RecipeError(
-            f"{request.recipe}: start = {recipe.start!r} has another network than "
-            "this recipe describes"
+            f"{request.recipe}: start = {recipe.start!r} is a run of another network "
+            f"({other.network.architecture}) than this recipe describes "
+            f"({recipe.network.architecture}), or of another shape"
         )
     return network
 
@@ -127,16 +123,17 @@ def pixel_input(recipe: ExpressionRecipe) -> PixelInput:
 def finish_card(
     path: Path, module: nn.Module, recipe: ExpressionRecipe, splits: Mapping[str, Faces]
 ) -> Path:
-    """Add temperature (from the held-back faces) and the figures of each split, int8 through the
-    agent and float.
+    """Add the temperature and the figures of each split, int8 and float, to a card.
+
+    The temperature is fitted on the held-back faces; the int8 figures go through the agent.
     """
     model = load_model(path, kind="expression")
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
-        metrics[name] = judge(logits[name], faces).headline()
+        metrics[name] = evaluate_logits(logits[name], faces).headline()
         expression, fer2013 = predict(module, faces.pictures, recipe)
-        metrics[f"{name}, float"] = judge(
+        metrics[f"{name}, float"] = evaluate_logits(
             {"expression": expression, "fer2013": fer2013}, faces
         ).headline()
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
@@ -146,9 +143,10 @@ def finish_card(
     return path
 
 
-def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) -> None:
-    """Calibrate the second head, and scale it so that the one temperature of the card, the first
-    head's, fits it, too.
+def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionRecipe) -> None:
+    """Calibrate the second head, and scale it to the one temperature of the card.
+
+    That temperature is the first head's.
 
     The classes are weighed while it learns (``loss.balance``), so that it says the rare ones too
     often: its biases are corrected
@@ -165,11 +163,13 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
     first, second = predict(network, faces.pictures, recipe)
     clear = majority(faces.votes)
     known = faces.fer2013
-    said = clear != NO_LABEL
+    voted = clear != NO_LABEL
     labelled = known != NO_LABEL
-    if not said.any() or not labelled.any():
+    if not voted.any() or not labelled.any():
         return
-    shared = best_temperature(first[said], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[said]])
+    shared = best_temperature(
+        first[voted], np.eye(len(EXPRESSIONS), dtype=np.float32)[clear[voted]]
+    )
     own, bias = bias_corrected_temperature(second[labelled], known[labelled])
     head = network.heads["fer2013"]
     assert isinstance(head, nn.Linear)
@@ -182,17 +182,41 @@ def align_heads(network: SmallResNet, faces: Faces, recipe: ExpressionRecipe) ->
 
 def _write(
     fitted: Fitted,
-    network: SmallResNet,
+    network: ExpressionNetwork,
     recipe: ExpressionRecipe,
     request: FitRequest,
     learn: Faces,
 ) -> Path:
+    """Quantize the trained network and write the model with its card; returns the card's path."""
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
+    outputs = {"expression": EXPRESSIONS, "fer2013": FER2013}
+    module: nn.Module = network
+    if isinstance(network, RegionNetwork):
+        module = WithEvidence(network)
+        outputs[EVIDENCE] = EXPRESSIONS
+    else:
+        log.info("%s: its model cannot explain itself", recipe.network.architecture)
+    return write_model(
+        module,
+        pixel_input(recipe),
+        outputs,
+        calibration=enlarged(learn.pictures[order], recipe.network.edge),
+        card=_card(fitted, recipe, request),
+        folder=request.out,
+    )
+
+
+def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict[str, object]:
+    """What the recipe and the run say in the model card."""
+    teachers: tuple[str, ...] = ()
     if recipe.distillation:
         teachers = recipe.distillation.teachers
-    else:
-        teachers = ()
-    card = {
+    data = [f"pictures of {request.data.name}"]
+    if request.data.is_file():
+        data = [f"FER2013 {recipe.data.usage}"]
+    if request.votes:
+        data.append("FER+ votes")
+    return {
         "name": recipe.name,
         "version": recipe.version,
         "kind": recipe.kind,
@@ -205,12 +229,7 @@ def _write(
             "recipe": request.recipe.name,
             "seed": recipe.seed,
             "epochs": fitted.epochs,
-            "data": [
-                f"FER2013 {recipe.data.usage}"
-                if request.data.is_file()
-                else f"pictures of {request.data.name}"
-            ]
-            + (["FER+ votes"] if request.votes else []),
+            "data": data,
             "date": datetime.now(UTC).date().isoformat(),
             "teacher": ", ".join(teachers) or None,
             "hours": round(fitted.seconds / 3600, 2),
@@ -220,15 +239,6 @@ def _write(
         "metrics": {},
         "limits": recipe.limits,
     }
-    return write_model(
-        WithEvidence(network),
-        pixel_input(recipe),
-        (*HEADS, EVIDENCE),
-        calibration=enlarged(learn.pictures[order], recipe.network.edge),
-        card=card,
-        folder=request.out,
-        labels={"expression": EXPRESSIONS, "fer2013": FER2013, EVIDENCE: EXPRESSIONS},
-    )
 
 
 def _hours(seconds: Sequence[float | None]) -> float | None:

@@ -2,19 +2,20 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.expression.augment import Augmentation
 from training.learning.recipe import Recipe, Section
-from training.models.small_resnet import SmallResNet
+from training.models.expression_network import ExpressionNetwork
+from training.models.registry import Network
 
 HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 
 
-class Data(Section):
+class ExpressionData(Section):
     """Which of the faces are learnt from, and what is cut off them."""
 
     usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
@@ -25,56 +26,6 @@ class Data(Section):
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
         0.255
     )
-
-
-class Network(Section):
-    """The shape of :class:`training.models.small_resnet.SmallResNet`."""
-
-    architecture: Literal["small-resnet"]
-    widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)
-    ]
-    blocks: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)
-    ]
-    strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
-    dropout: Annotated[float, Field(ge=0, lt=1, description="of the mean features")] = 0.2
-    region_attention: Annotated[
-        bool, Field(description="weigh each region of the face before the mean")
-    ] = False
-    edge: Annotated[
-        Literal[48, 56, 64],
-        Field(description="of the input, pixels; smaller pictures are enlarged"),
-    ] = 48
-
-    @model_validator(mode="after")
-    def _a_width_more_than_stages(self) -> "Network":
-        for name, given in (("blocks", self.blocks), ("strides", self.strides)):
-            if len(given) != len(self.widths) - 1:
-                raise ValueError(
-                    f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, "
-                    "one number a stage"
-                )
-        return self
-
-    def can_learn_on(self, other: "Network") -> bool:
-        """Whether it can take the other's weights: of one shape, and with its region attention, if
-        that has one.
-        """
-        free = {"dropout", "edge", "region_attention"}
-        attention = self.region_attention or not other.region_attention
-        return self.model_dump(exclude=free) == other.model_dump(exclude=free) and attention
-
-    def build(self) -> SmallResNet:
-        """The network with its two heads, untrained."""
-        return SmallResNet(
-            self.widths,
-            self.blocks,
-            self.strides,
-            HEADS,
-            self.dropout,
-            region_attention=self.region_attention,
-        )
 
 
 class Loss(Section):
@@ -95,8 +46,9 @@ class Loss(Section):
 
 
 class Distillation(Section):
-    """Learning from the answers of finished runs (Hinton et al. 2015, "Distilling the knowledge in
-    a neural network").
+    """Learning from the answers of finished runs.
+
+    Hinton et al. 2015, "Distilling the knowledge in a neural network".
 
     The teachers answer for the very pictures that the student sees, changed alike (Beyer et al.
     2022, "Knowledge distillation: a good teacher is patient and consistent"), and for their mirror
@@ -124,7 +76,7 @@ class ExpressionRecipe(Recipe):
     uncertain_below: Annotated[
         float, Field(gt=0, lt=1, description="top probability under which the agent abstains")
     ]
-    data: Data = Data()
+    data: ExpressionData = ExpressionData()
     network: Network
     augmentation: Augmentation = Augmentation()
     loss: Loss = Loss()
@@ -132,6 +84,10 @@ class ExpressionRecipe(Recipe):
     start: Annotated[
         str | None, Field(description="run folder beside this run's whose network is learnt on")
     ] = None
+
+    def build_network(self) -> ExpressionNetwork:
+        """Return the network with both heads, untrained."""
+        return self.network.build(HEADS)
 
     def as_input(self, pictures: Tensor) -> Tensor:
         """N × 1 × H × W, 0…1 → what the network sees.

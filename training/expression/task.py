@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.data.datasets import NO_LABEL, Faces, Lessons, majority, soft_targets
+from training.data.datasets import NO_LABEL, Faces
+from training.data.lessons import Lessons, majority, soft_targets
 from training.expression.augment import augment, flip, mix
 from training.expression.distillation import Views, soften
 from training.expression.recipe import ExpressionRecipe
@@ -17,8 +18,9 @@ _CHUNK = 512
 
 
 class ExpressionTask:
-    """Learn both heads from faces: FER+ vote shares, and FER2013 classes
-    (:class:`training.learning.loop.Task`).
+    """Learn both heads from faces: FER+ vote shares, and FER2013 classes.
+
+    It is a :class:`training.learning.loop.Task`.
 
     Args:
         recipe: how.
@@ -45,7 +47,7 @@ class ExpressionTask:
         self._class_weights = class_weights(self._classes, recipe.loss.balance)
         self._held_back = held_back
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
-        self._module = recipe.network.build()
+        self._module = recipe.build_network()
         if start is not None:
             self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
 
@@ -60,8 +62,9 @@ class ExpressionTask:
         return len(self._pictures) // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Shuffled (pictures normalised N×1×48×48, shares of the categories N×8, shares of
-        FER2013's classes N×7).
+        """Shuffled batches: normalised pictures, shares of the categories, shares of the classes.
+
+        The shapes are N×1×48×48, N×8 and N×7.
 
         With teachers two more: their softened probabilities of both.
         """
@@ -86,7 +89,7 @@ class ExpressionTask:
             return self._pictures, labels
         view = self._views.view(epoch % self._views.count)
         temperature = self._recipe.distillation.temperature
-        taught = [soften(said, temperature) for said in (view.expression, view.fer2013)]
+        taught = [soften(answers, temperature) for answers in (view.expression, view.fer2013)]
         return torch.from_numpy(view.pictures).unsqueeze(1), labels + taught
 
     def loss(
@@ -115,13 +118,13 @@ class ExpressionTask:
         total = first + weight * second
         if (how := self._recipe.distillation) is not None and taught:
             heat = how.temperature
-            said = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(
+            taught_loss = cross_entropy(expression / heat, taught[0]) + weight * cross_entropy(
                 fer2013 / heat, taught[1]
             )
-            figures["teachers"] = said.detach()
+            figures["teachers"] = taught_loss.detach()
             # the gradient of a softened loss shrinks with the temperature's square (Hinton et al.
             # 2015, section 2.1)
-            total = (1 - how.weight) * total + how.weight * heat**2 * said
+            total = (1 - how.weight) * total + how.weight * heat**2 * taught_loss
         return total, figures
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
@@ -130,13 +133,13 @@ class ExpressionTask:
         clear = majority(self._held_back.votes)
         if not (clear != NO_LABEL).any():
             clear = soft_targets(self._held_back).argmax(axis=1)
-        judged = clear != NO_LABEL
+        clear_ones = clear != NO_LABEL
         entropy = functional.cross_entropy(
-            torch.from_numpy(expression[judged]), torch.from_numpy(clear[judged])
+            torch.from_numpy(expression[clear_ones]), torch.from_numpy(clear[clear_ones])
         )
         known = self._held_back.fer2013 != NO_LABEL
         return {
-            "accuracy": _share(expression.argmax(1)[judged] == clear[judged]),
+            "accuracy": _share(expression.argmax(1)[clear_ones] == clear[clear_ones]),
             "cross_entropy": float(entropy),
             "fer2013_accuracy": _share(fer2013.argmax(1)[known] == self._held_back.fer2013[known]),
         }
@@ -147,19 +150,20 @@ def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
 
     A row of zeros says nothing and does not count.
     """
-    said = (shares.sum(dim=1) > 0).sum().clamp(min=1)
-    return -(shares * functional.log_softmax(logits, dim=1)).sum() / said
+    labelled = (shares.sum(dim=1) > 0).sum().clamp(min=1)
+    return -(shares * functional.log_softmax(logits, dim=1)).sum() / labelled
 
 
 def agreement(logits: Tensor, shares: Tensor) -> Tensor:
     """Share of the rows that say something in which the largest logit is the largest share."""
-    said = shares.sum(dim=1) > 0
-    return ((logits.argmax(1) == shares.argmax(1)) & said).sum() / said.sum().clamp(min=1)
+    labelled = shares.sum(dim=1) > 0
+    return ((logits.argmax(1) == shares.argmax(1)) & labelled).sum() / labelled.sum().clamp(min=1)
 
 
 def class_weights(shares: Tensor, balance: float) -> Tensor:
-    """Weight of each class for N × K shares: (1 / its part) to the power ``balance``, 1 on average
-    over the rows.
+    """Weight of each class for N × K shares, 1 on average over the rows.
+
+    It is (1 / share of the class) to the power ``balance``.
     """
     part = shares.sum(dim=0) / shares.sum().clamp(min=1e-9)
     weights = part.clamp(min=1e-4) ** -balance

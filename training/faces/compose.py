@@ -1,5 +1,4 @@
-"""Training pictures of the detector: labelled photographs pasted at many sizes and changed in
-light, colour and focus.
+"""Training scenes of the detector: photographs pasted at many sizes, with changed light.
 
 A scene is either one photograph turned and scaled so that one of its faces gets a chosen size at a
 chosen place, over another photograph or a plain ground, or a grid of photographs. Labels follow; a
@@ -20,7 +19,7 @@ from pydantic import Field
 from edge_agent.vision.faces.detector import SHRINK_AT_ONCE
 from training.faces.labelling.labels import Picture
 from training.faces.patterns import draw_pattern
-from training.faces.photographs import Faces, Photographs, determinant, join
+from training.faces.photographs import FaceBoxes, Photographs, determinant, join
 from training.learning.recipe import Section
 
 GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
@@ -77,7 +76,7 @@ class Composer:
         self._height = height
         self._how = how
 
-    def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+    def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
         """A scene in which photograph number ``first`` has a part.
 
         All else is drawn from ``random``.
@@ -96,23 +95,21 @@ class Composer:
             len(self._pictures) - 1,
         )
 
-    def _ground(self, random: np.random.Generator) -> tuple[Picture, Faces]:
-        """What lies behind: another photograph that covers the scene, a drawn pattern or one
-        colour.
-        """
+    def _ground(self, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
+        """The background: another photograph that covers the scene, a pattern, or one colour."""
         if random.random() < self._how.over_photograph:
             return self._cover(self._any(random), self._width, self._height, random)
         if random.random() < self._how.pattern:
-            return draw_pattern(self._width, self._height, random), Faces.of(())
+            return draw_pattern(self._width, self._height, random), FaceBoxes.of(())
         plain = np.empty((self._height, self._width, 3), dtype=np.uint8)
         plain[:] = (
             random.integers(0, 256, 3) if random.random() < 0.5 else random.choice([0, 114, 255])
         )
-        return plain, Faces.of(())
+        return plain, FaceBoxes.of(())
 
     def _paste(
-        self, scene: Picture, behind: Faces, number: int, random: np.random.Generator
-    ) -> tuple[Picture, Faces]:
+        self, scene: Picture, behind: FaceBoxes, number: int, random: np.random.Generator
+    ) -> tuple[Picture, FaceBoxes]:
         """Lay a photograph over the scene so that one of its faces gets a drawn size and place."""
         picture = self._pictures[number]
         faces = self._faces[number]
@@ -136,7 +133,7 @@ class Composer:
         return scene, join([behind.behind(mask), above])
 
     def _placement(
-        self, picture: Picture, faces: Faces, random: np.random.Generator
+        self, picture: Picture, faces: FaceBoxes, random: np.random.Generator
     ) -> NDArray[np.float64]:
         height, width = picture.shape[:2]
         sure = np.flatnonzero(~faces.ignore)
@@ -161,19 +158,17 @@ class Composer:
         return np.column_stack([linear, target - linear @ center])
 
     def _turn(self, random: np.random.Generator) -> float:
-        """A turn in radians: none at all in one of ten cases, up to twice the usual one in
-        another.
-        """
+        """A turn in radians: none in one of ten cases, up to twice the usual one in another."""
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
         if random.random() < 0.9:
             return math.radians(degrees)
         return 0.0
 
-    def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, Faces]:
+    def _grid(self, first: int, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
         """Photographs side by side, each covering its cell."""
         rows, columns = GRIDS[random.integers(len(GRIDS))]
         scene = np.zeros((self._height, self._width, 3), dtype=np.uint8)
-        parts: list[Faces] = []
+        parts: list[FaceBoxes] = []
         xs = np.linspace(0, self._width, columns + 1).astype(int)
         ys = np.linspace(0, self._height, rows + 1).astype(int)
         place = random.integers(rows * columns)
@@ -190,7 +185,7 @@ class Composer:
 
     def _cover(
         self, number: int, width: int, height: int, random: np.random.Generator
-    ) -> tuple[Picture, Faces]:
+    ) -> tuple[Picture, FaceBoxes]:
         """A part of a photograph that fills a rectangle.
 
         Sometimes one in which there is no face.
@@ -233,8 +228,9 @@ def turned(
 def _shrink_first(
     picture: Picture, matrix: NDArray[np.float64], random: np.random.Generator
 ) -> tuple[Picture, NDArray[np.float64]]:
-    """Average a picture that is to become much smaller down to a camera's frame, which the agent
-    only samples.
+    """Average a picture that will become much smaller to the size of a camera's frame.
+
+    The agent only samples such a frame.
     """
     scale = math.sqrt(abs(determinant(matrix))) * random.uniform(1, 1 / SHRINK_AT_ONCE)
     if scale > 0.75:
@@ -253,8 +249,9 @@ def for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def change_light(scene: Picture, how: Composition, random: np.random.Generator) -> Picture:
-    """Change gamma, contrast, brightness and colour of a scene, blur it, add noise, compress it,
-    make it gray.
+    """Change the light and colour of a scene, and degrade it as a camera would.
+
+    Gamma, contrast, brightness, colour; blur, noise, compression, gray.
     """
     if random.random() < how.gray:
         scene = np.repeat(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)[:, :, None], 3, axis=2)

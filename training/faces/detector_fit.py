@@ -1,6 +1,4 @@
-"""From a recipe and labelled photographs to a published face detector: train, quantize, choose the
-threshold, judge.
-"""
+"""From a recipe and photographs to a face detector: train, quantize, choose the threshold."""
 
 from __future__ import annotations
 
@@ -17,16 +15,16 @@ from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merg
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.errors import DataError
 from training.faces.compose import Composer
-from training.faces.judging.judge import judge
+from training.faces.evaluation.detections import evaluate_detections
 from training.faces.labelling.labels import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
 from training.faces.task import (
     LOW,
     OFFSET,
     SCALE,
+    DetectorNetwork,
     DetectorRecipe,
     DetectorTask,
-    Network,
     in_picture,
     predict,
 )
@@ -81,38 +79,42 @@ def plan_detector(request: FitRequest) -> Plan:
     )
 
 
-def pixel_input(network: Network) -> PixelInput:
+def pixel_input(network: DetectorNetwork) -> PixelInput:
     """Geometry and normalisation of the input as the model card says them."""
     return PixelInput(network.width, network.height, 3, scale=SCALE, offset=OFFSET)
 
 
 def run_model(model: TFLiteModel, pictures: Sequence[Picture]) -> list[Candidates]:
     """Detections of a model file at a low threshold in whole photographs (BGR), in their pixels."""
-    found = []
+    detections = []
     for picture in pictures:
         pixels, scale = letterbox(picture, model.card.input.width, model.card.input.height)
-        found.append(in_picture(merge(decode(model.run(pixels), LOW)), scale))
-    return found
+        detections.append(in_picture(merge(decode(model.run(pixels), LOW)), scale))
+    return detections
 
 
 def finish_card(
     path: Path, fitted: Fitted, recipe: DetectorRecipe, parts: Mapping[str, Photographs]
 ) -> Path:
-    """Add the score threshold, chosen on the part ``valid``, and the figures of each part, int8 and
-    float.
+    """Add the score threshold and the figures of each part, int8 and float, to a card.
+
+    The threshold is chosen on the part ``valid``.
     """
     model = load_model(path, kind="face-detector")
-    judged = {
-        part: judge(run_model(model, held.pictures), held.faces) for part, held in parts.items()
+    evaluations = {
+        part: evaluate_detections(run_model(model, held.pictures), held.faces)
+        for part, held in parts.items()
     }
-    threshold = judged["valid"].threshold(recipe.false_share)
+    threshold = evaluations["valid"].threshold(recipe.false_share)
     metrics: dict[str, dict[str, float]] = {}
     for part, held in parts.items():
         metrics[part] = {
-            **judged[part].at(threshold).figures(),
-            "faces": judged[part].at(threshold).faces,
+            **evaluations[part].at(threshold).figures(),
+            "faces": evaluations[part].at(threshold).faces,
         }
-        floating = judge(predict(fitted.module, held.pictures, recipe.network), held.faces)
+        floating = evaluate_detections(
+            predict(fitted.module, held.pictures, recipe.network), held.faces
+        )
         metrics[f"{part}, float"] = floating.at(threshold).figures()
         log.info(
             "%s at %.2f: int8 %s; float %s",
@@ -162,7 +164,7 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
     return write_model(
         fitted.module,
         pixel_input(recipe.network),
-        OUTPUTS,
+        dict.fromkeys(OUTPUTS, ()),
         calibration=calibration_pictures(learn, recipe),
         card=card,
         folder=request.out,
@@ -172,7 +174,7 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
 def _refuse_held_out(
     labelled: Sequence[LabelledPicture], recipe: DetectorRecipe, request: FitRequest
 ) -> None:
-    """Make sure that nothing is learnt from what the recipe keeps to judge the model.
+    """Make sure that nothing is learned from the photographs that the recipe holds out.
 
     Raises:
         DataError: a picture that is held out is labelled for another part.

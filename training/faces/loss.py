@@ -77,10 +77,10 @@ class DetectorLoss(nn.Module):
         wanted = boxes[faces]
         size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1, keepdim=True).sqrt()
         reach = sides[faces] * strides
-        found = torch.cat([middles - reach[:, :2], middles + reach[:, 2:]], dim=1)
-        overlap, generalised = overlaps(found, wanted)
+        predicted = torch.cat([middles - reach[:, :2], middles + reach[:, 2:]], dim=1)
+        overlap, generalised = overlaps(predicted, wanted)
         box = (1 - generalised).sum() / count
-        side = _smooth((found - wanted) / size, 0.05).mean(dim=1).sum() / count
+        side = _smooth((predicted - wanted) / size, 0.05).mean(dim=1).sum() / count
         error = (middles.repeat(1, 5) + offsets[faces] * strides - points[faces]) / size
         known = error.isfinite()
         landmarks = _smooth(
@@ -107,16 +107,15 @@ class DetectorLoss(nn.Module):
         return weight * entropy
 
     def doubt(self, answers: Sequence[Tensor], faces: Tensor, ceilings: Tensor) -> Tensor:
-        """The part of the score, summed over each scene (N), as if every face were framed
-        perfectly.
-        """
+        """The score's part of the loss, summed over each scene (N), with every box perfect."""
         logits = flat(answers[0::3]).squeeze(2)
         return self._score(logits, faces, ceilings, torch.ones_like(logits)[faces]).sum(dim=1)
 
 
 def flat(levels: Sequence[Tensor]) -> Tensor:
-    """Outputs of one kind of all strides, N × rows × columns × numbers, as N × cells × numbers in
-    float32.
+    """Outputs of one kind of all strides as N × cells × numbers in float32.
+
+    Each output is N × rows × columns × numbers.
     """
     return torch.cat([level.float().flatten(1, 2) for level in levels], dim=1)
 

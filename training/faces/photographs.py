@@ -1,6 +1,4 @@
-"""Labelled photographs in memory, and what becomes of their faces when a photograph is moved, cut
-or covered.
-"""
+"""Labelled photographs in memory; their faces move with them when they are changed."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ COVERED = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Faces:
+class FaceBoxes:
     """Faces of one picture or scene.
 
     Attributes:
@@ -45,7 +43,7 @@ class Faces:
     ceilings: Floats
 
     @classmethod
-    def of(cls, faces: Sequence[LabelledFace]) -> Faces:
+    def of(cls, faces: Sequence[LabelledFace]) -> FaceBoxes:
         """From labels."""
         unknown = ((math.nan, math.nan),) * 5
         boxes = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
@@ -71,13 +69,13 @@ class Faces:
         """Longer sides of the boxes."""
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0))
 
-    def take(self, chosen: NDArray[np.bool_]) -> Faces:
+    def take(self, chosen: NDArray[np.bool_]) -> FaceBoxes:
         """Those faces that are chosen."""
-        return Faces(
+        return FaceBoxes(
             self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen]
         )
 
-    def moved(self, matrix: NDArray[np.float64]) -> Faces:
+    def moved(self, matrix: NDArray[np.float64]) -> FaceBoxes:
         """After a similarity (2 × 3), perhaps with mirroring.
 
         Boxes stay upright and keep their proportions.
@@ -90,21 +88,22 @@ class Faces:
         if area < 0:
             points = points[:, MIRROR]
         boxes = np.concatenate([centers - half, centers + half], axis=1)
-        return Faces(
+        return FaceBoxes(
             boxes.astype(np.float32), points.astype(np.float32), self.ignore, self.ceilings
         )
 
-    def without_small(self, smallest: float) -> Faces:
+    def without_small(self, smallest: float) -> FaceBoxes:
         """Those below a size (square root of the area) are ignored."""
-        return Faces(self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings)
+        return FaceBoxes(
+            self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings
+        )
 
-    def mirrored(self, width: float) -> Faces:
+    def mirrored(self, width: float) -> FaceBoxes:
         """In the mirror image of a picture of ``width`` pixels."""
         return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
-    def within(self, left: float, top: float, right: float, bottom: float) -> Faces:
-        """Those in sight in a rectangle: a face that is mostly outside is ignored, or left out when
-        nearly all is.
+    def within(self, left: float, top: float, right: float, bottom: float) -> FaceBoxes:
+        """The faces in a rectangle: one that is mostly outside is ignored, or left out.
 
         Ignored regions are cut to the rectangle.
         """
@@ -112,19 +111,20 @@ class Faces:
         ignore = self.ignore | (seen < SEEN)
         cut = np.clip(self.boxes, (left, top, left, top), (right, bottom, right, bottom))
         boxes = np.where(ignore[:, None], cut, self.boxes).astype(np.float32)
-        kept = Faces(boxes, self.points, ignore, self.ceilings)
+        kept = FaceBoxes(boxes, self.points, ignore, self.ceilings)
         return kept.take(seen >= HIDDEN)
 
-    def behind(self, mask: NDArray[np.uint8]) -> Faces:
-        """Those in sight when something is laid over the scene where ``mask`` (height × width) is
-        not 0.
+    def behind(self, mask: NDArray[np.uint8]) -> FaceBoxes:
+        """The faces behind something that is laid over the scene.
+
+        It covers the pixels where ``mask`` (height × width) is not 0.
         """
         covered = np.zeros(len(self), dtype=np.float32)
         limit = mask.shape[::-1] * 2
         for i, (left, top, right, bottom) in enumerate(np.clip(self.boxes, 0, limit).astype(int)):
             part = mask[top : bottom + 1, left : right + 1]
             covered[i] = np.count_nonzero(part) / max(part.size, 1)
-        kept = Faces(self.boxes, self.points, self.ignore | (covered > COVERED), self.ceilings)
+        kept = FaceBoxes(self.boxes, self.points, self.ignore | (covered > COVERED), self.ceilings)
         return kept.take(covered <= 1 - HIDDEN)
 
     def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
@@ -138,15 +138,16 @@ class Faces:
 
 
 def determinant(matrix: NDArray[np.float64]) -> float:
-    """Of the linear part of a 2 × 3 matrix: by how much it scales areas, negative when it
-    mirrors.
+    """The determinant of the linear part of a 2 × 3 matrix: by how much it scales areas.
+
+    It is negative when the matrix mirrors.
     """
     return float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
 
 
-def join(parts: Sequence[Faces]) -> Faces:
+def join(parts: Sequence[FaceBoxes]) -> FaceBoxes:
     """All faces of several parts."""
-    return Faces(
+    return FaceBoxes(
         np.concatenate([p.boxes for p in parts]),
         np.concatenate([p.points for p in parts]),
         np.concatenate([p.ignore for p in parts]),
@@ -165,7 +166,7 @@ class Photographs:
     """
 
     pictures: Sequence[Picture]
-    faces: Sequence[Faces]
+    faces: Sequence[FaceBoxes]
     weights: NDArray[np.float64]
 
     @classmethod
@@ -185,7 +186,7 @@ class Photographs:
         if not shares.sum() > 0:
             raise DataError(f"{folder}: data.weights of the recipe leaves no picture to learn from")
         pictures = [read_picture(folder / p.file) for p in labelled]
-        return cls(pictures, [Faces.of(p.faces) for p in labelled], shares / shares.sum())
+        return cls(pictures, [FaceBoxes.of(p.faces) for p in labelled], shares / shares.sum())
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -1,9 +1,10 @@
-"""A second teacher, for the five points alone: it learns from points that people marked, and places
-those of all faces.
+"""A second teacher, for the five points: it learns from points that people marked.
+
+It then places the points of all faces.
 
 YuNet's points deviate from people's by about a tenth of the eye distance, and a detector that
-learns from both learns that. A small network that sees one face at a time places them twice as
-well, and does it alike in every photograph.
+learns from both learns the deviation, too. A small network that sees one face at a time places them
+twice as well, and in the same way in every photograph.
 
     python -m training.faces.points FOLDER
 
@@ -49,7 +50,7 @@ from training.models.face_detector import ConvBlock
 log = logging.getLogger(__name__)
 
 SIDE = 64
-"""Of the square that the network sees, pixels."""
+"""Side of the square that the network sees, pixels."""
 MARGIN = 1.25
 """Side of the square in longer sides of the face's box."""
 SAME = 0.02
@@ -57,11 +58,9 @@ SAME = 0.02
 rounded.
 """
 BELIEVED = 0.2
-"""Answers are taken that lie, on average, nearer to the first teacher's points than so many eye
-distances.
-"""
+"""Answers whose mean distance from the first teacher's points is less are taken, eye distances."""
 HELD_BACK = 20
-"""One marked face in so many is held back to see how well the network does."""
+"""One marked face in this number is held back, to measure the network."""
 SCHEDULE = Schedule(
     epochs=40, batch=64, optimizer="adamw", peak_lr=0.003, weight_decay=1e-3, bfloat16=False
 )
@@ -80,8 +79,9 @@ class MarkedFace:
 
 
 class PointNet(nn.Sequential):
-    """N × 3 × `SIDE` × `SIDE`, RGB in −1…1 → N × 10: x and y of the points in sides, from the
-    middle.
+    """A small network for the five points of one face.
+
+    N × 3 × `SIDE` × `SIDE`, RGB in −1…1 → N × 10: x and y in sides, from the middle.
     """
 
     def __init__(self) -> None:
@@ -105,8 +105,9 @@ class _Residual(nn.Module):
 
 
 class PointTask:
-    """Learn to place points (:class:`training.learning.loop.Task`): faces shifted, scaled, turned,
-    mirrored, lit, blurred.
+    """Learn to place points on faces that are shifted, scaled, turned, mirrored and lit.
+
+    It is a :class:`training.learning.loop.Task`.
     """
 
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:
@@ -156,8 +157,9 @@ class PointTask:
 
 
 def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> list[Points]:
-    """Points of faces, each given as picture (BGR), box and roll (radians, clockwise): 5 × 2,
-    pixels of the picture.
+    """Points of faces: 5 × 2 each, in pixels of the picture.
+
+    A face is its picture (BGR), box and roll (radians, clockwise).
 
     The mean of the answers for the face turned level and for its mirror image.
     """
@@ -184,9 +186,7 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
 def relabelled(
     module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]
 ) -> list[LabelledFace]:
-    """``faces`` of a picture with the points that the network places, where it and the first
-    teacher agree.
-    """
+    """The faces of a picture with the network's points, if it and the first teacher agree."""
     told = [
         (face, np.array(face.points))
         for face in faces
@@ -225,19 +225,19 @@ def examples(
     Raises:
         DataError: too few for a batch.
     """
-    found = [
+    labelled = [
         MarkedFace(read_picture(folder / picture.file), face.box, marked[picture.file])
         for picture in pictures
         if picture.part == "train"
         for face in picture.faces
         if is_marked(face, marked.get(picture.file))
     ]
-    if len(found) < 2 * SCHEDULE.batch:
+    if len(labelled) < 2 * SCHEDULE.batch:
         raise DataError(
-            f"{folder}: only {len(found)} faces of the part train have points that people marked "
-            f"({MARKED} of an archive), {2 * SCHEDULE.batch} are needed; leave this step out"
+            f"{folder}: only {len(labelled)} faces of the part train have points that people "
+            f"marked ({MARKED} of an archive), {2 * SCHEDULE.batch} are needed; leave this step out"
         )
-    return found
+    return labelled
 
 
 def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Points]:
@@ -269,8 +269,9 @@ def _roll(points: Points) -> float:
 
 
 def _to_square(box: Box, turn: float, zoom: float = 1.0) -> NDArray[np.float64]:
-    """From pixels of the picture to the square about a face, turned clockwise by ``turn`` radians:
-    2 × 3.
+    """The 2 × 3 matrix from a picture to the square about a face.
+
+    The square is turned clockwise by ``turn`` radians.
     """
     scale = zoom * SIDE / (MARGIN * max(box.width, box.height))
     cosine = math.cos(turn)

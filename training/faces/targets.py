@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.faces.detector import STRIDES
-from training.faces.photographs import Faces
+from training.faces.photographs import FaceBoxes
 
 SIZES = {8: (0.0, 36.0), 16: (26.0, 120.0), 32: (84.0, float("inf"))}
 """Sizes of face (square root of the area, pixels of the scene) that each stride answers for.
@@ -60,7 +60,7 @@ def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32
     return tuple(cells)
 
 
-def assign(faces: Faces, width: int, height: int) -> Targets:
+def assign(faces: FaceBoxes, width: int, height: int) -> Targets:
     """Say for every cell of a scene of ``width`` × ``height`` pixels what it should answer."""
     sure = faces.take(~faces.ignore)
     doubtful = faces.take(faces.ignore)
@@ -71,7 +71,7 @@ def assign(faces: Faces, width: int, height: int) -> Targets:
     return Targets(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _ceilings(doubtful: Faces, stride: int, width: int, height: int) -> NDArray[np.float32]:
+def _ceilings(doubtful: FaceBoxes, stride: int, width: int, height: int) -> NDArray[np.float32]:
     """Ceilings of the cells of one stride when there are only doubtful regions.
 
     Where they overlap, the higher.
@@ -85,7 +85,7 @@ def _ceilings(doubtful: Faces, stride: int, width: int, height: int) -> NDArray[
 
 
 def _assign_stride(
-    faces: Faces, ceilings: NDArray[np.float32], stride: int, middles: NDArray[np.float32]
+    faces: FaceBoxes, ceilings: NDArray[np.float32], stride: int, middles: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     n = len(middles)
     if len(faces) == 0:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from training.errors import RecipeError
 from training.faces.compose import Composer, Composition
-from training.faces.judging.judge import judge
+from training.faces.evaluation.detections import evaluate_detections
 from training.faces.labelling.labels import Picture
 from training.faces.labelling.split import Shares
 from training.faces.loss import DetectorLoss, Weights
@@ -33,12 +33,12 @@ OFFSET = -1.0
 """What the network sees of a pixel: pixel × scale + offset."""
 
 LOW = 0.05
-"""Detections with a lower score are not looked at when a network is judged."""
+"""Detections with a lower score are dropped when a network is evaluated."""
 
 Positive = Annotated[int, Field(ge=1, le=4096)]
 
 
-class Network(Section):
+class DetectorNetwork(Section):
     """The shape of :class:`training.models.face_detector.FaceDetectorNet`."""
 
     width: Annotated[
@@ -58,7 +58,7 @@ class Network(Section):
         return FaceDetectorNet(Widths(self.stem, *self.stages, self.neck))
 
 
-class Data(Section):
+class DetectorData(Section):
     """How often which photographs are drawn, and how large the scenes are that are made of them."""
 
     names: Annotated[
@@ -104,8 +104,8 @@ class DetectorRecipe(Recipe):
     false_share: Annotated[
         float, Field(gt=0, lt=1, description="largest share of false faces for the threshold")
     ]
-    network: Network
-    data: Data
+    network: DetectorNetwork
+    data: DetectorData
     composition: Composition = Composition()
     loss: Weights = Weights()
 
@@ -144,8 +144,9 @@ class DetectorTask:
         return self._recipe.data.scenes // self._recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
-        """Scenes (float32 N×3×H×W) and their targets: answers and ceilings N×cells, boxes
-        N×cells×4, points N×cells×10.
+        """Scenes (float32 N×3×H×W) and their targets.
+
+        Answers and ceilings N×cells, boxes N×cells×4, points N×cells×10.
 
         Half of a batch is the mirror image of the other: a scene takes half as long to make as to
         learn from. A thread makes the next batch while the network learns from this one.
@@ -174,13 +175,11 @@ class DetectorTask:
         return result
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Recall, share of false faces and landmark error on whole photographs at a score of
-        0.5.
-        """
-        judged = judge(
+        """Recall, false share and landmark error on whole photographs at a score of 0.5."""
+        evaluation = evaluate_detections(
             predict(module, self._held_back.pictures, self._recipe.network), self._held_back.faces
         )
-        return judged.at(0.5).figures()
+        return evaluation.at(0.5).figures()
 
     def _next_batch(self, random: np.random.Generator) -> Sequence[Tensor]:
         scene = self._recipe.data
@@ -221,14 +220,15 @@ def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
 
 
 def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:
-    """What each photograph, shown as a whole, costs a network in its scores: missed faces, false
-    ones, doubts.
+    """The loss of a network's scores on each photograph, shown as a whole.
+
+    Missed faces, false ones and doubts count.
     """
     network = recipe.network
     smallest = recipe.composition.smallest
     loss = DetectorLoss(network.width, network.height, recipe.loss)
     module.eval()
-    found: list[Tensor] = []
+    costs_of_chunks: list[Tensor] = []
     for start in range(0, len(learn), 32):
         pixels = []
         targets = []
@@ -244,9 +244,11 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
             for name in ("answers", "ceilings")
         )
         with torch.no_grad():
-            found.append(loss.doubt(module(as_input(np.stack(pixels))), answers, ceilings))
+            costs_of_chunks.append(
+                loss.doubt(module(as_input(np.stack(pixels))), answers, ceilings)
+            )
     module.train()
-    return torch.cat(found).double().numpy()
+    return torch.cat(costs_of_chunks).double().numpy()
 
 
 def drawn_by_cost(learn: Photographs, cost: NDArray[np.float64], hardness: float) -> Photographs:
@@ -259,11 +261,14 @@ def drawn_by_cost(learn: Photographs, cost: NDArray[np.float64], hardness: float
     return replace(learn, weights=weights / weights.sum())
 
 
-def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) -> list[Candidates]:
-    """Detections of a network in float32 at a low threshold in whole photographs (BGR), in their
-    pixels.
+def predict(
+    module: nn.Module, pictures: Sequence[Picture], network: DetectorNetwork
+) -> list[Candidates]:
+    """Detections of a network, float32, at a low threshold, in pixels of whole photographs.
+
+    The photographs are BGR.
     """
-    found = []
+    detections = []
     for start in range(0, len(pictures), 32):
         boxed = [
             letterbox(picture, network.width, network.height)
@@ -276,14 +281,14 @@ def predict(module: nn.Module, pictures: Sequence[Picture], network: Network) ->
                 name: answer[i : i + 1].numpy()
                 for name, answer in zip(OUTPUTS, answers, strict=True)
             }
-            found.append(in_picture(merge(decode(outputs, LOW)), scale))
-    return found
+            detections.append(in_picture(merge(decode(outputs, LOW)), scale))
+    return detections
 
 
-def in_picture(found: Candidates, scale: float) -> Candidates:
+def in_picture(detected: Candidates, scale: float) -> Candidates:
     """Detections in pixels of a picture that was scaled by ``scale`` for the network."""
     return Candidates(
-        found.scores, found.boxes / np.float32(scale), found.points / np.float32(scale)
+        detected.scores, detected.boxes / np.float32(scale), detected.points / np.float32(scale)
     )
 
 

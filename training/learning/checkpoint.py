@@ -1,5 +1,6 @@
-"""The checkpoint of a run: all that changes while training, written whole after every epoch, and
-read again.
+"""The checkpoint of a run: everything that changes while training.
+
+It is written whole after every epoch.
 """
 
 import logging
@@ -38,8 +39,9 @@ class State:
 def save_checkpoint(
     folder: Path, state: State, rows: Sequence[Mapping[str, float]], schedule: Schedule, seed: int
 ) -> None:
-    """Write ``checkpoint.pt`` whole or not at all: a run that is cut off leaves the last good
-    epoch.
+    """Write ``checkpoint.pt`` whole or not at all.
+
+    A run that is interrupted leaves the last good epoch.
 
     Raises:
         RecipeError: when it cannot be written.
@@ -48,6 +50,7 @@ def save_checkpoint(
         "schedule": schedule.model_dump(),
         "seed": seed,
         "precision": _precision(state, schedule),
+        "network": type(state.module).__name__,
         "rows": [dict(row) for row in rows],
         "module": state.module.state_dict(),
         "average": state.average.state_dict(),
@@ -83,11 +86,19 @@ def load_checkpoint(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
             "leave --resume out"
         )
+    network = type(state.module).__name__
+    other = held.get("network", network)  # earlier releases wrote no name
+    if other != network:
+        raise RecipeError(
+            f"{path}: is of a {other}, and the recipe describes a {network}; choose another --out"
+        )
     try:
         state.module.load_state_dict(held["module"])
         state.average.load_state_dict(held["average"])
     except RuntimeError as error:
-        raise RecipeError(f"{path}: belongs to another network; choose another --out") from error
+        raise RecipeError(
+            f"{path}: belongs to another network, of another shape; choose another --out"
+        ) from error
     state.optimizer.load_state_dict(held["optimizer"])
     state.cycle.load_state_dict(held["cycle"])
     rows: list[dict[str, float]] = held["rows"]
@@ -167,8 +178,7 @@ def _weights_alone(folder: Path) -> bool:
 
 
 def save_weights(module: nn.Module, folder: Path) -> None:
-    """Write ``weights.pt``: what a network learnt, in half precision, for those who learn on from
-    it.
+    """Write ``weights.pt``: the weights in half precision, to start other runs from.
 
     Raises:
         RecipeError: when it cannot be written.

@@ -1,6 +1,4 @@
-"""The curves of a run: a row for each epoch as CSV, and the same drawn, to judge a run while it
-goes on.
-"""
+"""The curves of a run: a row for each epoch as CSV, and a picture of the same."""
 
 import csv
 from collections.abc import Mapping, Sequence

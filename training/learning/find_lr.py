@@ -1,5 +1,6 @@
-"""The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks",
-section 3.3).
+"""The learning-rate range test: learn while the rate rises, and see where the loss falls fastest.
+
+Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
 """
 
 import csv
@@ -20,6 +21,26 @@ PICTURE = "find-lr.png"
 
 _SMOOTHING = 0.9
 _DIVERGED = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateRange:
+    """The learning rates of a range test.
+
+    Attributes:
+        least: the first rate.
+        most: the last rate, reached after ``steps`` batches.
+        steps: batches to learn; the rate rises by a constant factor from each to the next.
+    """
+
+    least: float = 1e-4
+    most: float = 3.0
+    steps: int = 120
+
+    def at(self, step: int) -> float:
+        """The rate of a batch, 0 … ``steps`` − 1."""
+        share = step / (self.steps - 1)
+        return float(self.least * (self.most / self.least) ** share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +66,10 @@ class RangeTest:
 
     @property
     def suggested(self) -> float:
-        """A peak for the one cycle: a third of the rate with the least smoothed loss, and no less
-        than the steepest.
+        """A peak for the one cycle: a third of the rate with the least smoothed loss.
+
+        It is never less than the steepest rate. A third leaves a margin before the rates at which
+        the loss rises again.
         """
         lowest = self.rates[min(range(len(self.smoothed)), key=self.smoothed.__getitem__)]
         return max(lowest / 3, self.steepest)
@@ -55,50 +78,57 @@ class RangeTest:
 def find_lr(
     task: Task,
     schedule: Schedule,
+    rates: RateRange | None = None,
     *,
     seed: int,
-    least: float = 1e-4,
-    most: float = 3.0,
-    steps: int = 120,
     device: torch.device = CPU,
 ) -> RangeTest:
-    """Learn for ``steps`` batches while the rate rises from ``least`` to ``most``.
+    """Learn a few batches while the learning rate rises, and stop when the loss has tripled.
 
-    Stop when the loss has tripled.
+    Args:
+        task: what is learnt.
+        schedule: optimizer and batch size; its own learning rates are not used.
+        rates: the range; the default is that of :class:`RateRange`.
+        seed: of the order of the data.
+        device: to learn on.
 
     Raises:
         DataError: when the loss diverges before there is anything to choose from.
         RecipeError: when the bounds do not rise or the steps are too few.
     """
-    if not 0 < least < most or steps < 10:
+    rates = rates or RateRange()
+    if not 0 < rates.least < rates.most or rates.steps < 10:
         raise RecipeError(
-            f"from {least} to {most} in {steps} steps: the rates must rise, in at least 10 steps"
+            f"from {rates.least} to {rates.most} in {rates.steps} steps: the rates must rise, in "
+            "at least 10 steps"
         )
     torch.manual_seed(seed)
     state = begin(task, schedule, device)
     state.module.train()
-    rates: list[float] = []
+    tested: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
-    for number, batch in zip(range(steps), _endless(task, seed), strict=False):
-        rate = least * (most / least) ** (number / (steps - 1))
+    for number, batch in zip(range(rates.steps), _endless(task, seed), strict=False):
+        rate = rates.at(number)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
         try:
             loss = float(step(task, state, state.module, schedule, batch)[0])
         except DataError:  # no longer finite: the end of the range
             break
-        rates.append(rate)
+        tested.append(rate)
         losses.append(loss)
         smoothed.append(_smooth(losses))
         if smoothed[-1] > _DIVERGED * min(smoothed):
             break
-    if len(rates) < 3:
-        raise DataError(f"the loss diverged at once, at a learning rate of {least}; begin lower")
-    return RangeTest(tuple(rates), tuple(losses), tuple(smoothed))
+    if len(tested) < 3:
+        raise DataError(
+            f"the loss diverged at once, at a learning rate of {rates.least}; begin lower"
+        )
+    return RangeTest(tuple(tested), tuple(losses), tuple(smoothed))
 
 
-def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
+def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     """Write ``find-lr.csv`` and ``find-lr.png`` into ``folder``, which is made when missing.
 
     Raises:
@@ -108,15 +138,17 @@ def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    axes.semilogx(found.rates, found.losses, alpha=0.3, label="loss of the batch")
-    axes.semilogx(found.rates, found.smoothed, label="smoothed")
+    axes.semilogx(result.rates, result.losses, alpha=0.3, label="loss of the batch")
+    axes.semilogx(result.rates, result.smoothed, label="smoothed")
     for rate, style, name in (
-        (found.steepest, ":", "steepest"),
-        (found.suggested, "--", "suggested peak"),
+        (result.steepest, ":", "steepest"),
+        (result.suggested, "--", "suggested peak"),
     ):
         axes.axvline(rate, linestyle=style, color="black", label=f"{name}: {rate:.3g}")
     axes.set(xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
-    axes.set_ylim(min(found.smoothed) * 0.9, max(found.smoothed[: len(found.smoothed) // 2]) * 1.3)
+    # the loss of the last, diverging batches would hide the valley
+    first_half = result.smoothed[: len(result.smoothed) // 2]
+    axes.set_ylim(min(result.smoothed) * 0.9, max(first_half) * 1.3)
     axes.legend()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +157,7 @@ def write_range_test(found: RangeTest, folder: Path) -> tuple[Path, Path]:
             table.writerow(("lr", "loss", "smoothed"))
             table.writerows(
                 [f"{value:.6g}" for value in row]
-                for row in zip(found.rates, found.losses, found.smoothed, strict=True)
+                for row in zip(result.rates, result.losses, result.smoothed, strict=True)
             )
         figure.savefig(folder / PICTURE, dpi=100)
     except OSError as error:
@@ -141,8 +173,6 @@ def _endless(task: Task, seed: int) -> Iterator[Sequence[Tensor]]:
 
 
 def _smooth(losses: Sequence[float]) -> float:
-    """Exponentially weighted mean of the losses up to now, each weight divided by the weights'
-    sum.
-    """
+    """Exponentially weighted mean of the losses up to now; the weights sum to 1."""
     weights = [_SMOOTHING ** (len(losses) - 1 - i) for i in range(len(losses))]
     return sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / sum(weights)

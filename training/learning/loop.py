@@ -55,8 +55,9 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int: ...
 
     def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
-        """One epoch of training batches: shuffled and augmented with ``generator`` and nothing else
-        random.
+        """One epoch of training batches, shuffled and augmented.
+
+        ``generator`` is the only source of random numbers.
 
         A batch is any sequence of tensors that :meth:`loss` understands; the loop lays the
         four-dimensional ones out as the network's weights
@@ -85,9 +86,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The end of a run: the averaged network in eval mode, and the last epoch's row of the
-    curves.
-    """
+    """The result of a run: the averaged network in eval mode, and the last row of the curves."""
 
     module: nn.Module
     figures: Mapping[str, float]
@@ -116,6 +115,12 @@ def fit(
             read; when ``folder`` cannot be written; when the processes cannot share a batch evenly.
         DataError: when the loss is not finite or an epoch has no batch.
         SystemExit: in every process but the first, at the end.
+
+    Example::
+
+        prepared = plan(request)  # training.learning.kinds
+        fitted = fit(prepared.task, prepared.schedule, request.out, seed=prepared.seed)
+        card = prepared.publish(fitted)
     """
     if task.steps_per_epoch < 1:
         raise DataError(

@@ -68,8 +68,9 @@ class Muon(Optimizer):
 
 
 def orthogonal(filters: Tensor) -> Tensor:
-    """Filters, O × I × H × W, with the singular values of their O × (I·H·W) matrix brought near
-    1.
+    """Bring the singular values of filters, O × I × H × W, near 1.
+
+    They are the values of their O × (I·H·W) matrix.
     """
     a, b, c = _COEFFICIENTS
     last = filters.movedim(1, -1)  # as channels-last keeps them: a view, not a copy

@@ -1,5 +1,6 @@
-"""Several processes that learn together: each takes its part of every batch, and their gradients
-are averaged.
+"""Several processes learn together: each takes its part of every batch.
+
+Their gradients are averaged.
 
 Started by PyTorch's own ``torchrun --nproc-per-node N -m training fit …``, which tells each process
 its number in the environment; without it there is one process, and nothing here does anything.

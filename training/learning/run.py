@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from training.errors import RecipeError
-from training.learning.find_lr import find_lr, write_range_test
+from training.learning.find_lr import RateRange, find_lr, write_range_test
 from training.learning.kinds import FitRequest, plan
 from training.learning.loop import fit
 from training.learning.processes import device_of
@@ -12,8 +12,9 @@ from training.learning.recipe import RECIPE
 
 
 def train(request: FitRequest) -> Path:
-    """Train, or go on training, what ``request.recipe`` describes, and write model and card into
-    ``request.out``.
+    """Train what a request describes, or continue, and write model and card.
+
+    Everything is written into ``request.out``.
 
     Returns:
         the path of the card.
@@ -24,7 +25,9 @@ def train(request: FitRequest) -> Path:
     """
     device = device_of(request.device)
     prepared = plan(request)
-    _keep_recipe(request)
+    resumes = request.resume and (request.out / RECIPE).exists()
+    if not resumes:
+        _keep_recipe(request)
     fitted = fit(
         prepared.task,
         prepared.schedule,
@@ -33,12 +36,16 @@ def train(request: FitRequest) -> Path:
         resume=request.resume,
         device=device,
     )
+    if resumes:  # only now is it certain that the checkpoint belongs to this recipe
+        _keep_recipe(request)
     return prepared.publish(fitted)
 
 
-def search_lr(request: FitRequest, *, least: float, most: float, steps: int) -> tuple[float, Path]:
-    """Run the learning-rate range test of a recipe: the suggested peak, and the picture that shows
-    why.
+def search_lr(request: FitRequest, rates: RateRange) -> tuple[float, Path]:
+    """Run the learning-rate range test of a recipe.
+
+    Returns:
+        the suggested peak, and the picture that shows why.
 
     Raises:
         RecipeError: when the recipe, the device or the bounds cannot be used.
@@ -46,16 +53,9 @@ def search_lr(request: FitRequest, *, least: float, most: float, steps: int) -> 
     """
     device = device_of(request.device)
     prepared = plan(request)
-    found = find_lr(
-        prepared.task,
-        prepared.schedule,
-        seed=prepared.seed,
-        least=least,
-        most=most,
-        steps=steps,
-        device=device,
-    )
-    return found.suggested, write_range_test(found, request.out)[1]
+    result = find_lr(prepared.task, prepared.schedule, rates, seed=prepared.seed, device=device)
+    _, picture = write_range_test(result, request.out)
+    return result.suggested, picture
 
 
 def _keep_recipe(request: FitRequest) -> None:

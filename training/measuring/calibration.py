@@ -1,6 +1,4 @@
-"""Does a model know how sure it may be? Calibration, its error, and what refusing to answer
-gains.
-"""
+"""Calibration: is a model right as often as it says, and what does abstaining gain?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from training.data.datasets import lot
+from training.data.datasets import checksum_fraction
 from training.errors import DataError
 
 BINS = 15
 """Bins of equal width in which confidence and accuracy are compared, as in Guo et al. 2017."""
 WANTED_ACCURACY = 0.95
-"""Answers are withheld until so many of those given are right: one wrong label in twenty …"""
+"""Answers are withheld until this share of the given ones is right: one wrong in twenty …"""
 LEAST_COVERAGE = 0.90
-"""… but never from more than one face in ten: whoever watches must see a label nearly always."""
+"""… but never from more than one face in ten: the viewer must nearly always see a label."""
 _STEP = 0.01
 
 
@@ -45,7 +43,7 @@ class Calibration:
     """How far confidence and accuracy lie apart.
 
     Attributes:
-        n: faces judged.
+        n: faces evaluated.
         error: expected calibration error, Σ (n of bin / n) · |accuracy − confidence|, 0…1.
         bins: what it is made of, BINS of them.
     """
@@ -76,8 +74,9 @@ def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np
 
 
 def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibration:
-    """Expected calibration error of the top label (Guo et al. 2017, equation 3) in BINS bins of
-    equal width.
+    """Expected calibration error of the top label in BINS bins of equal width.
+
+    Guo et al. 2017, equation 3.
 
     With n faces it cannot be smaller than chance lets it: a perfectly calibrated model still shows
     about 0.01 on 1,500.
@@ -90,7 +89,7 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
         DataError: when there is no face.
     """
     if len(truth) == 0:
-        raise DataError("no face has a label to judge the confidence by")
+        raise DataError("no face has a label to evaluate the confidence by")
     confidence = shares.max(axis=1)
     right = shares.argmax(axis=1) == truth
     place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
@@ -115,12 +114,13 @@ def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     Decided by the picture itself, so that copies of one never lie in both halves.
     """
-    return lot(pictures) < 0.5
+    return checksum_fraction(pictures) < 0.5
 
 
 def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: float) -> Answered:
-    """Coverage and accuracy when faces below ``threshold`` get no answer (arguments as for
-    :func:`calibration`).
+    """Coverage and accuracy when faces below ``threshold`` get no answer.
+
+    Arguments as for :func:`calibration`.
     """
     given = shares.max(axis=1) >= threshold
     right = shares.argmax(axis=1) == truth
@@ -130,8 +130,9 @@ def answered(shares: NDArray[np.float64], truth: NDArray[np.int64], threshold: f
 
 
 def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[Answered, ...]:
-    """The risk-coverage curve (El-Yaniv and Wiener 2010): each threshold from 0 to 0.99 in steps of
-    0.01.
+    """The risk-coverage curve: each threshold from 0 to 0.99 in steps of 0.01.
+
+    El-Yaniv and Wiener 2010.
 
     Raises:
         DataError: when there is no face.

@@ -28,14 +28,14 @@ from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognize
 from edge_agent.vision.stills.pictures import Picture
 from training.data.datasets import EXPRESSIONS
 from training.data.labelled_photographs import LabelledPhotographs
-from training.faces.judging.judge import landmark_error
+from training.faces.evaluation.detections import landmark_error
 from training.faces.labelling.labels import LabelledFace
 from training.measuring.compare import McNemar, mcnemar
 from training.measuring.metrics import Figures, classification_figures
 
 NO_FACE = "no face"
 LABELS = (*EXPRESSIONS, NO_FACE)
-"""What can be said of a photograph.
+"""The possible answers for a photograph.
 
 Nothing is labelled `NO_FACE`: a face that is not found is a miss of its label.
 """
@@ -49,7 +49,7 @@ Labeller = Callable[[Picture], Sequence[LabelledFace]]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ChainAnswers:
     """What the classifier says when photographs are cropped in one way.
 
     Attributes:
@@ -61,24 +61,24 @@ class Answers:
     shares: NDArray[np.float64]
 
     @property
-    def found(self) -> NDArray[np.bool_]:
+    def has_face(self) -> NDArray[np.bool_]:
         """Whether a face was found, n."""
         return np.asarray(self.shares.any(axis=1))
 
     @property
-    def said(self) -> NDArray[np.int64]:
-        """Index into ``LABELS`` of what was said, n."""
-        return np.where(self.found, self.shares.argmax(axis=1), LABELS.index(NO_FACE))
+    def predicted(self) -> NDArray[np.int64]:
+        """Index into ``LABELS`` of the answer, n."""
+        return np.where(self.has_face, self.shares.argmax(axis=1), LABELS.index(NO_FACE))
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether what was said is the label, n."""
-        return np.asarray(self.said == self.truth)
+        """Whether the answer is the label, n."""
+        return np.asarray(self.predicted == self.truth)
 
     @property
     def figures(self) -> Figures:
         """Figures over all photographs, with a face or without."""
-        return classification_figures(self.truth, self.said, LABELS)
+        return classification_figures(self.truth, self.predicted, LABELS)
 
     @property
     def label_probability(self) -> float:
@@ -145,7 +145,7 @@ class ChainReport:
     model: str
     detector: str
     files: tuple[str, ...]
-    answers: Mapping[str, Answers]
+    answers: Mapping[str, ChainAnswers]
     deviations: Deviations | None
 
     @property
@@ -190,11 +190,13 @@ def measure_chain(
     }
     for photograph, one in zip(photographs, seen, strict=True):
         for name, crop in _crops(photograph.image, one, usual, classifier.size).items():
-            said = _shares(None if crop is None else classifier.classify(crop).probabilities)
-            shares.setdefault(name, []).append(said)
+            probabilities = _shares(
+                None if crop is None else classifier.classify(crop).probabilities
+            )
+            shares.setdefault(name, []).append(probabilities)
     truth = np.array(photographs.labels, dtype=np.int64)
     finder, reader = (f"{card.name} {card.version}" for card in recognizer.models)
-    answers = {name: Answers(truth, np.stack(rows)) for name, rows in shares.items()}
+    answers = {name: ChainAnswers(truth, np.stack(rows)) for name, rows in shares.items()}
     both = [
         (one.landmarks, one.taught)
         for one in seen
@@ -234,8 +236,9 @@ class _Seen:
 
 
 def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
-    """Find the face that the agent would take for the participant's: the largest and most
-    central.
+    """Find the face that the agent would take as the participant's.
+
+    It is the largest and most central.
     """
     height, width = image.shape[:2]
     readings = recognizer.read_picture(image)

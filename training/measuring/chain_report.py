@@ -14,7 +14,7 @@ from training.measuring.chain import (
     CHAIN,
     LABELS,
     YUNET,
-    Answers,
+    ChainAnswers,
     ChainReport,
     Deviations,
     Spread,
@@ -32,8 +32,9 @@ WAYS = {
 
 
 def chain_json(report: ChainReport) -> dict[str, object]:
-    """Plain values for ``json``: the chain's figures, and the other ways of cropping under
-    ``crops``.
+    """Plain values for ``json``: the figures of the chain, and of the other crops.
+
+    Those are under ``crops``.
     """
     chain = report.answers[CHAIN]
     tests = report.tests
@@ -51,14 +52,12 @@ def chain_json(report: ChainReport) -> dict[str, object]:
 
 
 def chain_text(report: ChainReport) -> str:
-    """The ways of cropping side by side, how far the landmarks deviate, and the chain by
-    category.
-    """
+    """The crops side by side, the deviations of the landmarks, and the chain by category."""
     chain = report.answers[CHAIN]
-    found = int(chain.found.sum())
+    count = int(chain.has_face.sum())
     counts = (
-        f"{len(report.files)} photographs, a face found in {found} "
-        f"({found / len(report.files):.1%})"
+        f"{len(report.files)} photographs, a face found in {count} "
+        f"({count / len(report.files):.1%})"
     )
     parts = [
         f"{report.model} behind {report.detector}: {counts}",
@@ -70,31 +69,29 @@ def chain_text(report: ChainReport) -> str:
 
 
 def chain_tables(report: ChainReport) -> dict[str, bytes]:
-    """File name → content: the confusion matrix of each way of cropping, and what the chain said of
-    each photograph.
-    """
+    """File name → content: a confusion matrix for each crop, and the chain's answers."""
     files = {
         f"confusion-{name}.csv": _confusion(answers) for name, answers in report.answers.items()
     }
     chain = report.answers[CHAIN]
-    rows = zip(report.files, chain.truth, chain.said, chain.shares, strict=True)
+    rows = zip(report.files, chain.truth, chain.predicted, chain.shares, strict=True)
     files["photographs.csv"] = _csv(
         [
             ("file", "emotion", "said", *EXPRESSIONS),
             *(
-                (file, EXPRESSIONS[is_], LABELS[said], *(f"{p:.4f}" for p in row))
-                for file, is_, said, row in rows
+                (file, EXPRESSIONS[is_], LABELS[predicted], *(f"{p:.4f}" for p in row))
+                for file, is_, predicted, row in rows
             ),
         ]
     )
     return files
 
 
-def _answers_json(answers: Answers) -> dict[str, object]:
+def _answers_json(answers: ChainAnswers) -> dict[str, object]:
     figures = answers.figures.as_json()
     return {
         "n": figures.pop("n"),
-        "faces_found": int(answers.found.sum()),
+        "faces_found": int(answers.has_face.sum()),
         "label_probability": answers.label_probability,
         **figures,
     }
@@ -105,9 +102,7 @@ def _test_json(test: McNemar) -> dict[str, object]:
 
 
 def _ways_text(report: ChainReport) -> str:
-    """One row a way of cropping: faces, share right, recalls, and how it compares with the
-    chain.
-    """
+    """One row for each way of cropping: faces, accuracy, recalls, test against the chain."""
     present = [name for name in EXPRESSIONS if report.answers[CHAIN].figures.per_class[name].n > 0]
     head = f"{'recall by way of cropping':<34} {'found':>6} {'right':>6} " + " ".join(
         f"{n[:9]:>9}" for n in present
@@ -116,7 +111,9 @@ def _ways_text(report: ChainReport) -> str:
     for name, answers in report.answers.items():
         figures = answers.figures
         recalls = " ".join(f"{figures.per_class[label].recall:>9.3f}" for label in present)
-        line = f"{WAYS[name]:<34} {int(answers.found.sum()):>6} {figures.accuracy:>6.1%} {recalls}"
+        line = (
+            f"{WAYS[name]:<34} {int(answers.has_face.sum()):>6} {figures.accuracy:>6.1%} {recalls}"
+        )
         if name != CHAIN:
             test = report.tests[name]
             line += f"  {test.only_second} : {test.only_first} (p = {test.p:.2g})"
@@ -124,7 +121,7 @@ def _ways_text(report: ChainReport) -> str:
     return "\n".join(lines)
 
 
-def _deviations_text(found: Deviations) -> str:
+def _deviations_text(deviations: Deviations) -> str:
     def row(what: str, spread: Spread, factor: float, unit: str) -> str:
         values = (
             f"{spread.median * factor:>8.1f} {spread.p90 * factor:>8.1f} "
@@ -132,27 +129,27 @@ def _deviations_text(found: Deviations) -> str:
         )
         return f"{what:<34} {values}  {unit}"
 
-    eyes = found.landmarks
+    eyes = deviations.landmarks
     return "\n".join(
         [
             (
-                f"{f'chain against YuNet, {found.faces} faces':<34} {'median':>8} {'p90':>8} "
+                f"{f'chain against YuNet, {deviations.faces} faces':<34} {'median':>8} {'p90':>8} "
                 f"{'bias':>8}"
             ),
             (
                 f"{'landmarks':<34} {eyes.median:>8.1%} {eyes.p90:>8.1%} {'':>8}  "
                 "of the distance of the eyes"
             ),
-            row("size of the face in the crop", found.scale, 100, "%"),
-            row("turn of the face in the crop", found.roll, 1, "degrees"),
-            row("shift of the face, across", found.across, 100, "% of the crop"),
-            row("shift of the face, down", found.down, 100, "% of the crop"),
-            f"of a turn of the head the chain's landmarks follow {found.roll_followed:.0%}",
+            row("size of the face in the crop", deviations.scale, 100, "%"),
+            row("turn of the face in the crop", deviations.roll, 1, "degrees"),
+            row("shift of the face, across", deviations.across, 100, "% of the crop"),
+            row("shift of the face, down", deviations.down, 100, "% of the crop"),
+            f"of a turn of the head the chain's landmarks follow {deviations.roll_followed:.0%}",
         ]
     )
 
 
-def _confusion(answers: Answers) -> bytes:
+def _confusion(answers: ChainAnswers) -> bytes:
     figures = answers.figures
     rows = zip(figures.labels, figures.confusion_matrix, strict=True)
     return _csv([("is / said", *figures.labels), *((label, *row) for label, row in rows)])

@@ -1,6 +1,4 @@
-"""Two models side by side on the same pictures, with the test whether they differ in more than
-luck.
-"""
+"""Two models on the same pictures, and a test whether they differ by more than chance."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import Faces
 from training.measuring.calibration import calibration, probabilities
-from training.measuring.evaluate import PROTOCOLS, judge, protocols, run_model
+from training.measuring.evaluate import PROTOCOLS, answers_by_protocol, evaluate_logits, run_model
 from training.measuring.timing import median_milliseconds
 
 
@@ -75,27 +73,30 @@ class Comparison:
 
 
 def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
-    """Judge two expression models (each with its card beside it) on ``faces``.
+    """Evaluate two expression models (each with its card beside it) on ``faces``.
 
     Raises:
         ModelError: when a file or its card is not as the agent wants it.
-        DataError: when no picture can be judged.
+        DataError: when no picture can be evaluated.
     """
     models = [load_model(path.with_suffix(".json"), kind="expression") for path in (first, second)]
     logits = [run_model(model, faces.pictures) for model in models]
     durations = median_milliseconds(models, faces.pictures)
     sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]
-    said = [protocols(each, faces) for each in logits]
+    answers = [answers_by_protocol(each, faces) for each in logits]
     tests = {
-        name: mcnemar(one.said == one.truth, said[1][name].said == said[1][name].truth)
-        for name, one in said[0].items()
+        name: mcnemar(
+            one.predicted == one.truth, answers[1][name].predicted == answers[1][name].truth
+        )
+        for name, one in answers[0].items()
     }
     return Comparison(sides[0], sides[1], tests)
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """McNemar's exact test (McNemar 1947; a binomial test of the pictures on which only one model
-    is right).
+    """McNemar's exact test: a binomial test of the pictures that only one model gets right.
+
+    McNemar 1947.
 
     Args:
         first: bool, n: whether the first model is right on each picture.
@@ -161,7 +162,7 @@ def _side(
     model: TFLiteModel, logits: dict[str, NDArray[np.float32]], milliseconds: float, faces: Faces
 ) -> Side:
     card: ModelCard = model.card
-    figures = judge(logits, faces).by_protocol
+    figures = evaluate_logits(logits, faces).by_protocol
     temperature = 1.0 if card.temperature is None else card.temperature
     return Side(
         model=f"{card.name} {card.version}",
@@ -174,6 +175,6 @@ def _side(
         macro_f1={name: one.macro_f1 for name, one in figures.items()},
         calibration_error={
             name: calibration(probabilities(one.logits, temperature), one.truth).error
-            for name, one in protocols(logits, faces).items()
+            for name, one in answers_by_protocol(logits, faces).items()
         },
     )

@@ -1,7 +1,6 @@
-"""How good is a model file? Measured through the runtime that the agent uses, on the protocols that
-papers use.
+"""Evaluate a model file through the agent's runtime, on the protocols of the literature.
 
-No torch is needed: whoever can run the agent can check its model.
+It needs no PyTorch: a machine that runs the agent can also check its model.
 """
 
 from collections.abc import Mapping
@@ -13,14 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from training.data.datasets import (
-    EXPRESSIONS,
-    FER2013,
-    FER2013_AS_EXPRESSION,
-    NO_LABEL,
-    Faces,
-    majority,
-)
+from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
+from training.data.lessons import majority
 from training.errors import DataError
 from training.measuring.metrics import Figures, classification_figures
 
@@ -29,14 +22,14 @@ PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a model says of the faces that one protocol counts.
+class ProtocolAnswers:
+    """What a model answers for the faces that one protocol counts.
 
     Attributes:
         labels: the categories.
         chosen: bool, N: which of the faces count.
         truth: int64, n: index of the right category of those that count.
-        logits: float32, n × K: of the head that is judged.
+        logits: float32, n × K: of the head that is evaluated.
     """
 
     labels: tuple[str, ...]
@@ -45,7 +38,7 @@ class Said:
     logits: NDArray[np.float32]
 
     @property
-    def said(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.int64]:
         """Index of the category with the largest logit, int64, n."""
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
@@ -65,9 +58,7 @@ class Evaluation:
 
     @property
     def by_protocol(self) -> dict[str, Figures]:
-        """Key of the protocol → its figures, the leading protocol first (FER+ when there are
-        votes).
-        """
+        """Key of the protocol → its figures, the leading one first (FER+ if there are votes)."""
         each = {"ferplus": self.ferplus, "fer2013": self.fer2013}
         return {name: figures for name, figures in each.items() if figures is not None}
 
@@ -88,14 +79,20 @@ class Evaluation:
 
 
 def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
-    """Judge ``NAME.tflite`` (its card lies beside it) on ``faces``.
+    """Evaluate ``NAME.tflite`` (its card lies beside it) on ``faces``.
 
     Raises:
         ModelError: when the file or its card is not as the agent wants it.
-        DataError: when no picture can be judged.
+        DataError: when no picture can be evaluated.
+
+    Example::
+
+        faces = load_faces(Path("fer2013.csv"), Path("fer2013new.csv")).of_usage("PublicTest")
+        evaluation = evaluate_file(Path("expression-fast.tflite"), faces)
+        evaluation.by_protocol["ferplus"].accuracy
     """
     loaded = load_model(model.with_suffix(".json"), kind="expression", threads=threads)
-    return judge(run_model(loaded, faces.pictures), faces)
+    return evaluate_logits(run_model(loaded, faces.pictures), faces)
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -120,8 +117,10 @@ def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
     )
 
 
-def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[str, Said]:
-    """What was said of ``faces`` by protocol, FER+ first.
+def answers_by_protocol(
+    logits: Mapping[str, NDArray[np.float32]], faces: Faces
+) -> dict[str, ProtocolAnswers]:
+    """The answers for ``faces`` by protocol, FER+ first.
 
     A protocol that counts none of them is left out.
 
@@ -129,7 +128,7 @@ def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[s
     left out.
 
     Raises:
-        DataError: when no picture can be judged.
+        DataError: when no picture can be evaluated.
     """
     expression = logits["expression"]
     if "fer2013" in logits:
@@ -140,25 +139,25 @@ def protocols(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> dict[s
         "ferplus": (majority(faces.votes), expression, EXPRESSIONS),
         "fer2013": (faces.fer2013, seven, FER2013),
     }
-    said: dict[str, Said] = {}
+    answers: dict[str, ProtocolAnswers] = {}
     for name, (truth, head, labels) in every.items():
         chosen = truth != NO_LABEL
         if chosen.any():
-            said[name] = Said(labels, chosen, truth[chosen], head[chosen])
-    if not said:
-        raise DataError("no picture has a label to judge the model by")
-    return said
+            answers[name] = ProtocolAnswers(labels, chosen, truth[chosen], head[chosen])
+    if not answers:
+        raise DataError("no picture has a label to evaluate the model by")
+    return answers
 
 
-def judge(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
-    """Figures of a model's outputs for ``faces``, by protocol (see :func:`protocols`).
+def evaluate_logits(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
+    """Figures of a model's outputs for ``faces``, by protocol (see :func:`answers_by_protocol`).
 
     Raises:
-        DataError: when no picture can be judged.
+        DataError: when no picture can be evaluated.
     """
     figures = {
-        name: classification_figures(one.truth, one.said, one.labels)
-        for name, one in protocols(logits, faces).items()
+        name: classification_figures(one.truth, one.predicted, one.labels)
+        for name, one in answers_by_protocol(logits, faces).items()
     }
     return Evaluation(fer2013=figures.get("fer2013"), ferplus=figures.get("ferplus"))
 

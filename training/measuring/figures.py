@@ -45,15 +45,15 @@ def artefacts(measured: Measured) -> dict[str, bytes]:
         measured.calibration[leading], f"{PROTOCOLS[leading]}, {measured.usage}"
     )
     if measured.confidence is not None:
-        found = measured.confidence
+        confidence = measured.confidence
         files["risk-coverage.png"] = risk_coverage_png(
-            found.curve, found.answered, f"FER+ majority, {measured.usage}"
+            confidence.curve, confidence.answered, f"FER+ majority, {measured.usage}"
         )
         files["risk-coverage.csv"] = _csv(
             [["threshold", "coverage", "accuracy"]]
             + [
                 [f"{p.threshold:.2f}", f"{p.coverage:.4f}", f"{p.accuracy:.4f}"]
-                for p in found.curve
+                for p in confidence.curve
             ]
         )
     if measured.robustness:
@@ -148,9 +148,7 @@ def reliability_png(calibration: Calibration, title: str) -> bytes:
 
 
 def risk_coverage_png(curve: Sequence[Answered], chosen: Answered, title: str) -> bytes:
-    """Accuracy of the answers by the share of the faces that get one, with the threshold of the
-    card.
-    """
+    """Accuracy of the answers by the share of faces that get one, with the card's threshold."""
     given = [point for point in curve if point.coverage > 0]
     coverage = 100 * chosen.coverage
     accuracy = 100 * chosen.accuracy

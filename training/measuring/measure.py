@@ -19,7 +19,13 @@ from training.measuring.calibration import (
     probabilities,
     risk_coverage,
 )
-from training.measuring.evaluate import Evaluation, Said, judge, protocols, run_model
+from training.measuring.evaluate import (
+    Evaluation,
+    ProtocolAnswers,
+    answers_by_protocol,
+    evaluate_logits,
+    run_model,
+)
 from training.measuring.robustness import Group, Row, robustness, worst
 from training.measuring.timing import RUNS, median_milliseconds
 
@@ -28,8 +34,9 @@ WORST_OF: dict[str, tuple[Group, ...]] = {"worst": ("main",), "worst_with_harsh"
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """One half of the faces with a majority: half A is what temperature and threshold were fitted
-    on, B checks them.
+    """One half of the faces with a majority.
+
+    Temperature and threshold were fitted on half A; half B checks them.
 
     Attributes:
         n: faces.
@@ -49,8 +56,9 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far the probabilities that the agent records can be trusted: the first head against the
-    FER+ majority.
+    """How far the recorded probabilities can be trusted: the first head against the majority.
+
+    The majority is that of the FER+ votes.
 
     Attributes:
         halves: "A" and "B"; a half without faces is left out.
@@ -110,17 +118,15 @@ class Measured:
 
     @property
     def float_figures(self) -> Mapping[str, float]:
-        """What the card says of the network before it became int8, on the same split.
+        """The figures of the float network on the same split, from the card.
 
-        Empty where it says nothing.
+        Empty if the card has none.
         """
         return self.card.metrics.get(f"{self.usage}, float", {})
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for ``json``: what :meth:`Evaluation.as_json` holds, and everything else
-        beside it.
-        """
-        found: dict[str, object] = {
+        """Plain values for ``json``: those of :meth:`Evaluation.as_json`, and all others."""
+        figures: dict[str, object] = {
             **self.evaluation.as_json(),
             "calibration_error": next(iter(self.calibration.values())).error,
             "temperature": self.card.temperature,
@@ -138,13 +144,13 @@ class Measured:
             "speed": None if self.speed is None else asdict(self.speed),
         }
         if self.robustness:
-            found["robustness"] = [asdict(row) for row in self.robustness]
+            figures["robustness"] = [asdict(row) for row in self.robustness]
             for key, groups in WORST_OF.items():
-                found[f"robustness_{key}"] = {
+                figures[f"robustness_{key}"] = {
                     name: asdict(worst(self.robustness, name, groups))
                     for name in self.evaluation.by_protocol
                 }
-        return found
+        return figures
 
 
 def measure(
@@ -160,21 +166,21 @@ def measure(
 
     Args:
         model: an expression model.
-        faces: all faces at hand; those of Training tell which of the others are copies.
-        usage: the split that is judged; ``all`` judges every face.
+        faces: all faces; those of Training tell which of the others are copies.
+        usage: the split that is evaluated; ``all`` is every face.
         card: whose temperature and threshold count, where not the model's own.
         robust: also each change of :mod:`training.measuring.robustness`, which takes as long as
             seventeen evaluations.
         speed: also time the inference.
 
     Raises:
-        DataError: when the split is empty or no picture of it can be judged.
+        DataError: when the split is empty or no picture of it can be evaluated.
     """
     card = model.card if card is None else card
-    judged = faces if usage == "all" else faces.of_usage(usage)
-    logits = run_model(model, judged.pictures)
-    evaluation = judge(logits, judged)
-    said = protocols(logits, judged)
+    evaluated = faces if usage == "all" else faces.of_usage(usage)
+    logits = run_model(model, evaluated.pictures)
+    evaluation = evaluate_logits(logits, evaluated)
+    answers = answers_by_protocol(logits, evaluated)
     unchanged = {name: one.accuracy for name, one in evaluation.by_protocol.items()}
     return Measured(
         card=card,
@@ -182,15 +188,15 @@ def measure(
         evaluation=evaluation,
         calibration={
             name: calibration(probabilities(one.logits, _temperature(card)), one.truth)
-            for name, one in said.items()
+            for name, one in answers.items()
         },
-        confidence=_confidence(card, logits["expression"], said, judged)
-        if "ferplus" in said
+        confidence=_confidence(card, logits["expression"], answers, evaluated)
+        if "ferplus" in answers
         else None,
-        without_copies=_without_copies(logits, judged, faces) if usage != "all" else None,
+        without_copies=_without_copies(logits, evaluated, faces) if usage != "all" else None,
         file_bytes=model.path.stat().st_size,
-        speed=speed_of(model, judged.pictures) if speed else None,
-        robustness=robustness(model, judged, unchanged) if robust else (),
+        speed=speed_of(model, evaluated.pictures) if speed else None,
+        robustness=robustness(model, evaluated, unchanged) if robust else (),
     )
 
 
@@ -218,49 +224,51 @@ def _temperature(card: ModelCard) -> float:
 
 
 def _confidence(
-    card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, Said], faces: Faces
+    card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, ProtocolAnswers], faces: Faces
 ) -> Confidence:
     """The first head's probabilities against the FER+ majority, in halves and together."""
-    said = each["ferplus"]
-    seven = each.get("fer2013")
+    ferplus = each["ferplus"]
+    fer2013 = each.get("fer2013")
     if card.uncertain_below is None:
         threshold = 0.0
     else:
         threshold = card.uncertain_below
     every = probabilities(logits, _temperature(card))
     in_a = in_half_a(faces.pictures)
-    shares = every[said.chosen]
+    shares = every[ferplus.chosen]
     halves = {}
     for name, half in (("A", in_a), ("B", ~in_a)):
-        part = half[said.chosen]
+        part = half[ferplus.chosen]
         if part.any():
-            error = calibration(shares[part], said.truth[part]).error
-            right = float((shares[part].argmax(axis=1) == said.truth[part]).mean())
-            given = answered(shares[part], said.truth[part], threshold)
-            halves[name] = Half(int(part.sum()), right, error, given, _accuracy(seven, half))
+            error = calibration(shares[part], ferplus.truth[part]).error
+            right = float((shares[part].argmax(axis=1) == ferplus.truth[part]).mean())
+            given = answered(shares[part], ferplus.truth[part], threshold)
+            halves[name] = Half(int(part.sum()), right, error, given, _accuracy(fer2013, half))
     return Confidence(
         halves=halves,
-        answered=answered(shares, said.truth, threshold),
+        answered=answered(shares, ferplus.truth, threshold),
         coverage_of_all=float((every.max(axis=1) >= threshold).mean()),
-        curve=risk_coverage(shares, said.truth),
+        curve=risk_coverage(shares, ferplus.truth),
     )
 
 
-def _accuracy(said: Said | None, half: NDArray[np.bool_]) -> float | None:
+def _accuracy(answers: ProtocolAnswers | None, half: NDArray[np.bool_]) -> float | None:
     """Share right of the faces of ``half`` (N) that a protocol counts.
 
     None where it counts none of them.
     """
-    if said is None or not (part := half[said.chosen]).any():
+    if answers is None or not (part := half[answers.chosen]).any():
         return None
-    return float((said.said[part] == said.truth[part]).mean())
+    return float((answers.predicted[part] == answers.truth[part]).mean())
 
 
 def _without_copies(
-    logits: Mapping[str, NDArray[np.float32]], judged: Faces, faces: Faces
+    logits: Mapping[str, NDArray[np.float32]], evaluated: Faces, faces: Faces
 ) -> Evaluation | None:
     learnt = {picture.tobytes() for picture in faces.pictures[faces.usage == 0]}
-    fresh = np.array([picture.tobytes() not in learnt for picture in judged.pictures])
+    fresh = np.array([picture.tobytes() not in learnt for picture in evaluated.pictures])
     if not learnt or not fresh.any():
         return None
-    return judge({name: values[fresh] for name, values in logits.items()}, judged.take(fresh))
+    return evaluate_logits(
+        {name: values[fresh] for name, values in logits.items()}, evaluated.take(fresh)
+    )

@@ -12,9 +12,7 @@ from training.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """One category: precision, recall and F1 (0…1; 0 where undefined), and its number of
-    pictures.
-    """
+    """One category: precision, recall and F1 (0…1, 0 if undefined), number of pictures."""
 
     precision: float
     recall: float
@@ -27,12 +25,12 @@ class Figures:
     """How often a classifier is right, overall and by category.
 
     Attributes:
-        n: pictures judged.
+        n: pictures evaluated.
         accuracy: share of them classified right, 0…1.
         macro_f1: mean F1 of the categories that have pictures, 0…1.
         labels: the categories, in the order of the confusion matrix.
         per_class: figures by category.
-        confusion_matrix: counts; row = what it is, column = what was said.
+        confusion_matrix: counts; row = what it is, column = what was predicted.
     """
 
     n: int
@@ -48,27 +46,27 @@ class Figures:
 
 
 def classification_figures(
-    truth: NDArray[np.int64], said: NDArray[np.int64], labels: Sequence[str]
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str]
 ) -> Figures:
-    """Compare what was said with the truth; both are indices into ``labels``.
+    """Compare the predictions with the truth; both are indices into ``labels``.
 
     Raises:
-        DataError: when there is nothing to judge.
+        DataError: when there is nothing to evaluate.
     """
     if len(truth) == 0:
-        raise DataError("no picture has a label to judge the model by")
+        raise DataError("no picture has a label to evaluate the model by")
     known = list(range(len(labels)))
     precision, recall, f1, support = precision_recall_fscore_support(
-        truth, said, labels=known, zero_division=0.0
+        truth, predicted, labels=known, zero_division=0.0
     )
     per_class = {
         name: ClassFigures(float(precision[i]), float(recall[i]), float(f1[i]), int(support[i]))
         for i, name in enumerate(labels)
     }
-    matrix = confusion_matrix(truth, said, labels=known)
+    matrix = confusion_matrix(truth, predicted, labels=known)
     return Figures(
         n=len(truth),
-        accuracy=float(accuracy_score(truth, said)),
+        accuracy=float(accuracy_score(truth, predicted)),
         macro_f1=float(np.mean([figures.f1 for figures in per_class.values() if figures.n > 0])),
         labels=tuple(labels),
         per_class=per_class,

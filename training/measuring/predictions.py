@@ -1,4 +1,4 @@
-"""Judge the answers of any program: two small tables, ``predict.csv`` and ``ground_truth.csv``.
+"""Evaluate the answers of any program: two small tables, ``predict.csv`` and ``ground_truth.csv``.
 
 Both have a column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one
 column of probabilities for each category, or both; other columns are ignored. Rows belong together
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.datasets import EXPRESSIONS, FER2013, table_rows
+from training.data.datasets import EXPRESSIONS, FER2013
+from training.data.tables import table_rows
 from training.errors import DataError
 from training.measuring.calibration import Calibration, calibration
 from training.measuring.metrics import Figures, classification_figures
@@ -30,7 +31,7 @@ Cells = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerTable:
     """One table, by id.
 
     Attributes:
@@ -51,11 +52,11 @@ class TableEvaluation:
 
     def as_json(self) -> dict[str, object]:
         """Plain values for ``json``, with the keys of an evaluated model."""
-        found: dict[str, object] = {"protocol": PROTOCOL, **self.figures.as_json()}
+        figures: dict[str, object] = {"protocol": PROTOCOL, **self.figures.as_json()}
         if self.calibration is not None:
-            found["calibration_error"] = self.calibration.error
-            found["calibration"] = {"predictions": asdict(self.calibration)}
-        return found
+            figures["calibration_error"] = self.calibration.error
+            figures["calibration"] = {"predictions": asdict(self.calibration)}
+        return figures
 
     def as_text(self) -> str:
         """The table for people."""
@@ -66,31 +67,31 @@ class TableEvaluation:
 
 
 def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
-    """Judge ``predictions`` by ``truth``.
+    """Evaluate ``predictions`` against ``truth``.
 
     Raises:
         DataError: naming file, row, column, value and cure; or the ids that only one of the tables
             holds.
     """
-    said_rows = _rows_by_id(predictions)
+    predicted_rows = _rows_by_id(predictions)
     true_rows = _rows_by_id(truth)
-    labels = _categories(true_rows) or _categories(said_rows) or EXPRESSIONS
-    said = _read(predictions, said_rows, labels)
+    labels = _categories(true_rows) or _categories(predicted_rows) or EXPRESSIONS
+    predicted = _read(predictions, predicted_rows, labels)
     true = _read(truth, true_rows, labels)
-    _same_ids(predictions, said, truth, true)
+    _same_ids(predictions, predicted, truth, true)
     order = sorted(true.labels)
     wanted = np.array([true.labels[name] for name in order], dtype=np.int64)
-    given = np.array([said.labels[name] for name in order], dtype=np.int64)
-    shares = np.stack([said.shares[name] for name in order]) if said.shares else None
+    chosen = np.array([predicted.labels[name] for name in order], dtype=np.int64)
+    shares = np.stack([predicted.shares[name] for name in order]) if predicted.shares else None
     return TableEvaluation(
-        classification_figures(wanted, given, labels),
+        classification_figures(wanted, chosen, labels),
         None if shares is None else calibration(shares, wanted),
     )
 
 
 def _rows_by_id(path: Path) -> dict[str, tuple[int, Cells]]:
     """Id → (number of the row, its cells)."""
-    found: dict[str, tuple[int, Cells]] = {}
+    rows: dict[str, tuple[int, Cells]] = {}
     for row, cells in table_rows(path, ()):
         column = next((name for name in _ID_COLUMNS if name in cells), None)
         if column is None:
@@ -104,15 +105,15 @@ def _rows_by_id(path: Path) -> dict[str, tuple[int, Cells]]:
                 f"{path}: row {row}, column {column}: is empty; every row needs the "
                 "name of its picture"
             )
-        if name in found:
+        if name in rows:
             raise DataError(
-                f"{path}: row {row}, column {column}: {name!r} stands in row {found[name][0]} "
+                f"{path}: row {row}, column {column}: {name!r} stands in row {rows[name][0]} "
                 "already; keep one of them"
             )
-        found[name] = (row, cells)
-    if not found:
+        rows[name] = (row, cells)
+    if not rows:
         raise DataError(f"{path}: holds no row, only a header")
-    return found
+    return rows
 
 
 def _categories(rows: dict[str, tuple[int, Cells]]) -> tuple[str, ...] | None:
@@ -126,7 +127,7 @@ def _categories(rows: dict[str, tuple[int, Cells]]) -> tuple[str, ...] | None:
     return None
 
 
-def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...]) -> Answers:
+def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...]) -> AnswerTable:
     header = next(iter(rows.values()))[1]
     columns = [name for name in header if name in _EVERY_NAME]
     if not columns and _LABEL not in header:
@@ -145,7 +146,7 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
     else:
         shares = {}
     if _LABEL not in header:
-        return Answers(
+        return AnswerTable(
             {name: _top(path, rows[name][0], labels, values) for name, values in shares.items()},
             shares,
         )
@@ -157,7 +158,7 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
                 f"most probable category of its row ({labels[int(values.argmax())]!r} is); correct "
                 "one of them, or drop the column"
             )
-    return Answers(named, shares)
+    return AnswerTable(named, shares)
 
 
 def _label(path: Path, row: int, text: str, labels: tuple[str, ...]) -> int:
@@ -203,14 +204,14 @@ def _top(path: Path, row: int, labels: tuple[str, ...], values: NDArray[np.float
     return int(best[0])
 
 
-def _same_ids(predictions: Path, said: Answers, truth: Path, true: Answers) -> None:
-    missing = [name for name in true.labels if name not in said.labels]
+def _same_ids(predictions: Path, predicted: AnswerTable, truth: Path, true: AnswerTable) -> None:
+    missing = [name for name in true.labels if name not in predicted.labels]
     if missing:
         raise DataError(
             f"{predictions}: has no row for {_some(missing)} of {truth}; every picture there needs "
             "one prediction"
         )
-    unknown = [name for name in said.labels if name not in true.labels]
+    unknown = [name for name in predicted.labels if name not in true.labels]
     if unknown:
         raise DataError(
             f"{predictions}: {_some(unknown)} is not in {truth}; remove what has no "

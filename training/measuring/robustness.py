@@ -1,5 +1,4 @@
-"""What a classifier loses when the crop is not as it should be: one change at a time, on every
-picture.
+"""What a classifier loses when the crop is changed: one change at a time.
 
 Each change says exactly what it does. Pixels are 8 bits, geometry is bilinear, and what enters from
 outside the picture repeats its border.
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import Faces
-from training.measuring.evaluate import protocols, run_model
+from training.measuring.evaluate import answers_by_protocol, run_model
 
 Picture = NDArray[np.uint8]
 Group = Literal["main", "harsh", "covered"]
@@ -76,8 +75,10 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
     rows = []
     for change in CHANGES:
         pictures = np.stack([change.apply(picture) for picture in faces.pictures])
-        said = protocols(run_model(model, pictures), faces)
-        accuracy = {name: float((one.said == one.truth).mean()) for name, one in said.items()}
+        answers = answers_by_protocol(run_model(model, pictures), faces)
+        accuracy = {
+            name: float((one.predicted == one.truth).mean()) for name, one in answers.items()
+        }
         loss = {name: 100 * (unchanged[name] - value) for name, value in accuracy.items()}
         rows.append(Row(change.name, change.does, change.group, accuracy, loss))
     return tuple(rows)

@@ -40,9 +40,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
 
 
 def figures_text(protocol: str, figures: Figures) -> str:
-    """One protocol: the headline, the categories, and the confusion matrix (row = is, column =
-    said).
-    """
+    """One protocol: headline, categories, and confusion matrix (row = truth, column = answer)."""
     lines = [
         (
             f"{protocol}: {figures.accuracy:.1%} of {figures.n} pictures right, macro F1 "
@@ -131,18 +129,18 @@ def _weakest(figures: Figures) -> str:
 
 
 def _confidence(measured: Measured) -> str:
-    found = measured.confidence
-    if found is None:
+    confidence = measured.confidence
+    if confidence is None:
         return ""
     halves = "; ".join(
         f"half {name} {half.calibration_error:.3f} of {half.n:,}"
-        for name, half in found.halves.items()
+        for name, half in confidence.halves.items()
     )
+    answered = confidence.answered
     return (
         f"temperature {measured.card.temperature}: calibration error {halves}\nuncertain below "
-        f"{found.answered.threshold}: {found.answered.coverage:.1%} of the faces with a majority "
-        f"get an answer ({found.coverage_of_all:.1%} of all), {found.answered.accuracy:.1%} of "
-        "these are right"
+        f"{answered.threshold}: {answered.coverage:.1%} of the faces with a majority get an answer "
+        f"({confidence.coverage_of_all:.1%} of all), {answered.accuracy:.1%} of these are right"
     )
 
 

@@ -12,8 +12,9 @@ MOST = 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) has the least cross-entropy with what
-    people said.
+    """The temperature at which softmax(logits / temperature) fits people's votes best.
+
+    The measure is cross-entropy.
 
     Guo et al. 2017, "On calibration of modern neural networks"; between LEAST and MOST. With one
     label a face the largest probability comes to say how often the label is right; with vote
@@ -36,15 +37,16 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
             -(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum()
         )
 
-    found = minimize_scalar(cross_entropy, bounds=(np.log(LEAST), np.log(MOST)), method="bounded")
-    return float(np.exp(found.x))
+    fitted = minimize_scalar(cross_entropy, bounds=(np.log(LEAST), np.log(MOST)), method="bounded")
+    return float(np.exp(fitted.x))
 
 
 def bias_corrected_temperature(
     logits: NDArray[np.float32], known: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Temperature and one bias a category with which softmax(logits / temperature + bias) fits the
-    labels best.
+    """The temperature and a bias a category that fit the labels best.
+
+    The model is softmax(logits / temperature + bias).
 
     Alexandari et al. 2020, "Maximum likelihood with bias-corrected calibration is hard-to-beat at
     label shift adaptation". A head that learnt with weighted categories says the rare ones too
@@ -68,13 +70,13 @@ def bias_corrected_temperature(
     def cost(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         sharp = np.exp(-parameters[0])
         bias = parameters[1:]
-        said = log_softmax(logits * sharp + bias, axis=1)
-        wrong = np.exp(said) - labels
+        logs = log_softmax(logits * sharp + bias, axis=1)
+        wrong = np.exp(logs) - labels
         slope = np.concatenate([[-(wrong * logits * sharp).sum()], wrong.sum(axis=0) + bias])
-        return float(-(labels * said).sum() + (bias**2).sum() / 2), slope
+        return float(-(labels * logs).sum() + (bias**2).sum() / 2), slope
 
     bounds = [(np.log(LEAST), np.log(MOST)), *[(None, None)] * logits.shape[1]]
-    found = minimize(
+    fitted = minimize(
         cost, np.zeros(logits.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds
     )
-    return float(np.exp(found.x[0])), np.asarray(found.x[1:] - found.x[1:].mean())
+    return float(np.exp(fitted.x[0])), np.asarray(fitted.x[1:] - fitted.x[1:].mean())

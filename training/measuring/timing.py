@@ -15,8 +15,7 @@ _OUTPUTS = ("expression",)
 
 
 def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint8]) -> list[float]:
-    """Median milliseconds of RUNS inferences of each model, from pixels to the logits that the
-    agent reads.
+    """Median milliseconds of RUNS inferences of each model, from pixels to logits.
 
     The models take turns, so that a busy machine slows all alike; a warm-up does not count.
 

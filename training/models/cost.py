@@ -6,8 +6,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def multiply_adds(module: nn.Module, sample: Tensor) -> int:
-    """Multiply-adds of the convolutions and full connections for ``sample`` (N × C × H × W),
-    counted while it runs.
+    """Multiply-adds of the convolutions and full connections for ``sample``.
+
+    N × C × H × W; they are counted while the network runs.
     """
     was_training = module.training
     module.eval()

@@ -1,5 +1,4 @@
-"""A small anchor-free face detector with five landmarks, made to be run with int8 weights and
-activations.
+"""A small anchor-free face detector with five landmarks, for int8 weights and activations.
 
 A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
 top-down neck adds the coarse to the fine; each stride has a head of its own. Each cell of a stride
@@ -66,8 +65,9 @@ class Separable(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """A separable block beside its own input, which it leaves as it is at first: a trained network
-    can get one.
+    """A separable block added to its own input; at first it adds nothing.
+
+    So it can be added to a trained network.
     """
 
     def __init__(self, channels: int) -> None:
@@ -99,8 +99,7 @@ def stage(inputs: int, outputs: int, plain: int, residual: int = 0) -> nn.Sequen
 
 
 class Head(nn.Module):
-    """One shared block for score (1) and box (4) of each cell, blocks of their own for its
-    landmarks (10).
+    """One shared block for score (1) and box (4) of each cell, own blocks for landmarks (10).
 
     With features that score and box also use, the landmarks stayed level whatever the roll of the
     head.

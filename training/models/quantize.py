@@ -1,5 +1,4 @@
-"""PyTorch network → static int8 TFLite file with its card, the only form in which a model leaves
-the training.
+"""PyTorch network → static int8 TFLite file with its card: the only form of a published model.
 
 The ranges of the activations are measured on real pictures (calibration). The network's outputs get
 the names that the card gives them; the runtime finds them again by the tensor names written here.
@@ -71,12 +70,11 @@ class PixelInput:
 def write_model(
     module: nn.Module,
     pixels: PixelInput,
-    outputs: Sequence[str],
+    outputs: Mapping[str, Sequence[str]],
     *,
     calibration: NDArray[np.uint8],
     card: Mapping[str, object],
     folder: Path,
-    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Path:
     """Quantize ``module`` and write ``NAME.tflite`` and ``NAME.json`` into ``folder``.
 
@@ -84,13 +82,13 @@ def write_model(
         module: takes float32 N × C × H × W, returns a tuple of tensors, one for each of
             ``outputs``.
         pixels: geometry and normalisation of the input.
-        outputs: names of the outputs, in the order in which the module returns them.
+        outputs: name of each output, in the order in which the module returns them, with the labels
+            of its last axis; an empty sequence if it has none.
         calibration: uint8 N × H × W (× C): a few hundred real pictures, such as the model will see.
         card: the rest of the card (``name``, ``version``, ``kind``, ``license`` …); ``schema``,
             ``file``, ``sha256``, ``input``, ``outputs``, ``multiply_adds`` and ``parameters`` are
             added.
         folder: made when missing.
-        labels: the labels of those outputs that have some.
 
     Returns:
         the path of the card.
@@ -98,8 +96,20 @@ def write_model(
     Raises:
         DataError: when there is nothing to calibrate on.
         pydantic.ValidationError: when ``card`` lacks something that a card of its kind needs.
+
+    Example::
+
+        card = write_model(
+            network,
+            PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0),
+            {"expression": EXPRESSIONS, "fer2013": FER2013},
+            calibration=faces.pictures[:400],
+            card={"name": "my-faces", "version": "1.0.0", "kind": "expression", ...},
+            folder=Path("runs/my-faces"),
+        )
+        model = load_model(card, kind="expression")
     """
-    content = quantize(module, pixels, outputs, calibration)
+    content = quantize(module, pixels, tuple(outputs), calibration)
     sample = torch.zeros(1, pixels.channels, pixels.height, pixels.width)
     name = str(card["name"])
     full: dict[str, object] = {
@@ -108,7 +118,7 @@ def write_model(
         "file": f"{name}.tflite",
         "sha256": hashlib.sha256(content).hexdigest(),
         "input": pixels.card(),
-        "outputs": _describe_outputs(content, outputs, labels or {}),
+        "outputs": _describe_outputs(content, outputs),
         "multiply_adds": multiply_adds(module, sample),
         "parameters": parameters(module),
     }
@@ -163,8 +173,9 @@ def _calibrate(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep converter and quantizer off stdout, which is for the command's answer, and their
-    warnings to themselves.
+    """Keep converter and quantizer off stdout, which is for the command's answer.
+
+    Their warnings are dropped, too.
     """
     with redirect_stdout(StringIO()), catch_warnings():
         simplefilter("ignore")
@@ -216,12 +227,13 @@ def check_conversion(
     runner = Interpreter(model_path=str(floating)).get_signature_runner(_SIGNATURE)
     module.eval()
     for sample in samples:
-        found = runner(args_0=sample)
+        converted = runner(args_0=sample)
         with torch.no_grad():
             expected = module(torch.from_numpy(sample).permute(0, 3, 1, 2).contiguous())
         for name, tensor in zip(outputs, expected, strict=True):
             wanted = tensor.numpy()
-            if np.abs(found[name] - wanted).max() > 1e-3 * max(1.0, float(np.abs(wanted).max())):
+            allowed = 1e-3 * max(1.0, float(np.abs(wanted).max()))
+            if np.abs(converted[name] - wanted).max() > allowed:
                 raise DataError(
                     f"the converter changed the network: output {name!r} differs from PyTorch's"
                 )
@@ -235,19 +247,19 @@ def _samples(
 
 
 def _describe_outputs(
-    content: bytes, outputs: Sequence[str], labels: Mapping[str, Sequence[str]]
+    content: bytes, outputs: Mapping[str, Sequence[str]]
 ) -> list[dict[str, object]]:
     interpreter = Interpreter(model_content=content)
     runner = interpreter.get_signature_runner(_SIGNATURE)
     described = []
-    for name in outputs:
+    for name, labels in outputs.items():
         detail = runner.get_output_details()[name]
         entry: dict[str, object] = {
             "name": name,
             "shape": [int(size) for size in detail["shape"]],
             "tensor": detail["name"],
         }
-        if name in labels:
-            entry["labels"] = list(labels[name])
+        if labels:
+            entry["labels"] = list(labels)
         described.append(entry)
     return described

@@ -1,15 +1,22 @@
-"""A small residual network for grey faces, made of the operations that run as int8 everywhere:
-convolution, addition, ReLU, mean, full connection, and, where regions are weighed, the logistic
-function and a product."""
+"""A small residual network for grey faces.
+
+It uses only operations that run as int8 everywhere: convolution, addition, ReLU, mean, full
+connection, and, if regions are weighed, the logistic function and a product.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+
+from training.models.expression_network import NetworkSection, RegionNetwork
 
 
 class Block(nn.Module):
-    """Two 3×3 convolutions with batch norm, added to the input (He et al. 2016, "Deep residual
-    learning").
+    """Two 3×3 convolutions with batch norm, added to the input.
+
+    He et al. 2016, "Deep residual learning".
     """
 
     def __init__(self, into: int, out: int, stride: int) -> None:
@@ -49,7 +56,7 @@ class RegionAttention(nn.Module):
         return weighed
 
 
-class SmallResNet(nn.Module):
+class SmallResNet(RegionNetwork):
     """A 3×3 stem at full size, then one stage a width, a mean and one head a task.
 
     Args:
@@ -89,12 +96,6 @@ class SmallResNet(nn.Module):
             {name: nn.Linear(widths[-1], size) for name, size in heads.items()}
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """N × 1 × H × W, float, normalised → the logits of each head in order, each N × its
-        size.
-        """
-        return self.logits(self.features(x))
-
     def features(self, x: Tensor) -> Tensor:
         """N × 1 × H × W → what the last stage makes of each region, weighed, N × C × h × w."""
         features: Tensor = self.stages(self.stem(x))
@@ -105,6 +106,54 @@ class SmallResNet(nn.Module):
         # with the two axes kept, the converter needs no transposition before the mean
         pooled = self.dropout(features.mean(dim=(2, 3), keepdim=True).flatten(1))
         return tuple(head(pooled) for head in self.heads.values())
+
+
+class SmallResNetSection(NetworkSection):
+    """The shape of a :class:`SmallResNet` in a recipe."""
+
+    architecture: Literal["small-resnet"]
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=6)
+    ]
+    blocks: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=32)], ...], Field(min_length=1, max_length=5)
+    ]
+    strides: Annotated[tuple[Literal[1, 2], ...], Field(min_length=1, max_length=5)]
+    region_attention: Annotated[
+        bool, Field(description="weigh each region of the face before the mean")
+    ] = False
+
+    @model_validator(mode="after")
+    def _a_width_more_than_stages(self) -> "SmallResNetSection":
+        for name, given in (("blocks", self.blocks), ("strides", self.strides)):
+            if len(given) != len(self.widths) - 1:
+                raise ValueError(
+                    f"{len(self.widths)} widths need {len(self.widths) - 1} {name}, "
+                    "one number a stage"
+                )
+        return self
+
+    def can_learn_on(self, other: NetworkSection) -> bool:
+        """Whether the other network has the same shape.
+
+        Region attention may be added to a network without it: it begins as no attention.
+        """
+        if not isinstance(other, SmallResNetSection):
+            return False
+        free = {"dropout", "edge", "region_attention"}
+        attention = self.region_attention or not other.region_attention
+        return self.model_dump(exclude=free) == other.model_dump(exclude=free) and attention
+
+    def build(self, heads: Mapping[str, int]) -> SmallResNet:
+        """Return the network with its heads (size by name), untrained."""
+        return SmallResNet(
+            self.widths,
+            self.blocks,
+            self.strides,
+            heads,
+            self.dropout,
+            region_attention=self.region_attention,
+        )
 
 
 def _conv(into: int, out: int, kernel: int, stride: int) -> nn.Sequential:

@@ -1,5 +1,6 @@
-"""The page of a model, ``docs/models/NAME.md``: a pure function of its card, so that the two cannot
-disagree.
+"""The page of a model, ``docs/models/NAME.md``: a pure function of its card.
+
+So the two cannot disagree.
 
 The words stand in ``model_page.md``; here the card's figures become the tables in them.
 """
@@ -130,17 +131,18 @@ def _categories(card: ModelCard) -> str:
     parts = []
     for protocol, labels in (("ferplus", EXPRESSIONS), ("fer2013", FER2013)):
         title = PROTOCOLS[protocol]
-        found = {label: _of(card, f"{USAGE}, {title}, {label}") for label in labels}
-        there = [label for label, one in found.items() if one.get("n")]
+        figures_of = {label: _of(card, f"{USAGE}, {title}, {label}") for label in labels}
+        there = [label for label, one in figures_of.items() if one.get("n")]
         if not there:
             continue
-        weakest = sorted((found[label]["recall"], label) for label in there)[:2]
+        weakest = sorted((figures_of[label]["recall"], label) for label in there)[:2]
         named = " and ".join(
-            f"**{label}** ({_share(found[label], 'recall')} of them found)" for _, label in weakest
+            f"**{label}** ({_share(figures_of[label], 'recall')} of them found)"
+            for _, label in weakest
         )
         rows = [
             (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
-            for label, one in found.items()
+            for label, one in figures_of.items()
         ]
         table = _table(("", "precision", "recall", "F1", "pictures"), rows)
         picture = f"![Confusion matrix, {title}]({card.name}/confusion-{protocol}.png)"
@@ -173,10 +175,10 @@ def _photographs(card: ModelCard) -> str:
     whole = _of(card, PHOTOGRAPHS)
     if not whole:
         return "Not measured: what detector, crop and classifier make of photographs together."
-    found = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
+    figures_of = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
     rows = [
         (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
-        for label, one in found.items()
+        for label, one in figures_of.items()
         if one.get("n")
     ]
     return (
@@ -203,13 +205,14 @@ def _robustness(card: ModelCard) -> str:
         )
     ]
     for change in CHANGES:
-        found = _of(card, f"{USAGE}, {change.name}")
+        figures = _of(card, f"{USAGE}, {change.name}")
         if change.group == "harsh":
             marked = f"{change.name} (harsher)"
         else:
             marked = change.name
         cells = [
-            (_share(found, f"{name}_accuracy"), _number(found, f"{name}_loss", 2)) for name in names
+            (_share(figures, f"{name}_accuracy"), _number(figures, f"{name}_loss", 2))
+            for name in names
         ]
         rows.append((marked, *(cell for pair in cells for cell in pair), change.does))
     lines = [

@@ -1,6 +1,4 @@
-"""Publish what a finished model is worth: calibrate it, measure it, and write its card and its
-page.
-"""
+"""Publish a finished model: calibrate it, measure it, write its card and its page."""
 
 import logging
 from dataclasses import asdict
@@ -15,8 +13,8 @@ from training.data.labelled_photographs import LabelledPhotographs
 from training.errors import DataError
 from training.files import write_all, write_whole
 from training.measuring.calibration import choose_threshold, in_half_a, probabilities, risk_coverage
-from training.measuring.chain import CHAIN, Answers, measure_chain
-from training.measuring.evaluate import PROTOCOLS, protocols, run_model
+from training.measuring.chain import CHAIN, ChainAnswers, measure_chain
+from training.measuring.evaluate import PROTOCOLS, answers_by_protocol, run_model
 from training.measuring.figures import artefacts
 from training.measuring.measure import Measured, measure, speed_of
 from training.measuring.metrics import ClassFigures
@@ -34,8 +32,9 @@ def write_report(
     photographs: LabelledPhotographs | None = None,
     time_again: bool = False,
 ) -> Path:
-    """Calibrate ``NAME.tflite``, measure it, rewrite ``NAME.json`` beside it, and write its page
-    into ``out``.
+    """Calibrate and measure ``NAME.tflite``, and write its card and its page.
+
+    The card lies beside the model; the page goes into ``out``.
 
     Temperature and threshold come from half A of PublicTest and are checked on half B. The same
     file and faces give the same card and page; the milliseconds, which no two runs share, are
@@ -45,7 +44,7 @@ def write_report(
         model: a TFLite file with its card beside it.
         faces: PublicTest with its votes; Training beside it tells which of its pictures are copies.
         out: where ``NAME.md`` and the folder ``NAME`` with figures go.
-        photographs: also judge the whole chain on them; left out, what the card says of it stays.
+        photographs: also evaluate the whole chain on them; if left out, the card keeps its figures.
         time_again: measure the milliseconds though the card has them.
 
     Returns:
@@ -80,17 +79,21 @@ def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
     Raises:
         DataError: half A has no picture with a majority of votes.
     """
-    judged = faces.of_usage(USAGE)
-    first = judged.take(in_half_a(judged.pictures))
-    said = protocols(run_model(model, first.pictures), first).get("ferplus") if len(first) else None
-    if said is None:
+    public = faces.of_usage(USAGE)
+    first = public.take(in_half_a(public.pictures))
+    answers = (
+        answers_by_protocol(run_model(model, first.pictures), first).get("ferplus")
+        if len(first)
+        else None
+    )
+    if answers is None:
         raise DataError(
             f"no picture in half A of {USAGE} has a majority of votes; give the FER+ "
             "votes with --votes"
         )
-    labels = np.eye(len(said.labels), dtype=np.float32)[said.truth]
-    temperature = round(best_temperature(said.logits, labels), 4)
-    curve = risk_coverage(probabilities(said.logits, temperature), said.truth)
+    labels = np.eye(len(answers.labels), dtype=np.float32)[answers.truth]
+    temperature = round(best_temperature(answers.logits, labels), 4)
+    curve = risk_coverage(probabilities(answers.logits, temperature), answers.truth)
     return model.card.model_copy(
         update={"temperature": temperature, "uncertain_below": choose_threshold(curve)}
     )
@@ -113,35 +116,35 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
         f"{name}_calibration_error": round(one.error, 4)
         for name, one in measured.calibration.items()
     }
-    found = {usage: {**measured.evaluation.headline(), **errors}}
+    metrics = {usage: {**measured.evaluation.headline(), **errors}}
     if measured.without_copies is not None:
-        found[f"{usage}, without copies"] = measured.without_copies.headline()
+        metrics[f"{usage}, without copies"] = measured.without_copies.headline()
     for protocol, figures in measured.evaluation.by_protocol.items():
         for label, one in figures.per_class.items():
-            found[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
+            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
     return (
         kept
-        | found
+        | metrics
         | _confidence(measured)
         | _robustness(measured)
         | {FILE: {"bytes": measured.file_bytes}}
     )
 
 
-def chain_metrics(answers: Answers) -> dict[str, dict[str, float]]:
-    """What the whole chain makes of photographs, as a card keeps it."""
+def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
+    """The figures of the whole chain on photographs, as a card keeps them."""
     figures = answers.figures
-    found = {
+    metrics = {
         PHOTOGRAPHS: {
             "n": figures.n,
-            "found": int(answers.found.sum()),
+            "found": int(answers.has_face.sum()),
             "accuracy": round(figures.accuracy, 4),
         }
     }
     for label, one in figures.per_class.items():
         if one.n > 0:
-            found[f"{PHOTOGRAPHS}, {label}"] = _category(one)
-    return found
+            metrics[f"{PHOTOGRAPHS}, {label}"] = _category(one)
+    return metrics
 
 
 def _category(figures: ClassFigures) -> dict[str, float]:
@@ -151,12 +154,12 @@ def _category(figures: ClassFigures) -> dict[str, float]:
 
 
 def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    metrics: dict[str, dict[str, float]] = {}
     confidence = measured.confidence
     if confidence is None:
-        return found
+        return metrics
     for name, half in confidence.halves.items():
-        found[f"{measured.usage}, half {name}"] = {
+        metrics[f"{measured.usage}, half {name}"] = {
             "n": half.n,
             "accuracy": round(half.accuracy, 4),
             "calibration_error": round(half.calibration_error, 4),
@@ -164,32 +167,32 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
             "answered_accuracy": round(half.answered.accuracy, 4),
         }
         if half.fer2013_accuracy is not None:
-            found[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(
+            metrics[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(
                 half.fer2013_accuracy, 4
             )
-    found[f"{measured.usage}, answered"] = {
+    metrics[f"{measured.usage}, answered"] = {
         "coverage": round(confidence.answered.coverage, 4),
         "accuracy": round(confidence.answered.accuracy, 4),
         "coverage_of_all": round(confidence.coverage_of_all, 4),
     }
-    return found
+    return metrics
 
 
 def _robustness(measured: Measured) -> dict[str, dict[str, float]]:
-    found = {}
+    metrics = {}
     for row in measured.robustness:
         figures: dict[str, float] = {}
         for name, accuracy in row.accuracy.items():
             figures[f"{name}_accuracy"] = round(accuracy, 4)
             figures[f"{name}_loss"] = round(row.loss[name], 2)
-        found[f"{measured.usage}, {row.name}"] = figures
-    return found
+        metrics[f"{measured.usage}, {row.name}"] = figures
+    return metrics
 
 
 def _chain(
     model: TFLiteModel, photographs: LabelledPhotographs | None
 ) -> dict[str, dict[str, float]]:
-    """What the chain makes of the photographs; without photographs, what the card says of that."""
+    """The figures of the chain on the photographs; without photographs, those of the card."""
     if photographs is None:
         return _known(model, PHOTOGRAPHS)
     return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])

@@ -44,8 +44,8 @@ KINDS_IN_A_TABLE = (
     *add_kind("rr_interval", "s"),
     "PRAGMA writable_schema=ON",
     (
-        f"UPDATE sqlite_schema SET sql = replace(sql, {_in_sql(CHECK_OF_FIRST_KINDS)}, '{_REFERENCE}') "
-        f"WHERE {_VITAL}"
+        "UPDATE sqlite_schema SET "
+        f"sql = replace(sql, {_in_sql(CHECK_OF_FIRST_KINDS)}, '{_REFERENCE}') WHERE {_VITAL}"
     ),
     "PRAGMA writable_schema=RESET",
     # A table that says something else is no table of ours: refused, for NULL is no kind.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.camera_pulse import LEVELS, Heard, Person, figures_of, listen
+from benchmarks.camera_pulse import LEVELS, ClipResult, Person, figures_of, listen
 from edge_agent.config import load_settings
 from edge_agent.runtime.agent import Agent
 from edge_agent.store.database.schema import DATABASE_NAME
@@ -22,7 +22,7 @@ SEED = 2001
 SECONDS = 26.0
 
 
-def heard(*, pulse: bool) -> Heard:
+def heard(*, pulse: bool) -> ClipResult:
     return listen(Person(0, STILL, SEED, pulse=pulse), STILL, SECONDS)
 
 
@@ -35,7 +35,7 @@ def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_
     assert lifeless.errors == ()
     assert [gap.reason for gap in lifeless.gaps] in (["unclear"], ["gathering"])
     clips = [
-        Heard(level.name, clip.has_pulse, len(beating.errors), clip.errors, ())
+        ClipResult(level.name, clip.has_pulse, len(beating.errors), clip.errors, ())
         for level in LEVELS
         for clip in (beating, lifeless)
     ]

@@ -1,6 +1,4 @@
-"""``python -m training fit`` for the face detector: from labelled photographs to an int8 model that
-the agent loads.
-"""
+"""``python -m training fit`` for the face detector: from photographs to an int8 model."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def write_faces(folder: Path) -> None:
-    """Drawn faces, a light ellipse with five dark spots each, on grounds of noise, with their
-    labels.
-    """
+    """Draw faces, a light ellipse with five dark spots each, on noise, with their labels."""
     random = np.random.default_rng(3)
     pictures = []
     for number in range(24):

@@ -1,5 +1,4 @@
-"""The expression models that the project ships: pages that agree with their cards, figures that can
-be measured again.
+"""The shipped expression models: pages agree with cards, and figures can be measured again.
 
 The figures are measured on a sample of FER2013's PublicTest, which is not part of the project: it
 is drawn from ``../shared/data`` beside the repository where that exists, and the test says so where
@@ -19,9 +18,9 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vision.models.model import load_model
-from training.data.datasets import Faces, load_faces, lot
+from training.data.datasets import Faces, checksum_fraction, load_faces
 from training.measuring.calibration import probabilities
-from training.measuring.evaluate import evaluate_file, protocols, run_model
+from training.measuring.evaluate import answers_by_protocol, evaluate_file, run_model
 from training.publishing.model_page import page_text
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,7 +59,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     (folder / "votes.csv").write_bytes(b"".join(rows))
     faces = load_faces(folder / "faces.csv", folder / "votes.csv")
     faces = faces.take(np.flatnonzero(faces.votes.any(axis=1)))
-    return faces.take(np.argsort(lot(faces.pictures), kind="stable")[:SAMPLE])
+    return faces.take(np.argsort(checksum_fraction(faces.pictures), kind="stable")[:SAMPLE])
 
 
 @NEEDS_DATA
@@ -83,13 +82,13 @@ def test_a_model_is_as_often_right_as_its_card_says(
 @every_model
 def test_a_model_is_as_sure_as_it_is_right(path: Path, sample: Faces) -> None:
     model = load_model(path, kind="expression")
-    said = protocols(run_model(model, sample.pictures), sample)["ferplus"]
+    said = answers_by_protocol(run_model(model, sample.pictures), sample)["ferplus"]
     assert model.card.temperature is not None
     sure = probabilities(said.logits, model.card.temperature).max(axis=1)
 
     # Bernoulli trials with those very probabilities: mean and variance of the number that are
     # right.
-    right = (said.said == said.truth).sum()
+    right = (said.predicted == said.truth).sum()
     expected = sure.sum()
     deviation = np.sqrt((sure * (1 - sure)).sum())
     assert abs(right - expected) < 3.3 * deviation, (

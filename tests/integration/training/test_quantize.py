@@ -78,11 +78,10 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
     card = write_model(
         module,
         PIXELS,
-        OUTPUTS,
+        LABELS,
         calibration=seen,
         card=CARD,
         folder=tmp_path / "models",
-        labels=LABELS,
     )
 
     model = load_model(card, kind="expression")
@@ -101,20 +100,18 @@ def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_sta
     plain = write_model(
         module,
         PIXELS,
-        OUTPUTS,
+        LABELS,
         calibration=seen,
         card=CARD,
         folder=tmp_path / "plain",
-        labels=LABELS,
     )
     card = write_model(
         WithEvidence(module),
         PIXELS,
-        (*OUTPUTS, EVIDENCE),
+        LABELS | {EVIDENCE: LABELS["expression"]},
         calibration=seen,
         card=CARD,
         folder=tmp_path / "explained",
-        labels=LABELS | {EVIDENCE: LABELS["expression"]},
     )
 
     before = load_model(plain, kind="expression")

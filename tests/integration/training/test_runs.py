@@ -1,6 +1,4 @@
-"""Runs that need more than one: finding a learning rate, several processes, learning from a
-teacher.
-"""
+"""Runs that need more than one: find a learning rate, several processes, a teacher."""
 
 import csv
 import json
@@ -21,9 +19,7 @@ pytestmark = NEEDS_TRAINING
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a finished run, ``teacher``, lies: the runs that others learn from are looked for
-    beside them.
-    """
+    """The folder of a finished run, ``teacher``; runs look for others beside themselves."""
     folder = tmp_path_factory.mktemp("runs")
     done = training("fit", *small(folder, RECIPE, folder / "teacher"))
     assert done.returncode == 0, done.stderr

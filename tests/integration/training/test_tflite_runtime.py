@@ -1,6 +1,4 @@
-"""The committed classifier gives the same under tflite-runtime 2.14 with NumPy 1 as under the
-runtime used here.
-"""
+"""The committed classifier answers the same under tflite-runtime 2.14 with NumPy 1."""
 
 from __future__ import annotations
 
@@ -79,9 +77,7 @@ def is_python_3_11(python: str) -> bool:
 
 @pytest.fixture(scope="module")
 def old_python() -> str:
-    """The interpreter of an environment with the old runtime, made once and kept beside the
-    project.
-    """
+    """The interpreter of an environment with the old runtime, made once and kept."""
     python = ENVIRONMENT / "bin" / "python"
     stamp = ENVIRONMENT / "requirements.txt"
     wanted = "\n".join(REQUIREMENTS)
@@ -112,8 +108,9 @@ def old_python() -> str:
 
 
 def crops(size: int) -> npt.NDArray[np.uint8]:
-    """Two real faces, each as it is, mirrored, darker, brighter, blurred and turned: uint8, 12 ×
-    size × size.
+    """Two real faces, each in six variants, uint8, 12 × size × size.
+
+    As it is, mirrored, darker, brighter, blurred and turned.
     """
     made: list[npt.NDArray[Any]] = []
     for portrait in (smiling(), serious()):

@@ -41,16 +41,9 @@ from edge_agent.vitals.sensor import Sensor
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.timeline import database, query
-from tests.support.vitals.bluez import (
-    NOT_IN_THE_GROUP,
-    BlueZ,
-    Bus,
-    cuff,
-    oximeter,
-    strap,
-    thermometer,
-    toothbrush,
-)
+from tests.support.vitals.bluez import BlueZ
+from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
+from tests.support.vitals.near_sensors import cuff, oximeter, strap, thermometer, toothbrush
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 40.0

@@ -1,5 +1,6 @@
-"""Expected equivalence tests and analyses of variance of known data sets, as literals from R 4.2.2
-(2022-11-10 r83330).
+"""Expected equivalence tests and analyses of variance of known data sets.
+
+The literals come from R 4.2.2 (2022-11-10 r83330).
 
 equivalence   t.test(a, b, paired = …, mu = low, alternative = "greater") and (…, mu = high,
               alternative = "less"); interval: t.test(a, b, paired = …, conf.level = 0.9)$conf.int

@@ -1,6 +1,4 @@
-"""Real things for cameras to read: a user without rights, video files, a server that streams and
-stalls.
-"""
+"""Real things for cameras to read: a user without rights, video files, a stalling server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A real TFLite model of 48 × 48 pixels that can be foreseen: category k is where the bright stripe
-lies.
-"""
+"""A real, predictable TFLite model of 48 × 48 pixels: the bright stripe is the category."""
 
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,4 @@
-"""Real TFLite files of a few hundred bytes, for tests: a fully connected layer or two, and the card
-that fits.
-"""
+"""Real TFLite files of a few hundred bytes: fully connected layers, and a fitting card."""
 
 from __future__ import annotations
 
@@ -118,8 +116,7 @@ def tiny_tflite(
 
 
 def explained_tflite() -> bytes:
-    """Return the int8 file of `tiny_tflite` with the evidence of each of its 4 × 4 pixels as a
-    second output.
+    """Return the int8 file of `tiny_tflite` with the evidence of its 4 × 4 pixels as output.
 
     What a pixel adds to logit i is its brightness (0…1) times i / 16.
     """
@@ -157,8 +154,9 @@ def explained_card(content: bytes, **changes: Any) -> dict[str, Any]:
 
 
 def _pack(graph: _Graph, inputs: list[int], layers: Sequence[tuple[int, list[int], bool]]) -> bytes:
-    """Write the flatbuffer of a model of fully connected layers: (result, operands, on the last
-    axis alone).
+    """Write the flatbuffer of a model of fully connected layers.
+
+    Each layer is (result, operands, whether on the last axis alone).
     """
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED

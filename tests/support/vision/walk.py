@@ -1,6 +1,4 @@
-"""A made-up video: two real portraits before a plain wall, moved, hidden, turned and lit as a test
-needs it.
-"""
+"""A made-up video: two real portraits before a wall, moved, hidden, turned and lit."""
 
 from __future__ import annotations
 

@@ -11,164 +11,27 @@ subscribed.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import pytest
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from edge_agent.vitals import gatt
+from tests.support.vitals.dbus import Bus
+from tests.support.vitals.near_sensors import ADAPTER_PATH, Sensor
 
 T = TypeVar("T")
 Properties = dict[str, Variant]
 
-ADAPTER_PATH = "/org/bluez/hci0"
 ADAPTER = "org.bluez.Adapter1"
 DEVICE = "org.bluez.Device1"
 SERVICE = "org.bluez.GattService1"
 CHARACTERISTIC = "org.bluez.GattCharacteristic1"
 OBJECTS = "org.freedesktop.DBus.ObjectManager"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 ADVERTISE_S = 0.05
-_DAEMON = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <listen>unix:path={socket}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <allow own="*"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
-    <allow send_destination="*"/>
-    {policy}
-  </policy>
-</busconfig>
-"""
-# what Debian's policy says to who is not in "bluetooth"
-NOT_IN_THE_GROUP = '<deny send_destination="org.bluez"/>'
-
-
-class Bus:
-    """A dbus-daemon of its own; ``address`` is for ``DBUS_SYSTEM_BUS_ADDRESS``.
-
-    Args:
-        policy: further rules of who may talk to whom.
-    """
-
-    def __init__(self, policy: str = "") -> None:
-        # a socket's path must be short, pytest's folders are not
-        self._folder = Path(tempfile.mkdtemp(prefix="bus-"))
-        self._socket = self._folder / "socket"
-        self._policy = policy
-        self.address = f"unix:path={self._socket}"
-
-    def __enter__(self) -> Self:
-        program = shutil.which("dbus-daemon")
-        if program is None:
-            pytest.skip("dbus-daemon is not installed; on Debian: apt install dbus-daemon")
-        config = self._folder / "bus.conf"
-        config.write_text(
-            _DAEMON.format(socket=self._socket, policy=self._policy), encoding="utf-8"
-        )
-        self._process = subprocess.Popen(
-            [program, f"--config-file={config}", "--nofork", "--print-address=1"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline().startswith("unix:"), "the daemon does not start"
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        shutil.rmtree(self._folder)
-
-
-@dataclass
-class Sensor:
-    """A sensor near the adapter.
-
-    Attributes:
-        address: of the sensor.
-        name: as it advertises it.
-        services: service UUID → characteristic UUID → its value (readable) or ``None`` (it notifies
-            or indicates).
-        indicates: whether values are indicated instead of notified.
-        in_reach: whether it advertises and can be connected.
-        wants_pairing: whether it refuses to be subscribed to before.
-        connections: how often it was connected.
-    """
-
-    address: str
-    name: str
-    services: dict[str, dict[str, bytes | None]]
-    indicates: bool = False
-    in_reach: bool = True
-    wants_pairing: bool = False
-    connected: bool = False
-    connections: int = 0
-    notifying: set[str] = field(default_factory=set)
-
-    @property
-    def path(self) -> str:
-        return f"{ADAPTER_PATH}/dev_{self.address.replace(':', '_')}"
-
-
-def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
-    services: dict[str, dict[str, bytes | None]] = {
-        gatt.HEART_RATE_SERVICE: {
-            gatt.HEART_RATE_MEASUREMENT: None,
-            gatt.BODY_SENSOR_LOCATION: b"\1",
-        },
-        BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
-    }
-    return Sensor(address, "Strap 9", services)
-
-
-def cuff(address: str = "A4:C1:38:00:00:02") -> Sensor:
-    services: dict[str, dict[str, bytes | None]] = {
-        gatt.BLOOD_PRESSURE_SERVICE: {gatt.BLOOD_PRESSURE_MEASUREMENT: None}
-    }
-    return Sensor(address, "Cuff 7", services, indicates=True)
-
-
-def oximeter(address: str = "B8:27:EB:00:00:03", *, continuous: bool = True) -> Sensor:
-    measurement = gatt.CONTINUOUS_MEASUREMENT if continuous else gatt.SPOT_CHECK_MEASUREMENT
-    return Sensor(address, "Finger 3", {gatt.PULSE_OXIMETER_SERVICE: {measurement: None}})
-
-
-def thermometer(address: str = "D0:CF:5E:00:00:04") -> Sensor:
-    services: dict[str, dict[str, bytes | None]] = {
-        gatt.THERMOMETER_SERVICE: {gatt.TEMPERATURE_MEASUREMENT: None}
-    }
-    return Sensor(address, "Patch 4", services, indicates=True)
-
-
-def toothbrush() -> Sensor:
-    return Sensor("00:11:22:33:44:55", "Toothbrush", {"0000fe0d-0000-1000-8000-00805f9b34fb": {}})
 
 
 class BlueZ:

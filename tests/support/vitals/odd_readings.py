@@ -1,6 +1,4 @@
-"""Payloads as nobody should send them: broken JSON, wrong types, odd numbers and texts, and sound
-ones in between.
-"""
+"""Odd payloads: broken JSON, wrong types, odd numbers and texts, with sound ones between."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Straps and cuffs without a radio: they do what a test tells them, in the time of the loop that
-runs.
-"""
+"""Straps and cuffs without a radio, which a test controls in the time of its loop."""
 
 from __future__ import annotations
 
@@ -98,8 +96,7 @@ def heart_rate(rate: int, *intervals: float, contact: bool = True) -> bytes:
 
 
 class DroppingStrap:
-    """A strap that speaks about once a second, drops its connection at random, and is out of reach
-    at random.
+    """A strap that sends once a second, drops its connection and is out of reach at random.
 
     Args:
         radio: through which it is reached.
@@ -121,9 +118,7 @@ class DroppingStrap:
         return self._radio.links[-1] if self._radio.links and self._radio.links[-1].hears else None
 
     async def speak(self) -> None:
-        """Send for ever; now and then nothing for some seconds although connected, or two messages
-        at once.
-        """
+        """Send for ever, at times nothing for some seconds, or two messages at once."""
         while True:
             await asyncio.sleep(self._random.uniform(0.7, 1.3))
             if self._random.random() < 0.005:

@@ -1,6 +1,4 @@
-"""The tree for images: what pi-gen and rpi-image-gen find in it, and that it lands in an image as
-it should.
-"""
+"""The tree for images: what pi-gen and rpi-image-gen find, and where it lands in an image."""
 
 from __future__ import annotations
 

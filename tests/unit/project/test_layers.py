@@ -1,5 +1,4 @@
-"""Who may import whom, as tools/rooms.py reads it, and what may not
-load at start.
+"""Who may import whom, as tools/rooms.py reads it, and what may not load at start.
 
 Every package lists its floors, the lowest first. A module imports from floors below its own; two
 rooms on one floor do not know each other; below that, in no package do two modules or rooms import

@@ -1,6 +1,4 @@
-"""The security table: every provision has a row, and every row a test that is there, or a
-reason.
-"""
+"""The security table: every provision has a row, and every row a test or a reason."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The page that says how the statistics are computed: the documentation's text, inside the
-dashboard.
-"""
+"""The dashboard's page about the statistics: the text of the documentation."""
 
 from __future__ import annotations
 

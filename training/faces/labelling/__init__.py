@@ -1,1 +1,7 @@
-"""Photographs with labelled faces: by people and by a teacher."""
+"""Photographs with labelled faces: by people and by a teacher.
+
+Example::
+
+    for picture in read_labels(Path("FACES")):
+        print(picture.file, picture.part, len(picture.faces))
+"""

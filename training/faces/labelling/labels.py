@@ -9,8 +9,8 @@ A table `labels.csv` lies in the folder beside the pictures and has one row for 
 picture). Coordinates are pixels of the picture with 0, 0 at the outer corner of its first pixel;
 eyes and mouth corners are the person's own right and left. Points may be left empty where they are
 not known. `ignore` 1 marks a doubtful region: it need not be found, and it is no mistake to find
-it, but a detector should not be surer of it than `ceiling` (0 to 1; left empty, it may be as sure
-as it likes). A picture without any face has one row whose box is empty.
+it, but a detector should not be surer of it than `ceiling` (0 to 1; left empty, there is no
+limit). A picture without any face has one row whose box is empty.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Points that people marked in photographs: where they agree roughly with the teacher's, they are
-the better ones.
+"""Points that people marked: if they roughly agree with the teacher's, they replace them.
 
 On small photographs the teacher's five points deviate from people's by about a tenth of the eye
 distance.
@@ -27,7 +26,7 @@ Left is the viewer's left.
 """
 NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 AGREES = 0.25
-"""Marked points are believed when they lie, on average, nearer to the teacher's than so many eye
+"""Marked points are accepted if their mean distance from the teacher's is less, in eye
 distances: some tables hold points that slipped by more than a whole one."""
 
 Points = NDArray[np.float64]
@@ -70,9 +69,7 @@ def deviation(points: Points, marked: Points) -> float:
 
 
 def with_marked(faces: Sequence[LabelledFace], marked: Points | None) -> list[LabelledFace]:
-    """The faces, of which the one that was marked gets the marked points, if they agree with its
-    own.
-    """
+    """Give the face that was marked the marked points, if they agree with its own."""
     if marked is None:
         return list(faces)
     return [_with_marked(face, marked) for face in faces]

@@ -58,17 +58,18 @@ def training_faces(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-    """Box (x, y, width, height) and five points as seven rows of two numbers in the unit square, or
-    None if unsure.
+    """Box and five points as seven rows of two numbers in the unit square, or None if unsure.
+
+    The box is x, y, width, height.
     """
     side = SIDE * ENLARGE
     large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
     framed = cv2.copyMakeBorder(large, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)
-    found = detector.detect(np.asarray(framed, dtype=np.uint8))
-    if not found:
+    faces = detector.detect(np.asarray(framed, dtype=np.uint8))
+    if not faces:
         return None
-    box = found[0].box
-    points = np.array(found[0].landmarks, dtype=np.float64)
+    box = faces[0].box
+    points = np.array(faces[0].landmarks, dtype=np.float64)
     corner = (box.x - BORDER, box.y - BORDER), (box.width, box.height)
     return np.concatenate([np.array(corner), points - BORDER]) / side
 
@@ -76,31 +77,29 @@ def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64]
 def symmetric(
     points: NDArray[np.float64], box: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average five points (5×2) and a box (x, y, w, h) with their mirror images in the unit
-    square.
-    """
+    """Average five points (5×2) and a box (x, y, w, h) with their mirror images."""
     mirrored = points[MIRROR] * (-1.0, 1.0) + (1.0, 0.0)
     return (points + mirrored) / 2.0, np.array([0.5 - box[2] / 2.0, box[1], box[2], box[3]])
 
 
 def measure(data: Path, detector: FaceFinder) -> dict[str, object]:
     """Medians over the faces that the detector finds."""
-    found: list[NDArray[np.float64]] = []
+    places: list[NDArray[np.float64]] = []
     pictures = 0
     for face in training_faces(data):
         pictures += 1
         located = locate(detector, face)
         if located is not None:
-            found.append(located)
-    if not found:
+            places.append(located)
+    if not places:
         raise SystemExit(
             f"{data}: no face found in {pictures} Training pictures; is this the FER2013 CSV file?"
         )
-    median: NDArray[np.float64] = np.median(np.stack(found), axis=0)
+    median: NDArray[np.float64] = np.median(np.stack(places), axis=0)
     points, box = symmetric(median[2:], median[:2].reshape(4))
     return {
         "pictures": pictures,
-        "found": len(found),
+        "found": len(places),
         "points": np.round(points, 4).tolist(),
         "box": np.round(box, 4).tolist(),
         "points_before_mirroring": np.round(median[2:], 4).tolist(),

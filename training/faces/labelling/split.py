@@ -1,6 +1,4 @@
-"""Which photographs are kept from training: by a hash of their names, in shares that the recipe
-tells.
-"""
+"""Which photographs are kept from training: by a hash of their names, in given shares."""
 
 from __future__ import annotations
 
@@ -18,8 +16,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Shares(Section):
-    """Which share of an archive's pictures is kept from training: ``test`` to judge, ``valid`` to
-    choose.
+    """Shares of an archive that are kept from training: ``test`` and ``valid``.
+
+    The part ``test`` is for the evaluation, ``valid`` for choices.
     """
 
     test: Share = 0.0
@@ -32,9 +31,7 @@ class Shares(Section):
         return self
 
     def part(self, name: str) -> str:
-        """The part of a picture by the hash of its name in the archive, the same on every
-        machine.
-        """
+        """The part of a picture by the hash of its name, the same on every machine."""
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
         if place < self.test:
             return "test"
@@ -58,7 +55,7 @@ def read_shares(recipe: Path) -> dict[str, Shares]:
         raise RecipeError(f"{recipe}: is not a TOML file: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise RecipeError(
-            f"{recipe}: has no [data.shares], so nobody knows what was held out; add it"
+            f"{recipe}: has no [data.shares], so it is unknown what was held out; add it"
         ) from error
     except ValidationError as error:
         fault = error.errors()[0]

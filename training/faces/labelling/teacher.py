@@ -1,20 +1,20 @@
 """Label the faces of photographs with YuNet, a larger detector, as the teacher of ours.
 
-YuNet is asked at three sizes of each picture and of its mirror image. Where the answers agree there
-is a face, with the mean box and points of the answers; where only one answer speaks of a face, or
+YuNet runs at three sizes of each picture and of its mirror image. Where the answers agree there
+is a face, with the mean box and points of the answers; where only one answer names a face, or
 all are unsure, the region is doubtful: neither a face nor background, but the student should not be
 surer of it than the teacher is on average.
 
-    python -m training.faces.labelling.teacher --detector YUNET.onnx --out FOLDER
-    ARCHIVE.zip:test=0.18,valid=0.07 …
+    python -m training.faces.labelling.teacher --detector YUNET.onnx --out FOLDER \\
+        ARCHIVE.zip:test=0.18,valid=0.07 …
 
 Each archive is unpacked to a folder of its name in FOLDER, which gets a `labels.csv` (see
 `training.faces.labelling.labels`). An archive may bring its own `boxes.csv` (file, label, xmin,
 ymin, xmax, ymax): heads that the teacher does not confirm are doubtful regions, in which the
 student may be half sure of a face. It may bring points that people marked
-(`training.faces.labelling.marked`): they take the place of the teacher's where the two agree.
-Pictures are parted by a hash of their names, in the shares given behind the archive; those that
-look nearly like one of the part `test` are left out of the others.
+(`training.faces.labelling.marked`): they replace the teacher's where the two agree.
+Pictures are divided into parts by a hash of their names, in the shares given behind the archive;
+those that look nearly like one of the part `test` are left out of the others.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Teacher:
 
     Args:
         weights: ONNX file of YuNet.
-        listen: answers with a lower score are not heard.
+        listen: answers with a lower score are dropped.
     """
 
     def __init__(self, weights: Path, listen: float = LISTEN) -> None:
@@ -82,18 +82,19 @@ class Teacher:
             ) from error
 
     def ask(self, image: Picture, scale: float) -> Answers:
-        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score), in pixels of
-        ``image``.
+        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score).
+
+        Coordinates are pixels of ``image``.
         """
         height, width = image.shape[:2]
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         self._detector.setInputSize(size)
-        _, found = self._detector.detect(cv2.resize(image, size, interpolation=interpolation))
-        if found is None:
+        _, rows = self._detector.detect(cv2.resize(image, size, interpolation=interpolation))
+        if rows is None:
             answers = np.zeros((0, 15))
         else:
-            answers = np.asarray(found, dtype=np.float64)
+            answers = np.asarray(rows, dtype=np.float64)
         answers[:, 0:14:2] *= width / size[0]
         answers[:, 1:14:2] *= height / size[1]
         return answers

@@ -97,7 +97,7 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
 
     assert code == 2
     said = capsys.readouterr().err
-    assert "4 epochs are still to be done; go on with: python -m training fit" in said
+    assert "4 epochs are still to be done; continue with: python -m training fit" in said
     assert "--resume" in said
 
 

@@ -1,6 +1,4 @@
-"""``evaluate``, ``compare`` and ``report`` on the command line: what they print, what they write,
-what they refuse.
-"""
+"""``evaluate``, ``compare``, ``report`` on the command line: prints, files, refusals."""
 
 import json
 from pathlib import Path

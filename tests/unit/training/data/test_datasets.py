@@ -16,13 +16,11 @@ from training.data.datasets import (
     USAGES,
     VOTE_COLUMNS,
     Faces,
-    lessons,
     load_faces,
-    majority,
     read_fer2013,
-    soft_targets,
     split_held_back,
 )
+from training.data.lessons import lessons, majority, soft_targets
 from training.errors import DataError
 
 PIXELS = " ".join(str(value % 256) for value in range(48 * 48))

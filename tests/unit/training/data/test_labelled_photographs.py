@@ -1,6 +1,4 @@
-"""Labelled photographs: what can be wrong with an archive, a folder or a table, and how it is
-said.
-"""
+"""Labelled photographs: what can be wrong with an archive, a folder or a table."""
 
 from __future__ import annotations
 

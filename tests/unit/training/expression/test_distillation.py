@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 import torch
 
 from tests.support.vision.tiny_faces import faces, tiny_recipe
-from training.data.datasets import Lessons
+from training.data.lessons import Lessons
 from training.errors import RecipeError
 from training.expression.augment import Augmentation
 from training.expression.distillation import Views, load_run, soften
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.training
 
 @pytest.fixture
 def learn() -> Lessons:
-    from training.data.datasets import lessons
+    from training.data.lessons import lessons
 
     return lessons(faces(24))
 
@@ -36,7 +36,7 @@ def teacher(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text(tiny_recipe(), encoding="utf-8")
     recipe = load_recipe(folder / RECIPE, ExpressionRecipe)
-    from training.data.datasets import lessons
+    from training.data.lessons import lessons
     from training.learning.loop import fit
 
     fit(ExpressionTask(recipe, lessons(faces(24)), faces(8)), recipe.schedule, folder, seed=1)
@@ -140,7 +140,7 @@ def test_a_student_that_answers_like_its_teachers_has_no_more_to_learn_from_them
     task = ExpressionTask(recipe, learn, faces(8), views(learn, [teacher], tmp_path))
     batch = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
     copy, _ = load_run(teacher)
-    unlike = recipe.network.build().eval()
+    unlike = recipe.build_network().eval()
 
     _, shares, classes, expression, fer2013 = batch
     assert [t.shape[1] for t in (shares, classes, expression, fer2013)] == [8, 7, 8, 7]

@@ -43,7 +43,7 @@ def write_run(folder: Path, recipe: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "recipe.toml").write_text(recipe, encoding="utf-8")
     torch.manual_seed(5)
-    network = load_recipe(folder / "recipe.toml", ExpressionRecipe).network.build()
+    network = load_recipe(folder / "recipe.toml", ExpressionRecipe).build_network()
     average = {
         "n_averaged": torch.tensor(1),
         **{f"module.{name}": w for name, w in network.state_dict().items()},

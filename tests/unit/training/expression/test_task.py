@@ -1,6 +1,4 @@
-"""The expression classifier's task: its network, its loss, its batches, and the confidence of its
-model.
-"""
+"""The expression classifier's task: network, loss, batches, and the model's confidence."""
 
 import re
 from pathlib import Path
@@ -14,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.support.vision.tiny_faces import faces
-from training.data.datasets import EXPRESSIONS, FER2013, lessons, majority
+from training.data.datasets import EXPRESSIONS, FER2013
+from training.data.lessons import lessons, majority
 from training.errors import RecipeError
 from training.expression.fit import align_heads
 from training.expression.recipe import ExpressionRecipe, Loss
@@ -55,7 +54,7 @@ class Says(nn.Module):
 
 
 def test_the_network_has_a_head_for_each_set_of_labels_and_costs_what_was_chosen() -> None:
-    network = load_recipe(RECIPE, ExpressionRecipe).network.build()
+    network = load_recipe(RECIPE, ExpressionRecipe).build_network()
 
     expression, fer2013 = network(torch.zeros(2, 1, 48, 48))
 
@@ -92,7 +91,7 @@ def test_a_network_learns_on_from_one_of_its_shape_and_its_attention_begins_as_n
         plain.network
     )
 
-    start = plain.network.build()
+    start = plain.build_network()
     learning = ExpressionTask(attentive, lessons(faces(16)), faces(8), start=start)
 
     seen = torch.randn(4, 1, 48, 48)
@@ -127,7 +126,9 @@ def test_widths_and_blocks_that_do_not_fit_are_named(tmp_path: Path) -> None:
         text = re.sub(rf"{key} = \[(\d), ", f"{key} = [", RECIPE.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
 
-        with pytest.raises(RecipeError, match=f"network: Value error, 4 widths need 3 {key}"):
+        with pytest.raises(
+            RecipeError, match=rf"network\.small-resnet: Value error, 4 widths need 3 {key}"
+        ):
             load_recipe(path, ExpressionRecipe)
 
 
@@ -202,7 +203,7 @@ def test_a_larger_input_is_made_of_the_same_pictures_enlarged() -> None:
     assert seen.shape == (2, 1, 64, 64)
     assert torch.allclose(seen.mean(), recipe().as_input(pictures).mean(), atol=1e-3)
     assert enlarged(np.zeros((2, 48, 48), dtype=np.uint8), 64).shape == (2, 64, 64)
-    assert predict(larger.network.build(), faces(3).pictures, larger)[0].shape == (3, 8)
+    assert predict(larger.build_network(), faces(3).pictures, larger)[0].shape == (3, 8)
 
 
 def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
@@ -219,7 +220,7 @@ def test_predictions_do_not_depend_on_how_the_pictures_are_gathered() -> None:
 def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both() -> None:
     known = faces(64)
     made = recipe()
-    network = made.network.build().eval()
+    network = made.build_network().eval()
     with torch.no_grad():
         for weight in network.heads.parameters():
             weight.mul_(8)
@@ -235,7 +236,7 @@ def test_aligning_corrects_the_second_heads_biases_and_one_temperature_fits_both
 
 
 def test_heads_stay_as_they_are_where_one_kind_of_label_is_missing() -> None:
-    network = recipe().network.build().eval()
+    network = recipe().build_network().eval()
     before = [weight.clone() for weight in network.heads.parameters()]
 
     align_heads(network, faces(8, voted=False), recipe())

@@ -16,7 +16,7 @@ import torch
 
 from edge_agent.core.expression import Box
 from training.faces.labelling.labels import LabelledFace
-from training.faces.photographs import Faces, Photographs
+from training.faces.photographs import FaceBoxes, Photographs
 from training.faces.task import DetectorRecipe, DetectorTask
 from training.learning.recipe import load_recipe
 
@@ -29,7 +29,7 @@ POINTS = ((44.0, 40.0), (58.0, 40.0), (51.0, 47.0), (45.0, 54.0), (57.0, 54.0))
 def test_what_is_frozen_stays_and_the_rest_learns() -> None:
     random = np.random.default_rng(2)
     pictures = [random.integers(0, 256, (96, 128, 3), dtype=np.uint8) for _ in range(4)]
-    faces = [Faces.of([LabelledFace(Box(36, 28, 30, 34), POINTS)]) for _ in pictures]
+    faces = [FaceBoxes.of([LabelledFace(Box(36, 28, 30, 34), POINTS)]) for _ in pictures]
     photographs = Photographs(pictures, faces, np.full(4, 0.25))
     recipe = load_recipe(RECIPE, DetectorRecipe)
     recipe = recipe.model_copy(

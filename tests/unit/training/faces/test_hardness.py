@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 from edge_agent.core.expression import Box
 from training.faces.labelling.labels import LabelledFace
-from training.faces.photographs import Faces, Photographs
+from training.faces.photographs import FaceBoxes, Photographs
 from training.faces.task import DetectorRecipe, costs, drawn_by_cost
 from training.learning.recipe import load_recipe
 
@@ -23,7 +23,7 @@ RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "face-de
 def photographs(*faces: tuple[LabelledFace, ...]) -> Photographs:
     pictures = [np.full((96, 128, 3), 90, dtype=np.uint8)] * len(faces)
     return Photographs(
-        pictures, [Faces.of(each) for each in faces], np.full(len(faces), 1 / len(faces))
+        pictures, [FaceBoxes.of(each) for each in faces], np.full(len(faces), 1 / len(faces))
     )
 
 

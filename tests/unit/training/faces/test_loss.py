@@ -12,7 +12,7 @@ from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import STRIDES
 from training.faces.labelling.labels import LabelledFace
 from training.faces.loss import DetectorLoss, Weights, overlaps
-from training.faces.photographs import Faces
+from training.faces.photographs import FaceBoxes
 from training.faces.targets import Targets, assign
 from training.models.face_detector import KINDS, OUTPUTS, FaceDetectorNet, Residual, Widths
 
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.training
 POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 
 
-def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
+def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> FaceBoxes:
     """Faces: x, y, width, height; the last ones are ignored regions."""
     labels = [
         LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)
     ]
-    return Faces.of(labels)
+    return FaceBoxes.of(labels)
 
 
-def perfect(targets_of: Faces) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
+def perfect(targets_of: FaceBoxes) -> tuple[list[torch.Tensor], tuple[torch.Tensor, ...]]:
     """Outputs of a network for 256 × 192 that say just what they should, and the targets."""
     targets = assign(targets_of, 256, 192)
     answers, ceilings, boxes, points = (
@@ -68,7 +68,7 @@ def test_scenes_without_a_face_or_known_points_give_a_finite_loss() -> None:
     loss = DetectorLoss(256, 192, Weights())
     answers, targets = perfect(faces())
     assert torch.isfinite(loss(answers, *targets)[0])
-    unknown = Faces.of([LabelledFace(Box(10, 10, 30, 30), None)])
+    unknown = FaceBoxes.of([LabelledFace(Box(10, 10, 30, 30), None)])
     answers, targets = perfect(unknown)
     total, figures = loss(answers, *targets)
     assert torch.isfinite(total)
@@ -80,7 +80,7 @@ def test_a_doubtful_region_costs_only_above_its_ceiling() -> None:
     loss = DetectorLoss(256, 192, Weights())
 
     def cost(logit: float) -> float:
-        answers, targets = perfect(Faces.of([doubtful]))
+        answers, targets = perfect(FaceBoxes.of([doubtful]))
         region = targets[1][:, : 24 * 32].reshape(1, 24, 32, 1) > 0
         answers[0] = torch.where(region, logit, answers[0])
         return float(loss(answers, *targets)[0])

@@ -1,6 +1,4 @@
-"""The teacher of points: it places them in pixels of the picture, and replaces only what it nearly
-agrees with.
-"""
+"""The teacher of points: it replaces only the points that it nearly agrees with."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ class FindRed(torch.nn.Module):
 
 
 class Say(torch.nn.Module):
-    """Places the points of a level face in `BOX` at the given places, in a mirror image where they
-    are there.
-    """
+    """Place the points of a level face in `BOX` at the given places, mirrored in a mirror image."""
 
     def __init__(self, points: npt.NDArray[np.float64]) -> None:
         super().__init__()
@@ -114,9 +110,7 @@ def test_points_near_the_first_teachers_take_their_place_and_others_do_not() -> 
 
 
 def labelled(folder: Path, count: int) -> list[LabelledPicture]:
-    """Photographs of which the first ``count`` have people's points, and one more of each part
-    without.
-    """
+    """Photographs of which the first ``count`` have marked points, and one of each part without."""
     (folder / "web").mkdir(parents=True)
     names = [f"{i}.png" for i in range(count + 3)]
     for name in names:

@@ -1,6 +1,4 @@
-"""Training scenes of the detector: labels follow the pictures, and each cell is told what to
-answer.
-"""
+"""Training scenes of the detector: labels follow the pictures; each cell has a target."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from training.errors import DataError
 from training.faces.compose import Composer, Composition, change_light
 from training.faces.labelling.labels import LabelledFace, LabelledPicture
 from training.faces.patterns import draw_pattern
-from training.faces.photographs import Faces, Photographs, join
+from training.faces.photographs import FaceBoxes, Photographs, join
 from training.faces.targets import assign
 
 POINTS = ((24.0, 28.0), (36.0, 28.0), (30.0, 35.0), (25.0, 42.0), (35.0, 42.0))
@@ -28,8 +26,9 @@ def face(x: float, y: float, width: float, height: float, *, ignore: bool = Fals
 
 
 def photograph() -> npt.NDArray[np.uint8]:
-    """A dark picture of 60 × 80 with a bright face from 18, 20 to 42, 48 and a red spot on the
-    first eye.
+    """A dark picture of 60 × 80 with a bright face and a red spot on its first eye.
+
+    The face reaches from 18, 20 to 42, 48.
     """
     picture = np.full((80, 60, 3), 40, dtype=np.uint8)
     picture[20:48, 18:42] = 200
@@ -38,18 +37,20 @@ def photograph() -> npt.NDArray[np.uint8]:
 
 
 def photographs(count: int = 1) -> Photographs:
-    faces = Faces.of([face(18, 20, 24, 28)])
+    faces = FaceBoxes.of([face(18, 20, 24, 28)])
     return Photographs([photograph()] * count, [faces] * count, np.full(count, 1 / count))
 
 
 def test_moving_faces_moves_boxes_and_points() -> None:
-    moved = Faces.of([face(10, 20, 30, 40)]).moved(np.array([[2.0, 0.0, 5.0], [0.0, 2.0, -7.0]]))
+    moved = FaceBoxes.of([face(10, 20, 30, 40)]).moved(
+        np.array([[2.0, 0.0, 5.0], [0.0, 2.0, -7.0]])
+    )
     assert moved.boxes[0].tolist() == [25, 33, 85, 113]
     assert moved.points[0, 0].tolist() == [24 * 2 + 5, 28 * 2 - 7]
 
 
 def test_mirroring_swaps_the_points_of_the_two_sides() -> None:
-    mirrored = Faces.of([face(18, 20, 24, 28)]).moved(
+    mirrored = FaceBoxes.of([face(18, 20, 24, 28)]).moved(
         np.array([[-1.0, 0.0, 60.0], [0.0, 1.0, 0.0]])
     )
     assert mirrored.points[0].tolist() == [[24, 28], [36, 28], [30, 35], [25, 42], [35, 42]]
@@ -57,7 +58,7 @@ def test_mirroring_swaps_the_points_of_the_two_sides() -> None:
 
 
 def test_a_face_cut_by_the_edge_is_kept_ignored_or_left_out_by_what_is_seen_of_it() -> None:
-    faces = Faces.of([face(-2, 0, 10, 10), face(-6, 0, 10, 10), face(-9, 0, 10, 10)])
+    faces = FaceBoxes.of([face(-2, 0, 10, 10), face(-6, 0, 10, 10), face(-9, 0, 10, 10)])
     within = faces.within(0, 0, 100, 100)
     assert within.ignore.tolist() == [False, True]
     assert within.boxes[0].tolist() == [-2, 0, 8, 10]
@@ -67,7 +68,7 @@ def test_a_face_cut_by_the_edge_is_kept_ignored_or_left_out_by_what_is_seen_of_i
 def test_a_covered_face_is_ignored_or_left_out() -> None:
     mask = np.zeros((50, 50), dtype=np.uint8)
     mask[:, 20:] = 1
-    faces = Faces.of(
+    faces = FaceBoxes.of(
         [face(5, 5, 10, 10), face(15, 5, 10, 10), face(30, 5, 10, 10), face(60, 5, 10, 10)]
     )
     behind = faces.behind(mask)
@@ -117,7 +118,7 @@ def test_the_same_random_numbers_make_the_same_scene() -> None:
 
 
 def test_cells_near_the_middle_of_a_face_answer_for_it_at_the_stride_of_its_size() -> None:
-    targets = assign(Faces.of([face(100, 100, 20, 20)]), 256, 192)
+    targets = assign(FaceBoxes.of([face(100, 100, 20, 20)]), 256, 192)
     cells = np.flatnonzero(targets.answers)
     assert cells.max() < 24 * 32
     assert 1 <= len(cells) <= 4
@@ -127,7 +128,7 @@ def test_cells_near_the_middle_of_a_face_answer_for_it_at_the_stride_of_its_size
 
 
 def test_a_large_face_is_answered_for_by_the_coarse_cells() -> None:
-    targets = assign(Faces.of([face(20, 0, 180, 180)]), 256, 192)
+    targets = assign(FaceBoxes.of([face(20, 0, 180, 180)]), 256, 192)
     assert not targets.answers[: 24 * 32 + 12 * 16].any()
     assert targets.answers[24 * 32 + 12 * 16 :].sum() >= 4
 
@@ -137,23 +138,23 @@ def test_every_size_and_place_has_a_cell_that_answers() -> None:
     for _ in range(300):
         size = float(np.exp(random.uniform(np.log(9), np.log(180))))
         x, y = random.uniform((0, 0), (256 - size, 192 - size))
-        targets = assign(Faces.of([face(float(x), float(y), size, size)]), 256, 192)
+        targets = assign(FaceBoxes.of([face(float(x), float(y), size, size)]), 256, 192)
         assert targets.answers.any(), (x, y, size)
 
 
 def test_doubtful_regions_have_a_ceiling_and_an_empty_scene_is_background() -> None:
     doubtful = LabelledFace(Box(96, 96, 64, 64), None, ignore=True, ceiling=0.25)
-    targets = assign(Faces.of([face(64, 64, 64, 64, ignore=True), doubtful]), 256, 192)
+    targets = assign(FaceBoxes.of([face(64, 64, 64, 64, ignore=True), doubtful]), 256, 192)
     assert not targets.answers.any()
     fine = targets.ceilings[: 24 * 32].reshape(24, 32)
     assert (fine[8:16, 8:16] == 1).all(), "the higher one where two overlap"
     assert (fine == 1).sum() == 64
     assert (fine == 0.25).sum() == 64 - 16
-    assert not assign(Faces.of([]), 256, 192).ceilings.any()
+    assert not assign(FaceBoxes.of([]), 256, 192).ceilings.any()
 
 
 def test_a_ceiling_goes_with_its_region_when_the_photograph_is_moved() -> None:
-    region = Faces.of(
+    region = FaceBoxes.of(
         [LabelledFace(Box(10, 10, 20, 20), None, ignore=True, ceiling=0.25), face(100, 100, 20, 20)]
     )
     moved = join([region.mirrored(256).within(0, 0, 256, 192), region])
@@ -161,7 +162,7 @@ def test_a_ceiling_goes_with_its_region_when_the_photograph_is_moved() -> None:
 
 
 def test_points_that_are_not_known_are_not_learnt() -> None:
-    targets = assign(Faces.of([LabelledFace(Box(100, 100, 20, 20), None)]), 256, 192)
+    targets = assign(FaceBoxes.of([LabelledFace(Box(100, 100, 20, 20), None)]), 256, 192)
     assert np.isnan(targets.points[targets.answers]).all()
 
 
@@ -173,7 +174,7 @@ def test_a_part_without_pictures_and_weights_that_leave_none_are_refused(tmp_pat
 
 
 def test_the_mirror_image_of_a_picture_has_its_faces_at_the_other_side() -> None:
-    faces = Faces.of([face(18, 20, 24, 28)]).mirrored(100)
+    faces = FaceBoxes.of([face(18, 20, 24, 28)]).mirrored(100)
     assert faces.boxes[0].tolist() == [58, 20, 82, 48]
     assert faces.points[0, :2].tolist() == [[100 - 36, 28], [100 - 24, 28]]
 
@@ -195,7 +196,11 @@ def test_some_scenes_are_as_dark_as_the_recipe_allows() -> None:
 
 def test_parts_are_joined_in_order() -> None:
     both = join(
-        [Faces.of([face(0, 0, 1, 1)]), Faces.of([]), Faces.of([face(5, 0, 1, 1, ignore=True)])]
+        [
+            FaceBoxes.of([face(0, 0, 1, 1)]),
+            FaceBoxes.of([]),
+            FaceBoxes.of([face(5, 0, 1, 1, ignore=True)]),
+        ]
     )
     assert both.boxes[:, 0].tolist() == [0, 5]
     assert both.ignore.tolist() == [False, True]

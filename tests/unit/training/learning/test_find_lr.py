@@ -8,13 +8,13 @@ pytest.importorskip("torch", reason="the training extra is not installed")
 
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
-from training.learning.find_lr import RangeTest, find_lr, write_range_test
+from training.learning.find_lr import RangeTest, RateRange, find_lr, write_range_test
 
 pytestmark = pytest.mark.training
 
 
 def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
-    found = find_lr(Line(line()), SCHEDULE, seed=1, least=1e-4, most=100.0, steps=60)
+    found = find_lr(Line(line()), SCHEDULE, RateRange(1e-4, 100.0, 60), seed=1)
 
     assert found.rates[0] == pytest.approx(1e-4)
     assert found.rates[-1] < 100, "it should have stopped when the loss tripled"
@@ -34,7 +34,7 @@ def test_steepest_and_suggested_are_read_off_the_smoothed_loss() -> None:
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    first, same = (find_lr(Line(line()), SCHEDULE, seed=1, steps=20) for _ in range(2))
+    first, same = (find_lr(Line(line()), SCHEDULE, RateRange(steps=20), seed=1) for _ in range(2))
 
     assert first == same
 
@@ -46,7 +46,7 @@ def test_bounds_that_do_not_rise_or_too_few_steps_are_refused(
     least: float, most: float, steps: int
 ) -> None:
     with pytest.raises(RecipeError, match="the rates must rise, in at least 10 steps"):
-        find_lr(Line(line()), SCHEDULE, seed=1, least=least, most=most, steps=steps)
+        find_lr(Line(line()), SCHEDULE, RateRange(least, most, steps), seed=1)
 
 
 def test_a_loss_that_diverges_at_once_says_to_begin_lower() -> None:
@@ -55,7 +55,7 @@ def test_a_loss_that_diverges_at_once_says_to_begin_lower() -> None:
 
 
 def test_table_and_picture_are_written_and_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
-    found = find_lr(Line(line()), SCHEDULE, seed=1, steps=20)
+    found = find_lr(Line(line()), SCHEDULE, RateRange(steps=20), seed=1)
 
     table, picture = write_range_test(found, tmp_path / "run")
 

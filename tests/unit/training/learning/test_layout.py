@@ -47,7 +47,7 @@ print("learnt")
 def network_of(file: Path) -> nn.Module:
     """The untrained network of a recipe."""
     if recipe_kind(file) == "expression":
-        return load_recipe(file, ExpressionRecipe).network.build()
+        return load_recipe(file, ExpressionRecipe).build_network()
     return load_recipe(file, DetectorRecipe).network.build()
 
 

@@ -1,6 +1,4 @@
-"""The training loop: it learns, it can be interrupted, and it refuses what does not belong
-together.
-"""
+"""The training loop: it learns, can be interrupted, and refuses what does not fit."""
 
 from pathlib import Path
 
@@ -112,6 +110,10 @@ def test_a_checkpoint_of_another_seed_schedule_or_network_is_refused(tmp_path: P
         fit(Line(line()), longer, tmp_path, seed=1, resume=True)
     with pytest.raises(RecipeError, match="belongs to another network"):
         fit(Line(line(width=5)), SCHEDULE, tmp_path, seed=1, resume=True)
+    renamed = line()
+    renamed.__class__ = type("OtherNetwork", (type(renamed),), {})
+    with pytest.raises(RecipeError, match=r"is of a \w+, and the recipe describes a OtherNetwork"):
+        fit(Line(renamed), SCHEDULE, tmp_path, seed=1, resume=True)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04cut off"])

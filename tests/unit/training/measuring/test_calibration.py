@@ -68,11 +68,11 @@ def test_probabilities_are_the_softmax_at_the_temperature() -> None:
     assert found[0, 1] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
-@pytest.mark.parametrize("judge", [calibration, risk_coverage])
-def test_without_faces_there_is_an_error_and_no_number(judge: object) -> None:
-    assert callable(judge)
+@pytest.mark.parametrize("figure", [calibration, risk_coverage])
+def test_without_faces_there_is_an_error_and_no_number(figure: object) -> None:
+    assert callable(figure)
     with pytest.raises(DataError, match="no face has a label"):
-        judge(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
+        figure(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
 
 
 def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back_cut() -> None:

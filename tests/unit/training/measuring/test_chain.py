@@ -1,6 +1,4 @@
-"""The whole chain judged on photographs: the agent's own reading, and the crops that it is compared
-with.
-"""
+"""The whole chain on photographs: the agent's own reading, beside other crops."""
 
 from __future__ import annotations
 
@@ -65,9 +63,7 @@ def labelled(image: Picture) -> list[LabelledFace]:
 
 
 def points(turn: float = 0.0, scale: float = 1.0, right: float = 0.0) -> NDArray[np.float64]:
-    """Landmarks of a face of 100 pixels, turned (degrees, clockwise), scaled and shifted
-    (pixels).
-    """
+    """Landmarks of a face of 100 pixels, turned (degrees, clockwise), scaled, shifted (pixels)."""
     middle = np.asarray(TEMPLATE, dtype=np.float64) @ (1, 1j) - (0.5 + 0.5j)
     z = 100 * scale * np.exp(1j * math.radians(turn)) * middle + right
     return np.stack([z.real, z.imag], axis=1)
@@ -78,7 +74,7 @@ def test_the_chain_says_of_each_photograph_what_the_agent_says(tmp_path: Path) -
 
     (agent,) = open_recognizer(VisionOptions(MODEL)).read_picture(smiling())
     assert report.answers[CHAIN].shares[0] == pytest.approx(agent.expression.probabilities)
-    assert report.answers[CHAIN].said[0] == HAPPINESS
+    assert report.answers[CHAIN].predicted[0] == HAPPINESS
     assert report.answers[CHAIN].label_probability < agent.expression.probabilities[HAPPINESS]
     assert report.answers.keys() == {CHAIN, BOX}
     assert report.deviations is None
@@ -89,8 +85,8 @@ def test_a_face_that_is_not_found_is_a_miss_of_its_label(tmp_path: Path) -> None
         MODEL, photographs(tmp_path, smiling="happiness", wall="happiness")
     ).answers[CHAIN]
 
-    assert chain.found.tolist() == [True, False]
-    assert LABELS[chain.said[1]] == NO_FACE
+    assert chain.has_face.tolist() == [True, False]
+    assert LABELS[chain.predicted[1]] == NO_FACE
     assert (chain.figures.n, chain.figures.per_class["happiness"].recall) == (2, 0.5)
     assert chain.figures.confusion_matrix[HAPPINESS][LABELS.index(NO_FACE)] == 1
 
@@ -102,7 +98,7 @@ def test_with_another_detector_the_other_crops_are_read_too(tmp_path: Path) -> N
 
     assert list(report.answers) == [CHAIN, BOX, YUNET, CENTRED]
     assert report.answers[YUNET].shares == pytest.approx(report.answers[CHAIN].shares)
-    assert report.answers[CENTRED].found.all(), "the common cut needs no face"
+    assert report.answers[CENTRED].has_face.all(), "the common cut needs no face"
     assert report.answers[CENTRED].shares[0] == pytest.approx(
         report.answers[CHAIN].shares[0], abs=0.05
     )

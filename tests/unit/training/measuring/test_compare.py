@@ -14,9 +14,7 @@ from training.measuring.compare import compare_files, comparison_text, mcnemar
 
 
 def right(*counts: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Answers of two models: both right, only the first, only the second, neither, so many times
-    each.
-    """
+    """Answers of two models: so many both right, only the first, only the second, neither."""
     pairs = [(True, True), (True, False), (False, True), (False, False)]
     rows = np.array([pair for pair, count in zip(pairs, counts, strict=True) for _ in range(count)])
     return rows[:, 0], rows[:, 1]

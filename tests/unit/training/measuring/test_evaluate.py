@@ -10,7 +10,7 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from training.data.datasets import EXPRESSIONS, FER2013, NO_LABEL, VOTE_COLUMNS, Faces
 from training.errors import DataError
-from training.measuring.evaluate import judge
+from training.measuring.evaluate import evaluate_logits
 from training.measuring.metrics import classification_figures
 from training.measuring.tables import evaluation_text
 
@@ -58,7 +58,7 @@ def test_a_category_without_pictures_has_zeros_and_does_not_lower_the_mean() -> 
     assert figures.macro_f1 == 1
 
 
-def test_nothing_to_judge_is_an_error_and_no_number() -> None:
+def test_nothing_to_evaluate_is_an_error_and_no_number() -> None:
     with pytest.raises(DataError, match="no picture has a label"):
         classification_figures(indices(), indices(), LABELS)
 
@@ -69,7 +69,9 @@ def test_each_head_is_judged_by_its_own_protocol() -> None:
         "fer2013": one_hot(["sad", "happy", "happy"], FER2013),
     }
 
-    evaluation = judge(logits, faces(["angry", "happy", "fear"], ["anger", "neutral", None]))
+    evaluation = evaluate_logits(
+        logits, faces(["angry", "happy", "fear"], ["anger", "neutral", None])
+    )
 
     assert evaluation.ferplus is not None
     assert evaluation.fer2013 is not None
@@ -82,7 +84,7 @@ def test_a_model_without_the_second_head_is_judged_by_its_first() -> None:
     logits = {"expression": one_hot(["anger", "contempt", "surprise"], EXPRESSIONS)}
     logits["expression"][1, EXPRESSIONS.index("sadness")] = 0.5
 
-    evaluation = judge(logits, faces(["angry", "sad", "surprise"], [None, None, None]))
+    evaluation = evaluate_logits(logits, faces(["angry", "sad", "surprise"], [None, None, None]))
 
     assert evaluation.ferplus is None
     assert evaluation.fer2013 is not None
@@ -91,14 +93,14 @@ def test_a_model_without_the_second_head_is_judged_by_its_first() -> None:
 
 def test_faces_without_any_label_are_an_error() -> None:
     with pytest.raises(DataError, match="no picture has a label"):
-        judge({"expression": one_hot(["anger"], EXPRESSIONS)}, faces([None], [None]))
+        evaluate_logits({"expression": one_hot(["anger"], EXPRESSIONS)}, faces([None], [None]))
 
 
 def test_json_leads_with_the_votes_where_there_are_some() -> None:
     logits = {"expression": one_hot(["anger"], EXPRESSIONS), "fer2013": one_hot(["sad"], FER2013)}
 
-    with_votes = judge(logits, faces(["angry"], ["anger"])).as_json()
-    without = judge(logits, faces(["angry"], [None])).as_json()
+    with_votes = evaluate_logits(logits, faces(["angry"], ["anger"])).as_json()
+    without = evaluate_logits(logits, faces(["angry"], [None])).as_json()
 
     assert (with_votes["protocol"], with_votes["accuracy"]) == ("FER+ majority", 1)
     assert {
@@ -116,7 +118,7 @@ def test_json_leads_with_the_votes_where_there_are_some() -> None:
 def test_the_table_shows_each_protocol_with_its_categories_and_counts() -> None:
     logits = {"expression": one_hot(["anger"], EXPRESSIONS), "fer2013": one_hot(["sad"], FER2013)}
 
-    text = evaluation_text(judge(logits, faces(["angry"], ["anger"])))
+    text = evaluation_text(evaluate_logits(logits, faces(["angry"], ["anger"])))
 
     assert "FER+ majority: 100.0% of 1 pictures right" in text
     assert "FER2013: 0.0% of 1 pictures right" in text

@@ -1,6 +1,4 @@
-"""The answers of another program: two tables that are matched by id, and every fault in them
-named.
-"""
+"""The answers of another program: two tables matched by id, and every fault named."""
 
 from pathlib import Path
 

@@ -1,6 +1,4 @@
-"""The changed crops: each does what it says, and what a model loses is counted against the
-unchanged picture.
-"""
+"""The changed crops, and what a model loses against the unchanged picture."""
 
 from pathlib import Path
 
@@ -12,7 +10,7 @@ pytest.importorskip("sklearn", reason="the training extra is not installed")
 
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.stripes import stripe_faces, stripe_model
-from training.measuring.evaluate import judge, run_model
+from training.measuring.evaluate import evaluate_logits, run_model
 from training.measuring.robustness import CHANGES, COVER, Row, robustness, worst
 
 EDGE = 48
@@ -138,7 +136,7 @@ def test_a_cover_hides_one_half_and_shows_the_other(name: str, covered: tuple[sl
 def test_what_a_model_loses_is_counted_against_the_unchanged_pictures(tmp_path: Path) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     faces = stripe_faces(35, wrong_every=0)
-    before = judge(run_model(model, faces.pictures), faces)
+    before = evaluate_logits(run_model(model, faces.pictures), faces)
 
     rows = robustness(
         model, faces, {name: one.accuracy for name, one in before.by_protocol.items()}

@@ -9,9 +9,7 @@ from training.measuring.temperature import LEAST, MOST, best_temperature, bias_c
 
 
 def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits, and the vote shares of people who see just what softmax(logits / temperature)
-    says.
-    """
+    """Logits, and vote shares that agree with softmax(logits / temperature)."""
     logits = np.random.default_rng(4).normal(0, 3, (400, 8)).astype(np.float32)
     powers = np.exp(logits / true_temperature)
     return logits, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,6 +1,4 @@
-"""``training report``: temperature, threshold, card, page and figures of a finished model, the same
-every time.
-"""
+"""``training report``: threshold, card, page and figures, the same every time."""
 
 import json
 from pathlib import Path
@@ -15,7 +13,7 @@ from edge_agent.vision.models.model import load_model, read_card
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
 from training.errors import DataError
 from training.measuring.calibration import in_half_a
-from training.measuring.chain import Answers
+from training.measuring.chain import ChainAnswers
 from training.measuring.measure import measure
 from training.publishing.model_page import page_text
 from training.publishing.report import calibrated, chain_metrics, write_report
@@ -176,7 +174,7 @@ def test_the_card_is_still_one_that_the_agent_takes(tmp_path: Path) -> None:
 def test_what_the_whole_chain_makes_of_photographs_is_told_where_it_was_measured(
     tmp_path: Path,
 ) -> None:
-    answers = Answers(truth=np.array([0, 1, 1]), shares=np.eye(8)[[0, 1, 0]])
+    answers = ChainAnswers(truth=np.array([0, 1, 1]), shares=np.eye(8)[[0, 1, 0]])
     model = stripe_model(tmp_path, metrics=chain_metrics(answers))
 
     page = write_report(model, FACES, tmp_path / "pages")

@@ -1,6 +1,4 @@
-"""The folder form of labelled photographs: what is written is read, and what is wrong is named by
-row and column.
-"""
+"""The folder of labelled photographs: written, read again, and every fault named."""
 
 from __future__ import annotations
 

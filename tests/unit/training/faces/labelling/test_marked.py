@@ -1,6 +1,4 @@
-"""Points that people marked: they replace the teacher's where the two agree, and a broken table is
-refused.
-"""
+"""Marked points replace the teacher's where the two agree; a broken table is refused."""
 
 from __future__ import annotations
 

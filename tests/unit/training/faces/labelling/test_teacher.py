@@ -1,6 +1,4 @@
-"""Labels from a teacher: several answers become one face or one doubt, copies are left out, parts
-are stable.
-"""
+"""Labels from a teacher: answers become a face or a doubt; copies and parts."""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import pytest
 
 from edge_agent.core.expression import Box
 from edge_agent.vision.faces.detector import Candidates
-from training.faces.judging.judge import judge, landmark_error
+from training.faces.evaluation.detections import evaluate_detections, landmark_error
 from training.faces.labelling.labels import LabelledFace
-from training.faces.photographs import Faces
+from training.faces.photographs import FaceBoxes
 
 POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 
@@ -25,16 +25,16 @@ def seen(*boxes: tuple[float, float, float, float, float]) -> Candidates:
     return Candidates(values[:, 4], values[:, :4], points)
 
 
-def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> Faces:
+def faces(*boxes: tuple[float, float, float, float], ignored: int = 0) -> FaceBoxes:
     """Faces: x, y, width, height; the last ones are ignored regions."""
     labels = [
         LabelledFace(Box(*box), POINTS, i >= len(boxes) - ignored) for i, box in enumerate(boxes)
     ]
-    return Faces.of(labels)
+    return FaceBoxes.of(labels)
 
 
 def test_recall_counts_faces_and_false_share_counts_detections() -> None:
-    judged = judge(
+    judged = evaluate_detections(
         [seen((10, 10, 30, 40, 0.9), (60, 60, 80, 90, 0.6)), seen((11, 10, 30, 40, 0.4))],
         [faces((10, 10, 20, 30)), faces((10, 10, 20, 30), (100, 100, 20, 20))],
     )
@@ -46,7 +46,7 @@ def test_recall_counts_faces_and_false_share_counts_detections() -> None:
 
 
 def test_detections_in_ignored_regions_and_of_small_faces_are_neither_right_nor_false() -> None:
-    judged = judge(
+    judged = evaluate_detections(
         [seen((10, 10, 30, 40, 0.9), (60, 60, 68, 70, 0.8))],
         [faces((60, 60, 8, 10), (10, 10, 20, 30), ignored=1)],
         12.0,
@@ -56,7 +56,7 @@ def test_detections_in_ignored_regions_and_of_small_faces_are_neither_right_nor_
 
 
 def test_the_threshold_is_the_lowest_that_keeps_false_detections_rare() -> None:
-    judged = judge(
+    judged = evaluate_detections(
         [seen((10, 10, 30, 40, 0.9), (60, 60, 80, 90, 0.614))], [faces((10, 10, 20, 30))]
     )
     assert judged.threshold(0.05) == 0.62
@@ -75,6 +75,7 @@ def test_what_the_teacher_hardly_ever_took_for_a_face_is_no_excuse() -> None:
         for ceiling in (0.1, 0.5)
     ]
     judged = [
-        judge([seen((60, 60, 80, 90, 0.9))], [Faces.of([region])]).at(0.5) for region in regions
+        evaluate_detections([seen((60, 60, 80, 90, 0.9))], [FaceBoxes.of([region])]).at(0.5)
+        for region in regions
     ]
     assert [(result.detections, result.false_share) for result in judged] == [(1, 1.0), (0, 0.0)]

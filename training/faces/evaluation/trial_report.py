@@ -1,6 +1,4 @@
-"""What a trial of the detector found, as a table for people and as JSON, with the bars that it
-should reach.
-"""
+"""The result of a trial as a table and as JSON, with the bars that it should reach."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_agent.vision.models.card import read_card
-from training.faces.judging.trial import (
+from training.faces.evaluation.trial import (
     ALL,
     MASK,
     NO_MASK,
@@ -33,10 +31,10 @@ BASE = {**dict.fromkeys((*ROLLED.values(), QUARTERED), ALL), MASK: NO_MASK}
 """With what a row is compared to say what the change costs."""
 ROWS = (ALL, *SIZE_ROWS, *ROLLED.values(), QUARTERED, NO_MASK, MASK)
 
-FOUND = {"portraits": 0.96, "scenes": 0.92}
-FALSE = 0.03
-PLACED = 0.06
-LOST = 0.05
+RECALL_BARS = {"portraits": 0.96, "scenes": 0.92}
+FALSE_BAR = 0.03
+LANDMARK_BAR = 0.06
+LOST_BAR = 0.05
 HELD_OUT = "held out, as YuNet at 320x240 finds them in frames of 640x480"
 """Name of the bars' figures in a card."""
 _WIDTH = 34
@@ -75,33 +73,37 @@ class Report:
     Attributes:
         model: name and version of the detector.
         threshold: least score of its detections.
-        found: by archive.
-        placed: by archive with marked points.
+        findings: by archive.
+        placings: by archive with marked points.
     """
 
     model: str
     threshold: float
-    found: Mapping[str, Finding]
-    placed: Mapping[str, Placing]
+    findings: Mapping[str, Finding]
+    placings: Mapping[str, Placing]
 
     def bars(self) -> list[Bar]:
         """The bars that the detector should reach."""
         return [*self._found(), self._false(), self._placed(), *self._lost()]
 
     def _found(self) -> Iterator[Bar]:
-        for archive, bar in FOUND.items():
-            share = self.found[archive].counts[ALL].share(OURS) if archive in self.found else None
+        for archive, bar in RECALL_BARS.items():
+            share = (
+                self.findings[archive].counts[ALL].share(OURS) if archive in self.findings else None
+            )
             yield Bar(f"faces found in {archive}", bar, share, least=True)
 
     def _false(self) -> Bar:
-        pictures = sum(found.pictures for found in self.found.values())
-        false = sum(found.false[OURS] for found in self.found.values())
-        return Bar("false faces a picture", FALSE, false / pictures if pictures else None)
+        pictures = sum(one.pictures for one in self.findings.values())
+        false = sum(one.false[OURS] for one in self.findings.values())
+        return Bar("false faces a picture", FALSE_BAR, false / pictures if pictures else None)
 
     def _placed(self) -> Bar:
-        errors = [error for placed in self.placed.values() for error in placed.errors[OURS][ALL]]
+        errors = [error for one in self.placings.values() for error in one.errors[OURS][ALL]]
         return Bar(
-            "landmark error, eye distances", PLACED, float(np.mean(errors)) if errors else None
+            "landmark error, eye distances",
+            LANDMARK_BAR,
+            float(np.mean(errors)) if errors else None,
         )
 
     def _lost(self) -> Iterator[Bar]:
@@ -109,16 +111,16 @@ class Report:
             share, before = (self._pooled(name).share(OURS) for name in (row, BASE[row]))
             yield Bar(
                 f"recall lost {row}",
-                LOST,
+                LOST_BAR,
                 None if share is None or before is None else before - share,
             )
 
     def _pooled(self, row: str) -> Count:
         """A row over all archives."""
         whole = Count()
-        for found in self.found.values():
-            whole.faces += found.counts[row].faces
-            whole.found += found.counts[row].found
+        for finding in self.findings.values():
+            whole.faces += finding.counts[row].faces
+            whole.hits += finding.counts[row].hits
         return whole
 
 
@@ -127,8 +129,8 @@ def report_json(report: Report) -> dict[str, object]:
     return {
         "model": report.model,
         "threshold": report.threshold,
-        "archives": {name: _finding_json(found) for name, found in report.found.items()},
-        "landmarks": {name: _placing_json(placed) for name, placed in report.placed.items()},
+        "archives": {name: _finding_json(one) for name, one in report.findings.items()},
+        "landmarks": {name: _placing_json(one) for name, one in report.placings.items()},
         "bars": [
             {**asdict(bar), "value": _rounded(bar.value), "met": bar.met} for bar in report.bars()
         ],
@@ -143,8 +145,8 @@ def report_text(report: Report) -> str:
             "score of 0.7"
         )
     ]
-    parts += [_finding_text(name, found) for name, found in report.found.items()]
-    parts += [_placing_text(name, placed) for name, placed in report.placed.items()]
+    parts += [_finding_text(name, one) for name, one in report.findings.items()]
+    parts += [_placing_text(name, one) for name, one in report.placings.items()]
     return "\n\n".join([*parts, _bars_text(report.bars())])
 
 
@@ -160,27 +162,27 @@ def note(card_file: Path, report: Report) -> None:
     card_file.write_text(changed.to_json(), encoding="utf-8")
 
 
-def _finding_json(found: Finding) -> dict[str, object]:
-    counts = {row: found.counts[row] for row in ROWS if found.counts[row].faces}
+def _finding_json(finding: Finding) -> dict[str, object]:
+    counts = {row: finding.counts[row] for row in ROWS if finding.counts[row].faces}
     return {
-        "pictures": found.pictures,
+        "pictures": finding.pictures,
         "rows": {
             row: {"faces": count.faces, **{name: _rounded(count.share(name)) for name in DETECTORS}}
             for row, count in counts.items()
         },
-        "precision": {name: _rounded(_precision(found, name)) for name in DETECTORS},
+        "precision": {name: _rounded(_precision(finding, name)) for name in DETECTORS},
         "false_a_picture": {
-            name: _rounded(found.false[name] / found.pictures) for name in DETECTORS
+            name: _rounded(finding.false[name] / finding.pictures) for name in DETECTORS
         },
     }
 
 
-def _placing_json(placed: Placing) -> dict[str, object]:
+def _placing_json(placing: Placing) -> dict[str, object]:
     rows = {
         name: {row: _error(errors) for row, errors in of.items()}
-        for name, of in placed.errors.items()
+        for name, of in placing.errors.items()
     }
-    return {"pictures": placed.pictures, **rows}
+    return {"pictures": placing.pictures, **rows}
 
 
 def _error(errors: Sequence[float]) -> dict[str, float]:
@@ -189,47 +191,47 @@ def _error(errors: Sequence[float]) -> dict[str, float]:
     return {"faces": len(errors), "mean": round(mean, 4), "median": round(median, 4)}
 
 
-def _finding_text(name: str, found: Finding) -> str:
-    title = f"{name}: {found.pictures:,} pictures"
+def _finding_text(name: str, finding: Finding) -> str:
+    title = f"{name}: {finding.pictures:,} pictures"
     lines = [f"{title:<{_WIDTH}} {'faces':>6} {'ours':>8} {'loses':>6} {'YuNet':>8} {'loses':>6}"]
-    for row in (row for row in ROWS if found.counts[row].faces):
-        count = found.counts[row]
-        before = found.counts[BASE[row]] if row in BASE else None
+    for row in (row for row in ROWS if finding.counts[row].faces):
+        count = finding.counts[row]
+        before = finding.counts[BASE[row]] if row in BASE else None
         cells = "".join(_cells(count, before, detector) for detector in DETECTORS)
         lines.append(f"{'  ' + row:<{_WIDTH}} {count.faces:>6}{cells}")
-    lines.append(_line("precision", [_percent(_precision(found, name)) for name in DETECTORS]))
+    lines.append(_line("precision", [_percent(_precision(finding, name)) for name in DETECTORS]))
     lines.append(
         _line(
             "false faces a picture",
-            [f"{found.false[name] / found.pictures:.3f}" for name in DETECTORS],
+            [f"{finding.false[name] / finding.pictures:.3f}" for name in DETECTORS],
         )
     )
     return "\n".join(lines)
 
 
-def _placing_text(name: str, placed: Placing) -> str:
-    title = f"{name}: {placed.pictures:,} pictures with points"
+def _placing_text(name: str, placing: Placing) -> str:
+    title = f"{name}: {placing.pictures:,} pictures with points"
     lines = [f"{title:<{_WIDTH}} {'':>6} {'ours':>8} {'':>6} {'YuNet':>8}"]
     for row in (ALL, ROLLED[-30], ROLLED[30]):
-        errors = [placed.errors[detector][row] for detector in DETECTORS]
+        errors = [placing.errors[detector][row] for detector in DETECTORS]
         if row == ALL:
             what = "error, share of eye distance"
         else:
             what = f"the same {row}"
         lines.append(_line(what, [_percent(float(np.mean(e)) if e else None) for e in errors]))
     lines.append(
-        _line("faces found", [str(len(placed.errors[detector][ALL])) for detector in DETECTORS])
+        _line("faces found", [str(len(placing.errors[detector][ALL])) for detector in DETECTORS])
     )
     return "\n".join(lines)
 
 
 def _bars_text(bars: Sequence[Bar]) -> str:
-    said = {True: "met", False: "missed", None: "not measured"}
+    answers = {True: "met", False: "missed", None: "not measured"}
     lines = [f"{'bars':<{_WIDTH}} {'bar':>8} {'ours':>8}"]
     for bar in bars:
         bound = ("≥ " if bar.least else "≤ ") + f"{bar.bar:.3g}"
         value = "" if bar.value is None else f"{bar.value:.3f}"
-        lines.append(f"{'  ' + bar.name:<{_WIDTH}} {bound:>8} {value:>8} {said[bar.met]}")
+        lines.append(f"{'  ' + bar.name:<{_WIDTH}} {bound:>8} {value:>8} {answers[bar.met]}")
     return "\n".join(lines)
 
 
@@ -247,10 +249,10 @@ def _line(title: str, cells: Sequence[str]) -> str:
     return f"{'  ' + title:<{_WIDTH}} {'':>6} {cells[0]:>8} {'':>6} {cells[1]:>8}"
 
 
-def _precision(found: Finding, detector: str) -> float | None:
-    detections = found.detections[detector]
+def _precision(finding: Finding, detector: str) -> float | None:
+    detections = finding.detections[detector]
     if detections:
-        return 1 - found.false[detector] / detections
+        return 1 - finding.false[detector] / detections
     return None
 
 

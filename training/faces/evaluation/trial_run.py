@@ -9,9 +9,9 @@ from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.yunet import YuNet
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
-from training.faces.judging.archive import Archive
-from training.faces.judging.trial import HEIGHT, WIDTH, Finding, Placing, Trial
-from training.faces.judging.trial_report import Report
+from training.faces.evaluation.archive import Archive
+from training.faces.evaluation.trial import HEIGHT, WIDTH, Finding, Placing, Trial
+from training.faces.evaluation.trial_report import Report
 from training.faces.labelling.split import read_shares
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def run_trial(
     score: float | None = None,
     limit: int | None = None,
 ) -> Report:
-    """Judge a detector beside YuNet.
+    """Evaluate a detector beside YuNet.
 
     Args:
         model: name of a shipped model, or path of a card or TFLite file.
@@ -56,14 +56,14 @@ def run_trial(
     )
     large = YuNet(yunet, PERHAPS, max_faces=1000, size=(WIDTH, HEIGHT))
     trial = Trial(detector, YuNet(yunet, SURE, max_faces=1000), large)
-    found: dict[str, Finding] = {}
-    placed: dict[str, Placing] = {}
+    findings: dict[str, Finding] = {}
+    placings: dict[str, Placing] = {}
     for name, archive in archives.items():
         if marked := archive.marked():
-            placed[name] = trial.place(archive.held_out(marked, limit), marked)
+            placings[name] = trial.place(archive.held_out(marked, limit), marked)
         else:
-            found[name] = trial.find(archive.held_out(limit=limit))
+            findings[name] = trial.find(archive.held_out(limit=limit))
         log.info("%s: done", name)
     card = detector.card
     threshold = card.score_threshold if score is None else score
-    return Report(f"{card.name} {card.version}", threshold or 0.0, found, placed)
+    return Report(f"{card.name} {card.version}", threshold or 0.0, findings, placings)

@@ -1,5 +1,4 @@
-"""The detector judged beside YuNet: what counts as found, false and lost, and the table that says
-so.
+"""The detector evaluated beside YuNet: what counts as found, false and lost, and the table.
 
 YuNet's weights are not ours to ship: detectors that say what they are told stand in for it.
 """
@@ -22,8 +21,8 @@ from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.errors import DataError, RecipeError
-from training.faces.judging.archive import Archive
-from training.faces.judging.trial import (
+from training.faces.evaluation.archive import Archive
+from training.faces.evaluation.trial import (
     ALL,
     MASK,
     NO_MASK,
@@ -36,8 +35,8 @@ from training.faces.judging.trial import (
     Trial,
     frame_of,
 )
-from training.faces.judging.trial_report import HELD_OUT, Report, note, report_json, report_text
-from training.faces.judging.trial_run import run_trial
+from training.faces.evaluation.trial_report import HELD_OUT, Report, note, report_json, report_text
+from training.faces.evaluation.trial_run import run_trial
 from training.faces.labelling.marked import NAMES
 from training.faces.labelling.split import Shares, read_shares
 
@@ -85,7 +84,7 @@ def test_a_face_is_found_where_the_boxes_share_half_and_counted_by_its_size() ->
         always(face(100, 100), face(300, 200), face(500, 50, 20)),
     )
     assert (result.pictures, result.counts[ALL].faces) == (1, 2)
-    assert result.counts[ALL].found == {OURS: 1, YUNET: 2}
+    assert result.counts[ALL].hits == {OURS: 1, YUNET: 2}
     assert result.counts["48 to 64 px"].faces == 2
     assert result.counts["32 to 48 px"].faces == 0
 
@@ -194,8 +193,9 @@ def test_the_bars_figures_are_noted_in_the_card_beside_the_others(tmp_path: Path
 
 
 def write_archives(folder: Path) -> Path:
-    """Portraits, and small ones with marked points (the second of which are not to be trusted), and
-    a recipe.
+    """Write portraits, small ones with marked points, and a recipe.
+
+    The second of the small ones has points that are not to be trusted.
     """
     small = np.asarray(
         cv2.resize(smiling(), (80, 80), interpolation=cv2.INTER_AREA), dtype=np.uint8
@@ -239,9 +239,9 @@ def test_a_whole_trial_reads_the_archives_in_place_and_prints_the_table(
     yunet = tmp_path / "yunet.onnx"
     yunet.write_bytes(b"weights")
     result = run_trial("face-detector", tmp_path, yunet, recipe)
-    assert result.found["portraits"].counts[ALL].faces == 2
-    assert result.found["portraits"].counts[MASK].share(OURS) == 1
-    assert result.placed["photos_80px"].pictures == 1
+    assert result.findings["portraits"].counts[ALL].faces == 2
+    assert result.findings["portraits"].counts[MASK].share(OURS) == 1
+    assert result.placings["photos_80px"].pictures == 1
     main.app(
         [
             "faces-evaluate",

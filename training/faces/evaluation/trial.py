@@ -1,5 +1,4 @@
-"""Judge a face detector and YuNet side by side on photographs that were held out of training, as
-the agent sees frames.
+"""Evaluate a face detector beside YuNet on held-out photographs, as the agent sees frames.
 
 Each picture is scaled to fit a frame of 640 × 480, the rest black. To be found are the faces whose
 longer side is 32 pixels or more that YuNet finds in the frame at 320 × 240 with a score of 0.7;
@@ -26,11 +25,11 @@ from edge_agent.core.expression import Face
 from edge_agent.vision.faces.detector import Candidates, letterbox
 from edge_agent.vision.faces.finder import FaceFinder
 from training.faces.compose import for_opencv, turned
-from training.faces.judging.judge import FOUND, TOUCHED
+from training.faces.evaluation.detections import FOUND_OVERLAP, TOUCHED_OVERLAP
 from training.faces.labelling.labels import LabelledFace, Picture
 from training.faces.labelling.marked import Points, deviation
 from training.faces.labelling.teacher import overlaps
-from training.faces.photographs import Faces
+from training.faces.photographs import FaceBoxes
 
 WIDTH = 640
 HEIGHT = 480
@@ -53,12 +52,12 @@ class Count:
     """How many faces there were, and how many of them each detector found."""
 
     faces: int = 0
-    found: Counter[str] = field(default_factory=Counter)
+    hits: Counter[str] = field(default_factory=Counter)
 
     def share(self, detector: str) -> float | None:
         """Share of the faces that a detector found; ``None`` without faces."""
         if self.faces:
-            return self.found[detector] / self.faces
+            return self.hits[detector] / self.faces
         return None
 
 
@@ -82,14 +81,15 @@ class Finding:
         """Count the faces of a picture: for each detector which of them it found."""
         count = self.counts[row]
         count.faces += len(hits[OURS])
-        for detector, found in hits.items():
-            count.found[detector] += int(found.sum())
+        for detector, mask in hits.items():
+            count.hits[detector] += int(mask.sum())
 
 
 @dataclass(slots=True)
 class Placing:
-    """Landmark errors in distances of the eyes: by detector and turn of the frame, one for each
-    face that was found.
+    """Landmark errors in distances of the eyes, one for each face that was found.
+
+    They are kept by detector and by turn of the frame.
     """
 
     pictures: int = 0
@@ -113,17 +113,18 @@ class Trial:
 
     def find(self, pictures: Iterable[tuple[str, Picture]]) -> Finding:
         """What both find in pictures, each with its name."""
-        found = Finding()
+        finding = Finding()
         for name, picture in pictures:
-            found.pictures += 1
-            self._find(name, frame_of(picture)[0], found)
-        return found
+            finding.pictures += 1
+            self._find(name, frame_of(picture)[0], finding)
+        return finding
 
     def place(
         self, pictures: Iterable[tuple[str, Picture]], marked: Mapping[str, Points]
     ) -> Placing:
-        """How far the landmarks of both lie from marked ones, in upright frames and in those turned
-        by 30 degrees.
+        """Measure the landmarks of both detectors against marked ones.
+
+        In upright frames, and in frames turned by 30 degrees.
         """
         placed = Placing()
         for name, picture in pictures:
@@ -140,20 +141,20 @@ class Trial:
                         )
         return placed
 
-    def _find(self, name: str, frame: Picture, found: Finding) -> None:
-        seen = self._seen(frame)
-        there = _large_enough(seen[YUNET])
-        hits = {detector: hit(each, there) for detector, each in seen.items()}
-        for row, chosen in _rows(name, there):
-            found.count(row, {detector: those[chosen] for detector, those in hits.items()})
+    def _find(self, name: str, frame: Picture, finding: Finding) -> None:
+        detected = self._seen(frame)
+        expected = _large_enough(detected[YUNET])
+        hits = {detector: hit(each, expected) for detector, each in detected.items()}
+        for row, chosen in _rows(name, expected):
+            finding.count(row, {detector: those[chosen] for detector, those in hits.items()})
         confirmed = candidates(self._confirming.detect(frame))
-        true = {name: touched(each, confirmed) for name, each in seen.items()}
-        true[OURS] |= touched(seen[OURS], seen[YUNET])
-        for detector, each in seen.items():
-            found.detections[detector] += len(each)
-            found.false[detector] += int((~true[detector]).sum())
-        for row, (shown, still) in _changed(frame, there).items():
-            found.count(
+        true = {name: touched(each, confirmed) for name, each in detected.items()}
+        true[OURS] |= touched(detected[OURS], detected[YUNET])
+        for detector, each in detected.items():
+            finding.detections[detector] += len(each)
+            finding.false[detector] += int((~true[detector]).sum())
+        for row, (shown, still) in _changed(frame, expected).items():
+            finding.count(
                 row, {detector: hit(each, still) for detector, each in self._seen(shown).items()}
             )
 
@@ -181,25 +182,26 @@ def turn(frame: Picture, matrix: NDArray[np.float64]) -> Picture:
 
 def candidates(faces: Sequence[Face]) -> Candidates:
     """Faces of the agent as the training's arrays."""
-    found = Faces.of([LabelledFace(face.box, face.landmarks) for face in faces])
+    labels = FaceBoxes.of([LabelledFace(face.box, face.landmarks) for face in faces])
     return Candidates(
-        np.array([face.score for face in faces], dtype=np.float32), found.boxes, found.points
+        np.array([face.score for face in faces], dtype=np.float32), labels.boxes, labels.points
     )
 
 
-def hit(seen: Candidates, there: Faces) -> NDArray[np.bool_]:
+def hit(seen: Candidates, there: FaceBoxes) -> NDArray[np.bool_]:
     """For each face whether a detection finds it."""
-    return _overlap(there.boxes, seen.boxes) >= FOUND
+    return _overlap(there.boxes, seen.boxes) >= FOUND_OVERLAP
 
 
 def touched(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
     """For each detection whether one of the others touches it."""
-    return _overlap(seen.boxes, by.boxes) >= TOUCHED
+    return _overlap(seen.boxes, by.boxes) >= TOUCHED_OVERLAP
 
 
 def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each box (left, top, right, bottom) the largest intersection over union with one of the
-    others.
+    """For each box the largest intersection over union with one of the others.
+
+    A box is left, top, right, bottom.
     """
     first, second = (
         np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], axis=1).astype(np.float64)
@@ -208,15 +210,15 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
     return np.array([overlaps(box, second).max(initial=0.0) for box in first], dtype=np.float64)
 
 
-def _large_enough(yunet: Candidates) -> Faces:
+def _large_enough(yunet: Candidates) -> FaceBoxes:
     """The faces that are to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)
-    faces = Faces(yunet.boxes, yunet.points, none, sure)
+    faces = FaceBoxes(yunet.boxes, yunet.points, none, sure)
     return faces.take(faces.sides >= SMALLEST)
 
 
-def _rows(name: str, there: Faces) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Rows by size, and by mask where the folders of the archive tell.
 
     Which faces belong to each.
@@ -239,9 +241,9 @@ def size_row(low: float, high: float) -> str:
     return f"{low:.0f} to {high:.0f} px"
 
 
-def _changed(frame: Picture, there: Faces) -> dict[str, tuple[Picture, Faces]]:
+def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
     """The frame turned and darkened, each with the faces that are still in sight."""
-    changed: dict[str, tuple[Picture, Faces]] = {}
+    changed: dict[str, tuple[Picture, FaceBoxes]] = {}
     for degrees, row in ROLLED.items():
         matrix = turn_of(degrees)
         inside = there.moved(matrix).within(0, 0, WIDTH, HEIGHT)

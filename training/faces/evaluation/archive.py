@@ -56,7 +56,7 @@ class Archive:
 
         Args:
             among: only these names.
-            limit: at most so many, evenly from all of them.
+            limit: the largest number, taken evenly from all of them.
 
         Raises:
             DataError: the archive or a photograph cannot be read, or nothing of it is held out.
@@ -85,8 +85,8 @@ class Archive:
             DataError: the archive or the table cannot be read.
         """
         with self._opened() as (root, _):
-            found = read_marked(root.joinpath(MARKED))
-        return {name: points for name, points in found.items() if name.startswith(CLEAN)}
+            points = read_marked(root.joinpath(MARKED))
+        return {name: marked for name, marked in points.items() if name.startswith(CLEAN)}
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Traversable, list[str]]]:

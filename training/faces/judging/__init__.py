@@ -1,1 +1,0 @@
-"""How good a face detector is, beside YuNet, on photographs that were held out."""

@@ -1,0 +1,73 @@
+"""What every network of the expression classifier has, whatever its architecture.
+
+A network file such as ``small_resnet.py`` holds two classes: the network, and the ``[network]``
+section of a recipe that builds it. ``registry.py`` lists the sections.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+
+class ExpressionNetwork(nn.Module):
+    """A network that gives the logits of several heads for grey faces.
+
+    Attributes:
+        heads: a full connection for each head, by name, in the order of the outputs. Each is the
+            last layer, so that its logits can be scaled and its biases corrected after training.
+    """
+
+    heads: nn.ModuleDict
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
+        raise NotImplementedError
+
+
+class RegionNetwork(ExpressionNetwork):
+    """A network whose heads take the mean of the features over all regions of the face.
+
+    Only then is a logit a sum over the regions, so that
+    :class:`training.models.evidence.WithEvidence` can take it apart exactly.
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
+        return self.logits(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """N × 1 × H × W → what the last stage makes of each region, N × C × h × w."""
+        raise NotImplementedError
+
+    def logits(self, features: Tensor) -> tuple[Tensor, ...]:
+        """N × C × h × w → the logits of each head in order, linear in the mean over h and w."""
+        raise NotImplementedError
+
+
+class NetworkSection(BaseModel, ABC):
+    """The ``[network]`` section of a recipe; each architecture adds its own keys.
+
+    A subclass adds ``architecture: Literal["its-name"]``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    architecture: str
+    dropout: Annotated[
+        float, Field(ge=0, lt=1, description="share of the features before the heads")
+    ] = 0.2
+    edge: Annotated[
+        Literal[48, 56, 64],
+        Field(description="of the input, pixels; smaller pictures are enlarged"),
+    ] = 48
+
+    @abstractmethod
+    def build(self, heads: Mapping[str, int]) -> ExpressionNetwork:
+        """Return the network with its heads (size by name), untrained."""
+
+    @abstractmethod
+    def can_learn_on(self, other: "NetworkSection") -> bool:
+        """Whether the network can start with the weights of the other one."""
