@@ -218,9 +218,7 @@ class VariantModel(Model):
         validation_alias=AliasPath("choice", "window_s"),
         description="Seconds of expression before a reading",
     )
-    lag: float = Field(
-        default=0.0, description="Seconds by which the compared vital follows the face"
-    )
+    lag: float = Field(description="Seconds by which the compared vital follows the face")
     lag_heart_rate: float = Field(
         validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dashboard.analysis.agreement import SourceAgreement
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.comparison import Decision
 from dashboard.analysis.heart_variability import StateVariability
 from dashboard.analysis.present.schemas import (
     AgreementModel,
@@ -13,7 +16,7 @@ from dashboard.analysis.present.schemas import (
     VariantModel,
 )
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
-from dashboard.analysis.sensitivity import Variant
+from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Variant
 from edge_agent.core.vitals import VitalKind
 
 
@@ -73,6 +76,23 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _VariantOfVital:
+    """A variant as its model reads it, with the lag of the vital that is compared in seconds."""
+
+    choice: MatchingChoice
+    decision: Decision
+    conclusion: Conclusion
+    changes: bool
+    lag: float
+
+
 def _variant(kind: VitalKind, variant: Variant) -> VariantModel:
-    lag_s = variant.choice.lag_s(kind)
-    return VariantModel.model_validate(variant).model_copy(update={"lag": lag_s})
+    values = _VariantOfVital(
+        choice=variant.choice,
+        decision=variant.decision,
+        conclusion=variant.conclusion,
+        changes=variant.changes,
+        lag=variant.choice.lag_s(kind),
+    )
+    return VariantModel.model_validate(values)

@@ -28,6 +28,7 @@ from edge_agent.store.export.source import ExportSource
 
 _LEVEL = 2  # three times as fast as zlib's own default, for a fifth more bytes
 _MEDIA_TYPES = {
+    "csv": "text/csv",
     "json": "application/json",
     "md": "text/markdown",
     "py": "text/x-python",

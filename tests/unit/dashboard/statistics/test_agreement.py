@@ -109,5 +109,5 @@ def test_sources_that_speak_independently_have_a_kappa_of_0() -> None:
 def test_nothing_said_and_one_label_only_are_refused() -> None:
     with pytest.raises(TooFewError, match="at least 1 judgement by both sources; there are 0"):
         cohens_kappa([])
-    with pytest.raises(NoVariationError, match="both sources said a every time"):
+    with pytest.raises(NoVariationError, match="both sources gave a every time"):
         cohens_kappa(judgements(((5,),)))

@@ -154,7 +154,7 @@ def test_the_page_switches_between_recorded_and_relative(tmp_path: Path) -> None
     assert 'data-label="heart rate">+15.0<' in relative
     assert "60.0 /min, 60 readings" in recorded
     assert "Sadness" in recorded
-    assert "× as much as usual" in recorded
+    assert "× the usual value" in recorded
     assert ada.get("/study/sessions/9/course").status_code == 404
     answer = ada.get(f"/api/v1/sessions/{session}/course?relative=true").json()
     assert answer["conditions"][1]["vitals"]["heart_rate"] == {"mean": 15.0, "n": 60}
@@ -164,5 +164,5 @@ def test_the_page_of_a_session_without_any_baseline_says_how_to_get_one(tmp_path
     ada = set_up(client_of(tmp_path), tmp_path)
     session = hold(DashboardOptions(data=tmp_path).database, opens=None, marker=False)
     page = ada.get(f"/study/sessions/{session}/course?relative=true").text
-    assert "There is no neutral face to measure by" in page
+    assert "No neutral face was recorded" in page
     assert "Nothing was measured at rest" in page
