@@ -69,8 +69,8 @@ def measured(name: str, steps: int) -> dict[str, float]:
                 times[precision].append(process_time() - began)
     medians = {precision: statistics.median(each[1:]) for precision, each in times.items()}
     figure = f"training_step_{name.replace('-', '_')}"
-    found = {f"{figure}_{precision}_ms": 1000 * median for precision, median in medians.items()}
-    return found | {f"{figure}_bfloat16_to_float32": medians["bfloat16"] / medians["float32"]}
+    figures = {f"{figure}_{precision}_ms": 1000 * median for precision, median in medians.items()}
+    return figures | {f"{figure}_bfloat16_to_float32": medians["bfloat16"] / medians["float32"]}
 
 
 def main() -> None:

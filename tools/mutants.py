@@ -1,6 +1,6 @@
 """Break the code on purpose, one thing at a time, and count how often a test notices.
 
-``tools/mutants.toml`` says which modules are changed, which tests judge each, and which changes
+``tools/mutants.toml`` says which modules are changed, which tests check each, and which changes
 make no difference, with the reason. A sample is drawn by its seed; each mutant runs in a copy of
 the project. A mutant dies when a test fails or takes far too long, or when mypy refuses it. The
 survivors are printed as diffs: each is a bug that ``make test`` would not have noticed.
@@ -63,7 +63,7 @@ class Plan:
     """What ``mutants.toml`` says.
 
     Attributes:
-        tests: that judge a module, by its path.
+        tests: that check a module, by its path.
         equivalent: path, old lines and new lines of changes that make no difference.
     """
 
@@ -171,11 +171,11 @@ class Run:
         return self._process.exitcode == 0
 
 
-class Judge:
+class TestRunner:
     """Runs tests in several copies at once, each run forked from a process that has the libraries.
 
     Args:
-        plan: which tests judge which module.
+        plan: which tests check which module.
         copies: folders; one for each run at a time.
     """
 
@@ -192,7 +192,7 @@ class Judge:
         """Run the tests of these modules unchanged, for the time they take.
 
         Raises:
-            RuntimeError: they fail, so they can judge nothing.
+            RuntimeError: they fail, so they can check nothing.
         """
         for tests in sorted({self._plan.tests[module] for module in modules}):
             self._start(tests, BASELINE_S, None)
@@ -260,7 +260,7 @@ def refused(folder: Path, mutant: Mutant) -> bool:
 
 
 def main() -> int:
-    """Judge a sample; return 1 when fewer than ``--bar`` percent of it died."""
+    """Test a sample; return 1 when fewer than ``--bar`` percent of it died."""
     parser = argparse.ArgumentParser(description="Count how often a test notices a changed line.")
     parser.add_argument("--seed", type=int, default=1, help="draws the sample (1)")
     parser.add_argument("--number", type=int, default=120, help="mutants at the most (120)")
@@ -278,9 +278,9 @@ def main() -> int:
     mutants = [one for one in drawn if one not in same]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copies = [make_copy(Path(folder) / str(number)) for number in range(given.jobs)]
-        with closing(Judge(plan, copies)) as judge:
-            judge.measure({mutant.path for mutant in mutants})
-            passed, tried = judge.survivors(mutants, until_s)
+        with closing(TestRunner(plan, copies)) as runner:
+            runner.measure({mutant.path for mutant in mutants})
+            passed, tried = runner.survivors(mutants, until_s)
         lived = [mutant for mutant in passed if not refused(copies[0], mutant)]
     for mutant in lived:
         print(f"survived\n{mutant.diff}\n")

@@ -35,13 +35,13 @@ class Row:
         what: what is counted.
         value: the count, or the rate in 1,000 lines.
         bar: the most that is allowed.
-        found: what was counted, each with its place.
+        places: what was counted, each with its place.
     """
 
     what: str
     value: float
     bar: float
-    found: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def met(self) -> bool:
@@ -213,7 +213,7 @@ def main() -> int:
         mark = "" if row.met else "   missed"
         print(f"{row.what:52} {row.value:7g} {row.bar:6g}{mark}")
         if options.list or not row.met:
-            for place in row.found:
+            for place in row.places:
                 print(f"    {place}")
     for name, reason in excepted.items():
         print(f"Excepted: {name}: {reason}")

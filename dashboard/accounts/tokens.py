@@ -1,4 +1,4 @@
-"""Tokens with which programs hand in readings: made and revoked by whoever may log in, kept as
+"""Tokens with which programs send readings: made and revoked by whoever may log in, kept as
 hashes.
 """
 

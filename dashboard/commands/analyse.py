@@ -189,7 +189,7 @@ def report(response: AnalysisModel) -> str:
     """
     supplement = [states.sentence for states in response.all_states]
     supplement += [agreement.sentence for agreement in response.agreements]
-    supplement += [found.sentence for found in response.sensitivity]
+    supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],

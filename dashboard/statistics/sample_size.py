@@ -48,7 +48,7 @@ class RequiredSample:
     Attributes:
         size: what the planned difference needs.
         difference: that difference, in the unit of the vital.
-        sd: standard deviation so far: of the differences (paired), or the average one of both
+        sd: standard deviation so far: of the differences (paired), or the average of the two
             states.
         have_first: participants so far on the first side; with pairs the pairs, and equal to
             ``have_second``.

@@ -82,7 +82,7 @@ class IngestState:
         clock: seconds, never going back.
 
     Attributes:
-        tokens: who may hand in over HTTP.
+        tokens: who may send readings over HTTP.
         requests: counts requests of each token.
         wrong_tokens: counts wrong tokens of each address.
         arrivals: times of readings that name none.

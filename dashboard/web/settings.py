@@ -32,7 +32,7 @@ class DashboardOptions:
         key: private key of the certificate.
         session_hours: hours until a login ends.
         purposes: purposes offered when a session is started.
-        only_in_sessions: whether readings that programs hand in are taken only while a session is
+        only_in_sessions: whether readings that programs send are taken only while a session is
             open.
         outbox_rows: messages about sessions that wait for the broker at the most.
         protocols: folder of the protocol files.

@@ -208,7 +208,7 @@ def table(figures: dict[str, Any]) -> str:
     at_pace = f"processor at {figures['fps']:g} frames/s"
     lines += [
         "",
-        f"{'frames a second at the most':34}{figures['frames_per_second']:7.0f}",
+        f"{'frames per second at the most':34}{figures['frames_per_second']:7.0f}",
         (
             f"{at_pace:34}{figures['cpu_percent']:7.1f} % of one core; "
             f"{figures['cpu_budget_percent']:.0f} % are allowed"

@@ -9,7 +9,7 @@ from edge_agent.core.clock import Instant
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An interval in which a source that should have spoken did not, and why.
+    """An interval in which a source that was expected to send did not, and why.
 
     Attributes:
         source: ``camera``, ``mqtt`` or a vital's source.

@@ -1,5 +1,6 @@
-"""What readings must look like that others hand in, and what becomes of them: one judge for
-messages, requests, files and forms. Pure.
+"""Validate readings that others send: one set of rules for messages, requests, files and forms.
+
+Pure.
 
 What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the
 clock of its sender cannot have got right ``clock_differs``; neither is dropped, and neither counts
@@ -233,13 +234,13 @@ def are_near(values: Mapping[VitalKind, float | None]) -> bool:
 
 def id_of(item: object) -> str | int | None:
     """Return the sender's own name or number of a reading, where it has given a usable one."""
-    found = item.get("id") if isinstance(item, Mapping) else None
-    if isinstance(found, str):
-        if len(found) <= SOURCE_LENGTH and found.isprintable():
-            return found
+    identifier = item.get("id") if isinstance(item, Mapping) else None
+    if isinstance(identifier, str):
+        if len(identifier) <= SOURCE_LENGTH and identifier.isprintable():
+            return identifier
         return None
-    if isinstance(found, int) and not isinstance(found, bool) and abs(found) < 2**63:
-        return found
+    if isinstance(identifier, int) and not isinstance(identifier, bool) and abs(identifier) < 2**63:
+        return identifier
     return None
 
 

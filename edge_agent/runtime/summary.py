@@ -30,7 +30,7 @@ class _Gathered:
     frames: int = 0
     labels: Counter[str] = field(default_factory=Counter)
     sums: list[float] = field(default_factory=lambda: [0.0] * len(EMOTIONS))
-    unfit: Counter[RejectReason] = field(default_factory=Counter)
+    rejected: Counter[RejectReason] = field(default_factory=Counter)
     readings: dict[VitalKind, list[VitalReading]] = field(default_factory=dict)
 
     @property
@@ -39,7 +39,7 @@ class _Gathered:
 
     def mean(self) -> Expression | None:
         """Return the mean smoothed probabilities over the frames with a face that could be read."""
-        read = self.frames_with_face - self.unfit.total()
+        read = self.frames_with_face - self.rejected.total()
         if read:
             return Expression(tuple(total / read for total in self.sums))
         return None
@@ -74,7 +74,7 @@ class SummaryWindow:
         if face is None:
             return
         if face.reject_reason is not None:
-            self._now.unfit[face.reject_reason] += 1
+            self._now.rejected[face.reject_reason] += 1
             return
         self._now.sums = [
             total + p for total, p in zip(self._now.sums, face.smoothed.probabilities, strict=True)
@@ -112,7 +112,7 @@ class SummaryWindow:
             "frames": done.frames,
             "frames_with_face": done.frames_with_face,
             "unfit": {
-                reject_reason.value: frames for reject_reason, frames in done.unfit.most_common()
+                reject_reason.value: frames for reject_reason, frames in done.rejected.most_common()
             },
             "emotions": None
             if mean is None

@@ -37,8 +37,8 @@ class SystemdNotifier:
         """
         micros = environment.get("WATCHDOG_USEC", "")
         for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        asked = for_us and micros.isdecimal() and int(micros) > 0
-        return cls(environment.get("NOTIFY_SOCKET") or None, int(micros) / 2e6 if asked else None)
+        watched = for_us and micros.isdecimal() and int(micros) > 0
+        return cls(environment.get("NOTIFY_SOCKET") or None, int(micros) / 2e6 if watched else None)
 
     def ready(self) -> None:
         """Say that the service is up."""

@@ -123,11 +123,11 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
     if isinstance(error, TimeoutError):
-        said = "it did not answer in time"
+        detail = "it did not answer in time"
     else:
-        said = str(error) or type(error).__name__
+        detail = str(error) or type(error).__name__
     return VitalsError(
-        reason, f"The connection to {address} failed ({said}).", "It is tried again by itself."
+        reason, f"The connection to {address} failed ({detail}).", "It is tried again by itself."
     )
 
 
@@ -347,16 +347,16 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
             await asyncio.sleep(seconds)
             connected = await _connected_devices(adapter)
             seen = scanner.discovered_devices_and_advertisement_data
-            found = [
+            sensors = [
                 _found(device, None, device.details["props"].get("UUIDs", []))
                 for device in connected
             ]
-            theirs = {sensor.address for sensor in found}
+            theirs = {sensor.address for sensor in sensors}
             for device, advertisement in seen.values():
                 sensor = _found(device, advertisement.rssi, advertisement.service_uuids)
                 if sensor.kinds and sensor.address not in theirs:
-                    found.append(await _with_battery(device, sensor, adapter))
-    return sorted(found, key=lambda sensor: (-(sensor.rssi or 0), sensor.address))
+                    sensors.append(await _with_battery(device, sensor, adapter))
+    return sorted(sensors, key=lambda sensor: (-(sensor.rssi or 0), sensor.address))
 
 
 def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSensor:

@@ -26,7 +26,7 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class JudgedRow:
-    """What becomes of one row of a file.
+    """One row of a file, validated: its readings and its problems.
 
     Attributes:
         number: as a spreadsheet counts, the header being row 1.
@@ -113,9 +113,9 @@ class CsvFile:
         )
         now = now or clock.now()
         for number, cells in self.rows():
-            yield self._judge(number, cells, columns, origin, now)
+            yield self._validate_row(number, cells, columns, origin, now)
 
-    def _judge(
+    def _validate_row(
         self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
     ) -> JudgedRow:
         if len(cells) != len(self.header):

@@ -62,9 +62,9 @@ class ColumnMap:
     def problem(self, header: Sequence[str]) -> str | None:
         """Return why a file with these columns cannot be read so, or ``None``."""
         for target, column in self.columns.items():
-            found = _lookup_problem(target, column, header)
-            if found:
-                return found
+            lookup_problem = _lookup_problem(target, column, header)
+            if lookup_problem:
+                return lookup_problem
         if "at" not in self.columns:
             return "no column says when the readings were measured. Choose one for `at`."
         long = {"kind", "value"} & set(self.columns)
@@ -163,10 +163,10 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     columns: dict[str, str] = {}
     units: dict[str, str] = {}
     for target, pattern in _GUESSES.items():
-        found = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
-        if found is not None and found not in columns.values():
-            columns[target] = found
-            unit = _UNIT_IN_NAME.search(found)
+        column = next((name for name in header if re.fullmatch(pattern, _plain(name))), None)
+        if column is not None and column not in columns.values():
+            columns[target] = column
+            unit = _UNIT_IN_NAME.search(column)
             if unit and unit[1].lower() in _UNIT_WORDS and target in set(VitalKind):
                 units[target] = unit[1]
     if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
@@ -181,8 +181,8 @@ def _plain(name: str) -> str:
 
 def _iso(text: str, order: DateOrder) -> str:
     """Return a date that is written as people do, as ISO 8601."""
-    found = _LOCAL_DATE.fullmatch(text.strip())
-    if found is None:
+    match = _LOCAL_DATE.fullmatch(text.strip())
+    if match is None:
         if order == "dmy":
             example = "20.11.2026 08:15"
         else:
@@ -192,7 +192,7 @@ def _iso(text: str, order: DateOrder) -> str:
             repr(text[:60]),
             f"is not a time such as {example}, which was chosen for this file.",
         )
-    first, second, year, hour, minute, second_part, half, rest = found.groups()
+    first, second, year, hour, minute, second_part, half, rest = match.groups()
     day, month = (first, second) if order == "dmy" else (second, first)
     hours = int(hour or 0)
     if half is not None:

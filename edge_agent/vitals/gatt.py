@@ -323,9 +323,9 @@ def take_time(fields: Fields) -> DeviceTime:
 
 def _status_flags(status: int) -> frozenset[VitalFlag]:
     """Return what the bits of a Measurement Status say; reserved ones say nothing."""
-    found = {flag for bit, flag in _STATUS.items() if status >> bit & 1}
+    flags = {flag for bit, flag in _STATUS.items() if status >> bit & 1}
     pulse = _PULSE_RANGE.get(status >> 3 & 0b11)
-    return frozenset(found | {pulse} if pulse else found)
+    return frozenset(flags | {pulse} if pulse else flags)
 
 
 def decode_battery_level(payload: bytes) -> int:

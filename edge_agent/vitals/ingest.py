@@ -1,4 +1,4 @@
-"""Readings that other devices hand in as messages: each is taken or refused with its reason, and
+"""Readings that other devices send as messages: each is taken or refused with its reason, and
 all are counted.
 """
 

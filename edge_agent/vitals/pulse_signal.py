@@ -139,7 +139,7 @@ def _peak(frequencies: Values, power: Values) -> float:
 
 def _snr_db(frequencies: Values, power: Values, rate: float) -> float:
     pulse = (abs(frequencies - rate) <= _PEAK_HZ) | (abs(frequencies - 2 * rate) <= _HARMONIC_HZ)
-    heard = (frequencies >= _NOISE_HZ[0]) & (frequencies <= _NOISE_HZ[1])
-    signal = power[heard & pulse].sum()
-    noise = power[heard & ~pulse].sum()
+    in_band = (frequencies >= _NOISE_HZ[0]) & (frequencies <= _NOISE_HZ[1])
+    signal = power[in_band & pulse].sum()
+    noise = power[in_band & ~pulse].sum()
     return float(10 * np.log10(signal / max(noise, np.finfo(np.float64).tiny)))

@@ -204,11 +204,11 @@ class SensorSession:
 
     async def _watch(self, link: Link, connected: Instant) -> None:
         """Wait for the end of the connection; ask for the battery now and then."""
-        asked: Instant | None = None
+        battery_read_at: Instant | None = None
         while True:
             now = self._now()
-            if asked is None or now.seconds_since(asked) >= BATTERY_S:
-                asked = now
+            if battery_read_at is None or now.seconds_since(battery_read_at) >= BATTERY_S:
+                battery_read_at = now
                 await self._ask_battery(link)
             if await link.closed_within(WATCH_S):
                 return

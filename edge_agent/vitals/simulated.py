@@ -136,19 +136,19 @@ class SimulatedPerson:
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Return readings of this moment, flagged as what they are."""
         simulated = frozenset({VitalFlag.SIMULATED})
-        found = []
+        readings = []
         if heart_rate:
-            found.append(
+            readings.append(
                 VitalReading(at, VitalKind.HEART_RATE, self.heart_rate(), SOURCE, simulated)
             )
         if pressure:
             cuff = self.pressure()
-            found += [
+            readings += [
                 VitalReading(at, VitalKind.SYSTOLIC, cuff.systolic, SOURCE, simulated),
                 VitalReading(at, VitalKind.DIASTOLIC, cuff.diastolic, SOURCE, simulated),
                 VitalReading(at, VitalKind.MEAN_ARTERIAL, cuff.mean, SOURCE, simulated),
             ]
-        return found
+        return readings
 
 
 class SimulatedVitals(VitalSource):

@@ -92,7 +92,7 @@ def page_paths(page: Page, address: str) -> list[str]:
     return shown
 
 
-def settle(page: Page) -> None:
+def wait_for_charts(page: Page) -> None:
     """Wait until every chart of the page is drawn."""
     for chart in page.locator("figure[data-chart]").all():
         expect(chart).to_have_attribute("data-drawn", "yes")
@@ -109,7 +109,7 @@ def test_every_page_is_reached_by_its_link_without_a_complaint_or_a_foreign_addr
             expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute(
                 "aria-current", "page"
             )
-            settle(page)
+            wait_for_charts(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -126,7 +126,7 @@ def test_no_page_scrolls_sideways_in_light_or_dark(
         assert {"/live", "/trends", "/account", "/analysis/statistics"} <= set(paths)
         for path in paths:
             page.goto(dashboard.address + path)
-            settle(page)
+            wait_for_charts(page)
             assert not has_sideways_scroll(page), path
 
 
@@ -135,7 +135,7 @@ def test_dark_and_light_have_other_colours_in_charts_too(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends?range=1h")
-        settle(page)
+        wait_for_charts(page)
         fill_of = "getComputedStyle(document.querySelector('.js-fill')).fill"
         light = (
             page.evaluate(fill_of),
@@ -153,7 +153,7 @@ def test_the_trends_chart_is_described_in_words_and_as_a_table_in_the_readers_ti
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends?range=1h")
-        settle(page)
+        wait_for_charts(page)
         expect(page.get_by_role("img").first).to_have_accessible_name(
             re.compile(r"of [\d,]+ recorded rows")
         )

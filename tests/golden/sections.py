@@ -55,7 +55,7 @@ def _rows_that_the_study_lacks(database: Path) -> list[str]:
     ]
     times = f"{at}, {at + 9}"
     gap = f"INSERT INTO gap (source, started, ended, reason) VALUES ('camera', {times}, 'stalled')"
-    unfit = (
+    rejected = (
         "INSERT INTO unfit (at, interval_ms, track, reason, frames, is_primary) "
         f"VALUES ({at}, 1000, 1, 'too_dark', 3, 1)"
     )
@@ -63,7 +63,7 @@ def _rows_that_the_study_lacks(database: Path) -> list[str]:
         "INSERT INTO vital (at, kind, source, value, device_time) "
         f"VALUES ({at}, 'rr_interval', 'strap', 0.8, '2026-09-21T16:13:00')"
     )
-    return [gap, unfit, beat, *models]
+    return [gap, rejected, beat, *models]
 
 
 def commands(_: Place) -> Shape:

@@ -16,7 +16,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
-from edge_agent.store.write.timeline import write_gap, write_unfit
+from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.timeline import (
     add,
     instant,
@@ -79,12 +79,12 @@ def record(path: Path, start: float, end: float) -> None:
         [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
     )
     with write_transaction(path) as connection:
-        unfit = [
+        rejected = [
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None)
             for s in seconds
             if s % 10 == 0
         ]
-        write_unfit(connection, unfit, 1000, simulated=False)
+        write_rejected_frames(connection, rejected, 1000, simulated=False)
 
 
 def everything(path: Path) -> str:

@@ -117,9 +117,9 @@ def _say_if_it_changed(held: Mapping[str, Any], precision: Precision) -> None:
     """Log that a run goes on in another precision than before: on another kind of processor,
     say.
     """
-    asked = "bfloat16" if held["schedule"]["bfloat16"] else "float32"
+    recipe_precision = "bfloat16" if held["schedule"]["bfloat16"] else "float32"
     # older checkpoints do not say; they did as the recipe asked
-    before = held.get("precision", asked)
+    before = held.get("precision", recipe_precision)
     if before != precision:
         log.info(
             "the run learnt in %s up to here and goes on in %s: it ends near, but not exactly at, "

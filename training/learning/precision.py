@@ -33,11 +33,11 @@ def precision_on(device: torch.device, *, bfloat16: bool) -> Precision:
 
 def precision_sentence(device: torch.device, *, bfloat16: bool) -> str:
     """Say what a run computes in, and why it is not what the recipe asks for."""
-    found = precision_on(device, bfloat16=bfloat16)
-    if bfloat16 and found == "float32":
+    precision = precision_on(device, bfloat16=bfloat16)
+    if bfloat16 and precision == "float32":
         kind = torch.backends.cpu.get_cpu_capability()
         return f"learning in float32: this processor ({kind}) is slow at the recipe's bfloat16"
-    return f"learning in {found}"
+    return f"learning in {precision}"
 
 
 def autocast(device: torch.device, *, bfloat16: bool) -> torch.autocast:

@@ -67,7 +67,7 @@ class NeededModel(Model):
     difference: float = Field(description="That difference, in the unit of the vital")
     sd: float = Field(
         description="Standard deviation so far: of the differences, or the average "
-        "one of both groups"
+        "of the two groups"
     )
     n: int = Field(
         validation_alias=AliasPath("size", "n"),
@@ -120,7 +120,7 @@ class ComparisonModel(Model):
         description="p adjusted by the method of Benjamini and Hochberg for the same tests"
     )
     adjusted_p: float | None = Field(
-        description="The one of both that was asked for, and that the sentence speaks of"
+        description="The one of the two that was asked for, and that the sentence speaks of"
     )
     g: float | None = Field(description="Hedges' g, standardised by the average of both variances")
     g_interval: IntervalModel | None = Field(description="95 % interval of g")

@@ -20,9 +20,9 @@ from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
     CUT_OFF,
     DEVICE_TIME,
+    REJECTED_FRAMES,
     TABLES,
     TOKENS,
-    UNFIT,
 )
 from edge_agent.store.database.views import VIEWS
 from edge_agent.store.database.vital_kinds import KINDS_IN_A_TABLE, add_kind
@@ -53,7 +53,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("the time that a device stamps", DEVICE_TIME),
     Migration(
         "frames that could not be read, and baselines",
-        (*_WITHOUT_VIEWS, *UNFIT, *BASELINE_MARKERS),
+        (*_WITHOUT_VIEWS, *REJECTED_FRAMES, *BASELINE_MARKERS),
     ),
     Migration("protocols, self-reports, and where a session takes place", PROTOCOLS),
     Migration("tokens of programs", TOKENS),

@@ -38,7 +38,7 @@ _FIRST_FLAWS = ("too_small", "turned_away", "too_dark", "too_bright", "blurred")
 _SIMULATED = f"simulated {_FLAG.format(name='simulated')}"
 
 _MARKER_INDEX = "CREATE INDEX marker_session ON marker(session, at)"
-_UNFIT_INDEX = "CREATE INDEX unfit_at ON unfit(at)"
+_REJECTED_FRAMES_INDEX = "CREATE INDEX unfit_at ON unfit(at)"
 
 
 def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
@@ -52,7 +52,7 @@ def _marker_table(name: str, kinds: type[MarkerKind] | tuple[str, ...]) -> str:
     ) STRICT"""
 
 
-def _unfit_table(name: str, flaws: type[RejectReason] | tuple[str, ...]) -> str:
+def _rejected_frames_table(name: str, flaws: type[RejectReason] | tuple[str, ...]) -> str:
     return f"""CREATE TABLE {name} (
         id INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -215,7 +215,7 @@ _DASHBOARD = (
 
 TABLES = (*_TIMELINE, *_STUDY, *_OUTBOX, *_DASHBOARD)
 DEVICE_TIME = ("ALTER TABLE vital ADD COLUMN device_time TEXT",)
-UNFIT = (_unfit_table("unfit", _FIRST_FLAWS), _UNFIT_INDEX)
+REJECTED_FRAMES = (_rejected_frames_table("unfit", _FIRST_FLAWS), _REJECTED_FRAMES_INDEX)
 # SQLite cannot change a CHECK: the table is made anew.
 BASELINE_MARKERS = (
     _marker_table("marker_with_baselines", MarkerKind),
@@ -225,11 +225,11 @@ BASELINE_MARKERS = (
     _MARKER_INDEX,
 )
 CUT_OFF = (
-    _unfit_table("unfit_with_cut_off", RejectReason),
+    _rejected_frames_table("unfit_with_cut_off", RejectReason),
     "INSERT INTO unfit_with_cut_off SELECT * FROM unfit",
     "DROP TABLE unfit",
     "ALTER TABLE unfit_with_cut_off RENAME TO unfit",
-    _UNFIT_INDEX,
+    _REJECTED_FRAMES_INDEX,
 )
 TOKENS = (
     """CREATE TABLE token (

@@ -57,7 +57,7 @@ _EXPRESSION_VIEW = f"""
     LEFT JOIN session ON session.id = expression.session
     LEFT JOIN participant AS session_participant ON session_participant.id = session.participant"""
 
-_UNFIT_VIEW = f"""
+_REJECTED_FRAMES_VIEW = f"""
     SELECT {iso("unfit.at")} AS at, unfit.at AS at_ms,
         unfit.session, participant.code AS participant,
         {_condition_at("unfit.session", "unfit.at")} AS condition, unfit.track, unfit.interval_ms,
@@ -123,7 +123,7 @@ _VITAL_VIEW = f"""
 
 VIEWS = {
     "expression_view": f"CREATE VIEW expression_view AS {_EXPRESSION_VIEW}",
-    "unfit_view": f"CREATE VIEW unfit_view AS {_UNFIT_VIEW}",
+    "unfit_view": f"CREATE VIEW unfit_view AS {_REJECTED_FRAMES_VIEW}",
     "vital_view": f"CREATE VIEW vital_view AS {_VITAL_VIEW}",
     "episode": f"CREATE VIEW episode AS {EPISODES.format(and_where='')}",
     "condition": f"CREATE VIEW condition AS {_CONDITION_VIEW}",

@@ -292,7 +292,7 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     if rate is None:
         return Check(name, Level.GOOD, "No recorded interval to count frames in.")
     message = (
-        f"{rate.median_per_s:.1f} frames a second; {rate.slow_share:.0%} of the time less than "
+        f"{rate.median_per_s:.1f} frames per second; {rate.slow_share:.0%} of the time less than "
         f"half of that, at most {bars.slow_share:.0%} is wanted."
     )
     if rate.slow_share > bars.slow_share:

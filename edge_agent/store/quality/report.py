@@ -250,32 +250,32 @@ class SessionQuality:
 def measure(recorded: Recorded) -> Measures:
     """Count what was recorded of a session."""
     session = recorded.session
-    asked = [_within((c.start_ms, c.end_ms or recorded.end_ms), session.start_ms, recorded.end_ms)
+    spans = [_within((c.start_ms, c.end_ms or recorded.end_ms), session.start_ms, recorded.end_ms)
              for c in recorded.conditions] or [(session.start_ms, recorded.end_ms)]  # fmt: skip
     return Measures(
-        face_share=share_covered(asked, recorded.face),
+        face_share=share_covered(spans, recorded.face),
         frames=recorded.frames,
         lost_s=recorded.lost_s,
         frame_rate=_frame_rate(recorded.counts),
         conditions=tuple(_conditions(recorded)),
-        vitals=tuple(_vitals(recorded, asked)),
+        vitals=tuple(_vitals(recorded, spans)),
         gaps=_gap_totals(recorded.gaps, session.start_ms, recorded.end_ms),
         clock=recorded.clock,
         synchronised=recorded.synchronised,
     )
 
 
-def share_covered(asked: Sequence[Span], covered: Iterable[Span]) -> float | None:
+def share_covered(spans: Sequence[Span], covered: Iterable[Span]) -> float | None:
     """Return which share of the spans asked about is covered by others.
 
     ``None`` when they have no length.
     """
-    total = sum(end - start for start, end in asked)
+    total = sum(end - start for start, end in spans)
     if total <= 0:
         return None
     merged = _merged(covered)
     covered_ms = sum(
-        max(0, min(end, last) - max(start, first)) for start, end in asked for first, last in merged
+        max(0, min(end, last) - max(start, first)) for start, end in spans for first, last in merged
     )
     return covered_ms / total
 
@@ -314,7 +314,7 @@ def _conditions(recorded: Recorded) -> Iterable[ConditionQuality]:
         )
 
 
-def _vitals(recorded: Recorded, asked: Sequence[Span]) -> Iterable[VitalQuality]:
+def _vitals(recorded: Recorded, spans: Sequence[Span]) -> Iterable[VitalQuality]:
     by_kind: dict[VitalKind, list[StateReading]] = defaultdict(list)
     for reading in recorded.readings:
         if VitalFlag.ESTIMATED not in reading.flags:
@@ -326,7 +326,7 @@ def _vitals(recorded: Recorded, asked: Sequence[Span]) -> Iterable[VitalQuality]
             continue
         usable = [reading.at_ms for reading in readings if not reading.flags & UNUSABLE]
         share = (
-            share_covered(asked, [(at, at + SILENCE_MS) for at in usable])
+            share_covered(spans, [(at, at + SILENCE_MS) for at in usable])
             if kind in STREAMS
             else None
         )

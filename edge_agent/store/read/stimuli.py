@@ -90,7 +90,7 @@ def sum_readings(
     connection: sqlite3.Connection, stimuli: Iterable[Stimulus], kinds: Collection[VitalKind]
 ) -> list[tuple[Stimulus, ReadingSum]]:
     """Return for each stimulus the sums of its readings by kind and flags."""
-    asked = json.dumps([kind.value for kind in kinds])
+    kind_names = json.dumps([kind.value for kind in kinds])
     return [
         (
             stimulus,
@@ -103,7 +103,7 @@ def sum_readings(
             "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest "
             "FROM vital WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM json_each(?)) "
             "GROUP BY kind, flags",
-            (stimulus.start_ms, stimulus.end_ms, asked),
+            (stimulus.start_ms, stimulus.end_ms, kind_names),
         )
     ]
 

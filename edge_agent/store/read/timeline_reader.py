@@ -66,8 +66,8 @@ class TimelineReader(DatabaseReader):
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
         """Return the newest reading of each kind that was ever recorded."""
         with self.connect() as connection:
-            found = (_latest_vital(connection, kind) for kind in VitalKind)
-            return {vital.kind: vital for vital in found if vital is not None}
+            latest = (_latest_vital(connection, kind) for kind in VitalKind)
+            return {vital.kind: vital for vital in latest if vital is not None}
 
     def span(self) -> tuple[int, int] | None:
         """Return the times of the first and last row of the timeline; ``None`` when it is empty."""
@@ -145,13 +145,13 @@ class TimelineReader(DatabaseReader):
                 "expression WHERE is_primary = 1 AND at >= ? AND at < ?",
                 span,
             ).fetchone()
-            unfit = connection.execute(
+            rejected = connection.execute(
                 "SELECT reason, sum(frames) AS frames FROM unfit WHERE is_primary = 1 AND at >= ? "
                 "AND at < ? GROUP BY reason ORDER BY frames DESC, reason",
                 span,
             )
             return FaceFrames(
-                read, {RejectReason(row["reason"]): row["frames"] for row in unfit}, quality
+                read, {RejectReason(row["reason"]): row["frames"] for row in rejected}, quality
             )
 
     def counts(self) -> dict[str, int]:

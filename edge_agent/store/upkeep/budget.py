@@ -200,11 +200,11 @@ def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
 
 def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | None:
     """Return the time of the first row of a span; ``None`` when there is none."""
-    found: list[int | None] = []
+    times: list[int | None] = []
     for table in _TABLES:
         first = f"SELECT min(at) FROM {table} WHERE at >= ? AND at < ?"
-        found.append(connection.execute(first, (start, end)).fetchone()[0])
-    return min((at for at in found if at is not None), default=None)
+        times.append(connection.execute(first, (start, end)).fetchone()[0])
+    return min((at for at in times if at is not None), default=None)
 
 
 def _write_down(connection: sqlite3.Connection, rows: int, cut_ms: int, present: int) -> None:

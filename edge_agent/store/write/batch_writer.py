@@ -19,7 +19,7 @@ from edge_agent.store.write.timeline import (
     write_expressions,
     write_gap,
     write_model,
-    write_unfit,
+    write_rejected_frames,
     write_vitals,
 )
 from edge_agent.store.write.tombstones import Tombstones
@@ -46,14 +46,14 @@ class BatchWriter:
             rows = rows_in_sessions(connection, rows)
         tombstones = Tombstones(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
-        unfit: list[tuple[RejectedFrames, int | None]] = []
+        rejected: list[tuple[RejectedFrames, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
         for row in rows:
             match row:
                 case ExpressionRow():
                     expressions.append((row, self._boots.row_for(connection, row.at)))
                 case RejectedFrames():
-                    unfit.append((row, self._boots.row_for(connection, row.at)))
+                    rejected.append((row, self._boots.row_for(connection, row.at)))
                 case VitalReading():
                     vitals.append((row, self._boot_of(connection, row)))
                 case Gap():
@@ -65,7 +65,7 @@ class BatchWriter:
                     write_model(connection, row)
         interval_ms = round(self._options.interval_s * 1000)
         write_expressions(connection, expressions, interval_ms, self._options.simulated)
-        write_unfit(connection, unfit, interval_ms, self._options.simulated)
+        write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
         return write_vitals(connection, vitals)[1]
 
     def _boot_of(self, connection: sqlite3.Connection, reading: VitalReading) -> int | None:

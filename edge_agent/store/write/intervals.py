@@ -34,11 +34,11 @@ class _Track:
         self.face_size = 0.0
         self.quality = 0.0
         self.last: Observation | None = None
-        self.unfit: dict[RejectReason, list[bool]] = {}
+        self.rejected: dict[RejectReason, list[bool]] = {}
 
     def add(self, observation: Observation) -> None:
         if observation.reject_reason is not None:
-            self.unfit.setdefault(observation.reject_reason, []).append(observation.primary)
+            self.rejected.setdefault(observation.reject_reason, []).append(observation.primary)
             return
         self.frames += 1
         self.primary += observation.primary
@@ -50,11 +50,11 @@ class _Track:
         self.last = observation
 
     def rows(self, track: int, at: Instant) -> list[Row]:
-        unfit = (
+        rejected = (
             RejectedFrames(at, track, reason, len(primary), 2 * sum(primary) > len(primary))
-            for reason, primary in self.unfit.items()
+            for reason, primary in self.rejected.items()
         )
-        return [*([] if self.last is None else [self._row(track, at, self.last)]), *unfit]
+        return [*([] if self.last is None else [self._row(track, at, self.last)]), *rejected]
 
     def _row(self, track: int, at: Instant, last: Observation) -> ExpressionRow:
         return ExpressionRow(

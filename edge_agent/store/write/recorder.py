@@ -122,7 +122,7 @@ class Recorder(Worker):
         return self._batch.waiting_s
 
     def submit(self, item: Recognition | VitalReading | Gap | OutboxMessage) -> None:
-        """Hand in what is to be recorded, from any thread; never blocks."""
+        """Submit what is to be recorded, from any thread; never blocks."""
         self._put(item)
 
     def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:

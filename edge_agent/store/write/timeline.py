@@ -123,7 +123,7 @@ def write_expressions(
         _roll_up_expressions(connection, f"expression_{name}", length, primary, simulated)
 
 
-def write_unfit(
+def write_rejected_frames(
     connection: sqlite3.Connection,
     rows: Sequence[tuple[RejectedFrames, int | None]],
     interval_ms: int,

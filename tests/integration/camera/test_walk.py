@@ -1,7 +1,7 @@
 """A made-up video through the whole chain: who is followed, who is the participant, and what is
 said of them when.
 
-At 15 frames a second, with the committed models: a smiling woman looks at the camera; a serious one
+At 15 frames per second, with the committed models: a smiling woman looks at the camera; a serious one
 walks past behind her; she is hidden for a second; the light falls to a quarter and then to a
 seventh; she leaves. The other woman comes, turns her head away and leaves.
 """
@@ -165,13 +165,15 @@ def test_what_is_recorded_says_how_many_frames_could_not_be_read_and_why(
     intervals = Intervals(1.0)
     rows = [row for seen in walk for row in intervals.add(seen)] + intervals.finish()
     read = [row for row in rows if isinstance(row, ExpressionRow)]
-    unfit = [row for row in rows if isinstance(row, RejectedFrames)]
-    assert {(row.track, row.reject_reason, row.primary) for row in unfit} == {
+    rejected = [row for row in rows if isinstance(row, RejectedFrames)]
+    assert {(row.track, row.reject_reason, row.primary) for row in rejected} == {
         (1, RejectReason.TOO_DARK, True),
         (2, RejectReason.CUT_OFF, False),  # who comes in and leaves at the edge of the frame
         (3, RejectReason.TURNED_AWAY, True),
     }
-    assert sum(row.frames for row in read + unfit) == sum(len(seen.observations) for seen in walk)
+    assert sum(row.frames for row in read + rejected) == sum(
+        len(seen.observations) for seen in walk
+    )
     assert all(row.quality > 0.4 for row in read if row.primary)
     assert [
         row

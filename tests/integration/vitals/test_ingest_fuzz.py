@@ -1,4 +1,4 @@
-"""Odd payloads to each place where others hand in readings: nothing breaks, nothing is half stored.
+"""Odd payloads to each place where others send readings: nothing breaks, nothing is half stored.
 
 ``make fuzz`` sends 10,000 to each, which takes a minute and more; every other test run sends 1,000,
 the same each time, so that a mistake of today's change is found at once and the suite stays quick.

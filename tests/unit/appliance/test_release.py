@@ -24,7 +24,7 @@ TOP = "affect-edge-1.2.3"
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A throw-away key."""
+    """A temporary key."""
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     return key

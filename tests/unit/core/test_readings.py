@@ -1,4 +1,4 @@
-"""The one judge of readings that others hand in: what is taken, what is flagged, what is refused
+"""The validation of readings that others send: what is taken, what is flagged, what is refused
 and why.
 """
 

@@ -1,4 +1,4 @@
-"""Where what others hand in is just allowed, and where it is not any more."""
+"""Where what others send is just allowed, and where it is not any more."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_arrivals_are_told_apart_by_kind_and_source_and_only_within_their_burst(
     assert arrivals.stamp("a", rate, NOW.shifted(0.004)) == NOW.shifted(0.004)
 
 
-def test_the_published_form_of_a_reading_is_what_the_judge_knows() -> None:
+def test_the_published_form_of_a_reading_is_what_the_validation_knows() -> None:
     assert set(FIELDS) == {
         "schema", "kind", "value", "unit", "at", "source", "flags", "device_time", "id",
     }  # fmt: skip

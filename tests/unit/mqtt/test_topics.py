@@ -162,7 +162,7 @@ def test_examples_fit_model_and_document_and_a_changed_one_does_not(channel: Cha
             jsonschema.validate(broken, schema)
 
 
-def test_what_may_be_handed_in_is_what_the_judge_takes() -> None:
+def test_what_may_be_sent_is_what_the_validation_takes() -> None:
     schema = schema_of(INGEST, asyncapi.document())
     for given in (INGEST.example, [INGEST.example, {"kind": "systolic", "value": 120}]):
         jsonschema.validate(given, schema)

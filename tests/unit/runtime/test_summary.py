@@ -142,7 +142,7 @@ def test_a_window_without_a_frame_claims_nothing_at_all() -> None:
     assert payload["vitals"] == {}
 
 
-def test_vitals_are_condensed_by_kind_and_unfit_readings_are_only_counted() -> None:
+def test_vitals_are_condensed_by_kind_and_unusable_readings_are_only_counted() -> None:
     summary = window()
     for value in (70, 72, 77):
         summary.add_vital(reading(VitalKind.HEART_RATE, value))

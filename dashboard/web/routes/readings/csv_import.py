@@ -83,7 +83,7 @@ def no_file() -> Response:
 
 @router.get(f"{PATH}/{{name}}", include_in_schema=False)
 def look(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
-    """Show what the columns are taken for and what becomes of the first rows."""
+    """Show what the columns are taken for and which readings the first rows give."""
     file = _find(services, account.id, name)
     choice = _choice(request.query_params, file)
     return _page(request, name, file, choice)

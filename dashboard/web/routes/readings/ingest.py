@@ -1,4 +1,4 @@
-"""Readings that programs hand in over HTTP, with a token instead of a login."""
+"""Readings that programs send over HTTP, with a token instead of a login."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def hand_in(
     services: ServicesDep,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Response:
-    """Hand in one reading, or a list of up to 1000.
+    """Send one reading, or a list of up to 1000.
 
     Each is judged by itself: a bad one does not keep out the others. All that are taken are written
     in one transaction. The answer says for each whether it was taken, was there already, or why it

@@ -96,7 +96,7 @@ def enter(
     entry: EntryDep,
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong."""
-    readings = _judge(entry, account.name)
+    readings = _validate(entry, account.name)
     _check_note(services, entry, readings)
     if entry.problems:
         return _page(request, services, Notices(entry=entry))
@@ -129,7 +129,7 @@ def revoke_token(services: ServicesDep, account: AccountDep, number: int) -> Res
     return RedirectResponse(f"{PAGE}#tokens-title", 303)
 
 
-def _judge(entry: Entry, account: str) -> list[VitalReading]:
+def _validate(entry: Entry, account: str) -> list[VitalReading]:
     """Return the readings of an entry; what is wrong goes to its field."""
     now = clock.now()
     origin = Origin(

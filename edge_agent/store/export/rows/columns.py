@@ -114,7 +114,7 @@ EXPRESSION = (
     ),
     _SIMULATED,
 )
-UNFIT = (
+REJECTED_FRAMES = (
     *_at("End of the recording interval"),
     _SESSION,
     _PARTICIPANT,
@@ -241,7 +241,7 @@ MODEL = (
 )
 FILES = {
     "expression": EXPRESSION,
-    "unfit": UNFIT,
+    "unfit": REJECTED_FRAMES,
     "vital": VITAL,
     "episode": EPISODE,
     "gap": GAP,

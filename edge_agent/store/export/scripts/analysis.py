@@ -55,9 +55,9 @@ def whole(text: str) -> int:
 
 def finite(text: str) -> float:
     """Read a number."""
-    if not math.isfinite(found := float(text)):
+    if not math.isfinite(value := float(text)):
         raise ValueError(text)
-    return found
+    return value
 
 
 COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
@@ -198,43 +198,43 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
 
 
 def read_means(
-    folder: Path, asked: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]
+    folder: Path, options: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]
 ) -> Means:
     """Return each participant's mean in each state, over all readings of the sessions."""
     values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
-        if row["session"] in ids and row["kind"] in asked.vital:
-            state = state_of(row, sessions, asked.state)
+        if row["session"] in ids and row["kind"] in options.vital:
+            state = state_of(row, sessions, options.state)
             flags = set(row["flags"].split())
-            doubtful = asked.leave_out_flagged and flags & DOUBTFUL
-            if state and not doubtful and (asked.estimated or "estimated" not in flags):
+            doubtful = options.leave_out_flagged and flags & DOUBTFUL
+            if state and not doubtful and (options.estimated or "estimated" not in flags):
                 values[row["kind"], state, row["participant"]].append(row["value"])
     means: Means = defaultdict(dict)
-    for (vital, state, participant), found in sorted(values.items()):
-        means[vital, state][participant] = math.fsum(found) / len(found)
+    for (vital, state, participant), readings in sorted(values.items()):
+        means[vital, state][participant] = math.fsum(readings) / len(readings)
     return means
 
 
-def choose(folder: Path, asked: argparse.Namespace) -> tuple[str, Means]:
+def choose(folder: Path, options: argparse.Namespace) -> tuple[str, Means]:
     """Return which sessions were taken and their means: the measured ones, or the example while
     there are none.
     """
     sessions = read_sessions(folder)
-    for number in asked.session:
+    for number in options.session:
         if number not in sessions:
             raise SystemExit(
                 f"There is no session {number}. Sessions: "
                 f"{', '.join(map(str, sessions)) or 'none'}."
             )
-    if asked.session:
-        return "selected", read_means(folder, asked, set(asked.session), sessions)
-    for sample in ("measured", "example") if asked.sample == "auto" else (asked.sample,):
+    if options.session:
+        return "selected", read_means(folder, options, set(options.session), sessions)
+    for sample in ("measured", "example") if options.sample == "auto" else (options.sample,):
         ids = {
             number
             for number, session in sessions.items()
             if session.simulated is (sample == "example")
         }
-        means = read_means(folder, asked, ids, sessions)
+        means = read_means(folder, options, ids, sessions)
         if means or not any(session.simulated for session in sessions.values()):
             break
     return sample, means
@@ -272,7 +272,7 @@ class Test:
     needed: int | None = None
 
 
-def compare(vital: str, first: str, second: str, means: Means, asked: argparse.Namespace) -> Test:
+def compare(vital: str, first: str, second: str, means: Means, options: argparse.Namespace) -> Test:
     """Compare two states: paired where three people have both, else Welch where three on each side
     have only one.
     """
@@ -282,18 +282,18 @@ def compare(vital: str, first: str, second: str, means: Means, asked: argparse.N
     only_one = sorted(one.keys() - two.keys())
     only_two = sorted(two.keys() - one.keys())
     test = Test(vital, first, second, len(both))
-    if asked.design != "independent" and len(both) >= MINIMUM:
+    if options.design != "independent" and len(both) >= MINIMUM:
         test.method, test.left_out = "paired", len(only_one) + len(only_two)
         only_one = only_two = both
-    elif asked.design != "paired" and min(len(only_one), len(only_two)) >= MINIMUM:
+    elif options.design != "paired" and min(len(only_one), len(only_two)) >= MINIMUM:
         test.method, test.left_out = "Welch", len(both)
     else:
         return test
     a = np.array([one[code] for code in only_one])
     b = np.array([two[code] for code in only_two])
     test.n_first, test.n_second, test.difference = len(a), len(b), float(np.mean(a) - np.mean(b))
-    kind = asked.kinds[vital]
-    bound = getattr(asked, f"bound_{kind.option}", kind.bound)
+    kind = options.kinds[vital]
+    bound = getattr(options, f"bound_{kind.option}", kind.bound)
     fill(test, a, b, bound)
     return test
 
@@ -491,9 +491,9 @@ def all_states(vital: str, means: Means) -> AllStates:
     """Compare all states of the people who have all of them."""
     columns = [means.get((vital, state), {}) for state in STATES]
     people = sorted(set.intersection(*(set(column) for column in columns)))
-    found = AllStates(vital, len(people))
+    result = AllStates(vital, len(people))
     if len(people) < MINIMUM:
-        return found
+        return result
     values = np.array([[column[code] for column in columns] for code in people])
     n, k = values.shape
     centred = values - values.mean()
@@ -501,21 +501,21 @@ def all_states(vital: str, means: Means) -> AllStates:
     of_states = centred.mean(axis=0, keepdims=True)
     rest = centred - of_people - of_states
     if constant(rest, values):
-        return found
+        return result
     ss_states = n * np.sum(of_states**2)
     ss_people = k * np.sum(of_people**2)
     ss_error = np.sum(rest**2)
     products = (rest / np.max(np.abs(rest))).T @ (rest / np.max(np.abs(rest)))
-    found.epsilon = min(1.0, float(np.trace(products) ** 2 / ((k - 1) * np.sum(products**2))))
-    found.f = float((ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1))))
-    found.df_states, found.df_error = (
-        settled(found.epsilon * (k - 1)),
-        settled(found.epsilon * (k - 1) * (n - 1)),
+    result.epsilon = min(1.0, float(np.trace(products) ** 2 / ((k - 1) * np.sum(products**2))))
+    result.f = float((ss_states / (k - 1)) / (ss_error / ((k - 1) * (n - 1))))
+    result.df_states, result.df_error = (
+        settled(result.epsilon * (k - 1)),
+        settled(result.epsilon * (k - 1) * (n - 1)),
     )
-    found.p = float(special.fdtrc(found.df_states, found.df_error, found.f))
-    found.partial_eta_squared = float(ss_states / (ss_states + ss_error))
-    found.generalized_eta_squared = float(ss_states / (ss_states + ss_people + ss_error))
-    return found
+    result.p = float(special.fdtrc(result.df_states, result.df_error, result.f))
+    result.partial_eta_squared = float(ss_states / (ss_states + ss_error))
+    result.generalized_eta_squared = float(ss_states / (ss_states + ss_people + ss_error))
+    return result
 
 
 # --- Writing --------------------------------------------------------------------------------------
@@ -613,17 +613,17 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
 
 
 def report(
-    sample: str, tests: Sequence[Test], states: Sequence[AllStates], asked: argparse.Namespace
+    sample: str, tests: Sequence[Test], states: Sequence[AllStates], options: argparse.Namespace
 ) -> Iterator[str]:
     """Yield the lines for people."""
     adjusted = sum(not math.isnan(test.p) for test in tests)
     yield (
-        f"States by {asked.state}; sessions: {sample}; "
-        f"p adjusted for {adjusted} tests ({asked.correction})"
+        f"States by {options.state}; sessions: {sample}; "
+        f"p adjusted for {adjusted} tests ({options.correction})"
     )
     table = {
-        vital: [cells(test, asked.correction) for test in tests if test.vital == vital]
-        for vital in asked.vital
+        vital: [cells(test, options.correction) for test in tests if test.vital == vital]
+        for vital in options.vital
     }
     widths = [
         max(map(len, column))
@@ -636,18 +636,18 @@ def report(
         ).rstrip()
 
     yield aligned(HEADS)
-    for vital, found in zip(asked.vital, states, strict=True):
-        yield from ("", asked.kinds[vital].title, *map(aligned, table[vital]))
-        if not math.isnan(found.p):
+    for vital, result in zip(options.vital, states, strict=True):
+        yield from ("", options.kinds[vital].title, *map(aligned, table[vital]))
+        if not math.isnan(result.p):
             df = " and ".join(
                 f"{d:.0f}" if d == round(d) else f"{d:.2f}"
-                for d in (found.df_states, found.df_error)
+                for d in (result.df_states, result.df_error)
             )
             yield (
-                f"all three states: {found.n} people, F = {number(found.f, 2)} with {df} degrees "
+                f"all three states: {result.n} people, F = {number(result.f, 2)} with {df} degrees "
                 "of freedom after Greenhouse and Geisser, p "
-                f"{'< 0.001' if found.p < 0.001 else f'= {p_text(found.p)}'}, generalized "
-                f"\u03b7\u00b2 = {number(found.generalized_eta_squared, 2)}"
+                f"{'< 0.001' if result.p < 0.001 else f'= {p_text(result.p)}'}, generalized "
+                f"\u03b7\u00b2 = {number(result.generalized_eta_squared, 2)}"
             )
 
 
@@ -663,11 +663,11 @@ def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[s
                 value is None or value == "" or (isinstance(value, float) and math.isnan(value))
             )
             yield test.vital, f"{test.first}-{test.second}", name, "" if missing else str(value)
-    for found in states:
-        for name, value in vars(found).items():
+    for result in states:
+        for name, value in vars(result).items():
             if name != "vital":
                 missing = isinstance(value, float) and math.isnan(value)
-                yield found.vital, "all", name, "" if missing else str(value)
+                yield result.vital, "all", name, "" if missing else str(value)
 
 
 def options() -> argparse.ArgumentParser:
@@ -717,22 +717,22 @@ def main(
 ) -> None:
     """Compute and print."""
     parser = options()
-    asked = parser.parse_args(arguments)
-    asked.kinds = read_kinds(asked.folder)
-    for vital in asked.vital or ():
-        if vital not in asked.kinds:
-            parser.error(f"argument --vital: choose from {', '.join(asked.kinds)}, not {vital!r}")
-    usual = [vital for vital, kind in asked.kinds.items() if kind.default]
-    asked.vital = [vital for vital in asked.kinds if vital in (asked.vital or usual)]
-    sample, means = choose(asked.folder, asked)
-    tests = [compare(vital, *pair, means, asked) for vital in asked.vital for pair in PAIRS]
+    chosen = parser.parse_args(arguments)
+    chosen.kinds = read_kinds(chosen.folder)
+    for vital in chosen.vital or ():
+        if vital not in chosen.kinds:
+            parser.error(f"argument --vital: choose from {', '.join(chosen.kinds)}, not {vital!r}")
+    usual = [vital for vital, kind in chosen.kinds.items() if kind.default]
+    chosen.vital = [vital for vital in chosen.kinds if vital in (chosen.vital or usual)]
+    sample, means = choose(chosen.folder, chosen)
+    tests = [compare(vital, *pair, means, chosen) for vital in chosen.vital for pair in PAIRS]
     adjust(tests)
-    states = [all_states(vital, means) for vital in asked.vital]
-    if asked.csv:
+    states = [all_states(vital, means) for vital in chosen.vital]
+    if chosen.csv:
         lines = [("vital", "comparison", "name", "value"), *full(tests, states)]
         write("".join(",".join(values) + "\n" for values in lines))
     else:
-        write("".join(line + "\n" for line in report(sample, tests, states, asked)))
+        write("".join(line + "\n" for line in report(sample, tests, states, chosen)))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def test_an_older_database_keeps_its_markers_and_can_take_baselines(tmp_path: Pa
     )
 
 
-def test_an_older_database_keeps_its_unfit_frames_and_can_take_faces_that_were_cut_off(
+def test_an_older_database_keeps_its_rejected_frames_and_can_take_faces_that_were_cut_off(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "affect-edge.db"

@@ -28,7 +28,7 @@ from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from edge_agent.store.write.timeline import write_gap, write_unfit
+from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from edge_agent.vision.models.known_cards import known_cards
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
@@ -67,7 +67,7 @@ def path(tmp_path: Path) -> Path:
     study.withdraw_consent("P02")
     with write_transaction(made) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
-        write_unfit(
+        write_rejected_frames(
             connection,
             [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
             1000,

@@ -22,7 +22,7 @@ from edge_agent.store.export.rows import columns
 from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.timeline import write_gap, write_unfit
+from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from edge_agent.vitals.csv import read_readings
 from tests.support.timeline import START_MS, database, instant, reading, row
 
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
     study.create_participant("P03")
     with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(120), instant(130), "stalled"), None)
-        write_unfit(
+        write_rejected_frames(
             connection,
             [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
             1000,
@@ -145,8 +145,12 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
     assert rows_of(out, "marker") == []
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
-    (unfit,) = rows_of(out, "unfit")
-    assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
+    (rejected,) = rows_of(out, "unfit")
+    assert (rejected["reason"], rejected["frames"], rejected["participant"]) == (
+        "too_dark",
+        "9",
+        "P01",
+    )
     both = tmp_path / "both"
     CSV.export(path, both, Choice((1,), START_MS + 185_000))
     assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]

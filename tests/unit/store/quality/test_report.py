@@ -19,7 +19,7 @@ from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresh
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.timeline import write_gap, write_unfit
+from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
 
@@ -152,7 +152,7 @@ def test_the_advice_for_a_lost_face_names_what_took_most_of_it(
         rows = [
             (RejectedFrames(instant(second), 1, flaw, 10, True), None) for second in range(61, 121)
         ]
-        write_unfit(connection, rows, 1000, simulated=False)
+        write_rejected_frames(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(70), "no_face"), None)
     found = report(path, session)
     assert advice in check(found, "the face").cure
@@ -172,7 +172,7 @@ def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: P
             (RejectedFrames(instant(second), 1, RejectReason.TOO_DARK, 9, True), None)
             for second in range(1, 61)
         ]
-        write_unfit(connection, rows, 1000, simulated=False)
+        write_rejected_frames(connection, rows, 1000, simulated=False)
         write_gap(connection, Gap("camera", instant(60), instant(120), "no_face"), None)
     found = report(path, session)
     assert found.measures.lost_s == {}
@@ -246,10 +246,10 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 10 if s % 3 else 2, True), None)
             for s in range(1, 121)
         ]
-        write_unfit(connection, rows, 1000, simulated=False)
+        write_rejected_frames(connection, rows, 1000, simulated=False)
     found = check(report(path, session), "frames")
     assert found.level is Level.CARE
-    assert found.found.startswith("10.0 frames a second; 33% of the time less than half of that")
+    assert found.found.startswith("10.0 frames per second; 33% of the time less than half of that")
 
 
 def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:

@@ -24,7 +24,7 @@ from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
-from edge_agent.store.write.timeline import write_unfit
+from edge_agent.store.write.timeline import write_rejected_frames
 from edge_agent.store.write.tombstones import read_tombstones
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
 from tests.support.timeline import (
@@ -296,7 +296,7 @@ def test_a_row_that_reaches_over_the_end_of_a_session_goes_the_next_one_stays(pa
         RejectedFrames(instant(second), 1, RejectReason.BLURRED, 1, True) for second in (90.999, 91)
     ]
     with write_transaction(path) as connection:
-        write_unfit(connection, [(one, None) for one in blurred], 1000, simulated=False)
+        write_rejected_frames(connection, [(one, None) for one in blurred], 1000, simulated=False)
     erase_participant(path, CODE, actor="ada")
     for table in ("expression", "unfit"):
         assert query(path, f"SELECT at - ? FROM {table}", START_MS) == [(91_000,)], table

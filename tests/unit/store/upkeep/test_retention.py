@@ -12,7 +12,7 @@ from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.upkeep import retention
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.timeline import write_unfit
+from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 DAY_MS = 86_400_000
@@ -24,10 +24,10 @@ def path(tmp_path: Path) -> Path:
     made = database(tmp_path)
     add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
     with write_transaction(made) as connection:
-        unfit = [
+        rejected = [
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None) for s in range(7)
         ]
-        write_unfit(connection, unfit, 1000, simulated=False)
+        write_rejected_frames(connection, rejected, 1000, simulated=False)
     return made
 
 

@@ -33,7 +33,7 @@ from edge_agent.store.read.sessions.baseline import (
 )
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.write.timeline import write_unfit
+from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.timeline import START_MS, add, database, instant, query, row
 
 NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
@@ -237,7 +237,7 @@ def test_the_frames_of_the_participants_face_are_counted_with_the_reasons_of_tho
             (RejectedFrames(instant(s), 1, reject_reason, frames, primary), None)
             for s, reject_reason, frames, primary in counted
         ]
-        write_unfit(connection, rows, 1000, False)
+        write_rejected_frames(connection, rows, 1000, False)
     reader = Reader(path)
     found = reader.face_frames(START_MS, START_MS + 10_000)
     assert found == FaceFrames(20, {small: 9, dark: 6}, 0.75)
