@@ -66,7 +66,7 @@ def test_a_folder_of_faces_that_holds_something_is_not_written_into(
 ) -> None:
     kept = write(tmp_path / "faces" / "happy" / "me.png", smiling())
     before = kept.read_bytes()
-    assert f"--out {tmp_path / 'faces'}: is there already and not an empty folder" in refusal(
+    assert f"--out {tmp_path / 'faces'}: already exists and is not an empty folder" in refusal(
         photographs, tmp_path / "faces"
     )
     assert kept.read_bytes() == before
