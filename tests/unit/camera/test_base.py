@@ -14,6 +14,7 @@ from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
+from tests.support.simulated_time import Seconds
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -78,11 +79,18 @@ def test_a_closed_camera_says_so_and_closes_only_once() -> None:
     assert caught.value.reason is CameraReason.END_OF_FILE
 
 
-def test_pace_lets_one_tick_pass_each_period() -> None:
-    pace = Pace(50, threading.Event())
-    begun = clock.boot_seconds()
-    assert all(pace.wait() for _ in range(6))  # the first comes at once
-    assert 0.099 <= clock.boot_seconds() - begun < 1.0
+def test_pace_lets_one_tick_pass_each_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = Seconds()
+    closed = threading.Event()
+    monkeypatch.setattr(clock, "boot_seconds", seconds)
+    monkeypatch.setattr(closed, "wait", seconds.wait)
+    pace = Pace(50, closed)
+    ticks = []
+    for _ in range(6):
+        assert pace.wait()
+        ticks.append(seconds.now)
+    # the first comes at once
+    assert ticks == pytest.approx([100.0, 100.02, 100.04, 100.06, 100.08, 100.1])
 
 
 def test_pace_never_follows_a_pause_with_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
