@@ -29,8 +29,8 @@ LONGEST_GAP_S = 300.0
 for its end.
 """
 LEAST_PER_S = 10.0
-"""Frames per second with the face, below which the pulse's shape is lost: its second harmonic reaches
-5 Hz.
+"""Frames per second with the face, below which the pulse's shape is lost: its second harmonic
+reaches 5 Hz.
 """
 _HOLE_S = 0.5  # frames without the face that are bridged
 _PAUSE_S = 3.0  # without any frame: the camera stands still, which is its own gap

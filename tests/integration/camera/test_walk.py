@@ -1,8 +1,8 @@
 """A made-up video through the whole chain: who is followed, who is the participant, and what is
 said of them when.
 
-At 15 frames per second, with the committed models: a smiling woman looks at the camera; a serious one
-walks past behind her; she is hidden for a second; the light falls to a quarter and then to a
+At 15 frames per second, with the committed models: a smiling woman looks at the camera; a serious
+one walks past behind her; she is hidden for a second; the light falls to a quarter and then to a
 seventh; she leaves. The other woman comes, turns her head away and leaves.
 """
 
