@@ -145,8 +145,8 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
     assert rows_of(out, "marker") == []
     assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
-    (rejected,) = rows_of(out, "unfit")
-    assert (rejected["reason"], rejected["frames"], rejected["participant"]) == (
+    (row,) = rows_of(out, "unfit")
+    assert (row["reason"], row["frames"], row["participant"]) == (
         "too_dark",
         "9",
         "P01",

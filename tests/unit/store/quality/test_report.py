@@ -278,7 +278,7 @@ def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
         ([("a", -500, -900, 1), ("b", 5, -100, 1)], Level.GOOD, "did not jump"),
     ],
 )
-def test_a_clock_that_jumps_makes_a_session_unfit(
+def test_a_clock_that_jumps_makes_a_session_unusable(
     path: Path, rows: list[tuple[str, float, float, int]], level: Level, said: str
 ) -> None:
     session = well_recorded(path)
