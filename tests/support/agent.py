@@ -61,9 +61,7 @@ class RunningAgent:
 def running_agent(
     folder: Path, tables: Tables | None = None, environment: Mapping[str, str] | None = None
 ) -> Iterator[RunningAgent]:
-    """Run an agent on the demonstration camera, without a broker unless ``tables`` say
-    otherwise.
-    """
+    """Run an agent on the demonstration camera, without a broker unless ``tables`` say so."""
     settings = load_settings(None, WITHOUT_BROKER | (tables or {}))
     made = RunningAgent(Agent(settings, folder, environment or {}), folder)
     try:

@@ -152,6 +152,21 @@ def test_a_worker_that_dies_tells_its_supervisor_and_the_log(
     assert "worker counting died" in caplog.text
 
 
+def test_a_worker_runs_in_a_thread_of_its_name_that_holds_no_process_up() -> None:
+    found: list[tuple[str, bool]] = []
+
+    class Looking(Counting):
+        def work(self) -> None:
+            thread = threading.current_thread()
+            found.append((thread.name, thread.daemon))
+
+    worker = Looking(fail=False)
+    assert worker.join(0), "one that was never started has ended"
+    worker.start()
+    assert worker.join(5)
+    assert found == [("counting", True)]
+
+
 def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

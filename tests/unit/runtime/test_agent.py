@@ -130,9 +130,12 @@ def test_the_simulated_person_is_that_of_the_seed_and_measured_as_often_as_asked
 
 def test_a_recording_is_played_again_and_again(tmp_path: Path) -> None:
     recording = tmp_path / "vital.csv"
-    recording.write_text(
-        "at,kind,value\n2026-01-01T00:00Z,heart_rate,61\n2026-01-01T00:00:01Z,heart_rate,62\n"
-    )
+    rows = [
+        "at,kind,value",
+        "2026-01-01T00:00:00Z,heart_rate,61",
+        "2026-01-01T00:00:01Z,heart_rate,62",
+    ]
+    recording.write_text("\n".join(rows))
     replay = {"file": str(recording), "speed": 50.0, "loop": True}
     tables: Tables = {"record": AT_ONCE, "vitals": {"replay": replay}}
     with running_agent(tmp_path / "data", tables) as run:

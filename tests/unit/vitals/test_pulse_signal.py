@@ -94,3 +94,17 @@ def test_the_double_of_the_rate_belongs_to_the_pulse_and_other_waves_do_not() ->
     # The other wave has (15 / 20)² of the power: 2.5 dB less.
     assert ratio(1.6) == pytest.approx(2.5, abs=1)
     assert ratio(2.4) == pytest.approx(2.5, abs=1)
+
+
+def test_the_signal_is_that_of_the_paper_step_by_step() -> None:
+    chance = np.random.default_rng(9)
+    colours_seen = SKIN + chance.normal(0, 3, (100, 3))
+    expected = np.zeros(100)
+    for start in range(100 - 32 + 1):  # algorithm 1, with the windows of 1.6 s at 20 Hz
+        window = colours_seen[start : start + 32]
+        red, green, blue = (window / window.mean(axis=0)).T
+        first = green - blue
+        second = -2 * red + green + blue
+        signal = first + first.std() / second.std() * second
+        expected[start : start + 32] += signal - signal.mean()
+    assert np.allclose(pulse_signal(colours_seen), expected, rtol=0, atol=1e-12)

@@ -299,3 +299,11 @@ def test_it_runs_or_is_paused_or_is_through() -> None:
     assert states == [
         RunState.PAUSED, RunState.PAUSED, RunState.RUNNING, RunState.PAUSED, RunState.FINISHED,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [1, 9])
+def test_both_ends_of_the_scale_are_answers(value: int) -> None:
+    made = new_state()
+    run_to(made, 1, 21)
+    made.answer(3, value, instant(22))
+    assert [report.value for report in made.pending.reports] == [value]

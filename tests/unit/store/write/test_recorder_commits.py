@@ -14,6 +14,7 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.expression import Expression
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind, VitalReading
 from edge_agent.store.database.schema import migrate
@@ -21,6 +22,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.timeline import per_mille
 from tests.support.recording import Recording
 from tests.support.timeline import START_MS, instant, query, reading
 
@@ -166,3 +168,8 @@ def test_a_killed_recorder_loses_one_batch_at_the_most_and_the_file_opens_clean(
     assert last - rows <= 20 + 2
     assert query(path, "SELECT sum(rows) FROM expression_hour") == [(rows,)]
     assert Reader(path).counts()["expression"] == rows
+
+
+def test_probabilities_are_kept_in_per_mille_and_rounding_leads_nowhere_else() -> None:
+    probabilities = (1.0006, -0.0006, 0.0004, 0.0006, 0.5, 0.1234, 0.0, 1.0)
+    assert per_mille(Expression(probabilities)) == [1000, 0, 0, 1, 500, 123, 0, 1000]
