@@ -1,4 +1,4 @@
-"""The times that others hand in with readings, and whether a clock was wrong. Pure."""
+"""The times that others send with readings, and whether a clock was wrong. Pure."""
 
 from __future__ import annotations
 
