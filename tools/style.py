@@ -164,14 +164,18 @@ def long_modules(sources: Sequence[Source], excepted: Sequence[str]) -> Row:
     return Row(f"modules beyond {LINES} lines", len(places), 0, places)
 
 
-def files_naming(word: str, apart_from: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that name a thing: those that whoever adds one like it must touch."""
+def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that whoever adds one like it must touch.
+
+    They name the thing by one of its words, in their text or in their own name.
+    """
     names = []
     for path in tracked("*.py", "*.md", "*.html", "*.js", "*.css", "*.toml", "*.R"):
         name = path.relative_to(ROOT).as_posix()
         if any(name.startswith(one) for one in apart_from):
             continue
-        if word in path.read_text(encoding="utf-8"):
+        text = path.read_text(encoding="utf-8")
+        if any(word in name or word in text for word in words):
             names.append(name)
     return tuple(names)
 
@@ -191,7 +195,7 @@ def measure() -> tuple[list[Row], dict[str, str]]:
         long_modules(sources, tuple(excepted)),
     ]
     for added in rules["added"]:
-        names = files_naming(added["word"], added["apart_from"])
+        names = files_naming(added["words"], added["apart_from"])
         table.append(Row(f"files that name {added['what']}", len(names), added["bar"], names))
     return table, excepted
 

@@ -5,48 +5,16 @@ Heart rate and blood pressure have their panels always, other vitals when there 
 
 from __future__ import annotations
 
-import html
 import itertools
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dashboard.charts.chart import Chart, Height
+from dashboard.charts.trend_data import TrendData
+from dashboard.charts.trend_layout import USUAL_PANELS, trend_layout, vertical_axis
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
-
-
-@dataclass(frozen=True, slots=True)
-class TrendData:
-    """What the trends page shows over one range.
-
-    Attributes:
-        start_ms: start of the range, UTC.
-        end_ms: end of the range.
-        trend: shares of expressions.
-        vitals: readings by kind.
-        conditions: stimuli that went on.
-    """
-
-    start_ms: int
-    end_ms: int
-    trend: Trend
-    vitals: Mapping[VitalKind, VitalTrend]
-    conditions: Sequence[ConditionInterval]
-
-    def drawn_kinds(self) -> tuple[VitalKind, ...]:
-        """Return the kinds that have a line: the usual ones, and those with readings here."""
-        return tuple(
-            kind
-            for kind in TREND_VITALS
-            if kind.spec.tested_by_default or (kind in self.vitals and any(self.vitals[kind].n))
-        )
-
-    def panels(self) -> tuple[str, ...]:
-        """Return the titles of the panels below the shares, from the top."""
-        return tuple(dict.fromkeys(kind.spec.panel for kind in self.drawn_kinds()))
+from edge_agent.store.read.results import Trend, VitalTrend
 
 
 def trend_chart(data: TrendData) -> Chart:
@@ -55,60 +23,21 @@ def trend_chart(data: TrendData) -> Chart:
     traces = [*_share_traces(data.trend)]
     for kind in data.drawn_kinds():
         if kind in data.vitals:
-            traces += _vital_traces(data.vitals[kind], _axis(panels.index(kind.spec.panel)))
+            traces += _vital_traces(data.vitals[kind], vertical_axis(panels.index(kind.spec.panel)))
     names = ["Expression", *(panel[0].lower() + panel[1:] for panel in panels)]
     return Chart(
         id="trend",
         title=f"{', '.join(names[:-1])} and {names[-1]}",
         sentence=_trend_sentence(data),
-        figure={"data": traces, "layout": _trend_layout(data)},
+        figure={"data": traces, "layout": trend_layout(data)},
         columns=_columns(data),
         rows=tuple(_trend_rows(data)),
         time_axis=True,
-        height=_HEIGHTS[min(len(panels) - _USUAL_PANELS, len(_HEIGHTS) - 1)],
+        height=_HEIGHTS[min(len(panels) - USUAL_PANELS, len(_HEIGHTS) - 1)],
     )
 
 
-TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
-"""The kinds that the chart can draw."""
-
-_USUAL_PANELS = 2
 _HEIGHTS: tuple[Height, ...] = ("tall", "tall-1", "tall-2", "tall-3")
-_SHARE_DOMAIN = (0.60, 1.0)
-_PANEL_DOMAINS = ((0.31, 0.53), (0.0, 0.24))
-_FURTHER_PANEL = 0.22
-_FURTHER_STEP = 0.29  # from the foot of a panel to the foot of the next
-_CONDITION_BAND = (0.565, 0.592)
-_MOST_CONDITIONS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Where the panels lie, as shares of the height: further ones are added below the usual."""
-
-    further: int
-
-    def panel(self, number: int) -> tuple[float, float]:
-        """Return foot and top of a panel below the shares, counted from the top."""
-        if number < _USUAL_PANELS:
-            return self.lifted(_PANEL_DOMAINS[number])
-        foot = -_FURTHER_STEP * (number - _USUAL_PANELS + 1)
-        return self.lifted((foot, foot + _FURTHER_PANEL))
-
-    def lifted(self, place: tuple[float, float]) -> tuple[float, float]:
-        """Return where a place of the chart without further panels lies."""
-        whole = 1 + _FURTHER_STEP * self.further
-        low, high = ((at + _FURTHER_STEP * self.further) / whole for at in place)
-        return low, high
-
-
-def _places(data: TrendData) -> _Places:
-    return _Places(max(0, len(data.panels()) - _USUAL_PANELS))
-
-
-def _axis(panel: int) -> str:
-    """Return the name of the vertical axis of a panel; ``y`` is that of the shares."""
-    return f"y{panel + 2}"
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:
@@ -223,121 +152,6 @@ def _runs(vital: VitalTrend) -> list[list[int]]:
         else:
             runs.append([index])
     return runs
-
-
-def _trend_layout(data: TrendData) -> dict[str, Any]:
-    grid = {
-        "gridcolor": "var(--chart-grid)",
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-    }
-    shapes, notes = _condition_marks(data)
-    places = _places(data)
-    panels = data.panels()
-    shares = places.lifted(_SHARE_DOMAIN)
-    layout = {
-        "hovermode": "x unified",
-        "hoversubplots": "axis",
-        "margin": {"l": 48, "r": 12, "t": 26, "b": 36},
-        "xaxis": {
-            "type": "date",
-            "range": [data.start_ms, data.end_ms],
-            "anchor": _axis(len(panels) - 1),
-            "gridcolor": "var(--chart-grid)",
-            "linecolor": "var(--chart-line)",
-            "fixedrange": True,
-            "hoverformat": "%a %-d %b, %H:%M:%S"
-            if data.trend.bucket_ms < 60_000
-            else "%a %-d %b, %H:%M",
-        },
-        "yaxis": grid
-        | {
-            "domain": shares,
-            "range": [0, 1],
-            "tickvals": [0, 0.5, 1],
-            "ticktext": ["0 %", "50 %", "100 %"],
-        },
-        "shapes": shapes,
-        "annotations": [
-            _caption("Share of expressions", shares[1]),
-            *(
-                _caption(f"{panel}, {_unit_of(panel)}", places.panel(number)[1])
-                for number, panel in enumerate(panels)
-            ),
-            *notes,
-        ],
-    }
-    axes = {
-        f"yaxis{number + 2}": grid | {"domain": places.panel(number), "nticks": 4}
-        for number in range(len(panels))
-    }
-    return layout | axes
-
-
-def _unit_of(panel: str) -> str:
-    """Return the unit of a panel; its kinds share it."""
-    return next(kind.spec.unit_shown for kind in TREND_VITALS if kind.spec.panel == panel)
-
-
-def _caption(text: str, top: float) -> dict[str, Any]:
-    return {
-        "text": text,
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": top,
-        "yshift": 18,
-        "yanchor": "top",
-        "xanchor": "left",
-        "showarrow": False,
-        "font": {"size": 12, "color": "var(--chart-text)"},
-    }
-
-
-def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Mark where stimuli began and ended; too many would only be noise."""
-    if not data.conditions or len(data.conditions) > _MOST_CONDITIONS:
-        return [], []
-    shapes = []
-    notes = []
-    band = _places(data).lifted(_CONDITION_BAND)
-    for condition in data.conditions:
-        start = max(condition.start_ms, data.start_ms)
-        end = min(condition.end_ms or data.end_ms, data.end_ms)
-        shapes.append(
-            {
-                "type": "rect",
-                "xref": "x",
-                "yref": "paper",
-                "x0": start,
-                "x1": end,
-                "y0": band[0],
-                "y1": band[1],
-                "fillcolor": "var(--accent)",
-                "opacity": 0.85,
-                "line": {"width": 0},
-            }
-        )
-        if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
-            notes.append(
-                {
-                    "text": html.escape(condition.label),
-                    "xref": "x",
-                    "x": (start + end) / 2,
-                    "y": sum(band) / 2,
-                }
-                | _NOTE
-            )
-    return shapes, notes
-
-
-_NOTE = {
-    "yref": "paper",
-    "yanchor": "middle",
-    "showarrow": False,
-    "font": {"size": 11, "color": "var(--on-accent)"},
-}
 
 
 def _trend_sentence(data: TrendData) -> str:

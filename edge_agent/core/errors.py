@@ -6,6 +6,7 @@ as it is. Adapters translate the errors of their libraries into these once, with
 
 from __future__ import annotations
 
+import reprlib
 from enum import StrEnum
 
 
@@ -114,6 +115,17 @@ class ReadingError(AffectEdgeError):
         self.field = field
         self.shown = shown
         self.reason = reason
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def shown_value(value: object) -> str:
+    """Return a value for a message, shortened, however large or deep it is."""
+    if value is None:
+        return "nothing"
+    return _SHORT.repr(value)
 
 
 class ModelError(AffectEdgeError):

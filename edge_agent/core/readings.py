@@ -12,36 +12,27 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import reprlib
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Annotated, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ReadingError
+from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.reading_times import clock_flags, device_time, time_ms
 from edge_agent.core.vitals import Scale, VitalFlag, VitalKind, VitalReading
 
-CLOCK_TOLERANCE_S = 300.0
 LEAST_PULSE_PRESSURE_MMHG = 10.0
-OLDEST_LIVE_S = 31 * 86_400.0
-"""A device that sends something older as it happens has a clock that is wrong."""
 MAX_READINGS = 1000
 MAX_BYTES = 256 * 1024
 SOURCE_LENGTH = 64
 # a file may come from an export, where a source has its prefix and a file's name
 _FILE_SOURCE_LENGTH = 400
 
-_EARLIEST_S, _LATEST_S = 946_684_800, 4_102_444_800  # 2000 and 2100
-_SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
-_DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 60
 Name = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -200,11 +191,11 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     flags = _flags(given.get("flags")) | origin.flags
     at = arrived
     if has_time(given):
-        at = Instant(boot_ms=0, wall_ms=_time_ms(given["at"], origin.zone))
-        flags |= _clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
+        at = Instant(boot_ms=0, wall_ms=time_ms(given["at"], origin.zone))
+        flags |= clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
     source = _source(given.get("source"), origin)
     return VitalReading(
-        at, kind, value, source, flags, _device_time(given.get("device_time"))
+        at, kind, value, source, flags, device_time(given.get("device_time"))
     ).checked()
 
 
@@ -251,21 +242,23 @@ def _refuse_constant(name: str) -> NoReturn:
 def _fields_of(item: object) -> Mapping[str, object]:
     """Return the fields of a reading after refusing unknown ones."""
     if not isinstance(item, Mapping):
-        raise ReadingError("reading", _shown(item), "is no object with kind and value.")
+        raise ReadingError("reading", shown_value(item), "is no object with kind and value.")
     unknown = next((key for key in item if key not in FIELDS), None)
     if unknown is not None:
         raise ReadingError(
-            _shown(unknown), "", f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}."
+            shown_value(unknown),
+            "",
+            f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}.",
         )
     version = item.get("schema", 1)
     if version != 1 or isinstance(version, bool):
         raise ReadingError(
-            "schema", _shown(version), "is not spoken here. Send version 1, or leave it out."
+            "schema", shown_value(version), "is not spoken here. Send version 1, or leave it out."
         )
     if item.get("id") is not None and id_of(item) is None:
         raise ReadingError(
             "id",
-            _shown(item["id"]),
+            shown_value(item["id"]),
             f"is no whole number or text of up to {SOURCE_LENGTH} characters.",
         )
     return item
@@ -281,7 +274,7 @@ def _kind(value: object) -> VitalKind:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
         raise ReadingError(
-            "kind", _shown(value), f"is not one of {', '.join(VitalKind)}."
+            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
         ) from error
 
 
@@ -299,7 +292,7 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
     scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
     if scale is None:
         raise ReadingError(
-            "unit", _shown(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
+            "unit", shown_value(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
         )
     return scale
 
@@ -331,61 +324,8 @@ def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
         except OverflowError:
             number = math.nan
     if not math.isfinite(number):
-        raise ReadingError("value", _shown(value), "is not a number.")
+        raise ReadingError("value", shown_value(value), "is not a number.")
     return float(number)
-
-
-def _time_ms(value: object, zone: tzinfo | None) -> int:
-    """Return epoch milliseconds of ISO 8601 text or of an epoch number."""
-    seconds = math.nan
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            seconds = float(value)
-        except OverflowError:
-            seconds = math.inf
-        except ValueError:
-            seconds = _iso_seconds(str(value), zone)
-        else:
-            if abs(seconds) >= _SECONDS_BELOW:  # milliseconds
-                seconds = seconds / 1000
-    if not _EARLIEST_S <= seconds < _LATEST_S:
-        raise ReadingError("at", _shown(value), "is not a time between the years 2000 and 2100.")
-    return round(seconds * 1000)
-
-
-def _iso_seconds(text: str, zone: tzinfo | None) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ReadingError(
-            "at",
-            _shown(text),
-            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
-            "seconds.",
-        ) from error
-    if moment.tzinfo is None:
-        if zone is None:
-            raise ReadingError(
-                "at",
-                _shown(text),
-                "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
-            )
-        moment = moment.replace(tzinfo=zone)
-    try:
-        return moment.timestamp()
-    except (OverflowError, ValueError):  # the years 1 and 9999, shifted by their zone
-        return math.nan
-
-
-def _clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]:
-    """Return ``clock_differs`` for a time that is still to come, or far too old for what is sent as
-    it happens.
-    """
-    ahead_s = (at_ms - arrived_ms) / 1000
-    wrong = ahead_s > CLOCK_TOLERANCE_S or (live and ahead_s < -OLDEST_LIVE_S)
-    if wrong:
-        return frozenset({VitalFlag.CLOCK_DIFFERS})
-    return frozenset()
 
 
 def _source(value: object, origin: Origin) -> str:
@@ -398,7 +338,7 @@ def _source(value: object, origin: Origin) -> str:
         or not value.replace("\t", " ").isprintable()
     ):
         raise ReadingError(
-            "source", _shown(value), f"is no name of up to {longest} printable characters."
+            "source", shown_value(value), f"is no name of up to {longest} printable characters."
         )
     return origin.prefix + value
 
@@ -416,26 +356,6 @@ def _flags(value: object) -> frozenset[VitalFlag]:
             return frozenset(VitalFlag(word) for word in words)
     except (ValueError, TypeError) as error:
         raise ReadingError(
-            "flags", _shown(value), f"is not made of {', '.join(VitalFlag)}."
+            "flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}."
         ) from error
-    raise ReadingError("flags", _shown(value), f"is not made of {', '.join(VitalFlag)}.")
-
-
-def _device_time(value: object) -> str | None:
-    """Return the time that a device stamped, as it stands: its own clock may have been wrong."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or not _DEVICE_TIME.fullmatch(value):
-        raise ReadingError(
-            "device_time",
-            _shown(value),
-            "is not a time such as 2026-11-20T08:15:00, without a zone.",
-        )
-    return value
-
-
-def _shown(value: object) -> str:
-    """Return a value for a message, shortened, however large or deep it is."""
-    if value is None:
-        return "nothing"
-    return _SHORT.repr(value)
+    raise ReadingError("flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}.")

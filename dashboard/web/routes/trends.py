@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from dashboard.charts.trends import TREND_VITALS, TrendData, trend_chart
+from dashboard.charts.trend_data import TREND_VITALS, TrendData
+from dashboard.charts.trends import trend_chart
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ChartModel, EpochMs, ExpressionTrend, TrendsModel, VitalTrendModel

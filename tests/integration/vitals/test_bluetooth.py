@@ -9,24 +9,18 @@ import json
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
-from edge_agent.appliance.doctor import Finding, Verdict, diagnose
 from edge_agent.cli import cli
-from edge_agent.config import load_settings
-from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.bluetooth import (
     BluetoothVitals,
-    check_bluetooth,
     radio_factory,
     scan_sensors,
 )
@@ -42,22 +36,13 @@ from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.timeline import database, query
 from tests.support.vitals.bluez import BlueZ
-from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
+from tests.support.vitals.dbus import Bus
 from tests.support.vitals.near_sensors import cuff, oximeter, strap, thermometer, toothbrush
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 40.0
-STRAP = strap()
-CUFF = cuff()
 # 120.0/80, mean 93, pulse 72
 MEASURED = struct.pack("<BHHHHBBBBBH", 0b110, 0xF4B0, 80, 93, 2026, 1, 2, 3, 4, 5, 72)
-
-
-@pytest.fixture
-def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bus]:
-    with Bus() as running:
-        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", running.address)
-        yield running
 
 
 class Source:
@@ -334,38 +319,6 @@ def test_a_scan_that_finds_nothing_says_what_to_do(bus: Bus) -> None:
     assert "No strap or cuff was heard within 1 s. A strap speaks while it is worn" in ended.stderr
 
 
-def reason_of(adapter: str | None = None) -> VitalsReason:
-    with pytest.raises(VitalsError) as caught:
-        check_bluetooth(adapter)
-    assert caught.value.cure
-    return caught.value.reason
-
-
-def test_what_is_missing_for_bluetooth_is_told_apart(
-    bus: Bus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert reason_of() is VitalsReason.BLUEZ_MISSING
-    with BlueZ(bus, adapter=False):
-        assert reason_of() is VitalsReason.ADAPTER_MISSING
-    with BlueZ(bus, powered=False):
-        assert reason_of() is VitalsReason.ADAPTER_OFF
-        assert reason_of("hci0") is VitalsReason.ADAPTER_OFF
-    with BlueZ(bus):
-        assert reason_of("hci7") is VitalsReason.ADAPTER_MISSING
-        check_bluetooth(None)
-        check_bluetooth("hci0")
-    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/socket")
-    assert reason_of() is VitalsReason.BLUEZ_MISSING
-
-
-def test_a_user_outside_the_group_is_told_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Bus(policy=NOT_IN_THE_GROUP) as bus, BlueZ(bus, strap()):
-        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
-        assert reason_of() is VitalsReason.NO_PERMISSION
-        with pytest.raises(VitalsError, match="usermod --append --groups bluetooth"):
-            scan_sensors(1, None)
-
-
 def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
     bus: Bus, tmp_path: Path
 ) -> None:
@@ -380,24 +333,3 @@ def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
             )
             wait_until(lambda: source.state().connected, "it to say so", PATIENCE_S)
             assert source.state().reason is None
-
-
-def test_the_doctor_looks_at_bluetooth_where_it_is_configured(bus: Bus, tmp_path: Path) -> None:
-    def finding(devices: list[dict[str, str]]) -> Finding | None:
-        settings = load_settings(
-            None,
-            {
-                "vitals": {"bluetooth": {"devices": devices}},
-                "camera": {"source": "demo"},
-                "mqtt": {"enabled": False},
-            },
-        )
-        return next((f for f in diagnose(settings, tmp_path) if f.check == "bluetooth"), None)
-
-    configured = [{"address": STRAP.address, "kind": "heart_rate"}]
-    assert finding([]) is None
-    missing = finding(configured)
-    assert missing and missing.verdict is Verdict.PROBLEM and "apt install bluez" in missing.cure
-    with BlueZ(bus):
-        well = finding(configured)
-    assert well and well.verdict is Verdict.OK and "A0:9E:1A:00:00:01 (heart_rate)" in well.found

@@ -13,7 +13,6 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,11 @@ import pytest
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
 from edge_agent.core.sensors import SensorKind
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalFlag, VitalReading
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_gap, write_vitals
 from edge_agent.vitals.bluetooth import BluetoothVitals
-from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
 from edge_agent.vitals.sensor import Link, Sensor, SensorSession
-from edge_agent.vitals.sensor_readings import SensorReadings
 from tests.support.simulated_time import START, in_simulated_time, simulated_now
 from tests.support.timeline import database, query
 from tests.support.vitals.straps import AWAY, DroppingStrap, ScriptedRadio, heart_rate
@@ -266,86 +263,6 @@ def test_a_cuff_is_silent_until_somebody_measures_and_that_is_no_gap() -> None:
         ("mean_arterial", 93.0),
         ("heart_rate", 72.0),
     ]
-
-
-def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -> None:
-    readings = SensorReadings("ble:x").of_heart_rate(
-        HeartRate(72, True, None, (0.5, 1.0, 0.75)), START
-    )
-    ends = [r.at.seconds_since(START) for r in readings if r.kind is VitalKind.RR_INTERVAL]
-    assert ends == [-1.75, -0.75, 0.0]
-    assert {r.at.wall_ms - r.at.boot_ms for r in readings} == {START.wall_ms - START.boot_ms}
-
-
-def test_messages_of_one_instant_do_not_hide_each_other() -> None:
-    readings = SensorReadings("ble:x")
-    burst = [
-        r
-        for _ in range(5)
-        for r in readings.of_heart_rate(HeartRate(72, True, None, (0.5, 0.5)), START)
-    ]
-    for kind in (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL):
-        times = [r.at.wall_ms for r in burst if r.kind is kind]
-        assert times == sorted(set(times))
-
-
-def cuff_reading(
-    systolic: float, diastolic: float, time: DeviceTime | None = None
-) -> list[VitalReading]:
-    measured = BloodPressure(
-        systolic, diastolic, None, time, 60.0, None, frozenset({VitalFlag.CUFF_LOOSE})
-    )
-    return SensorReadings("ble:cuff").of_blood_pressure(measured, START)
-
-
-def stamp(seconds: float) -> DeviceTime:
-    """What a cuff shows so long after the start, by this machine's local time."""
-    local = datetime.fromtimestamp(START.wall_ms / 1000 + seconds)  # noqa: DTZ006 - a cuff knows no zone
-    return DeviceTime(*local.timetuple()[:6])
-
-
-def test_pressures_too_near_to_each_other_are_flagged_and_the_pulse_is_not() -> None:
-    flags = {r.kind: VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(100, 90)}
-    assert flags == {
-        VitalKind.SYSTOLIC: True,
-        VitalKind.DIASTOLIC: True,
-        VitalKind.HEART_RATE: False,
-    }
-    assert not any(VitalFlag.OUT_OF_RANGE in r.flags for r in cuff_reading(101, 90))
-    assert all(VitalFlag.CUFF_LOOSE in r.flags for r in cuff_reading(120, 80))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "differs"), [(0, False), (-290, False), (290, False), (-310, True), (86_400, True)]
-)
-def test_a_cuff_whose_clock_is_not_ours_is_flagged_and_its_time_is_kept(
-    seconds: float, differs: bool
-) -> None:
-    readings = cuff_reading(120, 80, stamp(seconds))
-    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {differs}
-    assert {r.device_time for r in readings} == {stamp(seconds).text}
-    assert {r.at.wall_ms for r in readings} == {START.wall_ms}
-
-
-@pytest.mark.parametrize(
-    ("time", "differs"),
-    [(DeviceTime(0, 11, 20, 8, 0, 0), False), (DeviceTime(1582, 1, 1, 0, 0, 0), True)],
-)
-def test_a_date_that_is_not_known_tells_nothing_and_one_of_long_ago_is_flagged(
-    time: DeviceTime, differs: bool
-) -> None:
-    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in cuff_reading(120, 80, time)} == {differs}
-
-
-def test_the_last_second_of_the_year_9999_is_flagged_east_of_greenwich_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with monkeypatch.context() as east:
-        east.setenv("TZ", "Asia/Tokyo")
-        time.tzset()
-        readings = cuff_reading(120, 80, DeviceTime(9999, 12, 31, 23, 59, 59))
-    time.tzset()
-    assert {VitalFlag.CLOCK_DIFFERS in r.flags for r in readings} == {True}
 
 
 class UnreachableRadio:

@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.charts.chart import Chart
 from dashboard.charts.plotly_package import plotly_address, plotly_file, plotly_style_ids
-from dashboard.charts.trends import TrendData, trend_chart
+from dashboard.charts.trend_data import TrendData
+from dashboard.charts.trends import trend_chart
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, Trend, VitalTrend
