@@ -181,5 +181,5 @@ def test_nothing_is_told_to_install_a_package_of_our_name_from_an_index() -> Non
     texts = [path.read_text(encoding="utf-8") for path in (*sources, *map(ROOT.joinpath, pages()))]
     told = re.compile(r"pip install (?!-e )[^\n`]*affect-edge")
     hits = [(text, hit.start()) for text in texts for hit in told.finditer(text)]
-    assert [text[:at].endswith("### Why not `") for text, at in hits] == [True]
+    assert all(text[:at].endswith("### Why not `") for text, at in hits)
     assert not any(re.search(r"pip install [\"']affect-edge\[", text) for text in texts)

@@ -61,6 +61,6 @@ def test_without_reports_there_is_no_number_but_a_sentence() -> None:
     reports = compare_sources(bare, SHOWN)[1]
     assert (reports.agreement, reports.left_out) == (None, 24)
     assert agreement_sentence(reports) == (
-        "Condition and self-report: no agreement can be computed. It needs stimuli of which both "
-        "say something, and not always the same."
+        "Condition and self-report: no agreement can be computed. It needs stimuli with an "
+        "answer from both, and more than one answer."
     )
