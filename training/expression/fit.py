@@ -103,10 +103,15 @@ def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
         return None
     network, other = load_run(request.run_folder(recipe.start))
     if not recipe.network.can_learn_on(other.network):
+        there, here = other.network.model_dump(), recipe.network.model_dump()
+        unlike = ", ".join(
+            f"{key} = {here.get(key)} here and {there.get(key)} there"
+            for key in sorted(here.keys() | there.keys())
+            if here.get(key) != there.get(key)
+        )
         raise RecipeError(
-            f"{request.recipe}: start = {recipe.start!r} is a run of another network "
-            f"({other.network.architecture}) than this recipe describes "
-            f"({recipe.network.architecture}), or of another shape"
+            f"{request.recipe}: start = {recipe.start!r} is a run of another network than this "
+            f"recipe describes: {unlike}"
         )
     return network
 

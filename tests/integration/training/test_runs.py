@@ -98,7 +98,8 @@ def test_a_run_can_learn_on_from_another_of_the_same_shape_only(
     recipe.write_text(text.replace("widths = [24", "widths = [20"), encoding="utf-8")
     refused = training("fit", *small(folder, recipe, folder / "third"))
     assert refused.returncode == 2
-    assert "start = 'teacher' has another network than this recipe describes" in refused.stderr
+    assert "start = 'teacher' is a run of another network than this recipe" in refused.stderr
+    assert "widths = (20, " in refused.stderr and "here and (24, " in refused.stderr
 
 
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_learnt(tmp_path: Path) -> None:
