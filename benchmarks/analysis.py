@@ -32,8 +32,9 @@ from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports

@@ -34,7 +34,7 @@ from edge_agent.camera.demo import PORTRAITS, load_portrait
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.vision.align import Picture
 from edge_agent.vision.recognizer import open_recognizer
 from edge_agent.vision.skin import watch_skin

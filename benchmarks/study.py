@@ -62,8 +62,9 @@ from edge_agent.core.expression import (
     Observation,
     Recognition,
 )
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import StateReading

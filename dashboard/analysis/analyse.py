@@ -120,7 +120,7 @@ class Analysis:
         simulated_readings: how many of those are simulated.
         estimated_readings: how many of those are estimated and not measured.
         estimated_left_out: how many estimated ones did not, because nobody asked for them.
-        flagged: readings in the three states that are flagged out of range or without contact.
+        flagged: readings in the three states that are flagged as in doubt or estimated.
         other_states: readings in states that no test uses, by their label.
         matching: with observed emotions, how the readings were matched.
         unreported: with self-report, stimuli of which nothing was reported.

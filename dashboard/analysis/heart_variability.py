@@ -15,7 +15,7 @@ from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import ArtefactError, HeartVariability, TooShortError, heart_variability
 from dashboard.statistics.distributions import Values
 from edge_agent.core.expression import Emotion
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.beats import Beats
 
 BREAK_S = 3.0

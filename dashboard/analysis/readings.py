@@ -14,8 +14,9 @@ from dashboard.analysis.sensitivity import MatchingChoice
 from dashboard.analysis.states import TESTED_STATES, tested_state
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import DOUBTFUL, VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.vitals import DOUBTFUL, VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.beats import Beats, StateSpan, spans_observed
 from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.reader import Reader

@@ -31,11 +31,11 @@ Sources named in the modules in short:
     Bulletin 72:323–327; Liang & Zeger 1986, Biometrika 73:13–22 (agreement).
 """
 
+from dashboard.statistics.adjusted_p_values import benjamini_hochberg, holm
 from dashboard.statistics.agreement import Agreement, Judgement, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
-from dashboard.statistics.families import benjamini_hochberg, holm
 from dashboard.statistics.ranks import (
     Normality,
     RankTest,

@@ -14,17 +14,12 @@ from starlette.exceptions import HTTPException
 from dashboard.accounts.accounts import Accounts
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web import routes
+from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.ingest_state import IngestState
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.rendering import HERE, make_templates, render
-from dashboard.web.security import (
-    HEADERS,
-    AttemptLimiter,
-    BodyLimit,
-    SecurityHeaders,
-    require_same_origin,
-)
+from dashboard.web.security import HEADERS, BodyLimit, SecurityHeaders, require_same_origin
 from dashboard.web.services import LoginNeededError, Services, require_login
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__

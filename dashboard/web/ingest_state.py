@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.accounts.tokens import Tokens
-from dashboard.web.security import AttemptLimiter
+from dashboard.web.attempt_limiter import AttemptLimiter
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.readings import ArrivalTimes
+from edge_agent.core.given_readings import ArrivalTimes
 from edge_agent.vitals.csv import CsvFile
 
 FILES_KEPT = 2

@@ -11,9 +11,9 @@ from fastapi import Depends, Request
 
 from dashboard.accounts.accounts import Account, Accounts
 from dashboard.protocols.runner import ProtocolRunner
+from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.ingest_state import IngestState
-from dashboard.web.security import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, tzinfo
 
 from edge_agent.core.errors import ReadingError, shown_value
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 
 CLOCK_TOLERANCE_S = 300.0
 """A clock that differs from ours by more is wrong."""

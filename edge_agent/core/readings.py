@@ -1,361 +1,79 @@
-"""Validate readings that others send: one set of rules for messages, requests, files and forms.
+"""What a reading is, and which readings count in no mean: those whose flags are in ``UNUSABLE``.
 
-Pure.
+Example::
 
-What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the
-clock of its sender cannot have got right ``clock_differs``; neither is dropped, and neither counts
-in a mean. What cannot be understood is refused by a ``ReadingError`` that names field, value and
-what is allowed.
+    reading = VitalReading(at, VitalKind.HEART_RATE, 12.0, "csv:night.csv").checked()
+    reading.flags              # {VitalFlag.OUT_OF_RANGE}
+    reading.flags & UNUSABLE   # not empty: kept, and counted in no mean
 """
 
 from __future__ import annotations
 
-import json
-import math
-import threading
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import tzinfo
-from typing import Annotated, Literal, NoReturn
-
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ReadingError, shown_value
-from edge_agent.core.reading_times import clock_flags, device_time, time_ms
-from edge_agent.core.vitals import Scale, VitalFlag, VitalKind, VitalReading
-
-LEAST_PULSE_PRESSURE_MMHG = 10.0
-MAX_READINGS = 1000
-MAX_BYTES = 256 * 1024
-SOURCE_LENGTH = 64
-# a file may come from an export, where a source has its prefix and a file's name
-_FILE_SOURCE_LENGTH = 400
-
-Name = Annotated[str, Field(min_length=1, max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$")]
+from edge_agent.core.vitals import VitalKind
 
 
-def _units_of_kinds() -> list[str]:
-    """Return for each different set of units its words, the one that is kept first."""
-    return list(dict.fromkeys(", ".join(kind.spec.units) for kind in VitalKind))
+class VitalFlag(StrEnum):
+    """What is special about a reading."""
+
+    OUT_OF_RANGE = "out_of_range"
+    CONTACT_LOST = "contact_lost"
+    MANUAL = "manual"
+    ESTIMATED = "estimated"
+    SIMULATED = "simulated"
+    IMPORTED = "imported"
+    BODY_MOVEMENT = "body_movement"
+    CUFF_LOOSE = "cuff_loose"
+    IRREGULAR_PULSE = "irregular_pulse"
+    PULSE_HIGH = "pulse_high"
+    PULSE_LOW = "pulse_low"
+    IMPROPER_POSITION = "improper_position"
+    CLOCK_DIFFERS = "clock_differs"
+    REPLAYED = "replayed"
+    POOR_SIGNAL = "poor_signal"
 
 
-class GivenReading(BaseModel):
-    """A reading as another device or program hands it in; ``readings.read_given`` judges it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this form")
-    kind: VitalKind = Field(description="What was measured")
-    value: float = Field(
-        description="In the unit given; an implausible one is kept and flagged out_of_range"
-    )
-    unit: str | None = Field(
-        None,
-        description=f"{'; '.join(_units_of_kinds())}. Left out: the first one; "
-        "an RR interval needs one",
-    )
-    at: int | str | None = Field(
-        None,
-        description="When it was measured: ISO 8601 with Z or offset, or milliseconds (or seconds) "
-        "since 1970 UTC. Left out: when it arrives",
-    )
-    source: Name | None = Field(
-        None, description="Which sensor measured, where the sender has several"
-    )
-    flags: list[VitalFlag] = Field([], description="What is special about it")
-    device_time: str | None = Field(
-        None, description="Time that the sensor's own clock showed: 2026-11-20T08:15:00"
-    )
-    id: str | int | None = Field(
-        None, description="The sender's own number or name of it; comes back with the answer"
-    )
-
-
-FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fields.items())
+# What such a reading says, or when it was so, is in doubt.
+DOUBTFUL = frozenset(
+    {
+        VitalFlag.OUT_OF_RANGE,
+        VitalFlag.CONTACT_LOST,
+        VitalFlag.CLOCK_DIFFERS,
+        VitalFlag.POOR_SIGNAL,
+    }
+)
+# A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
+UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Who hands readings in, and how what they leave open is to be taken.
+class VitalReading:
+    """One physiological value.
 
     Attributes:
-        source: goes into ``VitalReading.source`` where the reading names none.
-        prefix: goes before a source that the reading names, so that nobody speaks in another's
-            name.
-        flags: what all of these readings are.
-        zone: time zone of times that name none; ``None`` refuses such times.
-        decimal_comma: whether ``72,5`` is a number.
-        live: whether they are handed in as they are measured, so that an old one is the mark of a
-            wrong clock.
-        units_needed: whether an RR interval must say its unit: 0.8 s and 800 ms are both in use.
+        at: when it was measured.
+        kind: what was measured.
+        value: in the unit of the kind.
+        source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
+        flags: what is special about it.
+        device_time: the time that the device itself stamped, as it stamped it
+            (``2026-11-20T08:15:00``, its own local time, parts that it does not know 0); ``None``
+            when it stamped none.
     """
 
+    at: Instant
+    kind: VitalKind
+    value: float
     source: str
-    prefix: str = ""
-    flags: frozenset[VitalFlag] = frozenset()
-    zone: tzinfo | None = None
-    decimal_comma: bool = False
-    live: bool = True
-    units_needed: bool = True
+    flags: frozenset[VitalFlag] = field(default_factory=frozenset)
+    device_time: str | None = None
 
-
-class ArrivalTimes:
-    """Gives each reading that names no time the moment of its arrival, but none of one kind and
-    source twice.
-
-    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this
-    way. May be asked from several threads.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._newest_ms = 0
-        self._given: dict[tuple[str, VitalKind], int] = {}
-
-    def stamp(self, source: str, kind: VitalKind, at: Instant) -> Instant:
-        """Return ``at``, or the first free millisecond after it."""
-        with self._lock:
-            if at.boot_ms > self._newest_ms:
-                self._given.clear()  # nothing that was given can be met again
-            late_ms = max(0, self._given.get((source, kind), at.boot_ms - 1) + 1 - at.boot_ms)
-            self._given[source, kind] = at.boot_ms + late_ms
-            self._newest_ms = max(self._newest_ms, at.boot_ms + late_ms)
-        return at.shifted(late_ms / 1000)
-
-
-def parse_payload(payload: bytes) -> list[object]:
-    """Return the readings of a JSON payload, one object or a list of them, not judged yet.
-
-    Raises:
-        ReadingError: too large, no JSON, something else than objects, none or too many.
-    """
-    if len(payload) > MAX_BYTES:
-        raise ReadingError(
-            "payload",
-            f"of {len(payload)} bytes",
-            f"is too large. Send at most {MAX_BYTES} at a time.",
-        )
-    try:
-        given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
-    except RecursionError as error:
-        raise ReadingError(
-            "payload", "", "is nested too deeply. Send a reading, or a list of readings."
-        ) from error
-    except ValueError as error:
-        raise ReadingError("payload", "", f"is not JSON ({error}).") from error
-    items = given if isinstance(given, list) else [given]
-    if not 1 <= len(items) <= MAX_READINGS:
-        raise ReadingError(
-            "payload", f"of {len(items)} readings", f"is not allowed. Send 1 to {MAX_READINGS}."
-        )
-    return items
-
-
-def read_given(
-    items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
-) -> list[VitalReading | ReadingError]:
-    """Judge readings that came together.
-
-    Return for each the reading, flagged, or why it is refused.
-    """
-    judged: list[VitalReading | ReadingError] = []
-    for item in items:
-        try:
-            reading = reading_of(item, arrived, origin)
-        except ReadingError as error:
-            judged.append(error)
-        else:
-            if not has_time(item):
-                reading = replace(reading, at=arrivals.stamp(reading.source, reading.kind, arrived))
-            judged.append(reading)
-    flagged = iter(flag_near_pressures([r for r in judged if isinstance(r, VitalReading)]))
-    return [next(flagged) if isinstance(r, VitalReading) else r for r in judged]
-
-
-def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
-    """Judge one reading; its boot clock is 0, not known, unless it is that of its arrival.
-
-    Raises:
-        ReadingError: it cannot be understood.
-    """
-    given = _fields_of(item)
-    kind = _kind(given.get("kind"))
-    unit = given.get("unit")
-    scale = _scale(kind, unit, origin.units_needed)
-    value = _number(given.get("value"), origin.decimal_comma, scale)
-    _refuse_impossible(kind, value)
-    flags = _flags(given.get("flags")) | origin.flags
-    at = arrived
-    if has_time(given):
-        at = Instant(boot_ms=0, wall_ms=time_ms(given["at"], origin.zone))
-        flags |= clock_flags(at.wall_ms, arrived.wall_ms, origin.live)
-    source = _source(given.get("source"), origin)
-    return VitalReading(
-        at, kind, value, source, flags, device_time(given.get("device_time"))
-    ).checked()
-
-
-def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return the readings; systolic and diastolic of one source and time that are 10 mmHg or less
-    apart are flagged.
-    """
-    pairs: dict[tuple[str, int], dict[VitalKind, float]] = defaultdict(dict)
-    for reading in readings:
-        pairs[reading.source, reading.at.wall_ms][reading.kind] = reading.value
-    return [
-        replace(r, flags=r.flags | {VitalFlag.OUT_OF_RANGE})
-        if r.kind in _PRESSURES and are_near(pairs[r.source, r.at.wall_ms])
-        else r
-        for r in readings
-    ]
-
-
-_PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
-
-
-def are_near(values: Mapping[VitalKind, float | None]) -> bool:
-    """Tell whether a systolic and a diastolic value are too near to each other to be true."""
-    high, low = (values.get(kind) for kind in _PRESSURES)
-    return high is not None and low is not None and high - low <= LEAST_PULSE_PRESSURE_MMHG
-
-
-def id_of(item: object) -> str | int | None:
-    """Return the sender's own name or number of a reading, where it has given a usable one."""
-    identifier = item.get("id") if isinstance(item, Mapping) else None
-    if isinstance(identifier, str):
-        if len(identifier) <= SOURCE_LENGTH and identifier.isprintable():
-            return identifier
-        return None
-    if isinstance(identifier, int) and not isinstance(identifier, bool) and abs(identifier) < 2**63:
-        return identifier
-    return None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _fields_of(item: object) -> Mapping[str, object]:
-    """Return the fields of a reading after refusing unknown ones."""
-    if not isinstance(item, Mapping):
-        raise ReadingError("reading", shown_value(item), "is no object with kind and value.")
-    unknown = next((key for key in item if key not in FIELDS), None)
-    if unknown is not None:
-        raise ReadingError(
-            shown_value(unknown),
-            "",
-            f"is no field of a reading. Known: {', '.join(sorted(FIELDS))}.",
-        )
-    version = item.get("schema", 1)
-    if version != 1 or isinstance(version, bool):
-        raise ReadingError(
-            "schema", shown_value(version), "is not spoken here. Send version 1, or leave it out."
-        )
-    if item.get("id") is not None and id_of(item) is None:
-        raise ReadingError(
-            "id",
-            shown_value(item["id"]),
-            f"is no whole number or text of up to {SOURCE_LENGTH} characters.",
-        )
-    return item
-
-
-def has_time(item: object) -> bool:
-    """Tell whether a reading, not judged yet, says when it was measured."""
-    return isinstance(item, Mapping) and item.get("at") is not None
-
-
-def _kind(value: object) -> VitalKind:
-    try:
-        return VitalKind(value.strip().lower() if isinstance(value, str) else "")
-    except ValueError as error:
-        raise ReadingError(
-            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
-        ) from error
-
-
-def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
-    """Return how a value becomes one in the unit of its kind."""
-    spec = kind.spec
-    allowed = f"Allowed: {', '.join(spec.units)}"
-    if unit is None or unit == "":
-        if needed and spec.unit_needed:
-            choices = " or in ".join(spec.unit_choices)
-            raise ReadingError(
-                "unit", "", f"is missing: an {spec.name_in_text} may be in {choices}. {allowed}."
-            )
-        return Scale()
-    scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
-    if scale is None:
-        raise ReadingError(
-            "unit", shown_value(unit), f"is no unit of {kind}. {allowed}, or empty for {kind.unit}."
-        )
-    return scale
-
-
-def _refuse_impossible(kind: VitalKind, value: float) -> None:
-    """Refuse what cannot be a measurement; what is only implausible is flagged later."""
-    spec = kind.spec
-    if not spec.is_possible(value):
-        low, high = spec.possible
-        raise ReadingError(
-            "value",
-            f"{value:g} {spec.unit_shown}",
-            f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}.",
-        )
-
-
-def _number(value: object, decimal_comma: bool, scale: Scale) -> float:
-    """Return the number that is given, in the unit of its kind."""
-    number = math.nan
-    if isinstance(value, str) and "_" not in value:  # 1_000 is Python, nothing else
-        text = value.replace(",", ".") if decimal_comma else value
-        try:
-            number = scale.convert(float(text))
-        except ValueError:
-            number = math.nan
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = scale.convert(value)
-        except OverflowError:
-            number = math.nan
-    if not math.isfinite(number):
-        raise ReadingError("value", shown_value(value), "is not a number.")
-    return float(number)
-
-
-def _source(value: object, origin: Origin) -> str:
-    if value is None or value == "":
-        return origin.source
-    longest = SOURCE_LENGTH if origin.live else _FILE_SOURCE_LENGTH
-    if (
-        not isinstance(value, str)
-        or len(value) > longest
-        or not value.replace("\t", " ").isprintable()
-    ):
-        raise ReadingError(
-            "source", shown_value(value), f"is no name of up to {longest} printable characters."
-        )
-    return origin.prefix + value
-
-
-def _flags(value: object) -> frozenset[VitalFlag]:
-    words: object
-    if isinstance(value, str):
-        words = value.lower().split()
-    elif value is None:
-        words = []
-    else:
-        words = value
-    try:
-        if isinstance(words, list):
-            return frozenset(VitalFlag(word) for word in words)
-    except (ValueError, TypeError) as error:
-        raise ReadingError(
-            "flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}."
-        ) from error
-    raise ReadingError("flags", shown_value(value), f"is not made of {', '.join(VitalFlag)}.")
+    def checked(self) -> VitalReading:
+        """Return this reading, flagged ``out_of_range`` when its value is implausible."""
+        low, high = self.kind.plausible
+        if low <= self.value <= high:
+            return self
+        return replace(self, flags=self.flags | {VitalFlag.OUT_OF_RANGE})

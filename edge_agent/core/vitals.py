@@ -1,4 +1,4 @@
-"""The registry of vital signs, and readings and sensors as frozen values. No I/O.
+"""The registry of vital signs, as frozen values. No I/O.
 
 ``SPECS`` holds one ``VitalSpec`` for each ``VitalKind``, and nothing else lists kinds: database,
 validation, files, MQTT, exports, charts, pages and the scripts of a bundle read it. CONTRIBUTING.md
@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
-
-from edge_agent.core.clock import Instant
 
 MMHG_IN_KPA = 7.500_617
 
@@ -332,66 +330,3 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
 PRESSURES = tuple(kind for kind, spec in SPECS.items() if spec.fhir_profile == "bp")
 # The kinds whose means can be compared between states.
 TESTED = tuple(kind for kind, spec in SPECS.items() if spec.tested)
-
-
-class VitalFlag(StrEnum):
-    """What is special about a reading."""
-
-    OUT_OF_RANGE = "out_of_range"
-    CONTACT_LOST = "contact_lost"
-    MANUAL = "manual"
-    ESTIMATED = "estimated"
-    SIMULATED = "simulated"
-    IMPORTED = "imported"
-    BODY_MOVEMENT = "body_movement"
-    CUFF_LOOSE = "cuff_loose"
-    IRREGULAR_PULSE = "irregular_pulse"
-    PULSE_HIGH = "pulse_high"
-    PULSE_LOW = "pulse_low"
-    IMPROPER_POSITION = "improper_position"
-    CLOCK_DIFFERS = "clock_differs"
-    REPLAYED = "replayed"
-    POOR_SIGNAL = "poor_signal"
-
-
-# What such a reading says, or when it was so, is in doubt.
-DOUBTFUL = frozenset(
-    {
-        VitalFlag.OUT_OF_RANGE,
-        VitalFlag.CONTACT_LOST,
-        VitalFlag.CLOCK_DIFFERS,
-        VitalFlag.POOR_SIGNAL,
-    }
-)
-# A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
-UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
-
-
-@dataclass(frozen=True, slots=True)
-class VitalReading:
-    """One physiological value.
-
-    Attributes:
-        at: when it was measured.
-        kind: what was measured.
-        value: in the unit of the kind.
-        source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
-        flags: what is special about it.
-        device_time: the time that the device itself stamped, as it stamped it
-            (``2026-11-20T08:15:00``, its own local time, parts that it does not know 0); ``None``
-            when it stamped none.
-    """
-
-    at: Instant
-    kind: VitalKind
-    value: float
-    source: str
-    flags: frozenset[VitalFlag] = field(default_factory=frozenset)
-    device_time: str | None = None
-
-    def checked(self) -> VitalReading:
-        """Return this reading, flagged ``out_of_range`` when its value is implausible."""
-        low, high = self.kind.plausible
-        if low <= self.value <= high:
-            return self
-        return replace(self, flags=self.flags | {VitalFlag.OUT_OF_RANGE})

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.core.given_readings import MAX_READINGS, GivenReading
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, VitalPayload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.payloads.incoming import (

@@ -18,7 +18,7 @@ from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttSta
 from edge_agent.mqtt.delivery import OutboxDelivery
 from edge_agent.mqtt.live_messages import LiveMessages
 from edge_agent.mqtt.options import MqttOptions
-from edge_agent.mqtt.outbox import OutboxQueue
+from edge_agent.mqtt.outbox_interface import OutboxQueue
 from edge_agent.mqtt.payloads.events import EmotionPayload, VitalPayload, status_payload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.topics import Topics

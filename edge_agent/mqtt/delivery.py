@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from edge_agent.core import clock
 from edge_agent.mqtt.connection import Connection
-from edge_agent.mqtt.outbox import OutboxQueue, WaitingMessage
+from edge_agent.mqtt.outbox_interface import OutboxQueue, WaitingMessage
 from edge_agent.mqtt.topics import Topics
 
 IN_FLIGHT = 20

@@ -19,16 +19,17 @@ from edge_agent.config import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Frame
+from edge_agent.core.given_readings import Origin
 from edge_agent.core.latest_value import LatestValue
-from edge_agent.core.readings import Origin
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.timers import Every
-from edge_agent.core.vitals import VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.runtime.alarms import AgentFigures, is_fresh
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
-from edge_agent.runtime.health import HealthMonitor
+from edge_agent.runtime.health.alarms import AgentFigures
+from edge_agent.runtime.health.report import HealthMonitor
+from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.mqtt_setup import configured_client
 from edge_agent.runtime.summary import SummaryWindow

@@ -6,7 +6,7 @@ import threading
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Recognition
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads.events import emotion_payload, vital_payload
 from edge_agent.mqtt.topics import Topics

@@ -22,7 +22,7 @@ from typing import Any
 
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import Box, Observation, Recognition
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
 
 log = logging.getLogger(__name__)

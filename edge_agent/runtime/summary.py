@@ -19,7 +19,8 @@ from edge_agent.core.expression import (
     RejectReason,
     face_state,
 )
-from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 
 
 @dataclass(slots=True)

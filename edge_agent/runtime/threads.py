@@ -14,7 +14,7 @@ from edge_agent.core.sensors import SensorState
 from edge_agent.core.timers import Rate
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.runtime.alarms import AgentFigures
+from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.write.recorder import Recorder

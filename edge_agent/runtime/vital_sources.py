@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edge_agent.config import Settings, at_home
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.read.recorded_vitals import recorded_vitals
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.base import VitalSource

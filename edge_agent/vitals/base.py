@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
 
 Sink = Callable[[VitalReading], None]

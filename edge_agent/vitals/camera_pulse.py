@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.base import Sink
 from edge_agent.vitals.pulse_signal import WINDOW_S, find_pulse
 

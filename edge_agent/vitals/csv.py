@@ -16,8 +16,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
-from edge_agent.core.vitals import VitalFlag, VitalReading
+from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.vitals.csv_columns import DERIVED, OPTIONAL, OURS, ColumnMap, own_columns
 
 PROBLEMS_SHOWN = 10

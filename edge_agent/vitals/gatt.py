@@ -21,7 +21,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from edge_agent.core.errors import GattError
-from edge_agent.core.vitals import FAHRENHEIT, MMHG_IN_KPA, VitalFlag
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import FAHRENHEIT, MMHG_IN_KPA
 
 
 def _uuid(number: int) -> str:

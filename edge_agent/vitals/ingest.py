@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
+from edge_agent.core.given_readings import (
     ArrivalTimes,
     Origin,
     has_time,
@@ -20,7 +20,7 @@ from edge_agent.core.readings import (
     parse_payload,
     read_given,
 )
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.vitals.base import Sink
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.vitals.gatt import (
     CONTINUOUS_MEASUREMENT,
     SPOT_CHECK_MEASUREMENT,

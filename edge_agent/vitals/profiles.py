@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.sensors import SensorKind
-from edge_agent.core.vitals import VitalReading
 from edge_agent.vitals import gatt, oximeter
 from edge_agent.vitals.sensor_readings import SensorReadings
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.readings import ArrivalTimes
-from edge_agent.core.vitals import VitalFlag, VitalReading
+from edge_agent.core.given_readings import ArrivalTimes
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
 

@@ -5,9 +5,10 @@ twice.
 from __future__ import annotations
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.given_readings import are_near
 from edge_agent.core.reading_times import CLOCK_TOLERANCE_S
-from edge_agent.core.readings import are_near
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate, SkinTemperature
 from edge_agent.vitals.oximeter import Oximetry
 

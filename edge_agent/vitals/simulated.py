@@ -14,7 +14,8 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.core.worker import Worker
 from edge_agent.vitals.base import Sink, VitalSource
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
 from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognition
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.live_feed import LiveServer
 from tests.support.timeline import mostly
 

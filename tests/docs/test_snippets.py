@@ -16,8 +16,9 @@ from dashboard.web.routes.study.study import CONSENT_VERSION
 from edge_agent.cli import cli
 from edge_agent.config import load_settings
 from edge_agent.core.clock import now
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.topics import Topics
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.rows import columns

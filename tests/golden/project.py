@@ -34,8 +34,9 @@ from dashboard.web.services import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.sensors import FoundSensor, SensorKind
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.asyncapi import document as asyncapi_document
 from edge_agent.runtime.live_feed import OFFLINE, SOCKET_NAME, expression_message, vital_message
 from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME, migrate

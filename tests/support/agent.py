@@ -40,15 +40,18 @@ class RunningAgent:
 
     def hear(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the first message of the live feed that is wanted."""
-        wait_until((self.folder / "live.sock").exists, "the live feed", 30)
         with socket.socket(socket.AF_UNIX) as feed:
             feed.settimeout(30)
-            feed.connect(str(self.folder / "live.sock"))
+            # the socket has its name a moment before it listens
+            wait_until(lambda: self._answers(feed), "the live feed", 30)
             for line in feed.makefile("rb"):
                 message: dict[str, Any] = json.loads(line)
                 if wanted(message):
                     return message
         raise AssertionError("the live feed ended")
+
+    def _answers(self, feed: socket.socket) -> bool:
+        return feed.connect_ex(str(self.folder / "live.sock")) == 0
 
     def end(self) -> int | None:
         """Wait until it has ended; return its exit code."""

@@ -21,8 +21,9 @@ from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_expressions, write_vitals

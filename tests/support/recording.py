@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.study.study_rows import (
     NewSession,

@@ -9,8 +9,8 @@ from torch.nn import functional
 from training.data.datasets import EXPRESSIONS, FER2013
 from training.expression.augment import Augmentation
 from training.learning.recipe import Recipe, Section
+from training.models.architectures import Network
 from training.models.expression_network import ExpressionNetwork
-from training.models.registry import Network
 
 HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 

@@ -18,16 +18,8 @@ from training.faces.compose import Composer
 from training.faces.evaluation.detections import evaluate_detections
 from training.faces.labelling.labels import LabelledPicture, Picture, read_labels
 from training.faces.photographs import Photographs
-from training.faces.task import (
-    LOW,
-    OFFSET,
-    SCALE,
-    DetectorNetwork,
-    DetectorRecipe,
-    DetectorTask,
-    in_picture,
-    predict,
-)
+from training.faces.recipe import DetectorNetwork, DetectorRecipe
+from training.faces.task import LOW, OFFSET, SCALE, DetectorTask, in_picture, predict
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, AccountError
+from dashboard.web.attempt_limiter import address_of, too_many, with_wait
 from dashboard.web.rendering import render
-from dashboard.web.security import address_of, too_many, with_wait
 from dashboard.web.services import LOGIN_COOKIE, AccountDep, ServicesDep
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, Account, AccountError
+from dashboard.web.attempt_limiter import address_of, too_many, with_wait
 from dashboard.web.rendering import render
-from dashboard.web.security import address_of, safe_next, too_many, with_wait
+from dashboard.web.security import safe_next
 from dashboard.web.services import LOGIN_COOKIE, Services, ServicesDep, account_of
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import Observation, Recognition
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads.base import Label, Payload, Share, Time
 
 

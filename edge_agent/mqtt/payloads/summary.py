@@ -20,7 +20,7 @@ class Window(Part):
 class VitalSummary(Part):
     """One kind of reading over the window.
 
-    Readings out of range or without contact are only counted.
+    Readings in doubt, and estimated ones, are only counted.
     """
 
     mean: float

@@ -14,8 +14,9 @@ from enum import StrEnum
 from statistics import median
 
 from edge_agent.core.expression import RejectReason
+from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import (
     ConditionInterval,
     FaceFrames,

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import OBSERVED, FaceLabels, Integers, Matching
 from edge_agent.store.read.results import flags_of
 from edge_agent.store.read.stimuli import FOREVER_MS

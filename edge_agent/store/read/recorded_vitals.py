@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
 
 

@@ -6,7 +6,8 @@ import functools
 from dataclasses import dataclass
 
 from edge_agent.core.expression import Emotion, RejectReason
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 
 Row = dict[str, str | int | float | None]
 
@@ -51,7 +52,7 @@ class VitalTrend:
 
     A bucket without usable readings holds ``None``.
 
-    Readings flagged ``out_of_range`` or ``contact_lost`` are in no mean; ``flagged`` counts them.
+    Readings with a flag of ``core.readings.UNUSABLE`` are in no mean; ``flagged`` counts them.
 
     Attributes:
         kind: what was measured; values are in its unit.

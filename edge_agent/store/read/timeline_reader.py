@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.database.views import EPISODES
 from edge_agent.store.read.database_reader import DatabaseReader

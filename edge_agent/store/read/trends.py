@@ -9,7 +9,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.vitals import UNUSABLE, VitalKind
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
 from edge_agent.store.read.results import Trend, VitalTrend
 

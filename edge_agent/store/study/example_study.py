@@ -11,8 +11,8 @@ from typing import Protocol
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalReading
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study_rows import (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from edge_agent.core.vitals import UNUSABLE, VitalFlag
+from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
 from edge_agent.store.write.tombstones import Span
 

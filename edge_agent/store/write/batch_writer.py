@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge_agent.core import clock
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.pending_batch import Row
 from edge_agent.store.write.pending_rows import rows_in_sessions, summarises_erased_time

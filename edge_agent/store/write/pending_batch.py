@@ -7,7 +7,7 @@ import time
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse

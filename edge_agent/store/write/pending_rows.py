@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.tombstones import Tombstones
 

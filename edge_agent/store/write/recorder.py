@@ -15,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.store.database.schema import connect, transaction
 from edge_agent.store.database.sqlite_errors import store_error

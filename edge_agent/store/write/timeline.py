@@ -13,7 +13,8 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
 from edge_agent.store.write.tombstones import Tombstones
 

@@ -17,7 +17,8 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.errors import ServerError
 from edge_agent.core.expression import EMOTIONS, Emotion, Recognition
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
 from edge_agent.runtime.lsl import Streams
 from tests.support.timeline import observation, wait_for

@@ -24,7 +24,7 @@ from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.statistics import benjamini_hochberg, holm
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
 from edge_agent.store.export.rows.selection import Choice

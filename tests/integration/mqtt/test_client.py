@@ -13,15 +13,16 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import MqttState
 from edge_agent.mqtt.options import Backoff, MqttOptions
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
-from edge_agent.runtime.alarms import AgentFigures
-from edge_agent.runtime.health import HealthMonitor
+from edge_agent.runtime.health.alarms import AgentFigures
+from edge_agent.runtime.health.report import HealthMonitor
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import smiling
+from tests.support.vision.training_runs import training
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector
 from training.faces.labelling.labels import LabelledFace, LabelledPicture, write_labels
@@ -34,13 +33,6 @@ pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "training" / "recipes" / "face-detector.toml"
-
-
-def training(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
 
 
 def write_faces(folder: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from dashboard.accounts.tokens import Tokens
 from edge_agent.core.clock import Instant, now
-from edge_agent.core.readings import Origin
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.given_readings import Origin
+from edge_agent.core.readings import VitalReading
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vitals.gatt import HeartRate

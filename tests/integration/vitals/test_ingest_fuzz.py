@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dashboard.accounts.tokens import Tokens
-from edge_agent.core.readings import Origin
-from edge_agent.core.vitals import VitalReading
+from edge_agent.core.given_readings import Origin
+from edge_agent.core.readings import VitalReading
 from edge_agent.mqtt.payloads.incoming import rejected_payload
 from edge_agent.store.database.schema import connect
 from edge_agent.store.write.imports import import_readings

@@ -15,8 +15,9 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason, StoreError
 from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.core.worker import Worker
 
 boxes = st.builds(

@@ -22,8 +22,9 @@ from edge_agent.core.expression import (
     Observation,
     Recognition,
 )
-from edge_agent.core.readings import Origin, parse_payload, reading_of
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.given_readings import Origin, parse_payload, reading_of
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
 from edge_agent.mqtt.payloads.events import (

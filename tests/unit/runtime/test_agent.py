@@ -21,9 +21,9 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.mqtt.broker import Broker
 from edge_agent.runtime import agent as module
-from edge_agent.runtime import health as health_module
 from edge_agent.runtime.agent import Agent
-from edge_agent.runtime.alarms import AlarmLimits
+from edge_agent.runtime.health import report as health_module
+from edge_agent.runtime.health.alarms import AlarmLimits
 from edge_agent.runtime.mqtt_setup import configured_broker
 from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock

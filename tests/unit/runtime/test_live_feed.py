@@ -28,7 +28,8 @@ from edge_agent.core.expression import (
     Observation,
     Recognition,
 )
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime import live_feed
 from edge_agent.runtime.live_feed import LiveServer, live_messages
 

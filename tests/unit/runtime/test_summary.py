@@ -21,7 +21,8 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads.summary import SummaryPayload
 from edge_agent.runtime.summary import SummaryWindow
 

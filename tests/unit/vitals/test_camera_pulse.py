@@ -10,7 +10,8 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.gaps import Gap
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.camera_pulse import CameraPulse, Colour
 
 FPS = 20

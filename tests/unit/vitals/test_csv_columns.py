@@ -9,7 +9,8 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 

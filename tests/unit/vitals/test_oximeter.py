@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_agent.core.errors import GattError
-from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import DeviceTime, SkinTemperature, decode_skin_temperature
 from edge_agent.vitals.oximeter import Oximetry, decode_continuous, decode_spot_check
 from edge_agent.vitals.sensor_readings import SensorReadings

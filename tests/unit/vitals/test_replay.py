@@ -11,7 +11,8 @@ import pytest
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.agent import Agent
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.read.recorded_vitals import recorded_vitals

@@ -21,8 +21,8 @@ import pytest
 
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.sensors import SensorKind
-from edge_agent.core.vitals import VitalFlag, VitalReading
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_gap, write_vitals
 from edge_agent.vitals.bluetooth import BluetoothVitals

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
 from edge_agent.vitals.sensor_readings import SensorReadings
 from tests.support.simulated_time import START

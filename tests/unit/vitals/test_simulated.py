@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.base import VitalSource
 from edge_agent.vitals.simulated import SimulatedPerson, SimulatedVitals
 

@@ -15,7 +15,7 @@ from dashboard.web.schemas import ApiModel, Problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
+from edge_agent.core.given_readings import (
     MAX_BYTES,
     MAX_READINGS,
     GivenReading,
@@ -24,7 +24,7 @@ from edge_agent.core.readings import (
     parse_payload,
     read_given,
 )
-from edge_agent.core.vitals import VitalFlag, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions

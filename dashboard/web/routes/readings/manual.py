@@ -14,9 +14,10 @@ from dashboard.web.rendering import render
 from dashboard.web.services import AccountDep, Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of
+from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import DOUBTFUL, PRESSURES, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.vitals import PRESSURES, VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.export.fhir.resources import (
     EXPRESSIONS,
     OBSERVATIONS,

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import NAMES, SMOOTHED
 from edge_agent.store.database.views import iso
 from edge_agent.store.export.rows.cells import cell, line

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import AMBIGUOUS, UNMATCHED
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
-from edge_agent.core.vitals import UNUSABLE, VitalKind
+from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.results import ConditionInterval, StateReading
 from edge_agent.store.read.sessions.baseline import BASELINE_S, Baseline
 

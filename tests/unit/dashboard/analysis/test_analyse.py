@@ -15,7 +15,8 @@ from dashboard.analysis.states import PAIRS, TESTED_STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts

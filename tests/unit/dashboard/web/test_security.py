@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.security import AttemptLimiter, safe_next
+from dashboard.web.attempt_limiter import AttemptLimiter
+from dashboard.web.security import safe_next
 from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback, options_from
 from edge_agent.config import load_settings
 from edge_agent.core.errors import ConfigError

@@ -11,8 +11,9 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     MIGRATIONS,
     Migration,

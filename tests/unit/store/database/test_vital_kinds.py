@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     MIGRATIONS,
     Migration,

@@ -18,8 +18,9 @@ import pytest
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import Emotion, RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE

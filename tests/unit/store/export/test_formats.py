@@ -16,8 +16,9 @@ from fhir.resources.R4B.bundle import Bundle
 from edge_agent.cli.app import cli
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir.observations import quantity

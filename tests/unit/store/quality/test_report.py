@@ -12,8 +12,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.gaps import Gap
+from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.quality.report import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.quality.session_quality import session_quality

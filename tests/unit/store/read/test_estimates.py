@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.runtime.summary import SummaryWindow
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.quality.report import Level

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.formats.csv import FORMAT as CSV
 from edge_agent.store.read.matching import (
     AMBIGUOUS,

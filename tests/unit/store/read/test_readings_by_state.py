@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import Emotion
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts

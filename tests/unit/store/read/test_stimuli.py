@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
 from edge_agent.store.study.study import Study

@@ -15,8 +15,9 @@ import pytest
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression
+from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalKind, VitalReading
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study

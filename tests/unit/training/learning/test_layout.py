@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from training.expression.recipe import ExpressionRecipe
-from training.faces.task import DetectorRecipe
+from training.faces.recipe import DetectorRecipe
 from training.learning.layout import memory_format
 from training.learning.recipe import load_recipe, recipe_kind
 

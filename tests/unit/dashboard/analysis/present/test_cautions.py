@@ -14,8 +14,9 @@ from dashboard.analysis.present.supplement_text import (
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports

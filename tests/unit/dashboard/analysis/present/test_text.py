@@ -12,7 +12,7 @@ from dashboard.analysis.present.charts import analysis_charts
 from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people, sentence
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.core.vitals import VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading

@@ -14,7 +14,7 @@ from dashboard.accounts.accounts import AccountError
 from dashboard.accounts.tokens import TOKENS_MAX, Tokens
 from dashboard.web.ingest_state import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
-from edge_agent.core.readings import MAX_BYTES
+from edge_agent.core.given_readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import client_of, set_up

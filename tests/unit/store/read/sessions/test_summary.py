@@ -10,8 +10,9 @@ import pytest
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
-from edge_agent.core.vitals import VitalFlag, VitalKind
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import client_of, set_up

@@ -12,8 +12,8 @@ import psutil
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.runtime.alarms import AgentFigures, AlarmLimits, MachineState, alarms
-from edge_agent.runtime.throttling import Throttling, ThrottlingProbe
+from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
+from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
 """Names that Linux gives the processor's sensor: Raspberry Pi first, then PCs."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
+from edge_agent.core.given_readings import (
     FIELDS,
     MAX_BYTES,
     MAX_READINGS,
@@ -24,7 +24,8 @@ from edge_agent.core.readings import (
     read_given,
     reading_of,
 )
-from edge_agent.core.vitals import UNUSABLE, VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 from tests.support.vitals.odd_readings import ITEMS
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)  # 2026-09-21T14:20:00Z

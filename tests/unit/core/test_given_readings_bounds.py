@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError
-from edge_agent.core.readings import (
+from edge_agent.core.given_readings import (
     FIELDS,
     ArrivalTimes,
     GivenReading,
@@ -23,7 +23,8 @@ from edge_agent.core.readings import (
     read_given,
     reading_of,
 )
-from edge_agent.core.vitals import VitalFlag, VitalKind, VitalReading
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)
 WATCH = Origin("mqtt", prefix="mqtt:")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.sensors import SensorState
-from edge_agent.runtime.throttling import Throttling
+from edge_agent.runtime.health.throttling import Throttling
 
 _WELL = frozenset({"connected", "disabled", "stopped"})
 
@@ -210,15 +210,3 @@ def _sensor_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
             for source, percent in weak
         )
     return texts
-
-
-def is_fresh(figures: AgentFigures, limits: AlarmLimits | None = None) -> bool:
-    """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
-
-    A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
-    rows is not mended by a restart: both count as fresh.
-    """
-    limits = limits or AlarmLimits()
-    hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
-    stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
-    return not (hangs or stuck)

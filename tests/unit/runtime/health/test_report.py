@@ -14,10 +14,11 @@ import pytest
 from edge_agent.core.clock import Instant
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.payloads.health import HealthPayload
-from edge_agent.runtime import throttling
-from edge_agent.runtime.alarms import AgentFigures, AlarmLimits, MachineState, alarms, is_fresh
-from edge_agent.runtime.health import HealthMonitor, processor_temperature
-from edge_agent.runtime.throttling import Throttling, ThrottlingProbe, parse_throttled
+from edge_agent.runtime.health import throttling
+from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
+from edge_agent.runtime.health.report import HealthMonitor, processor_temperature
+from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe, parse_throttled
+from edge_agent.runtime.health.watchdog import is_fresh
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = AgentFigures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
