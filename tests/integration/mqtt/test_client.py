@@ -15,7 +15,6 @@ from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import MqttState
@@ -49,16 +48,13 @@ def start(outbox: MemoryOutbox) -> Iterator[Start]:
     started: list[MqttClient] = []
     deaths: list[Exception] = []
 
-    def death(_: Worker, error: Exception) -> None:
-        deaths.append(error)
-
     def run(
         port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object
     ) -> MqttClient:
         broker = Broker(port=port, **settings)  # type: ignore[arg-type]
         options = MqttOptions(broker, device, window_s=window_s, backoff=QUICK)
         client = MqttClient(options, outbox)
-        client.on_death = death
+        client.on_death = lambda _, error: deaths.append(error)
         client.start()
         started.append(client)
         return client
