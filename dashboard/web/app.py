@@ -17,10 +17,11 @@ from dashboard.web import routes
 from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.ingest_state import IngestState
+from dashboard.web.login_guard import LoginNeededError, require_login
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.rendering import HERE, make_templates, render
 from dashboard.web.security import HEADERS, BodyLimit, SecurityHeaders, require_same_origin
-from dashboard.web.services import LoginNeededError, Services, require_login
+from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds

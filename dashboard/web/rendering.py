@@ -14,8 +14,9 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard.charts.plotly_package import plotly_address, plotly_style_ids
+from dashboard.web.login_guard import account_of
 from dashboard.web.pages import NavigationEntry
-from dashboard.web.services import account_of, services
+from dashboard.web.services import services
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError

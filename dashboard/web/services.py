@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Annotated, cast
-from urllib.parse import quote
 
 from fastapi import Depends, Request
 
-from dashboard.accounts.accounts import Account, Accounts
+from dashboard.accounts.accounts import Accounts
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
@@ -17,12 +16,6 @@ from dashboard.web.ingest_state import IngestState
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
-
-LOGIN_COOKIE = "affect-edge-login"
-# the last wants a token
-PUBLIC_PATHS = frozenset({"/login", "/setup", "/healthz", "/favicon.ico", "/api/v1/vitals"})
-# a participant's page is opened by the token in its address
-PUBLIC_PREFIXES = ("/static/", "/participate/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,55 +45,9 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class LoginNeededError(Exception):
-    """Nobody is logged in; becomes 401 for programs and a redirect to the login page for people."""
-
-    def __init__(self, location: str) -> None:
-        super().__init__("login needed")
-        self.location = location
-
-
 def services(request: Request) -> Services:
     """Return what the application was made with."""
     return cast("Services", request.app.state.services)
-
-
-def account_of(request: Request) -> Account | None:
-    """Return who is logged in, looked up once in a request."""
-    if not hasattr(request.state, "account"):
-        token = request.cookies.get(LOGIN_COOKIE)
-        request.state.account = services(request).accounts.of_token(token) if token else None
-    return cast("Account | None", request.state.account)
-
-
-def require_login(request: Request) -> None:
-    """Refuse every route but the public ones to those who are not logged in.
-
-    A dependency of the whole application.
-
-    Raises:
-        LoginNeededError: with the address of the login page, which leads back here.
-    """
-    path = request.url.path
-    if path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES) or account_of(request) is not None:
-        return
-    if request.method == "GET":
-        back = path + (f"?{request.url.query}" if request.url.query else "")
-    else:
-        back = "/"
-    raise LoginNeededError("/login" if back == "/" else f"/login?next={quote(back)}")
-
-
-def current_account(request: Request) -> Account:
-    """Return who is logged in.
-
-    Raises:
-        LoginNeededError: nobody is.
-    """
-    account = account_of(request)
-    if account is None:
-        raise LoginNeededError("/login")
-    return account
 
 
 def _options(request: Request) -> DashboardOptions:
@@ -124,7 +71,6 @@ def _protocol_runner(request: Request) -> ProtocolRunner:
 
 
 ServicesDep = Annotated[Services, Depends(services)]
-AccountDep = Annotated[Account, Depends(current_account)]
 OptionsDep = Annotated[DashboardOptions, Depends(_options)]
 AccountsDep = Annotated[Accounts, Depends(_accounts)]
 ReaderDep = Annotated[Reader, Depends(_reader)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,8 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         _again_as_root(arguments)
     warn_of_changes()
+    # whoever ends this ends the machine, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Machine(suite) as machine:
         clone = machine.root / CLONE.removeprefix("/")
         subprocess.run(["git", "clone", "-q", "--no-hardlinks", ROOT, clone], check=True)

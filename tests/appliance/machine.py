@@ -209,9 +209,14 @@ class Machine:
             errors="replace",
         ) as running:
             assert running.stdout is not None
-            for line in running.stdout:
-                print(line, end="", flush=True)
-                said.append(line)
+            try:
+                for line in running.stdout:
+                    print(line, end="", flush=True)
+                    said.append(line)
+            except BaseException:
+                # otherwise the end of this block would wait for it
+                running.kill()
+                raise
         return Done(running.returncode, "".join(said))
 
     def _inside(self) -> list[str]:

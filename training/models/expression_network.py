@@ -1,7 +1,7 @@
 """What every network of the expression classifier has, whatever its architecture.
 
 A network file such as ``small_resnet.py`` holds two classes: the network, and the ``[network]``
-section of a recipe that builds it. ``registry.py`` lists the sections.
+section of a recipe that builds it. ``architectures.py`` lists the sections.
 """
 
 from abc import ABC, abstractmethod

@@ -10,8 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, AccountError
 from dashboard.web.attempt_limiter import address_of, too_many, with_wait
+from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import LOGIN_COOKIE, AccountDep, ServicesDep
+from dashboard.web.services import ServicesDep
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)

@@ -11,10 +11,11 @@ from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs
-from dashboard.web.services import AccountDep, ServicesDep
+from dashboard.web.services import ServicesDep
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.protocols.file import find_protocol
+from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.schemas import (
@@ -24,14 +25,7 @@ from dashboard.web.schemas import (
     SessionState,
     VitalModel,
 )
-from dashboard.web.services import (
-    LOGIN_COOKIE,
-    AccountDep,
-    ReaderDep,
-    Services,
-    ServicesDep,
-    StudyDep,
-)
+from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose, Session, SessionSetting

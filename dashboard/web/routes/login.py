@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import PASSWORD_MAX, PASSWORD_MIN, Account, AccountError
 from dashboard.web.attempt_limiter import address_of, too_many, with_wait
+from dashboard.web.login_guard import LOGIN_COOKIE, account_of
 from dashboard.web.rendering import render
 from dashboard.web.security import safe_next
-from dashboard.web.services import LOGIN_COOKIE, Services, ServicesDep, account_of
+from dashboard.web.services import Services, ServicesDep
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)

@@ -19,7 +19,7 @@ from edge_agent.core.study import (
     forbidden_because,
 )
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.study.session_events import enqueue_session_event
+from edge_agent.store.study.session_messages import enqueue_session_event
 from edge_agent.store.study.study_rows import (
     NewSession,
     close_session,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.store.upkeep.rollups import make_anew, pruned_minutes
+from edge_agent.store.upkeep.rollups_anew import make_anew, pruned_minutes
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run")

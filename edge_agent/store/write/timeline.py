@@ -5,27 +5,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow, RejectedFrames
+from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
-from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
-from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SMOOTHED, SUMS
+from edge_agent.core.readings import VitalReading
+from edge_agent.store.database.tables import NAMES, SMOOTHED
+from edge_agent.store.write.rollups import per_mille, roll_up_expressions, roll_up_vitals
 from edge_agent.store.write.tombstones import Tombstones
 
 CLOCK_JUMP_MS = 2_000
 
-_ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
 _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
     "emotion", "face_size", "quality", "is_primary", "simulated",
 )  # fmt: skip
-_ROLLUP = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +86,6 @@ class BootRows:
         return int(cursor.lastrowid or 0), offset, synchronised
 
 
-def per_mille(expression: Expression) -> list[int]:
-    """Return eight integers in per mille; rounding alone keeps their sum within 4 of 1000."""
-    return [min(1000, max(0, round(1000 * p))) for p in expression.probabilities]
-
-
 def write_expressions(
     connection: sqlite3.Connection,
     rows: Sequence[tuple[ExpressionRow, int | None]],
@@ -120,8 +112,7 @@ def write_expressions(
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
     primary = [row for row, _ in rows if row.primary]
-    for name, length in _ROLLUPS:
-        _roll_up_expressions(connection, f"expression_{name}", length, primary, simulated)
+    roll_up_expressions(connection, primary, simulated)
 
 
 def write_rejected_frames(
@@ -188,8 +179,7 @@ def write_vitals(
             inserted.append(reading)
         else:
             duplicates += 1
-    for name, length in _ROLLUPS:
-        _roll_up_vitals(connection, f"vital_{name}", length, inserted)
+    roll_up_vitals(connection, inserted)
     return len(inserted), duplicates
 
 
@@ -232,67 +222,3 @@ def _expression_values(
         int(row.primary),
         int(simulated),
     )
-
-
-def _roll_up_expressions(
-    connection: sqlite3.Connection,
-    table: str,
-    length: int,
-    rows: Sequence[ExpressionRow],
-    simulated: bool,
-) -> None:
-    """Add rows to the table whose rows are ``length`` milliseconds long."""
-    sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(_ROLLUP))
-    for row in rows:
-        labels = [int(row.emotion is emotion) for emotion in EMOTIONS]
-        values = (
-            1,
-            row.frames,
-            int(row.emotion is None),
-            int(simulated),
-            *per_mille(row.mean),
-            *labels,
-        )
-        into = sums[row.at.wall_ms // length * length]
-        for index, value in enumerate(values):
-            into[index] += value
-    connection.executemany(
-        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) "
-        f"VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "
-        f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
-        [(at, *values) for at, values in sums.items()],
-    )
-
-
-def _roll_up_vitals(
-    connection: sqlite3.Connection, table: str, length: int, readings: list[VitalReading]
-) -> None:
-    """Add readings to the table whose rows are ``length`` milliseconds long.
-
-    Unusable ones are only counted.
-    """
-    grouped: dict[tuple[VitalKind, int], list[VitalReading]] = defaultdict(list)
-    for reading in readings:
-        grouped[reading.kind, reading.at.wall_ms // length * length].append(reading)
-    connection.executemany(
-        f"INSERT INTO {table} "
-        "(kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
-        "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
-        "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "
-        "flagged = flagged + excluded.flagged, simulated = simulated + excluded.simulated",
-        [(kind.value, at, *_summarise(group)) for (kind, at), group in grouped.items()],
-    )
-
-
-def _summarise(
-    readings: list[VitalReading],
-) -> tuple[int, float, float | None, float | None, int, int]:
-    """Return n, total, least and most of the usable readings.
-
-    The numbers of unusable and of simulated ones follow.
-    """
-    values = [reading.value for reading in readings if not reading.flags & UNUSABLE]
-    simulated = sum(VitalFlag.SIMULATED in reading.flags for reading in readings)
-    least, most = (min(values), max(values)) if values else (None, None)
-    return len(values), sum(values), least, most, len(readings) - len(values), simulated

@@ -14,6 +14,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from dashboard.protocols.file import list_protocols
 from dashboard.protocols.runner import ProtocolRunner
 from dashboard.protocols.running import ProtocolView
+from dashboard.web.login_guard import LOGIN_COOKIE, AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_logged_in
 from dashboard.web.schemas import (
@@ -23,14 +24,7 @@ from dashboard.web.schemas import (
     ScreenModel,
     SessionModel,
 )
-from dashboard.web.services import (
-    LOGIN_COOKIE,
-    AccountDep,
-    OptionsDep,
-    ProtocolRunnerDep,
-    Services,
-    ServicesDep,
-)
+from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 

@@ -16,9 +16,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
-from dashboard.web.services import AccountDep, Services, ServicesDep
+from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.imports import import_readings

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.accounts.accounts import AccountError
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import AccountDep, Services, ServicesDep
+from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.errors import ReadingError
 from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_of

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import Response
 
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import AccountDep, Services, ServicesDep
+from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import StudyError
 from edge_agent.store.read.overview import consents, session_counts
 from edge_agent.store.upkeep.erasure import erase_participant

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from dashboard.protocols.file import ProtocolError, list_protocols
+from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import open_session
 from dashboard.web.schemas import SessionModel
-from dashboard.web.services import AccountDep, ReaderDep, Services, ServicesDep, StudyDep
+from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.store.read.overview import consents, session_counts

@@ -13,7 +13,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.quality.report import Level
 from edge_agent.store.quality.session_quality import session_quality
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.upkeep.rollups import make_anew
+from edge_agent.store.upkeep.rollups_anew import make_anew
 from tests.support.studies import add_session, heart
 from tests.support.timeline import START_MS, database, instant, query, reading
 

@@ -23,7 +23,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox, OutboxMessage
 from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.timeline import per_mille
+from edge_agent.store.write.rollups import per_mille
 from tests.support.recording import Recording
 from tests.support.timeline import START_MS, instant, query, reading
 

@@ -1,5 +1,7 @@
 """Making the rollups anew after rows were deleted, inside a transaction that the caller holds.
 
+``store.write.rollups`` adds to them while rows are written.
+
 A minute whose rows are all still there is computed anew from what is left of them. Of a minute
 whose rows are older than ``record.keep_days`` nobody knows which part to take away: it is removed.
 Hours are the sums of their minutes.
