@@ -14,7 +14,8 @@ from starlette.testclient import TestClient
 
 from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
-from dashboard.web.routes.protocol import participant
+from dashboard.web.login_guard import LOGIN_COOKIE
+from dashboard.web.routes.protocol import operator, participant
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
@@ -222,6 +223,42 @@ def test_what_the_participant_is_sent_holds_nothing_that_is_measured(client: Tes
     assert sorted(json.loads(shown.split("data: ")[1])) == keys
     runner.end()
     assert '"end"' in participant._event(runner.view_of(token))
+
+
+def test_the_operators_page_is_told_of_each_change_until_the_login_ends(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(operator, "SIGN_OF_LIFE_S", 0.02)
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    token = client.cookies[LOGIN_COOKIE]
+    told: list[str] = []
+
+    async def listen() -> None:
+        async with asyncio.timeout(10):
+            async for text in operator._events(services, token):
+                told.append(text)
+                if text.startswith("event: protocol\ndata: null"):
+                    await asyncio.to_thread(started, client)
+                elif text.startswith("event: protocol"):
+                    services.accounts.log_out(token)
+
+    asyncio.run(listen())
+
+    events = [text for text in told if text.startswith("event: ")]
+    assert told[0] == "retry: 1000\n\n"
+    assert json.loads(events[-1].split("data: ")[1])["title"] == "Two questions"
+
+
+def test_the_operator_ends_protocol_and_session_and_it_is_written_down(client: TestClient) -> None:
+    started(client)
+    ended = client.post("/api/v1/protocol/end").json()
+    assert ended["state"] == "ended"
+    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    action = "SELECT action, detail FROM audit ORDER BY id DESC LIMIT 1"
+    assert query(services.options.database, action) == [
+        ("session_end", str(ended["session"]["id"]))
+    ]
 
 
 def protocol_in(folder: Path) -> StudyProtocol:
