@@ -184,6 +184,11 @@ class Pace:
     Args:
         fps: ticks per second, above 0.
         closed: ends a wait early when set.
+
+    Example:
+        >>> pace = Pace(10.0, threading.Event())
+        >>> pace.wait()  # a tenth of a second later each time
+        True
     """
 
     def __init__(self, fps: float, closed: threading.Event) -> None:
@@ -208,6 +213,12 @@ class Helper:
     Calls are made one after the other.
 
     The thread is a daemon: a hung driver does not keep the process from ending.
+
+    Example:
+        >>> helper = Helper("camera")
+        >>> helper.call(lambda: 1 + 1, seconds=2.0)  # raises ``TimeoutError`` after two seconds
+        2
+        >>> helper.stop()
     """
 
     def __init__(self, name: str) -> None:

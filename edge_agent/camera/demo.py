@@ -114,6 +114,11 @@ class DemoCamera(CameraBase):
 
     Raises:
         CameraError: the packages with the portraits are not installed.
+
+    Example:
+        >>> with DemoCamera(width=640, height=480, fps=15) as camera:
+        ...     camera.read().image.shape
+        (480, 640, 3)
     """
 
     simulated = True

@@ -108,6 +108,14 @@ class ArrivalTimes:
 
     The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this
     way. May be asked from several threads.
+
+    Example:
+        >>> times = ArrivalTimes()
+        >>> at = Instant(1_000, 1_700_000_000_000)
+        >>> times.stamp("strap", VitalKind.HEART_RATE, at) == at
+        True
+        >>> times.stamp("strap", VitalKind.HEART_RATE, at).wall_ms  # the same moment again
+        1700000000001
     """
 
     def __init__(self) -> None:

@@ -36,7 +36,13 @@ class Every:
 
 
 class Rate:
-    """Turns a counter into a rate over at least the last two seconds."""
+    """Turns a counter into a rate over at least the last two seconds.
+
+    Example:
+        >>> rate = Rate()
+        >>> rate.per_second(0)
+        0.0
+    """
 
     def __init__(self) -> None:
         self._since = (clock.boot_seconds(), 0)

@@ -57,6 +57,11 @@ class Smoother:
         hold_s: time without a frame that could be read after which a face that is still seen
             becomes uncertain.
         reset_after_s: gap in a track after which its past no longer counts.
+
+    Example:
+        >>> smoother = Smoother(0.6, hysteresis=0.1, uncertain_below=0.4)
+        >>> smoother.update(track, expression, frame.at).emotion
+        Emotion.NEUTRAL
     """
 
     def __init__(
@@ -146,6 +151,11 @@ class StateHolder:
 
     Args:
         no_face_after_s: seconds without the participant's face after which the state is *no face*.
+
+    Example:
+        >>> holder = StateHolder()
+        >>> holder.update(None, Instant(0, 0))
+        'no_face'
     """
 
     def __init__(self, no_face_after_s: float = 0.5) -> None:

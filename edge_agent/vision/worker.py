@@ -28,6 +28,10 @@ class VisionWorker(Worker):
     Attributes:
         frames: how many were read.
         last_sign_s: boot clock when the last of them was, seconds.
+
+    Example:
+        >>> worker = VisionWorker(latest_frame, recognizer, governor, recorder.submit)
+        >>> worker.start()
     """
 
     def __init__(

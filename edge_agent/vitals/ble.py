@@ -255,6 +255,11 @@ class BleakRadio:
 
     Args:
         adapter: its name, such as ``hci0``; ``None`` takes the first that is switched on.
+
+    Example:
+        >>> radio = BleakRadio("hci0")
+        >>> async with radio.connect("AA:BB:CC:DD:EE:FF") as link:
+        ...     ...
     """
 
     def __init__(self, adapter: str | None = None) -> None:

@@ -33,6 +33,11 @@ class BluetoothVitals(VitalSource):
         sensors: what to connect to.
         open_radio: makes the radio, in the event loop that uses it.
         on_death: as in ``Worker``.
+
+    Example:
+        >>> strap = Sensor("AA:BB:CC:DD:EE:FF", SensorKind.HEART_RATE)
+        >>> sensors = BluetoothVitals(recorder.submit, recorder.submit, [strap], BleakRadio)
+        >>> sensors.start()
     """
 
     def __init__(

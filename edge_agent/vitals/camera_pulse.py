@@ -58,6 +58,11 @@ class CameraPulse:
             (the face was not there for 20 s yet) or ``unclear`` (no pulse above the noise),
             whichever was most of it.
         simulated: whether the frames show nobody who is here now.
+
+    Example:
+        >>> pulse = CameraPulse(recorder.submit, recorder.submit)
+        >>> pulse.see(frame.at, track, colour)  # a reading follows after 20 s of one face
+        >>> pulse.close()
     """
 
     def __init__(

@@ -157,7 +157,13 @@ class SensorLocation(Enum):
 
 
 class Fields:
-    """Takes the fields of a characteristic one after the other."""
+    """Takes the fields of a characteristic one after the other.
+
+    Example:
+        >>> fields = Fields(HEART_RATE_MEASUREMENT, bytes([0, 72]))
+        >>> fields.number("flags"), fields.number("heart rate")
+        (0, 72)
+    """
 
     def __init__(self, characteristic: str, payload: bytes) -> None:
         self._name = _NAMES[characteristic]

@@ -65,6 +65,11 @@ class VitalIngest:
         sink: called with every reading that is taken.
         origin: who speaks.
         now: the present.
+
+    Example:
+        >>> ingest = VitalIngest(recorder.submit, origin)
+        >>> ingest.take(b'{"kind": "heart_rate", "value": 72, "source": "watch"}').taken
+        1
     """
 
     def __init__(self, sink: Sink, origin: Origin, now: Callable[[], Instant] = clock.now) -> None:

@@ -35,6 +35,10 @@ class ReplayVitals(VitalSource):
 
     Raises:
         DataFileError: there is nothing to play.
+
+    Example:
+        >>> replay = ReplayVitals(recorder.submit, readings, "morning", speed=10.0)
+        >>> replay.start()
     """
 
     def __init__(

@@ -23,6 +23,11 @@ class SensorReadings:
 
     Args:
         source: goes into ``VitalReading.source``.
+
+    Example:
+        >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
+        >>> readings.of_heart_rate(decode_heart_rate(bytes([0, 72])), clock.now())[0].value
+        72.0
     """
 
     def __init__(self, source: str) -> None:

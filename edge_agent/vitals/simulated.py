@@ -70,6 +70,12 @@ class SimulatedPerson:
     Heart rate follows a condition with a time constant of 6 s, blood pressure with 15 s; breathing
     and slow waves ride on the heart rate, and both are noisy. Conditions that are not names of
     emotions, and *neutral*, change nothing.
+
+    Example:
+        >>> person = SimulatedPerson(seed=1)
+        >>> person.advance(60.0, "anger")
+        >>> person.heart_rate() > SimulatedPerson(seed=1).heart_rate()
+        True
     """
 
     def __init__(self, seed: int) -> None:
@@ -162,6 +168,10 @@ class SimulatedVitals(VitalSource):
         pressure_seconds: seconds between readings of the blood pressure.
         condition: asked before each reading for the condition that is open now, ``None`` for none.
         on_death: as in ``Worker``.
+
+    Example:
+        >>> source = SimulatedVitals(recorder.submit, seed=3, condition=lambda: "anger")
+        >>> source.start()
     """
 
     def __init__(

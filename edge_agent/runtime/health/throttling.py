@@ -51,6 +51,12 @@ class ThrottlingProbe:
 
     Args:
         program: the command to ask with; ``None``: ``vcgencmd``, where it is installed.
+
+    Example:
+        >>> probe = ThrottlingProbe()
+        >>> probe.latest() is None  # nothing was answered yet
+        True
+        >>> probe.close()
     """
 
     def __init__(self, program: Path | None = None) -> None:

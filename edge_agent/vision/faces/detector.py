@@ -100,6 +100,10 @@ class FaceDetector:
     Raises:
         ModelError: the model's outputs are not those that the decoder needs.
         ValueError: a threshold, size or number is out of range.
+
+    Example:
+        >>> detector = FaceDetector(load_model(path, kind="face-detector"), min_face_px=30)
+        >>> [face.box for face in detector.detect(image)]
     """
 
     def __init__(

@@ -12,6 +12,11 @@ class FaceMemory:
 
     Args:
         seconds: the shortest wait.
+
+    Example:
+        >>> memory = FaceMemory(0.5)
+        >>> memory.at(Instant(0, 0))
+        0.5
     """
 
     def __init__(self, seconds: float) -> None:

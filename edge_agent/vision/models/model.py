@@ -112,6 +112,11 @@ class TFLiteModel:
     Attributes:
         card: what the model is.
         path: its TFLite file.
+
+    Example:
+        >>> model = load_model(path, kind="expression")
+        >>> model.run(pixels)["expression"].shape
+        (1, 8)
     """
 
     def __init__(self, card: ModelCard, path: Path, interpreter: Interpreter) -> None:
