@@ -38,11 +38,12 @@ class CaptureWorker(Worker):
         failure: why no frames come, until they come again or none are expected.
         ended: whether a file or folder has come to its end.
 
-    Example:
-        >>> latest: LatestValue[Frame] = LatestValue()
-        >>> worker = CaptureWorker(open_it, latest, print, print, may_capture=lambda: True)
-        >>> worker.start()
-        >>> latest.take(timeout_s=1.0)  # the newest frame
+    Example::
+
+        latest: LatestValue[Frame] = LatestValue()
+        worker = CaptureWorker(open_it, latest, print, print, may_capture=lambda: True)
+        worker.start()
+        latest.take(timeout_s=1.0)  # the newest frame
     """
 
     def __init__(

@@ -22,9 +22,10 @@ class DeviceCamera(LiveCamera):
     Raises:
         CameraError: there is no such node, it is busy, not allowed, no camera, or gives no frame.
 
-    Example:
-        >>> with DeviceCamera(Path("/dev/video0"), width=640, height=480, fps=15) as camera:
-        ...     frame = camera.read()
+    Example::
+
+        with DeviceCamera(Path("/dev/video0"), width=640, height=480, fps=15) as camera:
+            frame = camera.read()
     """
 
     def __init__(

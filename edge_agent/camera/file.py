@@ -86,9 +86,10 @@ class FileCamera(CameraBase):
     Raises:
         CameraError: the file is missing, may not be read, or is no video.
 
-    Example:
-        >>> with FileCamera(Path("interview.mp4"), fps=15) as camera:
-        ...     frame = camera.read()
+    Example::
+
+        with FileCamera(Path("interview.mp4"), fps=15) as camera:
+            frame = camera.read()
     """
 
     def __init__(self, path: Path, *, fps: float, loop: bool = False, rotate: Rotation = 0) -> None:

@@ -54,9 +54,10 @@ class PicameraCamera(CameraBase):
         CameraError: libcamera missing, no camera, busy, no permission.
         DriverStuckError: the driver did not come back.
 
-    Example:
-        >>> with PicameraCamera(width=1280, height=720, fps=15) as camera:
-        ...     frame = camera.read()
+    Example::
+
+        with PicameraCamera(width=1280, height=720, fps=15) as camera:
+            frame = camera.read()
     """
 
     def __init__(

@@ -35,9 +35,10 @@ class PicturesCamera(CameraBase):
         CameraError: the folder is missing, unreadable, holds no picture, or no picture that can be
             read.
 
-    Example:
-        >>> with PicturesCamera(Path("pictures"), width=640, height=480, fps=1) as camera:
-        ...     frame = camera.read()
+    Example::
+
+        with PicturesCamera(Path("pictures"), width=640, height=480, fps=1) as camera:
+            frame = camera.read()
     """
 
     def __init__(

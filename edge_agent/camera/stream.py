@@ -26,9 +26,10 @@ class StreamCamera(LiveCamera):
     Raises:
         CameraError: the address is none, nobody answers there, or what answers is no video.
 
-    Example:
-        >>> with StreamCamera("rtsp://192.0.2.7/live") as camera:
-        ...     frame = camera.read()
+    Example::
+
+        with StreamCamera("rtsp://192.0.2.7/live") as camera:
+            frame = camera.read()
     """
 
     def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:

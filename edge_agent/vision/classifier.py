@@ -28,10 +28,11 @@ class ExpressionClassifier:
     Raises:
         ModelError: the model is of another kind or takes no square gray crop.
 
-    Example:
-        >>> classifier = ExpressionClassifier(load_model(path, kind="expression"))
-        >>> classifier.classify(align_face(image, face.landmarks, classifier.size)).dominant
-        Emotion.HAPPINESS
+    Example::
+
+        classifier = ExpressionClassifier(load_model(path, kind="expression"))
+        crop = align_face(image, face.landmarks, classifier.size)
+        classifier.classify(crop).dominant  # Emotion.HAPPINESS
     """
 
     def __init__(self, model: TFLiteModel) -> None:

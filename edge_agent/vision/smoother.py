@@ -58,10 +58,10 @@ class Smoother:
             becomes uncertain.
         reset_after_s: gap in a track after which its past no longer counts.
 
-    Example:
-        >>> smoother = Smoother(0.6, hysteresis=0.1, uncertain_below=0.4)
-        >>> smoother.update(track, expression, frame.at).emotion
-        Emotion.NEUTRAL
+    Example::
+
+        smoother = Smoother(0.6, hysteresis=0.1, uncertain_below=0.4)
+        smoother.update(track, expression, frame.at).emotion  # Emotion.NEUTRAL
     """
 
     def __init__(

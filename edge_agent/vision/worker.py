@@ -29,9 +29,10 @@ class VisionWorker(Worker):
         frames: how many were read.
         last_sign_s: boot clock when the last of them was, seconds.
 
-    Example:
-        >>> worker = VisionWorker(latest_frame, recognizer, governor, recorder.submit)
-        >>> worker.start()
+    Example::
+
+        worker = VisionWorker(latest_frame, recognizer, governor, recorder.submit)
+        worker.start()
     """
 
     def __init__(

@@ -101,9 +101,10 @@ class FaceDetector:
         ModelError: the model's outputs are not those that the decoder needs.
         ValueError: a threshold, size or number is out of range.
 
-    Example:
-        >>> detector = FaceDetector(load_model(path, kind="face-detector"), min_face_px=30)
-        >>> [face.box for face in detector.detect(image)]
+    Example::
+
+        detector = FaceDetector(load_model(path, kind="face-detector"), min_face_px=30)
+        [face.box for face in detector.detect(image)]
     """
 
     def __init__(

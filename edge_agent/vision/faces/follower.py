@@ -46,10 +46,11 @@ class FaceFollower:
     Attributes:
         searches: how many whole frames were searched.
 
-    Example:
-        >>> follower = FaceFollower(whole_frames, pieces)
-        >>> faces = follower.find(frame, expected=[])
-        >>> faces = follower.find(next_frame, expected=[face.box for face in faces])
+    Example::
+
+        follower = FaceFollower(whole_frames, pieces)
+        faces = follower.find(frame, expected=[])
+        faces = follower.find(next_frame, expected=[face.box for face in faces])
     """
 
     def __init__(self, finder: FaceFinder, near: FaceFinder | None, whole_s: float = 0.5) -> None:

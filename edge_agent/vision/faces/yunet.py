@@ -64,9 +64,10 @@ class YuNet:
     Raises:
         ModelError: the file is missing, cannot be read, or is not YuNet.
 
-    Example:
-        >>> yunet = YuNet(Path("face_detection_yunet_2023mar.onnx"))
-        >>> [face.score for face in yunet.detect(image)]
+    Example::
+
+        yunet = YuNet(Path("face_detection_yunet_2023mar.onnx"))
+        [face.score for face in yunet.detect(image)]
     """
 
     def __init__(

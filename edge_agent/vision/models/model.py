@@ -113,10 +113,10 @@ class TFLiteModel:
         card: what the model is.
         path: its TFLite file.
 
-    Example:
-        >>> model = load_model(path, kind="expression")
-        >>> model.run(pixels)["expression"].shape
-        (1, 8)
+    Example::
+
+        model = load_model(path, kind="expression")
+        model.run(pixels)["expression"].shape  # (1, 8)
     """
 
     def __init__(self, card: ModelCard, path: Path, interpreter: Interpreter) -> None:
