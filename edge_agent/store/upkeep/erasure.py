@@ -15,6 +15,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
+from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -220,6 +221,9 @@ def _erase_copy(copy: Path, code: str) -> bool:
                 (code,),
             )
             rows = erase_rows(connection, code)
+            if rows is not None:
+                # else a copy would count as fuller, and stay, for what was erased from it
+                mark_anew(connection)
         if rows is not None:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
