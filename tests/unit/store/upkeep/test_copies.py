@@ -14,7 +14,8 @@ from edge_agent.store.database.schema import MIGRATIONS, migrate, write_transact
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.copies import Copy, Mark, daily_copies, to_delete, verified
-from edge_agent.store.upkeep.copy_report import DAY_MS, standing
+from edge_agent.store.upkeep.copy_report import standing
+from edge_agent.store.upkeep.counted_time import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.upkeep.verification import Contents, read_contents, verify
