@@ -25,7 +25,8 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.store.database.schema import connect, transaction
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import connect, read_transaction, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 
 DAY_MS = 24 * 3600 * 1000
@@ -108,6 +109,16 @@ def count_time(
     return fresh
 
 
+def carry_on(path: Path) -> CountedTime:
+    """Carry the counted time on to now.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        return count_time(connection)
+
+
 def confirm_clock(path: Path) -> CountedTime:
     """Take the wall clock for right, as a person says that it is.
 
@@ -116,6 +127,19 @@ def confirm_clock(path: Path) -> CountedTime:
     """
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         return count_time(connection, confirmed=True)
+
+
+def clock_doubt(path: Path) -> str | None:
+    """Return why the wall clock is not believed, and what to do; ``None``: it is, or nobody knows.
+
+    Changes nothing.
+    """
+    try:
+        with read_transaction(path) as connection:
+            counted = last_count(connection)
+    except StoreError:
+        return None
+    return counted.doubt if counted else None
 
 
 def last_count(connection: sqlite3.Connection) -> CountedTime | None:
