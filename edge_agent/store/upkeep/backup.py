@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -19,13 +20,14 @@ from edge_agent.store.upkeep.copies import (
     Copy,
     Mark,
     adopt,
+    daily_copies,
     fullest,
     next_number,
     to_delete,
     write_mark,
 )
 from edge_agent.store.upkeep.copy_report import Attempt, write_attempt
-from edge_agent.store.upkeep.verification import first_fault, verify
+from edge_agent.store.upkeep.verification import Contents, first_fault, verify
 
 KEEP_COPIES = 3
 SPARE_BYTES = 500_000_000
@@ -77,44 +79,45 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
     Raises:
         StoreError: as ``make_daily_copy``.
     """
-    others = adopt(place, at_ms)
-    fresh = place.with_name(f"{place.name}.backup-new")
-    try:
-        with translate_errors(path), closing(connect(path, readonly=True)) as connection:
-            _check_space(path, connection, place.parent, spare_bytes)
-            copy_database(connection, fresh)
-        mark = _marked(path, fresh, others, at_ms)
-        target = _name(place, mark, others)
-        with translate_errors(place):
-            fresh.replace(target)
-            _make_durable(target.parent)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    copies = [copy for copy in others if copy.path != target]
-    with translate_errors(place):
-        for copy in to_delete([*copies, Copy(target, mark)], keep):
+    with translate_errors(place), _alone(place.parent) as folder:
+        adopt(place, at_ms)
+        fresh = place.with_name(f"{place.name}.backup-new")
+        try:
+            with translate_errors(path), closing(connect(path, readonly=True)) as connection:
+                _check_space(path, connection, place.parent, spare_bytes)
+                copy_database(connection, fresh)
+            target = _named(path, place, fresh, at_ms)
+            # on the disk before an older one goes: a power cut may come between
+            os.fsync(folder)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        for copy in to_delete(daily_copies(place), keep):
             copy.unlink(missing_ok=True)
     return target
 
 
-def _marked(path: Path, fresh: Path, others: Sequence[Copy], at_ms: int) -> Mark:
-    """Verify a fresh copy, compare it with the others, and write the mark into it."""
+def _named(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
+    """Verify a fresh copy and compare it with the others; return the name that it got."""
     try:
-        contents = verify(fresh)
+        verify(fresh)
     except StoreError as error:
         what = str(error).removeprefix(f"{fresh}: ").rstrip(".")
         raise StoreError(
             f"{path}: its copy {what}, so the database or the disk is damaged. The copy was thrown "
             f"away, the older ones stay ({_names(path)}). {_DAMAGE_CURE}"
         ) from error
+    others = daily_copies(place)
     most = fullest(others)
-    smaller_than = None
-    if most and contents.is_much_smaller_than(most[1].contents):
-        smaller_than = most[0].path.name
-    mark = Mark(at_ms, next_number(others), contents, smaller_than)
-    write_mark(fresh, mark)
-    return mark
+
+    def mark_of(contents: Contents) -> Mark:
+        smaller_than = None
+        if most and contents.is_much_smaller_than(most[1].contents):
+            smaller_than = most[0].path.name
+        return Mark(at_ms, next_number(others), contents, smaller_than)
+
+    target = _name(place, write_mark(fresh, mark_of), others)
+    return fresh.replace(target)
 
 
 def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
@@ -130,11 +133,17 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
     return target
 
 
-def _make_durable(folder: Path) -> None:
-    """Have the new name on the disk before an older copy goes: a power cut may come between."""
+@contextmanager
+def _alone(folder: Path) -> Iterator[int]:
+    """Keep others from making a copy in the folder meanwhile; the folder is open in the block."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError as error:
+        raise StoreError(
+            f"{folder}: another copy is being made there now. Try again when it is done."
+        ) from error
     finally:
         os.close(handle)
 

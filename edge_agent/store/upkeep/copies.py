@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect_any, copies_beside
+from edge_agent.store.database.schema import connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.upkeep.verification import Contents, read_contents, verify
 
@@ -76,8 +77,8 @@ def adopt(database: Path, at_ms: int) -> list[Copy]:
     for place, copy in enumerate(copies):
         if copy.mark is None:
             try:
-                mark = Mark(at_ms, number, verify(copy.path))
-                write_mark(copy.path, mark)
+                verify(copy.path)
+                mark = write_mark(copy.path, partial(Mark, at_ms, number))
             except StoreError:
                 continue
             copies[place] = Copy(copy.path, mark)
@@ -90,14 +91,22 @@ def next_number(copies: Sequence[Copy]) -> int:
     return 1 + max((mark.number for _, mark in verified(copies)), default=0)
 
 
-def write_mark(copy: Path, mark: Mark) -> None:
-    """Write down in a copy that it was verified.
+def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
+    """Write down in a copy that it was verified; return the mark, which ``make`` makes.
+
+    It is counted and written in one transaction, so that an erasure comes before it or after it.
 
     Raises:
-        StoreError: the copy cannot be written.
+        StoreError: the copy cannot be read or written.
     """
-    with translate_errors(copy), closing(connect_any(copy)) as connection:
+    with (
+        translate_errors(copy),
+        closing(connect_any(copy)) as connection,
+        transaction(connection),
+    ):
+        mark = make(read_contents(connection))
         _store(connection, mark)
+    return mark
 
 
 def mark_anew(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -16,7 +17,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import copies_beside
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.upkeep.backup import KEEP_COPIES, copy_beside
-from edge_agent.store.upkeep.copies import daily_copies, verified, write_mark
+from edge_agent.store.upkeep.copies import Mark, daily_copies, verified, write_mark
 from edge_agent.store.upkeep.copy_report import Attempt, read_report, standing, write_report
 
 PLACE_MARK = "affect-edge-copies"
@@ -114,6 +115,6 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
         whole = target.rename(target.with_name(target.name.replace("-smaller", "")))
     for copy, mark in verified(daily_copies(place)):
         if copy.path == whole:
-            write_mark(whole, replace(mark, smaller_than=None))
+            write_mark(whole, partial(Mark, mark.verified_ms, mark.number))
     write_report(path, replace(report, places={**report.places, str(place.parent): None}))
     return whole

@@ -90,7 +90,7 @@ def first_fault(connection: sqlite3.Connection) -> str | None:
     return None
 
 
-def verify(copy: Path) -> Contents:
+def verify(copy: Path) -> None:
     """Read a copy from the disk and make sure that it could take the place of the database.
 
     Raises:
@@ -108,7 +108,6 @@ def verify(copy: Path) -> Contents:
             fault = first_fault(connection)
             if fault:
                 raise StoreError(f"{copy}: is damaged ({fault}).")
-            return read_contents(connection)
 
 
 def _forget_cached_pages(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -215,7 +217,7 @@ def test_a_copy_that_is_no_database_of_ours_or_of_a_newer_version_does_not_verif
     path: Path, tmp_path: Path
 ) -> None:
     good = daily_copies(path)[0].path
-    assert verify(good).participants == 2
+    verify(good)
     with closing(sqlite3.connect(good)) as connection:
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     with pytest.raises(StoreError, match="Update this program"):
@@ -300,3 +302,28 @@ def test_a_mark_that_cannot_be_read_is_none(path: Path) -> None:
             connection.execute("UPDATE setting SET value = ? WHERE key = ?", (text, module._KEY))
             connection.commit()
         assert daily_copies(path)[0].mark is None
+
+
+def test_two_copies_at_once_do_not_get_in_each_others_way(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="another copy is being made there now"):
+            make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
+    finally:
+        os.close(folder)
+    assert make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS).exists()
+
+
+def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def verify_late(copy: Path) -> None:
+        verify(copy)
+        erase_participant(path, CODE, actor="ada")
+
+    monkeypatch.setattr("edge_agent.store.upkeep.backup.verify", verify_late)
+    make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
+    assert CODE.lower().encode() not in bytes_of(path.parent)
+    assert standing(path, NIGHT_MS + 3 * DAY_MS).is_well, "and is not taken for smaller"
+    assert {mark.contents.participants for _, mark in verified(daily_copies(path))} == {1}
