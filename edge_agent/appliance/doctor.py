@@ -53,6 +53,8 @@ def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
     yield _clock()
     yield from _data_folder(data)
     yield _guarded("database", lambda: _database(data))
+    yield _guarded("copies", lambda: _copies(settings, data))
+    yield _guarded("counted time", lambda: _counted_time(data))
     yield _guarded("disk budget", lambda: _disk_budget(settings, data))
     vision = settings.vision
     yield _guarded(f"model {vision.detector_model}", lambda: _detector(settings))
@@ -133,6 +135,45 @@ def _database(data: Path) -> Finding:
         Verdict.OK,
         ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())),
     )
+
+
+def _copies(settings: Settings, data: Path) -> Finding:
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.upkeep.copy_report import standing
+
+    stands = standing(data / DATABASE_NAME)
+    if stands.age_s is None:
+        age = "there is no verified copy of the database"
+    else:
+        age = f"the last verified copy of the database is {stands.age_s / 3600:.0f} hours old"
+    if stands.error:
+        cure = "See what the error says; the older copies are kept until a new one is verified."
+        return Finding("copies", Verdict.PROBLEM, f"{age}; the next failed: {stands.error}", cure)
+    if stands.smaller_than:
+        less = f"{age}; a later one holds much less than {stands.smaller_than}"
+        restore = (
+            "Restore that copy if rows were lost; move it to another folder if they were meant "
+            "to go."
+        )
+        return Finding("copies", Verdict.PROBLEM, less, restore)
+    if stands.overdue:
+        now = "See that the nightly maintenance runs, or say `affect-edge backup` now."
+        return Finding("copies", Verdict.WARNING, age, now)
+    if stands.second_error and settings.backup.also:
+        away = f"{age}; the copy in a second place was not made: {stands.second_error}"
+        put = "Put the stick or share back, or take backup.also out of the configuration."
+        return Finding("copies", Verdict.WARNING, away, put)
+    return Finding("copies", Verdict.OK, age)
+
+
+def _counted_time(data: Path) -> Finding:
+    from edge_agent.store.database.schema import DATABASE_NAME
+    from edge_agent.store.upkeep.counted_time import clock_doubt
+
+    doubt = clock_doubt(data / DATABASE_NAME)
+    if doubt is None:
+        return Finding("counted time", Verdict.OK, "agrees with the clock, or follows it soon")
+    return Finding("counted time", Verdict.WARNING, doubt, "Old rows stay until the clock is set.")
 
 
 def _disk_budget(settings: Settings, data: Path) -> Finding:

@@ -13,6 +13,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from edge_agent.config.backup import BackupSettings
 from edge_agent.config.camera import CameraSettings
 from edge_agent.config.capture import CaptureSettings
 from edge_agent.config.dashboard import DashboardSettings
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     capture: CaptureSettings = CaptureSettings()
     vision: VisionSettings = VisionSettings()
     record: RecordSettings = RecordSettings()
+    backup: BackupSettings = BackupSettings()
     vitals: VitalsSettings = VitalsSettings()
     summary: SummarySettings = SummarySettings()
     mqtt: MqttSettings = MqttSettings()

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import edge_agent
@@ -40,6 +41,8 @@ from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
+from edge_agent.store.upkeep.copy_report import Standing, standing
+from edge_agent.store.upkeep.counted_time import clock_doubt
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
@@ -57,6 +60,8 @@ SESSION_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 3600.0
+UPKEEP_S = 60.0
+"""Period of the look at the copies and at the clock, for the alarms."""
 PRUNE_WITHIN_S = 2.0
 """Longest deletion of old rows in the loop, which must not stand still for the watchdog.
 
@@ -97,6 +102,8 @@ class Agent:
         self._session_open = False
         self._alarms: list[str] | None = None
         self._space: Space | None = None
+        self._copies = Standing()
+        self._clock_doubt: str | None = None
         self._database = data / DATABASE_NAME
         recognizer = configured_recognizer(settings)
         # before the migration: never upgrade the file under a running agent
@@ -194,6 +201,7 @@ class Agent:
         self._live_timer = Every(LIVE_HEALTH_S)
         self._mqtt_timer = Every(MQTT_HEALTH_S, at_once=True)
         self._prune_timer = Every(PRUNE_S, at_once=True)
+        self._upkeep_timer = Every(UPKEEP_S, at_once=True)
         self._watchdog_timer = Every(watchdog_s) if watchdog_s else None
 
     def _take_vital(self, reading: VitalReading) -> None:
@@ -235,6 +243,9 @@ class Agent:
             self._tell_watchdog()
         if self._prune_timer.due():
             self._prune()
+        if self._upkeep_timer.due():
+            self._copies = standing(self._database)
+            self._clock_doubt = clock_doubt(self._database)
 
     def _tell_watchdog(self) -> None:
         """Tell systemd that the agent is alive, unless frames or rows are stuck.
@@ -249,6 +260,7 @@ class Agent:
 
         When an alarm starts or ends, the broker gets it at once.
         """
+        figures = replace(figures, copies=self._copies, clock_doubt=self._clock_doubt)
         report = self._monitor.report(figures, clock.now())
         self._governor.set_temperature(report["temperature_celsius"])
         self._threads.live.publish({"type": "health", **report})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock
@@ -33,6 +34,10 @@ class LiveAgent:
         self._thread.join()
         self._server.stop()
         assert self._server.join(5)
+
+    def say(self, message: dict[str, Any]) -> None:
+        """Send a message to every page, and to those that connect later if it is the health."""
+        self._server.publish(message)
 
     def _speak(self) -> None:
         while not self._stopping.wait(0.2):

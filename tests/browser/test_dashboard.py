@@ -17,10 +17,14 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from dashboard.web import routes
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core import clock
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
+from edge_agent.runtime.health.alarms import AgentFigures
+from edge_agent.runtime.health.report import HealthMonitor
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.copy_report import Standing
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.browser.live_agent import LiveAgent
 from tests.support.broker import wait_until
@@ -367,3 +371,19 @@ def test_logging_out_and_in_again_leads_back_to_the_page(
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
         page.goto(f"{dashboard.address}/live")
         expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+
+def test_the_health_page_tells_the_age_of_the_last_good_copy_and_its_alarm(
+    browser: Browser, dashboard: DashboardProcess, folder: Path, login: StorageState
+) -> None:
+    figures = AgentFigures(copies=Standing(260_000, overdue=True))
+    health = HealthMonitor(folder, "lab", "1").report(figures, clock.now())
+    with LiveAgent(folder, None) as agent, watched_page(browser, login) as page:
+        agent.say({"type": "health", **health})
+        page.goto(f"{dashboard.address}/health")
+        tile = page.locator(".tile").filter(has_text="Last good copy")
+        expect(tile).to_contain_text("3 d ago")
+        expect(page.locator("#alarms")).to_contain_text("good copy of the database is 3 days old")
+        health["copies"]["last_good_age_seconds"] = None
+        agent.say({"type": "health", **health})
+        expect(tile).to_contain_text("none")

@@ -1,4 +1,4 @@
-"""The payload of the health: camera, recorder, broker, sensors, disk, memory and alarms."""
+"""The payload of the health: camera, recorder, copies, broker, sensors, disk, memory and alarms."""
 
 from __future__ import annotations
 
@@ -64,6 +64,21 @@ class RecorderHealth(Part):
     )
 
 
+class CopiesHealth(Part):
+    """The nightly copies of the database."""
+
+    last_good_age_seconds: float | None = Field(
+        ge=0,
+        description="Age of the last copy that was verified and is not much smaller than another; "
+        "null: there is none",
+    )
+    failed: bool = Field(description="Whether the last attempt failed")
+    smaller: bool = Field(description="Whether the last copy holds much less than another one")
+    second_place_failed: bool = Field(
+        description="Whether the last copy to backup.also failed; false where none is asked for"
+    )
+
+
 class MqttHealth(Part):
     """The connection to the broker and the messages over it."""
 
@@ -126,6 +141,12 @@ class HealthPayload(Payload):
                         "last_commit_age_seconds": 3.2,
                         "duplicates": 0,
                     },
+                    "copies": {
+                        "last_good_age_seconds": 16920.0,
+                        "failed": False,
+                        "smaller": False,
+                        "second_place_failed": False,
+                    },
                     "mqtt": {
                         "state": "connected",
                         "outbox": 0,
@@ -167,6 +188,7 @@ class HealthPayload(Payload):
     memory: Memory
     camera: CameraHealth
     recorder: RecorderHealth
+    copies: CopiesHealth
     mqtt: MqttHealth
     sensors: list[SensorHealth] = Field(
         description="Bluetooth straps and cuffs that are configured"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.sensors import SensorState
 from edge_agent.runtime.health.throttling import Throttling
+from edge_agent.store.upkeep.copy_report import Standing
 
 _WELL = frozenset({"connected", "disabled", "stopped"})
 
@@ -29,6 +30,8 @@ class AgentFigures:
         store_error: why the last commit failed.
         budget_cut_ms: rows before this time were deleted for the disk budget; ``None``: none were.
         budget_over_bytes: by how much the database is larger than its share of the budget.
+        copies: how the copies of the database stand.
+        clock_doubt: why no row is deleted by the clock, and what to do; ``None``: it is believed.
         mqtt_state: of the connection to the broker; ``disabled`` without one.
         mqtt_error: what is wrong with it and what to do.
         mqtt_state_s: how long the state has lasted.
@@ -51,6 +54,8 @@ class AgentFigures:
     store_error: str | None = None
     budget_cut_ms: int | None = None
     budget_over_bytes: int = 0
+    copies: Standing = field(default_factory=Standing)
+    clock_doubt: str | None = None
     mqtt_state: str = "disabled"
     mqtt_error: str | None = None
     mqtt_state_s: float = 0.0
@@ -165,7 +170,10 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
             f"{figures.outbox} messages wait for the MQTT broker ({figures.mqtt_state}): "
             f"{figures.mqtt_error or 'it does not answer.'}"
         )
-    return texts | _budget_alarms(figures) | _sensor_alarms(figures, limits)
+    upkeep = _budget_alarms(figures) | _copy_alarms(figures.copies)
+    if figures.clock_doubt is not None:
+        upkeep["clock_not_believed"] = f"Old rows are not deleted. {figures.clock_doubt}"
+    return texts | upkeep | _sensor_alarms(figures, limits)
 
 
 def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
@@ -181,6 +189,33 @@ def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
             f"The database is {figures.budget_over_bytes / 1e6:.0f} MB larger than the disk budget "
             "allows; sessions and the last day are not deleted for it. Export and erase "
             "participants who are done, or raise record.budget_mb."
+        )
+    return texts
+
+
+def _copy_alarms(copies: Standing) -> dict[str, str]:
+    texts = {}
+    if copies.error is not None:
+        texts["copy_failed"] = f"The last copy of the database was not made: {copies.error}"
+    if copies.smaller_than is not None:
+        texts["copy_smaller"] = (
+            f"The database holds much less than its copy {copies.smaller_than}, which is kept. If "
+            "rows were lost, stop the agent and restore that copy. If they were meant to go, move "
+            "the copy to another folder."
+        )
+    if copies.overdue and copies.age_s is not None:
+        texts["copy_old"] = (
+            f"The last good copy of the database is {copies.age_s / 86_400:.0f} days old. See "
+            "that `affect-edge maintenance` runs each night, or say `affect-edge backup` now."
+        )
+    elif copies.overdue:
+        texts["copy_old"] = (
+            "There is no good copy of the database. See that `affect-edge maintenance` runs each "
+            "night, or say `affect-edge backup` now."
+        )
+    if copies.second_error is not None:
+        texts["copy_also_failed"] = (
+            f"The copy of the database in a second place was not made: {copies.second_error}"
         )
     return texts
 

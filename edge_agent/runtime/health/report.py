@@ -134,6 +134,12 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
             "last_commit_age_seconds": _rounded(figures.commit_age_s),
             "duplicates": figures.duplicates,
         },
+        "copies": {
+            "last_good_age_seconds": _rounded(figures.copies.age_s),
+            "failed": figures.copies.error is not None,
+            "smaller": figures.copies.smaller_than is not None,
+            "second_place_failed": figures.copies.second_error is not None,
+        },
         "mqtt": {
             "state": figures.mqtt_state,
             "outbox": figures.outbox,

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.clock import iso_utc
 from edge_agent.store.database.schema import connect, copies_beside, read_transaction, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.upkeep.backup import KEEP_COPIES, SPARE_BYTES
-from edge_agent.store.upkeep.retention import DAY_MS, delete_between
+from edge_agent.store.upkeep.counted_time import DAY_MS, boots_with_wrong_times, count_time
+from edge_agent.store.upkeep.deletions import Deletions
 from edge_agent.store.write.tombstones import Span
 
 SHARES = 3 + KEEP_COPIES
@@ -103,7 +103,7 @@ def keep_to_budget(
         keep_days: as in ``prune``, to tell whether something went before its time.
         within_s: stop after so many seconds and leave the rest to the next call; ``None`` does all,
             and first makes a file of an older version anew, one that could not shrink otherwise.
-        now_ms: UTC; ``None`` is now.
+        now_ms: UTC; ``None``: the counted time, which no wrong clock moves.
 
     Raises:
         StoreError: the database cannot be written.
@@ -115,9 +115,14 @@ def keep_to_budget(
         until_s = time.monotonic() + within_s
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         size = path.stat().st_size
-        rows, cut_ms = _delete_oldest(connection, _share(budget_mb), present, until_s)
+        counted = count_time(connection) if now_ms is None else None
+        newest = (counted.present_ms if counted else present) - DAY_MS
+        spared = boots_with_wrong_times(connection, newest, counted)
+        deletions = Deletions(connection, "disk_budget", present, spared)
+        cut_ms = _delete_oldest(connection, _share(budget_mb), deletions, newest, until_s)
+        rows = deletions.rows
         if rows:
-            _write_down(connection, rows, cut_ms, present)
+            _remember(connection, cut_ms)
         if within_s is None:
             _delete_old_copies(path)
             _let_it_shrink(path, connection, _share(budget_mb))
@@ -155,22 +160,22 @@ def _space(connection: sqlite3.Connection, budget_mb: int, keep_days: int, prese
 
 
 def _delete_oldest(
-    connection: sqlite3.Connection, share: int, present: int, until_s: float
-) -> tuple[int, int]:
-    """Delete hour by hour until the share is kept.
+    connection: sqlite3.Connection, share: int, deletions: Deletions, newest: int, until_s: float
+) -> int:
+    """Delete hour by hour, up to ``newest``, until the share is kept.
 
-    Return rows, and the time before which they lay.
+    Return the time before which the rows lay.
     """
-    deleted = 0
     cut_ms = 0
     if _used(connection) <= share:
-        return deleted, cut_ms
-    for start, end in _hours_outside_sessions(connection, present - DAY_MS):
+        return cut_ms
+    for start, end in _hours_outside_sessions(connection, newest):
         if _used(connection) <= _AIM * share or time.monotonic() >= until_s:
             break
-        deleted += sum(delete_between(connection, table, start, end) for table in _TABLES)
+        for table in _TABLES:
+            deletions.delete_between(table, start, end)
         cut_ms = end
-    return deleted, cut_ms
+    return cut_ms
 
 
 def _hours_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iterator[Span]:
@@ -207,14 +212,9 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
     return min((at for at in times if at is not None), default=None)
 
 
-def _write_down(connection: sqlite3.Connection, rows: int, cut_ms: int, present: int) -> None:
-    """Leave a line in the audit trail, and remember for the alarm up to when rows are gone."""
+def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
+    """Remember for the alarm up to when rows are gone."""
     with transaction(connection):
-        connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'appliance', 'disk_budget', "
-            "?)",
-            (present, f"{rows} rows of before {iso_utc(cut_ms)} deleted, none of a session"),
-        )
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
             "= max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",

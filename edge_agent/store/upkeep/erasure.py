@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +15,8 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
+from edge_agent.store.upkeep.copies import mark_anew
+from edge_agent.store.upkeep.copy_report import read_report, write_report
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -42,6 +44,7 @@ class Erasure:
         copies: names of the copies of the database that were rewritten without the participant.
         copies_deleted: names of copies that could not be read, and were deleted.
         compacted: whether the file was written anew, for it still held old bytes.
+        places_unreached: folders of ``backup.also`` whose copies could not be rewritten.
     """
 
     rows: dict[str, int]
@@ -50,6 +53,7 @@ class Erasure:
     copies: tuple[str, ...]
     copies_deleted: tuple[str, ...]
     compacted: bool
+    places_unreached: tuple[str, ...] = ()
 
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
@@ -83,7 +87,20 @@ class Erasure:
             parts.append(
                 f"Copies deleted, for they could not be read: {', '.join(self.copies_deleted)}."
             )
+        if self.places_unreached:
+            parts.append(self.unreached_sentence)
         return " ".join(parts)
+
+    @property
+    def unreached_sentence(self) -> str:
+        """Where copies still hold the participant, and how they go; empty: nowhere."""
+        if not self.places_unreached:
+            return ""
+        return (
+            f"The copies in {', '.join(self.places_unreached)} could not be reached and still hold "
+            "the participant. Put the stick or share back: the next nightly copy there takes "
+            "their place. Or delete them by hand."
+        )
 
 
 def erase_participant(
@@ -122,12 +139,17 @@ def erase_participant(
         delete_prepared_exports(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
         copies, deleted = _erase_copies(path, code)
+        erased = rows is not None or bool(copies)
+        elsewhere, unreached = _erase_second_places(path, code, erased=erased)
+        copies += elsewhere
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
             rows = ErasedRows({}, 0, 0, frozenset())
     log.info("a participant was erased")
-    return Erasure(rows.rows, rows.minutes, rows.minutes_removed, copies, deleted, compacted)
+    return Erasure(
+        rows.rows, rows.minutes, rows.minutes_removed, copies, deleted, compacted, unreached
+    )
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
@@ -207,6 +229,33 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
     return tuple(rewritten), tuple(deleted)
 
 
+def _erase_second_places(
+    path: Path, code: str, *, erased: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Erase the participant from the copies in other folders.
+
+    Return the copies that were rewritten, and the folders that could not be reached. Those are
+    written down, so that the next copy there replaces the others.
+    """
+    rewritten: list[str] = []
+    unreached: list[str] = []
+    report = read_report(path)
+    for folder in report.places:
+        try:
+            copies, _ = _erase_copies(Path(folder, path.name), code)
+            if not copies and not Path(folder).is_dir():
+                unreached.append(folder)
+        except (StoreError, OSError):
+            unreached.append(folder)
+        else:
+            rewritten += [str(Path(folder, name)) for name in copies]
+    if unreached and erased:
+        now_ms = clock.now().wall_ms
+        places = {**report.places, **dict.fromkeys(unreached, now_ms)}
+        write_report(path, replace(report, places=places))
+    return tuple(rewritten), tuple(unreached)
+
+
 def _erase_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
     with closing(connect_any(copy)) as connection:
@@ -220,6 +269,9 @@ def _erase_copy(copy: Path, code: str) -> bool:
                 (code,),
             )
             rows = erase_rows(connection, code)
+            if rows is not None:
+                # else a copy would count as fuller, and stay, for what was erased from it
+                mark_anew(connection)
         if rows is not None:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

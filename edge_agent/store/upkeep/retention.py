@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import connect, transaction
+from edge_agent.store.database.schema import connect
 from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.upkeep.counted_time import DAY_MS, boots_with_wrong_times, count_time
+from edge_agent.store.upkeep.deletions import Deletions
 
-DAY_MS = 24 * 3600 * 1000
-_PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
 _BEGINNING = -(2**62)
-_KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
 
 
 def prune(
@@ -23,7 +21,7 @@ def prune(
 ) -> int:
     """Delete rows of expressions and unfit frames older than ``keep_days`` days.
 
-    Rollups, vitals and the study stay.
+    Rollups, vitals and the study stay. ``audit`` gets one line with the counts, if any row went.
 
     Their bytes are overwritten, and their pages are used again by later rows; ``keep_to_budget``
     shrinks the file.
@@ -31,7 +29,7 @@ def prune(
     Args:
         path: the database.
         keep_days: days to keep, at least 1.
-        now_ms: reckoned from here; ``None`` is now.
+        now_ms: reckoned from here; ``None``: from the counted time, which no wrong clock moves.
         within_s: stop after about so many seconds and leave the rest to the next call.
 
     Returns:
@@ -43,33 +41,14 @@ def prune(
     """
     if keep_days < 1:
         raise ValueError(f"keep_days {keep_days} must be at least 1")
-    before = (clock.now().wall_ms if now_ms is None else now_ms) - keep_days * DAY_MS
     until_s = time.monotonic() + within_s
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
-        tables = ("expression", "unfit")
-        return sum(
-            delete_between(connection, table, _BEGINNING, before, until_s) for table in tables
-        )
-
-
-def delete_between(
-    connection: sqlite3.Connection, table: str, start: int, end: int, until_s: float = math.inf
-) -> int:
-    """Delete the rows of a table from ``start`` to before ``end``, in portions.
-
-    Return how many they were.
-
-    Ends after the portion that passes ``until_s``, seconds of ``time.monotonic``.
-    """
-    key = _KEYS[table]
-    statement = (
-        f"DELETE FROM {table} WHERE ({key}) IN "  # noqa: S608 - our own names
-        f"(SELECT {key} FROM {table} WHERE at >= ? AND at < ? LIMIT ?)"
-    )
-    deleted = 0
-    while True:
-        with transaction(connection):
-            portion = connection.execute(statement, (start, end, _PORTION_ROWS)).rowcount
-        deleted += portion
-        if portion < _PORTION_ROWS or time.monotonic() >= until_s:
-            return deleted
+        counted = count_time(connection) if now_ms is None else None
+        present = counted.present_ms if counted else int(now_ms or 0)
+        before = present - keep_days * DAY_MS
+        spared = boots_with_wrong_times(connection, before, counted)
+        at_ms = clock.now().wall_ms if now_ms is None else now_ms
+        deletions = Deletions(connection, "retention", at_ms, spared)
+        for table in ("expression", "unfit"):
+            deletions.delete_between(table, _BEGINNING, before, until_s)
+        return deletions.rows

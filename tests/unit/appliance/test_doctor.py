@@ -14,8 +14,10 @@ import pytest
 
 from edge_agent.appliance.doctor import Finding, Verdict, diagnose, exit_code
 from edge_agent.config import Settings, load_settings
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.budget import Space
+from edge_agent.store.upkeep.copy_report import Standing
 
 
 def free_port() -> int:
@@ -148,3 +150,46 @@ def test_a_clock_that_nobody_has_set_is_a_warning(
     assert examine(tmp_path)["clock"].verdict is Verdict.OK
     monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: False)
     assert examine(tmp_path)["clock"].verdict is Verdict.WARNING
+
+
+def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
+    assert "no verified copy" in examine(tmp_path)["copies"].found
+    migrate(tmp_path / DATABASE_NAME)
+    assert examine(tmp_path)["copies"].verdict is Verdict.OK, "the first night is to come"
+    make_daily_copy(tmp_path / DATABASE_NAME)
+    finding = examine(tmp_path)["copies"]
+    assert finding.verdict is Verdict.OK and "0 hours old" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("stands", "verdict", "found"),
+    [
+        (Standing(9_000, error="damaged"), Verdict.PROBLEM, "the next failed: damaged"),
+        (Standing(9_000, smaller_than="x"), Verdict.PROBLEM, "holds much less than x"),
+        (Standing(260_000, overdue=True), Verdict.WARNING, "72 hours old"),
+        (Standing(overdue=True), Verdict.WARNING, "no verified copy"),
+        (Standing(9_000, second_error="away"), Verdict.WARNING, "was not made: away"),
+    ],
+)
+def test_copies_that_are_not_well_are_found(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stands: Standing,
+    verdict: Verdict,
+    found: str,
+) -> None:
+    monkeypatch.setattr("edge_agent.store.upkeep.copy_report.standing", lambda _path: stands)
+    finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
+    assert finding.verdict is verdict and found in finding.found and finding.cure
+
+
+def test_a_clock_that_is_not_believed_is_a_warning(
+    tmp_path: Path,
+) -> None:
+    migrate(tmp_path / DATABASE_NAME)
+    assert examine(tmp_path)["counted time"].verdict is Verdict.OK
+    count = '{"at_ms": 1, "wall_ms": 1, "boot_ms": 0, "boot": "", "days": []}'
+    with write_transaction(tmp_path / DATABASE_NAME) as connection:
+        connection.execute("INSERT INTO setting VALUES ('counted_time', ?)", (count,))
+    finding = examine(tmp_path)["counted time"]
+    assert finding.verdict is Verdict.WARNING and "counted on" in finding.found

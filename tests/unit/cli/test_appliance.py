@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import UpdateError
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
+from edge_agent.store.upkeep.copy_report import standing
+from edge_agent.store.upkeep.counted_time import DAY_MS, clock_doubt
+from tests.support.timeline import START_MS, database, query, reading, row
 
 
 def run(*words: object) -> Result:
@@ -80,6 +87,130 @@ def test_the_certificate_is_shown_with_its_fingerprint(tmp_path: Path) -> None:
     assert "made" in first and "good" in second
     assert first.splitlines()[1] == second.splitlines()[1]
     assert first.count(":") > 31
+
+
+class Nights:
+    """Nights of maintenance of an appliance, one after another, with a clock that can be wrong."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.data = folder / "data"
+        self.path = database(
+            self.data, [row(day * 86_400) for day in range(100)], [reading(99 * 86_400)]
+        )
+        self.wall_ms = START_MS + 99 * DAY_MS
+        self.also = folder / "stick"
+        self.also.mkdir()
+        (self.also / "affect-edge-copies").touch()
+        self.config = folder / "settings.toml"
+        self.config.write_text(f'[backup]\nalso = "{self.also}"\n')
+        monkeypatch.setattr(clock, "now", lambda: Instant(0, self.wall_ms))
+        monkeypatch.setattr(clock, "boot_id", lambda: str(self.wall_ms))
+
+    def pass_by(self, number: int) -> list[Result]:
+        done = []
+        for _ in range(number):
+            self.wall_ms += DAY_MS - 60_000
+            done.append(run("maintenance", "--config", self.config, "--data", self.data))
+        return done
+
+    @property
+    def copies(self) -> dict[str, bytes]:
+        """All copies, here and on the stick, with their content."""
+        found = [*self.data.glob("*.backup-*"), *self.also.glob("*/*.backup-*")]
+        return {f"{copy.parent.name}/{copy.name}": copy.read_bytes() for copy in found}
+
+    @property
+    def alarms(self) -> set[str]:
+        """The alarms that the agent raises."""
+        figures = AgentFigures(
+            copies=standing(self.path, self.wall_ms), clock_doubt=clock_doubt(self.path)
+        )
+        machine = MachineState(
+            uptime_s=0,
+            temperature=None,
+            throttling=None,
+            disk_free_bytes=10**10,
+            clock_synchronised=True,
+        )
+        return set(alarms(figures, machine, AlarmLimits()))
+
+
+@pytest.fixture
+def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nights:
+    made = Nights(tmp_path, monkeypatch)
+    assert [done.exit_code for done in made.pass_by(3)] == [0, 0, 0]
+    assert len(made.copies) == 6 and made.alarms == set()
+    return made
+
+
+def damage(path: Path) -> None:
+    ((page,),) = query(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'expression'")
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\x5a" * 64)
+
+
+def empty(path: Path) -> None:
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM expression")
+        connection.execute("DELETE FROM setting")
+
+
+def make_zero(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    ("harm", "alarm", "said"),
+    [
+        (damage, "copy_failed", "so the database or the disk is damaged"),
+        (empty, "copy_smaller", "is sound, but holds much less than"),
+        (make_zero, "copy_failed", "is empty"),
+        (Path.unlink, "", "is gone, but its copies are there"),
+    ],
+)
+def test_three_nights_after_a_loss_all_good_copies_are_there_and_it_is_said(
+    nights: Nights, harm: Callable[[Path], None], alarm: str, said: str
+) -> None:
+    before = nights.copies
+    harm(nights.path)
+    for done in nights.pass_by(3):
+        assert done.exit_code == 1 and said in done.output, done.output
+    assert before.items() <= nights.copies.items()
+    if alarm:
+        assert nights.alarms >= {alarm, "copy_old"}
+        assert sum("smaller" not in name for name in nights.copies) == 6
+
+
+@pytest.mark.parametrize("wrong_days", [365, -2.5, -365, -20_000])
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_three_nights_with_a_wrong_clock_delete_nothing_and_it_is_said(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch, wrong_days: float, synchronised: bool
+) -> None:
+    monkeypatch.setattr(clock, "is_synchronised", lambda: synchronised)
+    counted = query(nights.path, "SELECT count(*) FROM expression")[0][0]
+    nights.wall_ms += round(wrong_days * DAY_MS)
+    for done in nights.pass_by(3):
+        assert done.exit_code == 1 and "No row is deleted by such a clock" in done.output
+    # three days have passed, and three rows have become too old in them
+    assert query(nights.path, "SELECT count(*) FROM expression")[0][0] >= counted - 3
+    assert "clock_not_believed" in nights.alarms
+    lines = query(nights.path, "SELECT actor, detail FROM audit WHERE action = 'retention'")
+    assert all("rows of before 2026-" in detail for _, detail in lines)
+    (said,) = run(
+        "maintenance", "--clock-is-right", "--config", nights.config, "--data", nights.data
+    ).output.splitlines()[1:2]
+    assert said == "clock: agrees with the counted time"
+
+
+def test_a_stick_that_was_pulled_out_is_an_alarm_and_the_copy_beside_is_made(
+    nights: Nights,
+) -> None:
+    nights.also.rename(nights.also.with_name("elsewhere"))
+    (done,) = nights.pass_by(1)
+    assert done.exit_code == 1 and "is not there, so no copy was made" in done.output
+    assert nights.alarms == {"copy_also_failed"}
+    assert len(nights.copies) == 3 and not nights.also.exists()
 
 
 @pytest.mark.parametrize("words", [["update", "release.tar"], ["rollback"]])

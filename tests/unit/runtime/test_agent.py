@@ -16,6 +16,7 @@ import pytest
 import edge_agent
 from edge_agent.config import MqttSettings, load_settings
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import MqttError, StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind, Purpose
@@ -29,11 +30,14 @@ from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.backup import make_daily_copy
+from edge_agent.store.upkeep.copy_report import Attempt, write_attempt
+from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
-from tests.support.timeline import add, database, query, row
+from tests.support.timeline import START_MS, add, database, query, row
 from tests.support.vision.portraits import smiling
 
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
@@ -206,11 +210,12 @@ def test_rows_that_are_too_old_go_when_it_starts(tmp_path: Path) -> None:
     days = (clock.now().wall_ms - 1_790_000_000_000) / 1000 / 86_400
     old = row(86_400 * (days - 11))
     kept = row(86_400 * (days - 9), Emotion.ANGER)
-    add(path, [old, kept])
+    add(path, [old, kept, row(86_400 * (days - 0.1), Emotion.FEAR)])
     with running_agent(tmp_path, {"record": {"keep_days": 10}}):
         wait_until(
             lambda: (
-                query(path, "SELECT emotion FROM expression WHERE simulated = 0") == [("anger",)]
+                query(path, "SELECT emotion FROM expression WHERE simulated = 0")
+                == [("anger",), ("fear",)]
             ),
             "the old row to go",
         )
@@ -302,3 +307,29 @@ def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
         assert not agent._stop.is_set()
         os.kill(os.getpid(), number)
     assert agent.run() == 0
+
+
+def test_how_the_copies_and_the_clock_stand_is_told_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
+    monkeypatch.setattr(module, "UPKEEP_S", 0.1)
+    path = database(tmp_path, [row(second) for second in range(20)])
+    kept = START_MS + 90 * 86_400_000
+    monkeypatch.setattr(clock, "now", lambda: Instant(clock.boot_ns() // 1_000_000, kept))
+    make_daily_copy(path)
+    prune(path, 10_000)
+    year_later = kept + 365 * 86_400_000
+    monkeypatch.setattr(clock, "now", lambda: Instant(clock.boot_ns() // 1_000_000, year_later))
+    monkeypatch.setattr(clock, "boot_id", lambda: "another start")
+    with running_agent(tmp_path, {"record": AT_ONCE | {"keep_days": 89}}) as run:
+        health = run.hear(
+            lambda said: said["type"] == "health" and said["copies"]["last_good_age_seconds"]
+        )
+        run.wait_for_rows("expression", f"at > {kept}")
+        write_attempt(path, Attempt(year_later, "it is damaged. Restore one."))
+        failed = run.hear(lambda said: said["type"] == "health" and said["copies"]["failed"])
+    assert health["copies"]["last_good_age_seconds"] == 365 * 86_400
+    assert {"copy_old", "clock_not_believed"} <= {alarm["name"] for alarm in health["alarms"]}
+    assert "copy_failed" in {alarm["name"] for alarm in failed["alarms"]}
+    assert query(path, "SELECT count(*) FROM expression WHERE at < ?", kept) == [(20,)]

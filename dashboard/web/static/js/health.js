@@ -21,6 +21,7 @@ const TILES = [
   ["Memory of the agent", (h) => known(h.memory?.process_bytes, size)],
   ["Rows waiting", (h) => known(h.recorder?.queue_depth, (v) => v.toLocaleString())],
   ["Rows lost", (h) => known(h.recorder?.rows_dropped, (v) => v.toLocaleString())],
+  ["Last good copy", (h) => known(h.copies, ({ last_good_age_seconds: age }) => (age === null ? "none" : `${duration(age)} ago`))],
   ["MQTT", (h) => known(h.mqtt?.state, (v) => v)],
   ["Power", (h) => known(h.throttling, (t) => (t.under_voltage ? "too low" : t.under_voltage_since_start ? "was too low" : "good"))],
   ["Clock", (h) => known(h.clock_synchronised, (v) => (v ? "set by network" : "not synchronised"))],

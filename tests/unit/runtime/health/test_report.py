@@ -19,6 +19,7 @@ from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineS
 from edge_agent.runtime.health.report import HealthMonitor, processor_temperature
 from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe, parse_throttled
 from edge_agent.runtime.health.watchdog import is_fresh
+from edge_agent.store.upkeep.copy_report import Standing
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = AgentFigures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
@@ -97,6 +98,7 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         queue_depth=4,
         rows_dropped=5,
         commit_age_s=2.346,
+        copies=Standing(7200.123, "damaged", "backup-1", overdue=True, second_error="away"),
         mqtt_state="unreachable",
         outbox=6,
         duplicates=7,
@@ -118,6 +120,13 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         "last_commit_age_seconds": 2.35,
         "duplicates": 7,
     }
+    assert report["copies"] == {
+        "last_good_age_seconds": 7200.12,
+        "failed": True,
+        "smaller": True,
+        "second_place_failed": True,
+    }
+    HealthPayload.model_validate(report)
     assert report["mqtt"] == {
         "state": "unreachable",
         "outbox": 6,
@@ -213,6 +222,28 @@ def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
             "before 2026-11-20 were deleted early",
         ),
         (replace(WELL, budget_over_bytes=30_000_000), "disk_budget_exceeded", "30 MB larger"),
+        (
+            replace(WELL, copies=Standing(90_000, error="It is damaged. Restore one.")),
+            "copy_failed",
+            "was not made: It is damaged. Restore one.",
+        ),
+        (
+            replace(WELL, copies=Standing(90_000, smaller_than="x.backup-1")),
+            "copy_smaller",
+            "much less than its copy x.backup-1, which is kept",
+        ),
+        (replace(WELL, copies=Standing(260_000, overdue=True)), "copy_old", "is 3 days old"),
+        (replace(WELL, copies=Standing(overdue=True)), "copy_old", "There is no good copy"),
+        (
+            replace(WELL, copies=Standing(9, second_error="The stick is away. Plug it in.")),
+            "copy_also_failed",
+            "in a second place was not made: The stick is away. Plug it in.",
+        ),
+        (
+            replace(WELL, clock_doubt="The clock says 2027. Set it."),
+            "clock_not_believed",
+            "Old rows are not deleted. The clock says 2027.",
+        ),
         (
             replace(
                 WELL,

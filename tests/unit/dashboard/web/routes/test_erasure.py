@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.second_place import PLACE_MARK, copy_to_second_place
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.support.timeline import query
 from tests.unit.cli.test_cli import affect_edge
@@ -119,3 +120,15 @@ def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["rows"]["session"] == 1
     assert found["compacted"] is False
+
+
+def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Path) -> None:
+    stick = database.parent / "stick"
+    stick.mkdir()
+    (stick / PLACE_MARK).touch()
+    copy_to_second_place(database, stick, "lab")
+    stick.rename(database.parent / "pulled out")
+    answer = ada.post(ERASE, data={"typed": "P-01"})
+    assert answer.status_code == 200
+    assert f"The copies in {stick / 'lab'} could not be reached" in answer.text
+    assert "its log or the copies beside it" in answer.text

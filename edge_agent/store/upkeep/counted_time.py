@@ -1,0 +1,259 @@
+"""The time by which rows become old: counted, not read from the clock.
+
+A Raspberry Pi has no battery-backed clock. One that is a year ahead for an hour would make every
+row a year older, and what is deleted then does not come back. So the age of rows goes by a time
+that is carried on from one look to the next, hour by hour, and is kept in ``setting``:
+
+- It goes on by what has passed: by the boot clock within one start of the machine, by the wall
+  clock over a restart. A step of a day or more is not counted, for nobody can tell a long time
+  without power from a wrong clock.
+- Where the network has set the clock, and something was recorded under it on three days, the
+  counted time takes the clock's over: that is how a month without power is caught up with. A clock
+  that no time service vouches for is never believed by itself; the time is counted on all the same,
+  so that such an appliance deletes too, later rather than sooner.
+- Rows are deleted by the earlier of the two times.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import connect, read_transaction, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
+
+DAY_MS = 24 * 3600 * 1000
+LONG_MS = 31 * DAY_MS
+"""So long an appliance may have been without power before somebody is asked."""
+_DAYS_SEEN = 3
+_LONGEST_STEP_MS = DAY_MS
+_LONGEST_RUN_MS = 2 * DAY_MS
+_DRIFT_MS = 3600 * 1000
+_WRITE_MS = 60 * 1000
+_KEY = "counted_time"
+
+
+@dataclass(frozen=True, slots=True)
+class CountedTime:
+    """The counted time at the last look, and what the clocks said then.
+
+    Attributes:
+        at_ms: the counted time, UTC.
+        wall_ms: the wall clock.
+        boot_ms: the boot clock.
+        boot: the kernel's identifier of that start of the machine; empty: not known.
+        days: days since 1970 on which something was recorded under a clock that the network had
+            set, while it disagreed with the counted time.
+    """
+
+    at_ms: int
+    wall_ms: int
+    boot_ms: int = 0
+    boot: str = ""
+    days: tuple[int, ...] = ()
+
+    @property
+    def present_ms(self) -> int:
+        """The time from which the age of rows is reckoned."""
+        return min(self.at_ms, self.wall_ms)
+
+    @property
+    def ahead_ms(self) -> int:
+        """By how much the clock is ahead of the counted time; negative: behind; 0: they agree."""
+        apart = self.wall_ms - self.at_ms
+        if abs(apart) < _DRIFT_MS:
+            return 0
+        return apart
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the clock is not believed, and what to do; ``None``: it is, or will be soon."""
+        if 0 <= self.ahead_ms <= LONG_MS:
+            return None
+        return (
+            f"The clock says {iso_utc(self.wall_ms)[:16]}, but counted on from what was recorded "
+            f"it is {iso_utc(self.at_ms)[:16]} UTC. No row is deleted by such a clock. Let the "
+            "network set it; if it is right, say `affect-edge maintenance --clock-is-right`."
+        )
+
+
+def count_time(
+    connection: sqlite3.Connection, now: Instant | None = None, *, confirmed: bool = False
+) -> CountedTime:
+    """Carry the counted time on to now, and keep it.
+
+    Args:
+        connection: for writing, outside a transaction.
+        now: the present on both clocks; ``None``: as the clocks say.
+        confirmed: a person says that the wall clock is right.
+    """
+    at = clock.now() if now is None else now
+    with transaction(connection):
+        known = _read(connection)
+        fresh = _carried_on(connection, known or _first(connection, at), at)
+        if confirmed:
+            fresh = replace(fresh, at_ms=at.wall_ms, days=())
+        if known is None or confirmed or _is_worth_writing(known, fresh):
+            connection.execute(
+                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "value = excluded.value",
+                (_KEY, json.dumps(asdict(fresh), separators=(",", ":"))),
+            )
+    return fresh
+
+
+def carry_on(path: Path) -> CountedTime:
+    """Carry the counted time on to now.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        return count_time(connection)
+
+
+def confirm_clock(path: Path) -> CountedTime:
+    """Take the wall clock for right, as a person says that it is.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with translate_errors(path), closing(connect(path, readonly=False)) as connection:
+        return count_time(connection, confirmed=True)
+
+
+def clock_doubt(path: Path) -> str | None:
+    """Return why the wall clock is not believed, and what to do; ``None``: it is, or nobody knows.
+
+    Changes nothing.
+    """
+    try:
+        with read_transaction(path) as connection:
+            counted = last_count(connection)
+    except StoreError:
+        return None
+    return counted.doubt if counted else None
+
+
+def last_count(connection: sqlite3.Connection) -> CountedTime | None:
+    """Return the counted time with the wall clock of now, changing nothing; ``None``: none yet."""
+    known = _read(connection)
+    if known is None:
+        return None
+    now = clock.now()
+    return replace(known, at_ms=known.at_ms + _passed(known, now), wall_ms=now.wall_ms)
+
+
+def boots_with_wrong_times(
+    connection: sqlite3.Connection, before_ms: int, counted: CountedTime | None = None
+) -> frozenset[int]:
+    """Return the numbers of ``boot`` whose rows look older than they are.
+
+    Their clock was more than a day behind that of the start before, or was set ahead by more than
+    a day while the machine ran. Such rows are as old as the next start, at the most: they stay
+    until that one lies before ``before_ms``.
+    """
+    rows = connection.execute(
+        "SELECT id, boot_id, started_ms, wall_minus_boot_ms FROM boot ORDER BY id"
+    ).fetchall()
+    wrong = set()
+    for place, row in enumerate(rows):
+        later = rows[place + 1] if place + 1 < len(rows) else None
+        behind = place > 0 and row["started_ms"] < rows[place - 1]["started_ms"] - DAY_MS
+        if later is None:
+            if behind and counted is not None and counted.ahead_ms:
+                wrong.add(row["id"])
+            continue
+        step = later["wall_minus_boot_ms"] - row["wall_minus_boot_ms"]
+        set_ahead = later["boot_id"] == row["boot_id"] and step > DAY_MS
+        if (behind or set_ahead) and later["started_ms"] >= before_ms:
+            wrong.add(row["id"])
+    return frozenset(wrong)
+
+
+def _carried_on(connection: sqlite3.Connection, known: CountedTime, now: Instant) -> CountedTime:
+    synchronised = clock.is_synchronised()
+    at_ms = known.at_ms + _passed(known, now)
+    apart = abs(now.wall_ms - at_ms)
+    days = known.days
+    today = now.wall_ms // DAY_MS
+    if apart < _DRIFT_MS or (synchronised and apart < _LONGEST_STEP_MS):
+        at_ms = now.wall_ms
+        days = ()
+    elif synchronised and today not in days and _is_recorded(connection, now.wall_ms):
+        days = (*days, today)
+        if len(days) >= _DAYS_SEEN:
+            at_ms = now.wall_ms
+            days = ()
+    return CountedTime(at_ms, now.wall_ms, now.boot_ms, clock.boot_id(), days)
+
+
+def _passed(known: CountedTime, now: Instant) -> int:
+    """Return the milliseconds since the last look, as far as they can be believed."""
+    if known.boot == clock.boot_id() and now.boot_ms >= known.boot_ms:
+        passed = now.boot_ms - known.boot_ms
+        longest = _LONGEST_RUN_MS
+    else:
+        passed = now.wall_ms - known.wall_ms
+        longest = _LONGEST_STEP_MS
+    if 0 <= passed < longest:
+        return passed
+    return 0
+
+
+def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
+    """Return where to count from in a database that has no counted time yet: its last row."""
+    found = [
+        connection.execute(query).fetchone()
+        for query in (
+            # by number, which is the order of recording, whatever the clock said
+            "SELECT at FROM expression ORDER BY id DESC LIMIT 1",
+            "SELECT at FROM unfit ORDER BY id DESC LIMIT 1",
+        )
+    ]
+    found.append(
+        connection.execute(
+            "SELECT max(at) FROM vital WHERE at <= ?", (now.wall_ms + DAY_MS,)
+        ).fetchone()
+    )
+    times = [row[0] for row in found if row and row[0] is not None]
+    last = max(times, default=now.wall_ms)
+    return CountedTime(last, last)
+
+
+def _is_recorded(connection: sqlite3.Connection, wall_ms: int) -> bool:
+    """Tell whether something was recorded in the last day by the wall clock."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM expression_hour WHERE at > ?1 AND at <= ?2) "
+        "OR EXISTS (SELECT 1 FROM vital WHERE at > ?1 AND at <= ?2)",
+        (wall_ms - DAY_MS, wall_ms),
+    ).fetchone()
+    return bool(row[0])
+
+
+def _is_worth_writing(known: CountedTime, fresh: CountedTime) -> bool:
+    """Tell whether more has happened than a minute that went by."""
+    return (
+        fresh.boot != known.boot
+        or fresh.days != known.days
+        or fresh.ahead_ms != known.ahead_ms
+        or abs(fresh.wall_ms - known.wall_ms) >= _WRITE_MS
+    )
+
+
+def _read(connection: sqlite3.Connection) -> CountedTime | None:
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+    if row is None:
+        return None
+    try:
+        fields: dict[str, Any] = json.loads(row[0])
+        return CountedTime(**{**fields, "days": tuple(fields["days"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,120 @@
+"""Whether a database is sound, and how much of the study is in it."""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import MIGRATIONS, connect_any
+from edge_agent.store.database.sqlite_errors import translate_errors
+
+ROWS_DELETED = "rows_deleted"
+"""Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
+_TIMELINE = ("expression", "unfit", "vital")
+_STUDY = ("consent", "marker", "self_report", "protocol_run")
+_LEAST_SHARE = 0.9
+"""A database that holds less than this share of what another one holds is much smaller."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Contents:
+    """How much is in a database; of two, the greater one is the fuller one.
+
+    What is counted never becomes less by itself: rows that retention and disk budget deleted count
+    on, and erasing a participant reaches the copies, too.
+
+    Attributes:
+        sessions: sessions.
+        participants: participants.
+        study: consents, markers, self-reports and protocols that were run.
+        recorded: rows of the timeline, with those that were deleted for their age or for space.
+    """
+
+    sessions: int
+    participants: int
+    study: int
+    recorded: int
+
+    def is_much_smaller_than(self, other: Contents) -> bool:
+        """Tell whether a session or participant is missing, or a tenth of something else."""
+        return (
+            self.sessions < other.sessions
+            or self.participants < other.participants
+            or self.study < _LEAST_SHARE * other.study
+            or self.recorded < _LEAST_SHARE * other.recorded
+        )
+
+
+def read_contents(connection: sqlite3.Connection) -> Contents:
+    """Count what is in a database of any schema.
+
+    Raises:
+        sqlite3.Error: a table cannot be read.
+    """
+    there = {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
+
+    def rows(*tables: str) -> int:
+        found = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables if t in there)
+        return sum(cursor.fetchone()[0] for cursor in found)
+
+    deleted = connection.execute(
+        "SELECT value FROM setting WHERE key = ?", (ROWS_DELETED,)
+    ).fetchone()
+    recorded = rows(*_TIMELINE)
+    if deleted:
+        recorded += int(deleted[0])
+    return Contents(rows("session"), rows("participant"), rows(*_STUDY), recorded)
+
+
+def first_fault(connection: sqlite3.Connection) -> str | None:
+    """Read the whole database and compare its indexes and references.
+
+    Return what is damaged first, or ``None``.
+
+    Raises:
+        sqlite3.Error: it is so damaged that it cannot be read.
+    """
+    for row in connection.execute("PRAGMA integrity_check(3)"):
+        if row[0] != "ok":
+            return str(row[0])
+    for row in connection.execute("PRAGMA foreign_key_check"):
+        return f"a row of {row[0]} refers to none of {row[2]}"
+    return None
+
+
+def verify(copy: Path) -> None:
+    """Read a copy from the disk and make sure that it could take the place of the database.
+
+    Raises:
+        StoreError: it is damaged, none of ours, of a newer version, or cannot be read.
+    """
+    with translate_errors(copy):
+        _forget_cached_pages(copy)
+        with closing(connect_any(copy)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not 1 <= version <= len(MIGRATIONS):
+                raise StoreError(
+                    f"{copy}: has the schema {version}, this program knows 1 to "
+                    f"{len(MIGRATIONS)}. Update this program."
+                )
+            fault = first_fault(connection)
+            if fault:
+                raise StoreError(f"{copy}: is damaged ({fault}).")
+
+
+def _forget_cached_pages(path: Path) -> None:
+    """Have the kernel read the file from the disk again: a bad card gives back something else."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(file)

@@ -1,0 +1,308 @@
+"""Wrong clocks: a year ahead, a day back, never set; and long times without power."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.clock import Instant
+from edge_agent.store.database.schema import connect
+from edge_agent.store.upkeep import counted_time as module
+from edge_agent.store.upkeep.budget import keep_to_budget
+from edge_agent.store.upkeep.counted_time import (
+    DAY_MS,
+    CountedTime,
+    boots_with_wrong_times,
+    confirm_clock,
+    count_time,
+    last_count,
+)
+from edge_agent.store.upkeep.retention import prune
+from tests.support.timeline import START_MS, add, database, query, reading, row
+
+YEAR = 365
+KEEP_DAYS = 90
+
+
+@dataclass
+class Machine:
+    """A machine whose clocks go as a test says; ``wrong_ms`` is by how much the wall clock lies."""
+
+    wall_ms: int = START_MS + 100 * DAY_MS
+    boot_ms: int = 60_000
+    boot: str = "first"
+    synchronised: bool = True
+    wrong_ms: int = 0
+
+    def go(self, days: float) -> None:
+        """Let time pass, with power."""
+        self.wall_ms += round(days * DAY_MS)
+        self.boot_ms += round(days * DAY_MS)
+
+    def start(self, after_days: float = 0.0, wrong_days: float = 0.0) -> None:
+        """Start after a time without power, with a clock that is wrong by so many days more."""
+        self.wall_ms += round(after_days * DAY_MS)
+        self.jump(wrong_days)
+        self.boot_ms = 60_000
+        self.boot += "'"
+
+    def jump(self, days: float) -> None:
+        """Set the wall clock while the machine runs."""
+        self.wall_ms += round(days * DAY_MS)
+        self.wrong_ms += round(days * DAY_MS)
+
+    @property
+    def true_ms(self) -> int:
+        """What a right clock would say."""
+        return self.wall_ms - self.wrong_ms
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    made = Machine()
+    monkeypatch.setattr(clock, "now", lambda: Instant(made.boot_ms, made.wall_ms))
+    monkeypatch.setattr(clock, "boot_id", lambda: made.boot)
+    monkeypatch.setattr(clock, "is_synchronised", lambda: made.synchronised)
+    return made
+
+
+@pytest.fixture
+def path(tmp_path: Path, machine: Machine) -> Path:
+    """An appliance that has recorded for 100 days, a row and a reading a day, the last one now."""
+    seconds = [day * 86_400 for day in range(1, 101)]
+    path = database(tmp_path, [row(s) for s in seconds], [reading(s) for s in seconds])
+    prune(path, KEEP_DAYS)
+    assert rows(path) == KEEP_DAYS + 1
+    return path
+
+
+def none_is_missing(path: Path, machine: Machine) -> bool:
+    """Whether all rows of the 100 days are there that a right clock would have kept."""
+    border = machine.true_ms - KEEP_DAYS * DAY_MS
+    wanted = [START_MS + day * DAY_MS for day in range(1, 101) if START_MS + day * DAY_MS >= border]
+    there = {at for (at,) in query(path, "SELECT at FROM expression")}
+    return there.issuperset(wanted)
+
+
+def record(path: Path, machine: Machine) -> None:
+    second = (machine.wall_ms - START_MS) / 1000
+    add(path, [row(second)], [reading(second)])
+
+
+def rows(path: Path) -> int:
+    return int(query(path, "SELECT count(*) FROM expression")[0][0])
+
+
+def look(path: Path) -> CountedTime:
+    with closing(connect(path, readonly=False)) as connection:
+        return count_time(connection)
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+@pytest.mark.parametrize("wrong_days", [YEAR, 40, 2, 1.1, -1.1, -2, -YEAR, -20_000])
+def test_a_start_with_a_wrong_clock_deletes_nothing(
+    path: Path, machine: Machine, wrong_days: float, synchronised: bool
+) -> None:
+    machine.synchronised = synchronised
+    machine.start(0.01, wrong_days)
+    for _ in range(5):
+        record(path, machine)
+        prune(path, KEEP_DAYS)
+        assert none_is_missing(path, machine)
+        machine.go(4 / 24)
+    assert rows(path) >= KEEP_DAYS + 5, "nor what was recorded under it"
+    assert bool(look(path).doubt) is (wrong_days > 31 or wrong_days < 0)
+    machine.start(0.01, -wrong_days)
+    prune(path, KEEP_DAYS)
+    assert none_is_missing(path, machine)
+    assert look(path).doubt is None, "the clock is right again"
+
+
+@pytest.mark.parametrize("wrong_days", [YEAR, -1, -YEAR])
+def test_a_clock_that_steps_while_the_machine_runs_deletes_nothing(
+    path: Path, machine: Machine, wrong_days: float
+) -> None:
+    machine.jump(wrong_days)
+    for _ in range(5):
+        prune(path, KEEP_DAYS)
+        assert none_is_missing(path, machine)
+        machine.go(4 / 24)
+        record(path, machine)
+    assert look(path).doubt
+    machine.jump(-wrong_days)
+    assert look(path).doubt is None
+
+
+def test_the_budget_does_not_delete_by_a_wrong_clock_either(path: Path, machine: Machine) -> None:
+    machine.synchronised = False
+    machine.start(0.01, YEAR)
+    record(path, machine)
+    kept = keep_to_budget(path, 1, KEEP_DAYS, within_s=60.0)
+    assert kept.rows > 0, "space is needed all the same"
+    last_day = machine.true_ms - DAY_MS
+    found = query(path, "SELECT count(*) FROM expression WHERE at >= ?", last_day)
+    assert found == [(2,)], "but not the last day, and nothing of the wrong time"
+
+
+def test_a_clock_without_a_time_service_that_stays_wrong_deletes_by_what_has_passed(
+    path: Path, machine: Machine
+) -> None:
+    machine.synchronised = False
+    machine.start(0.01, YEAR)
+    for _ in range(30):
+        machine.go(1)
+        record(path, machine)
+        prune(path, KEEP_DAYS)
+    assert rows(path) in {KEEP_DAYS, KEEP_DAYS + 1, KEEP_DAYS + 2}, (
+        "as many days as with a right clock"
+    )
+    assert look(path).doubt
+
+
+def test_a_clock_that_no_time_service_sets_is_enough_as_long_as_it_goes_on(
+    path: Path, machine: Machine
+) -> None:
+    machine.synchronised = False
+    for _ in range(30):
+        machine.start(0.6)
+        look(path)
+        machine.go(0.4)
+        record(path, machine)
+        prune(path, KEEP_DAYS)
+    assert look(path).doubt is None
+    assert rows(path) == KEEP_DAYS + 1
+
+
+@pytest.mark.parametrize("away_days", [4, 30, 200])
+def test_after_a_long_time_without_power_rows_go_once_the_clock_was_seen_on_three_days(
+    path: Path, machine: Machine, away_days: int
+) -> None:
+    machine.start(away_days)
+    gone = []
+    for _ in range(4):
+        record(path, machine)
+        gone.append(prune(path, KEEP_DAYS))
+        machine.go(1)
+    assert max(gone[:2]) <= 1 and gone[2] >= min(away_days, KEEP_DAYS) - 1
+    assert look(path).doubt is None
+
+
+def test_an_appliance_used_once_a_week_is_never_held_up_for_long(
+    path: Path, machine: Machine
+) -> None:
+    for _ in range(20):
+        machine.start(7)
+        machine.go(0.1)
+        record(path, machine)
+        prune(path, KEEP_DAYS)
+        assert look(path).doubt is None, "and raises no alarm"
+    assert rows(path) <= (KEEP_DAYS + 28) / 7 + 1
+
+
+def test_a_clock_far_ahead_under_which_nothing_is_recorded_is_not_believed(
+    path: Path, machine: Machine
+) -> None:
+    machine.start(0.01, YEAR)
+    for _ in range(10):
+        machine.go(1)
+        prune(path, KEEP_DAYS)
+        assert none_is_missing(path, machine)
+    assert look(path).doubt
+
+
+def test_a_person_may_say_that_the_clock_is_right(path: Path, machine: Machine) -> None:
+    machine.start(YEAR)
+    assert prune(path, KEEP_DAYS) == 0
+    assert confirm_clock(path).doubt is None
+    assert prune(path, KEEP_DAYS) == KEEP_DAYS + 1
+
+
+def test_a_fake_of_all_clocks_at_once_is_not_counted(path: Path, machine: Machine) -> None:
+    machine.go(YEAR)
+    assert prune(path, KEEP_DAYS) == 0
+    assert look(path).doubt
+
+
+def test_a_database_of_an_older_version_is_counted_from_its_last_row(
+    tmp_path: Path, machine: Machine
+) -> None:
+    path = database(tmp_path, [row(0), row(5)])
+    machine.start(YEAR)
+    assert prune(path, 1) == 0
+    assert look(path).at_ms == START_MS + 5000
+    other = database(tmp_path / "vitals", [], [reading(7)])
+    assert look(other).at_ms == START_MS + 7000
+    fresh = database(tmp_path / "new")
+    assert look(fresh).doubt is None
+
+
+def test_rows_of_a_start_whose_clock_was_behind_stay_as_long_as_the_next_start(
+    path: Path, machine: Machine
+) -> None:
+    def boot(number: int, boot_id: str, started_ms: int, offset: int) -> None:
+        with closing(connect(path, readonly=False)) as connection:
+            connection.execute(
+                "INSERT INTO boot VALUES (?, ?, ?, ?, 0)", (number, boot_id, started_ms, offset)
+            )
+
+    now = machine.wall_ms
+    boot(1, "a", now - 99 * DAY_MS, 0)
+    boot(2, "b", 1_000_000, 1_000_000)
+    boot(3, "b", now, now)
+    with closing(connect(path, readonly=False)) as connection:
+        assert boots_with_wrong_times(connection, now - KEEP_DAYS * DAY_MS) == {2}
+        assert boots_with_wrong_times(connection, now + 1) == frozenset()
+        connection.execute("UPDATE expression SET boot = 1")
+        connection.execute(
+            "UPDATE expression SET at = 1060000, boot = 2 WHERE at = (SELECT max(at) FROM "
+            "expression)"
+        )
+    assert prune(path, KEEP_DAYS) == 0
+    boot(4, "c", now - 10 * DAY_MS, 0)
+    with closing(connect(path, readonly=False)) as connection:
+        behind = CountedTime(now, now - 10 * DAY_MS)
+        assert boots_with_wrong_times(connection, now - DAY_MS, behind) == {2, 4}
+        assert boots_with_wrong_times(connection, now - DAY_MS, replace(behind, wall_ms=now)) == {2}
+
+
+def test_every_run_that_deletes_leaves_one_line_with_counts_and_border(
+    path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.store.upkeep.deletions._PORTION_ROWS", 3)
+    with closing(connect(path, readonly=False)) as connection:
+        connection.execute("DELETE FROM audit")
+    machine.go(1)
+    assert prune(path, KEEP_DAYS) == 1
+    for _ in range(10):
+        machine.go(1)
+        look(path)
+    assert prune(path, KEEP_DAYS) == 10
+    assert prune(path, KEEP_DAYS) == 0
+    lines = query(path, "SELECT at, actor, action, detail FROM audit ORDER BY id")
+    assert [line[1:3] for line in lines] == [("appliance", "retention")] * 2
+    border = clock.iso_utc(machine.wall_ms - KEEP_DAYS * DAY_MS)
+    assert lines[1][3] == f"10 rows of before {border} deleted: 10 expression"
+    deleted = query(path, "SELECT value FROM setting WHERE key = 'rows_deleted'")
+    assert deleted == [("20",)], "nine of before, too"
+
+
+def test_a_count_that_cannot_be_read_begins_anew_and_a_minute_is_not_written(
+    path: Path, machine: Machine
+) -> None:
+    kept = "SELECT value FROM setting WHERE key = 'counted_time'"
+    before = query(path, kept)
+    machine.go(30 / 86_400)
+    assert look(path).at_ms == machine.wall_ms
+    assert query(path, kept) == before
+    machine.go(31 / 86_400)
+    look(path)
+    assert query(path, kept) != before
+    for text in ("", "[]", "{}"):
+        with closing(connect(path, readonly=False)) as connection:
+            connection.execute("UPDATE setting SET value = ? WHERE key = ?", (text, module._KEY))
+            assert last_count(connection) is None
+        assert look(path).doubt is None

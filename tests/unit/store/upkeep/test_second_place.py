@@ -1,0 +1,184 @@
+"""Copies on a stick or share: only where it is there, and never with somebody who was erased."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.upkeep import second_place as module
+from edge_agent.store.upkeep.backup import make_daily_copy
+from edge_agent.store.upkeep.copies import daily_copies, verified
+from edge_agent.store.upkeep.copy_report import read_report, standing
+from edge_agent.store.upkeep.counted_time import DAY_MS
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.second_place import (
+    PLACE_MARK,
+    copy_to_second_place,
+    forget_second_place,
+)
+from tests.support.erasure import CODE, bytes_of, hold
+from tests.support.timeline import START_MS, database, query
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = database(tmp_path / "data")
+    hold(path, CODE, 0)
+    hold(path, "P02", 200)
+    return path
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    (folder / PLACE_MARK).touch()
+    return folder
+
+
+def night(path: Path, stick: Path, number: int) -> Path:
+    return copy_to_second_place(path, stick, "lab", START_MS + number * DAY_MS)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(copy.name for copy in folder.glob("*.backup-*"))
+
+
+def test_the_last_three_nights_lie_there_verified(path: Path, stick: Path) -> None:
+    for number in range(5):
+        copy = night(path, stick, number)
+    assert copy == stick / "lab" / f"{path.name}.backup-2026-09-25"
+    found = verified(daily_copies(stick / "lab" / path.name))
+    assert [mark.number for _, mark in found] == [5, 4, 3]
+    assert standing(path, START_MS).second_error is None
+    assert not list(path.parent.glob("*.backup-*"))
+
+
+def test_a_stick_that_is_not_there_is_said_until_it_is_back_or_no_longer_asked_for(
+    path: Path, stick: Path
+) -> None:
+    away = stick.rename(stick.with_name("pulled out"))
+    with pytest.raises(StoreError, match=r"is not there, so no copy was made.*Plug the stick in"):
+        night(path, stick, 0)
+    assert not stick.exists(), "and nothing is written into its place"
+    assert "is not there" in str(standing(path, START_MS).second_error)
+    away.rename(stick)
+    night(path, stick, 1)
+    assert standing(path, START_MS).second_error is None
+    shutil.rmtree(stick)
+    with pytest.raises(StoreError):
+        night(path, stick, 2)
+    forget_second_place(path)
+    assert standing(path, START_MS).second_error is None
+
+
+def test_a_folder_into_which_nothing_is_mounted_is_not_filled(path: Path, stick: Path) -> None:
+    (stick / PLACE_MARK).unlink()
+    with pytest.raises(StoreError, match=r"nothing is mounted there.*affect-edge-copies in it"):
+        night(path, stick, 0)
+    assert list(stick.iterdir()) == []
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    own = {tmp_path.stat().st_dev, Path("/").stat().st_dev}
+    if not memory.is_dir() or memory.stat().st_dev in own:
+        pytest.skip("there is no second file system to write to")
+    folder = memory / f"affect-edge-{tmp_path.name}-{id(tmp_path)}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_another_disk_needs_no_mark(path: Path, other_disk: Path) -> None:
+    assert night(path, other_disk, 0).exists()
+
+
+def test_a_damaged_database_replaces_nothing_there(path: Path, stick: Path) -> None:
+    before = night(path, stick, 0).read_bytes()
+    ((page,),) = query(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'expression'")
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\x5a" * 64
+    path.write_bytes(content)
+    for number in (1, 2, 3):
+        with pytest.raises(StoreError):
+            night(path, stick, number)
+    assert names(stick / "lab") == [f"{path.name}.backup-2026-09-21"]
+    assert (stick / "lab" / names(stick / "lab")[0]).read_bytes() == before
+
+
+def test_no_room_there_is_said(path: Path, stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(stick)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    with pytest.raises(StoreError, match=r"too little of the 1 MB that are free in .*lab"):
+        night(path, stick, 0)
+
+
+def test_an_erasure_reaches_a_stick_that_is_there(path: Path, stick: Path) -> None:
+    copy = night(path, stick, 0)
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.copies == (str(copy),) and done.places_unreached == ()
+    assert CODE.lower().encode() not in bytes_of(stick / "lab")
+    night(path, stick, 1)
+    assert len(names(stick / "lab")) == 2, "no copy is smaller, and the first one stays"
+
+
+def test_copies_that_an_erasure_did_not_reach_go_once_the_stick_is_back(
+    path: Path, stick: Path
+) -> None:
+    for number in range(3):
+        night(path, stick, number)
+    away = stick.rename(stick.with_name("pulled out"))
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.places_unreached == (str(stick / "lab"),)
+    assert "could not be reached and still hold the participant" in done.sentence
+    assert CODE not in path.with_name(f"{path.name}.copies.json").read_text()
+    away.rename(stick)
+    assert CODE.lower().encode() in bytes_of(stick / "lab")
+    make_daily_copy(path, now_ms=START_MS + 3 * DAY_MS)
+    night(path, stick, 3)
+    assert CODE.lower().encode() not in bytes_of(stick / "lab")
+    assert names(stick / "lab") == [f"{path.name}.backup-2026-09-24"]
+    night(path, stick, 4)
+    assert names(stick / "lab") == [f"{path.name}.backup-2026-09-2{day}" for day in (4, 5)]
+    assert read_report(path).places == {str(stick / "lab"): None}
+
+
+def test_copies_that_may_be_the_last_good_ones_stay_even_then(path: Path, stick: Path) -> None:
+    make_daily_copy(path, now_ms=START_MS)
+    night(path, stick, 0)
+    away = stick.rename(stick.with_name("pulled out"))
+    erase_participant(path, CODE, actor="ada")
+    away.rename(stick)
+    for file in path.parent.glob(f"{path.name}*"):
+        if "backup" not in file.name and not file.name.endswith(".json"):
+            file.unlink()
+    database(path.parent)
+    make_daily_copy(path, now_ms=START_MS + DAY_MS)
+    with pytest.raises(StoreError, match="still hold somebody who was erased, and they stay"):
+        night(path, stick, 1)
+    assert f"{path.name}.backup-2026-09-21" in names(stick / "lab")
+
+
+def test_a_wrong_code_does_not_spoil_the_copies_on_a_stick_that_is_away(
+    path: Path, stick: Path
+) -> None:
+    night(path, stick, 0)
+    stick.rename(stick.with_name("pulled out"))
+    with pytest.raises(Exception, match="There is no participant"):
+        erase_participant(path, "nobody", actor="ada")
+    assert read_report(path).places == {str(stick / "lab"): None}
+
+
+def test_what_is_on_the_system_disk_is_told_by_its_device(
+    path: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stick / PLACE_MARK).unlink()
+    monkeypatch.setattr(module, "_SYSTEM", stick)
+    with pytest.raises(StoreError, match="nothing is mounted there"):
+        night(path, stick, 0)
