@@ -15,7 +15,7 @@ help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
-	@echo "make coverage      the unit and integration tests, with the lines that they run; every module has a bar of 80 %"
+	@echo "make coverage      all tests but those in a browser, with the lines that they run; every module has a bar of 80 %"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
@@ -44,7 +44,7 @@ test-unit: $(VENV)/.dev
 coverage: $(VENV)/.dev
 	@./tools/system-packages mosquitto openssl openssh-client dbus-daemon r-base-core
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
-	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered tests/unit tests/integration $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
 
 fuzz: $(VENV)/.dev

@@ -27,7 +27,6 @@ from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
 from tests.docs.shell import documented_commands, holds_commands
 from tests.support.timeline import database, query
 from tests.support.vision.portraits import SMILING_FILE
-from training.expression.recipe import Distillation
 
 BLOCKS = [block for page in pages() for block in blocks_of(page) if not holds_commands(block)]
 CLOSED = {
@@ -81,6 +80,9 @@ def test_a_setting_is_taken_by_what_it_is_for(block: Block, tmp_path: Path) -> N
     table = tomllib.loads(block.text)
     file = tmp_path / "snippet.toml"
     if "distillation" in table:
+        pytest.importorskip("torch", reason="the training extra is not installed")
+        from training.expression.recipe import Distillation
+
         Distillation.model_validate(table["distillation"])
     elif "texts" in table:
         example = next(EXAMPLES.glob("*.toml")).read_text(encoding="utf-8")
