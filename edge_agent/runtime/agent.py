@@ -25,6 +25,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health.alarms import AgentFigures
@@ -41,6 +42,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vision.governor import Governor
@@ -125,7 +127,7 @@ class Agent:
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
             recorder,
-            SummaryWindow(settings.device.name, clock.now(), simulated=self._is_simulated),
+            self._make_window(),
             live,
             client,
             self._is_simulated,
@@ -151,6 +153,14 @@ class Agent:
     def _is_simulated(self) -> bool:
         """Whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
+
+    def _make_window(self) -> SummaryWindow:
+        return SummaryWindow(
+            self._settings.device.name,
+            clock.now(),
+            simulated=self._is_simulated,
+            last_seq=last_seq(self._database, Topics.SUMMARY),
+        )
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
         record = self._settings.record
