@@ -220,7 +220,10 @@ class MqttClient(Worker):
             delivery = self._begin_delivery()
             try:
                 while not self.stopping.is_set():
-                    self._publish_live(connection)
+                    # Where connections keep ending, the outbox goes first: if it is a message of
+                    # now at which the broker hangs up, it would never get its turn.
+                    if self._short_lived < SHORT_CONNECTIONS or delivery.had_its_turn:
+                        self._publish_live(connection)
                     self._deliver(connection, delivery)
                     connection.pump(POLL_SECONDS)
                     self._handle_received(connection)
@@ -299,14 +302,14 @@ class MqttClient(Worker):
         """
         now_s = clock.boot_seconds()
         try:
-            deleted, refusal = delivery.process_acks(connection)
+            more, refusal = delivery.process_acks(connection)
             if refusal is not None:
                 self._set_state(MqttState.UNAUTHORISED, self._refused(refusal))
                 self._next_poll_s = now_s + self._options.backoff.refused_s
-            elif deleted:
+            elif more:
                 self._set_state(MqttState.CONNECTED, None)
             refused = self._state is MqttState.UNAUTHORISED
-            due = now_s >= self._next_poll_s or (not refused and (deleted or self._send_now))
+            due = now_s >= self._next_poll_s or (not refused and (more or self._send_now))
             if due and now_s >= self._settled_s:
                 # Cleared before reading: what is committed from here on sets it again.
                 self._send_now = False

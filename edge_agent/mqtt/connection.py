@@ -36,8 +36,6 @@ MOST_RECEIVED = 10_000
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
 _TAKEN_OVER = 0x8E
-TOO_LARGE = 0x95
-PAYLOAD_REFUSED = 0x99
 
 
 class MqttState(StrEnum):
@@ -74,12 +72,10 @@ class PubAck:
     Attributes:
         mid: number of the message, as ``Connection.publish`` returned it.
         refusal: why the broker refused the message; ``None`` when it accepted it.
-        code: the same as MQTT 5 numbers it (section 2.4).
     """
 
     mid: int
     refusal: str | None
-    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,8 +351,7 @@ class Connection:
         reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        refusal = str(reason) if reason.is_failure else None
-        self._acks.append(PubAck(mid, refusal, reason.value))
+        self._acks.append(PubAck(mid, str(reason) if reason.is_failure else None))
 
     def _on_subscribe(
         self,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from edge_agent.core import clock
-from edge_agent.mqtt.connection import PAYLOAD_REFUSED, TOO_LARGE, Connection, PubAck
+from edge_agent.mqtt.connection import Connection
 from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.outbox_interface import OutboxQueue, WaitingMessage
 from edge_agent.mqtt.topics import Topics
@@ -19,8 +19,8 @@ A long outbox is sent in small steps, so that the messages of now are not stuck 
 DROP_SECONDS = 5.0
 """A broker that hangs up at a message does so sooner; a line that dies takes longer to be noticed.
 """
-# reasons why a message is set aside, by the broker's reason code
-_TO_SET_ASIDE = {TOO_LARGE: "too_large", PAYLOAD_REFUSED: "refused"}
+TOO_LARGE = "too_large"
+CONNECTION_LOST = "connection_lost"
 
 
 class OutboxDelivery:
@@ -60,12 +60,18 @@ class OutboxDelivery:
         self._connected_ms = clock.now().boot_ms
         self._in_flight: dict[int, int] = {}
         self._answered = False
+        self._had_its_turn = False
         self._sent_s = 0.0
 
     @property
     def idle(self) -> bool:
         """Whether every message that was sent has been acknowledged."""
         return not self._in_flight
+
+    @property
+    def had_its_turn(self) -> bool:
+        """Whether over this connection nothing was left to be sent once."""
+        return self._had_its_turn
 
     def send(self, connection: Connection) -> None:
         """Publish waiting messages, up to the number that may be in flight.
@@ -75,11 +81,17 @@ class OutboxDelivery:
         Raises:
             StoreError: the outbox cannot be read, or a message cannot be set aside.
         """
+        if self._guard.is_careful and not self._answered:
+            return  # a broker that says nothing at all is not the fault of a message
+        while self._send_some(connection):
+            pass  # what was set aside has made room for others
+        self._had_its_turn = not self._in_flight
+
+    def _send_some(self, connection: Connection) -> bool:
+        """Publish what may be in flight; return whether something was set aside instead."""
         limit = min(IN_FLIGHT, connection.receive_maximum)
         if self._guard.is_careful:
             limit = 1
-            if not self._answered:
-                return  # a broker that says nothing at all is not the fault of a message
         passed_over = self._guard.passed_over
         underway = set(self._in_flight.values()) | self._acknowledged | passed_over
         too_large = {}
@@ -94,9 +106,10 @@ class OutboxDelivery:
             if connection.fits(topic, payload):
                 self._publish(connection, row, topic, payload)
             else:
-                too_large[row.id] = _TO_SET_ASIDE[TOO_LARGE]
+                too_large[row.id] = TOO_LARGE
         if too_large:
             self._outbox.set_aside(too_large)
+        return bool(too_large)
 
     def _publish(
         self, connection: Connection, row: WaitingMessage, topic: str, payload: bytes
@@ -112,41 +125,31 @@ class OutboxDelivery:
         """Delete the rows that the broker has acknowledged, and set aside those it never takes.
 
         Returns:
-            Whether any row is gone, and the broker's reason where it refused a message.
+            Whether more can be sent now, and the broker's reason where it refused a message.
 
         Raises:
             StoreError: the rows cannot be deleted or set aside; the next call tries again.
         """
         refusal = None
-        set_aside: dict[int, str] = {}
-        for ack in connection.acks():
-            refusal = self._process(ack, set_aside) or refusal
-        deleted = bool(self._acknowledged or set_aside)
-        if self._acknowledged:
+        to_blame: set[int] = set()
+        acks = connection.acks()
+        for ack in acks:
+            row = self._in_flight.pop(ack.mid, None)
+            if ack.refusal is not None:
+                refusal = ack.refusal
+            elif row is not None:
+                self._acknowledged.add(row)
+                to_blame |= self._guard.acknowledged(row)
+        first_answer = bool(acks) and not self._answered
+        self._answered = self._answered or first_answer
+        deleted = bool(self._acknowledged)
+        if deleted:
             # cleared only after the deletion: if that fails, the ids are kept for the next call
             self._outbox.delete(sorted(self._acknowledged))
             self._acknowledged.clear()
-        if set_aside:
-            self._outbox.set_aside(set_aside)
-        return deleted, refusal
-
-    def _process(self, ack: PubAck, set_aside: dict[int, str]) -> str | None:
-        """Take in one acknowledgement; return why the broker refused the message.
-
-        A message that it will never take is put into ``set_aside`` instead.
-        """
-        self._answered = True
-        row = self._in_flight.pop(ack.mid, None)
-        if row is None:
-            return ack.refusal
-        if ack.code in _TO_SET_ASIDE:
-            set_aside[row] = _TO_SET_ASIDE[ack.code]
-        elif ack.refusal is not None:
-            return ack.refusal
-        else:
-            self._acknowledged.add(row)
-            set_aside |= dict.fromkeys(self._guard.acknowledged(row), "connection_lost")
-        return None
+        if to_blame:
+            self._outbox.set_aside(dict.fromkeys(to_blame, CONNECTION_LOST))
+        return deleted or first_answer, refusal
 
     def connection_ended(self, connection: Connection) -> None:
         """Take in the last acknowledgements of a connection that has ended, and blame nobody yet.

@@ -40,14 +40,17 @@ class MemoryOutbox:
         self.broken = False
         self.closed = False
 
-    def add(self, topic: str = "summary", *, age_s: float = 0.0, **payload: Any) -> int:
+    def add(
+        self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
+    ) -> int:
         """Put a numbered message in; return its number."""
         with self._lock:
             self._last += 1
             made = now().shifted(-age_s)
             payload = {**payload, "seq": self._last, "epoch": EPOCH}
+            boot = boot or boot_id()
             self._rows.append(
-                Row(self._last, topic, self._last, payload, made.wall_ms, boot_id(), made.boot_ms)
+                Row(self._last, topic, self._last, payload, made.wall_ms, boot, made.boot_ms)
             )
             return self._last
 

@@ -73,8 +73,8 @@ class SeqHoleHealth(Part):
     last: int = Field(ge=1, description="The last number")
     reason: str = Field(
         description="outbox_full (mqtt.outbox_rows), not_written (no room for it on disk and in "
-        "memory), erased, mqtt_off, damaged, too_large or refused (for the broker), "
-        "connection_lost (the broker hung up at it each time)"
+        "memory), erased, mqtt_off, damaged, too_large (for the broker), connection_lost (it ended at "
+        "this message each time)"
     )
     at: Time = Field(description="When the last of them was noted, UTC")
 
