@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from dashboard.web import routes
 from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.ingest_state import IngestState
+from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.login_guard import LoginNeededError, require_login
 from dashboard.web.pages import find_pages, navigation_of
 from dashboard.web.rendering import HERE, make_templates, render
@@ -82,6 +84,7 @@ def create_app(
     study = Study(options.database, purposes=options.purposes, outbox_rows=options.outbox_rows)
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database, options.outbox_rows), study)
     protocol_runner.resume_saved()
+    stopping = asyncio.Event()
     app.state.services = Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours),
@@ -91,6 +94,8 @@ def create_app(
         study=study,
         protocol_runner=protocol_runner,
         exports=ExportJobs(options.database, options.device, options.told, options.models),
+        live=LiveFanOut(options.live_socket, stopping),
+        stopping=stopping,
     )
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -13,6 +13,7 @@ from dashboard.protocols.runner import ProtocolRunner
 from dashboard.web.attempt_limiter import AttemptLimiter
 from dashboard.web.export_jobs import ExportJobs
 from dashboard.web.ingest_state import IngestState
+from dashboard.web.live_fan_out import LiveFanOut
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
@@ -31,6 +32,7 @@ class Services:
         ingest: where readings are handed in.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
+        live: gives what the agent says to every open event stream.
         stopping: set when the dashboard should end, so that open event streams close.
     """
 
@@ -42,7 +44,8 @@ class Services:
     ingest: IngestState
     protocol_runner: ProtocolRunner
     exports: ExportJobs
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    live: LiveFanOut
+    stopping: asyncio.Event
 
 
 def services(request: Request) -> Services:

@@ -7,7 +7,7 @@ so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_agent.core import clock
@@ -16,9 +16,10 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.broker import tls_context
 from edge_agent.mqtt.connection import Connection, ConnectionEndedError, MqttState, ReceivedMessage
 from edge_agent.mqtt.delivery import OutboxDelivery
+from edge_agent.mqtt.drop_guard import DropGuard
 from edge_agent.mqtt.live_messages import LiveMessages
 from edge_agent.mqtt.options import MqttOptions
-from edge_agent.mqtt.outbox_interface import OutboxQueue
+from edge_agent.mqtt.outbox_interface import OutboxQueue, SeqHole
 from edge_agent.mqtt.payloads.events import EmotionPayload, VitalPayload, status_payload
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.mqtt.topics import Topics
@@ -34,11 +35,8 @@ SHORT_SECONDS = 10.0
 """A connection that lasts less counts as short."""
 SHORT_CONNECTIONS = 3
 """So many short connections in a row suggest a second appliance with the same name."""
-SETTLE_SECONDS = 2.0
-"""Wait after an outage before the outbox is sent.
-
-Readers that lost the broker, too, are then connected again when the messages come.
-"""
+HOLES_TOLD = 10
+"""Newest holes in the numbers that the health report names."""
 
 
 class MqttClient(Worker):
@@ -82,6 +80,9 @@ class MqttClient(Worker):
         self._waiting = 0
         self._short_lived = 0
         self._acknowledged: set[int] = set()
+        self._holes: Sequence[SeqHole] = ()
+        self._guard = DropGuard()
+        self._too_large: set[str] = set()
         self._live = LiveMessages()
         self._send_now = True
         self._next_poll_s = 0.0
@@ -108,6 +109,16 @@ class MqttClient(Worker):
     def waiting(self) -> int:
         """Messages in the outbox at its last count."""
         return self._waiting
+
+    @property
+    def set_aside(self) -> Mapping[str, int]:
+        """Messages that were not sent and are kept aside, since the start, by reason."""
+        return self._outbox.set_aside_counts
+
+    @property
+    def holes(self) -> Sequence[SeqHole]:
+        """The newest holes in the numbers of messages, newest first, at the last look."""
+        return self._holes
 
     def wake(self) -> None:
         """Announce that messages were committed to the outbox; callable from any thread."""
@@ -207,11 +218,18 @@ class MqttClient(Worker):
             for topic in self._subscriptions:
                 connection.subscribe(topic)
             delivery = self._begin_delivery()
-            while not self.stopping.is_set():
-                self._publish_live(connection)
-                self._deliver(connection, delivery)
-                connection.pump(POLL_SECONDS)
-                self._handle_received(connection)
+            try:
+                while not self.stopping.is_set():
+                    # Where connections keep ending, the outbox goes first: if it is a message of
+                    # now at which the broker hangs up, it would never get its turn.
+                    if self._short_lived < SHORT_CONNECTIONS or delivery.had_its_turn:
+                        self._publish_live(connection)
+                    self._deliver(connection, delivery)
+                    connection.pump(POLL_SECONDS)
+                    self._handle_received(connection)
+            except ConnectionEndedError:
+                delivery.connection_ended(connection)
+                raise
             self._disconnect(connection, delivery, status_topic)
         finally:
             connection.release()
@@ -223,22 +241,40 @@ class MqttClient(Worker):
             self._topics,
             self._options.window_s,
             self._acknowledged,
+            self._guard,
             self._live.forget,
         )
         self._set_state(MqttState.CONNECTED, None)
         self._send_now = True
         self._settled_s = clock.boot_seconds()
         if self._lost:
-            self._settled_s += SETTLE_SECONDS
+            self._settled_s += self._options.backoff.settle_s
         self._live.begin_connection()
         return delivery
 
     def _publish_live(self, connection: Connection) -> None:
         """Publish the messages that no outbox keeps, at QoS 0."""
         for suffix, payload in self._live.take_retained():
-            connection.publish(self._topics.full(suffix), payload, qos=0, retain=True)
+            self._publish_now(connection, suffix, payload, retain=True)
         for payload in self._live.take_vitals():
-            connection.publish(self._topics.full(Topics.VITALS), payload, qos=0, retain=False)
+            self._publish_now(connection, Topics.VITALS, payload, retain=False)
+
+    def _publish_now(
+        self, connection: Connection, suffix: str, payload: bytes, *, retain: bool
+    ) -> None:
+        """Publish at QoS 0, unless the broker would hang up because of the size."""
+        topic = self._topics.full(suffix)
+        if connection.fits(topic, payload):
+            connection.publish(topic, payload, qos=0, retain=retain)
+        elif suffix not in self._too_large:
+            self._too_large.add(suffix)
+            log.warning(
+                "mqtt: %s is not published: %d bytes are more than the broker's limit of %d. Raise "
+                "that (mosquitto: max_packet_size).",
+                topic,
+                len(payload),
+                connection.maximum_packet,
+            )
 
     def _handle_received(self, connection: Connection) -> None:
         """Pass on received messages, and publish the replies."""
@@ -257,8 +293,7 @@ class MqttClient(Worker):
             return
         reply = subscription.on_message(message.payload, message.retained)
         if reply is not None:
-            topic = self._topics.full(subscription.reply_topic)
-            connection.publish(topic, reply.encode(), qos=0, retain=False)
+            self._publish_now(connection, subscription.reply_topic, reply.encode(), retain=False)
 
     def _deliver(self, connection: Connection, delivery: OutboxDelivery) -> None:
         """Process acknowledgements and send what waits.
@@ -267,14 +302,14 @@ class MqttClient(Worker):
         """
         now_s = clock.boot_seconds()
         try:
-            deleted, refusal = delivery.process_acks(connection)
+            more, refusal = delivery.process_acks(connection)
             if refusal is not None:
                 self._set_state(MqttState.UNAUTHORISED, self._refused(refusal))
                 self._next_poll_s = now_s + self._options.backoff.refused_s
-            elif deleted:
+            elif more:
                 self._set_state(MqttState.CONNECTED, None)
             refused = self._state is MqttState.UNAUTHORISED
-            due = now_s >= self._next_poll_s or (not refused and (deleted or self._send_now))
+            due = now_s >= self._next_poll_s or (not refused and (more or self._send_now))
             if due and now_s >= self._settled_s:
                 # Cleared before reading: what is committed from here on sets it again.
                 self._send_now = False
@@ -288,9 +323,10 @@ class MqttClient(Worker):
             self._set_state(self._state, f"the outbox cannot be read or written: {error}")
 
     def _count(self) -> None:
-        """Count the waiting messages."""
+        """Count the waiting messages, and look which are missing."""
         try:
             self._waiting = self._outbox.count()
+            self._holes = self._outbox.holes(HOLES_TOLD)
         except StoreError as error:
             log.debug("mqtt: the outbox cannot be counted: %s", error)
 

@@ -6,6 +6,7 @@ the outbox does that, so every connection gets a new paho client, and nothing is
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import ssl
@@ -122,6 +123,7 @@ class Connection:
         self._failed_subscriptions: list[str] = []
         self._subscriptions: dict[int, str] = {}
         self.receive_maximum = 65535
+        self.maximum_packet: int | None = None
         if broker.protocol == "5":
             version = MQTTProtocolVersion.MQTTv5
         else:
@@ -202,6 +204,15 @@ class Connection:
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> int:
         """Send a message; return its number, which at QoS 1 comes back in a ``PubAck``."""
         return self._client.publish(topic, payload, qos=qos, retain=retain).mid
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Tell whether a message is as small as the broker demands; with MQTT 5 it says so."""
+        if self.maximum_packet is None:
+            return True
+        # MQTT 5, 3.3: length of the topic, topic, packet number, no properties, payload
+        rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)
+        length_bytes = max(1, math.ceil(rest.bit_length() / 7))
+        return 1 + length_bytes + rest <= self.maximum_packet
 
     def subscribe(self, topic: str) -> None:
         """Subscribe to a topic at QoS 1.
@@ -330,6 +341,7 @@ class Connection:
     ) -> None:
         self._connack = reason
         self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
+        self.maximum_packet = getattr(properties, "MaximumPacketSize", None)
 
     def _on_publish(
         self,

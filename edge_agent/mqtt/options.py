@@ -18,11 +18,14 @@ class Backoff:
         longest_s: upper limit of the doubling.
         refused_s: after an error that only a person can fix, such as a wrong password or an
             untrusted certificate.
+        settle_s: wait after an outage before the outbox is sent: readers that lost the broker, too,
+            are then connected again when the messages come.
     """
 
     first_s: float = 1.0
     longest_s: float = 30.0
     refused_s: float = 60.0
+    settle_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,47 @@ class WaitingMessage(Protocol):
 
     @property
     def payload(self) -> Mapping[str, Any] | None:
-        """The message, with ``seq`` where it is numbered."""
+        """The message, with ``seq`` and ``epoch`` where it is numbered."""
 
     @property
     def created_ms(self) -> int:
         """When it was written, UTC milliseconds since 1970."""
+
+    @property
+    def boot_id(self) -> str | None:
+        """In which start of the machine it was made; ``None``: not known."""
+
+    @property
+    def boot_ms(self) -> int | None:
+        """When it was made on the clock of that start; ``None``: not known."""
+
+
+class SeqHole(Protocol):
+    """Numbers of a topic under which nothing will come."""
+
+    @property
+    def epoch(self) -> str:
+        """Whose numbers they are."""
+
+    @property
+    def topic(self) -> str:
+        """Last part of the topic."""
+
+    @property
+    def first(self) -> int:
+        """The first number."""
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+
+    @property
+    def reason(self) -> str:
+        """Why, one word."""
+
+    @property
+    def at_ms(self) -> int:
+        """When the last of them was noted, UTC milliseconds since 1970."""
 
 
 class OutboxQueue(Protocol):
@@ -48,6 +84,24 @@ class OutboxQueue(Protocol):
 
         Raises:
             StoreError: the database cannot be written; the client tries again.
+        """
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Move messages out of the way, by id with the reason: they are not sent.
+
+        Raises:
+            StoreError: the database cannot be written; the client tries again.
+        """
+
+    @property
+    def set_aside_counts(self) -> Mapping[str, int]:
+        """How many messages were set aside since the start, by reason."""
+
+    def holes(self, limit: int) -> Sequence[SeqHole]:
+        """Return the newest holes in the numbers, newest first.
+
+        Raises:
+            StoreError: the database cannot be read.
         """
 
     def count(self) -> int:

@@ -26,6 +26,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.timers import Every
 from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.topics import Topics
 from edge_agent.runtime.dispatcher import EventDispatcher
 from edge_agent.runtime.factories import camera_factory, configured_recognizer
 from edge_agent.runtime.health.alarms import AgentFigures
@@ -44,6 +45,7 @@ from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copy_report import Standing, standing
 from edge_agent.store.upkeep.counted_time import clock_doubt
 from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.vision.governor import Governor
@@ -132,7 +134,7 @@ class Agent:
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
             recorder,
-            SummaryWindow(settings.device.name, clock.now(), simulated=self._is_simulated),
+            self._make_window(),
             live,
             client,
             self._is_simulated,
@@ -158,6 +160,14 @@ class Agent:
     def _is_simulated(self) -> bool:
         """Whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
+
+    def _make_window(self) -> SummaryWindow:
+        return SummaryWindow(
+            self._settings.device.name,
+            clock.now(),
+            simulated=self._is_simulated,
+            last_seq=last_seq(self._database, Topics.SUMMARY),
+        )
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
         record = self._settings.record

@@ -84,4 +84,4 @@ class EventDispatcher:
         with self._lock:
             payload = self._window.close(at)
         if self._client is not None:
-            self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, sequenced=True))
+            self._recorder.submit(OutboxMessage(Topics.SUMMARY, payload, made=at))

@@ -53,17 +53,19 @@ class SummaryWindow:
         device: name of the appliance.
         start: when the window begins.
         simulated: whether the camera is a demonstration.
+        last_seq: number of the summary before; each window that closes takes the next one.
 
     Example:
         >>> from edge_agent.core.clock import Instant
         >>> window = SummaryWindow("lab", Instant(boot_ms=0, wall_ms=0), simulated=False)
         >>> payload = window.close(Instant(boot_ms=10_000, wall_ms=10_000))
-        >>> payload["frames"], payload["dominant"]
-        (0, None)
+        >>> payload["seq"], payload["frames"], payload["dominant"]
+        (1, 0, None)
     """
 
-    def __init__(self, device: str, start: Instant, *, simulated: bool) -> None:
+    def __init__(self, device: str, start: Instant, *, simulated: bool, last_seq: int = 0) -> None:
         self._device = device
+        self._seq = last_seq
         self._simulated = simulated
         self._now = _Gathered(start)
 
@@ -88,7 +90,8 @@ class SummaryWindow:
     def close(self, at: Instant) -> dict[str, Any]:
         """Return the payload of the window that ends at ``at``, and begin the next window.
 
-        ``seq`` and ``replayed`` are added when it is stored and sent.
+        Its ``seq`` is given here: a summary that gets lost on its way leaves a hole. ``epoch`` and
+        ``replayed`` are added when it is stored and sent.
 
         Shares are fractions of the frames of the window; the dominant label has the largest share
         (a tie goes to the label that comes first). Where nothing was seen the value is ``None``,
@@ -96,6 +99,7 @@ class SummaryWindow:
         """
         done = self._now
         self._now = _Gathered(at)
+        self._seq += 1
         mean = done.mean()
         vitals = {
             k.value: s
@@ -105,6 +109,7 @@ class SummaryWindow:
         return {
             "schema": 1,
             "device": self._device,
+            "seq": self._seq,
             "window": {
                 "start": iso_utc(done.start.wall_ms),
                 "end": iso_utc(at.wall_ms),

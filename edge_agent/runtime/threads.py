@@ -138,6 +138,8 @@ class FigureReader:
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,
             outbox=client.waiting if client else 0,
+            set_aside=client.set_aside if client else {},
+            holes=client.holes if client else (),
             duplicates=recorder.duplicates,
             readings_taken=self._ingest.taken,
             readings_refused=self._ingest.refused,

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -116,6 +116,7 @@ class Mosquitto:
         users: user → password; without any, everybody may enter.
         acl: text of its access file.
         certificates: makes it speak TLS.
+        limits: settings such as ``max_packet_size``.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class Mosquitto:
         users: dict[str, str] | None = None,
         acl: str | None = None,
         certificates: Certificates | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
@@ -138,6 +140,7 @@ class Mosquitto:
             f"persistence_location {folder}/",
             "autosave_interval 0",
             f"allow_anonymous {'false' if users else 'true'}",
+            *(f"{name} {value}" for name, value in (limits or {}).items()),
         ]
         if users:
             lines.append(f"password_file {self._passwords()}")

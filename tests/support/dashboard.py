@@ -148,6 +148,11 @@ class DashboardProcess:
         self.output += self._process.communicate()[0] or ""
 
     @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
     def setup_code(self) -> str:
         """The code that it printed."""
         found = re.search(r"Setup code: (\S+)", self.output)

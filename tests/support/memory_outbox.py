@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.core.clock import now
+from edge_agent.core.clock import boot_id, now
 from edge_agent.core.errors import StoreError
+from edge_agent.mqtt.outbox_interface import SeqHole
+
+EPOCH = "00000000000000ab"
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class Row:
     seq: int | None
     payload: dict[str, Any] | None
     created_ms: int
+    boot_id: str | None
+    boot_ms: int | None
 
 
 class MemoryOutbox:
@@ -30,16 +36,21 @@ class MemoryOutbox:
         self._rows: list[Row] = []
         self._last = 0
         self.deleted: list[int] = []
+        self.aside: dict[int, str] = {}
         self.broken = False
         self.closed = False
 
-    def add(self, topic: str = "summary", *, age_s: float = 0.0, **payload: Any) -> int:
+    def add(
+        self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
+    ) -> int:
         """Put a numbered message in; return its number."""
         with self._lock:
             self._last += 1
-            created = now().wall_ms - round(age_s * 1000)
+            made = now().shifted(-age_s)
+            payload = {**payload, "seq": self._last, "epoch": EPOCH}
+            boot = boot or boot_id()
             self._rows.append(
-                Row(self._last, topic, self._last, {**payload, "seq": self._last}, created)
+                Row(self._last, topic, self._last, payload, made.wall_ms, boot, made.boot_ms)
             )
             return self._last
 
@@ -47,7 +58,10 @@ class MemoryOutbox:
         """Put in a message that clears what the broker keeps of a topic."""
         with self._lock:
             self._last += 1
-            self._rows.append(Row(self._last, topic, None, None, now().wall_ms))
+            made = now()
+            self._rows.append(
+                Row(self._last, topic, None, None, made.wall_ms, boot_id(), made.boot_ms)
+            )
 
     def pending(self, limit: int) -> list[Row]:
         """Return the oldest messages."""
@@ -61,6 +75,22 @@ class MemoryOutbox:
             self._check()
             self.deleted += [row.id for row in self._rows if row.id in ids]
             self._rows = [row for row in self._rows if row.id not in ids]
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Take messages out of the way."""
+        with self._lock:
+            self._check()
+            self.aside |= reasons
+            self._rows = [row for row in self._rows if row.id not in reasons]
+
+    @property
+    def set_aside_counts(self) -> Mapping[str, int]:
+        """How many were set aside, by reason."""
+        return Counter(self.aside.values())
+
+    def holes(self, limit: int) -> Sequence[SeqHole]:
+        """Return no holes."""
+        return ()
 
     def count(self) -> int:
         """Return how many wait."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import AliasPath, Field
 
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
-from dashboard.statistics import Interval
 from edge_agent.core.vitals import VitalKind
+
+if TYPE_CHECKING:  # SciPy takes half of the memory that the dashboard needs without it
+    from dashboard.statistics import Interval
 
 
 class IntervalModel(Model):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -30,7 +28,6 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Purpose, Session, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.runtime.live_feed import live_messages
 from edge_agent.store.read.results import Trend
 from edge_agent.store.study.study import Study
 
@@ -193,28 +190,16 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
 async def _events(services: Services, token: str) -> AsyncGenerator[str, None]:
     """Write the agent's messages as server-sent events until the login or the dashboard ends."""
     yield "retry: 2000\n\n"
-    messages = live_messages(services.options.live_socket)
-    message = asyncio.ensure_future(anext(messages))
-    stop = asyncio.ensure_future(services.stopping.wait())
     checked = clock.boot_seconds()
-    try:
+    with services.live.listen() as listener:
         while not services.stopping.is_set():
-            await asyncio.wait(
-                {message, stop}, timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            if message.done():
-                yield _event(message.result())
-                message = asyncio.ensure_future(anext(messages))
+            for event in await listener.take(within_s=CHECK_SECONDS):
+                yield event
             if clock.boot_seconds() - checked >= CHECK_SECONDS:
                 if not await is_logged_in(services, token):
                     return
                 checked = clock.boot_seconds()
                 yield ": still here\n\n"
-    finally:
-        for task in (message, stop):
-            task.cancel()
-        await asyncio.gather(message, stop, return_exceptions=True)
-        await messages.aclose()
 
 
 def _tile(kind: VitalKind) -> dict[str, object]:
@@ -235,10 +220,3 @@ async def is_logged_in(services: Services, token: str) -> bool:
     except StoreError as error:
         log.warning("an event stream ends: %s", error)
         return False
-
-
-def _event(message: dict[str, Any]) -> str:
-    return (
-        f"event: {message.get('type', 'message')}\ndata: "
-        f"{json.dumps(message, separators=(',', ':'))}\n\n"
-    )

@@ -14,6 +14,14 @@ Time = Annotated[
         json_schema_extra={"format": "date-time"},
     ),
 ]
+Epoch = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9a-f]{16}$",
+        description="Which counting seq belongs to: in a new epoch, after a restore, seq begins "
+        "anew",
+    ),
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Label = Literal[
     "neutral",

@@ -79,6 +79,21 @@ class CopiesHealth(Part):
     )
 
 
+class SeqHoleHealth(Part):
+    """Numbers of a topic under which nothing will come."""
+
+    epoch: str = Field(description="Whose numbers they are")
+    topic: str = Field(description="Last part of the topic")
+    first: int = Field(ge=1, description="The first number")
+    last: int = Field(ge=1, description="The last number")
+    reason: str = Field(
+        description="outbox_full (mqtt.outbox_rows), not_written (no room for it on disk and in "
+        "memory), erased, mqtt_off, damaged, too_large (for the broker), connection_lost (it "
+        "ended at this message each time)"
+    )
+    at: Time = Field(description="When the last of them was noted, UTC")
+
+
 class MqttHealth(Part):
     """The connection to the broker and the messages over it."""
 
@@ -86,6 +101,14 @@ class MqttHealth(Part):
     outbox: int = Field(ge=0, description="Messages that the broker has not acknowledged")
     readings_taken: int = Field(ge=0, description="Readings received from other devices over MQTT")
     readings_refused: int = Field(ge=0, description="Readings from other devices that were refused")
+    set_aside: dict[str, int] = Field(
+        default_factory=dict,
+        description="Messages that could not be sent and were set aside since the start, by reason",
+    )
+    holes: list[SeqHoleHealth] = Field(
+        default_factory=list,
+        description="The newest ten holes in seq: what will never come, and why; newest first",
+    )
 
 
 class SensorHealth(Part):
@@ -152,6 +175,17 @@ class HealthPayload(Payload):
                         "outbox": 0,
                         "readings_taken": 0,
                         "readings_refused": 0,
+                        "set_aside": {},
+                        "holes": [
+                            {
+                                "epoch": "3f9c1e60b75a2d84",
+                                "topic": "summary",
+                                "first": 4102,
+                                "last": 4160,
+                                "reason": "outbox_full",
+                                "at": "2026-11-19T22:41:10.250Z",
+                            }
+                        ],
                     },
                     "sensors": [
                         {

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from edge_agent.mqtt.payloads.base import Part, Payload, Time
+from edge_agent.mqtt.payloads.base import Epoch, Part, Payload, Time
 
 
 class SessionMarker(Part):
@@ -25,6 +25,7 @@ class SessionPayload(Payload):
                 {
                     "schema": 1,
                     "seq": 17,
+                    "epoch": "3f9c1e60b75a2d84",
                     "replayed": False,
                     "event": "marker",
                     "session": 5,
@@ -42,6 +43,7 @@ class SessionPayload(Payload):
         ge=1,
         description="Rises by one with each message; an equal number is a repeated message",
     )
+    epoch: Epoch
     replayed: bool = Field(description="Whether it comes late, because the broker was away")
     event: Literal["started", "ended", "marker"]
     session: int = Field(description="Number of the session on this appliance")

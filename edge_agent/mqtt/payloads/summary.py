@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.vitals import VitalKind
-from edge_agent.mqtt.payloads.base import Label, Part, Payload, Share, Time
+from edge_agent.mqtt.payloads.base import Epoch, Label, Part, Payload, Share, Time
 
 
 class Window(Part):
@@ -44,6 +44,7 @@ class SummaryPayload(Payload):
                     "schema": 1,
                     "device": "affect-edge",
                     "seq": 4711,
+                    "epoch": "3f9c1e60b75a2d84",
                     "replayed": False,
                     "window": {
                         "start": "2026-11-20T08:12:00.250Z",
@@ -97,8 +98,10 @@ class SummaryPayload(Payload):
     device: str
     seq: int = Field(
         ge=1,
-        description="Rises by one with each summary; an equal number is a repeated summary",
+        description="Rises by one with each window; an equal number is a repeated summary, a "
+        "missing one a lost summary",
     )
+    epoch: Epoch
     replayed: bool = Field(description="Whether it comes late, because the broker was away")
     window: Window
     frames: int = Field(ge=0, description="Frames read in the window")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.sensors import SensorState
+from edge_agent.mqtt.outbox_interface import SeqHole
 from edge_agent.runtime.health.throttling import Throttling
 from edge_agent.store.upkeep.copy_report import Standing
 
@@ -36,6 +38,8 @@ class AgentFigures:
         mqtt_error: what is wrong with it and what to do.
         mqtt_state_s: how long the state has lasted.
         outbox: messages that the broker has not acknowledged.
+        set_aside: messages that could not be sent and are kept aside, by reason.
+        holes: the newest holes in the numbers of messages.
         duplicates: readings that were stored already.
         readings_taken, readings_refused: readings received over MQTT.
         sensors: state of the Bluetooth sensors.
@@ -60,6 +64,8 @@ class AgentFigures:
     mqtt_error: str | None = None
     mqtt_state_s: float = 0.0
     outbox: int = 0
+    set_aside: Mapping[str, int] = field(default_factory=dict)
+    holes: Sequence[SeqHole] = ()
     duplicates: int = 0
     readings_taken: int = 0
     readings_refused: int = 0
@@ -173,6 +179,14 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
     upkeep = _budget_alarms(figures) | _copy_alarms(figures.copies)
     if figures.clock_doubt is not None:
         upkeep["clock_not_believed"] = f"Old rows are not deleted. {figures.clock_doubt}"
+    if figures.set_aside:
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(figures.set_aside.items()))
+        texts["message_set_aside"] = (
+            f"{sum(figures.set_aside.values())} messages for the MQTT broker could not be sent "
+            f"since the start and were set aside ({reasons}). Damaged ones point to a failing "
+            "card: run affect-edge doctor. For the others raise the broker's limit (mosquitto: "
+            "max_packet_size, message_size_limit)."
+        )
     return texts | upkeep | _sensor_alarms(figures, limits)
 
 

@@ -145,6 +145,18 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
             "outbox": figures.outbox,
             "readings_taken": figures.readings_taken,
             "readings_refused": figures.readings_refused,
+            "set_aside": dict(figures.set_aside),
+            "holes": [
+                {
+                    "epoch": hole.epoch,
+                    "topic": hole.topic,
+                    "first": hole.first,
+                    "last": hole.last,
+                    "reason": hole.reason,
+                    "at": iso_utc(hole.at_ms),
+                }
+                for hole in figures.holes
+            ],
         },
         "sensors": [
             {

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import PROTOCOLS
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
@@ -65,6 +66,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
+    Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
 )
 
 

@@ -14,8 +14,15 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import connect, connect_any, copies_beside, copy_database
+from edge_agent.store.database.schema import (
+    connect,
+    connect_any,
+    copies_beside,
+    copy_database,
+    transaction,
+)
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
+from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.copies import (
     Copy,
     Mark,
@@ -170,6 +177,8 @@ def _names(path: Path) -> str:
 def restore_copy(path: Path, copy: Path) -> None:
     """Put a copy in the place of the database; agent and dashboard must not run.
 
+    Its messages get a new epoch: readers know higher numbers than the copy does.
+
     Raises:
         StoreError: the copy is none of ours, or cannot be read or written. The database is as it
             was then.
@@ -180,6 +189,8 @@ def restore_copy(path: Path, copy: Path) -> None:
             with closing(connect_any(copy)) as connection:
                 copy_database(connection, fresh)
             with closing(connect_any(fresh)) as connection:
+                with transaction(connection):
+                    renew_stream_epoch(connection)
                 connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as error:
             raise store_error(copy, error) from error

@@ -58,8 +58,8 @@ def daily_copies(database: Path) -> list[Copy]:
 
 def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
     """Return the verified copies with their marks, the last one first."""
-    found = [(copy, copy.mark) for copy in copies if copy.mark]
-    return sorted(found, key=lambda pair: pair[1].number, reverse=True)
+    marked = [(copy, copy.mark) for copy in copies if copy.mark]
+    return sorted(marked, key=lambda pair: pair[1].number, reverse=True)
 
 
 def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:

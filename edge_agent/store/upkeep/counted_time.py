@@ -210,7 +210,7 @@ def _passed(known: CountedTime, now: Instant) -> int:
 
 def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
     """Return where to count from in a database that has no counted time yet: its last row."""
-    found = [
+    rows = [
         connection.execute(query).fetchone()
         for query in (
             # by number, which is the order of recording, whatever the clock said
@@ -218,12 +218,12 @@ def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
             "SELECT at FROM unfit ORDER BY id DESC LIMIT 1",
         )
     ]
-    found.append(
+    rows.append(
         connection.execute(
             "SELECT max(at) FROM vital WHERE at <= ?", (now.wall_ms + DAY_MS,)
         ).fetchone()
     )
-    times = [row[0] for row in found if row and row[0] is not None]
+    times = [row[0] for row in rows if row and row[0] is not None]
     last = max(times, default=now.wall_ms)
     return CountedTime(last, last)
 

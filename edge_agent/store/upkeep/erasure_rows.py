@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.store.upkeep.rollups_anew import make_anew, pruned_minutes
+from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run")
@@ -100,9 +102,7 @@ def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
     """Delete the participant; what hangs on them goes with them, counted before."""
-    there = {
-        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    }
+    there = _tables(connection)
     deleted = Counter(
         {
             table: connection.execute(
@@ -126,9 +126,7 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
 
     Of rows that reach over its edges, too.
     """
-    there = {
-        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-    }
+    there = _tables(connection)
     deleted: Counter[str] = Counter()
     for table in {"expression", "unfit"} & there:
         deleted[table] = connection.execute(
@@ -145,20 +143,40 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete what waits for the broker.
+    """Delete what waits for the broker, and what was set aside.
 
-    That is messages about the participant, and summaries of their time.
+    That is messages about the participant, summaries of their time, and what is too damaged to tell
+    whom it is about.
     """
-    deleted = connection.execute(
-        "DELETE FROM outbox WHERE lower(json_extract(payload, '$.participant')) = lower(?)", (code,)
-    ).rowcount
-    for start, end in spans:
-        deleted += connection.execute(
-            "DELETE FROM outbox WHERE json_extract(payload, '$.window.end') > ? "
-            "AND json_extract(payload, '$.window.start') < ?",
-            (iso_utc(start), iso_utc(end)),
-        ).rowcount
+    connection.create_function("damaged", 1, is_damaged, deterministic=True)
+    there = _tables(connection)
+    deleted = 0
+    for condition, values in _about(code, spans):
+        if "outbox_hole" in there:
+            deleted += delete_and_note(connection, condition, values, ERASED)
+        else:
+            deleted += connection.execute(f"DELETE FROM outbox WHERE {condition}", values).rowcount
+        if "outbox_set_aside" in there:
+            connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
     return deleted
+
+
+def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield conditions, with their values, that a message about the participant meets."""
+    # Damaged ones go first: their JSON cannot be asked.
+    yield "damaged(CAST(payload AS BLOB))", ()
+    text = "CAST(payload AS TEXT)"
+    yield f"lower(json_extract({text}, '$.participant')) = lower(?)", (code,)
+    ended = f"json_extract({text}, '$.window.end')"
+    started = f"json_extract({text}, '$.window.start')"
+    for start, end in spans:
+        yield f"{ended} > ? AND {started} < ?", (iso_utc(start), iso_utc(end))
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {
+        row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
 
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:

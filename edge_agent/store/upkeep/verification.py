@@ -62,8 +62,8 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     }
 
     def rows(*tables: str) -> int:
-        found = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables if t in there)
-        return sum(cursor.fetchone()[0] for cursor in found)
+        counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables if t in there)
+        return sum(cursor.fetchone()[0] for cursor in counts)
 
     deleted = connection.execute(
         "SELECT value FROM setting WHERE key = ?", (ROWS_DELETED,)

@@ -9,7 +9,8 @@ from edge_agent.core import clock
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.store.write.outbox import OutboxMessage, enqueue, leave_out
+from edge_agent.store.write.outbox_losses import ERASED
 from edge_agent.store.write.pending_batch import Row
 from edge_agent.store.write.pending_rows import rows_in_sessions, summarises_erased_time
 from edge_agent.store.write.recorder_options import RecorderOptions
@@ -59,7 +60,9 @@ class BatchWriter:
                 case Gap():
                     write_gap(connection, row, self._boots.row_for(connection, row.end))
                 case OutboxMessage():
-                    if not summarises_erased_time(tombstones, row):
+                    if summarises_erased_time(tombstones, row):
+                        leave_out(connection, row, ERASED)
+                    else:
                         enqueue(connection, row, self._options.outbox_rows)
                 case ModelUse():
                     write_model(connection, row)

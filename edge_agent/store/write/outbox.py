@@ -1,20 +1,42 @@
 """Messages that the broker has not acknowledged yet.
 
-They are rows that survive a power cut. Their number is bounded, and the oldest goes first.
+They are rows that survive a power cut. Their number is bounded, and the oldest goes first. What
+will not be sent leaves its number in ``outbox_hole``, with the reason.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
-from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
+from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, write_transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.database.stream_epoch import stream_epoch
+from edge_agent.store.write.outbox_losses import (
+    COLUMNS,
+    DAMAGED,
+    MQTT_OFF,
+    NOT_WRITTEN,
+    OUTBOX_FULL,
+    Hole,
+    delete_and_note,
+    newest_holes,
+    note_hole,
+    read_payload,
+    read_topic,
+    set_aside,
+)
+
+log = logging.getLogger(__name__)
 
 DROPPED_KEY = "outbox_dropped"
 
@@ -25,21 +47,26 @@ class OutboxMessage:
 
     Attributes:
         topic: the suffix, such as ``summary``; the client puts root and device before it.
-        payload: what will be sent as JSON; ``None`` clears what the broker keeps of the topic.
-        sequenced: whether ``seq``, rising by one for each message of the topic, is put into the
-            payload.
+        payload: what will be sent as JSON; ``None`` clears what the broker keeps of the topic. A
+            ``seq`` in it was given when the message was made, so that a message that is lost on its
+            way here leaves a hole.
+        sequenced: whether ``seq``, rising by one for each message of the topic, and the epoch are
+            put into the payload.
+        made: when its content was complete; ``None``: now.
     """
 
     topic: str
     payload: Mapping[str, Any] | None
     sequenced: bool = True
+    made: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """A queued message.
 
-    ``payload`` holds its ``seq`` when it is sequenced, and is ``None`` to clear a topic.
+    ``payload`` holds ``seq`` and ``epoch`` when it is sequenced, and is ``None`` to clear a topic.
+    ``boot_id`` and ``boot_ms`` say when it was made on the boot clock; ``None``: not known.
     """
 
     id: int
@@ -47,6 +74,8 @@ class OutboxRow:
     seq: int | None
     payload: dict[str, Any] | None
     created_ms: int
+    boot_id: str | None
+    boot_ms: int | None
 
 
 class Outbox:
@@ -71,19 +100,67 @@ class Outbox:
         self._path = path
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
+        self._set_aside_counts: Counter[str] = Counter()
 
     def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
-        """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first."""
+        """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first.
+
+        Damaged ones are set aside and left out.
+        """
+        waiting: list[OutboxRow] = []
+        damaged: list[int] = []
         with translate_errors(self._path):
-            rows = self._connected().execute(
-                "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id "
-                "LIMIT ?",
-                (after, limit),
-            )
-            return [
-                OutboxRow(r["id"], r["topic"], r["seq"], json.loads(r["payload"]), r["created"])
-                for r in rows
-            ]
+            while len(waiting) < limit:
+                rows = self._rows(limit, after)
+                for row in rows:
+                    message = _message_of(row)
+                    if message is None:
+                        damaged.append(row["id"])
+                    elif len(waiting) < limit:
+                        waiting.append(message)
+                if len(rows) < limit:
+                    break
+                after = rows[-1]["id"]
+        if damaged:
+            self._try_to_set_aside(damaged)
+        return waiting
+
+    def _rows(self, limit: int, after: int) -> list[sqlite3.Row]:
+        """Return raw rows, oldest first."""
+        query = f"SELECT {COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own words
+        return self._connected().execute(query, (after, limit)).fetchall()
+
+    def _try_to_set_aside(self, ids: Collection[int]) -> None:
+        """Set damaged messages aside; without room for that, the others are sent all the same."""
+        try:
+            self.set_aside(dict.fromkeys(ids, DAMAGED))
+        except StoreError as error:
+            log.warning("%d damaged messages could not be set aside: %s", len(ids), error)
+
+    def set_aside(self, reasons: Mapping[int, str]) -> None:
+        """Move messages out of the way, by id with the reason, into ``outbox_set_aside``."""
+        with translate_errors(self._path):
+            connection = self._connected()
+            with transaction(connection):
+                set_aside(connection, reasons)
+        for reason in reasons.values():
+            self._set_aside_counts[reason] += 1
+        log.warning(
+            "%d messages were set aside (%s): %s has them in its table outbox_set_aside",
+            len(reasons),
+            ", ".join(sorted(set(reasons.values()))),
+            self._path,
+        )
+
+    @property
+    def set_aside_counts(self) -> dict[str, int]:
+        """How many messages were set aside since this object was made, by reason."""
+        return dict(self._set_aside_counts)
+
+    def holes(self, limit: int) -> list[Hole]:
+        """Return the newest holes in the numbers, newest first."""
+        with translate_errors(self._path):
+            return newest_holes(self._connected(), limit)
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
@@ -102,7 +179,7 @@ class Outbox:
         with translate_errors(self._path):
             connection = self._connected()
             with transaction(connection):
-                return connection.execute("DELETE FROM outbox").rowcount
+                return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
@@ -128,27 +205,62 @@ class Outbox:
         return self._connection
 
 
+def _message_of(row: sqlite3.Row) -> OutboxRow | None:
+    """Return a message as it was queued; ``None`` for a damaged one."""
+    try:
+        topic = read_topic(row["topic"])
+        payload = read_payload(row["payload"])
+    except ValueError:
+        return None
+    seq = row["seq"]
+    if seq is not None and (payload or {}).get("seq") != seq:
+        return None
+    boot_id = None if row["boot_id"] is None else row["boot_id"].decode(errors="replace")
+    return OutboxRow(row["id"], topic, seq, payload, row["created"], boot_id, row["boot_ms"])
+
+
+def last_seq(path: Path, topic: str) -> int:
+    """Return the last number of a topic, 0 for none.
+
+    From now on a message of it whose number is not the next one leaves a hole.
+
+    Raises:
+        StoreError: the database cannot be written.
+    """
+    with write_transaction(path) as connection:
+        connection.execute(
+            "INSERT INTO outbox_seq (topic, last) VALUES (?, 0) ON CONFLICT DO NOTHING", (topic,)
+        )
+        return _last_seq(connection, topic) or 0
+
+
 def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) -> int:
     """Queue a message inside the caller's transaction and return its id.
 
-    Beyond ``limit`` rows the oldest go, and the setting ``outbox_dropped`` counts them.
+    Beyond ``limit`` rows the oldest go: the setting ``outbox_dropped`` counts them, and a hole says
+    which numbers they had.
     """
     payload = None if message.payload is None else dict(message.payload)
     seq = None
     if payload is not None and message.sequenced:
-        seq = payload["seq"] = _next_seq(connection, message.topic)
+        seq = payload["seq"] = _take_seq(connection, message.topic, payload.get("seq"))
+        payload["epoch"] = stream_epoch(connection)
+    now = clock.now()
     cursor = connection.execute(
-        "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
+        "INSERT INTO outbox (topic, seq, payload, created, boot_id, boot_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
         (
             message.topic,
             seq,
             json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
-            clock.now().wall_ms,
+            now.wall_ms,
+            clock.boot_id(),
+            (message.made or now).boot_ms,
         ),
     )
     newest = int(cursor.lastrowid or 0)
     # Ids rise by one, so the bound needs no counting of rows.
-    dropped = connection.execute("DELETE FROM outbox WHERE id <= ?", (newest - limit,)).rowcount
+    dropped = delete_and_note(connection, "id <= ?", (newest - limit,), OUTBOX_FULL)
     if dropped:
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "
@@ -158,10 +270,38 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
     return newest
 
 
-def _next_seq(connection: sqlite3.Connection, topic: str) -> int:
-    row = connection.execute(
-        "INSERT INTO outbox_seq (topic, last) VALUES (?, 1) ON CONFLICT (topic) DO UPDATE SET last "
-        "= last + 1 RETURNING last",
-        (topic,),
-    ).fetchone()
-    return int(row[0])
+def leave_out(connection: sqlite3.Connection, message: OutboxMessage, reason: str) -> None:
+    """Note that a message is not queued, with the reason, inside the caller's transaction."""
+    if message.payload is not None and message.sequenced:
+        seq = _take_seq(connection, message.topic, message.payload.get("seq"))
+        note_hole(connection, message.topic, seq, seq, reason)
+
+
+def _take_seq(connection: sqlite3.Connection, topic: str, given: int | None) -> int:
+    """Return the number of the next message of a topic, and remember it.
+
+    Numbers never go back: one that was used already becomes the next one. Those that are passed
+    over were given to messages that found no room on their way.
+
+    Args:
+        connection: in a write transaction.
+        topic: whose number it is.
+        given: the number that the message was made with; ``None``: it has none yet.
+    """
+    last = _last_seq(connection, topic)
+    # A topic without a last number is new, or was forgotten with its epoch: nothing is missing.
+    following = 1 if last is None else last + 1
+    seq = max(following, given or 0)
+    if last is not None and seq > following:
+        note_hole(connection, topic, following, seq - 1, NOT_WRITTEN)
+    connection.execute(
+        "INSERT INTO outbox_seq (topic, last) VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET last "
+        "= excluded.last",
+        (topic, seq),
+    )
+    return seq
+
+
+def _last_seq(connection: sqlite3.Connection, topic: str) -> int | None:
+    row = connection.execute("SELECT last FROM outbox_seq WHERE topic = ?", (topic,)).fetchone()
+    return None if row is None else int(row[0])

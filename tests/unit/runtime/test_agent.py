@@ -116,6 +116,7 @@ def test_the_live_feed_says_what_is_seen_and_how_the_agent_is(
     assert health["recorder"]["rows_dropped"] == 0
     assert health["mqtt"] == {
         "state": "disabled", "outbox": 0, "readings_taken": 0, "readings_refused": 0,
+        "set_aside": {}, "holes": [],
     }  # fmt: skip
     assert health["sensors"] == []
 

@@ -210,7 +210,7 @@ def test_every_window_keeps_its_bounds_and_fits_the_published_form(
     for vital in measured:
         summary.add_vital(vital)
     payload = json.loads(json.dumps(summary.close(START.shifted(seconds))))
-    SummaryPayload.model_validate({**payload, "seq": 1, "replayed": False})
+    SummaryPayload.model_validate({**payload, "epoch": "0" * 16, "replayed": False})
     assert payload["frames"] == len(seen)
     if seen:
         assert sum(payload["shares"].values()) == pytest.approx(1, abs=5e-4)

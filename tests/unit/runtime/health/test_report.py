@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from edge_agent.core.clock import Instant
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.payloads.health import HealthPayload
 from edge_agent.runtime.health import throttling
@@ -20,6 +20,7 @@ from edge_agent.runtime.health.report import HealthMonitor, processor_temperatur
 from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe, parse_throttled
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.store.upkeep.copy_report import Standing
+from edge_agent.store.write.outbox_losses import Hole
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = AgentFigures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
@@ -104,6 +105,8 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         duplicates=7,
         readings_taken=8,
         readings_refused=9,
+        set_aside={"damaged": 1},
+        holes=(Hole("00000000000000ab", "summary", 4, 6, "outbox_full", AT.wall_ms),),
     )
     report = HealthMonitor(tmp_path, "pi", "1").report(figures, AT)
     assert report["schema"] == 1
@@ -132,7 +135,27 @@ def test_every_figure_of_the_threads_stands_in_the_report_under_its_name(tmp_pat
         "outbox": 6,
         "readings_taken": 8,
         "readings_refused": 9,
+        "set_aside": {"damaged": 1},
+        "holes": [
+            {
+                "epoch": "00000000000000ab",
+                "topic": "summary",
+                "first": 4,
+                "last": 6,
+                "reason": "outbox_full",
+                "at": iso_utc(AT.wall_ms),
+            }
+        ],
     }
+    HealthPayload.model_validate(json.loads(json.dumps(report)))
+
+
+def test_messages_that_were_set_aside_are_an_alarm_that_says_what_to_do() -> None:
+    told = alarms(replace(WELL, set_aside={"too_large": 2, "damaged": 1}), COOL, AlarmLimits())[
+        "message_set_aside"
+    ]
+    assert "3 messages" in told and "damaged: 1, too_large: 2" in told
+    assert "affect-edge doctor" in told and "max_packet_size" in told
 
 
 def test_a_figure_at_its_limit_is_no_alarm_yet_where_more_is_worse() -> None:

@@ -218,7 +218,7 @@ def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_
     with suppress(ZeroDivisionError), write_transaction(path) as connection:
         connection.execute("INSERT INTO setting VALUES ('a', 'b')")
         raise ZeroDivisionError
-    assert query(path, "SELECT * FROM setting") == []
+    assert query(path, "SELECT * FROM setting WHERE key = 'a'") == []
 
 
 def test_a_reader_cannot_write(tmp_path: Path) -> None:

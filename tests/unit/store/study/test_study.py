@@ -220,6 +220,7 @@ def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
         "at": "2026-09-21T14:20:01.250Z",
         "marker": {"kind": "stimulus_start", "label": "anger"},
         "seq": 2,
+        "epoch": payloads[0]["epoch"],
     }
 
 

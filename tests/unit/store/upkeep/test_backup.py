@@ -6,13 +6,16 @@ import sqlite3
 from collections import namedtuple
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy, restore_copy
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq
+from tests.support.timeline import query
 
 DAY_MS = 86_400_000
 NOW_MS = 1_795_162_320_250  # 2026-11-20
@@ -102,6 +105,33 @@ def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(datab
     assert notes(database) == ["before"]
     note(database, "again")
     assert notes(database) == ["before", "again"]
+
+
+def waiting(path: Path) -> list[tuple[Any, ...]]:
+    return query(path, "SELECT json_extract(payload, '$.epoch'), seq FROM outbox ORDER BY id")
+
+
+def test_a_copy_put_back_counts_its_messages_anew_under_another_epoch(database: Path) -> None:
+    send = OutboxMessage("summary", {})
+    with write_transaction(database) as connection:
+        for _ in range(3):
+            enqueue(connection, send, 100)
+    copy = make_daily_copy(database, now_ms=NOW_MS)
+    with write_transaction(database) as connection:
+        enqueue(connection, send, 100)
+    before = {epoch for epoch, _ in waiting(database)}
+    restore_copy(database, copy)
+    assert last_seq(database, "summary") == 0
+    with write_transaction(database) as connection:
+        enqueue(connection, send, 100)
+    assert {epoch for epoch, _ in waiting(database)[:3]} == before
+    new = waiting(database)[3][0]
+    assert new not in before
+    assert [seq for _, seq in waiting(database)] == [1, 2, 3, 1]
+    assert query(database, "SELECT * FROM outbox_hole") == []
+    restore_copy(database, copy)
+    assert {epoch for epoch, _ in waiting(database)} == before
+    assert query(database, "SELECT value FROM setting WHERE key = 'stream_epoch'") != [(new,)]
 
 
 def test_erasing_a_participant_finds_them_in_the_daily_copies(database: Path) -> None:

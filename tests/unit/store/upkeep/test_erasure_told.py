@@ -16,6 +16,7 @@ from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
+from edge_agent.store.write.outbox_losses import set_aside
 from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 
@@ -187,3 +188,28 @@ def test_of_what_the_audit_says_only_the_code_goes(tmp_path: Path) -> None:
         ("ada", "export", "xP-1"),
         ("eve", "participant_erase", "1 sessions"),
     ]
+
+
+def test_messages_that_cannot_be_read_or_were_set_aside_go_too_and_leave_their_numbers(
+    tmp_path: Path,
+) -> None:
+    path = database(tmp_path)
+    hold(path, "QZX-17", 10, 20)
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM outbox")
+        ids = [
+            enqueue(connection, OutboxMessage("session", {"participant": code}), 100)
+            for code in ("QZX-17", "QZX-17", "QZX-17", "P-2", "P-2")
+        ]
+        spoiled = "UPDATE outbox SET payload = replace(payload, '}', '') WHERE id = ?"
+        connection.execute(spoiled, (ids[0],))
+        set_aside(connection, {ids[1]: "too_large", ids[4]: "too_large"})
+    erase_participant(path, "QZX-17", actor="ada")
+    left = query(path, "SELECT id FROM outbox WHERE topic = 'session' AND seq IS NOT NULL")
+    assert left == [(ids[3],)]
+    assert query(path, "SELECT id FROM outbox_set_aside") == [(ids[4],)]
+    holes = "SELECT last_seq - first_seq + 1, reason FROM outbox_hole ORDER BY id"
+    assert query(path, holes) == [
+        (1, "too_large"), (1, "too_large"), (1, "erased"), (1, "erased"),
+    ]  # fmt: skip
+    assert b"QZX-17" not in path.read_bytes()

@@ -105,9 +105,9 @@ def test_messages_beyond_the_bound_of_the_outbox_go(path: Path) -> None:
     recording.submit(*(OutboxMessage("summary", {"n": number}) for number in range(3)))
     recording.finish()
     with closing(Outbox(path)) as outbox:
-        assert [row.payload for row in outbox.pending(9)] == [
-            {"n": 1, "seq": 2},
-            {"n": 2, "seq": 3},
+        assert [(row.payload["n"], row.seq) for row in outbox.pending(9) if row.payload] == [
+            (1, 2),
+            (2, 3),
         ]
 
 

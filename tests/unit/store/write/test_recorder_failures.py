@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, last_seq
 from edge_agent.store.write.recorder import Recorder
 from tests.support.recording import Recording, fill, make_room
 from tests.support.timeline import (
@@ -73,6 +73,29 @@ def test_rows_beyond_the_memory_are_dropped_counted_and_leave_a_gap(
     assert query(path, "SELECT count(*), max(at) FROM vital") == [(1000, START_MS + 999_000)]
     assert query(path, "SELECT source, started, ended, reason FROM gap") == [
         ("recorder", START_MS + 1000_000, START_MS + 1029_000, "not_written")
+    ]
+
+
+def test_a_summary_that_finds_no_room_in_memory_leaves_its_number_and_a_reason(
+    path: Path, recordings: list[Recording]
+) -> None:
+    assert last_seq(path, "summary") == 0
+    allowed = fill(path)
+    recordings.append(
+        recording := Recording(
+            path, batch_rows=1000, memory_rows=1000, retry_seconds=0.05, max_bytes=allowed
+        )
+    )
+    recording.submit(*(reading(s) for s in range(1000)))
+    recording.submit(*(OutboxMessage("summary", {"seq": seq}) for seq in (1, 2)))
+    wait_for(lambda: recording.recorder.dropped == 2)
+    make_room(path)
+    wait_for(lambda: recording.recorder.queue_depth == 0)
+    recording.submit(OutboxMessage("summary", {"seq": 3}))
+    recording.finish()
+    assert query(path, "SELECT seq FROM outbox ORDER BY id") == [(3,)]
+    assert query(path, "SELECT topic, first_seq, last_seq, reason FROM outbox_hole") == [
+        ("summary", 1, 2, "not_written")
     ]
 
 

@@ -1,0 +1,85 @@
+"""Sixty browsers on the live page of one dashboard process: one connection to the agent for all."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.web.settings import DashboardOptions
+from edge_agent.runtime.live_feed import LiveServer
+from tests.browser.live_agent import LiveAgent
+from tests.support.broker import wait_until
+from tests.support.dashboard import DashboardProcess
+from tests.support.live_browsers import LiveBrowsers, log_in
+
+READING = 60
+SILENT = 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def dashboard(folder: Path) -> Iterator[DashboardProcess]:
+    with DashboardProcess(folder) as process:
+        yield process
+        assert process.stop(signal.SIGTERM, 8) == 0
+
+
+def browsers(dashboard: DashboardProcess, folder: Path, silent: int = 0) -> LiveBrowsers:
+    request = log_in(DashboardOptions(data=folder).database, dashboard.port)
+    return LiveBrowsers(dashboard.port, request, READING, silent)
+
+
+def test_more_browsers_than_the_agent_has_places_are_all_served_and_none_holds_up_another(
+    folder: Path, dashboard: DashboardProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admitted: list[object] = []
+    admit = LiveServer._admit
+
+    def count(server: LiveServer, *what: Any) -> None:
+        admitted.append(what)
+        admit(server, *what)
+
+    monkeypatch.setattr(LiveServer, "_admit", count)
+    with (
+        LiveAgent(folder, None),
+        browsers(dashboard, folder, SILENT) as open_pages,
+    ):
+        wait_until(lambda: open_pages.least_events >= 12, "a dozen events for each")
+        assert open_pages.told_offline == 0
+        assert len(admitted) == 1
+        events = [browser.events for browser in open_pages.reading]
+        assert max(events) - min(events) <= 4, events
+
+
+def test_all_hear_within_three_seconds_that_the_agent_went_and_the_streams_go_on_when_it_is_back(
+    folder: Path, dashboard: DashboardProcess
+) -> None:
+    with ExitStack() as agent, browsers(dashboard, folder) as open_pages:
+        agent.enter_context(LiveAgent(folder, None))
+        wait_until(lambda: open_pages.least_events >= 3, "some events for each")
+        for browser in open_pages.reading:
+            browser.offline_at = None  # those that came before the agent
+        gone_at = time.monotonic()
+        agent.close()
+        wait_until(lambda: open_pages.told_offline == READING, "all to hear it", 3)
+        told = [browser.offline_at or 0.0 for browser in open_pages.reading]
+        assert max(told) - gone_at < 3
+        with LiveAgent(folder, None):
+            back_at = time.monotonic()
+            wait_until(
+                lambda: all((one.online_at or 0) > back_at for one in open_pages.reading),
+                "all to hear that it is back",
+            )
+            before = open_pages.least_events
+            wait_until(lambda: open_pages.least_events >= before + 3, "events as before")
+        assert not any(browser.ended for browser in open_pages.reading)

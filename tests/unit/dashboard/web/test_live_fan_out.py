@@ -1,0 +1,138 @@
+"""Sharing out the agent's feed: latest state first, a slow one skipped, nobody held up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.web.live_fan_out import WAITING, Listener, LiveFanOut
+from edge_agent.runtime.live_feed import SOCKET_NAME, LiveServer
+
+DEADLINE_S = 10.0
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[LiveServer]:
+    server = LiveServer(tmp_path / SOCKET_NAME)
+    server.start()
+    yield server
+    server.stop()
+    assert server.join(DEADLINE_S)
+
+
+def number(value: int) -> dict[str, Any]:
+    return {"type": "expression", "number": value}
+
+
+def data_of(event: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(event.split("data: ", 1)[1])
+    return found
+
+
+async def heard(listener: Listener, until: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a listener is given up to a message."""
+    said: list[dict[str, Any]] = []
+    async with asyncio.timeout(DEADLINE_S):
+        while until not in said:
+            said += [data_of(event) for event in await listener.take(DEADLINE_S)]
+    return said
+
+
+def test_a_later_listener_begins_with_the_newest_of_each_kind(
+    tmp_path: Path, agent: LiveServer
+) -> None:
+    async def listen() -> None:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        with fan_out.listen() as first:
+            agent.publish(number(1))
+            agent.publish({"type": "vital", "kind": "heart_rate", "value": 70})
+            agent.publish({"type": "vital", "kind": "systolic", "value": 120})
+            agent.publish(number(2))
+            await heard(first, number(2))
+            with fan_out.listen() as later:
+                given = [data_of(event) for event in await later.take(DEADLINE_S)]
+        assert [(one["type"], one.get("kind"), one.get("number")) for one in given] == [
+            ("agent", None, None),
+            ("expression", None, 2),
+            ("vital", "heart_rate", None),
+            ("vital", "systolic", None),
+        ]
+
+    asyncio.run(listen())
+
+
+def test_a_slow_listener_goes_on_with_what_is_newest_and_costs_no_other_one_anything(
+    tmp_path: Path, agent: LiveServer
+) -> None:
+    async def listen() -> None:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        with fan_out.listen() as slow, fan_out.listen() as quick:
+            await heard(quick, {"type": "agent", "state": "online"})
+            numbers = []
+            for value in range(WAITING * 3):
+                agent.publish(number(value))
+                numbers += [one["number"] for one in await heard(quick, number(value))]
+            assert numbers == list(range(WAITING * 3))
+            late = [data_of(event) for event in await slow.take(DEADLINE_S)]
+            assert late[0] == {"type": "agent", "state": "online"}
+            assert late[-1] == number(WAITING * 3 - 1)
+            assert len(late) <= WAITING
+
+    asyncio.run(listen())
+
+
+def test_the_agent_has_one_reader_while_somebody_listens_and_none_after(
+    tmp_path: Path, agent: LiveServer
+) -> None:
+    async def until_readers(count: int) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while len(agent._readers) != count:
+                await asyncio.sleep(0.005)
+
+    async def listen() -> None:
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        for _ in range(2):
+            with fan_out.listen() as one, fan_out.listen() as other:
+                for listener in (one, other):
+                    await heard(listener, {"type": "agent", "state": "online"})
+                assert len(agent._readers) == 1
+            await until_readers(0)
+
+    asyncio.run(listen())
+
+
+def test_what_an_agent_said_that_has_gone_is_not_shown_to_a_new_listener(tmp_path: Path) -> None:
+    async def listen() -> None:
+        server = LiveServer(tmp_path / SOCKET_NAME)
+        server.start()
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
+        with fan_out.listen() as first:
+            server.publish(number(1))
+            await heard(first, number(1))
+            server.stop()
+            await heard(first, {"type": "agent", "state": "offline"})
+            with fan_out.listen() as later:
+                given = [data_of(event) for event in await later.take(DEADLINE_S)]
+                assert given == [{"type": "agent", "state": "offline"}]
+        assert server.join(DEADLINE_S)
+
+    asyncio.run(listen())
+
+
+def test_listeners_wake_when_the_dashboard_stops_and_when_nothing_comes(tmp_path: Path) -> None:
+    async def listen() -> None:
+        stopping = asyncio.Event()
+        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, stopping)
+        with fan_out.listen() as listener:
+            await heard(listener, {"type": "agent", "state": "offline"})
+            assert await listener.take(0.01) == []
+            stopping.set()
+            async with asyncio.timeout(2):
+                assert await listener.take(DEADLINE_S) == []
+
+    asyncio.run(listen())

@@ -1,0 +1,24 @@
+"""What the dashboard loads before anybody asks for an analysis."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from dashboard.web.app import create_app
+from dashboard.web.settings import DashboardOptions
+create_app(DashboardOptions(data=Path(sys.argv[1])))
+print([name for name in ("scipy", "plotly", "cv2") if name in sys.modules])
+"""
+
+
+def test_pages_are_served_without_the_libraries_that_only_an_analysis_needs(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
