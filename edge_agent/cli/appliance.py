@@ -21,6 +21,8 @@ TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is
 configuration.
 """
+FOLD_WITHIN_S = 30.0
+"""Seconds a night for folding rollups; what years have gathered before takes some nights."""
 
 
 @click.command()
@@ -35,6 +37,7 @@ def maintenance(config: Path | None, data: Path | None) -> None:
     from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy
     from edge_agent.store.upkeep.budget import keep_to_budget
+    from edge_agent.store.upkeep.fold import fold_rollups
     from edge_agent.store.upkeep.retention import prune
 
     database = folder / DATABASE_NAME
@@ -56,6 +59,15 @@ def maintenance(config: Path | None, data: Path | None) -> None:
 
     record = settings.record
 
+    def rollups_step() -> str:
+        minutes_days = max(record.keep_minutes_days, record.keep_days)
+        hours_days = max(record.keep_hours_days, minutes_days)
+        folded = fold_rollups(database, minutes_days, hours_days, within_s=FOLD_WITHIN_S)
+        return (
+            f"{folded.minutes} minutes older than {minutes_days} days became hours, "
+            f"{folded.hours} hours older than {hours_days} days became days"
+        )
+
     def budget_step() -> str:
         kept = keep_to_budget(database, record.budget_mb, record.keep_days)
         share = f"{kept.space.used_bytes / 1e6:.0f} of {kept.space.share_bytes / 1e6:.0f} MB"
@@ -70,6 +82,7 @@ def maintenance(config: Path | None, data: Path | None) -> None:
         steps.append(
             ("retention", lambda: f"{prune(database, days)} rows older than {days} days deleted")
         )
+        steps.append(("rollups", rollups_step))  # before the budget: no row goes for their space
         steps.append(("budget", budget_step))
         steps.append(("copy", copy_step))
     failed = [name for name, step in steps if not attempt(name, step)]

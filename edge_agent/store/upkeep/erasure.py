@@ -42,6 +42,7 @@ class Erasure:
         copies: names of the copies of the database that were rewritten without the participant.
         copies_deleted: names of copies that could not be read, and were deleted.
         compacted: whether the file was written anew, for it still held old bytes.
+        days_removed: days of the rollups that are gone whole: no finer sum of them was kept.
     """
 
     rows: dict[str, int]
@@ -50,6 +51,7 @@ class Erasure:
     copies: tuple[str, ...]
     copies_deleted: tuple[str, ...]
     compacted: bool
+    days_removed: int = 0
 
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
@@ -77,6 +79,10 @@ class Erasure:
                 f"{self.minutes_removed:,} of them removed."
             ),
         ]
+        if self.days_removed:
+            parts.append(
+                f"Whole days removed, for only their sums were kept: {self.days_removed:,}."
+            )
         if self.copies:
             parts.append(f"Copies rewritten: {', '.join(self.copies)}.")
         if self.copies_deleted:
@@ -125,9 +131,10 @@ def erase_participant(
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
-            rows = ErasedRows({}, 0, 0, frozenset())
+            rows = ErasedRows({}, 0, 0, 0, frozenset())
     log.info("a participant was erased")
-    return Erasure(rows.rows, rows.minutes, rows.minutes_removed, copies, deleted, compacted)
+    changed = (rows.minutes, rows.minutes_removed)
+    return Erasure(rows.rows, *changed, copies, deleted, compacted, rows.days_removed)
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
