@@ -17,7 +17,9 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LONG = frozenset({"study", "export", "soak", "camera_pulse", "marker_delay", "outbox", "precision"})
+LONG = frozenset(
+    {"study", "export", "soak", "camera_pulse", "marker_delay", "outbox", "precision", "ten_years"}
+)
 
 
 def run(name: str) -> dict[str, float]:
