@@ -36,7 +36,7 @@ class _Step:
         coarse: what it is added to.
         length_ms: of a row of ``coarse``.
         portion_ms: what is folded in one transaction.
-        expressions: what becomes of a row of ``coarse`` that is there already.
+        expressions: what to do with a row of ``coarse`` that is there already.
         vitals: the same.
     """
 

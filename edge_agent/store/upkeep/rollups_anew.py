@@ -52,10 +52,10 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
     """
     days: set[int] = set()
     for table in _day_tables(connection):
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?", _days(span)
         )
-        days.update(row[0] for row in found)
+        days.update(row[0] for row in rows)
     return len(days)
 
 
@@ -90,10 +90,10 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
 
 def _day_tables(connection: sqlite3.Connection) -> list[str]:
     """Return the rollups by day; a copy of an older schema has none."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE name IN ('expression_day', 'vital_day')"
     )
-    return [row[0] for row in found]
+    return [row[0] for row in rows]
 
 
 def _days(span: Span) -> Span:
