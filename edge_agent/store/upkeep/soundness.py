@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
 _MOST_FAULTS = 10
+_CACHE_KB = 32_000  # an index and its table are read side by side: fewer pages are read twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
             # SQLite's words may quote what is damaged, which need not be text any more.
             connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+            connection.execute(f"PRAGMA cache_size={-_CACHE_KB}")
             connection.set_progress_handler(lambda: time.monotonic() >= until_s, _STEPS)
             for question in questions:
                 for row in connection.execute(question):
