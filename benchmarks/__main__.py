@@ -18,7 +18,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LONG = frozenset(
-    {"study", "export", "soak", "camera_pulse", "marker_delay", "outbox", "precision", "live"}
+    {
+        "camera_pulse",
+        "export",
+        "live",
+        "marker_delay",
+        "outbox",
+        "precision",
+        "soak",
+        "study",
+        "ten_years",
+    }
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from edge_agent.appliance.doctor import family_of
+from edge_agent.appliance.running_checks import family_of
 from edge_agent.config import Settings, at_home, load_settings
 from edge_agent.core.errors import ServerError
 from edge_agent.runtime.agent import Agent

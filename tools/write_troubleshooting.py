@@ -15,14 +15,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
+DOCTOR = tuple(
+    f"edge_agent/appliance/{name}.py" for name in ("doctor", "database_checks", "running_checks")
+)
 HEAD = """# Troubleshooting
 
     sudo -u affect-edge affect-edge doctor      # on an installed appliance
     affect-edge doctor                          # anywhere else
+    affect-edge doctor --deep                   # reads the whole database and each copy of it
+    affect-edge doctor --bundle HELP.zip        # an archive for those who help
     journalctl -u affect-edge-agent -n 50       # what the agent said last
 
 Look for the sentence that you see; "…" stands for what belongs to your machine. This page is
 written from the program's own sentences by `python -m tools.write_troubleshooting`.
+
+Without `--deep` the doctor reads the database for 20 seconds at most and does not compare indexes
+and references. Every check runs, whatever the others find; a mistake in the configuration is one of
+them, and the exit code is 2 then.
+
+**What is in the archive of `--bundle`:** what the doctor said; the configuration without passwords,
+user names and addresses of sensors; versions of the program, of Python and of its packages; the
+agent's last health report; the schema of the database and the number of rows of each table; the
+last 2,000 lines of the log of each of our units. Participants' codes, names of sessions, notes,
+names of accounts and tokens are taken out of every text, and the log is left out when the database
+cannot tell which there are. There is no reading, no expression and no marker in it. Look into it
+before you hand it on.
 """
 
 
@@ -103,7 +120,7 @@ def calls(function: ast.AST, name: str, arguments: int) -> Iterator[ast.Call]:
 def findings() -> set[Trouble]:
     """Return what the doctor says itself."""
     troubles = set()
-    for function, sentences in functions("edge_agent/appliance/doctor.py"):
+    for function, sentences in functions(*DOCTOR):
         for call in calls(function, "Finding", 4):
             for check in sentences.of(call.args[0]):
                 troubles |= pairs(check, sentences, call.args[2], call.args[3])

@@ -154,7 +154,7 @@ class ExpressionTrend(ApiModel):
     Lists hold one value for each bucket, null where nothing was.
     """
 
-    resolution: str = Field(description="What was read: row, minute or hour")
+    resolution: str = Field(description="What was read: row, minute, hour or day")
     bucket_ms: int
     starts: list[EpochMs]
     shares: dict[str, list[float | None]] = Field(

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import re
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def fingerprint(certificate: Path) -> str:
     """
     output = _openssl("x509", "-in", str(certificate), "-noout", "-fingerprint", "-sha256")
     return output.strip().partition("=")[2]
+
+
+def ends_at(certificate: Path) -> float:
+    """Return when a certificate ends, seconds since 1970 UTC.
+
+    Raises:
+        CertificateError: the file is missing or is no certificate.
+    """
+    output = _openssl("x509", "-in", str(certificate), "-noout", "-enddate")
+    return float(ssl.cert_time_to_seconds(output.strip().partition("=")[2]))
 
 
 def _is_good(certificate: Path, name: str) -> bool:

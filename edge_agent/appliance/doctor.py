@@ -6,75 +6,50 @@ by the errors that its room is known to raise, so that one broken part does not 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import shutil
-import socket
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from edge_agent.appliance.database_checks import check_database
+from edge_agent.appliance.findings import Finding, Verdict, guarded
+from edge_agent.appliance.running_checks import agent_health, check_running
 from edge_agent.config import Settings
 from edge_agent.core import clock
-from edge_agent.core.errors import AffectEdgeError, CameraError, VitalsError
 
 FREE_WANTED_MB = 500
-BROKER_TIMEOUT_S = 3.0
+_CONTAINER = Path("/run/systemd/container")
+_TIME_ERROR = 5  # what adjtimex answers while nothing has set the clock
 
 
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; ``cure`` says what to do and is empty when all is well."""
-
-    check: str
-    verdict: Verdict
-    found: str
-    cure: str = ""
-
-
-def diagnose(settings: Settings, data: Path) -> Iterator[Finding]:
+def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[Finding]:
     """Yield a finding for each check, in the order in which a person would look.
 
     Args:
         settings: the configuration that the agent would use.
         data: the data folder.
+        deep: read the whole database and each copy of it, however long it takes.
     """
+    from edge_agent.runtime.live_feed import SOCKET_NAME
+
     yield _platform()
     yield _clock()
     yield from _data_folder(data)
-    yield _guarded("database", lambda: _database(data))
-    yield _guarded("copies", lambda: _copies(settings, data))
-    yield _guarded("counted time", lambda: _counted_time(data))
-    yield _guarded("disk budget", lambda: _disk_budget(settings, data))
+    yield from check_database(settings, data, deep=deep)
     vision = settings.vision
-    yield _guarded(f"model {vision.detector_model}", lambda: _detector(settings))
-    yield _guarded(
-        f"model {vision.expression_model}", lambda: _expression_model(vision.expression_model)
-    )
-    yield _guarded("camera", lambda: _camera(settings))
+    yield guarded(f"model {vision.detector_model}", partial(_detector, settings))
+    model = vision.expression_model
+    yield guarded(f"model {model}", partial(_expression_model, model))
+    health = agent_health(data / SOCKET_NAME)
+    yield guarded("camera", partial(_camera, settings, health))
     if settings.vitals.bluetooth.devices:
-        yield _guarded("bluetooth", lambda: _bluetooth(settings))
-    yield _broker(settings)
-    yield _port(settings)
-
-
-def _guarded(check: str, look: Callable[[], Finding]) -> Finding:
-    try:
-        return look()
-    except (CameraError, VitalsError) as error:
-        return Finding(check, Verdict.PROBLEM, error.problem, error.cure)
-    except AffectEdgeError as error:
-        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
+        yield guarded("bluetooth", partial(_bluetooth, settings))
+    yield from check_running(settings, health)
 
 
 def _platform() -> Finding:
@@ -93,8 +68,21 @@ def _platform() -> Finding:
 def _clock() -> Finding:
     if clock.is_synchronised():
         return Finding("clock", Verdict.OK, "set from the network")
+    if _kernel_has_time():  # chrony and others leave no file, but tell the kernel
+        return Finding("clock", Verdict.OK, "set, as the kernel says")
+    if _CONTAINER.exists():
+        return Finding("clock", Verdict.OK, "that of the host of this container")
     cure = "Check network and time service (timedatectl); rows are recorded and marked until then."
     return Finding("clock", Verdict.WARNING, "not known to be set from the network", cure)
+
+
+def _kernel_has_time() -> bool:
+    """Tell whether a time service has told the kernel that the clock is right."""
+    read_only = ctypes.create_string_buffer(1_024)  # more than a `struct timex`, with no modes set
+    try:
+        return 0 <= int(ctypes.CDLL(None).adjtimex(read_only)) < _TIME_ERROR
+    except (OSError, AttributeError):
+        return False
 
 
 def _data_folder(data: Path) -> Iterator[Finding]:
@@ -122,95 +110,6 @@ def _data_folder(data: Path) -> Iterator[Finding]:
         yield Finding("disk", Verdict.OK, f"{free} MB free")
 
 
-def _database(data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.read.reader import Reader
-
-    path = data / DATABASE_NAME
-    if not path.exists():
-        return Finding("database", Verdict.OK, f"{path} is not there yet; the agent makes it")
-    counts = Reader(path).counts()
-    return Finding(
-        "database",
-        Verdict.OK,
-        ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items())),
-    )
-
-
-def _copies(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.copy_report import standing
-
-    stands = standing(data / DATABASE_NAME)
-    if stands.age_s is None:
-        age = "there is no verified copy of the database"
-    else:
-        age = f"the last verified copy of the database is {stands.age_s / 3600:.0f} hours old"
-    if stands.error:
-        cure = "See what the error says; the older copies are kept until a new one is verified."
-        return Finding("copies", Verdict.PROBLEM, f"{age}; the next failed: {stands.error}", cure)
-    if stands.smaller_than:
-        less = f"{age}; a later one holds much less than {stands.smaller_than}"
-        restore = (
-            "Restore that copy if rows were lost; move it to another folder if they were meant "
-            "to go."
-        )
-        return Finding("copies", Verdict.PROBLEM, less, restore)
-    if stands.overdue:
-        now = "See that the nightly maintenance runs, or say `affect-edge backup` now."
-        return Finding("copies", Verdict.WARNING, age, now)
-    if stands.second_error and settings.backup.also:
-        away = f"{age}; the copy in a second place was not made: {stands.second_error}"
-        put = "Put the stick or share back, or take backup.also out of the configuration."
-        return Finding("copies", Verdict.WARNING, away, put)
-    return Finding("copies", Verdict.OK, age)
-
-
-def _counted_time(data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.counted_time import clock_doubt
-
-    doubt = clock_doubt(data / DATABASE_NAME)
-    if doubt is None:
-        return Finding("counted time", Verdict.OK, "agrees with the clock, or follows it soon")
-    return Finding("counted time", Verdict.WARNING, doubt, "Old rows stay until the clock is set.")
-
-
-def _disk_budget(settings: Settings, data: Path) -> Finding:
-    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
-    from edge_agent.store.upkeep.budget import SHARES, space_of
-
-    path = data / DATABASE_NAME
-    record = settings.record
-    if not path.exists():
-        return Finding(
-            "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
-        )
-    space = space_of(path, record.budget_mb, record.keep_days)
-    taken = sum(file.stat().st_size for file in (path, *copies_beside(path)))
-    free = shutil.disk_usage(data).free
-    size = f"the database has {space.used_bytes / 1e6:.0f} MB"
-    told = f"{size}, its share of record.budget_mb is {record.budget_mb // SHARES} MB"
-    if space.over_bytes:
-        cure = (
-            "Export and erase participants who are done, or raise record.budget_mb; sessions are "
-            "not deleted for space."
-        )
-        return Finding("disk budget", Verdict.WARNING, told, cure)
-    if space.cut_ms is not None:
-        early = f"rows of before {clock.iso_utc(space.cut_ms)[:10]} were deleted early; {told}"
-        longer = "Raise record.budget_mb, or lower record.keep_days to what fits."
-        return Finding("disk budget", Verdict.WARNING, early, longer)
-    if record.budget_mb > (taken + free) / 1e6:
-        small = (
-            f"record.budget_mb is {record.budget_mb} MB, but there is room for "
-            f"{(taken + free) / 1e6:.0f} MB"
-        )
-        fitting = "Lower record.budget_mb to what fits, or use a larger disk."
-        return Finding("disk budget", Verdict.WARNING, small, fitting)
-    return Finding("disk budget", Verdict.OK, told)
-
-
 def _detector(settings: Settings) -> Finding:
     from edge_agent.runtime.factories import vision_options
     from edge_agent.vision.faces.finder import open_finder
@@ -228,7 +127,10 @@ def _expression_model(name: str) -> Finding:
     return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
 
 
-def _camera(settings: Settings) -> Finding:
+def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
+    if health is not None:  # a camera has one user; what is wrong with it is an alarm
+        fps = health["camera"]["fps"]
+        return Finding("camera", Verdict.OK, f"in use by the agent, {fps} frames/s")
     from edge_agent.runtime.factories import camera_factory
 
     with camera_factory(settings)() as camera:
@@ -245,42 +147,6 @@ def _bluetooth(settings: Settings) -> Finding:
         f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices
     )
     return Finding("bluetooth", Verdict.OK, f"switched on; configured: {sensors}")
-
-
-def _broker(settings: Settings) -> Finding:
-    mqtt = settings.mqtt
-    where = f"{mqtt.host}:{mqtt.port}"
-    if not mqtt.enabled:
-        return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
-    try:
-        socket.create_connection((mqtt.host, mqtt.port), BROKER_TIMEOUT_S).close()
-    except OSError as error:
-        cure = (
-            "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox "
-            "until then."
-        )
-        return Finding(
-            "broker", Verdict.WARNING, f"{where} does not answer ({error.strerror or error})", cure
-        )
-    return Finding("broker", Verdict.OK, f"{where} answers")
-
-
-def _port(settings: Settings) -> Finding:
-    host = settings.dashboard.host
-    port = settings.dashboard.port
-    try:
-        socket.create_server((host, port), family=family_of(host)).close()
-    except OSError as error:
-        cure = "All is well if the dashboard runs; else set dashboard.port to a free one."
-        return Finding("dashboard port", Verdict.WARNING, f"{host}:{port} ({error.strerror})", cure)
-    return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
-
-
-def family_of(host: str) -> socket.AddressFamily:
-    """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
-    if ":" in host:
-        return socket.AF_INET6
-    return socket.AF_INET
 
 
 def exit_code(findings: list[Finding]) -> int:

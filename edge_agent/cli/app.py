@@ -17,6 +17,7 @@ import click
 from edge_agent import __version__
 from edge_agent.cli.appliance import backup, certificate, maintenance, rollback, update
 from edge_agent.cli.bench import bench
+from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
@@ -84,34 +85,6 @@ def demo(config: Path | None, data: Path | None, seconds: int | None, port: int 
     from edge_agent.demo import run_demo
 
     leave(run_demo(config, data, seconds, port))
-
-
-@cli.command()
-@common_options
-@json_option
-def doctor(config: Path | None, data: Path | None, as_json: bool) -> None:
-    """Find what is wrong on this machine, and say what to do."""
-    log_to_stderr(logging.CRITICAL)
-    settings, folder = load(config, data)
-    from edge_agent.appliance.doctor import diagnose, exit_code
-
-    findings = []
-    for finding in diagnose(settings, folder):
-        findings.append(finding)
-        if not as_json:
-            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
-            if finding.cure:
-                click.echo(f"{'':8} → {finding.cure}")
-    if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
-                    for f in findings
-                ]
-            )
-        )
-    sys.exit(exit_code(findings))
 
 
 @cli.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
@@ -207,6 +180,7 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
 for _command in (
     bench,
     classify,
+    doctor,
     export,
     lsl,
     import_vitals,

@@ -22,6 +22,8 @@ TLS_FOLDER = "tls"
 """Below the data folder: what the appliance makes itself is data, what a person writes is
 configuration.
 """
+FOLD_WITHIN_S = 30.0
+"""Seconds a night for folding rollups; what years have gathered before takes some nights."""
 
 
 @click.command()
@@ -88,6 +90,22 @@ def retention_step(settings: Settings, database: Path) -> str:
 
     days = settings.record.keep_days
     return f"{prune(database, days)} rows older than {days} days deleted"
+
+
+def rollups_step(settings: Settings, database: Path) -> str:
+    """Fold old minutes into hours and old hours into days, by the counted time."""
+    from edge_agent.store.upkeep.counted_time import carry_on
+    from edge_agent.store.upkeep.fold import fold_rollups
+
+    record = settings.record
+    minutes_days = max(record.keep_minutes_days, record.keep_days)
+    hours_days = max(record.keep_hours_days, minutes_days)
+    now_ms = carry_on(database).present_ms
+    folded = fold_rollups(database, minutes_days, hours_days, within_s=FOLD_WITHIN_S, now_ms=now_ms)
+    return (
+        f"{folded.minutes} minutes older than {minutes_days} days became hours, "
+        f"{folded.hours} hours older than {hours_days} days became days"
+    )
 
 
 def budget_step(settings: Settings, database: Path) -> str:

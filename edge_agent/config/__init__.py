@@ -11,7 +11,7 @@ Example:
 """
 
 from edge_agent.config.camera import CameraSettings
-from edge_agent.config.loading import SYSTEM_FILE, load_settings
+from edge_agent.config.loading import SYSTEM_FILE, load_right_part, load_settings
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.section import Section, at_home
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
@@ -27,5 +27,6 @@ __all__ = [
     "Settings",
     "VisionSettings",
     "at_home",
+    "load_right_part",
     "load_settings",
 ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from edge_agent.config.problems import describe, describe_environment
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
@@ -47,6 +49,64 @@ def load_settings(
     except ValueError as error:  # an environment value that should be JSON and is not
         raise ConfigError(describe_environment(str(error))) from error
     return loaded
+
+
+def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | None]:
+    """Read the configuration, and leave out what is wrong in it: for looking for faults only.
+
+    Returns:
+        What is right, the defaults in the other places, and the error of ``load_settings``.
+    """
+    try:
+        return load_settings(file), None
+    except ConfigError as error:
+        return _without_faults(file or SYSTEM_FILE), error
+
+
+class _WithoutEnvironment(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic names it
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def _without_faults(path: Path) -> Settings:
+    """Return what is right in a file, with the environment where that is right, too."""
+    for kind in (Settings, _WithoutEnvironment):
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            values = {}
+        with suppress(ValueError):
+            while True:
+                try:
+                    return kind(**values)
+                except ValidationError as error:
+                    left_out = [_leave_out(values, detail["loc"]) for detail in error.errors()]
+                    if not any(left_out):
+                        break
+    return _WithoutEnvironment()
+
+
+def _leave_out(values: dict[str, Any], place: tuple[int | str, ...]) -> bool:
+    """Delete the innermost key on the way to a place; return whether there was one."""
+    inner: Any = values
+    innermost: tuple[dict[str, Any], str] | None = None
+    for step in place:
+        if not isinstance(inner, dict) or step not in inner:
+            break
+        innermost = (inner, str(step))
+        inner = inner[step]
+    if innermost is None:
+        return False
+    del innermost[0][innermost[1]]
+    return True
 
 
 def _read_toml(path: Path | None) -> str:

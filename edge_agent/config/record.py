@@ -24,7 +24,19 @@ class RecordSettings(Section):
         90,
         ge=1,
         le=36_500,
-        description="Days for which expression rows are kept; rollups are kept for ever",
+        description="Days for which expression rows are kept; rollups are kept longer",
+    )
+    keep_minutes_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Days for which rollups by minute are kept, keep_days at least; hours stay",
+    )
+    keep_hours_days: int = Field(
+        1_100,
+        ge=1,
+        le=36_500,
+        description="Days for which rollups by hour are kept, as minutes at least; days stay",
     )
     budget_mb: int = Field(
         10_000,

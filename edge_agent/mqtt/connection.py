@@ -101,7 +101,8 @@ class Connection:
         context: for TLS; ``None`` without.
         client_id: the same at every connection: the broker then ends a half-dead older connection,
             and publishes its last will, before the new one says ``online``.
-        will: topic and payload that the broker publishes, retained, when the connection breaks.
+        will: topic and payload that the broker publishes, retained, when the connection breaks;
+            ``None``: nothing.
         wake: ends the wait in ``pump``.
     """
 
@@ -110,7 +111,7 @@ class Connection:
         broker: Broker,
         context: ssl.SSLContext | None,
         client_id: str,
-        will: tuple[str, bytes],
+        will: tuple[str, bytes] | None,
         wake: WakeSignal,
     ) -> None:
         self._broker = broker
@@ -135,7 +136,8 @@ class Connection:
             reconnect_on_failure=False,
         )
         self._client.connect_timeout = CONNECT_SECONDS
-        self._client.will_set(will[0], will[1], qos=1, retain=True)
+        if will is not None:
+            self._client.will_set(will[0], will[1], qos=1, retain=True)
         if broker.username is not None:
             self._client.username_pw_set(broker.username, broker.password)
         if context is not None:

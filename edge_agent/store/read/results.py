@@ -22,7 +22,7 @@ class Trend:
         start_ms: start of the first bucket.
         end_ms: end of the last bucket.
         bucket_ms: length of a bucket.
-        resolution: what was read: ``row``, ``minute`` or ``hour``.
+        resolution: what was read: ``row``, ``minute``, ``hour`` or ``day``.
         starts: start of each bucket.
         shares: for each category the share of rows whose smoothed label it is; with ``uncertain``
             they sum to 1.
@@ -59,7 +59,7 @@ class VitalTrend:
         start_ms: start of the first bucket.
         end_ms: end of the last bucket.
         bucket_ms: length of a bucket.
-        resolution: what was read: ``row``, ``minute`` or ``hour``.
+        resolution: what was read: ``row``, ``minute``, ``hour`` or ``day``.
         starts: start of each bucket.
         mean: mean of the usable readings.
         least: the smallest of them.

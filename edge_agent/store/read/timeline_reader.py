@@ -11,7 +11,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import HOUR_MS
+from edge_agent.store.database.tables import DAY_MS, HOUR_MS
 from edge_agent.store.database.views import EPISODES
 from edge_agent.store.read.database_reader import DatabaseReader
 from edge_agent.store.read.results import (
@@ -44,8 +44,8 @@ class TimelineReader(DatabaseReader):
 
         There are at most ``buckets`` + 1 of them.
 
-        Long ranges are answered from the rollups by minute or hour, so that a year takes no longer
-        than a day.
+        Long ranges are answered from the rollups by minute, hour or day, so that a year takes no
+        longer than a day; short ones too where their rows were deleted, in longer buckets then.
 
         Raises:
             ValueError: the range is empty or ``buckets`` is not positive.
@@ -73,15 +73,17 @@ class TimelineReader(DatabaseReader):
     def span(self) -> tuple[int, int] | None:
         """Return the times of the first and last row of the timeline; ``None`` when it is empty."""
         with self.connect() as connection:
-            first, last = connection.execute(
-                "SELECT min(first), max(last) FROM (SELECT (SELECT min(at) FROM expression) AS "
-                "first, (SELECT max(at) FROM expression) AS last UNION ALL SELECT (SELECT min(at) "
-                "FROM expression_hour), (SELECT max(at) FROM expression_hour) UNION ALL SELECT "
-                "(SELECT min(at) FROM vital), (SELECT max(at) FROM vital))"
-            ).fetchone()
-        if first is None:
+            ends = [
+                connection.execute(
+                    f"SELECT (SELECT min(at) FROM {table}), (SELECT max(at) FROM {table})"
+                ).fetchone()
+                for table in ("expression", "expression_hour", "expression_day", "vital")
+            ]
+        firsts = [first for first, _ in ends if first is not None]
+        lasts = [last for _, last in ends if last is not None]
+        if not firsts:
             return None
-        return (first, last)
+        return (min(firsts), max(lasts))
 
     def episodes(self, start_ms: int, end_ms: int) -> list[Episode]:
         """Return the runs of one smoothed emotion of the primary face, in order of time."""
@@ -162,12 +164,15 @@ class TimelineReader(DatabaseReader):
         """
         with self.connect() as connection:
             # Expression rows come and go in order of their ids, and vitals are summed from their
-            # rollup: counting millions of rows would take seconds on a card.
+            # rollup: counting millions of rows would take seconds on a card. Each end of the ids is
+            # looked up by itself, for SQLite walks through all of them when asked for both.
             expressions = connection.execute(
-                "SELECT coalesce(max(id) - min(id) + 1, 0) FROM expression"
+                "SELECT coalesce((SELECT max(id) FROM expression) - (SELECT min(id) FROM "
+                "expression) + 1, 0)"
             ).fetchone()[0]
             vitals = connection.execute(
-                "SELECT coalesce(sum(n + flagged), 0) FROM vital_hour"
+                "SELECT (SELECT coalesce(sum(n + flagged), 0) FROM vital_hour) + (SELECT "
+                "coalesce(sum(n + flagged), 0) FROM vital_day)"
             ).fetchone()[0]
             small = ("gap", "participant", "session", "marker", "outbox")
             return {"expression": expressions, "vital": vitals} | {
@@ -180,10 +185,15 @@ class TimelineReader(DatabaseReader):
 
         From the rollup, whose index begins with the kind.
         """
-        query = "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = ?)"
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = :kind) OR EXISTS (SELECT 1 FROM "
+            "vital_day WHERE kind = :kind)"
+        )
         with self.connect() as connection:
             return frozenset(
-                kind for kind in VitalKind if connection.execute(query, (kind.value,)).fetchone()[0]
+                kind
+                for kind in VitalKind
+                if connection.execute(query, {"kind": kind.value}).fetchone()[0]
             )
 
     def _rows(self, sql: str, *parameters: int) -> Iterator[Row]:
@@ -193,12 +203,18 @@ class TimelineReader(DatabaseReader):
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
-    """Find the newest reading of a kind by way of the rollup, whose index begins with the kind."""
+    """Find the newest reading of a kind by way of the rollups, whose index begins with the kind."""
+    spans = (
+        connection.execute(
+            f"SELECT max(at), max(at) + {length} FROM {table} WHERE kind = ?", (kind.value,)
+        ).fetchone()
+        for table, length in (("vital_hour", HOUR_MS), ("vital_day", DAY_MS))
+    )
+    start, end = max(((span[0], span[1]) for span in spans if span[0] is not None), default=(0, 0))
     row = connection.execute(
-        "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = :kind AND at >= (SELECT "
-        "max(at) FROM vital_hour WHERE kind = :kind) AND at < (SELECT max(at) FROM vital_hour "
-        "WHERE kind = :kind) + :hour ORDER BY at DESC LIMIT 1",
-        {"kind": kind.value, "hour": HOUR_MS},
+        "SELECT at, value, source, flags, boot_ms FROM vital WHERE kind = ? AND at >= ? AND at < ? "
+        "ORDER BY at DESC LIMIT 1",
+        (kind.value, start, end),
     ).fetchone()
     if row is None:
         return None

@@ -1,4 +1,9 @@
-"""Trends in buckets, read from rows where a range is short and from rollups where it is long."""
+"""Trends in buckets, read from rows where a range is short and from rollups where it is long.
+
+Where a finer table does not hold all of a range any more, the next coarser one that does is read,
+in buckets that are as long as its rows at least: no bucket is empty for want of rows that their
+rollup still counts, and none counts a row twice. ``store.read.resolutions`` tells which.
+"""
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -11,17 +16,17 @@ from dataclasses import dataclass
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
+from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.store.read.resolutions import EXPRESSIONS, VITALS, Recorded
 from edge_agent.store.read.results import Trend, VitalTrend
 
-_DAY_MS = 24 * HOUR_MS
 _ROUND_MS = (
     *(1_000 * s for s in (1, 2, 5, 10, 15, 30)),
     *(MINUTE_MS * m for m in (1, 2, 5, 10, 15, 30)),
     *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
-    *(_DAY_MS * d for d in (1, 2, 7, 14, 28)),
+    *(DAY_MS * d for d in (1, 2, 7, 14, 28)),
 )
-_FROM_ROWS = ", ".join(
+_OF_ROWS = ", ".join(
     (
         "count(*) AS rows",
         "sum(frames) AS frames",
@@ -31,23 +36,19 @@ _FROM_ROWS = ", ".join(
         *(f"coalesce(sum(emotion = '{name}'), 0) AS count_{name}" for name in NAMES),
     )
 )
-_FROM_ROLLUP = ", ".join(
-    f"sum({c}) AS {c}" for c in ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
-)
+_OF_ROLLUP = ", ".join(f"sum({column}) AS {column}" for column in ADDED)
 _UNUSABLE_SQL = " OR ".join(
     f"instr(' ' || flags || ' ', ' {flag} ') > 0" for flag in sorted(UNUSABLE)
 )
-_VITAL_FROM_ROWS = (
+_OF_READINGS = (
     "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE "
     "usable) AS least, max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
-    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated FROM (SELECT at, value, "
-    f"flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital WHERE kind = :kind AND at >= :start AND at "
-    "< :end)"
+    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated"
 )
-_VITAL_FROM_ROLLUP = (
+_USABLE = f"(SELECT kind, at, value, flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital)"
+_OF_VITAL_ROLLUP = (
     "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS "
-    "flagged, sum(simulated) AS simulated FROM vital_{resolution} WHERE kind = :kind AND at >= "
-    ":start AND at < :end"
+    "flagged, sum(simulated) AS simulated"
 )
 
 
@@ -71,7 +72,7 @@ class Buckets:
 
     @property
     def resolution(self) -> str:
-        """The coarsest table that these buckets can be read from."""
+        """The coarsest of rows, minutes and hours that these buckets can be read from."""
         if self.length_ms % HOUR_MS == 0:
             return "hour"
         if self.length_ms % MINUTE_MS == 0:
@@ -100,19 +101,19 @@ def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_0
 
 def read_trend(connection: sqlite3.Connection, start_ms: int, end_ms: int, at_most: int) -> Trend:
     """Return the expressions of a range; see ``Reader.trend``."""
-    buckets = buckets_for(start_ms, end_ms, at_most)
-    row_of = _read_expressions(connection, buckets)
-    if not row_of and buckets.resolution == "row":
-        # Rows are deleted after some time, their rollups stay.
-        minutes = buckets_for(start_ms, end_ms, at_most, MINUTE_MS)
-        kept = _read_expressions(connection, minutes)
-        buckets, row_of = (minutes, kept) if kept else (buckets, row_of)
+    buckets = _buckets_kept(connection, EXPRESSIONS, (start_ms, end_ms), at_most)
+    columns = _OF_ROLLUP
+    source = EXPRESSIONS.rollup(buckets.resolution)
+    if buckets.resolution == "row":
+        columns = _OF_ROWS
+        source = "expression WHERE is_primary = 1 AND"
+    row_of = _sums(connection, columns, source, _range(buckets))
     rows = [row_of.get(start) for start in buckets.starts]
     return Trend(
         start_ms=buckets.start_ms,
         end_ms=buckets.end_ms,
         bucket_ms=buckets.length_ms,
-        resolution=buckets.resolution,
+        resolution=EXPRESSIONS.resolution_read(connection, buckets.resolution, _range(buckets)),
         starts=buckets.starts,
         shares={e: tuple(_ratio(row, f"count_{e}", 1) for row in rows) for e in EMOTIONS},
         uncertain=tuple(_ratio(row, "uncertain", 1) for row in rows),
@@ -127,26 +128,21 @@ def read_vital_trend(
     connection: sqlite3.Connection, kind: VitalKind, start_ms: int, end_ms: int, at_most: int
 ) -> VitalTrend:
     """Return the readings of a range; see ``Reader.vital_trend``."""
-    buckets = buckets_for(start_ms, end_ms, at_most)
-    resolution = buckets.resolution
-    if resolution == "row":
-        source = _VITAL_FROM_ROWS
-    else:
-        source = _VITAL_FROM_ROLLUP.format(resolution=resolution)
-    row_of = {
-        row["start"]: row
-        for row in connection.execute(
-            f"SELECT at / :length * :length AS start, {source} GROUP BY start",
-            {**_range(buckets), "kind": kind.value},
-        )
-    }
+    recorded = VITALS[kind]
+    buckets = _buckets_kept(connection, recorded, (start_ms, end_ms), at_most)
+    columns = _OF_VITAL_ROLLUP
+    source = recorded.rollup(buckets.resolution)
+    if buckets.resolution == "row":
+        columns = _OF_READINGS
+        source = f"{_USABLE} WHERE {recorded.which}"
+    row_of = _sums(connection, columns, source, _range(buckets))
     rows = [row_of.get(start) for start in buckets.starts]
     return VitalTrend(
         kind=kind,
         start_ms=buckets.start_ms,
         end_ms=buckets.end_ms,
         bucket_ms=buckets.length_ms,
-        resolution=resolution,
+        resolution=recorded.resolution_read(connection, buckets.resolution, _range(buckets)),
         starts=buckets.starts,
         mean=tuple(row["total"] / row["n"] if row and row["n"] else None for row in rows),
         least=tuple(row["least"] if row else None for row in rows),
@@ -157,19 +153,32 @@ def read_vital_trend(
     )
 
 
-def _read_expressions(connection: sqlite3.Connection, buckets: Buckets) -> dict[int, sqlite3.Row]:
-    """Return the sums of the buckets that have rows, by their start."""
-    resolution = buckets.resolution
-    if resolution == "row":
-        columns = _FROM_ROWS
-        table = "expression WHERE is_primary = 1 AND"
-    else:
-        columns = _FROM_ROLLUP
-        table = f"expression_{resolution} WHERE"
+def _buckets_kept(
+    connection: sqlite3.Connection, recorded: Recorded, span: tuple[int, int], at_most: int
+) -> Buckets:
+    """Return the shortest buckets in which nothing of a span is missing."""
+    buckets = buckets_for(*span, at_most)
+    for finer, coarser_ms in (("row", MINUTE_MS), ("minute", HOUR_MS), ("hour", DAY_MS)):
+        if buckets.resolution == finer and not _is_whole(connection, recorded, buckets):
+            buckets = buckets_for(*span, at_most, coarser_ms)
+    return buckets
+
+
+def _is_whole(connection: sqlite3.Connection, recorded: Recorded, buckets: Buckets) -> bool:
+    # Whole days are read from hours and days alike.
+    return buckets.length_ms % DAY_MS == 0 or recorded.is_whole(
+        connection, buckets.resolution, _range(buckets)
+    )
+
+
+def _sums(
+    connection: sqlite3.Connection, columns: str, source: str, span: dict[str, int]
+) -> dict[int, sqlite3.Row]:
+    """Return the sums of the buckets that hold anything, by their start."""
     rows = connection.execute(
-        f"SELECT at / :length * :length AS start, {columns} FROM {table} at >= :start AND at < "
+        f"SELECT at / :length * :length AS start, {columns} FROM {source} at >= :start AND at < "
         ":end GROUP BY start",
-        _range(buckets),
+        span,
     )
     return {row["start"]: row for row in rows}
 

@@ -34,7 +34,7 @@ large.
 """
 _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not due within the hour
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
-_PORTION_PAGES = 2_000  # 8 MB a transaction, so that the recorder never waits for long
+_PORTION_BYTES = 8_000_000  # a transaction, so that the recorder never waits for long
 _TABLES = ("expression", "unfit", "vital")
 _CUT = "disk_budget_cut"
 
@@ -270,12 +270,13 @@ def _give_back(connection: sqlite3.Connection, share: int, until_s: float) -> No
         excess = 0
     if not excess:
         return
+    portion = _PORTION_BYTES // _pragma(connection, "page_size")
     while excess > 0 and time.monotonic() < until_s:
         # As a script, for `execute` steps once, and each step frees one page.
         connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({min(excess, _PORTION_PAGES)}); COMMIT"
+            f"BEGIN IMMEDIATE; PRAGMA incremental_vacuum({min(excess, portion)}); COMMIT"
         )
-        excess -= _PORTION_PAGES
+        excess -= portion
     # Not waiting for those who read just now: the file then shrinks when they are done, at a later
     # checkpoint.
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -45,6 +45,7 @@ class Erasure:
         copies_deleted: names of copies that could not be read, and were deleted.
         compacted: whether the file was written anew, for it still held old bytes.
         places_unreached: folders of ``backup.also`` whose copies could not be rewritten.
+        days_removed: days of the rollups that are gone whole: no finer sum of them was kept.
     """
 
     rows: dict[str, int]
@@ -54,6 +55,7 @@ class Erasure:
     copies_deleted: tuple[str, ...]
     compacted: bool
     places_unreached: tuple[str, ...] = ()
+    days_removed: int = 0
 
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
@@ -81,6 +83,10 @@ class Erasure:
                 f"{self.minutes_removed:,} of them removed."
             ),
         ]
+        if self.days_removed:
+            parts.append(
+                f"Whole days removed, for only their sums were kept: {self.days_removed:,}."
+            )
         if self.copies:
             parts.append(f"Copies rewritten: {', '.join(self.copies)}.")
         if self.copies_deleted:
@@ -145,11 +151,10 @@ def erase_participant(
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
-            rows = ErasedRows({}, 0, 0, frozenset())
+            rows = ErasedRows({}, 0, 0, 0, frozenset())
     log.info("a participant was erased")
-    return Erasure(
-        rows.rows, rows.minutes, rows.minutes_removed, copies, deleted, compacted, unreached
-    )
+    changed = (rows.minutes, rows.minutes_removed)
+    return Erasure(rows.rows, *changed, copies, deleted, compacted, unreached, rows.days_removed)
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.store.upkeep.rollups_anew import make_anew, pruned_minutes
+from edge_agent.store.upkeep.rollups_anew import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.outbox_losses import ERASED, delete_and_note, is_damaged
 from edge_agent.store.write.tombstones import Span, add_tombstones
 
@@ -30,6 +30,7 @@ class ErasedRows:
         minutes: minutes of the rollups that were computed anew.
         minutes_removed: of these, how many are gone: nothing else was recorded then, or their rows
             were too old.
+        days_removed: days of which only the sum was kept, and is gone.
         texts: what the participant was called and what was noted of them; for the search of what is
             left, only.
     """
@@ -37,6 +38,7 @@ class ErasedRows:
     rows: dict[str, int]
     minutes: int
     minutes_removed: int
+    days_removed: int
     texts: frozenset[str]
 
 
@@ -71,8 +73,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     )
     deleted: Counter[str] = Counter(session=len(sessions))
     deleted.update(_delete_study(connection, participant))
-    minutes = removed = 0
+    minutes = removed = days = 0
     for span in spans:
+        days = days + folded_days(connection, span)
         pruned = pruned_minutes(connection, span)
         deleted.update(_delete_timeline(connection, span))
         touched, gone = make_anew(connection, span, pruned)
@@ -81,7 +84,8 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     deleted["outbox"] += _delete_messages(connection, real, spans)
     _forget_in_audit(connection, real)
     add_tombstones(connection, spans)
-    return ErasedRows(dict(deleted), minutes, removed, texts - _texts_of_others(connection))
+    left = texts - _texts_of_others(connection)
+    return ErasedRows(dict(deleted), minutes, removed, days, left)
 
 
 def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:

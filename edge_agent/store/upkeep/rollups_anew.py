@@ -4,7 +4,9 @@
 
 A minute whose rows are all still there is computed anew from what is left of them. Of a minute
 whose rows are older than ``record.keep_days`` nobody knows which part to take away: it is removed.
-Hours are the sums of their minutes.
+Hours are the sums of their minutes; where minutes have been folded away (``store.upkeep.fold``), an
+hour that a span touches keeps nothing of them. Days are of hours that have been folded: one that a
+span touches is removed.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -15,10 +17,9 @@ import sqlite3
 from collections.abc import Iterable
 
 from edge_agent.core.readings import UNUSABLE, VitalFlag
-from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
+from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
 from edge_agent.store.write.tombstones import Span
 
-_ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
 _VITAL = ("n", "total", "least", "most", "flagged", "simulated")
 
 
@@ -44,6 +45,20 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
     return {row[0] for row in rows}
 
 
+def folded_days(connection: sqlite3.Connection, span: Span) -> int:
+    """Return how many days that a span touches are kept as days only, and will be removed.
+
+    Ask before deleting.
+    """
+    days: set[int] = set()
+    for table in _day_tables(connection):
+        rows = connection.execute(
+            f"SELECT DISTINCT at FROM {table} WHERE at >= ? AND at < ?", _days(span)
+        )
+        days.update(row[0] for row in rows)
+    return len(days)
+
+
 def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int]) -> tuple[int, int]:
     """Compute the rollups of a span anew from the rows that are left.
 
@@ -65,10 +80,25 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
     _vital_minutes(connection, minutes)
     _hours(connection, span)
+    for table in _day_tables(connection):
+        connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _days(span))
     left = connection.execute(
         "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?", minutes
     ).fetchone()[0]
     return before, before - left
+
+
+def _day_tables(connection: sqlite3.Connection) -> list[str]:
+    """Return the rollups by day; a copy of an older schema has none."""
+    rows = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE name IN ('expression_day', 'vital_day')"
+    )
+    return [row[0] for row in rows]
+
+
+def _days(span: Span) -> Span:
+    """Return start of the first day that a span touches, and end of the last."""
+    return span[0] // DAY_MS * DAY_MS, span[1] // DAY_MS * DAY_MS + DAY_MS
 
 
 def _minutes(span: Span) -> Span:
@@ -80,7 +110,7 @@ def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
     sums = ", ".join(f"sum({name})" for name in NAMES)
     counts = ", ".join(f"count(*) FILTER (WHERE emotion = '{name}')" for name in NAMES)
     connection.execute(
-        f"INSERT INTO expression_minute (at, {', '.join(_ADDED)}) SELECT at / {MINUTE_MS} * "
+        f"INSERT INTO expression_minute (at, {', '.join(ADDED)}) SELECT at / {MINUTE_MS} * "
         f"{MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
         f"{counts} FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? GROUP BY 1",
         minutes,
@@ -103,8 +133,8 @@ def _hours(connection: sqlite3.Connection, span: Span) -> None:
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
     connection.execute(
-        f"INSERT INTO expression_hour (at, {', '.join(_ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
-        f"{', '.join(f'sum({name})' for name in _ADDED)} FROM expression_minute WHERE at >= ? AND "
+        f"INSERT INTO expression_hour (at, {', '.join(ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
+        f"{', '.join(f'sum({name})' for name in ADDED)} FROM expression_minute WHERE at >= ? AND "
         "at < ? GROUP BY 1",
         hours,
     )

@@ -14,10 +14,18 @@ from collections.abc import Sequence
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, SUMS
+from edge_agent.store.database.tables import ADDED, HOUR_MS, MINUTE_MS
 
 _ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
-_ROLLUP = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
+ADD_EXPRESSIONS = f"UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in ADDED)}"
+"""What to do where a row of a rollup of expressions is there already: add to it."""
+ADD_VITALS = (
+    "UPDATE SET n = n + excluded.n, total = total + excluded.total, "
+    "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
+    "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "
+    "flagged = flagged + excluded.flagged, simulated = simulated + excluded.simulated"
+)
+"""The same for a rollup of vitals."""
 
 
 def per_mille(expression: Expression) -> list[int]:
@@ -47,7 +55,7 @@ def _add_expressions(
     simulated: bool,
 ) -> None:
     """Add rows to the table whose rows are ``length`` milliseconds long."""
-    sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(_ROLLUP))
+    sums: dict[int, list[int]] = defaultdict(lambda: [0] * len(ADDED))
     for row in rows:
         labels = [int(row.emotion is emotion) for emotion in EMOTIONS]
         values = (
@@ -62,9 +70,9 @@ def _add_expressions(
         for index, value in enumerate(values):
             into[index] += value
     connection.executemany(
-        f"INSERT INTO {table} (at, {', '.join(_ROLLUP)}) "
-        f"VALUES ({', '.join('?' * (len(_ROLLUP) + 1))}) "
-        f"ON CONFLICT (at) DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _ROLLUP)}",
+        f"INSERT INTO {table} (at, {', '.join(ADDED)}) "
+        f"VALUES ({', '.join('?' * (len(ADDED) + 1))}) "
+        f"ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
         [(at, *values) for at, values in sums.items()],
     )
 
@@ -79,10 +87,7 @@ def _add_vitals(
     connection.executemany(
         f"INSERT INTO {table} "
         "(kind, at, n, total, least, most, flagged, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (kind, at) DO UPDATE SET n = n + excluded.n, total = total + excluded.total, "
-        "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
-        "most = max(coalesce(most, excluded.most), coalesce(excluded.most, most)), "
-        "flagged = flagged + excluded.flagged, simulated = simulated + excluded.simulated",
+        f"ON CONFLICT (kind, at) DO {ADD_VITALS}",
         [(kind.value, at, *_summarise(group)) for (kind, at), group in grouped.items()],
     )
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.doctor import Finding, Verdict, diagnose
+from edge_agent.appliance.doctor import diagnose
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config import load_settings
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.bluetooth import check_bluetooth, scan_sensors

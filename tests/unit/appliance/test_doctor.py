@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.appliance.doctor import Finding, Verdict, diagnose, exit_code
+from edge_agent.appliance.doctor import diagnose, exit_code
+from edge_agent.appliance.findings import Finding, Verdict
 from edge_agent.config import Settings, load_settings
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.upkeep.backup import make_daily_copy
@@ -75,15 +76,7 @@ def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
     assert "outbox" in finding.cure
 
 
-def test_a_broker_that_answers_is_well(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert (
-            examine(tmp_path, mqtt={"enabled": True, "port": port})["broker"].verdict is Verdict.OK
-        )
-
-
-def test_a_taken_port_is_a_warning_that_names_it(tmp_path: Path) -> None:
+def test_a_port_that_another_program_has_is_a_warning_that_names_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         finding = examine(tmp_path, dashboard={"port": port})["dashboard port"]
@@ -146,9 +139,14 @@ def test_a_folder_that_may_not_be_written_is_a_problem(
 def test_a_clock_that_nobody_has_set_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # whether this machine's clock is set is not ours to choose
     monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: True)
     assert examine(tmp_path)["clock"].verdict is Verdict.OK
     monkeypatch.setattr("edge_agent.core.clock.is_synchronised", lambda: False)
+    monkeypatch.setattr("edge_agent.appliance.doctor._CONTAINER", tmp_path / "none")
+    monkeypatch.setattr("edge_agent.appliance.doctor._kernel_has_time", lambda: True)
+    assert examine(tmp_path)["clock"].verdict is Verdict.OK
+    monkeypatch.setattr("edge_agent.appliance.doctor._kernel_has_time", lambda: False)
     assert examine(tmp_path)["clock"].verdict is Verdict.WARNING
 
 
@@ -158,7 +156,7 @@ def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
     assert examine(tmp_path)["copies"].verdict is Verdict.OK, "the first night is to come"
     make_daily_copy(tmp_path / DATABASE_NAME)
     finding = examine(tmp_path)["copies"]
-    assert finding.verdict is Verdict.OK and "0 hours old" in finding.found
+    assert finding.verdict is Verdict.OK and " s old" in finding.found
 
 
 @pytest.mark.parametrize(
@@ -166,7 +164,7 @@ def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
     [
         (Standing(9_000, error="damaged"), Verdict.PROBLEM, "the next failed: damaged"),
         (Standing(9_000, smaller_than="x"), Verdict.PROBLEM, "holds much less than x"),
-        (Standing(260_000, overdue=True), Verdict.WARNING, "72 hours old"),
+        (Standing(260_000, overdue=True), Verdict.WARNING, "3 days old"),
         (Standing(overdue=True), Verdict.WARNING, "no verified copy"),
         (Standing(9_000, second_error="away"), Verdict.WARNING, "was not made: away"),
     ],

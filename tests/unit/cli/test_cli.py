@@ -72,6 +72,22 @@ def test_a_wrong_configuration_ends_with_2_and_a_sentence(tmp_path: Path, words:
     assert "Traceback" not in done.stderr
 
 
+def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text("[camera]\nsourc = 'x'\nsource = 'demo'\n[mqtt]\nenabled = false\n")
+    bundle = tmp_path / "help.zip"
+    done = affect_edge(
+        "doctor", "--config", file, "--data", tmp_path, "--json", "--deep", "--bundle", bundle
+    )
+    assert done.returncode == 2
+    findings = {finding["check"]: finding for finding in json.loads(done.stdout)}
+    assert "line 2: camera.sourc: unknown key" in findings["configuration"]["found"]
+    assert findings["configuration"]["verdict"] == "problem"
+    assert findings["camera"]["found"] == "demo gives 640×480"
+    assert findings["broker"]["found"] == "publishing is switched off (mqtt.enabled)"
+    assert bundle.exists()
+
+
 def test_a_misspelt_environment_variable_ends_with_2() -> None:
     done = affect_edge("config", "check", AFFECT_EDGE_CAMERA__SORCE="demo")
     assert done.returncode == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.config import Section, Settings, load_settings
+from edge_agent.config import Section, Settings, load_right_part, load_settings
 from edge_agent.config.problems import line_of_key
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.sensors import SensorKind
@@ -275,3 +275,34 @@ def test_without_a_file_the_system_file_is_taken(
 def test_the_line_of_a_dotted_key_is_found() -> None:
     assert line_of_key("a = 1\nvitals.simulated.seed = 2\n", ["vitals", "simulated", "seed"]) == 2
     assert line_of_key("[camera]\n", ["mqtt", "port"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fps", "name"),
+    [
+        ("[camera]\nfpss = 3\nfps = 7.0\n[device]\nname = 'lab'", 7.0, "lab"),
+        ("[camera]\nfps = 'many'\n[device]\nname = 'lab'", 15.0, "lab"),
+        ("[cam]\nfps = 3\n[device]\nname = 'lab'", 15.0, "lab"),
+        ("camera = 3\n[device]\nname = 'lab'", 15.0, "lab"),
+        ("[mqtt]\ncommands = true\n[device]\nname = 'lab'", 15.0, "affect-edge"),
+        ("[camera\nfps = 3", 15.0, "affect-edge"),
+    ],
+)
+def test_what_is_right_is_read_for_the_doctor_beside_what_is_wrong(
+    tmp_path: Path, text: str, fps: float, name: str
+) -> None:
+    settings, error = load_right_part(write(tmp_path, text))
+    assert error is not None
+    assert (settings.camera.fps, settings.device.name) == (fps, name)
+
+
+def test_a_right_file_has_no_error_and_a_wrong_variable_leaves_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, "[camera]\nfps = 7.0")
+    settings, error = load_right_part(file)
+    assert (settings.model_dump(), error) == (load_settings(file).model_dump(), None)
+    monkeypatch.setenv("AFFECT_EDGE_RECORD__KEEP_DAYS", "many")
+    settings, error = load_right_part(file)
+    assert "AFFECT_EDGE_RECORD__KEEP_DAYS" in str(error)
+    assert settings.camera.fps == 7.0

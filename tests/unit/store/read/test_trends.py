@@ -9,8 +9,10 @@ import pytest
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
+from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
 from tests.support.timeline import START_MS, add, database, reading, row
 
@@ -106,6 +108,47 @@ def test_a_short_range_whose_rows_were_deleted_is_read_from_its_minutes(tmp_path
     assert (after.resolution, after.bucket_ms) == ("minute", MINUTE)
     assert after.rows[:2] == (60, 60)
     assert Reader(path).trend(START_MS - DAY, START_MS + DAY, 48) == long_range
+
+
+def test_across_the_retention_border_rows_and_rollups_give_one_whole_trend(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s) for s in range(600)])
+    # In the middle of the sixth minute: half of its rows are gone, and its rollup counts all.
+    assert prune(path, 1, now_ms=START_MS + DAY + 330_000) == 330
+    for buckets in (10, 20, 200):
+        trend = Reader(path).trend(START_MS, START_MS + 10 * MINUTE, buckets)
+        assert (trend.resolution, trend.bucket_ms) == ("minute", MINUTE)
+        assert trend.rows == (60,) * 10, "no minute is empty, and none counts rows twice"
+    kept = Reader(path).trend(START_MS + 6 * MINUTE, START_MS + 10 * MINUTE, 200)
+    assert (kept.resolution, sum(kept.rows)) == ("row", 240)
+    assert sum(Reader(path).trend(START_MS - HOUR, START_MS + HOUR, 12).rows) == 600
+
+
+def test_readings_that_went_for_the_disk_budget_are_read_from_their_minutes(tmp_path: Path) -> None:
+    path = database(tmp_path, (), [reading(s, 60 + s % 7) for s in range(600)])
+    span = (START_MS, START_MS + 10 * MINUTE)
+    before = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 10)
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM vital WHERE at < ?", (START_MS + 330_000,))
+    for buckets in (10, 200):
+        trend = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, buckets)
+        assert trend == before
+    assert Reader(path).vital_trend(VitalKind.SYSTOLIC, *span, 200).resolution == "row"
+
+
+def test_rows_that_are_left_are_read_where_minutes_and_hours_were_folded(tmp_path: Path) -> None:
+    path = database(tmp_path, (), [reading(s, 60 + s % 7) for s in range(600)])
+    span = (START_MS, START_MS + 10 * MINUTE)
+    before = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 200)
+    add(path, (), [reading(5 * 86_400)])
+    for ages in ((2, 1_000), (2, 2)):
+        fold_rollups(path, *ages, now_ms=START_MS + 5 * DAY)
+        found = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 200)
+        assert found == before, "readings are kept for ever, so they are read as they are"
+    for gone_ms, resolution in ((1_000, "day"), (DAY, "day")):
+        with write_transaction(path) as connection:
+            connection.execute("DELETE FROM vital WHERE at < ?", (START_MS + gone_ms,))
+        day = Reader(path).vital_trend(VitalKind.HEART_RATE, *span, 200)
+        assert (day.resolution, day.bucket_ms, day.n) == (resolution, DAY, (600,))
 
 
 def test_a_range_without_anything_is_all_none(tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_a_clock_that_steps_while_the_machine_runs_deletes_nothing(
 
 
 def test_the_budget_does_not_delete_by_a_wrong_clock_either(path: Path, machine: Machine) -> None:
+    add(path, [row(50 * 86_400 + second) for second in range(600)], [])
     machine.synchronised = False
     machine.start(0.01, YEAR)
     record(path, machine)

@@ -20,6 +20,7 @@ from edge_agent.store.database.schema import connect, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.retention import prune
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from edge_agent.store.write.recorder import Recorder
@@ -39,7 +40,10 @@ from tests.support.timeline import (
     row,
 )
 
-ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
+ROLLUPS = (
+    "expression_minute", "expression_hour", "expression_day",
+    "vital_minute", "vital_hour", "vital_day",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -176,6 +180,29 @@ def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path
     assert query(path, "SELECT rows FROM expression_hour") == query(
         path, "SELECT rows FROM expression_minute"
     )
+
+
+def test_a_day_of_which_only_the_sum_is_left_is_removed_whole_and_told(path: Path) -> None:
+    days = 24 * 3600
+    hold(path, CODE, 0)
+    record(path, 100, 180)
+    record(path, 2 * days, 2 * days + 60)
+    record(path, 9 * days, 9 * days + 60)
+    fold_rollups(path, 1, 3, now_ms=START_MS + 10 * days * 1000)
+    assert query(path, "SELECT count(*) FROM expression_day") == [(2,)]
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.days_removed == 1
+    assert "Whole days removed, for only their sums were kept: 1." in done.sentence
+    for kind in ("expression", "vital"):
+        assert query(path, f"SELECT at > ? FROM {kind}_day", START_MS) == [(1,)]
+    touched = (START_MS, START_MS + 120_000)
+    for kind, rolled in (("expression", "rows"), ("vital", "n + flagged")):
+        which = "is_primary AND" * (kind == "expression")
+        left = query(
+            path, f"SELECT count(*) FROM {kind} WHERE {which} at >= ? AND at < ?", *touched
+        )
+        hour = query(path, f"SELECT sum({rolled}) FROM {kind}_hour WHERE at < ?", touched[1])
+        assert hour == left, "what others left in the two minutes that were touched"
 
 
 def test_two_sessions_of_one_participant_go_and_those_of_others_stay(path: Path) -> None:

@@ -1,0 +1,205 @@
+"""What the doctor looks at of what runs: services, agent, dashboard, certificate, broker."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edge_agent.appliance.findings import Finding, Verdict, guarded
+from edge_agent.config import Settings
+
+UNITS = (
+    "affect-edge-agent.service",
+    "affect-edge-dashboard.service",
+    "affect-edge-maintenance.timer",
+    "affect-edge-maintenance.service",
+)
+CERTIFICATE_DAYS = 14
+_DAY_S = 86_400
+_ANSWER_S = 3.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+
+
+def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """Yield what is found of services, agent, broker, certificate and dashboard.
+
+    Args:
+        settings: the configuration that the agent would use.
+        health: the agent's own report; ``None`` when it does not answer.
+    """
+    services = unit_states()
+    for unit in UNITS:
+        if unit in services:
+            yield guarded(unit, partial(_service, unit, services[unit]))
+    yield from _alarms(health)
+    yield guarded("broker", partial(_broker, settings))
+    if settings.dashboard.certificate is not None:
+        yield guarded("certificate", partial(_certificate, settings.dashboard.certificate))
+    yield guarded("dashboard port", partial(_port, settings))
+
+
+def agent_health(socket_file: Path) -> dict[str, Any] | None:
+    """Return the running agent's own report; ``None`` when it does not answer."""
+    return asyncio.run(_first_report(socket_file))
+
+
+async def _first_report(socket_file: Path) -> dict[str, Any] | None:
+    from edge_agent.runtime.live_feed import live_messages
+
+    try:
+        async with asyncio.timeout(_ANSWER_S), aclosing(live_messages(socket_file)) as messages:
+            async for message in messages:
+                if message.get("type") == "health":
+                    return message
+                if message.get("type") == "agent" and message.get("state") == "offline":
+                    return None
+    except TimeoutError:
+        return None
+    return None
+
+
+def unit_states() -> dict[str, dict[str, str]]:
+    """Return what systemd says of each of our units that is installed, by its name."""
+    names = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
+    told = _output("systemctl", "show", f"--property={','.join(names)}", *UNITS)
+    states = {}
+    for block in told.strip().split("\n\n"):
+        state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if state.get("LoadState") == "loaded":
+            states[state["Id"]] = state
+    return states
+
+
+def journal(unit: str, lines: int, *options: str) -> list[str]:
+    """Return the newest lines of a unit's log; none where it may not be read."""
+    words = ("--unit", unit, "--lines", str(lines), "--no-pager", "--quiet", *options)
+    return _output("journalctl", *words).splitlines()
+
+
+def _output(program: str, *arguments: str) -> str:
+    """Return what a program prints; nothing where it is missing, fails or hangs."""
+    if shutil.which(program) is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, timeout=10
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout
+
+
+def _service(unit: str, state: Mapping[str, str]) -> Finding:
+    active = state.get("ActiveState", "unknown")
+    if unit == "affect-edge-maintenance.service":
+        well = active != "failed"
+    else:
+        well = active == "active"
+    if well:
+        return Finding(unit, Verdict.OK, f"{active} ({state.get('SubState', 'unknown')})")
+    said = journal(unit, 1, "--priority=err", "--output=cat")
+    told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(said) or '-'}"
+    cure = f"Start it: sudo systemctl restart {unit}. Its log: journalctl -u {unit} -n 50"
+    return Finding(unit, Verdict.PROBLEM, told, cure)
+
+
+def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
+    if health is None:
+        yield Finding("agent", Verdict.OK, "does not run with this data folder")
+        return
+    yield Finding("agent", Verdict.OK, f"answers, runs for {health['uptime_seconds']:.0f} s")
+    for alarm in health["alarms"]:
+        cure = "See the sentence before; the health page shows when it has gone."
+        yield Finding(f"alarm {alarm['name']}", Verdict.WARNING, str(alarm["text"]), cure)
+
+
+def _broker(settings: Settings) -> Finding:
+    mqtt = settings.mqtt
+    if not mqtt.enabled:
+        return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
+    from edge_agent.mqtt.connection import ConnectionEndedError, MqttState
+    from edge_agent.mqtt.log_in import log_in
+    from edge_agent.runtime.mqtt_setup import configured_broker
+
+    try:
+        log_in(configured_broker(mqtt), f"{mqtt.root.replace('/', '-')}-doctor")
+    except ConnectionEndedError as error:
+        if error.state is MqttState.UNREACHABLE:
+            cure = (
+                "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox "
+                "until then."
+            )
+            return Finding("broker", Verdict.WARNING, error.text, cure)
+        cure = "See the sentence before; messages wait in the outbox until then."
+        return Finding("broker", Verdict.PROBLEM, error.text, cure)
+    who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
+    return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
+
+
+def _certificate(file: Path) -> Finding:
+    from edge_agent.appliance.certificate import ends_at
+
+    days = (ends_at(file) - time.time()) / _DAY_S
+    cure = (
+        "Run `affect-edge maintenance`, which renews the appliance's own, or put a newer one in "
+        "its place; then restart the dashboard."
+    )
+    if days < 0:
+        ended = f"{file} ended {-days:.0f} days ago"
+        return Finding("certificate", Verdict.PROBLEM, ended, cure)
+    if days < CERTIFICATE_DAYS:
+        return Finding("certificate", Verdict.WARNING, f"{file} ends in {days:.0f} days", cure)
+    return Finding("certificate", Verdict.OK, f"{file} is valid for {days:.0f} more days")
+
+
+def _port(settings: Settings) -> Finding:
+    host = settings.dashboard.host
+    port = settings.dashboard.port
+    try:
+        socket.create_server((host, port), family=family_of(host)).close()
+    except OSError as error:
+        if _dashboard_answers(host, port, encrypted=settings.dashboard.certificate is not None):
+            return Finding("dashboard port", Verdict.OK, f"the dashboard answers on {host}:{port}")
+        taken = f"{host}:{port} ({error.strerror}), and no dashboard answers there"
+        cure = "Stop what uses the port, or set dashboard.port to a free one."
+        return Finding("dashboard port", Verdict.WARNING, taken, cure)
+    return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
+
+
+def _dashboard_answers(host: str, port: int, *, encrypted: bool) -> bool:
+    """Tell whether ``/healthz`` gives what our dashboard gives."""
+    address = _EVERYWHERE.get(host, host)
+    if encrypted:
+        # Our own machine and nothing secret: who answers is not the question, only what.
+        context = ssl._create_unverified_context()  # noqa: S323
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            address, port, timeout=_ANSWER_S, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/healthz")
+        answer = json.loads(connection.getresponse().read(1_000))
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+    return bool(answer == {"status": "ok"})
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
+    if ":" in host:
+        return socket.AF_INET6
+    return socket.AF_INET

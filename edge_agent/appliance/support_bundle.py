@@ -1,0 +1,167 @@
+"""An archive for those who help: how the appliance is, without a word about whom it saw.
+
+What is in it stands in ``docs/troubleshooting.md``. Codes and names of the study, accounts,
+passwords, tokens and addresses of sensors are taken out of every text. Lines of the log are left
+out as a whole when the database cannot tell which codes there are.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import sqlite3
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from edge_agent import __version__
+from edge_agent.appliance.findings import Finding
+from edge_agent.appliance.running_checks import UNITS, agent_health, journal
+from edge_agent.config import Settings
+from edge_agent.core.errors import DataFileError
+
+_JOURNAL_LINES = 2_000
+_SECRET = re.compile("password|username|token|secret|address|key$", re.IGNORECASE)
+_IN_ADDRESS = re.compile(r"//[^/@\s]+@")  # rtsp://name:password@camera
+_HARDWARE = re.compile(r"\b[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}\b")
+_PERSONAL = (
+    "SELECT code FROM participant",
+    "SELECT name FROM session",
+    "SELECT label FROM marker WHERE kind = 'note'",
+    "SELECT name FROM account",
+    "SELECT name FROM token",
+)
+_HIDDEN = "(taken out)"
+_OUR_OWN_WORDS = frozenset({"versions.json", "database.json"})
+
+
+def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[Finding]) -> None:
+    """Write the archive.
+
+    Args:
+        file: the ZIP archive to write; one that is there is replaced.
+        settings: the configuration.
+        data: the data folder.
+        findings: what the doctor has said.
+
+    Raises:
+        DataFileError: the archive cannot be written.
+    """
+    from edge_agent.runtime.live_feed import SOCKET_NAME
+    from edge_agent.store.database.schema import DATABASE_NAME
+
+    database = data / DATABASE_NAME
+    names = personal_words(database)
+    told = [{"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
+            for f in findings]  # fmt: skip
+    parts: dict[str, object] = {
+        "doctor.json": told,
+        "configuration.json": without_secrets(settings.model_dump(mode="json")),
+        "versions.json": _versions(),
+        "health.json": agent_health(data / SOCKET_NAME),
+        "database.json": _tables(database),
+    }
+    hide = Hider(names or ())
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in parts.items():
+                shown = content if name in _OUR_OWN_WORDS else hide.in_values(content)
+                archive.writestr(name, json.dumps(shown, indent=1, ensure_ascii=False))
+            for unit in UNITS:
+                archive.writestr(f"{unit}.log", _log(unit, hide, known=names is not None))
+    except OSError as error:
+        raise DataFileError(f"{file}: cannot be written ({error.strerror}).") from error
+
+
+class Hider:
+    """Takes words out of texts, in upper or lower case, wherever they stand by themselves.
+
+    Args:
+        words: the words.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        longest_first = sorted({word for word in words if word.strip()}, key=len, reverse=True)
+        choice = "|".join(re.escape(word) for word in longest_first)
+        self._words = re.compile(rf"(?<!\w)({choice})(?!\w)", re.IGNORECASE) if choice else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text without the words, and without addresses of sensors and accounts."""
+        text = _IN_ADDRESS.sub(f"//{_HIDDEN}@", _HARDWARE.sub(_HIDDEN, text))
+        if self._words is None:
+            return text
+        return self._words.sub(_HIDDEN, text)
+
+    def in_values(self, value: Any) -> Any:
+        """Return a value of JSON in whose texts the words are not; its keys are our own."""
+        if isinstance(value, Mapping):
+            return {name: self.in_values(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [self.in_values(inner) for inner in value]
+        if isinstance(value, str):
+            return self(value)
+        return value
+
+
+def personal_words(database: Path) -> set[str] | None:
+    """Return the codes and names that a database knows; ``None`` when it cannot be read."""
+    if not database.exists():
+        return set()
+    try:
+        with closing(_open(database)) as connection:
+            return {str(row[0]) for question in _PERSONAL for row in connection.execute(question)}
+    except (sqlite3.Error, UnicodeDecodeError):
+        return None
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """Return a configuration in which what is secret or personal is only said to be set."""
+    if isinstance(value, Mapping):
+        return {name: without_secrets(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(inner, key) for inner in value]
+    if value is not None and _SECRET.search(key) and not isinstance(value, bool):
+        return _HIDDEN
+    return value
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=5)
+
+
+def _versions() -> dict[str, object]:
+    return {
+        "affect-edge": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "sqlite": sqlite3.sqlite_version,
+        "packages": {one.metadata["Name"]: one.version for one in distributions()},
+    }
+
+
+def _tables(database: Path) -> dict[str, object]:
+    """Return schema, size and number of rows of each table, or why there are none."""
+    if not database.exists():
+        return {"error": "there is no database"}
+    try:
+        with closing(_open(database)) as connection:
+            schema = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql <> ''"))
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            rows = {
+                name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+                for (name,) in tables.fetchall()
+            }
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        return {"error": str(error), "bytes": database.stat().st_size}
+    return {"bytes": database.stat().st_size, "rows": rows, "schema": schema}
+
+
+def _log(unit: str, hide: Hider, *, known: bool) -> str:
+    if not known:
+        return "left out: the database cannot tell which codes there are\n"
+    return hide("\n".join(journal(unit, _JOURNAL_LINES, "--output=short-iso", "--no-hostname")))

@@ -1,0 +1,66 @@
+"""The command that finds what is wrong, and makes an archive for those who help."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from edge_agent.cli.options import common_options, json_option, log_to_stderr
+
+
+@click.command()
+@common_options
+@json_option
+@click.option("--deep", is_flag=True, help="Read the whole database and each copy of it.")
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write an archive (ZIP) for those who help, without personal data.",
+)
+def doctor(
+    config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
+) -> None:
+    """Find what is wrong on this machine, and say what to do."""
+    log_to_stderr(logging.CRITICAL)
+    from edge_agent.appliance.doctor import diagnose, exit_code
+    from edge_agent.appliance.findings import Finding, Verdict
+    from edge_agent.config import at_home, load_right_part
+
+    settings, wrong = load_right_part(config)
+    folder = at_home(data or settings.data.folder)
+    findings: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.verdict.value:8} {finding.check}: {finding.found}")
+            if finding.cure:
+                click.echo(f"{'':8} → {finding.cure}")
+
+    if wrong is not None:
+        click.echo(f"affect-edge: {wrong}", err=True)
+        cure = "Correct it; what follows is judged without what is wrong."
+        tell(Finding("configuration", Verdict.PROBLEM, str(wrong), cure))
+    for finding in diagnose(settings, folder, deep=deep):
+        tell(finding)
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
+                    for f in findings
+                ]
+            )
+        )
+    if bundle is not None:
+        from edge_agent.appliance.support_bundle import write_bundle
+
+        write_bundle(bundle, settings, folder, findings)
+        click.echo(f"{bundle} can be handed on; look into it first.", err=True)
+    if wrong is not None:
+        sys.exit(2)
+    sys.exit(exit_code(findings))

@@ -1,0 +1,34 @@
+"""A log-in at the broker as the agent does it, which ends at once and disturbs nobody."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from edge_agent.mqtt.broker import Broker, tls_context
+from edge_agent.mqtt.connection import Connection
+from edge_agent.mqtt.wake import WakeSignal
+
+
+def log_in(broker: Broker, name: str) -> None:
+    """Connect with the account and the encryption of the agent, and leave.
+
+    The client's name is one of its own, so that the agent keeps its connection, and there is no
+    last will, so that nobody is told anything.
+
+    Args:
+        broker: where to log in.
+        name: what the client's name begins with.
+
+    Raises:
+        ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
+        MqttError: the authority of the broker cannot be read.
+    """
+    context = tls_context(broker.ca_file) if broker.tls else None
+    with closing(WakeSignal()) as wake:
+        connection = Connection(broker, context, f"{name}-{os.getpid()}", None, wake)
+        try:
+            connection.open()
+            connection.disconnect()
+        finally:
+            connection.release()
