@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.protocol_tables import PROTOCOLS
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
@@ -65,6 +66,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
+    Migration("which clock times were read from", CLOCK_COLUMNS),
 )
 
 

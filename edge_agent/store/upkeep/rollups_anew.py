@@ -14,19 +14,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from edge_agent.core.readings import UNUSABLE, VitalFlag
-from edge_agent.store.database.tables import COUNTS, HOUR_MS, MINUTE_MS, NAMES, SUMS
+from edge_agent.core.readings import VitalFlag
+from edge_agent.store.database.tables import HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.store.write.clocks.moved_rollups import ADDED, IS_UNUSABLE, is_flagged
 from edge_agent.store.write.tombstones import Span
 
-_ADDED = ("rows", "frames", "uncertain", "simulated", *SUMS, *COUNTS)
 _VITAL = ("n", "total", "least", "most", "flagged", "simulated")
-
-
-def _has(flag: VitalFlag) -> str:
-    return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
-
-
-_UNUSABLE = " OR ".join(_has(flag) for flag in sorted(UNUSABLE))
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
@@ -80,7 +73,7 @@ def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
     sums = ", ".join(f"sum({name})" for name in NAMES)
     counts = ", ".join(f"count(*) FILTER (WHERE emotion = '{name}')" for name in NAMES)
     connection.execute(
-        f"INSERT INTO expression_minute (at, {', '.join(_ADDED)}) SELECT at / {MINUTE_MS} * "
+        f"INSERT INTO expression_minute (at, {', '.join(ADDED)}) SELECT at / {MINUTE_MS} * "
         f"{MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
         f"{counts} FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? GROUP BY 1",
         minutes,
@@ -92,8 +85,8 @@ def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
         f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {MINUTE_MS} * "
         f"{MINUTE_MS} AS minute, sum(usable), coalesce(sum(value) FILTER (WHERE usable), 0.0), "
         "min(value) FILTER (WHERE usable), max(value) FILTER (WHERE usable), sum(NOT usable), "
-        f"sum({_has(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({_UNUSABLE}) AS usable FROM vital "
-        "WHERE at >= ? AND at < ?) GROUP BY 1, 2",
+        f"sum({is_flagged(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({IS_UNUSABLE}) AS usable "
+        "FROM vital WHERE at >= ? AND at < ?) GROUP BY 1, 2",
         minutes,
     )
 
@@ -103,8 +96,8 @@ def _hours(connection: sqlite3.Connection, span: Span) -> None:
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
     connection.execute(
-        f"INSERT INTO expression_hour (at, {', '.join(_ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
-        f"{', '.join(f'sum({name})' for name in _ADDED)} FROM expression_minute WHERE at >= ? AND "
+        f"INSERT INTO expression_hour (at, {', '.join(ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
+        f"{', '.join(f'sum({name})' for name in ADDED)} FROM expression_minute WHERE at >= ? AND "
         "at < ? GROUP BY 1",
         hours,
     )

@@ -15,6 +15,7 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.write.clocks.boots import stamp
 
 DROPPED_KEY = "outbox_dropped"
 
@@ -137,13 +138,15 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
     seq = None
     if payload is not None and message.sequenced:
         seq = payload["seq"] = _next_seq(connection, message.topic)
+    boot, created = stamp(connection, clock.now())
     cursor = connection.execute(
-        "INSERT INTO outbox (topic, seq, payload, created) VALUES (?, ?, ?, ?)",
+        "INSERT INTO outbox (topic, seq, payload, created, boot) VALUES (?, ?, ?, ?, ?)",
         (
             message.topic,
             seq,
             json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
-            clock.now().wall_ms,
+            created.wall_ms,
+            boot,
         ),
     )
     newest = int(cursor.lastrowid or 0)
