@@ -93,7 +93,10 @@ class BatchWriter:
                 self._last = last_row(connection)
         boots = BootRows(connection)
         for row in rows:
-            _place(boots, row)
+            if isinstance(row, ClockCheck) and row.at is not None:
+                boots.look(row.at)
+            else:
+                _place(boots, row)
         boots.confirm()
         checks = any(isinstance(row, ClockCheck) for row in rows)
         if checks or self._has_wrong_times or boots.wrong() is not None:

@@ -152,6 +152,7 @@ class Recorder(Worker):
                 self._end_stale_interval()
                 if self._batch.is_due():
                     self._commit(connection)
+            self._note_lost()
             for row in self._intervals.finish():
                 self._batch.add(row)
             self._commit(connection)

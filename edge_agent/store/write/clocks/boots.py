@@ -84,6 +84,12 @@ class BootRows:
         row = self._find(at) or self._insert(at)
         return row.id, replace(at, wall_ms=at.wall_ms + row.moved_ms)
 
+    def look(self, at: Instant) -> None:
+        """Begin the next stretch where the clocks, read just now, do not agree with the last."""
+        if self._rows and (at.boot_ms < self._rows[-1].start_ms or self._rows[-1].agrees(at)):
+            return
+        self._insert(at)
+
     def confirm(self) -> None:
         """Note that the network has set the clock by which rows are dated now."""
         if not self._rows or self._rows[-1].synchronised or not self._is_confirmed():
@@ -133,6 +139,7 @@ class BootRows:
         return None
 
     def _insert(self, at: Instant) -> BootRow:
+        """Write the row of a stretch; an instant that came late begins one between two others."""
         self._connection.execute(
             "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
             "?, ?, 0)",
