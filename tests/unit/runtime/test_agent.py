@@ -305,3 +305,30 @@ def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
         assert not agent._stop.is_set()
         os.kill(os.getpid(), number)
     assert agent.run() == 0
+
+
+def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_now = clock.now
+    wrong_ms = [-120 * 86_400_000]
+
+    def now() -> clock.Instant:
+        at = true_now()
+        return clock.Instant(at.boot_ms, at.wall_ms + wrong_ms[0])
+
+    monkeypatch.setattr(clock, "now", now)
+    monkeypatch.setattr(clock, "is_synchronised", lambda: wrong_ms[0] == 0)
+    monkeypatch.setattr(clock, "synchronised_ms", lambda: None)
+    quick = {"enabled": True, "heart_rate_seconds": 0.2}
+    tables = {"vitals": {"simulated": quick}, "record": {"batch_seconds": 0.3}}
+    with running_agent(tmp_path, tables) as run:
+        run.wait_for_rows("vital")
+        wrong_ms[0] = 0
+        run.wait_for_rows("boot", "moved_ms <> 0 AND synchronised = 1")
+        run.wait_for_rows("vital", "boot = (SELECT max(id) FROM boot)")
+    at = true_now()
+    off = f"abs(at - boot_ms - {at.wall_ms - at.boot_ms}) > 2000"
+    for table in ("expression", "unfit", "vital"):
+        assert query(run.database, f"SELECT count(*) FROM {table} WHERE {off}") == [(0,)]
+    assert query(run.database, "SELECT count(*) FROM audit WHERE action = 'clock_set'") == [(1,)]

@@ -10,7 +10,6 @@ is left.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edge_agent.core.readings import UNUSABLE, VitalFlag
@@ -78,7 +77,7 @@ def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) ->
     for name, length in ROLLUPS:
         _add_expressions(connection, name, length, 1, rows)
         _add_vitals(connection, name, length, 1, rows)
-        _measure_vitals(connection, name, length, (rows, before))
+        _measure_vitals(connection, name, length, _whole(before, length))
 
 
 def _whole(rows: Stretch, length: int) -> tuple[int, int]:
@@ -123,16 +122,15 @@ def _add_vitals(
 
 
 def _measure_vitals(
-    connection: sqlite3.Connection, name: str, length: int, spans: Iterable[Stretch]
+    connection: sqlite3.Connection, name: str, length: int, span: tuple[int, int]
 ) -> None:
-    """Find least, most and the sum without rounding again where all readings are still there."""
-    for span in spans:
-        connection.execute(
-            f"UPDATE vital_{name} SET least = found.least, most = found.most, total = found.total "
-            f"FROM (SELECT kind AS of_kind, at / {length} * {length} AS since, count(*) AS there, "
-            "coalesce(sum(value) FILTER (WHERE usable), 0.0) AS total, min(value) FILTER (WHERE "
-            "usable) AS least, max(value) FILTER (WHERE usable) AS most FROM (SELECT *, NOT "
-            f"({IS_UNUSABLE}) AS usable FROM vital WHERE at BETWEEN ? AND ?) GROUP BY 1, 2) AS "
-            f"found WHERE kind = of_kind AND at = since AND n + flagged = there",
-            _whole(span, length),
-        )
+    """Find least and most again where rows went away and all that are left are still there."""
+    connection.execute(
+        f"UPDATE vital_{name} SET least = found.least, most = found.most, total = found.total "
+        f"FROM (SELECT kind AS of_kind, at / {length} * {length} AS since, count(*) AS there, "
+        "coalesce(sum(value) FILTER (WHERE usable), 0.0) AS total, min(value) FILTER (WHERE "
+        "usable) AS least, max(value) FILTER (WHERE usable) AS most FROM (SELECT *, NOT "
+        f"({IS_UNUSABLE}) AS usable FROM vital WHERE at BETWEEN ? AND ?) GROUP BY 1, 2) AS "
+        "found WHERE kind = of_kind AND at = since AND n + flagged = there",
+        span,
+    )

@@ -26,7 +26,7 @@ from edge_agent.store.write.tombstones import add_tombstones, read_tombstones
 
 log = logging.getLogger(__name__)
 
-PORTION_MS = 6 * 3600 * 1000
+PORTION_MS = 3 * 3600 * 1000
 """Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
 
 
