@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,75 +11,26 @@ import pytest
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
+from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, copy_database, write_transaction
-from edge_agent.store.database.tables import HOUR_MS
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure_rows import erase_rows
 from edge_agent.store.upkeep.retention import prune
-from edge_agent.store.upkeep.rollups_anew import make_anew
 from edge_agent.store.write.clocks import redating
 from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.imports import import_each, import_readings
 from edge_agent.store.write.outbox import OutboxMessage
+from tests.support.dated import (
+    assert_rollups_are_those_of_the_rows,
+    study_with_session,
+    wrong_rows,
+)
 from tests.support.machine import DAY_S, Machine, Writing, gap_of, rows_at
 from tests.support.timeline import START_MS, query
 
 YEAR_S = 365 * DAY_S
-TIMELINE = ("expression", "unfit", "vital")
-STUDY = ("marker", "self_report")
-ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
-
-
-def wrong_rows(path: Path) -> dict[str, list[tuple[int, ...]]]:
-    """Rows whose time is not the true one of their boot clock, of the first start."""
-    found = {
-        table: query(path, f"SELECT at - ? - boot_ms FROM {table} WHERE at - boot_ms <> ?",
-                     START_MS, START_MS)
-        for table in (*TIMELINE, *STUDY)
-    }  # fmt: skip
-    found["session"] = query(
-        path,
-        "SELECT started - boot_ms, ended - ended_boot_ms FROM session WHERE started - boot_ms <> "
-        "? OR ended - ended_boot_ms <> ?",
-        START_MS,
-        START_MS,
-    )
-    return {table: rows for table, rows in found.items() if rows}
-
-
-def rollups(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    order = {table: "kind, at" if table.startswith("vital") else "at" for table in ROLLUPS}
-    return {t: query(path, f"SELECT * FROM {t} ORDER BY {order[t]}") for t in ROLLUPS}
-
-
-def assert_rollups_are_those_of_the_rows(path: Path) -> None:
-    """Compare with what the rows of all times give when all is made anew, in a copy."""
-    copy = path.with_name("anew.db")
-    with closing(connect(path, readonly=True)) as connection:
-        copy_database(connection, copy)
-    with write_transaction(copy) as connection:
-        for table in ROLLUPS:
-            connection.execute(f"DELETE FROM {table}")
-        hours = {
-            at // HOUR_MS * HOUR_MS
-            for table in ("expression", "vital")
-            for (at,) in connection.execute(f"SELECT at FROM {table}")
-        }
-        for hour in hours:
-            make_anew(connection, (hour, hour + HOUR_MS - 1), ())
-    assert rollups(path) == rollups(copy)
-
-
-def study_with_session(path: Path, machine: Machine, second: float = 110.0) -> Study:
-    machine.seconds = second
-    study = Study(path)
-    study.create_participant("P-1", actor="me")
-    study.give_consent("P-1", "1")
-    study.start_session("P-1", Purpose.RESEARCH, "films")
-    return study
 
 
 @pytest.mark.parametrize(
