@@ -321,7 +321,7 @@ def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_ru
     monkeypatch.setattr(clock, "is_synchronised", lambda: wrong_ms[0] == 0)
     monkeypatch.setattr(clock, "synchronised_ms", lambda: None)
     quick = {"enabled": True, "heart_rate_seconds": 0.2}
-    tables = {"vitals": {"simulated": quick}, "record": {"batch_seconds": 0.3}}
+    tables: Tables = {"vitals": {"simulated": quick}, "record": {"batch_seconds": 0.3}}
     with running_agent(tmp_path, tables) as run:
         run.wait_for_rows("vital")
         wrong_ms[0] = 0
