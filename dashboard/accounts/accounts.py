@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.study_rows import insert_audit
 
 PASSWORD_MIN = 10
 PASSWORD_MAX = 200
@@ -322,10 +323,7 @@ def _set(connection: sqlite3.Connection, key: str, value: str) -> None:
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    connection.execute(
-        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
-        (now().wall_ms, actor, action, detail),
-    )
+    insert_audit(connection, actor, action, detail, now())
 
 
 def _check_name(name: str) -> None:

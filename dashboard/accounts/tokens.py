@@ -13,6 +13,7 @@ from pathlib import Path
 from dashboard.accounts.accounts import AccountError
 from edge_agent.core.clock import now
 from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study.study_rows import insert_audit
 
 PREFIX = "affect-edge-"
 SCOPE_VITALS = "vitals"
@@ -125,10 +126,7 @@ _SELECT = "SELECT id, name, scope, created, created_by, used, revoked FROM token
 
 
 def _audit(connection: sqlite3.Connection, actor: str, action: str, detail: str) -> None:
-    connection.execute(
-        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
-        (now().wall_ms, actor, action, detail),
-    )
+    insert_audit(connection, actor, action, detail, now())
 
 
 def _sha256(text: str) -> str:

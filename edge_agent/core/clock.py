@@ -14,6 +14,8 @@ from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
+CLOCK_JUMP_MS = 2_000
+"""A wall clock that moves by more against the boot clock was set."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,6 +38,25 @@ class Instant:
         """Return the moment ``seconds`` later (earlier when negative) on both clocks."""
         ms = round(seconds * 1000)
         return Instant(self.boot_ms + ms, self.wall_ms + ms)
+
+
+class ClockWatch:
+    """Notices when the wall clock was set: it steps, or the network has confirmed it."""
+
+    def __init__(self) -> None:
+        self._known = self._look(now())
+
+    def has_changed(self, at: Instant) -> bool:
+        """Tell whether the clock was set since the last time that this was asked."""
+        offset_ms, synchronised = self._look(at)
+        last_ms, was_synchronised = self._known
+        if abs(offset_ms - last_ms) <= CLOCK_JUMP_MS and synchronised == was_synchronised:
+            return False
+        self._known = (offset_ms, synchronised)
+        return True
+
+    def _look(self, at: Instant) -> tuple[int, bool]:
+        return at.wall_ms - at.boot_ms, is_synchronised()
 
 
 def now() -> Instant:
@@ -75,7 +96,7 @@ def boot_id() -> str:
     ``unknown`` where there is none.
     """
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
         return "unknown"
 
@@ -83,3 +104,14 @@ def boot_id() -> str:
 def is_synchronised(flag: Path = _SYNCHRONIZED) -> bool:
     """Tell whether systemd's time service has set the wall clock from the network since boot."""
     return flag.exists()
+
+
+def synchronised_ms(flag: Path = _SYNCHRONIZED) -> int | None:
+    """Return the wall clock at which the time service last set or confirmed it, milliseconds.
+
+    ``None`` where there is no such service, or it has not reached the network since boot.
+    """
+    try:
+        return flag.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return None

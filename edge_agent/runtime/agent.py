@@ -45,6 +45,7 @@ from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copy_report import Standing, standing
 from edge_agent.store.upkeep.counted_time import clock_doubt
 from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
@@ -59,6 +60,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """Period of the loop: the longest delay of a summary and of the end."""
 SESSION_POLL_S = 1.0
+CLOCK_POLL_S = 1.0
 LIVE_HEALTH_S = 5.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 3600.0
@@ -153,6 +155,7 @@ class Agent:
             client=client,
         )
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
+        recorder.submit(ClockCheck(clock.now(), is_start=True))
         for card in recognizer.models:
             recorder.record_model(card.kind, card.name, card.version, card.sha256)
 
@@ -206,6 +209,8 @@ class Agent:
 
     def _start_timers(self) -> None:
         watchdog_s = self._notifier.watchdog_interval_s
+        self._clock_watch = clock.ClockWatch()
+        self._clock_timer = Every(CLOCK_POLL_S)
         self._window_timer = Every(self._settings.summary.window)
         self._session_timer = Every(SESSION_POLL_S, at_once=True)
         self._live_timer = Every(LIVE_HEALTH_S)
@@ -245,6 +250,8 @@ class Agent:
     def _tick(self) -> None:
         if self._settings.capture.mode == "sessions" and self._session_timer.due():
             self._session_open = self._study.open_session() is not None
+        if self._clock_timer.due():
+            self._check_clock(clock.now())
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
         if self._live_timer.due():
@@ -256,6 +263,11 @@ class Agent:
         if self._upkeep_timer.due():
             self._copies = standing(self._database)
             self._clock_doubt = clock_doubt(self._database)
+
+    def _check_clock(self, at: clock.Instant) -> None:
+        """Let rows that were dated by a wrong clock be moved as soon as it was set."""
+        if self._clock_watch.has_changed(at):
+            self._threads.recorder.submit(ClockCheck(at))
 
     def _tell_watchdog(self) -> None:
         """Tell systemd that the agent is alive, unless frames or rows are stuck.

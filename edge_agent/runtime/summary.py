@@ -111,7 +111,8 @@ class SummaryWindow:
             "device": self._device,
             "seq": self._seq,
             "window": {
-                "start": iso_utc(done.start.wall_ms),
+                # by the boot clock: the wall clock may have been set meanwhile
+                "start": iso_utc(at.wall_ms - (at.boot_ms - done.start.boot_ms)),
                 "end": iso_utc(at.wall_ms),
                 "seconds": round(max(0.0, at.seconds_since(done.start)), 3),
             },

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import PROTOCOLS
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -73,6 +74,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
     Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
     Migration("days of expressions and vitals", DAYS),
+    Migration("which clock times were read from", CLOCK_COLUMNS),
 )
 
 

@@ -38,6 +38,10 @@ _CURES_OF_FACE = {
     "chair.",
     "stalled": "Most was lost because the camera stopped: see the health page, and `affect-edge "
     "doctor`.",
+    "agent_stopped": "Most was lost because the agent did not run: look for a loose plug or a weak "
+    "power supply, and update or restart between sessions only.",
+    "not_written": "Most was lost because it could not be written: free some space, or use a "
+    "faster disk.",
 }
 
 
@@ -142,6 +146,8 @@ def _cure_of_face(measures: Measures) -> str:
     for gap in measures.gaps:
         if gap.source == "camera":
             lost["no_face" if gap.reason == "no_face" else "stalled"] += round(gap.seconds)
+        elif gap.reason in {"agent_stopped", "not_written"}:
+            lost[gap.reason] += round(gap.seconds)
     worst = lost.most_common(1)
     if not worst or not worst[0][1]:
         return (

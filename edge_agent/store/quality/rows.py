@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
 from edge_agent.store.quality.report import ClockEvent, Span
 
@@ -61,7 +62,8 @@ def read_clock(
     ``None``: it is not known.
     """
     rows = connection.execute(
-        "SELECT boot_id, started_ms, wall_minus_boot_ms, synchronised FROM boot ORDER BY id"
+        "SELECT boot_id, started_ms, wall_minus_boot_ms, synchronised, min(id) OVER (PARTITION BY "
+        "boot_id) AS first FROM boot ORDER BY first, started_ms - wall_minus_boot_ms, id"
     ).fetchall()
     inside = [number for number, row in enumerate(rows) if start_ms < row["started_ms"] < end_ms]
     before = [number for number, row in enumerate(rows) if row["started_ms"] <= start_ms]
@@ -74,12 +76,14 @@ def read_clock(
 def _event(last: sqlite3.Row, row: sqlite3.Row, start_ms: int) -> ClockEvent | None:
     """Return what a row of ``boot`` says happened.
 
-    An agent that came late to a running machine is no event.
+    An agent that came late to a running machine is no event. Neither is a clock that was set when
+    rows of before were moved by as much.
     """
     if row["boot_id"] == last["boot_id"]:
-        return ClockEvent(
-            row["started_ms"], (row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]) / 1000
-        )
+        jump_ms = row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]
+        if abs(jump_ms) <= CLOCK_JUMP_MS:
+            return None
+        return ClockEvent(row["started_ms"], jump_ms / 1000)
     if row["wall_minus_boot_ms"] > start_ms:
         return ClockEvent(row["started_ms"], None)
     return None

@@ -73,7 +73,8 @@ def seed_example_study(
     Raises:
         StoreError: the database cannot be written.
     """
-    moment = now or clock.now()
+    # nobody's clock was read for it: a time without a boot clock is never moved
+    moment = Instant(boot_ms=0, wall_ms=(now or clock.now()).wall_ms)
     with write_transaction(path) as connection:
         if connection.execute("SELECT 1 FROM participant LIMIT 1").fetchone() is not None:
             return 0

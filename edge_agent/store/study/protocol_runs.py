@@ -21,8 +21,10 @@ from edge_agent.store.study.study_rows import (
     close_session,
     find_open_condition,
     find_open_session,
+    in_session,
     insert_marker,
 )
+from edge_agent.store.write.clocks.boots import stamp
 
 _OPEN = "state IN ('running', 'paused')"
 SESSION_ENDED = "the session was ended"
@@ -175,16 +177,18 @@ class ProtocolRuns:
                     connection, "ended", ended, progress.at, None, self._outbox_rows
                 )
                 return False
+            boot, saved = stamp(connection, progress.at)
             connection.execute(
                 "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
-                "saved_boot_ms = ? WHERE id = ?",
+                "saved_boot_ms = ?, boot = ? WHERE id = ?",
                 (
                     progress.step,
                     progress.spent_ms,
                     progress.state.value,
                     progress.reason,
-                    progress.at.wall_ms,
-                    progress.at.boot_ms,
+                    saved.wall_ms,
+                    saved.boot_ms,
+                    boot,
                     run,
                 ),
             )
@@ -207,16 +211,18 @@ class ProtocolRuns:
     def _close(
         connection: sqlite3.Connection, run: int, state: RunState, reason: str, progress: Progress
     ) -> None:
+        boot, saved = stamp(connection, progress.at)
         connection.execute(
             "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, token = NULL, "
-            "saved = ?, saved_boot_ms = ? WHERE id = ?",
+            "saved = ?, saved_boot_ms = ?, boot = ? WHERE id = ?",
             (
                 progress.step,
                 progress.spent_ms,
                 state.value,
                 reason,
-                progress.at.wall_ms,
-                progress.at.boot_ms,
+                saved.wall_ms,
+                saved.boot_ms,
+                boot,
                 run,
             ),
         )
@@ -233,10 +239,22 @@ def insert_run(
     order = _order_row(connection, session, new)
     token = secrets.token_urlsafe(24)
     plan = new.plan(order)
+    boot, saved = stamp(connection, at)
     cursor = connection.execute(
         "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, token, "
-        "saved, saved_boot_ms) VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?)",
-        (session.id, new.name, new.title, new.sha256, order, plan, token, at.wall_ms, at.boot_ms),
+        "saved, saved_boot_ms, boot) VALUES (?, ?, ?, ?, ?, ?, 'paused', ?, ?, ?, ?)",
+        (
+            session.id,
+            new.name,
+            new.title,
+            new.sha256,
+            order,
+            plan,
+            token,
+            saved.wall_ms,
+            saved.boot_ms,
+            boot,
+        ),
     )
     row = connection.execute(
         "SELECT * FROM protocol_run WHERE id = ?", (cursor.lastrowid,)
@@ -248,14 +266,13 @@ def insert_reports(
     connection: sqlite3.Connection, session: int, reports: Iterable[SelfReport]
 ) -> None:
     """Add self-reports to a session."""
-    connection.executemany(
-        "INSERT INTO self_report (session, at, boot_ms, condition, scale, value) VALUES (?, ?, ?, "
-        "?, ?, ?)",
-        [
-            (session, one.at.wall_ms, one.at.boot_ms, one.condition, one.scale, one.value)
-            for one in reports
-        ],
-    )
+    for one in reports:
+        boot, at = in_session(connection, session, one.at)
+        connection.execute(
+            "INSERT INTO self_report (session, at, boot_ms, condition, scale, value, boot) VALUES "
+            "(?, ?, ?, ?, ?, ?, ?)",
+            (session, at.wall_ms, at.boot_ms, one.condition, one.scale, one.value, boot),
+        )
 
 
 def _order_row(connection: sqlite3.Connection, session: Session, new: NewRun) -> int:

@@ -14,6 +14,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.store.write.clocks.boots import stamp
 
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -38,11 +39,12 @@ def insert_participant(
         )
     if _is_taken(connection, code):
         raise StudyError(f"Participant code {code} is taken. Choose another.")
+    boot, created = stamp(connection, at)
     cursor = connection.execute(
-        "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)",
-        (code, at.wall_ms, int(simulated)),
+        "INSERT INTO participant (code, created, simulated, boot) VALUES (?, ?, ?, ?)",
+        (code, created.wall_ms, int(simulated), boot),
     )
-    return Participant(int(cursor.lastrowid or 0), code, at.wall_ms, simulated)
+    return Participant(int(cursor.lastrowid or 0), code, created.wall_ms, simulated)
 
 
 def select_participants(connection: sqlite3.Connection) -> list[Participant]:
@@ -69,9 +71,10 @@ def insert_audit(
     Nothing where nobody is named, for the caller has its own.
     """
     if actor is not None:
+        boot, known = stamp(connection, at)
         connection.execute(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, ?, ?)",
-            (at.wall_ms, actor, action, detail),
+            "INSERT INTO audit (at, actor, action, detail, boot) VALUES (?, ?, ?, ?, ?)",
+            (known.wall_ms, actor, action, detail, boot),
         )
 
 
@@ -82,25 +85,30 @@ def insert_consent(
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
+    _end_consent(connection, participant, at)
+    boot, given = stamp(connection, at)
     connection.execute(
-        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL",
-        (at.wall_ms, participant),
-    )
-    connection.execute(
-        "INSERT INTO consent (participant, text_version, given) VALUES (?, ?, ?)",
-        (participant, text_version.strip(), at.wall_ms),
+        "INSERT INTO consent (participant, text_version, given, given_boot) VALUES (?, ?, ?, ?)",
+        (participant, text_version.strip(), given.wall_ms, boot),
     )
 
 
 def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> None:
     """End the consent that stands."""
     participant = find_participant(connection, code)
-    withdrawn = connection.execute(
-        "UPDATE consent SET withdrawn = ? WHERE participant = ? AND withdrawn IS NULL",
-        (at.wall_ms, participant),
-    ).rowcount
-    if not withdrawn:
+    if not _end_consent(connection, participant, at):
         raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
+
+
+def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
+    """End the consent that stands; return whether there was one."""
+    boot, withdrawn = stamp(connection, at)
+    ended = connection.execute(
+        "UPDATE consent SET withdrawn = ?, withdrawn_boot = ? WHERE participant = ? AND withdrawn "
+        "IS NULL",
+        (withdrawn.wall_ms, boot, participant),
+    )
+    return ended.rowcount > 0
 
 
 def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
@@ -150,18 +158,21 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
             f"Session {open_one.id} of {open_one.participant} is open since "
             f"{iso_utc(open_one.start_ms)}. End it first."
         )
-    _refuse_overlap(connection, new.start)
+    boot, start = stamp(connection, new.start)
+    _refuse_overlap(connection, start)
     label = _checked_label(new.name, "Session name", empty_allowed=True)
     cursor = connection.execute(
-        "INSERT INTO session (participant, purpose, name, started, simulated, setting) VALUES (?, "
-        "?, ?, ?, ?, ?)",
+        "INSERT INTO session (participant, purpose, name, started, simulated, setting, boot, "
+        "boot_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             participant,
             new.purpose.value,
             label,
-            new.start.wall_ms,
+            start.wall_ms,
             int(new.simulated),
             new.setting.value,
+            boot,
+            None if boot is None else start.boot_ms,
         ),
     )
     return _session_of(
@@ -172,9 +183,13 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
 def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
     """Close the open session."""
     session = require_open_session(connection)
-    _refuse_before_start(session, at)
-    connection.execute("UPDATE session SET ended = ? WHERE id = ?", (at.wall_ms, session.id))
-    return replace(session, end_ms=at.wall_ms)
+    boot, end = in_session(connection, session.id, at)
+    _refuse_before_start(session, end)
+    connection.execute(
+        "UPDATE session SET ended = ?, ended_boot = ?, ended_boot_ms = ? WHERE id = ?",
+        (end.wall_ms, boot, None if boot is None else end.boot_ms, session.id),
+    )
+    return replace(session, end_ms=end.wall_ms)
 
 
 def find_open_session(connection: sqlite3.Connection) -> Session | None:
@@ -208,6 +223,7 @@ def insert_marker(
 
     A stimulus end without label takes that of the open condition, a baseline neutral.
     """
+    boot, at = in_session(connection, session.id, at)
     _refuse_before_start(session, at)
     if kind is MarkerKind.STIMULUS_END:
         condition = find_open_condition(connection, session.id)
@@ -218,8 +234,8 @@ def insert_marker(
         label = label.strip() or Emotion.NEUTRAL.value
     label = _checked_label(label, f"Marker {kind}", empty_allowed=False)
     cursor = connection.execute(
-        "INSERT INTO marker (session, at, boot_ms, kind, label) VALUES (?, ?, ?, ?, ?)",
-        (session.id, at.wall_ms, at.boot_ms, kind.value, label),
+        "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
+        (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
     )
     return Marker(at, kind, label, session.id, int(cursor.lastrowid or 0))
 
@@ -277,6 +293,30 @@ def _checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
             f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line."
         )
     return label
+
+
+def in_session(
+    connection: sqlite3.Connection, session: int, at: Instant
+) -> tuple[int | None, Instant]:
+    """Return an instant of a session by the clock that its start was read from, and its boot row.
+
+    Where the wall clock stepped since, to a time that nobody has confirmed yet, the boot clock says
+    how long the session has lasted: it is never too long, and never ends before its start.
+    """
+    boot, known = stamp(connection, at)
+    row = connection.execute(
+        "SELECT session.started, session.boot, session.boot_ms, start.synchronised, "
+        "start.boot_id = now.boot_id AS is_same_start, now.synchronised AS is_known FROM session "
+        "JOIN boot AS start ON start.id = session.boot JOIN boot AS now ON now.id = ? WHERE "
+        "session.id = ?",
+        (boot, session),
+    ).fetchone()
+    if row is None or row["boot"] == boot or not row["is_same_start"]:
+        return boot, known
+    if row["synchronised"] and row["is_known"]:
+        return boot, known
+    lasted_ms = known.boot_ms - row["boot_ms"]
+    return row["boot"], replace(known, wall_ms=row["started"] + lasted_ms)
 
 
 def _refuse_before_start(session: Session, at: Instant) -> None:

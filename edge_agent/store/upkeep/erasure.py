@@ -15,6 +15,7 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
+from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
@@ -158,10 +159,8 @@ def erase_participant(
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
-    connection.execute(
-        "INSERT INTO audit (at, actor, action, detail) VALUES (?, ?, 'participant_erase', ?)",
-        (clock.now().wall_ms, actor, f"{rows.rows.get('session', 0)} sessions"),
-    )
+    detail = f"{rows.rows.get('session', 0)} sessions"
+    insert_audit(connection, actor, "participant_erase", detail, clock.now())
 
 
 def _scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:

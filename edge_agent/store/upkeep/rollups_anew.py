@@ -16,18 +16,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from edge_agent.core.readings import UNUSABLE, VitalFlag
+from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.tables import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
+from edge_agent.store.write.clocks.moved_rollups import IS_UNUSABLE, is_flagged
 from edge_agent.store.write.tombstones import Span
 
 _VITAL = ("n", "total", "least", "most", "flagged", "simulated")
-
-
-def _has(flag: VitalFlag) -> str:
-    return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
-
-
-_UNUSABLE = " OR ".join(_has(flag) for flag in sorted(UNUSABLE))
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
@@ -122,8 +116,8 @@ def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
         f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {MINUTE_MS} * "
         f"{MINUTE_MS} AS minute, sum(usable), coalesce(sum(value) FILTER (WHERE usable), 0.0), "
         "min(value) FILTER (WHERE usable), max(value) FILTER (WHERE usable), sum(NOT usable), "
-        f"sum({_has(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({_UNUSABLE}) AS usable FROM vital "
-        "WHERE at >= ? AND at < ?) GROUP BY 1, 2",
+        f"sum({is_flagged(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({IS_UNUSABLE}) AS usable "
+        "FROM vital WHERE at >= ? AND at < ?) GROUP BY 1, 2",
         minutes,
     )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
-from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.store.write.clocks.boots import BootRows, ClockCheck
+from edge_agent.store.write.clocks.redating import redate
+from edge_agent.store.write.outages import LastRow, last_row, write_outage
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, leave_out
 from edge_agent.store.write.outbox_losses import ERASED
-from edge_agent.store.write.pending_batch import Row
+from edge_agent.store.write.pending_batch import Row, instant_of
 from edge_agent.store.write.pending_rows import rows_in_sessions, summarises_erased_time
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import (
-    BootRows,
     ModelUse,
     write_expressions,
     write_gap,
@@ -29,36 +32,50 @@ from edge_agent.store.write.tombstones import Tombstones
 class BatchWriter:
     """Writes rows of all kinds, except those that may not be kept.
 
+    Where the clock was set meanwhile, rows of before are moved first.
+
     Args:
         options: of the recorder.
     """
 
     def __init__(self, options: RecorderOptions) -> None:
         self._options = options
-        self._boots = BootRows(clock.boot_id())
+        self._started: Instant | None = None
+        self._last: LastRow | None = None  # before the start; None: its outage is written
+        self._written: LastRow | None = None  # whose outage is in the transaction of now
+        self._has_wrong_times = False
 
-    def forget_boots(self) -> None:
-        """Look up the row of this boot again: the transaction that made it was rolled back."""
-        self._boots.forget()
+    @property
+    def has_wrong_times(self) -> bool:
+        """Whether there are rows left that are to be moved, in another transaction."""
+        return self._has_wrong_times
+
+    def forget(self) -> None:
+        """Take back what the last transaction did: it was rolled back."""
+        self._last = self._last or self._written
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Write rows; return how many readings were there already (same kind, source and time)."""
+        self._written = None
+        self._look_at_clock(connection, rows)
+        boots = BootRows(connection)
+        placed = [_place(boots, row) for row in rows]
         if self._options.only_in_sessions:
-            rows = rows_in_sessions(connection, rows)
+            placed = rows_in_sessions(connection, placed)
         tombstones = Tombstones(connection)
         expressions: list[tuple[ExpressionRow, int | None]] = []
         rejected: list[tuple[RejectedFrames, int | None]] = []
         vitals: list[tuple[VitalReading, int | None]] = []
-        for row in rows:
+        for row, boot in placed:
             match row:
                 case ExpressionRow():
-                    expressions.append((row, self._boots.row_for(connection, row.at)))
+                    expressions.append((row, boot))
                 case RejectedFrames():
-                    rejected.append((row, self._boots.row_for(connection, row.at)))
+                    rejected.append((row, boot))
                 case VitalReading():
-                    vitals.append((row, self._boot_of(connection, row)))
+                    vitals.append((row, boot))
                 case Gap():
-                    write_gap(connection, row, self._boots.row_for(connection, row.end))
+                    write_gap(connection, row, boot)
                 case OutboxMessage():
                     if summarises_erased_time(tombstones, row):
                         leave_out(connection, row, ERASED)
@@ -71,11 +88,45 @@ class BatchWriter:
         write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
         return write_vitals(connection, vitals)[1]
 
-    def _boot_of(self, connection: sqlite3.Connection, reading: VitalReading) -> int | None:
-        """Return the row of the boot in which a reading was taken.
+    def _look_at_clock(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Move rows of before where the clock was set, and write the outage before the start."""
+        for row in rows:
+            if isinstance(row, ClockCheck) and row.is_start:
+                self._started = row.at
+                self._last = last_row(connection)
+        boots = BootRows(connection)
+        for row in rows:
+            if isinstance(row, ClockCheck) and row.at is not None:
+                boots.look(row.at)
+            else:
+                _place(boots, row)
+        boots.confirm()
+        checks = any(isinstance(row, ClockCheck) for row in rows)
+        if checks or self._has_wrong_times or boots.wrong() is not None:
+            self._has_wrong_times = redate(connection, also_earlier_starts=True)
+        if self._last is not None and self._started is not None and checks:
+            self._write_outage(connection, self._last, self._started)
 
-        ``None`` for one that came with a time of its own: its boot clock is not known.
-        """
-        if not reading.at.boot_ms:
-            return None
-        return self._boots.row_for(connection, reading.at)
+    def _write_outage(self, connection: sqlite3.Connection, last: LastRow, start: Instant) -> None:
+        only_in_sessions = self._options.only_in_sessions
+        if write_outage(connection, last, start, only_in_sessions=only_in_sessions):
+            self._written = last
+            self._last = None
+
+
+def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
+    """Return a row with its time as is known today, and the row of ``boot`` of that time.
+
+    ``None`` for what came with a time of its own, whose boot clock is not known, and for messages.
+    """
+    at = instant_of(row)
+    if at is None or not at.boot_ms:
+        return row, None
+    boot, known = boots.place(at)
+    match row:
+        case ExpressionRow() | RejectedFrames() | VitalReading():
+            return replace(row, at=known), boot
+        case Gap():
+            return replace(row, end=known), boot
+        case _:
+            return row, boot

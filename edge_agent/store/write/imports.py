@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from edge_agent.core.readings import VitalReading
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.timeline import write_vitals
 
 
@@ -28,8 +31,17 @@ def import_each(path: Path, readings: Sequence[VitalReading]) -> list[bool]:
         return []
     with write_transaction(path) as connection:
         return [
-            write_vitals(connection, [(reading.checked(), None)])[0] == 1 for reading in readings
+            write_vitals(connection, [_stamped(connection, reading.checked())])[0] == 1
+            for reading in readings
         ]
+
+
+def _stamped(
+    connection: sqlite3.Connection, reading: VitalReading
+) -> tuple[VitalReading, int | None]:
+    """Return a reading with the row of ``boot`` of its arrival, where it came without a time."""
+    boot, at = stamp(connection, reading.at)
+    return replace(reading, at=at), boot
 
 
 def import_readings(path: Path, readings: Iterable[VitalReading]) -> ImportResult:

@@ -21,6 +21,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, write_transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import stream_epoch
+from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.outbox_losses import (
     COLUMNS,
     DAMAGED,
@@ -246,14 +247,16 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
         seq = payload["seq"] = _take_seq(connection, message.topic, payload.get("seq"))
         payload["epoch"] = stream_epoch(connection)
     now = clock.now()
+    boot, created = stamp(connection, now)
     cursor = connection.execute(
-        "INSERT INTO outbox (topic, seq, payload, created, boot_id, boot_ms) "
-        "VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outbox (topic, seq, payload, created, boot, boot_id, boot_ms) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             message.topic,
             seq,
             json.dumps(payload, separators=(",", ":"), ensure_ascii=False),
-            now.wall_ms,
+            created.wall_ms,
+            boot,
             clock.boot_id(),
             (message.made or now).boot_ms,
         ),

@@ -8,11 +8,12 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse
 
-Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse
+Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
 _PORTION_ROWS = 500
 
@@ -63,8 +64,9 @@ class PendingBatch:
             self._lose(row)
             return
         self._rows.append(row)
-        # A message is for somebody who waits: a summary, or that a session has begun.
-        self._urgent = self._urgent or isinstance(row, OutboxMessage)
+        # A message is for somebody who waits: a summary, or that a session has begun. And while
+        # the clock was just set, what people see has a wrong time.
+        self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
         if self._since is None:
             self._since = time.monotonic()
 
@@ -113,7 +115,7 @@ class PendingBatch:
     def _lose(self, row: Row) -> None:
         """Count a row for which there is no room, and remember when it was."""
         self._dropped += 1
-        at = _instant_of(row)
+        at = instant_of(row)
         if at is None:
             return
         first = at
@@ -122,10 +124,10 @@ class PendingBatch:
         self._lost = (first, at)
 
 
-def _instant_of(row: Row) -> Instant | None:
+def instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | RejectedFrames() | VitalReading():
+        case ExpressionRow() | RejectedFrames() | VitalReading() | ClockCheck():
             return row.at
         case Gap():
             return row.end

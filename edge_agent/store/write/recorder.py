@@ -6,6 +6,7 @@ import logging
 import math
 import queue
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -20,15 +21,16 @@ from edge_agent.core.worker import Worker
 from edge_agent.store.database.schema import connect, transaction
 from edge_agent.store.database.sqlite_errors import store_error
 from edge_agent.store.write.batch_writer import BatchWriter
+from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.pending_batch import PendingBatch
+from edge_agent.store.write.pending_batch import PendingBatch, instant_of
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse
 
 log = logging.getLogger(__name__)
 
-Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse
+Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
 # Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
@@ -84,6 +86,8 @@ class Recorder(Worker):
         self._batch = PendingBatch(self._options)
         self._writer = BatchWriter(self._options)
         self._refused = 0
+        self._lost: Gap | None = None
+        self._lost_lock = threading.Lock()
         self._duplicates = 0
         self._last_error: StoreError | None = None
         self._last_commit: float | None = None
@@ -121,13 +125,17 @@ class Recorder(Worker):
         """Seconds that the oldest row has waited for its commit; 0 when none waits."""
         return self._batch.waiting_s
 
-    def submit(self, item: Recognition | VitalReading | Gap | OutboxMessage) -> None:
-        """Submit what is to be recorded, from any thread; never blocks."""
+    def submit(self, item: Recognition | VitalReading | Gap | OutboxMessage | ClockCheck) -> None:
+        """Submit what is to be recorded, from any thread; never blocks.
+
+        A ``ClockCheck`` is no row: where the clock was set, it moves those of before.
+        """
         self._put(item)
 
     def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:
         """Note which model file is used from now on; the same one again writes nothing."""
-        self._put(ModelUse(kind, name, version, sha256, clock.now().wall_ms))
+        at = clock.now()
+        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms))
 
     def stop(self) -> None:
         """Ask the thread to write what it has and to end; ``join`` waits for it."""
@@ -140,9 +148,11 @@ class Recorder(Worker):
         with closing(self._connect()) as connection:
             while not (self.stopping.is_set() and self._queue.empty()):
                 self._take(self._next())
+                self._note_lost()
                 self._end_stale_interval()
                 if self._batch.is_due():
                     self._commit(connection)
+            self._note_lost()
             for row in self._intervals.finish():
                 self._batch.add(row)
             self._commit(connection)
@@ -160,7 +170,25 @@ class Recorder(Worker):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
+            self._refuse(item)
+
+    def _refuse(self, item: Item) -> None:
+        """Count what found no room, and remember when that was: it becomes a gap."""
+        with self._lost_lock:
             self._refused += 1
+            at = item.at if isinstance(item, Recognition) else instant_of(item)
+            if at is None:
+                return
+            first = at if self._lost is None else self._lost.start
+            self._lost = Gap("recorder", first, at, "not_written")
+
+    def _note_lost(self) -> None:
+        """Record when there was no room in the queue, now that there is some again."""
+        with self._lost_lock:
+            lost = self._lost
+            self._lost = None
+        if lost is not None:
+            self._batch.add(lost)
 
     def _next(self) -> Item | None:
         """Return the next item, or ``None`` when it is time to look at the batch."""
@@ -221,10 +249,12 @@ class Recorder(Worker):
                 return
             self._duplicates += duplicates
             self._committed(len(rows))
+            if self._writer.has_wrong_times:  # in portions, so that what comes meanwhile is written
+                self._batch.add(ClockCheck(at=None))
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Wait for the next attempt, or raise when waiting does not help."""
-        self._writer.forget_boots()
+        self._writer.forget()
         failure = store_error(self._path, error)
         if error.sqlite_errorcode & 0xFF not in _PASSING:
             raise failure from error

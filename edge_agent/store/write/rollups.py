@@ -16,7 +16,7 @@ from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.tables import ADDED, HOUR_MS, MINUTE_MS
 
-_ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
+ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
 ADD_EXPRESSIONS = f"UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in ADDED)}"
 """What to do where a row of a rollup of expressions is there already: add to it."""
 ADD_VITALS = (
@@ -37,13 +37,13 @@ def roll_up_expressions(
     connection: sqlite3.Connection, rows: Sequence[ExpressionRow], simulated: bool
 ) -> None:
     """Add rows of primary faces to their minutes and hours."""
-    for name, length in _ROLLUPS:
+    for name, length in ROLLUPS:
         _add_expressions(connection, f"expression_{name}", length, rows, simulated)
 
 
 def roll_up_vitals(connection: sqlite3.Connection, readings: Sequence[VitalReading]) -> None:
     """Add new readings to their minutes and hours; unusable ones are only counted."""
-    for name, length in _ROLLUPS:
+    for name, length in ROLLUPS:
         _add_vitals(connection, f"vital_{name}", length, readings)
 
 

@@ -8,16 +8,14 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
 from edge_agent.store.database.tables import NAMES, SMOOTHED
+from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.rollups import per_mille, roll_up_expressions, roll_up_vitals
 from edge_agent.store.write.tombstones import Tombstones
-
-CLOCK_JUMP_MS = 2_000
 
 _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
@@ -34,56 +32,7 @@ class ModelUse:
     version: str
     sha256: str
     since_ms: int
-
-
-class BootRows:
-    """Finds or writes the ``boot`` row of an instant.
-
-    There is a new one for each boot, and whenever the wall clock jumps.
-
-    Call ``forget`` when the transaction was rolled back, for the row went with it.
-    """
-
-    def __init__(self, boot_id: str) -> None:
-        self._boot_id = boot_id
-        self._row: tuple[int, int, bool] | None = None  # id, wall minus boot, synchronised
-
-    def forget(self) -> None:
-        """Look into the database again at the next instant."""
-        self._row = None
-
-    def row_for(self, connection: sqlite3.Connection, at: Instant) -> int:
-        """Return the id of the row whose wall clock agrees with ``at`` within two seconds."""
-        offset = at.wall_ms - at.boot_ms
-        row = self._row or self._latest(connection)
-        if row is None or abs(offset - row[1]) > CLOCK_JUMP_MS:
-            row = self._insert(connection, at.wall_ms, offset)
-        if not row[2] and clock.is_synchronised():
-            connection.execute("UPDATE boot SET synchronised = 1 WHERE id = ?", (row[0],))
-            row = (row[0], row[1], True)
-        self._row = row
-        return row[0]
-
-    def _latest(self, connection: sqlite3.Connection) -> tuple[int, int, bool] | None:
-        row = connection.execute(
-            "SELECT id, wall_minus_boot_ms, synchronised FROM boot WHERE boot_id = ? ORDER BY id "
-            "DESC LIMIT 1",
-            (self._boot_id,),
-        ).fetchone()
-        if row:
-            return (row[0], row[1], bool(row[2]))
-        return None
-
-    def _insert(
-        self, connection: sqlite3.Connection, wall_ms: int, offset: int
-    ) -> tuple[int, int, bool]:
-        synchronised = clock.is_synchronised()
-        cursor = connection.execute(
-            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
-            "?, ?, ?)",
-            (self._boot_id, wall_ms, offset, int(synchronised)),
-        )
-        return int(cursor.lastrowid or 0), offset, synchronised
+    since_boot_ms: int = 0
 
 
 def write_expressions(
@@ -183,11 +132,25 @@ def write_vitals(
     return len(inserted), duplicates
 
 
-def write_gap(connection: sqlite3.Connection, gap: Gap, boot: int | None) -> None:
-    """Insert an interval in which a source did not speak."""
+def write_gap(
+    connection: sqlite3.Connection, gap: Gap, boot: int | None, started_boot: int | None = None
+) -> None:
+    """Insert an interval in which a source did not speak.
+
+    Args:
+        connection: of the transaction.
+        gap: the interval. Its length is that of the boot clock, should the wall clock have stepped
+            meanwhile.
+        boot: row of ``boot`` of its end.
+        started_boot: row of ``boot`` of its start, where that is another start of the machine.
+    """
+    started_ms = gap.start.wall_ms
+    if started_boot is None and gap.start.boot_ms:
+        started_ms = gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
     connection.execute(
-        "INSERT INTO gap (source, started, ended, reason, boot) VALUES (?, ?, ?, ?, ?)",
-        (gap.source, gap.start.wall_ms, gap.end.wall_ms, gap.reason, boot),
+        "INSERT INTO gap (source, started, ended, reason, boot, started_boot) VALUES (?, ?, ?, ?, "
+        "?, ?)",
+        (gap.source, started_ms, gap.end.wall_ms, gap.reason, boot, started_boot or boot),
     )
 
 
@@ -197,9 +160,11 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
         "SELECT sha256 FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
     ).fetchone()
     if last is None or last[0] != use.sha256:
+        boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
         connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
-            (use.kind, use.name, use.version, use.sha256, use.since_ms),
+            "INSERT INTO model (kind, name, version, sha256, since, boot) VALUES (?, ?, ?, ?, ?, "
+            "?)",
+            (use.kind, use.name, use.version, use.sha256, since.wall_ms, boot),
         )
 
 

@@ -56,6 +56,28 @@ def test_the_agent_records_what_the_camera_shows_and_ends_in_order(tmp_path: Pat
     assert "Traceback" not in agent.said
 
 
+def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was_recorded(
+    tmp_path: Path,
+) -> None:
+    with Appliance(tmp_path, demo_settings()) as agent:
+        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows", 40)
+        assert agent.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert count(agent.database, "gap") == 0
+        last = select(agent.database, "SELECT max(at) FROM expression")[0][0]
+        wait_until(lambda: time.time() * 1000 > last + 3_000, "an outage that counts", 10)
+    with Appliance(tmp_path, demo_settings()) as agent:
+        begun_ms = time.time() * 1000
+        wait_until(lambda: count(agent.database, "gap") == 1, "the gap", 40)
+        assert agent.stop() == 0, agent.said
+    gap = select(agent.database, "SELECT source, started, reason, boot, started_boot FROM gap")
+    assert gap == [("agent", last, "agent_stopped", 1, 1)]
+    ended = select(agent.database, "SELECT ended FROM gap")[0][0]
+    first = select(
+        agent.database, f"SELECT coalesce(min(at), {2**62}) FROM expression WHERE at > {last}"
+    )
+    assert begun_ms < ended < first[0][0]
+
+
 def test_a_second_agent_on_one_database_is_refused(tmp_path: Path) -> None:
     with Appliance(tmp_path, demo_settings()) as first:
         first.wait_for("the agent runs")

@@ -175,8 +175,11 @@ def test_sensors_stand_in_the_health_with_what_is_wrong_with_them(
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
     device = {"address": "a0:9e:1a:00:00:01", "kind": "blood_pressure"}
     with running_agent(tmp_path, {"vitals": {"bluetooth": {"devices": [device]}}}) as run:
-        health = run.hear(lambda said: said["type"] == "health")
-        assert health["recorder"]["last_commit_age_seconds"] is None
+        health = run.hear(
+            lambda said: (
+                said["type"] == "health" and said["recorder"]["last_commit_age_seconds"] is not None
+            )
+        )
     assert [(one["source"], one["kind"], one["connected"]) for one in health["sensors"]] == [
         ("ble:A0:9E:1A:00:00:01", "blood_pressure", False)
     ]
@@ -334,3 +337,30 @@ def test_how_the_copies_and_the_clock_stand_is_told_while_it_runs(
     assert {"copy_old", "clock_not_believed"} <= {alarm["name"] for alarm in health["alarms"]}
     assert "copy_failed" in {alarm["name"] for alarm in failed["alarms"]}
     assert query(path, "SELECT count(*) FROM expression WHERE at < ?", kept) == [(20,)]
+
+
+def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_now = clock.now
+    wrong_ms = [-120 * 86_400_000]
+
+    def now() -> clock.Instant:
+        at = true_now()
+        return clock.Instant(at.boot_ms, at.wall_ms + wrong_ms[0])
+
+    monkeypatch.setattr(clock, "now", now)
+    monkeypatch.setattr(clock, "is_synchronised", lambda: wrong_ms[0] == 0)
+    monkeypatch.setattr(clock, "synchronised_ms", lambda: None)
+    quick = {"enabled": True, "heart_rate_seconds": 0.2}
+    tables: Tables = {"vitals": {"simulated": quick}, "record": {"batch_seconds": 0.3}}
+    with running_agent(tmp_path, tables) as run:
+        run.wait_for_rows("vital")
+        wrong_ms[0] = 0
+        run.wait_for_rows("boot", "moved_ms <> 0 AND synchronised = 1")
+        run.wait_for_rows("vital", "boot = (SELECT max(id) FROM boot)")
+    at = true_now()
+    off = f"abs(at - boot_ms - {at.wall_ms - at.boot_ms}) > 2000"
+    for table in ("expression", "unfit", "vital"):
+        assert query(run.database, f"SELECT count(*) FROM {table} WHERE {off}") == [(0,)]
+    assert query(run.database, "SELECT count(*) FROM audit WHERE action = 'clock_set'") == [(1,)]

@@ -26,6 +26,7 @@ from edge_agent.core.given_readings import (
 )
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.write.clocks.boots import stamp
 from edge_agent.store.write.imports import import_each
 from edge_agent.store.write.pending_rows import rows_in_sessions
 
@@ -212,7 +213,8 @@ def _within_sessions(
     """Refuse the readings of a time in which no session was open."""
     readings = [answer for answer in judged if isinstance(answer, VitalReading)]
     with read_transaction(services.options.database) as connection:
-        allowed = set(rows_in_sessions(connection, readings))
+        stamped = [(reading, stamp(connection, reading.at)[0]) for reading in readings]
+        allowed = {reading for reading, _ in rows_in_sessions(connection, stamped)}
     return [
         _OUTSIDE if isinstance(answer, VitalReading) and answer not in allowed else answer
         for answer in judged

@@ -180,6 +180,23 @@ def test_frames_lost_in_a_second_that_was_read_all_the_same_are_no_cause(path: P
     assert "no face was in the picture" in check(found, "the face").cure
 
 
+@pytest.mark.parametrize(
+    ("source", "reason", "advice"),
+    [
+        ("agent", "agent_stopped", "the agent did not run"),
+        ("recorder", "not_written", "could not be written"),
+        ("camera", "opening", "the camera stopped"),
+    ],
+)
+def test_a_face_that_was_lost_while_nothing_was_recorded_names_why(
+    path: Path, source: str, reason: str, advice: str
+) -> None:
+    session = well_recorded(path, range(1, 61))
+    with write_transaction(path) as connection:
+        write_gap(connection, Gap(source, instant(60), instant(120), reason), None)
+    assert advice in check(report(path, session), "the face").cure
+
+
 def test_gaps_are_summed_by_source_and_reason_as_far_as_they_lie_in_the_session(path: Path) -> None:
     session = well_recorded(path, range(1, 61))
     with write_transaction(path) as connection:
@@ -277,6 +294,12 @@ def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
         ([("a", -50, -100, 0), ("a", 30, -40, 1)], Level.BAD, r"jumped during the session: \+60 s"),
         ([("a", -50, -100, 1), ("b", 30, 20, 1)], Level.CARE, "started anew during the session"),
         ([("a", -500, -900, 1), ("b", 5, -100, 1)], Level.GOOD, "did not jump"),
+        # The clock was set in the session, and rows of before were moved; later parts came first.
+        (
+            [("a", 20, -100, 1), ("a", -50, -100, 1), ("a", 40, -100, 1)],
+            Level.GOOD,
+            "did not jump",
+        ),
     ],
 )
 def test_a_clock_that_jumps_makes_a_session_unusable(

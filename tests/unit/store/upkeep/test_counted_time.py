@@ -247,7 +247,7 @@ def test_rows_of_a_start_whose_clock_was_behind_stay_as_long_as_the_next_start(
     def boot(number: int, boot_id: str, started_ms: int, offset: int) -> None:
         with closing(connect(path, readonly=False)) as connection:
             connection.execute(
-                "INSERT INTO boot VALUES (?, ?, ?, ?, 0)", (number, boot_id, started_ms, offset)
+                "INSERT INTO boot VALUES (?, ?, ?, ?, 0, 0)", (number, boot_id, started_ms, offset)
             )
 
     now = machine.wall_ms

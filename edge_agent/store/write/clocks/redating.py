@@ -1,0 +1,230 @@
+"""Moving what was dated by a clock that was not set, in the caller's transaction.
+
+A machine without a clock module starts with the time of its last end, or an older one, until the
+network tells it the real time. Rows of before get it here: their times, those of sessions and
+whatever else was stamped meanwhile move by the same step, their minutes and hours with them.
+``boot.moved_ms`` keeps by how much, so that what was believed at first is known.
+
+What came with a time of its own (an import, a reading with ``at``) points to no row of ``boot`` and
+stays where it is.
+"""
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+
+from edge_agent.core import clock
+from edge_agent.core.clock import CLOCK_JUMP_MS
+from edge_agent.store.database.clock_columns import STAMPS
+from edge_agent.store.write.clocks.boots import BootRow, BootRows, other_boots, stamp
+from edge_agent.store.write.clocks.moved_messages import move_messages
+from edge_agent.store.write.clocks.moved_rollups import Stretch, add_again, take_away
+from edge_agent.store.write.tombstones import add_tombstones, read_tombstones
+
+log = logging.getLogger(__name__)
+
+PORTION_MS = 3 * 3600 * 1000
+"""Longest stretch of time that is moved in one transaction, so that nobody waits for long."""
+
+
+def redate(connection: sqlite3.Connection, *, also_earlier_starts: bool = False) -> bool:
+    """Move the newest rows that have a wrong time, as far as the right one is known.
+
+    Args:
+        connection: of the transaction.
+        also_earlier_starts: whether to look at earlier starts of the machine, too: the program may
+            have ended before it had moved what it knew to be wrong.
+
+    Returns:
+        Whether there is more to move, in another transaction.
+    """
+    starts: list[str | None] = [None]
+    if also_earlier_starts:
+        starts += other_boots(connection)
+    for boot_id in starts:
+        boots = BootRows(connection, boot_id)
+        boots.confirm()
+        found = boots.wrong()
+        if found is not None:
+            _move(connection, *found)
+            return True
+    return False
+
+
+def _move(
+    connection: sqlite3.Connection, wrong: BootRow, right: BootRow, end_ms: int | None
+) -> None:
+    """Move the last hours of a stretch, or all of it where it is not longer."""
+    by_ms = right.offset_ms - wrong.offset_ms
+    rows = _portion(connection, wrong, end_ms)
+    target = wrong.id
+    if rows.start_ms > wrong.offset_ms:
+        target = _split(connection, wrong, rows.start_ms)
+    take_away(connection, rows)
+    moved = _move_timeline(connection, rows, target, by_ms)
+    add_again(connection, rows.moved(target, by_ms), rows)
+    _move_gaps(connection, rows, target, by_ms)
+    _move_sessions(connection, rows, target, by_ms)
+    for table, column, boot in STAMPS:
+        connection.execute(
+            f"UPDATE {table} SET {column} = {column} + ?, {boot} = ? WHERE {boot} = ? AND {column} "
+            "BETWEEN ? AND ?",
+            (by_ms, target, *rows.values),
+        )
+    move_messages(connection, target, by_ms)
+    _move_tombstones(connection, rows, by_ms)
+    connection.execute(
+        "UPDATE boot SET started_ms = started_ms + ?1, wall_minus_boot_ms = wall_minus_boot_ms + "
+        "?1, moved_ms = moved_ms + ?1, synchronised = ?2 WHERE id = ?3",
+        (by_ms, int(right.synchronised), target),
+    )
+    under, now = stamp(connection, clock.now())
+    connection.execute(
+        "INSERT INTO audit (at, actor, action, detail, boot) VALUES (?, 'appliance', 'clock_set', "
+        "?, ?)",
+        (now.wall_ms, f"{moved} rows moved by {by_ms / 1000:+.1f} s", under),
+    )
+    log.info("the clock was set: %d rows moved by %+.1f s", moved, by_ms / 1000)
+
+
+def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None) -> Stretch:
+    """Return the last hours of a stretch; no session is cut in two."""
+    first = wrong.offset_ms - CLOCK_JUMP_MS
+    last = _newest(connection, wrong) if end_ms is None else end_ms
+    start = last - PORTION_MS
+    session = connection.execute(
+        "SELECT min(started) FROM session WHERE boot = ? AND started < ? AND (ended IS NULL OR "
+        "ended >= ?)",
+        (wrong.id, start, start),
+    ).fetchone()[0]
+    if session is not None:
+        start = session
+    if start <= wrong.offset_ms + wrong.start_ms:
+        return Stretch(wrong.id, first, last + CLOCK_JUMP_MS)
+    return Stretch(wrong.id, start, last + CLOCK_JUMP_MS)
+
+
+def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
+    """Return when the last row of a stretch was that no other followed."""
+    newest = [
+        connection.execute(
+            f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
+        ).fetchone()[0]
+        for table, column, boot in (*_TIMELINE, *STAMPS)
+    ]
+    return max((at for at in newest if at is not None), default=wrong.offset_ms + wrong.start_ms)
+
+
+def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int:
+    """Begin another row of ``boot`` inside a stretch, and return its number."""
+    cursor = connection.execute(
+        "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised, moved_ms) SELECT "
+        "boot_id, ?, wall_minus_boot_ms, synchronised, moved_ms FROM boot WHERE id = ?",
+        (start_ms, wrong.id),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+    """Move rows of faces and readings; return how many they were."""
+    moved = sum(
+        connection.execute(
+            f"UPDATE {table} SET at = at + ?, boot = ? WHERE boot = ? AND at BETWEEN ? AND ?",
+            (by_ms, target, *rows.values),
+        ).rowcount
+        for table in ("expression", "unfit")
+    )
+    return moved + _move_vitals(connection, rows, target, by_ms)
+
+
+def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
+    """Move readings; the time is part of their key, and two must never meet on the way.
+
+    The foremost goes first. Where a reading of the same kind and source is there already, for it
+    came with its own time, the moved one takes the next free millisecond: both are kept.
+    """
+    order = "DESC" if by_ms > 0 else "ASC"
+    keys = connection.execute(
+        f"SELECT at, kind, source FROM vital WHERE boot = ? AND at BETWEEN ? AND ? ORDER BY at "
+        f"{order}",
+        rows.values,
+    ).fetchall()
+    for at, kind, source in keys:
+        late_ms = 0
+        while not _move_reading(connection, (target, at + by_ms + late_ms), (at, kind, source)):
+            late_ms += 1
+    return len(keys)
+
+
+def _move_reading(
+    connection: sqlite3.Connection, there: tuple[int, int], reading: tuple[int, str, str]
+) -> bool:
+    """Move a reading to a row of ``boot`` and a time; return whether that was free."""
+    cursor = connection.execute(
+        "UPDATE OR IGNORE vital SET boot = ?, at = ? WHERE at = ? AND kind = ? AND source = ?",
+        (*there, *reading),
+    )
+    return cursor.rowcount == 1
+
+
+def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
+    """Move gaps; where only one end was read from the wrong clock, that one."""
+    values = {
+        "by": by_ms,
+        "target": target,
+        "boot": rows.boot,
+        "start": rows.start_ms,
+        "end": rows.end_ms,
+    }
+    for change, where in (
+        (
+            "started = started + :by, ended = ended + :by, started_boot = :target, boot = :target",
+            "boot = :boot AND started_boot = :boot AND ended BETWEEN :start AND :end",
+        ),
+        (
+            "started = started + :by, started_boot = :target",
+            "started_boot = :boot AND boot IS NOT :boot AND started BETWEEN :start AND :end",
+        ),
+        (
+            "ended = max(started, ended + :by), boot = :target",
+            "boot = :boot AND started_boot IS NOT :boot AND ended BETWEEN :start AND :end",
+        ),
+    ):
+        connection.execute(f"UPDATE gap SET {change} WHERE {where}", values)
+
+
+def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> None:
+    """Move both ends of sessions in one statement: no end may lie before its start."""
+    inside = "(session.{boot} = :boot AND {column} BETWEEN :start AND :end)"
+    starts = inside.format(boot="boot", column="started")
+    ends = inside.format(boot="ended_boot", column="ended")
+    connection.execute(
+        f"UPDATE session SET started = started + :by * coalesce({starts}, 0), ended = max(ended + "
+        f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
+        f"{starts} THEN :target ELSE boot END, ended_boot = CASE WHEN {ends} THEN :target ELSE "
+        f"ended_boot END WHERE {starts} OR {ends}",
+        {
+            "by": by_ms,
+            "target": target,
+            "boot": rows.boot,
+            "start": rows.start_ms,
+            "end": rows.end_ms,
+        },
+    )
+
+
+def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) -> None:
+    """Keep what was erased erased: rows that still wait in memory are moved, too."""
+    known = read_tombstones(connection)
+    moved = [
+        (start + by_ms, end + by_ms)
+        for start, end in known
+        if start <= rows.end_ms and end >= rows.start_ms
+    ]
+    add_tombstones(connection, [span for span in moved if span not in known])
+
+
+_TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))

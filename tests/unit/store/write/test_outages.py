@@ -1,0 +1,162 @@
+"""The time in which the agent did not run, and what found no room in the queue, are gaps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.study import Purpose
+from edge_agent.store.database.schema import connect
+from edge_agent.store.study.study import Study
+from edge_agent.store.write import recorder as module
+from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.write.recorder import Recorder
+from tests.support.machine import DAY_S, Machine, Writing
+from tests.support.timeline import START_MS, query, reading
+
+
+def gaps(path: Path) -> list[tuple[object, ...]]:
+    """Gaps in seconds after the first start of the machine by the true time."""
+    return query(
+        path,
+        "SELECT source, (started - ?) / 1000.0, (ended - ?) / 1000.0, reason FROM gap ORDER BY id",
+        START_MS,
+        START_MS,
+    )
+
+
+def test_the_first_start_leaves_no_gap(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Writing(path, Machine(monkeypatch)).start()
+    assert gaps(path) == []
+
+
+def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    for second in (150.0, 151.0, 180.0):  # the one in the middle was too short
+        machine.seconds = second
+        again = Writing(path, machine)
+        again.start()
+        again.check_clock()
+    assert gaps(path) == [
+        ("agent", 110.0, 150.0, "agent_stopped"),
+        ("agent", 150.0, 180.0, "agent_stopped"),
+    ]
+
+
+def test_over_a_start_of_the_machine_both_sides_are_known(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    machine.starts_again(3600.0, 0.0)
+    Writing(path, machine).start()
+    assert gaps(path) == [("agent", 110.0, 110.0 + 3600.0 + 20.0, "agent_stopped")]
+    assert query(path, "SELECT started_boot, boot FROM gap") == [(1, 2)]
+
+
+@pytest.mark.parametrize("wrong_s", [-DAY_S, 5 * DAY_S])
+def test_with_a_clock_that_is_not_set_the_gap_ends_right_once_it_is(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    machine.starts_again(3600.0, wrong_s)
+    again = Writing(path, machine)
+    again.start()
+    again.record_all(range(21, 31))
+    assert (gaps(path) == []) is (wrong_s < 0), "an end before its start was written"
+    machine.seconds = 40.0
+    machine.network_sets_clock()
+    again.check_clock()
+    again.check_clock()
+    assert gaps(path) == [("agent", 110.0, 3730.0, "agent_stopped")]
+
+
+def test_the_boot_clock_knows_how_long_an_agent_was_away_whatever_the_wall_clock_says(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    machine.network_sets_clock()
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    machine.seconds = 150.0
+    machine.somebody_sets_clock(-DAY_S)
+    Writing(path, machine).start()
+    assert gaps(path) == [("agent", 110.0, 150.0, "agent_stopped")]
+
+
+def test_where_the_camera_looks_in_sessions_only_nothing_is_lost_between_them(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine, only_in_sessions=True)
+    first.start()
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    study.start_session("P-1", Purpose.RESEARCH, "")
+    first.record_all(range(101, 111))
+    machine.seconds = 120.0
+    study.end_session()
+    machine.seconds = 200.0
+    study.start_session("P-1", Purpose.RESEARCH, "")
+    machine.seconds = 210.0
+    again = Writing(path, machine, only_in_sessions=True)
+    again.start()
+    study.end_session()
+    assert gaps(path) == [
+        ("agent", 110.0, 120.0, "agent_stopped"),
+        ("agent", 200.0, 210.0, "agent_stopped"),
+    ]
+    machine.seconds = 300.0
+    Writing(path, machine, only_in_sessions=True).start()
+    assert len(gaps(path)) == 2
+
+
+def test_a_gap_whose_transaction_was_taken_back_is_written_by_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    machine.starts_again(3600.0, -DAY_S)
+    again = Writing(path, machine)
+    again.start()
+    machine.network_sets_clock()
+    connection = connect(path, readonly=False)
+    connection.execute("BEGIN IMMEDIATE")
+    again.writer.write(connection, [ClockCheck(machine.now())])
+    connection.execute("ROLLBACK")
+    connection.close()
+    again.writer.forget()
+    assert gaps(path) == []
+    again.check_clock()
+    assert [one[3] for one in gaps(path)] == ["agent_stopped"]
+
+
+def test_what_finds_no_room_in_the_queue_is_a_gap(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_QUEUE_ITEMS", 3)
+    recorder = Recorder(path)
+    for second in range(10):  # nobody takes them: the thread has not begun
+        recorder.submit(reading(second))
+    assert recorder.dropped == 7
+    recorder.start()
+    recorder.stop()
+    assert recorder.join(10)
+    assert query(
+        path, "SELECT source, started - ?, ended - ?, reason FROM gap", START_MS, START_MS
+    ) == [("recorder", 3_000, 9_000, "not_written")]

@@ -1,0 +1,384 @@
+"""Rows that were dated by a wrong clock have the right time once it is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.core.expression import RejectedFrames, RejectReason
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.study import MarkerKind
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure_rows import erase_rows
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.clocks import redating
+from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.write.imports import import_each, import_readings
+from edge_agent.store.write.outbox import OutboxMessage
+from tests.support.dated import (
+    assert_rollups_are_those_of_the_rows,
+    study_with_session,
+    wrong_rows,
+)
+from tests.support.machine import DAY_S, Machine, Writing, gap_of, rows_at
+from tests.support.timeline import START_MS, query
+
+YEAR_S = 365 * DAY_S
+
+
+@pytest.mark.parametrize(
+    "wrong_s", [-120 * DAY_S, -DAY_S, DAY_S, -YEAR_S, YEAR_S, -90.0, 3.0, -3.0]
+)
+@pytest.mark.parametrize("by_network", [True, False])
+def test_once_the_clock_is_set_everything_of_before_has_its_true_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float, by_network: bool
+) -> None:
+    machine = Machine(monkeypatch, wrong_s)
+    agent = Writing(path, machine)
+    agent.start()
+    study = study_with_session(path, machine)
+    agent.record_all(range(101, 131))
+    flaw = RejectedFrames(machine.at(131), 1, RejectReason.BLURRED, 3, True)
+    agent.write(flaw, gap_of(machine.at(120), machine.at(125)))
+    study.add_marker(MarkerKind.STIMULUS_START, "anger")
+    with write_transaction(path) as connection:
+        session = study.open_session()
+        assert session is not None
+        insert_run(connection, session, NewRun("p", "P", "s", 1, lambda row: "[]"), machine.now())
+        insert_reports(connection, session.id, [SelfReport(machine.now(), "anger", "valence", 3)])
+    assert wrong_rows(path)
+    machine.seconds = 140.0
+    if by_network:
+        machine.network_sets_clock()
+    else:
+        machine.somebody_sets_clock(0.0)
+    agent.check_clock()
+    agent.record_all(range(141, 161))
+    machine.seconds = 160.0
+    study.end_session()
+    agent.check_clock()
+
+    assert wrong_rows(path) == {}
+    assert_rollups_are_those_of_the_rows(path)
+    assert query(path, "SELECT ended - started FROM session") == [(50_000,)]
+    at_session = START_MS + 110_000
+    assert query(path, "SELECT created FROM participant") == [(at_session,)]
+    assert query(path, "SELECT given FROM consent") == [(at_session,)]
+    assert query(path, "SELECT saved - saved_boot_ms FROM protocol_run") == [(START_MS,)]
+    assert query(path, "SELECT started, ended FROM gap") == [
+        (START_MS + 120_000, START_MS + 125_000)
+    ]
+    assert query(path, "SELECT at, action, actor FROM audit ORDER BY id") == [
+        (at_session, "participant_create", "me"),
+        (START_MS + 140_000, "clock_set", "appliance"),
+    ]
+    boots = query(path, "SELECT wall_minus_boot_ms, moved_ms, synchronised FROM boot ORDER BY id")
+    assert boots == [
+        (START_MS, round(-1000 * wrong_s), int(by_network)),
+        (START_MS, 0, int(by_network)),
+    ]
+    # 21 s before the step and 19 s after it (the end is outside) lie in the session, by one join
+    for view in ("expression_view", "session_vital"):
+        assert query(path, f"SELECT count(*) FROM {view} WHERE session = 1") == [(40,)]
+    assert query(path, "SELECT count(*) FROM expression_view WHERE condition = 'anger'") == [(20,)]
+    assert prune(path, 1, machine.now().wall_ms) == 0
+
+
+def test_without_a_time_service_the_last_step_is_believed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record_all(range(101, 111))
+    machine.somebody_sets_clock(YEAR_S)
+    agent.record_all(range(200, 211))
+    assert query(path, "SELECT count(DISTINCT at - boot_ms) FROM vital") == [(1,)]
+    machine.somebody_sets_clock(0.0)
+    agent.record_all(range(300, 311))
+    agent.check_clock()
+    assert wrong_rows(path) == {}
+    assert_rollups_are_those_of_the_rows(path)
+
+
+def test_a_clock_that_was_set_back_within_a_minute_leaves_nothing_wrong(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record_all(range(101, 111))
+    machine.somebody_sets_clock(DAY_S)
+    agent.record_all(range(111, 121))
+    machine.somebody_sets_clock(0.0)
+    agent.record_all(range(121, 300))
+    agent.check_clock()
+    assert wrong_rows(path) == {}
+
+
+@pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -YEAR_S, YEAR_S])
+def test_what_the_network_had_set_stays_and_the_rest_waits_for_the_network(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    machine = Machine(monkeypatch)
+    machine.network_sets_clock()
+    agent = Writing(path, machine, only_in_sessions=True)
+    agent.start()
+    study = study_with_session(path, machine)
+    agent.record_all(range(111, 121))
+    machine.seconds = 200.0
+    machine.somebody_sets_clock(wrong_s)
+    agent.check_clock()
+    agent.record_all(range(201, 211))
+    assert query(path, "SELECT count(*) FROM expression WHERE at - boot_ms = ?", START_MS) == [
+        (10,)
+    ], "rows of a clock that the network had set were moved"
+    assert query(path, "SELECT count(*) FROM expression") == [(20,)], "the session goes on"
+    machine.seconds = 220.0
+    study.add_marker(MarkerKind.NOTE, "here")
+    study.end_session()
+    machine.seconds = 230.0
+    machine.network_sets_clock()
+    agent.check_clock()
+    assert wrong_rows(path) == {}
+    assert query(path, "SELECT ended - started FROM session") == [(110_000,)]
+    assert query(path, "SELECT DISTINCT synchronised FROM boot") == [(1,)]
+
+
+def test_a_time_that_the_network_confirms_is_no_wrong_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -30.0)
+    machine.set_by_network = machine.now()
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record_all(range(101, 111))
+    machine.seconds = 5000.0
+    machine.network_sets_clock()
+    agent.check_clock()
+    agent.record_all(range(5001, 5011))
+    agent.check_clock()
+    assert query(path, "SELECT wall_minus_boot_ms, moved_ms, synchronised FROM boot") == [
+        (START_MS - 30_000, 0, 1),
+        (START_MS, 0, 1),
+    ]
+
+
+@pytest.mark.parametrize(("wrong_s", "rows"), [(8.0, 1), (12.0, 0)])
+def test_a_cheap_clock_is_no_wrong_clock(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float, rows: int
+) -> None:
+    machine = Machine(monkeypatch, wrong_s)
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record(110.0)
+    machine.seconds = DAY_S  # 100 in a million: 8.6 s, and 2 s
+    machine.network_sets_clock()
+    agent.check_clock()
+    agent.record(DAY_S + 1)
+    assert len(wrong_rows(path).get("expression", [])) == rows
+
+
+def test_an_import_and_a_reading_with_its_own_time_stay(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    own = VitalReading(Instant(0, START_MS + 5), VitalKind.HEART_RATE, 70.0, "csv:a.csv")
+    import_readings(path, [own])
+    given = replace(own, source="http:a")
+    arrived = replace(own, source="http:b", at=machine.now())
+    assert import_each(path, [given, arrived]) == [True, True]
+    agent.write(replace(own, source="mqtt:a"))
+    machine.network_sets_clock()
+    agent.check_clock()
+    assert query(path, "SELECT source, at FROM vital ORDER BY source") == [
+        ("csv:a.csv", START_MS + 5),
+        ("http:a", START_MS + 5),
+        ("http:b", START_MS + 100_000),
+        ("mqtt:a", START_MS + 5),
+    ]
+    assert_rollups_are_those_of_the_rows(path)
+
+
+def test_a_reading_whose_time_is_taken_moves_to_the_next_millisecond(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    taken = VitalReading(Instant(0, machine.true_ms(105)), VitalKind.HEART_RATE, 99.0, "strap")
+    agent.write(taken, replace(taken, at=Instant(0, machine.true_ms(105) + 1)))
+    agent.record_all(range(101, 111))
+    machine.network_sets_clock()
+    agent.check_clock()
+    assert query(
+        path, "SELECT at - ?, value FROM vital WHERE at / 1000 = ?", START_MS,
+        machine.true_ms(105) // 1000,
+    ) == [(105_000, 99.0), (105_001, 99.0), (105_002, 75.0)]  # fmt: skip
+    assert query(path, "SELECT count(*) FROM vital") == [(12,)]
+    assert_rollups_are_those_of_the_rows(path)
+
+
+def test_rows_that_waited_in_memory_while_the_clock_was_set_are_dated_by_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, YEAR_S)
+    agent = Writing(path, machine)
+    agent.start()
+    waiting = [row for second in (101, 102, 103) for row in rows_at(machine.at(second))]
+    began = machine.at(101)
+    machine.network_sets_clock()
+    machine.seconds = 103.5
+    over_the_step = gap_of(began, machine.now())
+    agent.write(ClockCheck(machine.now()))
+    agent.write(*waiting, over_the_step)
+    assert wrong_rows(path) == {}
+    assert query(path, "SELECT started, ended FROM gap") == [
+        (machine.true_ms(101), machine.true_ms(103.5))
+    ]
+
+
+def test_what_was_erased_before_the_clock_was_set_does_not_come_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    study = study_with_session(path, machine)
+    agent.record_all(range(111, 116))
+    window = {"start": iso_utc(machine.at(110).wall_ms), "end": iso_utc(machine.at(120).wall_ms)}
+    agent.write(OutboxMessage("summary", {"window": window}))
+    machine.seconds = 120.0
+    study.end_session()
+    waiting = [row for second in (117, 118, 125) for row in rows_at(machine.at(second))]
+    with write_transaction(path) as connection:
+        erase_rows(connection, "P-1")
+    machine.seconds = 130.0
+    machine.network_sets_clock()
+    agent.check_clock()
+    agent.write(*waiting)
+    for table in ("expression", "vital"):
+        assert query(path, f"SELECT boot_ms FROM {table}") == [(125_000,)]
+    assert query(path, "SELECT count(*) FROM outbox WHERE topic = 'summary'") == [(0,)]
+
+
+def test_after_the_clock_was_set_erasing_takes_what_was_recorded_before(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    study = study_with_session(path, machine)
+    agent.record_all(range(111, 116))
+    window = {"start": iso_utc(machine.at(110).wall_ms), "end": iso_utc(machine.at(120).wall_ms)}
+    agent.write(OutboxMessage("summary", {"window": window}), OutboxMessage("status", None))
+    machine.seconds = 120.0
+    machine.network_sets_clock()
+    agent.check_clock()
+    told = query(path, "SELECT payload FROM outbox WHERE topic IN ('summary', 'session')")
+    moved = [json.loads(text) for (text,) in told]
+    assert [message.get("at") for message in moved if "at" in message] == [
+        iso_utc(machine.true_ms(110))
+    ]
+    assert [m["window"] for m in moved if "window" in m] == [
+        {"start": iso_utc(machine.true_ms(110)), "end": iso_utc(machine.true_ms(120))}
+    ]
+    study.end_session()
+    with write_transaction(path) as connection:
+        erase_rows(connection, "P-1")
+    assert [query(path, f"SELECT count(*) FROM {t}") for t in ("expression", "vital")] == [
+        [(0,)],
+        [(0,)],
+    ]
+    assert query(path, "SELECT count(*) FROM outbox WHERE topic = 'summary'") == [(0,)]
+
+
+def test_a_long_time_moves_in_portions_and_an_end_in_between_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -120 * DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    hours = [3600.0 * hour for hour in range(1, 20)]
+    agent.record_all(hours)
+    study_with_session(path, machine, 30_000.0)
+    machine.seconds = 60_000.0
+    Study(path).end_session()
+    machine.seconds = 70_000.0
+    machine.network_sets_clock()
+    monkeypatch.setattr(redating, "PORTION_MS", 3 * 3_600_000)
+    agent.write(ClockCheck(machine.now()))
+    left = [len(wrong_rows(path)["expression"])]
+    assert 0 < left[0] < len(hours)
+    while left[-1]:
+        again = Writing(path, machine)  # the agent ended, and begins anew
+        again.start()
+        assert_rollups_are_those_of_the_rows(path)
+        left.append(len(wrong_rows(path).get("expression", [])))
+        inside = query(path, "SELECT count(*) FROM expression_view WHERE session = 1")
+        assert inside == [(8,)], "a session was cut in two"
+    assert left == sorted(left, reverse=True)
+    assert len(left) > 3
+    again.check_clock()
+    assert wrong_rows(path) == {}
+
+
+def test_what_an_earlier_start_of_the_machine_knew_to_be_wrong_is_moved_at_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    machine.network_sets_clock()
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record_all(range(101, 111))
+    machine.seconds = 200.0
+    machine.somebody_sets_clock(YEAR_S)
+    agent.record_all(range(201, 211))
+    assert wrong_rows(path)
+    machine.starts_again(60.0, 0.0)
+    again = Writing(path, machine)
+    again.start()
+    assert wrong_rows(path) == {}
+
+
+def test_a_start_of_the_machine_without_any_step_keeps_its_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, -DAY_S)
+    agent = Writing(path, machine)
+    agent.start()
+    agent.record_all(range(101, 111))
+    before = query(path, "SELECT at, boot FROM expression")
+    machine.starts_again(3600.0, -DAY_S)
+    again = Writing(path, machine)
+    again.start()
+    machine.network_sets_clock()
+    again.check_clock()
+    assert query(path, "SELECT at, boot FROM expression") == before
+    assert query(path, "SELECT synchronised FROM boot ORDER BY id") == [(0,), (1,), (1,)]
+
+
+def test_a_step_that_nobody_has_seen_yet_shortens_or_lengthens_no_session(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, YEAR_S)
+    agent = Writing(path, machine)
+    agent.start()
+    study = study_with_session(path, machine)
+    machine.seconds = 150.0
+    machine.network_sets_clock()
+    agent.write(*rows_at(machine.now()))
+    machine.seconds = 160.0
+    study.end_session()
+    agent.check_clock()
+    assert query(path, "SELECT ended - started FROM session") == [(50_000,)]
+    assert wrong_rows(path) == {}
