@@ -15,12 +15,14 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
     CUT_OFF,
     DEVICE_TIME,
     REJECTED_FRAMES,
+    SET_ASIDE,
     TABLES,
     TOKENS,
 )
@@ -65,6 +67,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("oxygen saturation", add_kind("oxygen_saturation", "%")),
     Migration("skin temperature", add_kind("skin_temperature", "Cel")),
     Migration("respiration rate", add_kind("respiration_rate", "/min")),
+    Migration("rows that were set aside", SET_ASIDE),
 )
 
 
@@ -88,6 +91,7 @@ def connect(
         try:
             file = path.stat()
         except FileNotFoundError as error:
+            refuse_unfinished(path)
             raise StoreError(
                 f"{path}: there is no database. Start the agent once, or name its folder with "
                 "--data."
@@ -108,6 +112,43 @@ def connect(
             connection.close()
             raise
     return connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table as the file describes it.
+
+    Attributes:
+        name: of the table.
+        root: number of its first page.
+        sql: the statement that makes it.
+    """
+
+    name: str
+    root: int
+    sql: str
+
+
+def expected_tables(version: int | None = None, *, rewritten: bool = False) -> list[StoredTable]:
+    """Return the tables of a new database, and where their first pages lie.
+
+    These pages come first in the file, in an order that only the migrations decide: a file whose
+    own list cannot be read has them there, too.
+
+    Args:
+        version: of the schema; ``None`` is the present one.
+        rewritten: as ``VACUUM`` leaves them, which puts them in another order.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        with transaction(connection):
+            _apply(connection, MIGRATIONS[:version], 0, told=False)
+        if rewritten:
+            connection.execute("VACUUM")
+        rows = connection.execute(
+            "SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table'"
+        )
+        return [StoredTable(*row) for row in rows]
 
 
 def connect_any(path: Path) -> sqlite3.Connection:
@@ -141,6 +182,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """
     with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unfinished(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
             version = _check_ours(path, connection, len(migrations))
@@ -304,8 +346,14 @@ def _check_version(path: Path, versions: tuple[int, int], newest: int) -> None:
         )
 
 
-def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], version: int) -> None:
-    """Run the steps after ``version`` and record them."""
+def _apply(
+    connection: sqlite3.Connection,
+    migrations: Sequence[Migration],
+    version: int,
+    *,
+    told: bool = True,
+) -> None:
+    """Run the steps after ``version`` and record them; say so where ``told``."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration "
         "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"
@@ -317,7 +365,8 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], vers
             "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
             (number, migration.name, clock.now().wall_ms),
         )
-        log.info("database schema %d: %s", number, migration.name)
+        if told:
+            log.info("database schema %d: %s", number, migration.name)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={len(migrations)}")
 

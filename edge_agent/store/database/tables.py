@@ -243,3 +243,12 @@ TOKENS = (
         revoked INTEGER
     ) STRICT""",
 )
+SET_ASIDE = (
+    """CREATE TABLE set_aside (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        content TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+)

@@ -13,8 +13,10 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
+from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
+from edge_agent.store.salvage.state import Salvage, read_salvages
 from edge_agent.store.upkeep.erasure_rows import ErasedRows, erase_rows
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
@@ -106,12 +108,15 @@ def erase_participant(
     Raises:
         StudyError: there is no such participant, or a session of theirs is open. Nothing was
             erased.
-        StoreError: the database cannot be written, or is held open by a reader that does not end.
+        StoreError: the database cannot be written, is held open by a reader that does not end, or
+            is still being salvaged from a damaged one.
     """
     with (
         translate_errors(path),
         closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
+        salvages = read_salvages(connection)
+        _refuse_while_salvaging(path, salvages)
         with transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
@@ -121,13 +126,30 @@ def erase_participant(
         # After the commit: an export that began before it would bring the participant back.
         delete_prepared_exports(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
-        copies, deleted = _erase_copies(path, code)
+        copies, deleted = _erase_copies(path, code, _elsewhere(path, salvages))
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
             rows = ErasedRows({}, 0, 0, frozenset())
     log.info("a participant was erased")
     return Erasure(rows.rows, rows.minutes, rows.minutes_removed, copies, deleted, compacted)
+
+
+def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
+    """Refuse while rows still come from a database that was set aside: theirs would come, too."""
+    for salvage in salvages:
+        if not salvage.is_done:
+            raise StoreError(
+                f"{path}: the rows of {salvage.file} are still being carried over, theirs perhaps "
+                "among them; nothing was erased. Let the agent run, and erase again in some "
+                "minutes: the health page says when it is done."
+            )
+
+
+def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
+    """Return the databases that were moved to other folders and are still there."""
+    found = [path.parent / salvage.file for salvage in salvages]
+    return [file for file in found if file.parent != path.parent and file.exists()]
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
@@ -184,14 +206,20 @@ def _holds(path: Path, texts: Iterable[str]) -> bool:
     return False
 
 
-def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Erase the participant from the copies beside the database too.
+def _erase_copies(
+    path: Path, code: str, elsewhere: list[Path]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Erase the participant from the copies of the database too, beside it or ``elsewhere``.
 
-    Delete those that cannot be read.
+    Delete those that cannot be read, and damaged databases that were set aside: nobody can tell
+    what they hold, and what was readable is in the present one.
     """
     rewritten = []
     deleted = []
-    for copy in copies_beside(path):
+    for damaged in set_aside_beside(path):
+        delete_set_aside(damaged)
+        deleted.append(damaged.name)
+    for copy in [*copies_beside(path), *elsewhere]:
         try:
             held_participant = _erase_copy(copy, code)
         except sqlite3.Error as error:

@@ -77,6 +77,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         minutes = minutes + touched
         removed = removed + gone
     deleted["outbox"] += _delete_messages(connection, real, spans)
+    refused = _delete_set_aside(connection, real, spans)
+    if refused:
+        deleted["set_aside"] = refused
     _forget_in_audit(connection, real)
     add_tombstones(connection, spans)
     return ErasedRows(dict(deleted), minutes, removed, texts - _texts_of_others(connection))
@@ -157,6 +160,21 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
             "DELETE FROM outbox WHERE json_extract(payload, '$.window.end') > ? "
             "AND json_extract(payload, '$.window.start') < ?",
             (iso_utc(start), iso_utc(end)),
+        ).rowcount
+    return deleted
+
+
+def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete rows that no table took: of their time, with their code, or of nobody knows when."""
+    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'set_aside'").fetchone()
+    if there is None:  # an older copy
+        return 0
+    deleted = connection.execute(
+        "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
+    ).rowcount
+    for span in spans:
+        deleted += connection.execute(
+            "DELETE FROM set_aside WHERE at >= ? AND at < ?", span
         ).rowcount
     return deleted
 

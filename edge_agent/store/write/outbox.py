@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.open_file import OpenFile
 from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 
@@ -59,6 +62,7 @@ class Outbox:
     Args:
         path: the database.
         busy_seconds: how long to wait for a lock.
+        on_error: told each error, before it is raised.
 
     Example:
         >>> outbox = Outbox(path)
@@ -67,14 +71,22 @@ class Outbox:
         >>> outbox.delete([row.id])  # only when the broker has acknowledged it
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        on_error: Callable[[StoreError], None] | None = None,
+    ) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
+        self._on_error = on_error
         self._connection: sqlite3.Connection | None = None
+        self._file: OpenFile | None = None
 
     def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
         """Return the oldest ``limit`` messages whose id is greater than ``after``, oldest first."""
-        with translate_errors(self._path):
+        with self._told_errors():
             rows = self._connected().execute(
                 "SELECT id, topic, seq, payload, created FROM outbox WHERE id > ? ORDER BY id "
                 "LIMIT ?",
@@ -87,26 +99,26 @@ class Outbox:
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
-        with translate_errors(self._path):
+        with self._told_errors():
             connection = self._connected()
             with transaction(connection):
                 connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def count(self) -> int:
         """Return how many messages wait."""
-        with translate_errors(self._path):
+        with self._told_errors():
             return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
         """Forget all messages (nobody is to be told any more) and return how many there were."""
-        with translate_errors(self._path):
+        with self._told_errors():
             connection = self._connected()
             with transaction(connection):
                 return connection.execute("DELETE FROM outbox").rowcount
 
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
-        with translate_errors(self._path):
+        with self._told_errors():
             row = (
                 self._connected()
                 .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))
@@ -121,11 +133,30 @@ class Outbox:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _connected(self) -> sqlite3.Connection:
+        if self._file is not None and not self._file.is_in_place:
+            self.close()  # the database is another file now
         if self._connection is None:
             self._connection = connect(self._path, readonly=False, busy_seconds=self._busy_seconds)
+            self._file = OpenFile(self._path)
         return self._connection
+
+    @contextmanager
+    def _told_errors(self) -> Iterator[None]:
+        try:
+            with translate_errors(self._path):
+                yield
+        except StoreError as error:
+            of_now = self._file is None or self._file.is_in_place
+            if isinstance(error, DamageError):
+                self.close()
+            if self._on_error is not None and of_now:
+                self._on_error(error)
+            raise
 
 
 def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) -> int:

@@ -113,7 +113,7 @@ class PendingBatch:
     def _lose(self, row: Row) -> None:
         """Count a row for which there is no room, and remember when it was."""
         self._dropped += 1
-        at = _instant_of(row)
+        at = instant_of(row)
         if at is None:
             return
         first = at
@@ -122,7 +122,7 @@ class PendingBatch:
         self._lost = (first, at)
 
 
-def _instant_of(row: Row) -> Instant | None:
+def instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
         case ExpressionRow() | RejectedFrames() | VitalReading():

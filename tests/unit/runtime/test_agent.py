@@ -24,6 +24,7 @@ from edge_agent.runtime import agent as module
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.health import report as health_module
 from edge_agent.runtime.health.alarms import AlarmLimits
+from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.mqtt_setup import configured_broker
 from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock
@@ -242,13 +243,24 @@ def test_a_folder_of_pictures_is_read_to_its_end_and_is_no_demonstration(tmp_pat
     assert set(rows) == {(0, 1)}
 
 
-def test_a_worker_that_dies_ends_the_agent_with_1(tmp_path: Path) -> None:
+def test_a_worker_that_dies_ends_the_agent_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        monkeypatch.setattr(LiveServer, "publish_recognition", None)
+        assert run.end() == 1
+    lock(run.database).release()
+
+
+def test_a_table_that_is_gone_ends_no_agent(tmp_path: Path) -> None:
     with running_agent(tmp_path, {"record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
         with write_transaction(run.database) as connection:
             connection.execute("DROP TABLE expression_hour")
-        assert run.end() == 1
-    lock(run.database).release()
+        heard = run.hear(lambda message: "database_salvaged" in json.dumps(message))
+        assert "tables are missing (expression_hour)" in json.dumps(heard)
+        run.wait_for_rows("expression_hour")
 
 
 def test_an_agent_that_cannot_be_built_leaves_the_database_free(tmp_path: Path) -> None:
