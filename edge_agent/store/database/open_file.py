@@ -33,6 +33,11 @@ class OpenFile:
             return False
 
     @property
+    def is_empty(self) -> bool:
+        """Whether somebody emptied the file: SQLite goes on writing to its log alone."""
+        return os.fstat(self._descriptor).st_size == 0
+
+    @property
     def is_deleted(self) -> bool:
         """Whether no path names this file any more."""
         return os.fstat(self._descriptor).st_nlink == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sqlite3
@@ -129,7 +130,10 @@ class StoredTable:
     sql: str
 
 
-def expected_tables(version: int | None = None, *, rewritten: bool = False) -> list[StoredTable]:
+@functools.cache
+def expected_tables(
+    version: int | None = None, *, rewritten: bool = False
+) -> tuple[StoredTable, ...]:
     """Return the tables of a new database, and where their first pages lie.
 
     These pages come first in the file, in an order that only the migrations decide: a file whose
@@ -148,7 +152,7 @@ def expected_tables(version: int | None = None, *, rewritten: bool = False) -> l
         rows = connection.execute(
             "SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table'"
         )
-        return [StoredTable(*row) for row in rows]
+        return tuple(StoredTable(*row) for row in rows)
 
 
 def connect_any(path: Path) -> sqlite3.Connection:

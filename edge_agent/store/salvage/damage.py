@@ -17,7 +17,7 @@ _KNOWN_FORMATS = frozenset({b"\x01\x01", b"\x02\x02"})
 _PLAIN_ERROR = sqlite3.SQLITE_ERROR
 
 
-def find_damage(path: Path, *, in_use: bool = False) -> str | None:
+def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str | None:
     """Return what is wrong with a database, as the end of a sentence; ``None``: nothing was found.
 
     The small tables are read whole, the timeline at its newest rows, in some milliseconds. A file
@@ -26,6 +26,7 @@ def find_damage(path: Path, *, in_use: bool = False) -> str | None:
     Args:
         path: the database; it need not be there.
         in_use: whether this process has it open: the file is then looked at through SQLite only.
+        quick: read the list of tables and the newest row of each, and no more.
 
     Raises:
         OSError: it cannot be read.
@@ -39,7 +40,7 @@ def find_damage(path: Path, *, in_use: bool = False) -> str | None:
         return found
     try:
         with closing(_open(path)) as connection:
-            return _look(connection)
+            return _look(connection, quick)
     except sqlite3.Error as error:
         return f"SQLite says: {error}" if is_damage(error) else None
 
@@ -60,7 +61,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None)
 
 
-def _look(connection: sqlite3.Connection) -> str | None:
+def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
     try:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
     except sqlite3.OperationalError as error:
@@ -79,7 +80,7 @@ def _look(connection: sqlite3.Connection) -> str | None:
     missing = {table.name for table in expected_tables(version)} - names
     if missing:
         return f"tables are missing ({', '.join(sorted(missing))})"
-    return _read_through(connection, {table.name for table in expected_tables(version)})
+    return _read_through(connection, {table.name for table in expected_tables(version)}, quick)
 
 
 def _applied(connection: sqlite3.Connection, names: set[str]) -> int | None:
@@ -89,9 +90,9 @@ def _applied(connection: sqlite3.Connection, names: set[str]) -> int | None:
     return int(row[0]) if row[0] is not None else None
 
 
-def _read_through(connection: sqlite3.Connection, names: set[str]) -> str | None:
+def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) -> str | None:
     for name in sorted(names):
-        if name in LARGE:
+        if quick or name in LARGE:
             newest = f"SELECT * FROM {name} ORDER BY 1 DESC LIMIT 1"  # noqa: S608 - our own names
             connection.execute(newest).fetchall()
             continue

@@ -36,6 +36,7 @@ class Pages:
         length = os.fstat(file).st_size
         self.size = _page_size(os.pread(file, 100, 0), log)
         self.count = max(log.pages, length // self.size)
+        self._has_holes = length // self.size < log.pages
         self._map_group = self.size // _MAP_ENTRY + 1
         self._has_map = self._looks_like_map()
 
@@ -58,6 +59,13 @@ class Pages:
         if len(page) != self.size:
             raise PageError(f"page {number} is cut off")
         return page
+
+    @property
+    def strays(self) -> tuple[int, ...]:
+        """Pages of the log, where the file is too short to tell what they belong to."""
+        if not self._has_holes:
+            return ()
+        return tuple(sorted(self._log.frames))
 
     @property
     def knows_parents(self) -> bool:

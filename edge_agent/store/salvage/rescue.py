@@ -96,10 +96,10 @@ class Rescue:
             if cause is not None:
                 self._replace(cause)
 
-    def look(self) -> str | None:
+    def look(self, *, quick: bool = False) -> str | None:
         """Return what is wrong with the database that is in use; ``None``: nothing was found."""
         with translate_errors(self._path):
-            return find_damage(self._path, in_use=True)
+            return find_damage(self._path, in_use=True, quick=quick)
 
     def replace(self, cause: str) -> None:
         """Set the database aside, and put a new one with what is readable in its place.

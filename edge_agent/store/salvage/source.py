@@ -16,6 +16,7 @@ from edge_agent.store.salvage.trees import Damage, Row, Tree
 _SCHEMA_ROOT = 1
 _SCHEMA_WIDTH = 5
 _OF_SQLITE = "sqlite_sequence"
+_LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit, which has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,23 @@ class Layout:
         columns: in the order of storing.
         by_key: whether it is ``WITHOUT ROWID``.
         rowid: the column that is the number of the row; ``None`` without one.
+        kinds: what each column holds, ``INTEGER`` or ``TEXT`` …; ``?`` behind what may be NULL.
     """
 
     root: int
     columns: tuple[str, ...]
     by_key: bool
     rowid: str | None
+    kinds: tuple[str, ...] = ()
+
+    def may_hold(self, row: Row) -> bool:
+        """Tell whether a row may be one of this table, by its values alone."""
+        if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
+            return False
+        return all(
+            name == self.rowid or _fits(kind, value)
+            for name, kind, value in zip(self.columns, self.kinds, row.values, strict=True)
+        )
 
 
 class Source:
@@ -49,6 +61,18 @@ class Source:
         self._pages = pages
         self.damage: dict[str, Damage] = {}
         self._layouts = _layouts(pages)
+        self._strays: dict[str, list[int]] = {}
+        if pages.strays:
+            self._adopt_strays()
+
+    def _adopt_strays(self) -> None:
+        """Find the tables of pages that only the log has, by what their rows look like."""
+        reached = {number for table in self.tables for number in self.pages_of(table)}
+        self.damage.clear()
+        for number in self._pages.strays:
+            for table in [] if number in reached else _tables_of(self._pages, number):
+                self._strays.setdefault(table.name, []).append(number)
+                self._layouts.setdefault(table.name, table.layout)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -58,6 +82,7 @@ class Source:
     def pages_of(self, table: str) -> Iterator[int]:
         """Yield the pages that hold rows of a table, always in the same order."""
         yield from self._tree(table).pages_with_rows()
+        yield from self._strays.get(table, [])
 
     def rows_on(self, table: str, page: int) -> Iterator[dict[str, Value]]:
         """Yield the rows of one page, as column → value."""
@@ -79,6 +104,43 @@ class Source:
         tree = _tree_of(self._pages, self._layouts[table])
         tree.damage = self.damage.setdefault(table, Damage())
         return tree
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A table that we make, and how it is stored."""
+
+    name: str
+    layout: Layout
+
+
+def _tables_of(pages: Pages, number: int) -> list[_Known]:
+    """Return the table that all rows of a page fit; none where several or no table does."""
+    fitting = []
+    for table in expected_tables():
+        layout = _layout_of(table)
+        if layout is None or not layout.kinds or table.name == _LIKE_THE_AUDIT:
+            continue
+        tree = _tree_of(pages, layout)
+        rows = list(tree.rows(number)) if tree.is_leaf(number) else []
+        if rows and not tree.damage.rows and all(layout.may_hold(row) for row in rows):
+            fitting.append(_Known(table.name, layout))
+    return fitting if len(fitting) == 1 else []
+
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "INTEGER": int,
+    "TEXT": str,
+    "REAL": (int, float),
+    "BLOB": bytes,
+}
+
+
+def _fits(kind: str, value: Value) -> bool:
+    if value is None:
+        return kind.endswith("?")
+    wanted = _TYPES.get(kind.rstrip("?"))
+    return wanted is None or isinstance(value, wanted)
 
 
 def _named(layout: Layout, row: Row) -> dict[str, Value]:
@@ -152,7 +214,7 @@ def _layout_of(table: StoredTable) -> Layout | None:
         try:
             connection.execute(table.sql)
             columns = connection.execute("SELECT * FROM pragma_table_info(?)", (table.name,))
-            described = [(row[1], row[2], row[5]) for row in columns]
+            described = [(row[1], row[2], row[5], row[3]) for row in columns]
             without_rowid = connection.execute(
                 "SELECT wr FROM pragma_table_list(?)", (table.name,)
             ).fetchone()
@@ -160,13 +222,14 @@ def _layout_of(table: StoredTable) -> Layout | None:
             return None
     if not described or without_rowid is None:
         return None
-    names = tuple(name for name, _, _ in described)
-    keys = [(place, name) for name, _, place in described if place]
+    names = tuple(row[0] for row in described)
+    keys = [(row[2], row[0]) for row in described if row[2]]
+    kinds = {row[0]: row[1] + ("" if row[3] or row[2] else "?") for row in described}
     if without_rowid[0]:
         first = [name for _, name in sorted(keys)]
         names = (*first, *(name for name in names if name not in first))
-        return Layout(table.root, names, by_key=True, rowid=None)
+        return Layout(table.root, names, True, None, tuple(kinds[name] for name in names))
     number = None
-    if len(keys) == 1 and {d[0]: d[1] for d in described}[keys[0][1]] == "INTEGER":
+    if len(keys) == 1 and kinds[keys[0][1]] == "INTEGER":
         number = keys[0][1]
-    return Layout(table.root, names, by_key=False, rowid=number)
+    return Layout(table.root, names, False, number, tuple(kinds.values()))

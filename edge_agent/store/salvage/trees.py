@@ -98,6 +98,10 @@ class Tree:
             else:
                 yield row
 
+    def is_leaf(self, number: int) -> bool:
+        """Tell whether a page is a lowest one of such a tree."""
+        return self._kind(number) == self._leaf
+
     def looks_right(self) -> bool:
         """Tell whether the root page may be one of such a table."""
         kind = self._kind(self._root)

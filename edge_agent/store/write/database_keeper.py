@@ -15,8 +15,11 @@ class DatabaseKeeper(Protocol):
     def reported(self) -> str | None:
         """The damage that a reader met; ``None``: none."""
 
-    def look(self) -> str | None:
-        """Return what is wrong with the database; ``None``: nothing was found."""
+    def look(self, *, quick: bool = False) -> str | None:
+        """Return what is wrong with the database; ``None``: nothing was found.
+
+        A ``quick`` look reads the list of tables and the newest rows, as a reader would.
+        """
 
     def replace(self, cause: str) -> None:
         """Set a damaged database aside, and put a new one in its place.

@@ -229,10 +229,15 @@ class Recorder(Worker):
             return
         self._next_look = time.monotonic() + WATCH_S
         try:
-            if self._file is not None and not self._file.is_in_place:
+            if self._file is not None and not self._in_place:
                 self._follow()
-            elif self._safe.reported is not None:
-                self._replace(self._safe.reported)
+            elif self._file is not None and self._file.is_empty:
+                self._replace("its file was emptied")
+            elif self._connection is not None:
+                # An open connection does not read the list of tables again; every reader does.
+                cause = self._safe.reported or self._safe.look(quick=True)
+                if cause is not None:
+                    self._replace(cause)
         except (StoreError, sqlite3.Error) as error:
             self._wait(_translated(self._path, error))
 
@@ -277,8 +282,12 @@ class Recorder(Worker):
 
     def _prove_place(self) -> None:
         """Raise before the commit when it would go into a file that nobody finds."""
-        if self._safe is not None and not self._in_place:
+        if self._safe is None or self._file is None:
+            return
+        if not self._in_place:
             raise _MovedError(f"{self._path}: is no longer the file that was opened.")
+        if self._file.is_empty:
+            raise DamageError(f"{self._path}: was emptied by another program.")
 
     def _mended(self, error: sqlite3.Error | StoreError) -> bool:
         """Return whether another attempt makes sense at once.
