@@ -43,6 +43,7 @@ class Copying:
         self._target = target
         self._tables = tables_of(target)
         self._boots: frozenset[Value] = frozenset()
+        self._insertions: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def study(self) -> None:
         """Carry over everything but the timeline, and put its references in order."""
@@ -99,14 +100,21 @@ class Copying:
 
     def _insert(self, table: Table, row: dict[str, Value]) -> None:
         try:
-            self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
+            self._target.execute(self._insertion(table, tuple(row)), tuple(row.values()))
         except sqlite3.IntegrityError:
             if table.number is None or self._is_there(table, row):
                 raise
             # A new row has taken the number meanwhile; nothing refers to it.
             row = {name: value for name, value in row.items() if name != table.number}
-            self._target.execute(table.insertion(tuple(row)), tuple(row.values()))
+            self._target.execute(self._insertion(table, tuple(row)), tuple(row.values()))
         self.rows[table.name] += 1
+
+    def _insertion(self, table: Table, names: tuple[str, ...]) -> str:
+        """Return the statement, made once: a timeline has millions of rows."""
+        key = (table.name, names)
+        if key not in self._insertions:
+            self._insertions[key] = table.insertion(names)
+        return self._insertions[key]
 
     def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
         """Tell whether the same row is there: one page may be met twice in a damaged file."""

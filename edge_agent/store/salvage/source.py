@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -97,8 +96,7 @@ class Source:
 
     def last_page(self, table: str) -> int | None:
         """Return the page with the newest rows of a table; ``None`` where there is none."""
-        numbers = _tree_of(self._pages, self._layouts[table]).pages_with_rows()
-        return next(iter(deque(numbers, maxlen=1)), None)
+        return _tree_of(self._pages, self._layouts[table]).last_page()
 
     def _tree(self, table: str) -> Tree:
         tree = _tree_of(self._pages, self._layouts[table])

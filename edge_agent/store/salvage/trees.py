@@ -18,6 +18,7 @@ _ROW_INNER = 5
 _KEY_LEAF = 10
 _KEY_INNER = 2
 _FILE_HEADER = 100
+_DEEPEST = 20  # SQLite's own limit for the levels of a tree
 _LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; larger ones are damage
 
 
@@ -81,6 +82,22 @@ class Tree:
             fresh = [child for child in children if child not in seen]
             seen.update(fresh)
             waiting.extend(reversed(fresh))
+
+    def last_page(self) -> int | None:
+        """Return the page with the highest keys; ``None`` where the way there is damaged.
+
+        Only the way is read: a timeline may be larger than what a card gives in ten seconds.
+        """
+        number = self._root
+        for _ in range(_DEEPEST):
+            kind = self._kind(number)
+            if kind == self._leaf:
+                return number
+            children = self._children(number, whole=True) if kind == self._inner else []
+            if not children:
+                return None
+            number = children[-1]
+        return None
 
     def rows(self, number: int) -> Iterator[Row]:
         """Yield the rows of a page; those that cannot be read are counted in ``damage``."""

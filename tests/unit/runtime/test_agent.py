@@ -314,3 +314,16 @@ def test_a_signal_ends_the_agent_also_when_it_comes_before_it_is_built(
         assert not agent._stop.is_set()
         os.kill(os.getpid(), number)
     assert agent.run() == 0
+
+
+def test_a_database_that_cannot_be_read_for_a_while_ends_no_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = StoreError("cannot be read or written (input/output error)")
+    with running_agent(tmp_path, {"capture": {"mode": "sessions"}}) as run:
+        with monkeypatch.context() as broken:
+            broken.setattr(Study, "open_session", lambda self: (_ for _ in ()).throw(busy))
+            heard = run.hear(lambda message: "store_read" in json.dumps(message))
+            assert "input/output error" in json.dumps(heard)
+        heard = run.hear(lambda message: message["type"] == "health" and not message["alarms"])
+        assert run.code is None
