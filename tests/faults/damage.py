@@ -111,7 +111,7 @@ def _readable(connection: sqlite3.Connection, table: str) -> list[tuple[object, 
     try:
         for found in connection.execute(f"SELECT * FROM {table}"):
             rows.append(found)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # the second: its message quotes the damage
         pass
     return rows
 

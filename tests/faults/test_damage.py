@@ -18,7 +18,7 @@ from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.salvage.rescue import Rescue
 from tests.faults.damage import STUDY, Place, copy_database_files, damage, make_database, study_rows
 from tests.support.recording import Recording
-from tests.support.timeline import query, reading, wait_for
+from tests.support.timeline import START_MS, query, reading, wait_for
 
 RECORDS_AGAIN_S = 10.0
 SEEDS = range(int(os.environ.get("DAMAGE_SEEDS", "1")))
@@ -43,7 +43,9 @@ def records_again(recording: Recording, path: Path, second: int) -> None:
     recording.submit(reading(second, 111.5))
     recording.committed()
     assert time.monotonic() - begun < RECORDS_AGAIN_S
-    assert query(path, "SELECT count(*) FROM vital WHERE value = 111.5") == [(1,)]
+    # by its key: damage to older rows is not read
+    at = START_MS + 1000 * second
+    assert query(path, "SELECT count(*) FROM vital WHERE at = ?", at) == [(1,)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -80,7 +82,8 @@ def test_damage_while_the_agent_records(path: Path, sound: Path, place: Place, s
         wait_for(lambda: has_study(path), RECORDS_AGAIN_S)
         recording.submit(reading(900_002, 113.5))
         recording.committed()
-        assert query(path, "SELECT count(*) FROM vital WHERE value = 113.5") == [(1,)]
+        at = START_MS + 1000 * 900_002
+        assert query(path, "SELECT count(*) FROM vital WHERE at = ?", at) == [(1,)]
     finally:
         recording.finish()
     again = Rescue(path)

@@ -26,6 +26,9 @@ def translate_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise store_error(path, error) from error
+    except UnicodeDecodeError as error:
+        # What SQLite quotes from a damaged list of tables is no text.
+        raise DamageError(f"{path}: {_MEANINGS[sqlite3.SQLITE_CORRUPT]}") from error
     except OSError as error:
         raise StoreError(_describe_os_error(path, error)) from error
 

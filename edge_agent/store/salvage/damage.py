@@ -41,6 +41,8 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
     try:
         with closing(_open(path)) as connection:
             return _look(connection, quick)
+    except UnicodeDecodeError:  # from a message of SQLite that quotes what is damaged
+        return "its list of tables is damaged"
     except sqlite3.Error as error:
         return f"SQLite says: {error}" if is_damage(error) else None
 

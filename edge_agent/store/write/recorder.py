@@ -267,6 +267,8 @@ class Recorder(Worker):
         except BAD_ROW as error:
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise
+            if isinstance(error, UnicodeDecodeError):  # SQLite quotes a damaged list of tables
+                raise DamageError(f"{self._path}: its list of tables is damaged.") from error
             self._writer.forget_boots()
             with transaction(connection):
                 duplicates, refused = self._writer.write_each(connection, rows)
