@@ -28,7 +28,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
     "edge_agent.store": (
         frozenset({"database"}),
         frozenset({"write"}),
-        frozenset({"study"}),
+        frozenset({"study", "salvage"}),
         frozenset({"read"}),
         frozenset({"quality", "export"}),
         frozenset({"upkeep"}),

@@ -140,6 +140,10 @@ class StoreError(AffectEdgeError):
     """The database cannot be used: newer version, no database, no permission, disk full, in use."""
 
 
+class DamageError(StoreError):
+    """The database file is damaged: it is to be set aside, and what is readable salvaged."""
+
+
 class DataFileError(AffectEdgeError):
     """A file to be imported has a bad row; nothing of it was imported."""
 

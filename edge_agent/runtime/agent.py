@@ -40,6 +40,8 @@ from edge_agent.runtime.threads import AgentThreads, FigureReader
 from edge_agent.runtime.vital_sources import configured_pulse, configured_sources
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.salvage.carrier import Carrier
+from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copy_report import Standing, standing
@@ -109,10 +111,13 @@ class Agent:
         self._copies = Standing()
         self._clock_doubt: str | None = None
         self._database = data / DATABASE_NAME
+        self._rescue = Rescue(self._database)
+        self._read_error: str | None = None
         recognizer = configured_recognizer(settings)
         # before the migration: never upgrade the file under a running agent
         self._lock = lock(self._database)
         try:
+            self._rescue.before_start()
             migrate(self._database)
             self._build(data, recognizer)
             self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)
@@ -131,7 +136,7 @@ class Agent:
             outbox_rows=settings.mqtt.outbox_rows,
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
-        client = configured_client(settings, self._database, self._study, ingest)
+        client = configured_client(settings, self._database, self._study, ingest, self._rescue)
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
         self._dispatcher = EventDispatcher(
@@ -153,6 +158,7 @@ class Agent:
             recorder=recorder,
             live=live,
             client=client,
+            carrier=Carrier(self._rescue),
         )
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
@@ -183,7 +189,10 @@ class Agent:
             only_in_sessions=self._settings.capture.mode == "sessions",
         )
         return Recorder(
-            self._database, options, on_commit=client.wake if client is not None else None
+            self._database,
+            options,
+            safe=self._rescue,
+            on_commit=client.wake if client is not None else None,
         )
 
     def _make_capture(self, latest_frame: LatestValue[Frame], recorder: Recorder) -> CaptureWorker:
@@ -249,13 +258,13 @@ class Agent:
 
     def _tick(self) -> None:
         if self._settings.capture.mode == "sessions" and self._session_timer.due():
-            self._session_open = self._study.open_session() is not None
+            self._look_for_session()
         if self._clock_timer.due():
             self._check_clock(clock.now())
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
         if self._live_timer.due():
-            self._report(self._figures.read(self._space))
+            self._report(self._figures.read(self._space, self._read_error))
         if self._watchdog_timer is not None and self._watchdog_timer.due():
             self._tell_watchdog()
         if self._prune_timer.due():
@@ -268,6 +277,22 @@ class Agent:
         """Let rows that were dated by a wrong clock be moved as soon as it was set."""
         if self._clock_watch.has_changed(at):
             self._threads.recorder.submit(ClockCheck(at))
+
+    def _look_for_session(self) -> None:
+        """Ask whether a session is open; while the database cannot be read, what was holds."""
+        try:
+            self._session_open = self._study.open_session() is not None
+        except StoreError as error:
+            self._could_not_read(error)
+        else:
+            self._read_error = None
+
+    def _could_not_read(self, error: StoreError) -> None:
+        """Note an error of reading: it is tried again, and the recorder looks at damage."""
+        if self._read_error is None:
+            log.warning("the database could not be read: %s", error)
+        self._read_error = str(error)
+        self._rescue.report(error)
 
     def _tell_watchdog(self) -> None:
         """Tell systemd that the agent is alive, unless frames or rows are stuck.
@@ -303,6 +328,7 @@ class Agent:
             ).space
         except StoreError as error:
             log.warning("old rows were not deleted: %s", error)
+            self._rescue.report(error)
 
     def _died(self, worker: Worker, _error: Exception) -> None:
         self._dead = worker

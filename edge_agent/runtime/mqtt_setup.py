@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from edge_agent.config import MqttSettings, Settings
 from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
 from edge_agent.mqtt.broker import Broker, read_password
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.commands import Commands
 from edge_agent.mqtt.options import MqttOptions, Subscription
 from edge_agent.mqtt.payloads.incoming import RejectedPayload, rejected_payload
 from edge_agent.mqtt.topics import Topics
+from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import Outbox
 from edge_agent.vitals.ingest import VitalIngest
 
+log = logging.getLogger(__name__)
+
 
 def configured_client(
-    settings: Settings, database: Path, study: Study, ingest: VitalIngest
+    settings: Settings, database: Path, study: Study, ingest: VitalIngest, rescue: Rescue
 ) -> MqttClient | None:
     """Return the client of the configured broker; ``None`` where MQTT is off.
 
     Without MQTT the outbox is emptied: nobody would ever take its messages.
 
+    Args:
+        settings: the configuration.
+        database: holds the outbox.
+        study: carries out commands.
+        ingest: takes readings.
+        rescue: is told when the outbox finds the database damaged.
+
     Raises:
         MqttError: the settings cannot work.
-        StoreError: the outbox cannot be opened.
     """
-    outbox = Outbox(database)
+    outbox = Outbox(database, on_error=rescue.report)
     if not settings.mqtt.enabled:
-        outbox.clear()
-        outbox.close()
+        _empty(outbox)
         return None
     options = MqttOptions(
         configured_broker(settings.mqtt),
@@ -41,6 +51,15 @@ def configured_client(
         subscriptions=(*_readings(settings, ingest), *_commands(settings, study)),
     )
     return MqttClient(options, outbox)
+
+
+def _empty(outbox: Outbox) -> None:
+    """Forget all messages; those that cannot be forgotten now are at the next start."""
+    try:
+        outbox.clear()
+    except StoreError as error:
+        log.warning("the messages that wait for a broker were not deleted: %s", error)
+    outbox.close()
 
 
 def configured_broker(mqtt: MqttSettings) -> Broker:

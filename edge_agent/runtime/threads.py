@@ -16,6 +16,7 @@ from edge_agent.core.worker import Worker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.live_feed import LiveServer
+from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
@@ -41,6 +42,7 @@ class AgentThreads:
         recorder: writes the timeline.
         live: serves the live feed.
         client: publishes over MQTT; ``None`` where MQTT is off.
+        carrier: carries over the timeline of a damaged database.
     """
 
     capture: CaptureWorker
@@ -49,6 +51,7 @@ class AgentThreads:
     recorder: Recorder
     live: LiveServer
     client: MqttClient | None
+    carrier: Carrier
 
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
         """Start every thread, first those that others hand something to.
@@ -83,8 +86,8 @@ class AgentThreads:
     @property
     def _outputs(self) -> list[Worker]:
         if self.client is None:
-            return [self.live, self.recorder]
-        return [self.live, self.recorder, self.client]
+            return [self.live, self.recorder, self.carrier]
+        return [self.live, self.recorder, self.carrier, self.client]
 
 
 class FigureReader:
@@ -110,11 +113,12 @@ class FigureReader:
         self._ingest = ingest
         self._rate = Rate()
 
-    def read(self, space: Space | None) -> AgentFigures:
+    def read(self, space: Space | None, read_error: str | None = None) -> AgentFigures:
         """Return the figures of now.
 
         Args:
             space: what the last look at the disk budget found; ``None`` before the first.
+            read_error: why the database could not be read the last time; ``None``: it could.
         """
         recorder = self._threads.recorder
         client = self._threads.client
@@ -132,6 +136,9 @@ class FigureReader:
             rows_dropped=recorder.dropped,
             commit_age_s=_age_s(recorder.last_commit_boot_s),
             store_error=_text_of(recorder.last_error),
+            read_error=read_error,
+            rows_set_aside=recorder.set_aside,
+            salvage=self._threads.carrier.sentence(),
             budget_cut_ms=space.cut_ms if space else None,
             budget_over_bytes=space.over_bytes if space else 0,
             mqtt_state=client.state.value if client else "disabled",

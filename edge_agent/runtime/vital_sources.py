@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from edge_agent.config import Settings, at_home
+from edge_agent.core.errors import StoreError
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
 from edge_agent.store.read.recorded_vitals import recorded_vitals
@@ -16,6 +18,8 @@ from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.replay import ReplayVitals
 from edge_agent.vitals.sensor import Sensor
 from edge_agent.vitals.simulated import SimulatedVitals
+
+log = logging.getLogger(__name__)
 
 Sink = Callable[[VitalReading], None]
 GapSink = Callable[[Gap], None]
@@ -50,6 +54,26 @@ def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraP
     return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
 
 
+class _LastCondition:
+    """The open condition; while the database cannot be read, the one of before.
+
+    Args:
+        study: knows it.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._last: str | None = None
+
+    def __call__(self) -> str | None:
+        """Return the condition; ``None``: none is open."""
+        try:
+            self._last = self._study.open_condition()
+        except StoreError as error:
+            log.debug("the open condition could not be read: %s", error)
+        return self._last
+
+
 def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource]:
     simulated = settings.vitals.simulated
     if not simulated.enabled:
@@ -59,7 +83,7 @@ def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource
         seed=simulated.seed,
         heart_rate_seconds=simulated.heart_rate_seconds,
         pressure_seconds=simulated.pressure_seconds,
-        condition=study.open_condition,
+        condition=_LastCondition(study),
     )
     return [source]
 

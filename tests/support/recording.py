@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.store.write.database_keeper import DatabaseKeeper
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.store.write.recorder_options import RecorderOptions
@@ -21,11 +22,11 @@ LONG = 3600.0
 class Recording:
     """A running recorder and its database."""
 
-    def __init__(self, path: Path, **settings: Any) -> None:
+    def __init__(self, path: Path, *, safe: DatabaseKeeper | None = None, **settings: Any) -> None:
         self.path = path
         self.commits = threading.Semaphore(0)
         options = RecorderOptions(**{"batch_seconds": LONG, **settings})
-        self.recorder = Recorder(path, options, on_commit=self.commits.release)
+        self.recorder = Recorder(path, options, safe=safe, on_commit=self.commits.release)
         self.recorder.start()
 
     def submit(self, *items: Recognition | VitalReading | Gap | OutboxMessage) -> None:

@@ -30,6 +30,9 @@ class AgentFigures:
         rows_dropped: rows lost because they could not be written.
         commit_age_s: since the last commit; ``None``: none yet.
         store_error: why the last commit failed.
+        read_error: why the database could not be read the last time.
+        rows_set_aside: rows since the start that the database refused; they are kept.
+        salvage: what became of a database that was damaged, deleted or moved.
         budget_cut_ms: rows before this time were deleted for the disk budget; ``None``: none were.
         budget_over_bytes: by how much the database is larger than its share of the budget.
         copies: how the copies of the database stand.
@@ -56,6 +59,9 @@ class AgentFigures:
     rows_dropped: int = 0
     commit_age_s: float | None = None
     store_error: str | None = None
+    read_error: str | None = None
+    rows_set_aside: int = 0
+    salvage: str | None = None
     budget_cut_ms: int | None = None
     budget_over_bytes: int = 0
     copies: Standing = field(default_factory=Standing)
@@ -165,6 +171,15 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
         texts["commit_stale"] = (
             f"Rows have waited {figures.waiting_s:.0f} s to be written. Check the disk: it is "
             "slow or failing."
+        )
+    if figures.read_error is not None and figures.store_error is None:
+        texts["store_read"] = f"The database cannot be read: {figures.read_error}"
+    if figures.salvage is not None:
+        texts["database_salvaged"] = figures.salvage
+    if figures.rows_set_aside:
+        texts["rows_set_aside"] = (
+            f"{figures.rows_set_aside} rows since the start were refused by the database and are "
+            "kept in its table set_aside. Look at their reasons there, and report them."
         )
     if figures.rows_dropped:
         texts["rows_dropped"] = (

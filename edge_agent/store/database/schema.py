@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sqlite3
@@ -17,6 +18,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
@@ -24,6 +26,7 @@ from edge_agent.store.database.tables import (
     DAYS,
     DEVICE_TIME,
     REJECTED_FRAMES,
+    SET_ASIDE,
     TABLES,
     TOKENS,
 )
@@ -75,6 +78,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("what became of messages, and the epoch of their numbers", OUTBOX_STREAM),
     Migration("days of expressions and vitals", DAYS),
     Migration("which clock times were read from", CLOCK_COLUMNS),
+    Migration("rows that were set aside", SET_ASIDE),
 )
 
 
@@ -98,6 +102,7 @@ def connect(
         try:
             file = path.stat()
         except FileNotFoundError as error:
+            refuse_unfinished(path)
             raise StoreError(
                 f"{path}: there is no database. Start the agent once, or name its folder with "
                 "--data."
@@ -118,6 +123,46 @@ def connect(
             connection.close()
             raise
     return connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table as the file describes it.
+
+    Attributes:
+        name: of the table.
+        root: number of its first page.
+        sql: the statement that makes it.
+    """
+
+    name: str
+    root: int
+    sql: str
+
+
+@functools.cache
+def expected_tables(
+    version: int | None = None, *, rewritten: bool = False
+) -> tuple[StoredTable, ...]:
+    """Return the tables of a new database, and where their first pages lie.
+
+    These pages come first in the file, in an order that only the migrations decide: a file whose
+    own list cannot be read has them there, too.
+
+    Args:
+        version: of the schema; ``None`` is the present one.
+        rewritten: as ``VACUUM`` leaves them, which puts them in another order.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        with transaction(connection):
+            _apply(connection, MIGRATIONS[:version], 0, told=False)
+        if rewritten:
+            connection.execute("VACUUM")
+        rows = connection.execute(
+            "SELECT name, rootpage, sql FROM sqlite_schema WHERE type = 'table'"
+        )
+        return tuple(StoredTable(*row) for row in rows)
 
 
 def connect_any(path: Path) -> sqlite3.Connection:
@@ -151,6 +196,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """
     with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_unfinished(path)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
             version = _check_ours(path, connection, len(migrations))
@@ -316,8 +362,14 @@ def _check_version(path: Path, versions: tuple[int, int], newest: int) -> None:
         )
 
 
-def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], version: int) -> None:
-    """Run the steps after ``version`` and record them."""
+def _apply(
+    connection: sqlite3.Connection,
+    migrations: Sequence[Migration],
+    version: int,
+    *,
+    told: bool = True,
+) -> None:
+    """Run the steps after ``version`` and record them; say so where ``told``."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration "
         "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT"
@@ -329,7 +381,8 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration], vers
             "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
             (number, migration.name, clock.now().wall_ms),
         )
-        log.info("database schema %d: %s", number, migration.name)
+        if told:
+            log.info("database schema %d: %s", number, migration.name)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={len(migrations)}")
 

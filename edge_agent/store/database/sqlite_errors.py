@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import DamageError, StoreError
+
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+"""Codes that mean a damaged file."""
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error means that the file is damaged."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in DAMAGED
 
 
 @contextmanager
@@ -18,6 +26,9 @@ def translate_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise store_error(path, error) from error
+    except UnicodeDecodeError as error:
+        # What SQLite quotes from a damaged list of tables is no text.
+        raise DamageError(f"{path}: {_MEANINGS[sqlite3.SQLITE_CORRUPT]}") from error
     except OSError as error:
         raise StoreError(_describe_os_error(path, error)) from error
 
@@ -25,7 +36,10 @@ def translate_errors(path: Path) -> Iterator[None]:
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     """Say what an error of SQLite means for a person, and the cure."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return StoreError(f"{path}: {_MEANINGS.get(code, f'{error}.')}")
+    text = f"{path}: {_MEANINGS.get(code, f'{error}.')}"
+    if code in DAMAGED:
+        return DamageError(text)
+    return StoreError(text)
 
 
 def _describe_os_error(path: Path, error: OSError) -> str:
@@ -55,10 +69,10 @@ _MEANINGS = {
     sqlite3.SQLITE_CANTOPEN: _NO_PERMISSION,
     sqlite3.SQLITE_AUTH: _NO_PERMISSION,
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; move it away, or name another "
-    "folder with --data.",
-    sqlite3.SQLITE_CORRUPT: "is damaged. Copy it away, then try `sqlite3 FILE .recover`, or "
-    "restore a copy.",
+    sqlite3.SQLITE_NOTADB: "is not a database. Nothing was changed; start the agent, which sets it "
+    "aside and salvages what is readable, or name another folder with --data.",
+    sqlite3.SQLITE_CORRUPT: "is damaged. Start the agent, which sets it aside and salvages what is "
+    "readable, or restore a copy.",
     sqlite3.SQLITE_BUSY: "is locked by another program. Close what has it open (a database "
     "browser?) and try again.",
     sqlite3.SQLITE_LOCKED: "is locked by another program. Close what has it open (a database "

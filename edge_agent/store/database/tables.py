@@ -251,3 +251,12 @@ TOKENS = (
     ) STRICT""",
 )
 DAYS = (_expression_rollup("expression_day"), _vital_rollup("vital_day"))
+SET_ASIDE = (
+    """CREATE TABLE set_aside (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        content TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+)

@@ -13,8 +13,10 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
+from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
+from edge_agent.store.salvage.state import Salvage, read_salvages
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report
@@ -130,12 +132,15 @@ def erase_participant(
     Raises:
         StudyError: there is no such participant, or a session of theirs is open. Nothing was
             erased.
-        StoreError: the database cannot be written, or is held open by a reader that does not end.
+        StoreError: the database cannot be written, is held open by a reader that does not end, or
+            is still being salvaged from a damaged one.
     """
     with (
         translate_errors(path),
         closing(connect(path, readonly=False, busy_seconds=patience_s)) as connection,
     ):
+        salvages = read_salvages(connection)
+        _refuse_while_salvaging(path, salvages)
         with transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
@@ -145,7 +150,9 @@ def erase_participant(
         # After the commit: an export that began before it would bring the participant back.
         delete_prepared_exports(path.parent)
         compacted = rows is not None and _scrub(path, connection, rows.texts)
-        copies, deleted = _erase_copies(path, code)
+        copies, deleted = _erase_copies(
+            path, code, _elsewhere(path, salvages), known=rows is not None
+        )
         erased = rows is not None or bool(copies)
         elsewhere, unreached = _erase_second_places(path, code, erased=erased)
         copies += elsewhere
@@ -156,6 +163,23 @@ def erase_participant(
     log.info("a participant was erased")
     changed = (rows.minutes, rows.minutes_removed)
     return Erasure(rows.rows, *changed, copies, deleted, compacted, unreached, rows.days_removed)
+
+
+def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
+    """Refuse while rows still come from a database that was set aside: theirs would come, too."""
+    for salvage in salvages:
+        if not salvage.is_done:
+            raise StoreError(
+                f"{path}: the rows of {salvage.file} are still being carried over, theirs perhaps "
+                "among them; nothing was erased. Let the agent run, and erase again in some "
+                "minutes: the health page says when it is done."
+            )
+
+
+def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
+    """Return the databases that were moved to other folders and are still there."""
+    found = [path.parent / salvage.file for salvage in salvages]
+    return [file for file in found if file.parent != path.parent and file.exists()]
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:
@@ -210,27 +234,36 @@ def _holds(path: Path, texts: Iterable[str]) -> bool:
     return False
 
 
-def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Erase the participant from the copies beside the database too.
+def _erase_copies(
+    path: Path, code: str, elsewhere: Iterable[Path] = (), *, known: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Erase the participant from the copies of the database too, beside it or ``elsewhere``.
 
-    Delete those that cannot be read.
+    Delete those that cannot be read, and damaged databases that were set aside: nobody can tell
+    what they hold, and what was readable is in the present one. But delete nothing for a
+    participant of whom nobody knows: the code may be mistyped.
     """
     rewritten = []
-    deleted = []
-    for copy in copies_beside(path):
+    unreadable = []
+    for copy in [*copies_beside(path), *elsewhere]:
         try:
             held_participant = _erase_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise store_error(copy, error) from error
-            copy.unlink()
-            deleted.append(copy.name)
+            unreadable.append(copy)
         except StoreError:  # a copy of something else
-            copy.unlink()
-            deleted.append(copy.name)
+            unreadable.append(copy)
         else:
             rewritten += [copy.name] if held_participant else []
-    return tuple(rewritten), tuple(deleted)
+    if not known and not rewritten:
+        return (), ()
+    damaged = set_aside_beside(path)
+    for file in damaged:
+        delete_set_aside(file)
+    for file in unreadable:
+        file.unlink()
+    return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
 
 
 def _erase_second_places(
@@ -246,7 +279,7 @@ def _erase_second_places(
     report = read_report(path)
     for folder in report.places:
         try:
-            copies, _ = _erase_copies(Path(folder, path.name), code)
+            copies, _ = _erase_copies(Path(folder, path.name), code, known=erased)
             if not copies and not Path(folder).is_dir():
                 unreached.append(folder)
         except (StoreError, OSError):

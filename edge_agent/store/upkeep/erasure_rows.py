@@ -82,6 +82,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         minutes = minutes + touched
         removed = removed + gone
     deleted["outbox"] += _delete_messages(connection, real, spans)
+    refused = _delete_set_aside(connection, real, spans)
+    if refused:
+        deleted["set_aside"] = refused
     _forget_in_audit(connection, real)
     add_tombstones(connection, spans)
     left = texts - _texts_of_others(connection)
@@ -162,6 +165,21 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
             deleted += connection.execute(f"DELETE FROM outbox WHERE {condition}", values).rowcount
         if "outbox_set_aside" in there:
             connection.execute(f"DELETE FROM outbox_set_aside WHERE {condition}", values)
+    return deleted
+
+
+def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
+    """Delete rows that no table took: of their time, with their code, or of nobody knows when."""
+    there = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'set_aside'").fetchone()
+    if there is None:  # an older copy
+        return 0
+    deleted = connection.execute(
+        "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
+    ).rowcount
+    for span in spans:
+        deleted += connection.execute(
+            "DELETE FROM set_aside WHERE at >= ? AND at < ?", span
+        ).rowcount
     return deleted
 
 

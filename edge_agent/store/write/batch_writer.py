@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
@@ -18,6 +19,7 @@ from edge_agent.store.write.outbox_losses import ERASED
 from edge_agent.store.write.pending_batch import Row, instant_of
 from edge_agent.store.write.pending_rows import rows_in_sessions, summarises_erased_time
 from edge_agent.store.write.recorder_options import RecorderOptions
+from edge_agent.store.write.set_aside import set_aside
 from edge_agent.store.write.timeline import (
     ModelUse,
     write_expressions,
@@ -27,6 +29,20 @@ from edge_agent.store.write.timeline import (
     write_vitals,
 )
 from edge_agent.store.write.tombstones import Tombstones
+
+log = logging.getLogger(__name__)
+
+
+BAD_ROW = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
+"""What a row raises that no table takes, however often it is tried."""
 
 
 class BatchWriter:
@@ -88,6 +104,28 @@ class BatchWriter:
         write_rejected_frames(connection, rejected, interval_ms, self._options.simulated)
         return write_vitals(connection, vitals)[1]
 
+    def write_each(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[int, int]:
+        """Write rows one by one; set aside those that the database refuses.
+
+        Returns:
+            How many readings were there already, and how many rows were set aside.
+        """
+        duplicates = 0
+        refused = 0
+        for row in rows:
+            connection.execute("SAVEPOINT one_row")
+            try:
+                duplicates += self.write(connection, [row])
+            except BAD_ROW as error:
+                connection.execute("ROLLBACK TO one_row")
+                self.forget()
+                refused += 1
+                _keep_refused(connection, row, error)
+            connection.execute("RELEASE one_row")
+        if refused:  # without a value: they are somebody's health
+            log.error("%d rows were refused by the database and set aside", refused)
+        return duplicates, refused
+
     def _look_at_clock(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         """Move rows of before where the clock was set, and write the outage before the start."""
         for row in rows:
@@ -130,3 +168,14 @@ def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
             return replace(row, end=known), boot
         case _:
             return row, boot
+
+
+def _keep_refused(connection: sqlite3.Connection, row: Row, error: Exception) -> None:
+    """Set a row aside, unless it is of a time that was erased."""
+    at_ms = None
+    instant = instant_of(row)
+    if instant is not None:
+        at_ms = instant.wall_ms
+        if Tombstones(connection).cover(at_ms, at_ms):
+            return
+    set_aside(connection, at_ms, type(row).__name__, asdict(row), str(error))

@@ -10,14 +10,16 @@ import json
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.open_file import OpenFile
 from edge_agent.store.database.schema import BUSY_SECONDS, connect, transaction, write_transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import stream_epoch
@@ -89,6 +91,7 @@ class Outbox:
     Args:
         path: the database.
         busy_seconds: how long to wait for a lock.
+        on_error: told each error, before it is raised.
 
     Example:
         >>> outbox = Outbox(path)
@@ -97,10 +100,18 @@ class Outbox:
         >>> outbox.delete([row.id])  # only when the broker has acknowledged it
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        on_error: Callable[[StoreError], None] | None = None,
+    ) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
+        self._on_error = on_error
         self._connection: sqlite3.Connection | None = None
+        self._file: OpenFile | None = None
         self._set_aside_counts: Counter[str] = Counter()
 
     def pending(self, limit: int, after: int = 0) -> list[OutboxRow]:
@@ -110,7 +121,7 @@ class Outbox:
         """
         waiting: list[OutboxRow] = []
         damaged: list[int] = []
-        with translate_errors(self._path):
+        with self._told_errors():
             while len(waiting) < limit:
                 rows = self._rows(limit, after)
                 for row in rows:
@@ -140,7 +151,7 @@ class Outbox:
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
         """Move messages out of the way, by id with the reason, into ``outbox_set_aside``."""
-        with translate_errors(self._path):
+        with self._told_errors():
             connection = self._connected()
             with transaction(connection):
                 set_aside(connection, reasons)
@@ -160,31 +171,31 @@ class Outbox:
 
     def holes(self, limit: int) -> list[Hole]:
         """Return the newest holes in the numbers, newest first."""
-        with translate_errors(self._path):
+        with self._told_errors():
             return newest_holes(self._connected(), limit)
 
     def delete(self, ids: Collection[int]) -> None:
         """Forget acknowledged messages; ids that are gone already are no error."""
-        with translate_errors(self._path):
+        with self._told_errors():
             connection = self._connected()
             with transaction(connection):
                 connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def count(self) -> int:
         """Return how many messages wait."""
-        with translate_errors(self._path):
+        with self._told_errors():
             return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
         """Forget all messages (nobody is to be told any more) and return how many there were."""
-        with translate_errors(self._path):
+        with self._told_errors():
             connection = self._connected()
             with transaction(connection):
                 return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 
     def dropped(self) -> int:
         """Return how many messages were dropped so far because the outbox was full."""
-        with translate_errors(self._path):
+        with self._told_errors():
             row = (
                 self._connected()
                 .execute("SELECT value FROM setting WHERE key = ?", (DROPPED_KEY,))
@@ -199,11 +210,30 @@ class Outbox:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _connected(self) -> sqlite3.Connection:
+        if self._file is not None and not self._file.is_in_place:
+            self.close()  # the database is another file now
         if self._connection is None:
             self._connection = connect(self._path, readonly=False, busy_seconds=self._busy_seconds)
+            self._file = OpenFile(self._path)
         return self._connection
+
+    @contextmanager
+    def _told_errors(self) -> Iterator[None]:
+        try:
+            with translate_errors(self._path):
+                yield
+        except StoreError as error:
+            of_now = self._file is None or self._file.is_in_place
+            if isinstance(error, DamageError):
+                self.close()
+            if self._on_error is not None and of_now:
+                self._on_error(error)
+            raise
 
 
 def _message_of(row: sqlite3.Row) -> OutboxRow | None:

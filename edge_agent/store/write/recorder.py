@@ -8,23 +8,25 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import Recognition
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
+from edge_agent.store.database.open_file import OpenFile
 from edge_agent.store.database.schema import connect, transaction
-from edge_agent.store.database.sqlite_errors import store_error
-from edge_agent.store.write.batch_writer import BatchWriter
+from edge_agent.store.database.sqlite_errors import is_damage, store_error, translate_errors
+from edge_agent.store.write.batch_writer import BAD_ROW, BatchWriter
 from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.write.database_keeper import DatabaseKeeper
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.pending_batch import PendingBatch, instant_of
+from edge_agent.store.write.pending_batch import PendingBatch, Row, instant_of
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse
 
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
+WATCH_S = 5.0
+"""How often an idle recorder looks whether its file is still in its place."""
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
 # Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
 _PASSING = {
@@ -56,6 +60,8 @@ class Recorder(Worker):
     Args:
         path: the database, already migrated.
         options: how rows are gathered, marked and kept.
+        safe: rescues a database that is damaged, deleted or moved; without one, such a database
+            ends this worker.
         on_commit: called in this thread after each commit.
         on_death: as in ``Worker``.
 
@@ -72,13 +78,19 @@ class Recorder(Worker):
         path: Path,
         options: RecorderOptions | None = None,
         *,
+        safe: DatabaseKeeper | None = None,
         on_commit: Callable[[], None] | None = None,
         on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
         super().__init__("recorder", on_death)
         self._path = path
         self._options = options or RecorderOptions()
+        self._safe = safe
         self._on_commit = on_commit
+        self._connection: sqlite3.Connection | None = None
+        self._file: OpenFile | None = None
+        self._next_look = time.monotonic() + WATCH_S
+        self._set_aside = 0
 
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
         self._intervals = Intervals(self._options.interval_s)
@@ -109,6 +121,11 @@ class Recorder(Worker):
         The same reading has the same kind, source and time.
         """
         return self._duplicates
+
+    @property
+    def set_aside(self) -> int:
+        """Rows since the start that no table took; they are in the table ``set_aside``."""
+        return self._set_aside
 
     @property
     def last_error(self) -> StoreError | None:
@@ -145,26 +162,24 @@ class Recorder(Worker):
 
     def work(self) -> None:
         """Record until stopped, then write the rest."""
-        with closing(self._connect()) as connection:
+        if self._safe is None:  # nobody can help with a database that is missing
+            self._opened_database()
+        try:
             while not (self.stopping.is_set() and self._queue.empty()):
                 self._take(self._next())
                 self._note_lost()
                 self._end_stale_interval()
+                self._watch()
                 if self._batch.is_due():
-                    self._commit(connection)
+                    self._commit()
             self._note_lost()
             for row in self._intervals.finish():
                 self._batch.add(row)
-            self._commit(connection)
+            self._commit()
+        finally:
+            self._close_database()
         if self._batch:
             log.error("%d rows could not be written before the end", len(self._batch))
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path, readonly=False)
-        if self._options.max_bytes is not None:
-            page = connection.execute("PRAGMA page_size").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count={max(1, self._options.max_bytes // page)}")
-        return connection
 
     def _put(self, item: Item) -> None:
         try:
@@ -192,7 +207,9 @@ class Recorder(Worker):
 
     def _next(self) -> Item | None:
         """Return the next item, or ``None`` when it is time to look at the batch."""
-        times = [at for at in (self._batch.commit_at(), self._stale_at()) if at is not None]
+        look_at = self._next_look if self._safe is not None else None
+        wanted = (self._batch.commit_at(), self._stale_at(), look_at)
+        times = [at for at in wanted if at is not None]
         timeout = None
         if times:
             timeout = max(0.0, min(times) - time.monotonic())
@@ -234,7 +251,25 @@ class Recorder(Worker):
             for row in self._intervals.close():
                 self._batch.add(row)
 
-    def _commit(self, connection: sqlite3.Connection) -> None:
+    def _watch(self) -> None:
+        """Look now and then whether the database is still the file at the path, and sound."""
+        if self._safe is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + WATCH_S
+        try:
+            if self._file is not None and not self._in_place:
+                self._follow()
+            elif self._file is not None and self._file.is_empty:
+                self._replace("its file was emptied")
+            elif self._connection is not None:
+                # An open connection does not read the list of tables again; every reader does.
+                cause = self._safe.reported or self._safe.look(quick=True)
+                if cause is not None:
+                    self._replace(cause)
+        except (StoreError, sqlite3.Error) as error:
+            self._wait(_translated(self._path, error))
+
+    def _commit(self) -> None:
         """Write what is pending.
 
         Keep it for the next attempt when the disk is full or the database locked.
@@ -242,22 +277,101 @@ class Recorder(Worker):
         while self._batch:
             rows = self._batch.portion()
             try:
-                with transaction(connection):
-                    duplicates = self._writer.write(connection, rows)
-            except sqlite3.Error as error:
-                self._failed(error)
-                return
-            self._duplicates += duplicates
-            self._committed(len(rows))
-            if self._writer.has_wrong_times:  # in portions, so that what comes meanwhile is written
-                self._batch.add(ClockCheck(at=None))
+                duplicates = self._write(rows)
+            except (sqlite3.Error, StoreError) as error:
+                if not self._mended(error):
+                    return
+            else:
+                self._duplicates += duplicates
+                self._committed(len(rows))
+                if self._writer.has_wrong_times:  # in portions: what comes meanwhile is written
+                    self._batch.add(ClockCheck(at=None))
 
-    def _failed(self, error: sqlite3.Error) -> None:
-        """Wait for the next attempt, or raise when waiting does not help."""
+    def _write(self, rows: Sequence[Row]) -> int:
+        """Write rows in one transaction, and prove that they are in the file at the path."""
+        connection = self._opened_database()
+        try:
+            with transaction(connection):
+                duplicates = self._writer.write(connection, rows)
+                self._prove_place()
+        except BAD_ROW as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
+                raise
+            if isinstance(error, UnicodeDecodeError):  # SQLite quotes a damaged list of tables
+                raise DamageError(f"{self._path}: its list of tables is damaged.") from error
+            self._writer.forget()
+            with transaction(connection):
+                duplicates, refused = self._writer.write_each(connection, rows)
+                self._prove_place()
+            self._set_aside += refused
+        if self._safe is not None and not self._in_place and not self._follow():
+            raise _MovedError("the rows went into a file that is no longer in its place")
+        return duplicates
+
+    @property
+    def _in_place(self) -> bool:
+        return self._file is not None and self._file.is_in_place
+
+    def _prove_place(self) -> None:
+        """Raise before the commit when it would go into a file that nobody finds."""
+        if self._safe is None or self._file is None:
+            return
+        if not self._in_place:
+            raise _MovedError(f"{self._path}: is no longer the file that was opened.")
+        if self._file.is_empty:
+            raise DamageError(f"{self._path}: was emptied by another program.")
+
+    def _mended(self, error: sqlite3.Error | StoreError) -> bool:
+        """Return whether another attempt makes sense at once.
+
+        Without somebody who can rescue a database, what waiting does not help is raised.
+        """
         self._writer.forget()
-        failure = store_error(self._path, error)
-        if error.sqlite_errorcode & 0xFF not in _PASSING:
-            raise failure from error
+        failure = _translated(self._path, error)
+        if self._safe is None:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _PASSING:
+                raise failure from error
+            self._wait(failure)
+            return False
+        try:
+            return self._rescued(failure)
+        except (StoreError, sqlite3.Error) as second:
+            self._wait(_translated(self._path, second))
+            return False
+
+    def _rescued(self, failure: StoreError) -> bool:
+        """Bring the database into a state in which it can be written to."""
+        assert self._safe is not None
+        if self._file is not None and not self._in_place:
+            self._follow()
+            return True
+        if isinstance(failure, _MovedError):
+            return True
+        cause = str(failure) if isinstance(failure, DamageError) else self._safe.look()
+        if cause is None and self._path.exists():
+            self._wait(failure)
+            return False
+        self._replace(cause or "its file is gone")
+        return True
+
+    def _follow(self) -> bool:
+        """Go on in a file that exists; return whether what is in the old one comes along."""
+        assert self._safe is not None
+        assert self._connection is not None
+        assert self._file is not None
+        carried = self._safe.follow(self._file, self._connection)
+        self._close_database()
+        return carried
+
+    def _replace(self, cause: str) -> None:
+        """Go on in a new database, with what is readable of the damaged one."""
+        assert self._safe is not None
+        self._safe.replace(cause)
+        # Only now: closed in its place, SQLite would write its log into the damaged file.
+        self._close_database()
+
+    def _wait(self, failure: StoreError) -> None:
+        """Keep the rows in memory until the next attempt."""
         if self._last_error is None:
             log.error("recording waits in memory: %s", failure)
         self._last_error = failure
@@ -272,3 +386,33 @@ class Recorder(Worker):
         self._batch.committed(rows)
         if self._on_commit is not None:
             self._on_commit()
+
+    def _opened_database(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = connect(self._path, readonly=False)
+            if self._options.max_bytes is not None:
+                page = connection.execute("PRAGMA page_size").fetchone()[0]
+                most = max(1, self._options.max_bytes // page)
+                connection.execute(f"PRAGMA max_page_count={most}")
+            self._connection = connection
+            with translate_errors(self._path):
+                self._file = OpenFile(self._path)
+        return self._connection
+
+    def _close_database(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _MovedError(StoreError):
+    """The open file is no longer the one at the path."""
+
+
+def _translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    return store_error(path, error)

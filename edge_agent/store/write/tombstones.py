@@ -27,6 +27,11 @@ class Tombstones:
         self._connection = connection
         self._spans = read_tombstones(connection)
 
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The erased times, in the order of erasing."""
+        return self._spans
+
     def cover(self, start_ms: int, end_ms: int) -> bool:
         """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
         met = any(
@@ -43,11 +48,14 @@ class Tombstones:
 
 
 def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
-    """Return the erased times in the order of erasing."""
+    """Return the erased times in the order of erasing; none where a damaged file garbled them."""
     row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
     if row is None:
         return []
-    return [(start, end) for start, end in json.loads(row[0])]
+    try:
+        return [(int(start), int(end)) for start, end in json.loads(row[0])]
+    except (ValueError, TypeError):
+        return []
 
 
 def add_tombstones(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:

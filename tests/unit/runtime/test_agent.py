@@ -25,6 +25,7 @@ from edge_agent.runtime import agent as module
 from edge_agent.runtime.agent import Agent
 from edge_agent.runtime.health import report as health_module
 from edge_agent.runtime.health.alarms import AlarmLimits
+from edge_agent.runtime.live_feed import LiveServer
 from edge_agent.runtime.mqtt_setup import configured_broker
 from edge_agent.runtime.signals import StopSignals
 from edge_agent.store.database.lock import lock
@@ -251,13 +252,24 @@ def test_a_folder_of_pictures_is_read_to_its_end_and_is_no_demonstration(tmp_pat
     assert set(rows) == {(0, 1)}
 
 
-def test_a_worker_that_dies_ends_the_agent_with_1(tmp_path: Path) -> None:
+def test_a_worker_that_dies_ends_the_agent_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_agent(tmp_path, {"record": AT_ONCE}) as run:
+        run.wait_for_rows("expression")
+        monkeypatch.setattr(LiveServer, "publish_recognition", None)
+        assert run.end() == 1
+    lock(run.database).release()
+
+
+def test_a_table_that_is_gone_ends_no_agent(tmp_path: Path) -> None:
     with running_agent(tmp_path, {"record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
         with write_transaction(run.database) as connection:
             connection.execute("DROP TABLE expression_hour")
-        assert run.end() == 1
-    lock(run.database).release()
+        heard = run.hear(lambda message: "database_salvaged" in json.dumps(message))
+        assert "tables are missing (expression_hour)" in json.dumps(heard)
+        run.wait_for_rows("expression_hour")
 
 
 def test_an_agent_that_cannot_be_built_leaves_the_database_free(tmp_path: Path) -> None:
@@ -364,3 +376,16 @@ def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_ru
     for table in ("expression", "unfit", "vital"):
         assert query(run.database, f"SELECT count(*) FROM {table} WHERE {off}") == [(0,)]
     assert query(run.database, "SELECT count(*) FROM audit WHERE action = 'clock_set'") == [(1,)]
+
+
+def test_a_database_that_cannot_be_read_for_a_while_ends_no_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = StoreError("cannot be read or written (input/output error)")
+    with running_agent(tmp_path, {"capture": {"mode": "sessions"}}) as run:
+        with monkeypatch.context() as broken:
+            broken.setattr(Study, "open_session", lambda self: (_ for _ in ()).throw(busy))
+            heard = run.hear(lambda message: "store_read" in json.dumps(message))
+            assert "input/output error" in json.dumps(heard)
+        heard = run.hear(lambda message: message["type"] == "health" and not message["alarms"])
+        assert run.code is None

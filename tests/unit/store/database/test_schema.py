@@ -117,7 +117,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
         lambda: Reader(path).counts(),
     ):
         with pytest.raises(
-            StoreError, match=r"is not a database\. Nothing was changed; move it away"
+            StoreError, match=r"is not a database\. Nothing was changed; start the agent"
         ):
             call()
     assert path.read_text(encoding="utf-8").startswith("These are my holiday notes")

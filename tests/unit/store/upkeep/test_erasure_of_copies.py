@@ -95,3 +95,15 @@ def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path:
     )
     with pytest.raises(StudyError, match="There is no participant"):
         erase_participant(path, CODE, actor="ada")
+
+
+def test_a_mistyped_code_deletes_nothing(path: Path) -> None:
+    beside = [
+        path.with_name(f"{path.name}.backup-2026-01-02"),
+        path.with_name(f"{path.name}.damaged.20260102T030405Z"),
+    ]
+    for file in beside:
+        file.write_bytes(b"nobody can read this")
+    with pytest.raises(StudyError, match="There is no participant 'P99'"):
+        erase_participant(path, "P99", actor="command line", outbox_rows=10)
+    assert all(file.exists() for file in beside)

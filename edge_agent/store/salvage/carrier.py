@@ -1,0 +1,192 @@
+"""The worker that carries the timeline over, while recording goes on in the new database."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.core.worker import Worker
+from edge_agent.store.database.schema import connect, read_transaction, transaction
+from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.salvage.copying import Copying
+from edge_agent.store.salvage.pages import open_pages
+from edge_agent.store.salvage.rescue import Rescue, count
+from edge_agent.store.salvage.source import Source
+from edge_agent.store.salvage.state import Salvage, read_salvages, write_salvages
+
+log = logging.getLogger(__name__)
+
+PORTION_S = 0.3
+"""Longest transaction: the recorder waits for it."""
+PAUSE_S = 0.1
+RETRY_S = 30.0
+SPARE_BYTES = 300_000_000
+"""Space that is left to recording: a salvaged timeline lies beside the file it comes from."""
+
+
+class Carrier(Worker):
+    """Carries the timeline over in portions; after a restart it goes on where it was.
+
+    It never ends the agent: what fails is tried again later.
+
+    Args:
+        rescue: tells when there is something to do.
+        pause_s: between two portions.
+    """
+
+    def __init__(self, rescue: Rescue, pause_s: float = PAUSE_S) -> None:
+        super().__init__("salvage")
+        self._rescue = rescue
+        self._path = rescue.path
+        self._pause_s = pause_s
+        self._salvages: list[Salvage] = []
+        rescue.changed.set()
+
+    def work(self) -> None:
+        """Carry over whatever waits, until stopped."""
+        while not self.stopping.is_set():
+            if not self._rescue.changed.wait(RETRY_S):
+                continue
+            if self.stopping.is_set():
+                return
+            self._rescue.changed.clear()
+            try:
+                self._carry_all()
+            except (StoreError, OSError) as error:
+                log.warning("the rest of the timeline is carried over later: %s", error)
+                if isinstance(error, StoreError):
+                    self._rescue.report(error)
+                self.stopping.wait(RETRY_S)
+                self._rescue.changed.set()
+
+    def stop(self) -> None:
+        """Ask the thread to end after its portion."""
+        super().stop()
+        self._rescue.changed.set()
+
+    def sentence(self) -> str | None:
+        """Return what was damaged, lost and salvaged, for people; ``None``: nothing was.
+
+        It ends with the file: once somebody has taken care of it and deleted it.
+        """
+        told = [
+            _sentence(one)
+            for one in self._salvages
+            if (self._path.parent / one.file).exists() or not one.is_done
+        ]
+        return " ".join(told) or None
+
+    def _carry_all(self) -> None:
+        with read_transaction(self._path) as connection:
+            self._salvages = read_salvages(connection)
+        for salvage in self._salvages:
+            if not salvage.is_done:
+                self._carry(salvage)
+
+    def _carry(self, salvage: Salvage) -> None:
+        source_path = self._path.parent / salvage.file
+        if not source_path.exists():
+            salvage.left = []
+            salvage.note = "the file was gone before its timeline was carried over"
+            self._remember()
+            return
+        with translate_errors(source_path), open_pages(source_path) as pages:
+            source = Source(pages)
+            while salvage.left and not self.stopping.is_set():
+                self._check_space(salvage)
+                self._carry_table(salvage, source)
+        if salvage.is_done:
+            log.warning("the salvage of %s is done: %s", salvage.file, salvage.rows)
+
+    def _carry_table(self, salvage: Salvage, source: Source) -> None:
+        name = salvage.left[0]
+        if name not in source.tables:
+            salvage.left = salvage.left[1:]
+            self._remember()
+            return
+        numbers = islice(source.pages_of(name), salvage.pages_done, None)
+        while not self.stopping.is_set():
+            if not self._portion(salvage, source, numbers):
+                return
+            self.stopping.wait(self._pause_s)
+            self._check_space(salvage)
+
+    def _portion(self, salvage: Salvage, source: Source, numbers: Iterator[int]) -> bool:
+        """Carry over some pages in one transaction; return whether the table has more."""
+        name = salvage.left[0]
+        until_s = time.monotonic() + PORTION_S
+        with (
+            translate_errors(self._path),
+            closing(connect(self._path, readonly=False)) as connection,
+        ):
+            connection.execute("PRAGMA foreign_keys=OFF")
+            with transaction(connection):
+                copying = Copying(source, connection)
+                more = _copy_pages(copying, name, numbers, salvage, until_s)
+                if not more:
+                    salvage.left = salvage.left[1:]
+                    salvage.pages_done = 0
+                count(salvage, copying, source)
+                write_salvages(connection, self._salvages)
+        return more
+
+    def _remember(self) -> None:
+        with (
+            translate_errors(self._path),
+            closing(connect(self._path, readonly=False)) as connection,
+            transaction(connection),
+        ):
+            write_salvages(connection, self._salvages)
+
+    def _check_space(self, salvage: Salvage) -> None:
+        free = shutil.disk_usage(self._path.parent).free
+        salvage.note = ""
+        if free < SPARE_BYTES:
+            salvage.note = f"the rest waits, for only {free / 1e6:.0f} MB are free"
+            raise StoreError(
+                f"{self._path}: only {free / 1e6:.0f} MB are free; the rest of {salvage.file} is "
+                f"carried over once there are {SPARE_BYTES / 1e6:.0f} MB. Free space."
+            )
+
+
+def _copy_pages(
+    copying: Copying, name: str, numbers: Iterator[int], salvage: Salvage, until_s: float
+) -> bool:
+    for number in numbers:
+        salvage.pages_done += 1
+        if number != salvage.newest.get(name):
+            copying.page(name, number)
+        if time.monotonic() >= until_s:
+            return True
+    return False
+
+
+def _sentence(salvage: Salvage) -> str:
+    rows = sum(salvage.rows.values())
+    people = salvage.rows.get("participant", 0)
+    sessions = salvage.rows.get("session", 0)
+    parts = [
+        f"The database could not be used at {iso_utc(salvage.at_ms)[:19]}Z ({salvage.cause}).",
+        (
+            f"Salvaged into a new one: {rows} rows, of these {people} participants and "
+            f"{sessions} sessions."
+        ),
+    ]
+    if salvage.lost_pages or salvage.lost_rows:
+        parts.append(f"Not readable: {salvage.lost_pages} pages and {salvage.lost_rows} rows.")
+    if salvage.refused:
+        parts.append(f"{salvage.refused} damaged rows are in the table set_aside.")
+    if salvage.note:
+        parts.append(f"Note: {salvage.note}.")
+    elif not salvage.is_done:
+        parts.append("The timeline is still being carried over.")
+    parts.append(
+        f"The old file is {salvage.file}: copy it away, then delete it here, which ends this alarm."
+    )
+    return " ".join(parts)

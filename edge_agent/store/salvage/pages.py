@@ -1,0 +1,147 @@
+"""The pages of a database file in their newest state: from its log, else from the file."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_agent.store.salvage.log import PAGE_SIZES, USUAL_PAGE, Log, log_beside, read_log
+
+_MAGIC = b"SQLite format 3\0"
+_MAP_ENTRY = 5
+_ROOT = 1
+_CHILD = 5
+
+
+class PageError(Exception):
+    """A page, or a part of it, is not what it has to be."""
+
+
+class Pages:
+    """The pages of a database; make one with ``open_pages``.
+
+    Args:
+        file: descriptor of the database.
+        log_file: descriptor of its log; ``None`` without one.
+        log: what the log holds.
+    """
+
+    def __init__(self, file: int, log_file: int | None, log: Log) -> None:
+        self._file = file
+        self._log_file = log_file
+        self._log = log
+        length = os.fstat(file).st_size
+        self.size = _page_size(os.pread(file, 100, 0), log)
+        self.count = max(log.pages, length // self.size)
+        self._has_holes = length // self.size < log.pages
+        self._map_group = self.size // _MAP_ENTRY + 1
+        self._has_map = self._looks_like_map()
+
+    def read(self, number: int) -> bytes:
+        """Return the bytes of a page.
+
+        Raises:
+            PageError: there is no such page, or it cannot be read.
+        """
+        if not 1 <= number <= self.count:
+            raise PageError(f"there is no page {number}")
+        offset = self._log.frames.get(number)
+        try:
+            if offset is not None and self._log_file is not None:
+                page = os.pread(self._log_file, self.size, offset)
+            else:
+                page = os.pread(self._file, self.size, (number - 1) * self.size)
+        except OSError as error:
+            raise PageError(f"page {number} cannot be read") from error
+        if len(page) != self.size:
+            raise PageError(f"page {number} is cut off")
+        return page
+
+    @property
+    def strays(self) -> tuple[int, ...]:
+        """Pages of the log, where the file is too short to tell what they belong to."""
+        if not self._has_holes:
+            return ()
+        return tuple(sorted(self._log.frames))
+
+    @property
+    def knows_parents(self) -> bool:
+        """Whether the file keeps for each page which page points to it."""
+        return self._has_map
+
+    def parent(self, number: int) -> int | None:
+        """Return the page that points to this one within a tree; ``None``: none, or unknown."""
+        if not self._has_map:
+            return None
+        try:
+            kind, parent = self._map_entry(number)
+        except PageError:
+            return None
+        return parent if kind == _CHILD else None
+
+    def children(self, number: int) -> Iterator[int]:
+        """Yield the pages that name this one as the page that points to them."""
+        for group in range(2, self.count + 1, self._map_group) if self._has_map else ():
+            try:
+                page = self.read(group)
+            except PageError:
+                continue
+            entries = struct.iter_unpack(">BI", page[: (self._map_group - 1) * _MAP_ENTRY])
+            for place, (kind, parent) in enumerate(entries, start=group + 1):
+                if kind == _CHILD and parent == number and place <= self.count:
+                    yield place
+
+    def _map_entry(self, number: int) -> tuple[int, int]:
+        group = (number - 2) // self._map_group * self._map_group + 2
+        place = (number - group - 1) * _MAP_ENTRY
+        if place < 0:
+            raise PageError(f"page {number} is a page of the map")
+        kind, parent = struct.unpack_from(">BI", self.read(group), place)
+        return kind, parent
+
+    def _looks_like_map(self) -> bool:
+        try:
+            second = self.read(2)
+        except PageError:
+            return False
+        # The first entries are those of root pages; a page of a tree begins with 2, 5, 10 or 13.
+        entries = struct.iter_unpack(">BI", second[:50])
+        return [kind == _ROOT and not at for kind, at in entries].count(True) >= 3
+
+
+@contextmanager
+def open_pages(path: Path, log_path: Path | None = None) -> Iterator[Pages]:
+    """Open the pages of a database.
+
+    Args:
+        path: the database.
+        log_path: its log; ``None``: the one beside it.
+
+    Raises:
+        OSError: one of them cannot be opened.
+    """
+    log_path = log_path or log_beside(path)
+    log = read_log(log_path)
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    log_file = None
+    try:
+        if log.frames:
+            log_file = os.open(log_path, os.O_RDONLY | os.O_CLOEXEC)
+        yield Pages(file, log_file, log)
+    finally:
+        os.close(file)
+        if log_file is not None:
+            os.close(log_file)
+
+
+def _page_size(header: bytes, log: Log) -> int:
+    if log.frames:
+        return log.page_size
+    if header.startswith(_MAGIC):
+        size = int.from_bytes(header[16:18], "big")
+        if size in PAGE_SIZES:
+            return size
+    return USUAL_PAGE

@@ -1,0 +1,312 @@
+"""From a database that cannot be used to one that can: set aside, make anew, carry over."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.open_file import OpenFile
+from edge_agent.store.database.schema import connect, migrate, transaction
+from edge_agent.store.database.set_aside_files import (
+    PARTS,
+    free_name,
+    new_database,
+    part_of,
+    unfinished_mark,
+)
+from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.store.salvage.copying import Copying
+from edge_agent.store.salvage.damage import find_damage
+from edge_agent.store.salvage.log import has_content, log_beside
+from edge_agent.store.salvage.pages import open_pages
+from edge_agent.store.salvage.source import Source
+from edge_agent.store.salvage.state import Salvage, read_salvages, write_salvages
+from edge_agent.store.salvage.tables import LARGE
+
+log = logging.getLogger(__name__)
+
+MOST_IN_AN_HOUR = 10
+"""Rescues within an hour: a card that damages every new file must not fill itself with them."""
+_HOUR_S = 3600.0
+_SETTLE_S = 10.0
+_ATTEMPTS = 3
+
+
+class Rescue:
+    """Keeps a database that can be recorded into at one path, whatever happens to the file.
+
+    Safe to use from several threads; only one rescue runs at a time.
+
+    Args:
+        path: the database.
+
+    Example:
+        >>> rescue = Rescue(path)
+        >>> rescue.before_start()
+        >>> migrate(path)
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._times: list[float] = []
+        self._reported: str | None = None
+        self.changed = threading.Event()
+
+    @property
+    def path(self) -> Path:
+        """The database."""
+        return self._path
+
+    @property
+    def reported(self) -> str | None:
+        """The damage that a reader met, until it is dealt with."""
+        return self._reported
+
+    def report(self, error: StoreError) -> None:
+        """Note an error that a reader met; the recorder looks at it where it means damage."""
+        if not isinstance(error, DamageError):
+            return
+        just_now = self._times and time.monotonic() - self._times[-1] < _SETTLE_S
+        # An error of the old file may be told after the new one is in its place.
+        if not just_now or self.look() is not None:
+            self._reported = str(error)
+
+    def before_start(self) -> None:
+        """Finish what was cut short, and rescue a database that is damaged.
+
+        Call it before anything opens the database.
+
+        Raises:
+            StoreError: a file cannot be read, moved or written.
+        """
+        with translate_errors(self._path), self._lock:
+            self._finish_what_was_begun()
+            cause = find_damage(self._path)
+            if cause is not None:
+                self._replace(cause)
+
+    def look(self, *, quick: bool = False) -> str | None:
+        """Return what is wrong with the database that is in use; ``None``: nothing was found."""
+        with translate_errors(self._path):
+            return find_damage(self._path, in_use=True, quick=quick)
+
+    def replace(self, cause: str) -> None:
+        """Set the database aside, and put a new one with what is readable in its place.
+
+        The timeline follows later, in ``Carrier``.
+
+        Args:
+            cause: what is wrong, as the end of a sentence.
+
+        Raises:
+            StoreError: this happened too often, or a file cannot be moved or written.
+        """
+        with translate_errors(self._path), self._lock:
+            if self._was_begun():
+                return
+            self._not_too_often(cause)
+            self._replace(cause)
+            self._reported = None
+
+    def follow(self, file: OpenFile, connection: sqlite3.Connection) -> bool:
+        """Put a database in the place of one that was deleted, moved or replaced.
+
+        Args:
+            file: the one that is still open.
+            connection: to it.
+
+        Returns:
+            Whether everything of the old file is, or will be, in the new one. Else the file at the
+            path is somebody else's choice, and the old one lies beside it.
+
+        Raises:
+            StoreError: this happened too often, or a file cannot be read, moved or written.
+        """
+        with translate_errors(self._path), self._lock:
+            if self._was_begun():
+                return True
+            self._not_too_often("its file was deleted or moved")
+            return self._follow(file, connection)
+
+    def _was_begun(self) -> bool:
+        """Finish a rescue that failed after the file was moved; return whether there was one."""
+        if not unfinished_mark(self._path).exists() or self._path.exists():
+            return False
+        self._finish_what_was_begun()
+        return self._path.exists()
+
+    def _not_too_often(self, cause: str) -> None:
+        now_s = time.monotonic()
+        self._times = [at for at in self._times if now_s - at < _HOUR_S]
+        if len(self._times) >= MOST_IN_AN_HOUR:
+            raise StoreError(
+                f"{self._path}: could not be used again ({cause}) after {MOST_IN_AN_HOUR} rescues "
+                "within an hour; rows wait in memory. Replace the card or disk."
+            )
+        self._times.append(now_s)
+
+    def _finish_what_was_begun(self) -> None:
+        mark = unfinished_mark(self._path)
+        try:
+            begun = json.loads(mark.read_text(encoding="utf-8"))
+            salvage = Salvage(begun["file"], begun["at_ms"], begun["cause"])
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError):  # cut short before anything was moved
+            mark.unlink()
+            return
+        source = self._source_of(salvage)
+        if not source.exists():
+            self._move_to(source)
+        if source.exists() and not self._path.exists():
+            log.warning("the salvage of %s was cut short and is done again", source.name)
+            self._make_anew(salvage, source, None)
+        mark.unlink(missing_ok=True)
+
+    def _replace(self, cause: str) -> None:
+        name = free_name(self._path)
+        salvage = Salvage(name.name, clock.now().wall_ms, cause)
+        log.error("%s: %s; it is set aside as %s", self._path, cause, name.name)
+        self._mark(salvage)
+        self._move_to(name)
+        self._make_anew(salvage, name, None)
+        unfinished_mark(self._path).unlink()
+
+    def _follow(self, file: OpenFile, connection: sqlite3.Connection) -> bool:
+        # Into the file itself: whoever moved it did not take its log along.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        place = file.place
+        name = free_name(self._path) if place is None else place
+        cause = "its file was deleted" if place is None else f"its file was moved to {place}"
+        salvage = Salvage(_shown(self._path, name), clock.now().wall_ms, cause)
+        old_log = self._take_log(name)
+        chosen = self._path.exists() and find_damage(self._path, in_use=True) is None
+        if chosen:
+            self._keep_old(file, name, salvage)
+            return False
+        if self._path.exists():
+            self._move_to(free_name(self._path))
+        log.error("%s: %s; recording goes on in a new one", self._path, cause)
+        self._mark(salvage)
+        if place is None:
+            _copy_out(file.way_in, name)
+        self._make_anew(salvage, name, old_log)
+        unfinished_mark(self._path).unlink()
+        return True
+
+    def _keep_old(self, file: OpenFile, name: Path, salvage: Salvage) -> None:
+        """Another database was put in the place: go on in it, and lose nothing of the old one."""
+        if not name.exists():
+            _copy_out(file.way_in, name)
+        migrate(self._path)
+        salvage.cause = "another database was put in its place"
+        salvage.note = "its rows were not carried over"
+        with closing(connect(self._path, readonly=False)) as connection, transaction(connection):
+            write_salvages(connection, [*read_salvages(connection), salvage])
+        log.error("%s: %s; the old one is %s", self._path, salvage.cause, name)
+        self.changed.set()
+
+    def _take_log(self, name: Path) -> Path | None:
+        """Move the log of a database that is no longer in its place to where it belongs."""
+        old_log = log_beside(self._path)
+        moved = None
+        if has_content(old_log):  # a reader kept it from being written into the file
+            moved = log_beside(name)
+            shutil.move(old_log, moved)
+        part_of(self._path, "-wal").unlink(missing_ok=True)
+        part_of(self._path, "-shm").unlink(missing_ok=True)
+        return moved
+
+    def _mark(self, salvage: Salvage) -> None:
+        text = {"file": salvage.file, "at_ms": salvage.at_ms, "cause": salvage.cause}
+        unfinished_mark(self._path).write_text(json.dumps(text), encoding="utf-8")
+
+    def _move_to(self, name: Path) -> None:
+        """Set the files aside together; the database comes last, so that this can be repeated."""
+        for part in PARTS:
+            file = part_of(self._path, part)
+            if not part and not file.exists():
+                part_of(name, part).touch(0o640)
+            elif file.exists():
+                file.replace(part_of(name, part))
+
+    def _source_of(self, salvage: Salvage) -> Path:
+        return self._path.parent / salvage.file
+
+    def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
+        """Make a new database with all but the timeline, and put it in the place."""
+        fresh = new_database(self._path)
+        for _ in range(_ATTEMPTS):
+            before = _stamps(source)
+            for part in PARTS:
+                part_of(fresh, part).unlink(missing_ok=True)
+            migrate(fresh)
+            self._carry_study(replace(salvage), source, old_log, fresh)
+            if _stamps(source) == before:  # else somebody who had it open wrote to it
+                break
+        for part in ("-wal", "-shm"):
+            part_of(self._path, part).unlink(missing_ok=True)
+        fresh.replace(self._path)
+        self.changed.set()
+
+    def _carry_study(
+        self, salvage: Salvage, source: Path, old_log: Path | None, fresh: Path
+    ) -> None:
+        with (
+            open_pages(source, old_log) as pages,
+            closing(connect(fresh, readonly=False)) as connection,
+        ):
+            connection.execute("PRAGMA foreign_keys=OFF")
+            readable = Source(pages)
+            copying = Copying(readable, connection)
+            with transaction(connection):
+                copying.study()
+                salvage.newest = copying.newest()
+                salvage.left = [name for name in LARGE if name in readable.tables]
+                count(salvage, copying, readable)
+                write_salvages(connection, [*read_salvages(connection), salvage])
+                renew_stream_epoch(connection)
+        log.warning("salvaged of %s so far: %s", source.name, salvage.rows)
+
+
+def count(salvage: Salvage, copying: Copying, source: Source) -> None:
+    """Add what was carried over, refused and lost since the last count."""
+    for name, rows in copying.rows.items():
+        salvage.rows[name] = salvage.rows.get(name, 0) + rows
+    salvage.refused += copying.refused.total()
+    salvage.lost_pages += sum(damage.pages for damage in source.damage.values())
+    salvage.lost_rows += sum(damage.rows for damage in source.damage.values())
+    copying.rows.clear()
+    copying.refused.clear()
+    source.damage.clear()
+
+
+def _stamps(source: Path) -> list[tuple[int, int]]:
+    stamps = []
+    for part in ("", "-wal"):
+        file = part_of(source, part)
+        if file.exists():
+            found = file.stat()
+            stamps.append((found.st_size, found.st_mtime_ns))
+    return stamps
+
+
+def _shown(path: Path, name: Path) -> str:
+    return name.name if name.parent == path.parent else str(name)
+
+
+def _copy_out(way_in: Path, name: Path) -> None:
+    """Write the content of a file that has no name any more into one that has."""
+    with way_in.open("rb") as old, name.open("xb") as kept:
+        shutil.copyfileobj(old, kept, 1 << 20)

@@ -1,0 +1,65 @@
+"""What is remembered of each salvage, in the new database itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, field
+
+_KEY = "salvage"
+
+
+@dataclass(slots=True)
+class Salvage:
+    """One database that was set aside, and how far its rows are carried over.
+
+    Attributes:
+        file: its name; a whole path where it lies in another folder.
+        at_ms: when it was set aside.
+        cause: what was wrong, as the end of a sentence.
+        rows: rows that were carried over, by table.
+        refused: rows that the new database refused; they are in the table ``set_aside``.
+        lost_pages: pages that could not be read.
+        lost_rows: rows that could not be read on pages that could.
+        left: tables that are not yet carried over, in their order.
+        pages_done: of the first of these.
+        newest: pages that were carried over first, by table.
+        note: why the rest cannot be carried over; empty where it can.
+    """
+
+    file: str
+    at_ms: int
+    cause: str
+    rows: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    lost_pages: int = 0
+    lost_rows: int = 0
+    left: list[str] = field(default_factory=list)
+    pages_done: int = 0
+    newest: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything that can be read is carried over."""
+        return not self.left
+
+
+def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
+    """Return what is remembered, the oldest first; nothing where it cannot be understood."""
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
+    if row is None:
+        return []
+    try:
+        return [Salvage(**one) for one in json.loads(row[0])]
+    except (ValueError, TypeError):
+        return []
+
+
+def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
+    """Remember these, inside the caller's transaction."""
+    connection.execute(
+        "INSERT INTO setting (key, value) VALUES (?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_KEY, json.dumps([asdict(one) for one in salvages], separators=(",", ":"))),
+    )

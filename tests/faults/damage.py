@@ -1,0 +1,179 @@
+"""Damage to a database: bytes flipped in each kind of page, files emptied, moved and deleted.
+
+Each fault follows from its seed alone, so that a bad one can be made again.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.timeline import add, reading, row
+
+STUDY = (
+    "participant", "consent", "session", "marker", "protocol_run", "self_report", "account",
+    "token", "setting", "audit",
+)  # fmt: skip
+FLIPPED_BYTES = 64
+_PAGE = 4096
+_LOG_HEADER = 32
+_FRAME = 24 + _PAGE
+_MAP_GROUP = _PAGE // 5 + 1
+
+
+class Place(StrEnum):
+    """Where bytes are flipped."""
+
+    HEADER = "header"
+    SCHEMA = "schema page"
+    INNER = "inner page"
+    LEAF = "leaf"
+    STUDY_LEAF = "study page"
+    INDEX = "index"
+    FREE = "free page"
+    MAP = "map of pages"
+    LOG = "log"
+
+
+def make_database(folder: Path, rows: int = 2_000, late: int = 200) -> Path:
+    """Make a database with a study, a timeline and free pages, and a log that is not written back.
+
+    Args:
+        folder: for the file; made when it does not exist.
+        rows: of expressions and of readings, beside those of the study.
+        late: rows of the audit that are in the log alone, ten in each transaction.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / DATABASE_NAME
+    making = folder / "making" / DATABASE_NAME
+    making.parent.mkdir()
+    migrate(making)
+    seed_example_study(making, SimulatedPerson)
+    add(
+        making, [row(second) for second in range(rows)], [reading(second) for second in range(rows)]
+    )
+    with closing(sqlite3.connect(making, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO account (name, password_hash, created) VALUES ('a', 'b', 1)"
+        )
+        connection.execute("INSERT INTO setting (key, value) VALUES ('erased', '[[5, 6]]')")
+        connection.execute("DELETE FROM expression WHERE id BETWEEN 800 AND 1200")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for first in range(0, late, 10):
+            connection.execute("BEGIN")
+            connection.executemany(
+                "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'ada', 'late', ?)",
+                [(number, "x" * 100) for number in range(first, first + 10)],
+            )
+            connection.execute("COMMIT")
+        # Copied while it is open: closing it would write the log back.
+        copy_database_files(making, path)
+    shutil.rmtree(making.parent)
+    return path
+
+
+def copy_database_files(path: Path, target: Path) -> None:
+    """Copy a database and its log as they are."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for part in ("", "-wal"):
+        source = path.with_name(path.name + part)
+        if source.exists():
+            shutil.copyfile(source, target.with_name(target.name + part))
+
+
+def study_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of the study that SQLite can read, by table.
+
+    A table that it refuses is read row by row as far as it goes. A copy is read: opening a database
+    changes its log.
+    """
+    copy = path.parent / "read" / path.name
+    copy_database_files(path, copy)
+    found: dict[str, list[tuple[object, ...]]] = {}
+    try:
+        with closing(sqlite3.connect(copy)) as connection:
+            for table in STUDY:
+                found[table] = _readable(connection, table)
+    finally:
+        shutil.rmtree(copy.parent)
+    return found
+
+
+def _readable(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    try:
+        for found in connection.execute(f"SELECT * FROM {table}"):
+            rows.append(found)
+    except (sqlite3.Error, UnicodeDecodeError):  # the second: its message quotes the damage
+        pass
+    return rows
+
+
+def damage(path: Path, place: Place, seed: int) -> str:
+    """Flip ``FLIPPED_BYTES`` bytes in a row at one place of a database that nobody has open.
+
+    Returns:
+        Where, for people.
+    """
+    chance = random.Random(f"{place}/{seed}")
+    if place is Place.LOG:
+        log = path.with_name(f"{path.name}-wal")
+        at = chance.randrange(_LOG_HEADER, log.stat().st_size - FLIPPED_BYTES)
+        flip(log, at, chance)
+        return f"{log.name} at {at}"
+    if place is Place.HEADER:
+        at = chance.randrange(100 - FLIPPED_BYTES + 1)
+    else:
+        pages = _pages_of(path, place)
+        at = (chance.choice(pages) - 1) * _PAGE + chance.randrange(_PAGE - FLIPPED_BYTES + 1)
+    flip(path, at, chance)
+    return f"page {at // _PAGE + 1} at {at % _PAGE}"
+
+
+def flip(file: Path, at: int, chance: random.Random) -> None:
+    """Change each of ``FLIPPED_BYTES`` bytes of a file."""
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        before = opened.read(FLIPPED_BYTES)
+        opened.seek(at)
+        opened.write(bytes(byte ^ chance.randrange(1, 256) for byte in before))
+
+
+def _pages_of(path: Path, place: Place) -> list[int]:
+    """Return the numbers of the pages of a kind in the file itself, without its log."""
+    copy = path.with_name("looked-at.db")
+    shutil.copyfile(path, copy)
+    try:
+        with closing(sqlite3.connect(copy)) as connection:
+            return _pages_in(connection, place)
+    finally:
+        for part in ("", "-wal", "-shm"):
+            copy.with_name(copy.name + part).unlink(missing_ok=True)
+
+
+def _pages_in(connection: sqlite3.Connection, place: Place) -> list[int]:
+    count = connection.execute("PRAGMA page_count").fetchone()[0]
+    used = connection.execute("SELECT pageno, name, pagetype FROM dbstat").fetchall()
+    indexes = {
+        found[0]
+        for found in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")
+    }
+    maps = list(range(2, count + 1, _MAP_GROUP))
+    taken = {number for number, _, _ in used} | set(maps)
+    found = {
+        Place.SCHEMA: [number for number, name, _ in used if name == "sqlite_schema"],
+        Place.INNER: [number for number, _, kind in used if kind == "internal" and number > 1],
+        Place.LEAF: [number for number, _, kind in used if kind == "leaf" and number > 1],
+        Place.STUDY_LEAF: [n for n, name, kind in used if name in STUDY and kind == "leaf"],
+        Place.INDEX: [number for number, name, _ in used if name in indexes],
+        Place.MAP: maps,
+        Place.FREE: [number for number in range(2, count + 1) if number not in taken],
+    }
+    return found[place]

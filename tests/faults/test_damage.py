@@ -1,0 +1,99 @@
+"""Databases damaged at random: recording goes on within seconds, and no study row is lost for it.
+
+A longer run: ``DAMAGE_SEEDS=20 pytest tests/faults/test_damage.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.salvage.rescue import Rescue
+from tests.faults.damage import STUDY, Place, copy_database_files, damage, make_database, study_rows
+from tests.support.recording import Recording
+from tests.support.timeline import START_MS, query, reading, wait_for
+
+RECORDS_AGAIN_S = 10.0
+SEEDS = range(int(os.environ.get("DAMAGE_SEEDS", "1")))
+KEEPS_ITS_ROWS = [table for table in STUDY if table != "setting"]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_database(tmp_path_factory.mktemp("sound"))
+
+
+@pytest.fixture
+def path(tmp_path: Path, sound: Path) -> Iterator[Path]:
+    path = tmp_path / sound.name
+    copy_database_files(sound, path)
+    yield path
+    assert not path.with_name("affect-edge.db.salvaging").exists()
+
+
+def records_again(recording: Recording, path: Path, second: int) -> None:
+    begun = time.monotonic()
+    recording.submit(reading(second, 111.5))
+    recording.committed()
+    assert time.monotonic() - begun < RECORDS_AGAIN_S
+    # by its key: damage to older rows is not read
+    at = START_MS + 1000 * second
+    assert query(path, "SELECT count(*) FROM vital WHERE at = ?", at) == [(1,)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("place", Place)
+def test_damage_while_the_agent_is_stopped(path: Path, place: Place, seed: int) -> None:
+    where = damage(path, place, seed)
+    readable = study_rows(path)
+    rescue = Rescue(path)
+    rescue.before_start()
+    migrate(path)
+    recording = Recording(path, safe=rescue, batch_rows=1)
+    try:
+        records_again(recording, path, 900_000)
+    finally:
+        recording.finish()
+    salvaged = study_rows(path)
+    for table in KEEPS_ITS_ROWS:
+        assert set(readable[table]) <= set(salvaged[table]), (where, table)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("place", [Place.HEADER, Place.SCHEMA, Place.STUDY_LEAF])
+def test_damage_while_the_agent_records(path: Path, sound: Path, place: Place, seed: int) -> None:
+    rescue = Rescue(path)
+    rescue.before_start()
+    with write_transaction(path) as connection:
+        connection.execute("DELETE FROM audit WHERE action = 'late'")
+    recording = Recording(path, safe=rescue, batch_rows=1)
+    try:
+        records_again(recording, path, 900_000)
+        recording.submit(reading(900_001, 112.5))
+        recording.committed()
+        damage(path, place, seed)
+        wait_for(lambda: has_study(path), RECORDS_AGAIN_S)
+        recording.submit(reading(900_002, 113.5))
+        recording.committed()
+        at = START_MS + 1000 * 900_002
+        assert query(path, "SELECT count(*) FROM vital WHERE at = ?", at) == [(1,)]
+    finally:
+        recording.finish()
+    again = Rescue(path)
+    again.before_start()
+    assert query(path, "SELECT count(*) FROM participant") == [(12,)]
+
+
+def has_study(path: Path) -> bool:
+    """Whether a page of the dashboard would show the study."""
+    try:
+        return query(path, "SELECT count(*) FROM participant") == [(12,)]
+    except (StoreError, sqlite3.Error):
+        return False

@@ -1,0 +1,101 @@
+"""The database is deleted, moved or replaced while the recorder writes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.study import Study
+from edge_agent.store.write.outbox import Outbox, OutboxMessage
+from tests.support.recording import Recording
+from tests.support.timeline import query, reading
+
+
+def seconds_of(path: Path) -> list[int]:
+    return [row[0] for row in query(path, "SELECT value FROM vital ORDER BY value")]
+
+
+@pytest.fixture
+def recording(path: Path, recordings: list[Recording]) -> Recording:
+    """A recorder that has written a participant's first two readings."""
+    Study(path).create_participant("P01")
+    recording = Recording(path, safe=Rescue(path), batch_rows=2)
+    recordings.append(recording)
+    recording.submit(reading(0, 60), reading(1, 61))
+    recording.committed()
+    return recording
+
+
+def wait_for_more(recording: Recording) -> None:
+    recording.submit(reading(2, 62), reading(3, 63))
+    recording.committed()
+
+
+def test_a_deleted_database_is_there_again_with_everything(
+    path: Path, recording: Recording
+) -> None:
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink()
+    wait_for_more(recording)
+    assert {62, 63} <= set(seconds_of(path))
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+    (kept,) = path.parent.glob("*.damaged.*")
+    with closing(sqlite3.connect(kept)) as connection:
+        assert connection.execute("SELECT count(*) FROM vital").fetchone() == (2,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    recording.finish()
+    assert sorted(seconds_of(path)) in ([62, 63], [60, 61, 62, 63])
+
+
+def test_a_moved_database_keeps_what_was_in_its_log(path: Path, recording: Recording) -> None:
+    archive = path.parent / "archive"
+    archive.mkdir()
+    path.rename(archive / "old.db")
+    wait_for_more(recording)
+    assert {62, 63} <= set(seconds_of(path))
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+    assert seconds_of(archive / "old.db") == [60, 61]
+
+
+def test_a_database_that_is_put_in_the_place_is_gone_on_with(
+    path: Path, recording: Recording
+) -> None:
+    other = path.parent / "other" / path.name
+    migrate(other)
+    with write_transaction(other) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('P02', 1)")
+    other.replace(path)
+    wait_for_more(recording)
+    assert seconds_of(path) == [62, 63]
+    assert query(path, "SELECT code FROM participant") == [("P02",)]
+    (kept,) = path.parent.glob("*.damaged.*")
+    with closing(sqlite3.connect(kept)) as connection:
+        assert connection.execute("SELECT count(*) FROM vital").fetchone() == (2,)
+
+
+def test_a_database_that_is_cut_to_nothing_is_rescued(path: Path, recording: Recording) -> None:
+    os.truncate(path, 0)
+    wait_for_more(recording)
+    assert {62, 63} <= set(seconds_of(path))
+
+
+def test_the_outbox_goes_on_in_the_new_file(path: Path, recording: Recording) -> None:
+    outbox = Outbox(path)
+    recording.submit(OutboxMessage("summary", {"n": 1}))
+    recording.committed()
+    assert outbox.count() == 1
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink()
+    recording.submit(OutboxMessage("summary", {"n": 2}))
+    recording.committed()
+    waiting = outbox.pending(9)
+    assert [row.payload and row.payload["n"] for row in waiting] == [1, 2]
+    epochs = {row.payload and row.payload["epoch"] for row in waiting}
+    assert len(epochs) == 2, "the numbers begin anew"
+    outbox.close()
