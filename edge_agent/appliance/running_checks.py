@@ -108,8 +108,8 @@ def _service(unit: str, state: Mapping[str, str]) -> Finding:
         well = active == "active"
     if well:
         return Finding(unit, Verdict.OK, f"{active} ({state.get('SubState', 'unknown')})")
-    said = journal(unit, 1, "--priority=err", "--output=cat")
-    told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(said) or '-'}"
+    lines = journal(unit, 1, "--priority=err", "--output=cat")
+    told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(lines) or '-'}"
     cure = f"Start it: sudo systemctl restart {unit}. Its log: journalctl -u {unit} -n 50"
     return Finding(unit, Verdict.PROBLEM, told, cure)
 

@@ -40,8 +40,8 @@ def part_of(path: Path, part: str) -> Path:
 
 def set_aside_beside(path: Path) -> list[Path]:
     """Return the databases that were set aside, oldest first, without their logs."""
-    found = path.parent.glob(f"{path.name}.damaged.*")
-    return sorted(file for file in found if not file.name.endswith(("-wal", "-shm")))
+    files = path.parent.glob(f"{path.name}.damaged.*")
+    return sorted(file for file in files if not file.name.endswith(("-wal", "-shm")))
 
 
 def delete_set_aside(path: Path) -> None:

@@ -120,10 +120,10 @@ class Copying:
         """Tell whether the same row is there: one page may be met twice in a damaged file."""
         same = " AND ".join(f"{name} IS ?" for name in row)
         try:
-            found = self._target.execute(
+            rows = self._target.execute(
                 f"SELECT 1 FROM {table.name} WHERE {same}", tuple(row.values())
             )
-            return found.fetchone() is not None
+            return rows.fetchone() is not None
         except (sqlite3.Error, OverflowError):
             return False
 

@@ -35,9 +35,9 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
         if has_content(log_beside(path)):
             return "its file is empty or gone, and only its log is left"
         return "its file is empty" if path.exists() else None
-    found = None if in_use else _look_at_bytes(path)
-    if found is not None:
-        return found
+    cause = None if in_use else _look_at_bytes(path)
+    if cause is not None:
+        return cause
     try:
         with closing(_open(path)) as connection:
             return _look(connection, quick)
@@ -98,7 +98,7 @@ def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) 
             newest = f"SELECT * FROM {name} ORDER BY 1 DESC LIMIT 1"  # noqa: S608 - our own names
             connection.execute(newest).fetchall()
             continue
-        found = connection.execute(f"PRAGMA integrity_check({name})").fetchone()[0]
-        if found != "ok":
-            return f"table {name}: {found}"
+        answer = connection.execute(f"PRAGMA integrity_check({name})").fetchone()[0]
+        if answer != "ok":
+            return f"table {name}: {answer}"
     return None

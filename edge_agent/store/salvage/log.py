@@ -1,4 +1,6 @@
-"""The write-ahead log of a database, read frame by frame: https://sqlite.org/fileformat2.html#walformat.
+"""The write-ahead log of a database, read frame by frame.
+
+Its format: https://sqlite.org/fileformat2.html#walformat
 
 SQLite stops at the first frame that is not as it was written, and forgets all later ones without a
 word. Here each frame is judged alone, so that one bad frame costs one page.

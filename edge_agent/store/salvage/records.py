@@ -1,4 +1,7 @@
-"""The values of one row as the file holds them: https://sqlite.org/fileformat2.html#record_format."""
+"""The values of one row as the file holds them.
+
+Their format: https://sqlite.org/fileformat2.html#record_format
+"""
 
 from __future__ import annotations
 

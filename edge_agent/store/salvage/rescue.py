@@ -297,8 +297,8 @@ def _stamps(source: Path) -> list[tuple[int, int]]:
     for part in ("", "-wal"):
         file = part_of(source, part)
         if file.exists():
-            found = file.stat()
-            stamps.append((found.st_size, found.st_mtime_ns))
+            status = file.stat()
+            stamps.append((status.st_size, status.st_mtime_ns))
     return stamps
 
 

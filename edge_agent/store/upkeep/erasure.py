@@ -178,8 +178,8 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[Salvage]) -> None:
 
 def _elsewhere(path: Path, salvages: Iterable[Salvage]) -> list[Path]:
     """Return the databases that were moved to other folders and are still there."""
-    found = [path.parent / salvage.file for salvage in salvages]
-    return [file for file in found if file.parent != path.parent and file.exists()]
+    files = [path.parent / salvage.file for salvage in salvages]
+    return [file for file in files if file.parent != path.parent and file.exists()]
 
 
 def _record(connection: sqlite3.Connection, actor: str, rows: ErasedRows) -> None:

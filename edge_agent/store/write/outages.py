@@ -53,11 +53,11 @@ def last_row(connection: sqlite3.Connection) -> LastRow | None:
     first: dict[str, int] = {}
     for number, row in sorted(boots.items()):
         first.setdefault(row["boot_id"], number)
-    found = [
+    newest = [
         LastRow(at["boot"], boots[at["boot"]]["boot_id"], at["at"], boots[at["boot"]]["offset"])
         for at in _newest(connection)
     ]
-    return max(found, key=lambda row: (first[row.boot_id], row.boot_ms), default=None)
+    return max(newest, key=lambda row: (first[row.boot_id], row.boot_ms), default=None)
 
 
 def write_outage(

@@ -147,9 +147,9 @@ class BootRows:
         )
         self._rows = self._read()
         self.confirm()
-        found = self._find(at)
-        assert found is not None, "the row of this instant was just written"
-        return found
+        row = self._find(at)
+        assert row is not None, "the row of this instant was just written"
+        return row
 
     def _read(self) -> list[BootRow]:
         rows = self._connection.execute(

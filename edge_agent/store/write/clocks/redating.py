@@ -47,9 +47,9 @@ def redate(connection: sqlite3.Connection, *, also_earlier_starts: bool = False)
     for boot_id in starts:
         boots = BootRows(connection, boot_id)
         boots.confirm()
-        found = boots.wrong()
-        if found is not None:
-            _move(connection, *found)
+        wrong = boots.wrong()
+        if wrong is not None:
+            _move(connection, *wrong)
             return True
     return False
 
