@@ -42,6 +42,13 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     return StoreError(text)
 
 
+def translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
+    """Return an error of SQLite in the words of ``store_error``, and any other as it is."""
+    if isinstance(error, StoreError):
+        return error
+    return store_error(path, error)
+
+
 def _describe_os_error(path: Path, error: OSError) -> str:
     """Say what a failed file operation means, and the cure."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

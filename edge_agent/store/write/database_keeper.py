@@ -5,7 +5,12 @@ from __future__ import annotations
 import sqlite3
 from typing import Protocol
 
+from edge_agent.core.errors import StoreError
 from edge_agent.store.database.open_file import OpenFile
+
+
+class MovedError(StoreError):
+    """The open file is no longer the one at the path."""
 
 
 class DatabaseKeeper(Protocol):

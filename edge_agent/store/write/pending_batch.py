@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from edge_agent.core.clock import Instant
@@ -122,6 +123,42 @@ class PendingBatch:
         if self._lost is not None:
             first = self._lost[0]
         self._lost = (first, at)
+
+
+class RefusedItems:
+    """Counts what found no room in a queue, and remembers when that was; for several threads.
+
+    Example:
+        >>> refused = RefusedItems()
+        >>> refused.note(Instant(1_000, 1_700_000_001_000))
+        >>> refused.count, refused.take_gap().reason
+        (1, 'not_written')
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._gap: Gap | None = None
+
+    @property
+    def count(self) -> int:
+        """How many since the start."""
+        return self._count
+
+    def note(self, at: Instant | None) -> None:
+        """Count one; ``at`` is when it happened, ``None`` for what leaves no gap."""
+        with self._lock:
+            self._count += 1
+            if at is not None:
+                first = at if self._gap is None else self._gap.start
+                self._gap = Gap("recorder", first, at, "not_written")
+
+    def take_gap(self) -> Gap | None:
+        """Return the time in which there was no room, once."""
+        with self._lock:
+            gap = self._gap
+            self._gap = None
+        return gap
 
 
 def instant_of(row: Row) -> Instant | None:

@@ -6,7 +6,6 @@ import logging
 import math
 import queue
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,13 +19,13 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.worker import Worker
 from edge_agent.store.database.open_file import OpenFile
 from edge_agent.store.database.schema import connect, transaction
-from edge_agent.store.database.sqlite_errors import is_damage, store_error, translate_errors
+from edge_agent.store.database.sqlite_errors import is_damage, translate_errors, translated
 from edge_agent.store.write.batch_writer import BAD_ROW, BatchWriter
 from edge_agent.store.write.clocks.boots import ClockCheck
-from edge_agent.store.write.database_keeper import DatabaseKeeper
+from edge_agent.store.write.database_keeper import DatabaseKeeper, MovedError
 from edge_agent.store.write.intervals import Intervals
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.pending_batch import PendingBatch, Row, instant_of
+from edge_agent.store.write.pending_batch import PendingBatch, RefusedItems, Row, instant_of
 from edge_agent.store.write.recorder_options import RecorderOptions
 from edge_agent.store.write.timeline import ModelUse
 
@@ -97,9 +96,7 @@ class Recorder(Worker):
         self._opened: float | None = None  # when the present interval got its first frame
         self._batch = PendingBatch(self._options)
         self._writer = BatchWriter(self._options)
-        self._refused = 0
-        self._lost: Gap | None = None
-        self._lost_lock = threading.Lock()
+        self._refused = RefusedItems()
         self._duplicates = 0
         self._last_error: StoreError | None = None
         self._last_commit: float | None = None
@@ -112,7 +109,7 @@ class Recorder(Worker):
     @property
     def dropped(self) -> int:
         """Items lost since the start: no room in memory either, or a value that is no number."""
-        return self._refused + self._batch.dropped
+        return self._refused.count + self._batch.dropped
 
     @property
     def duplicates(self) -> int:
@@ -167,12 +164,12 @@ class Recorder(Worker):
         try:
             while not (self.stopping.is_set() and self._queue.empty()):
                 self._take(self._next())
-                self._note_lost()
+                self._note_refused()
                 self._end_stale_interval()
                 self._watch()
                 if self._batch.is_due():
                     self._commit()
-            self._note_lost()
+            self._note_refused()
             for row in self._intervals.finish():
                 self._batch.add(row)
             self._commit()
@@ -185,25 +182,13 @@ class Recorder(Worker):
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            self._refuse(item)
+            self._refused.note(item.at if isinstance(item, Recognition) else instant_of(item))
 
-    def _refuse(self, item: Item) -> None:
-        """Count what found no room, and remember when that was: it becomes a gap."""
-        with self._lost_lock:
-            self._refused += 1
-            at = item.at if isinstance(item, Recognition) else instant_of(item)
-            if at is None:
-                return
-            first = at if self._lost is None else self._lost.start
-            self._lost = Gap("recorder", first, at, "not_written")
-
-    def _note_lost(self) -> None:
+    def _note_refused(self) -> None:
         """Record when there was no room in the queue, now that there is some again."""
-        with self._lost_lock:
-            lost = self._lost
-            self._lost = None
-        if lost is not None:
-            self._batch.add(lost)
+        gap = self._refused.take_gap()
+        if gap is not None:
+            self._batch.add(gap)
 
     def _next(self) -> Item | None:
         """Return the next item, or ``None`` when it is time to look at the batch."""
@@ -229,7 +214,7 @@ class Recorder(Worker):
             for row in rows:
                 self._batch.add(row)
         elif isinstance(item, VitalReading) and not math.isfinite(item.value):
-            self._refused += 1
+            self._refused.note(None)
             log.warning(
                 "a %s reading of %s was no number and is not recorded", item.kind, item.source
             )
@@ -267,7 +252,7 @@ class Recorder(Worker):
                 if cause is not None:
                     self._replace(cause)
         except (StoreError, sqlite3.Error) as error:
-            self._wait(_translated(self._path, error))
+            self._wait(translated(self._path, error))
 
     def _commit(self) -> None:
         """Write what is pending.
@@ -305,7 +290,7 @@ class Recorder(Worker):
                 self._prove_place()
             self._set_aside += refused
         if self._safe is not None and not self._in_place and not self._follow():
-            raise _MovedError("the rows went into a file that is no longer in its place")
+            raise MovedError("the rows went into a file that is no longer in its place")
         return duplicates
 
     @property
@@ -317,7 +302,7 @@ class Recorder(Worker):
         if self._safe is None or self._file is None:
             return
         if not self._in_place:
-            raise _MovedError(f"{self._path}: is no longer the file that was opened.")
+            raise MovedError(f"{self._path}: is no longer the file that was opened.")
         if self._file.is_empty:
             raise DamageError(f"{self._path}: was emptied by another program.")
 
@@ -327,7 +312,7 @@ class Recorder(Worker):
         Without somebody who can rescue a database, what waiting does not help is raised.
         """
         self._writer.forget()
-        failure = _translated(self._path, error)
+        failure = translated(self._path, error)
         if self._safe is None:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _PASSING:
                 raise failure from error
@@ -336,7 +321,7 @@ class Recorder(Worker):
         try:
             return self._rescued(failure)
         except (StoreError, sqlite3.Error) as second:
-            self._wait(_translated(self._path, second))
+            self._wait(translated(self._path, second))
             return False
 
     def _rescued(self, failure: StoreError) -> bool:
@@ -345,7 +330,7 @@ class Recorder(Worker):
         if self._file is not None and not self._in_place:
             self._follow()
             return True
-        if isinstance(failure, _MovedError):
+        if isinstance(failure, MovedError):
             return True
         cause = str(failure) if isinstance(failure, DamageError) else self._safe.look()
         if cause is None and self._path.exists():
@@ -406,13 +391,3 @@ class Recorder(Worker):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-class _MovedError(StoreError):
-    """The open file is no longer the one at the path."""
-
-
-def _translated(path: Path, error: sqlite3.Error | StoreError) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
-    return store_error(path, error)
