@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from edge_agent.core import clock
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -19,56 +16,15 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.broker import Broker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import MqttState
-from edge_agent.mqtt.options import Backoff, MqttOptions
+from edge_agent.mqtt.options import MqttOptions
 from edge_agent.mqtt.payloads.events import EmotionPayload, StatusPayload, vital_payload
 from edge_agent.runtime.health.alarms import AgentFigures
 from edge_agent.runtime.health.report import HealthMonitor
 from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
+from tests.support.mqtt_clients import QUICK, Start, wait_for_state
 
 pytestmark = pytest.mark.broker
-
-QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.5)
-Start = Callable[..., MqttClient]
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "mosquitto") as running:
-        yield running
-
-
-@pytest.fixture
-def outbox() -> MemoryOutbox:
-    return MemoryOutbox()
-
-
-@pytest.fixture
-def start(outbox: MemoryOutbox) -> Iterator[Start]:
-    """Starts clients that are stopped at the end, and fails when one of them died."""
-    started: list[MqttClient] = []
-    deaths: list[Exception] = []
-
-    def run(
-        port: int, *, device: str = "pi", window_s: float = 10.0, **settings: object
-    ) -> MqttClient:
-        broker = Broker(port=port, **settings)  # type: ignore[arg-type]
-        options = MqttOptions(broker, device, window_s=window_s, backoff=QUICK)
-        client = MqttClient(options, outbox)
-        client.on_death = lambda _, error: deaths.append(error)
-        client.start()
-        started.append(client)
-        return client
-
-    yield run
-    for client in started:
-        client.stop()
-    assert all(client.join(10) for client in started)
-    assert not deaths
-
-
-def wait_for_state(client: MqttClient, state: MqttState) -> None:
-    wait_until(lambda: client.state is state, f"{state}; it is {client.state}: {client.last_error}")
 
 
 def emotion(name: Literal["happiness", "anger", "sadness"]) -> EmotionPayload:
@@ -252,57 +208,6 @@ def test_a_message_whose_acknowledgement_was_lost_is_sent_again_with_the_same_nu
         client.stop()
         assert client.join(5)
     relay.close()
-
-
-def test_a_summary_that_waited_longer_than_two_windows_is_marked_replayed(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port, window_s=1.0)
-        wait_for_state(client, MqttState.CONNECTED)
-        outbox.add(age_s=2.5)
-        client.wake()
-        assert reader.wait_for("summary").payload["replayed"] is True
-
-
-@pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
-def test_a_summary_is_late_after_two_windows_and_not_after_one(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
-    late_s: float, replayed: bool,
-) -> None:  # fmt: skip
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port, window_s=10.0)
-        wait_for_state(client, MqttState.CONNECTED)
-        monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
-        outbox.add()
-        client.wake()
-        assert reader.wait_for("summary").payload["replayed"] is replayed
-
-
-@pytest.mark.parametrize("step_s", [-31_536_000, -60, 60, 31_536_000])
-def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
-    step_s: int,
-) -> None:  # fmt: skip
-    with subscribed(mosquitto.port) as reader:
-        outbox.add(what="before the connection")
-        client = start(mosquitto.port, window_s=1.0)
-        wait_for_state(client, MqttState.CONNECTED)
-        wait_until(lambda: outbox.deleted == [1], "the first summary to be sent")
-        wall_ns = time.time_ns
-        monkeypatch.setattr(time, "time_ns", lambda: wall_ns() + step_s * 1_000_000_000)
-        outbox.add(what="in time")
-        outbox.add(what="late", age_s=2.5)
-        outbox.add(what="of another boot", boot="another")
-        client.wake()
-        reader.wait_for("summary", lambda said: said["seq"] == 4)
-        late = {said.payload["what"]: said.payload["replayed"] for said in reader.on("summary")}
-    assert late == {
-        "before the connection": True,
-        "in time": False,
-        "late": True,
-        "of another boot": True,
-    }
 
 
 def test_an_outbox_that_cannot_be_read_is_tried_again(

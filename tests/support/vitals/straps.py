@@ -13,7 +13,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.vitals.gatt import BATTERY_LEVEL
 from edge_agent.vitals.sensor import Link
-from tests.support.simulated_time import simulated_now
+from tests.support.clocks.simulated_time import simulated_now
 
 AWAY = VitalsError(VitalsReason.NOT_FOUND, "It is not in reach.", "Wear it.")
 REFUSED = VitalsError(VitalsReason.CONNECTION_FAILED, "It does not answer.", "It is tried again.")

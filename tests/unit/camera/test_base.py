@@ -14,7 +14,7 @@ from edge_agent.camera.options import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
-from tests.support.simulated_time import Seconds
+from tests.support.clocks.simulated_time import Seconds
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image

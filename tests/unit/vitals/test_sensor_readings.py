@@ -11,7 +11,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.gatt import BloodPressure, DeviceTime, HeartRate
 from edge_agent.vitals.sensor_readings import SensorReadings
-from tests.support.simulated_time import START
+from tests.support.clocks.simulated_time import START
 
 
 def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -> None:

@@ -21,8 +21,8 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StoreError
 from edge_agent.store.study.study import Study
 from tests.golden.project import routes
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, PASSWORD, client_of, fill, set_up
-from tests.support.simulated_time import Seconds
 from tests.support.timeline import query
 
 HOUR_MS = 3_600_000

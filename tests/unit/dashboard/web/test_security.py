@@ -13,7 +13,7 @@ from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback
 from edge_agent.config import load_settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
-from tests.support.simulated_time import Seconds
+from tests.support.clocks.simulated_time import Seconds
 
 
 def test_a_sixth_attempt_must_wait_until_the_first_has_grown_old() -> None:

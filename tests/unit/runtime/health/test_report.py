@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,19 @@ import pytest
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.mqtt.payloads.health import HealthPayload
-from edge_agent.runtime.health import throttling
 from edge_agent.runtime.health.alarms import AgentFigures, AlarmLimits, MachineState, alarms
 from edge_agent.runtime.health.report import HealthMonitor, processor_temperature
-from edge_agent.runtime.health.throttling import Throttling, ThrottlingProbe, parse_throttled
+from edge_agent.runtime.health.throttling import ThrottlingProbe
 from edge_agent.runtime.health.watchdog import is_fresh
 from edge_agent.store.upkeep.copy_report import Standing
 from edge_agent.store.write.outbox_losses import Hole
+from tests.support.firmware import POWER_GOOD, answer_of, firmware
 
 AT = Instant(boot_ms=5_000, wall_ms=1_795_162_320_250)
 WELL = AgentFigures(fps=15.0, frame_age_s=0.1, commit_age_s=3.0, mqtt_state="connected")
 COOL = MachineState(
     uptime_s=600, temperature=50.0, throttling=None, disk_free_bytes=10**10, clock_synchronised=True
 )
-POWER_GOOD = Throttling(*[False] * 6)
 
 
 @dataclass(frozen=True)
@@ -37,21 +35,6 @@ class Sensor:
 
 def names(figures: AgentFigures = WELL, machine: MachineState = COOL) -> list[str]:
     return list(alarms(figures, machine, AlarmLimits()))
-
-
-def firmware(folder: Path, script: str) -> Path:
-    """A stand-in for the Raspberry Pi's command, which no other machine has."""
-    program = folder / "vcgencmd"
-    program.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
-    program.chmod(0o755)
-    return program
-
-
-def answer_of(probe: ThrottlingProbe) -> Throttling | None:
-    deadline = time.monotonic() + 10
-    while (answer := probe.latest()) is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return answer
 
 
 def test_a_report_has_the_published_form_and_real_figures(tmp_path: Path) -> None:
@@ -334,71 +317,6 @@ def test_the_watchdog_is_told_only_while_frames_and_commits_are_fresh() -> None:
     assert not is_fresh(replace(WELL, waiting_s=200.0))
     assert is_fresh(replace(WELL, frame_age_s=40.0, camera_error="No camera was found."))
     assert is_fresh(replace(WELL, waiting_s=200.0, store_error="disk full"))
-
-
-def test_the_firmwares_bits_are_read_as_documented() -> None:
-    assert parse_throttled("throttled=0x0\n") == POWER_GOOD
-    assert parse_throttled("throttled=0x50005\n") == Throttling(
-        under_voltage=True,
-        frequency_capped=False,
-        throttled=True,
-        soft_temperature_limit=False,
-        under_voltage_since_start=True,
-        throttled_since_start=True,
-    )
-    assert parse_throttled("throttled=0xa\n") == replace(
-        POWER_GOOD, frequency_capped=True, soft_temperature_limit=True
-    )
-
-
-@pytest.mark.parametrize(
-    "text", ["", 'error=1 error_msg="Command not registered"', "temp=48.3'C", "throttled="]
-)
-def test_an_answer_that_is_none_is_not_read_as_one(text: str) -> None:
-    assert parse_throttled(text) is None
-
-
-def test_the_firmware_is_asked_once_in_a_while_and_never_waited_for(tmp_path: Path) -> None:
-    asked = tmp_path / "asked"
-    probe = ThrottlingProbe(firmware(tmp_path, f"echo x >> {asked}; echo throttled=0x1"))
-    assert probe.latest() is None
-    assert answer_of(probe) == replace(POWER_GOOD, under_voltage=True)
-    for _ in range(5):
-        probe.latest()
-    assert asked.read_text(encoding="ascii") == "x\n"
-
-
-def test_a_firmware_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 0.0)
-    monkeypatch.setattr(throttling, "THROTTLING_SECONDS", 0.0)
-    marker = tmp_path / "again"
-    probe = ThrottlingProbe(
-        firmware(
-            tmp_path,
-            f"[ -e {marker} ] && {{ echo throttled=0x0; exit; }}; touch {marker}; exec sleep 60",
-        )
-    )
-    started = time.monotonic()
-    assert probe.latest() is None
-    while not marker.exists():
-        assert time.monotonic() - started < 10
-        time.sleep(0.01)
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", -1.0)
-    assert probe.latest() is None
-    monkeypatch.setattr(throttling, "THROTTLING_GIVE_UP_SECONDS", 10.0)
-    assert answer_of(probe) == POWER_GOOD
-    assert time.monotonic() - started < 30
-    probe.close()
-
-
-def test_a_machine_without_that_firmware_or_without_leave_to_ask_has_no_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert ThrottlingProbe().latest() is None
-    probe = ThrottlingProbe(tmp_path / "not there")
-    assert probe.latest() is None
-    assert probe.latest() is None
 
 
 def test_the_processors_own_sensor_is_taken_and_the_hottest_core_counts() -> None:

@@ -22,12 +22,12 @@ from edge_agent.store.write.clocks import redating
 from edge_agent.store.write.clocks.boots import ClockCheck
 from edge_agent.store.write.imports import import_each, import_readings
 from edge_agent.store.write.outbox import OutboxMessage
-from tests.support.dated import (
+from tests.support.clocks.dated import (
     assert_rollups_are_those_of_the_rows,
     study_with_session,
     wrong_rows,
 )
-from tests.support.machine import DAY_S, Machine, Writing, gap_of, rows_at
+from tests.support.clocks.machine import DAY_S, Machine, Writing, gap_of, rows_at
 from tests.support.timeline import START_MS, query
 
 YEAR_S = 365 * DAY_S

@@ -17,8 +17,8 @@ from edge_agent.core.clock import now
 from edge_agent.core.given_readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, set_up
-from tests.support.simulated_time import Seconds
 from tests.support.timeline import query
 
 PATH = "/api/v1/vitals"

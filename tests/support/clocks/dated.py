@@ -10,7 +10,7 @@ from edge_agent.store.database.schema import connect, copy_database, write_trans
 from edge_agent.store.database.tables import HOUR_MS
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.rollups_anew import make_anew
-from tests.support.machine import Machine
+from tests.support.clocks.machine import Machine
 from tests.support.timeline import START_MS, query
 
 TIMELINE = ("expression", "unfit", "vital")

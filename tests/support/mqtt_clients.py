@@ -1,0 +1,17 @@
+"""Clients of a real broker that try again quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.connection import MqttState
+from edge_agent.mqtt.options import Backoff
+from tests.support.broker import wait_until
+
+QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.5)
+Start = Callable[..., MqttClient]
+
+
+def wait_for_state(client: MqttClient, state: MqttState) -> None:
+    wait_until(lambda: client.state is state, f"{state}; it is {client.state}: {client.last_error}")
