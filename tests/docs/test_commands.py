@@ -123,7 +123,8 @@ def test_no_reason_is_left_of_a_command_that_is_gone(start: str) -> None:
 @pytest.mark.parametrize("command", of_kind("run"), ids=str)
 def test_the_command_does_what_it_says(command: Documented, world: Path) -> None:
     """In the order of the pages, so that a session is started before it is marked."""
-    allowed = {0, 1} if command.text == "affect-edge doctor" else {0}
+    # there is no camera here, and the doctor says so
+    allowed = {0, 1} if command.text.startswith("affect-edge doctor") else {0}
     done = affect_edge(command.text, world)
     assert done.returncode in allowed, f"{command}\n{done.stdout}\n{done.stderr}"
 

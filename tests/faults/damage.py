@@ -12,7 +12,7 @@ from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, migrate
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
 from tests.support.timeline import add, reading, row
@@ -22,7 +22,7 @@ STUDY = (
     "token", "setting", "audit",
 )  # fmt: skip
 FLIPPED_BYTES = 64
-_PAGE = 4096
+_PAGE = PAGE_BYTES
 _LOG_HEADER = 32
 _FRAME = 24 + _PAGE
 _MAP_GROUP = _PAGE // 5 + 1

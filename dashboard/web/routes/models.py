@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
@@ -50,7 +48,13 @@ def _models(options: DashboardOptions) -> list[ModelWithCard]:
     # by the hash and not by the name: a card of another version would speak of other weights
     cards = known_cards(options.models)
     return [
-        ModelWithCard.model_validate(asdict(used) | {"card": _card(cards.get(used.sha256))})
+        ModelWithCard.model_validate(
+            {
+                name: getattr(used, name)
+                for name in ("kind", "name", "version", "sha256", "since_ms")
+            }
+            | {"card": _card(cards.get(used.sha256))}
+        )
         for used in models_in_use(options.database)
     ]
 

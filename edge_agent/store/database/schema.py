@@ -40,7 +40,7 @@ APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the databa
 BUSY_SECONDS = 5.0
 # Bytes. A commit writes whole pages, most of which hold little that is new: half of SQLite's usual
 # size writes a third less for an hour of rows, and reads a fourth slower where everything is read.
-_PAGE_BYTES = 2_048
+PAGE_BYTES = 2_048
 _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
 
 
@@ -205,7 +205,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
             if version:
                 copy_database(connection, path.with_name(f"{path.name}.before-v{len(migrations)}"))
             else:
-                connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
                 # before the first table: the register of pages with which the file can shrink later
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             # Readers go on while the recorder writes; the mode stays in the file.
@@ -321,7 +321,7 @@ def _open(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         # Deleted rows are overwritten: an erased participant leaves no byte in the file.
         connection.execute("PRAGMA secure_delete=ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // _PAGE_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // PAGE_BYTES}")
     except BaseException:
         connection.close()
         raise

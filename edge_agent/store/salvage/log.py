@@ -16,11 +16,14 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_agent.store.database.schema import PAGE_BYTES
+
 _HEADER = 32
 _FRAME_HEADER = 24
 _MAGIC = 0x377F0682
 _MASK = 0xFFFFFFFF
-USUAL_PAGE = 4096
+OUR_PAGES = (PAGE_BYTES, 4096)
+"""Bytes of a page in our databases: those of today, and older ones."""
 PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 
 Sums = tuple[int, int]
@@ -37,7 +40,7 @@ class Log:
         lost: frames that are not as they were written, although later ones are.
     """
 
-    page_size: int = USUAL_PAGE
+    page_size: int = OUR_PAGES[0]
     frames: dict[int, int] = field(default_factory=dict)
     pages: int = 0
     lost: int = 0
@@ -91,7 +94,7 @@ class _Reading:
         self._header_lost = not sound or add_up(header[:24], (0, 0), self._order) != self._sums
         if self._header_lost:
             self._order = "<"  # as every processor that this runs on writes it
-            self._page_size = USUAL_PAGE
+            self._page_size = 0
             self._salts = None
             self._sums = None
         self._frames: dict[int, int] = {}
@@ -102,6 +105,8 @@ class _Reading:
 
     def read(self, file: BinaryIO) -> Log:
         """Read all frames, and return what they amount to."""
+        if self._page_size == 0:
+            self._page_size = _likely_page_size(file)
         if self._salts is None:
             self._salts = _usual_salts(_frames(file, self._page_size))
             file.seek(_HEADER)
@@ -137,6 +142,18 @@ def _frames(file: BinaryIO, page_size: int) -> Iterator[tuple[bytes, bytes]]:
     length = _FRAME_HEADER + page_size
     while len(frame := file.read(length)) == length:
         yield frame[:_FRAME_HEADER], frame[_FRAME_HEADER:]
+
+
+def _likely_page_size(file: BinaryIO) -> int:
+    """Return the size with which the first two frames have the same salts, or the log ends."""
+    for size in OUR_PAGES:
+        file.seek(_HEADER)
+        salts = [header[8:16] for header, _ in islice(_frames(file, size), 2)]
+        file.seek(_HEADER)
+        if len(set(salts)) == 1 and (len(salts) == 2 or len(file.read()) == _FRAME_HEADER + size):
+            break
+    file.seek(_HEADER)
+    return size
 
 
 def _usual_salts(frames: Iterator[tuple[bytes, bytes]]) -> Sums:

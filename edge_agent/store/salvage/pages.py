@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_agent.store.salvage.log import PAGE_SIZES, USUAL_PAGE, Log, log_beside, read_log
+from edge_agent.store.salvage.log import OUR_PAGES, PAGE_SIZES, Log, log_beside, read_log
 
 _MAGIC = b"SQLite format 3\0"
 _MAP_ENTRY = 5
@@ -34,11 +34,11 @@ class Pages:
         self._log_file = log_file
         self._log = log
         length = os.fstat(file).st_size
-        self.size = _page_size(os.pread(file, 100, 0), log)
+        self.size = _page_size(file, log)
         self.count = max(log.pages, length // self.size)
         self._has_holes = length // self.size < log.pages
         self._map_group = self.size // _MAP_ENTRY + 1
-        self._has_map = self._looks_like_map()
+        self._has_map = self._second_is_map()
 
     def read(self, number: int) -> bytes:
         """Return the bytes of a page.
@@ -102,14 +102,11 @@ class Pages:
         kind, parent = struct.unpack_from(">BI", self.read(group), place)
         return kind, parent
 
-    def _looks_like_map(self) -> bool:
+    def _second_is_map(self) -> bool:
         try:
-            second = self.read(2)
+            return _looks_like_map(self.read(2)[:50])
         except PageError:
             return False
-        # The first entries are those of root pages; a page of a tree begins with 2, 5, 10 or 13.
-        entries = struct.iter_unpack(">BI", second[:50])
-        return [kind == _ROOT and not at for kind, at in entries].count(True) >= 3
 
 
 @contextmanager
@@ -137,11 +134,20 @@ def open_pages(path: Path, log_path: Path | None = None) -> Iterator[Pages]:
             os.close(log_file)
 
 
-def _page_size(header: bytes, log: Log) -> int:
+def _page_size(file: int, log: Log) -> int:
     if log.frames:
         return log.page_size
+    header = os.pread(file, 100, 0)
     if header.startswith(_MAGIC):
         size = int.from_bytes(header[16:18], "big")
         if size in PAGE_SIZES:
             return size
-    return USUAL_PAGE
+    # The second page of our databases is the map; at another size another page lies there.
+    maps = (size for size in OUR_PAGES if _looks_like_map(os.pread(file, 50, size)))
+    return next(maps, OUR_PAGES[-1])
+
+
+def _looks_like_map(page: bytes) -> bool:
+    # The first entries are those of root pages; a page of a tree begins with 2, 5, 10 or 13.
+    entries = struct.iter_unpack(">BI", page[: len(page) // _MAP_ENTRY * _MAP_ENTRY])
+    return [kind == _ROOT and not at for kind, at in entries].count(True) >= 3

@@ -190,24 +190,3 @@ def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing_behind(
         _, said = demo.communicate(timeout=20)
     assert (demo.returncode, list(tmp_path.iterdir())) == (0, []), said
     assert "Traceback" not in said
-
-
-def test_a_database_that_is_damaged_where_the_agent_writes_ends_it_with_a_sentence(
-    tmp_path: Path,
-) -> None:
-    agent = Appliance(tmp_path, {**QUIET, "record": {"batch_seconds": 0.5}})
-    migrate(agent.database)
-    with closing(sqlite3.connect(agent.database)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        size = connection.execute("PRAGMA page_size").fetchone()[0]
-        roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
-        pages = [page for (page,) in connection.execute(roots)]
-    content = bytearray(agent.database.read_bytes())
-    for page in pages:
-        content[(page - 1) * size : page * size] = b"\xa5" * size
-    agent.database.write_bytes(content)
-    with agent:
-        assert agent.wait(40) == 1
-    assert "worker recorder died" in agent.said
-    assert "is damaged. Copy it away" in agent.said
-    assert "Traceback" not in agent.said

@@ -56,6 +56,26 @@ def test_a_damaged_header_ends_no_agent_and_costs_no_participant(tmp_path: Path)
     assert "Traceback" not in agent.said
 
 
+def test_a_damaged_page_where_the_agent_writes_ends_no_agent(tmp_path: Path) -> None:
+    agent = Appliance(tmp_path, SETTINGS)
+    migrate(agent.database)
+    Study(agent.database).create_participant("P01")
+    with closing(sqlite3.connect(agent.database)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
+        pages = [page for (page,) in connection.execute(roots)]
+    content = bytearray(agent.database.read_bytes())
+    for page in pages:
+        content[(page - 1) * size : page * size] = b"\xa5" * size
+    agent.database.write_bytes(content)
+    with agent:
+        wait_for_new_rows(agent.database)
+        assert codes(agent.database) == ["P01"]
+        assert agent.stop() == 0, agent.said
+    assert "Traceback" not in agent.said
+
+
 def test_a_database_that_is_deleted_under_the_agent_is_there_again(tmp_path: Path) -> None:
     agent = Appliance(tmp_path, SETTINGS)
     migrate(agent.database)

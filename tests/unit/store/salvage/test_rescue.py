@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,22 @@ def test_rows_below_a_damaged_inner_page_are_found(path: Path, sound: Path, seed
     carried(path, rescue)
     expected = sizes_of(sound)
     assert {table: expected[table] for table in expected} == sizes_of(path)
+
+
+@pytest.mark.parametrize("page_bytes", [2048, 4096])
+def test_a_header_that_is_gone_costs_no_study_row_whatever_size_pages_have(
+    path: Path, sound: Path, page_bytes: int
+) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute(f"PRAGMA page_size={page_bytes}")
+        connection.execute("VACUUM")
+    with path.open("r+b") as file:
+        file.write(bytes(100))
+    rescue = Rescue(path)
+    rescue.replace("a test")
+    carried(path, rescue)
+    assert sizes_of(path) == sizes_of(sound)
 
 
 def sizes_of(path: Path) -> dict[str, int]:
