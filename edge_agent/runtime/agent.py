@@ -38,6 +38,7 @@ from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.runtime.threads import AgentThreads, FigureReader
 from edge_agent.runtime.vital_sources import configured_pulse, configured_sources
 from edge_agent.store.database.lock import lock
+from edge_agent.store.database.replacement import finish_replacement
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
@@ -109,6 +110,11 @@ class Agent:
         # before the migration: never upgrade the file under a running agent
         self._lock = lock(self._database)
         try:
+            if finish_replacement(self._database):
+                raise StoreError(
+                    f"{self._database}: a restore that was interrupted is complete now, with its "
+                    "configuration. Start the agent again."
+                )
             migrate(self._database)
             self._build(data, recognizer)
             self._monitor = HealthMonitor(data, settings.device.name, edge_agent.__version__)

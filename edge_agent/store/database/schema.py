@@ -15,6 +15,7 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
     BASELINE_MARKERS,
@@ -84,6 +85,7 @@ def connect(
     Raises:
         StoreError: missing, not a database, of another version, not permitted, locked.
     """
+    refuse_half_replaced(path)
     with translate_errors(path):
         try:
             file = path.stat()
@@ -139,6 +141,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing
             has changed then.
     """
+    refuse_half_replaced(path)
     with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
@@ -181,12 +184,16 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_beside(path: Path) -> list[Path]:
-    """Return the copies beside a database: daily ones, and those made before upgrades."""
+    """Return the copies beside a database.
+
+    Daily ones, those made before upgrades, and what a restore has set aside.
+    """
     copies = [
         *path.parent.glob(f"{path.name}.before-*"),
         *path.parent.glob(f"{path.name}.backup-*"),
+        *path.parent.glob(f"{path.name}.replaced.*"),
     ]
-    return sorted(copy for copy in copies if not copy.name.endswith(("-wal", "-shm", "-journal")))
+    return sorted(copy for copy in copies if not copy.name.endswith(LOGS))
 
 
 @contextmanager

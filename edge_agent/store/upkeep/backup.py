@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.replacement import sync_folder
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, copy_database
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.upkeep.copies import (
@@ -87,7 +87,8 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
         target = _name(place, mark, others)
         with translate_errors(place):
             fresh.replace(target)
-            _make_durable(target.parent)
+            # the new name is on the disk before an older copy goes: the power may be cut between
+            sync_folder(target.parent)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
@@ -128,15 +129,6 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
         if target not in taken or (there and there.contents <= mark.contents):
             break
     return target
-
-
-def _make_durable(folder: Path) -> None:
-    """Have the new name on the disk before an older copy goes: a power cut may come between."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def check_integrity(path: Path) -> None:

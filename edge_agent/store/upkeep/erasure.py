@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
@@ -215,18 +216,24 @@ def _erase_copies(path: Path, code: str) -> tuple[tuple[str, ...], tuple[str, ..
     deleted = []
     for copy in copies_beside(path):
         try:
-            held_participant = _erase_copy(copy, code)
+            held_participant = erase_from_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise store_error(copy, error) from error
-            copy.unlink()
+            _delete_copy(copy)
             deleted.append(copy.name)
         except StoreError:  # a copy of something else
-            copy.unlink()
+            _delete_copy(copy)
             deleted.append(copy.name)
         else:
             rewritten += [copy.name] if held_participant else []
     return tuple(rewritten), tuple(deleted)
+
+
+def _delete_copy(copy: Path) -> None:
+    """Delete a copy; one that a restore set aside has its log beside it."""
+    for end in ("", *LOGS):
+        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _erase_second_places(
@@ -256,7 +263,7 @@ def _erase_second_places(
     return tuple(rewritten), tuple(unreached)
 
 
-def _erase_copy(copy: Path, code: str) -> bool:
+def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
     with closing(connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records

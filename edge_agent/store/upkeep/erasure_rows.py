@@ -46,7 +46,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     Raises:
         StudyError: a session of theirs is open.
     """
-    row = connection.execute("SELECT id, code FROM participant WHERE code = ?", (code,)).fetchone()
+    row = connection.execute(
+        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
+    ).fetchone()
     if row is None:
         return None
     participant = row["id"]
@@ -78,7 +80,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
         removed = removed + gone
     deleted["outbox"] += _delete_messages(connection, real, spans)
     _forget_in_audit(connection, real)
-    add_tombstones(connection, spans)
+    add_tombstones(connection, spans, [row["created"]])
     return ErasedRows(dict(deleted), minutes, removed, texts - _texts_of_others(connection))
 
 
