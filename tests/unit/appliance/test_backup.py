@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import stat
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 
 from edge_agent.appliance.archive import SEAL_CHARACTERS, open_archive
 from edge_agent.appliance.config_text import with_value
+from edge_agent.appliance.passphrase import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
 from tests.support.timeline import query
@@ -162,19 +164,26 @@ def test_a_locked_archive_opens_with_its_passphrase_only(
     appliance.config.write_text("")
     done = appliance.run("restore", file, "--yes", "--passphrase-file", passphrase)
     assert done.exit_code == 0 and appliance.files() == files
+    assert "Passphrase" in appliance.run("restore", file, "--list").output  # it is asked for
 
 
-def test_the_passphrase_is_asked_for_and_never_a_word_of_the_command(
+def test_a_passphrase_needs_a_file_to_lock_and_some_length(
     appliance: WholeAppliance, tmp_path: Path, passphrase: Path
 ) -> None:
-    file = backed_up(appliance, tmp_path / "locked.zip", "--passphrase-file", passphrase)
-    with open_archive(file, lambda: PASSPHRASE) as archive:
-        archive.check(archive.manifest.files)
-    assert "Passphrase" in appliance.run("restore", file, "--list").output
     assert appliance.run("backup", "--passphrase-file", passphrase).exit_code == 2
     passphrase.write_text("short\n")
     done = appliance.run("backup", tmp_path / "b.zip", "--passphrase-file", passphrase)
     assert "has 5 characters" in str(done.exception) and not (tmp_path / "b.zip").exists()
+    passphrase.write_text("\n")
+    done = appliance.run("backup", tmp_path / "b.zip", "--passphrase-file", passphrase)
+    assert "its first line is empty" in str(done.exception)
+
+
+def test_a_machine_that_is_too_slow_does_not_blame_the_passphrase() -> None:
+    _, locked = new_lock(PASSPHRASE)
+    harder = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", locked)
+    with pytest.raises(BackupError, match="too slow, or too busy"):
+        open_lock(harder, PASSPHRASE)
 
 
 @pytest.mark.skipif(shutil.which("age") is None, reason="the program age is not installed")

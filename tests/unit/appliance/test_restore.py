@@ -18,7 +18,11 @@ from edge_agent.config import load_settings
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.runtime.agent import Agent
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
-from edge_agent.store.database.replacement import is_half_replaced, prepared_path
+from edge_agent.store.database.replacement import (
+    finish_replacement,
+    is_half_replaced,
+    prepared_path,
+)
 from edge_agent.store.database.schema import MIGRATIONS, connect, copies_beside, migrate
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.agent import WITHOUT_BROKER
@@ -313,3 +317,55 @@ def test_an_erasure_reaches_what_a_restore_set_aside(
     assert codes(aside) == ["LATER", "P00", "P02"]
     erase_participant(appliance.database, "P02", actor="ada")
     assert codes(aside) == ["LATER", "P00"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another user")
+def test_what_root_restores_belongs_to_those_whose_folders_they_are(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    change(appliance)
+    os.chown(appliance.data, 12345, 12345)
+    os.chown(appliance.settings, 0, 12345)
+    os.chown(appliance.settings / "mqtt-password", 0, 23456)
+    (appliance.settings / "mqtt-password").chmod(0o640)
+    shutil.rmtree(appliance.data / "tls")
+    appliance.config.unlink()
+    assert appliance.run("restore", archive, "--yes").exit_code == 0
+
+    def owner(path: Path) -> tuple[int, int, int]:
+        found = path.stat()
+        return found.st_uid, found.st_gid, found.st_mode & 0o777
+
+    assert owner(appliance.data / "tls") == (12345, 12345, 0o750)
+    assert owner(appliance.data / "tls" / "key.pem") == (12345, 12345, 0o600)
+    assert owner(appliance.config) == (0, 12345, 0o640)
+    assert owner(appliance.settings / "mqtt-password") == (0, 23456, 0o640)
+    for lock_file in appliance.data.glob("*.lock"):
+        assert owner(lock_file) == (12345, 12345, 0o640)
+
+
+def test_the_user_of_the_agent_completes_what_it_may_and_says_who_does_the_rest(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    """The service may not write below /etc, where root restores to."""
+    states = States(appliance, archive)
+    states.kill_half_way()
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    for path in (appliance.data, *appliance.data.rglob("*")):
+        os.chown(path, 12345, 12345)
+    for folder in appliance.data.parents:
+        if folder.stat().st_mode & 0o001 == 0:
+            folder.chmod(folder.stat().st_mode | 0o001)
+
+    def as_the_agent() -> None:
+        os.setgid(12345)
+        os.setuid(12345)
+        with pytest.raises(StoreError, match="sudo"):
+            finish_replacement(appliance.database)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert killed_at(0, as_the_agent)
+    os.chown(appliance.database.with_name("affect-edge.db.replacing"), 0, 12345)
+    assert finish_restore(Places(appliance.data, appliance.config))
+    assert states.is_new()
