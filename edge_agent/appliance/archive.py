@@ -188,7 +188,7 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
 def _check_seal(path: Path, file: IO[bytes]) -> None:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - SEAL_CHARACTERS))
-    seal = file.read()
+    seal = file.read(SEAL_CHARACTERS)
     if seal != _digest(file).encode("ascii"):
         file.seek(0)
         if file.read(2) != b"PK":

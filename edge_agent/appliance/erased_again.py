@@ -34,7 +34,7 @@ class Erasures:
     Attributes:
         spans: the times of the sessions.
         participants: when each participant had been made, UTC milliseconds, with how many of them.
-        complete: whether the present database could be read.
+        complete: whether the present database could tell.
     """
 
     spans: set[Span] = field(default_factory=set)
@@ -45,8 +45,7 @@ class Erasures:
 def known_erasures(database: Path) -> Erasures:
     """Read what was erased from the present database and from every copy that lies beside it."""
     known = Erasures()
-    if database.exists():
-        known.complete = _add(known, database)
+    known.complete = _add(known, database)
     for copy in copies_beside(database):
         _add(known, copy)
     return known

@@ -71,7 +71,9 @@ class Manifest(Part):
     program: str = Field(max_length=40, description="Version of Affect Edge that made it")
     contents: Inventory = Field(description="What is in the database")
     files: tuple[ArchivedFile, ...] = Field(max_length=_MOST_FILES, description="Every file")
-    settings: tuple[ArchivedSetting, ...] = Field((), description="Files that the settings name")
+    settings: tuple[ArchivedSetting, ...] = Field(
+        (), max_length=len(FILE_KEYS), description="Files that the settings name"
+    )
     left_out: tuple[str, ...] = Field((), description="What the settings name and was not there")
     environment: tuple[str, ...] = Field(
         (), description="Names of environment variables that were laid over the configuration"

@@ -60,7 +60,8 @@ def backup(
             raise click.UsageError("Name the FILE that the passphrase is to lock.")
         from edge_agent.store.upkeep.backup import make_daily_copy
 
-        click.echo(make_daily_copy(database))
+        copy = str(make_daily_copy(database))
+        click.echo(json.dumps({"file": copy}) if as_json else copy)
         return
     from edge_agent.appliance.backup import check_target, make_backup
     from edge_agent.appliance.parts import parts_of
@@ -108,6 +109,8 @@ def restore(
 
     if not only_list and finish_restore(places):
         say("A restore that was interrupted is complete now. Start agent and dashboard.")
+        if as_json:
+            click.echo(json.dumps({"completed": True}))
         return
     if file is None:
         list_copies(settings, places, as_json=as_json)
@@ -125,9 +128,12 @@ def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]
     present = config or (SYSTEM_FILE if data is None and SYSTEM_FILE.exists() else None)
     try:
         settings = load_settings(present if present and present.exists() else None)
-    except ConfigError:
+    except ConfigError as error:
         if data is None:
-            raise
+            raise ConfigError(
+                f"{error} To replace this configuration, name it and the data folder: --config "
+                f"{present} --data DIR."
+            ) from error
         settings = load_settings(Path(os.devnull))
     folder = at_home(data or settings.data.folder)
     return settings, Places(folder, present or folder / CONFIG_NAME)
@@ -157,6 +163,8 @@ def ask_for(file: Path | None) -> str:
 
 def is_database(file: Path) -> bool:
     """Tell whether a file is a database rather than an archive."""
+    if file.exists() and not file.is_file():
+        raise BackupError(f"{file}: is no file. Name an archive, or a copy of the database.")
     try:
         with file.open("rb") as opened:
             return opened.read(len(_SQLITE)) == _SQLITE
@@ -306,7 +314,8 @@ def report(done: Restored, places: Places, *, as_json: bool) -> None:
         )
     if not done.erasures_known:
         click.echo(
-            "The database of before cannot be read: erase again who was erased since this was made."
+            "No database here could tell who was erased since this was made. If anybody was, erase "
+            "them again."
         )
     click.echo(
         "Start agent and dashboard: sudo systemctl start affect-edge-agent affect-edge-dashboard "

@@ -188,11 +188,12 @@ def copies_beside(path: Path) -> list[Path]:
 
     Daily ones, those made before upgrades, and what a restore has set aside.
     """
-    copies = [
-        *path.parent.glob(f"{path.name}.before-*"),
-        *path.parent.glob(f"{path.name}.backup-*"),
-        *path.parent.glob(f"{path.name}.replaced.*"),
-    ]
+    copies = {
+        copy
+        for place in {path, path.resolve()}  # a link to another disk: restored there
+        for kind in ("before-*", "backup-*", "replaced.*")
+        for copy in place.parent.glob(f"{place.name}.{kind}")
+    }
     return sorted(copy for copy in copies if not copy.name.endswith(LOGS))
 
 

@@ -25,6 +25,7 @@ from edge_agent.appliance.config_text import with_value
 from edge_agent.appliance.passphrase import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
+from tests.support.killed import killed_at
 from tests.support.timeline import query
 from tests.support.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
 
@@ -141,6 +142,22 @@ def test_on_a_full_disk_there_is_no_half_archive(appliance: WholeAppliance, tmp_
     assert done.returncode == 1 and "the disk is full" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "settings"]
     assert not list(appliance.data.glob("*backup*"))
+
+
+def test_killed_at_each_step_it_is_the_old_archive_or_the_new_one(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    old = archive.read_bytes()
+    step = 1
+    seen = set()
+    while killed_at(step, lambda: backed_up(appliance, archive, "--overwrite")):
+        with open_archive(archive, str) as opened:
+            opened.check(opened.manifest.files)
+        seen.add(archive.read_bytes() == old)
+        step += 1
+    assert seen == {True} and step > 8  # the new name is the last step
+    assert archive.read_bytes() != old
+    assert not list(appliance.data.glob("*.backup-*")) and not list(archive.parent.glob(".*"))
 
 
 # ---------------------------------------------------------------- the passphrase

@@ -12,8 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edge_agent.appliance.restore import Places, finish_restore, restore_database
+from edge_agent.cli import cli
 from edge_agent.config import load_settings
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.runtime.agent import Agent
@@ -259,7 +261,7 @@ def test_over_a_damaged_database_it_says_that_erasures_are_not_known(
 ) -> None:
     appliance.database.write_bytes(b"damaged " * 1000)
     done = appliance.run("restore", archive, "--yes")
-    assert done.exit_code == 0 and "erase again who was erased" in done.output
+    assert done.exit_code == 0 and "No database here could tell" in done.output
     assert codes(appliance.database) == ["P00", "P01", "P02"]
     (aside,) = appliance.data.glob("*.db.replaced.*[0-9Z]")
     assert aside.read_bytes() == b"damaged " * 1000
@@ -369,3 +371,42 @@ def test_the_user_of_the_agent_completes_what_it_may_and_says_who_does_the_rest(
     os.chown(appliance.database.with_name("affect-edge.db.replacing"), 0, 12345)
     assert finish_restore(Places(appliance.data, appliance.config))
     assert states.is_new()
+
+
+def test_a_database_on_another_disk_is_restored_there(
+    appliance: WholeAppliance, archive: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    shutil.move(appliance.database, disk / "real.db")
+    appliance.database.symlink_to(disk / "real.db")
+    erase_participant(appliance.database, "P01", actor="ada")
+    with closing(connect(appliance.database, readonly=False)) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('LATER', 5)")
+    assert appliance.run("restore", archive, "--yes").exit_code == 0
+    assert appliance.database.is_symlink() and codes(disk / "real.db") == ["P00", "P02"]
+    (aside,) = disk.glob("real.db.replaced.*[0-9Z]")
+    assert codes(aside) == ["LATER", "P00", "P02"]
+    erase_participant(appliance.database, "P02", actor="ada")
+    assert codes(aside) == ["LATER", "P00"]
+
+
+def test_on_an_installed_appliance_everything_goes_where_it_was_installed(
+    appliance: WholeAppliance, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.config.SYSTEM_FILE", appliance.config)
+    before = appliance.files()
+    change(appliance)
+    assert CliRunner().invoke(cli, ["restore", str(archive), "--yes"]).exit_code == 0
+    assert appliance.files() == before and "LATER" not in codes(appliance.database)
+    appliance.config.write_text("[camera]\nsource = 'mind'\n")
+    done = CliRunner().invoke(cli, ["restore", str(archive), "--yes"])
+    assert f"--config {appliance.config} --data DIR" in str(done.exception)
+    assert appliance.run("restore", archive, "--yes").exit_code == 0
+    assert appliance.files() == before
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "/dev"])
+def test_a_device_is_no_archive(appliance: WholeAppliance, file: str) -> None:
+    done = appliance.run("restore", file, "--yes")
+    assert isinstance(done.exception, BackupError) and "is no file" in str(done.exception)
