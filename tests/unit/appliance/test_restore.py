@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -187,6 +188,27 @@ def test_killed_at_each_step_it_is_the_old_or_the_new_appliance(
     assert outcomes == sorted(outcomes, key=["old", "half", "new"].index)
     assert outcomes.count("old") > 20 and outcomes.count("half") > 10
     assert not list(appliance.data.glob("*restoring*"))
+
+
+def test_a_disk_that_fails_while_files_change_places_loses_none_of_them(
+    appliance: WholeAppliance, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = States(appliance, archive)
+    rename = Path.rename
+
+    def fails(path: Path, target: Path) -> Path:
+        if path == prepared_path(appliance.database):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", fails)
+        done = appliance.run("restore", archive, "--yes")
+    assert isinstance(done.exception, StoreError) and "interrupted" in str(done.exception)
+    assert prepared_path(appliance.database).exists() and not appliance.database.exists()
+    done = appliance.run("restore")
+    assert done.exit_code == 0 and "is complete now" in done.output
+    assert states.is_new()
 
 
 def test_what_a_killed_restore_prepared_goes_at_the_next_one(
