@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.schema import DATABASE_NAME, connect
+from tests.support.killed import killed_at
 from tests.support.studies import heart, make_study
+from tests.support.timeline import query
 
 PASSPHRASE = "five words nobody can guess"
 CONFIG = """\
@@ -83,3 +88,23 @@ def whole_appliance(folder: Path, people: int = 3) -> WholeAppliance:
     (made.settings / "mqtt-password").write_text("secret\n")
     made.config.write_text(CONFIG.format(data=made.data, settings=made.settings))
     return made
+
+
+def codes(database: Path) -> list[str]:
+    """The participants in a database."""
+    return [code for (code,) in query(database, "SELECT code FROM participant ORDER BY code")]
+
+
+def change(appliance: WholeAppliance) -> None:
+    """Another participant, whose rows lie in the log only, and other files."""
+
+    def record() -> None:
+        with closing(connect(appliance.database, readonly=False)) as connection:
+            connection.execute("INSERT INTO participant (code, created) VALUES ('LATER', 5)")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert killed_at(0, record)
+    assert appliance.database.with_name("affect-edge.db-wal").stat().st_size > 0
+    (appliance.settings / "mqtt-password").write_text("another secret\n")
+    (appliance.settings / "protocols" / "films.toml").write_text('title = "Other films"\n')
+    appliance.config.write_text(appliance.config.read_text().replace("ward-3", "ward-4"))
