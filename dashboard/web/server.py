@@ -21,6 +21,7 @@ from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.runtime.systemd import SystemdNotifier
+from edge_agent.store.database.lock import lock_for_reading
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,10 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         StoreError: the database cannot be used.
     """
     check_exposure(options)
-    with listen(options.host, options.port) as listener:
+    with (
+        listen(options.host, options.port) as listener,
+        lock_for_reading(options.database),
+    ):
         server = make_server(options)
         _greet(options, with_login_link)
         try:

@@ -15,7 +15,8 @@ from typing import NoReturn
 import click
 
 from edge_agent import __version__
-from edge_agent.cli.appliance import backup, certificate, maintenance, rollback, update
+from edge_agent.cli.appliance import certificate, maintenance, rollback, update
+from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
@@ -189,6 +190,7 @@ for _command in (
     session,
     maintenance,
     backup,
+    restore,
     certificate,
     update,
     rollback,

@@ -177,18 +177,6 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
 
 
 @click.command()
-@common_options
-def backup(config: Path | None, data: Path | None) -> None:
-    """Copy the database aside now, beside a running agent, and check the copy."""
-    log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.upkeep.backup import make_daily_copy
-
-    click.echo(make_daily_copy(folder / DATABASE_NAME))
-
-
-@click.command()
 @click.argument("source", metavar="FILE|URL")
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def update(source: str, yes: bool) -> None:

@@ -174,6 +174,13 @@ class UpdateError(AffectEdgeError):
     """
 
 
+class BackupError(AffectEdgeError):
+    """An archive of the appliance cannot be made, or cannot be used: damaged, foreign, locked.
+
+    Nothing was changed.
+    """
+
+
 class StatisticsError(AffectEdgeError):
     """A test cannot be computed from the data given.
 

@@ -39,6 +39,7 @@ from edge_agent.runtime.systemd import SystemdNotifier
 from edge_agent.runtime.threads import AgentThreads, FigureReader
 from edge_agent.runtime.vital_sources import configured_pulse, configured_sources
 from edge_agent.store.database.lock import lock
+from edge_agent.store.database.replacement import finish_replacement
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
@@ -117,6 +118,11 @@ class Agent:
         # before the migration: never upgrade the file under a running agent
         self._lock = lock(self._database)
         try:
+            if finish_replacement(self._database):
+                raise StoreError(
+                    f"{self._database}: a restore that was interrupted is complete now, with its "
+                    "configuration. Start the agent again."
+                )
             self._rescue.before_start()
             migrate(self._database)
             self._build(data, recognizer)

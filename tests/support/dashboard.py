@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -108,11 +109,15 @@ class DashboardProcess:
         folder: the data folder.
         words: further options.
         port: to listen on; ``None`` takes a free one.
+        trusted: certificate of a dashboard that serves HTTPS; ``None``: it serves HTTP.
     """
 
-    def __init__(self, folder: Path, *words: str, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *words: str, port: int | None = None, trusted: Path | None = None
+    ) -> None:
         self.port = port or free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"{'https' if trusted else 'http'}://127.0.0.1:{self.port}"
+        self.context = ssl.create_default_context(cafile=trusted) if trusted else None
         command = [
             sys.executable,
             "-m",
@@ -175,7 +180,9 @@ class DashboardProcess:
         end = time.monotonic() + START_SECONDS
         while True:
             try:
-                with urllib.request.urlopen(f"{self.address}/healthz", timeout=5) as answer:
+                with urllib.request.urlopen(
+                    f"{self.address}/healthz", timeout=5, context=self.context
+                ) as answer:
                     assert answer.status == 200
                 return
             except (urllib.error.URLError, ConnectionError, TimeoutError):

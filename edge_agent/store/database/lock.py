@@ -1,9 +1,11 @@
-"""The lock that the one agent of a database holds."""
+"""The locks of a database: of its one agent, of its dashboards, and of who replaces it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -46,21 +48,89 @@ def lock(path: Path) -> DatabaseLock:
     Raises:
         StoreError: another agent has it (its process id is named), or the folder cannot be written.
     """
-    file_name = path.with_suffix(".lock")
+    taken = _agent_lock(path)
+    if isinstance(taken, str):
+        raise StoreError(
+            f"{path}: another agent records into this "
+            f"database{f' (process {taken})' if taken else ''}. Stop that one first, or give "
+            "this one a folder of its own with --data."
+        )
+    return taken
+
+
+def lock_for_reading(path: Path) -> DatabaseLock:
+    """Become one of the dashboards of the database at ``path``: nobody may replace it meanwhile.
+
+    Raises:
+        StoreError: it is being replaced just now, or the folder cannot be written.
+    """
+    file_name = _dashboard_file(path)
     with translate_errors(file_name):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        try:
-            # The kernel releases it with the process: a crash leaves no lock behind.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(file, 20).decode("ascii", "replace").strip()
+        file = _open(file_name)
+        if not _take(file, fcntl.LOCK_SH):
             os.close(file)
             raise StoreError(
-                f"{path}: another agent records into this "
-                f"database{f' (process {holder})' if holder else ''}. Stop that one first, or give "
-                "this one a folder of its own with --data."
-            ) from error
+                f"{path}: is being restored just now. Start again when that has ended."
+            )
+    return DatabaseLock(file)
+
+
+@contextmanager
+def lock_alone(path: Path) -> Iterator[None]:
+    """Have the database at ``path`` for oneself: neither agent nor dashboard runs or starts.
+
+    Raises:
+        StoreError: one of them runs; the text names the command that stops it.
+    """
+    agent = _agent_lock(path)
+    if isinstance(agent, str):
+        raise StoreError(f"{path}: an agent (process {agent}) records into this database. {_STOP}")
+    with agent:
+        with translate_errors(path):
+            file = _open(_dashboard_file(path))
+        with DatabaseLock(file):
+            if not _take(file, fcntl.LOCK_EX):
+                raise StoreError(f"{path}: a dashboard shows this database. {_STOP}")
+            yield
+
+
+_STOP = (
+    "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
+    "(or end the programs that you started by hand)."
+)
+
+
+def _agent_lock(path: Path) -> DatabaseLock | str:
+    """Return the agent's lock, or the process id of the agent that has it."""
+    file_name = path.with_suffix(".lock")
+    with translate_errors(file_name):
+        file = _open(file_name)
+        if not _take(file, fcntl.LOCK_EX):
+            holder = os.read(file, 20).decode("ascii", "replace").strip()
+            os.close(file)
+            return holder
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode("ascii"))
     return DatabaseLock(file)
+
+
+def _dashboard_file(path: Path) -> Path:
+    return path.with_suffix(".dashboard.lock")
+
+
+def _open(file_name: Path) -> int:
+    file_name.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    if os.geteuid() == 0:  # agent and dashboard open it as those whose folder it is
+        owner = file_name.parent.stat()
+        os.fchown(file, owner.st_uid, owner.st_gid)
+    return file
+
+
+def _take(file: int, kind: int) -> bool:
+    """Take a lock, which the kernel releases with the process: a crash leaves none behind."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -18,6 +18,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
 from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.tables import (
@@ -98,6 +99,7 @@ def connect(
     Raises:
         StoreError: missing, not a database, of another version, not permitted, locked.
     """
+    refuse_half_replaced(path)
     with translate_errors(path):
         try:
             file = path.stat()
@@ -194,6 +196,7 @@ def migrate(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         StoreError: of a newer version, not a database of ours, not permitted, disk full. Nothing
             has changed then.
     """
+    refuse_half_replaced(path)
     with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_unfinished(path)
@@ -238,12 +241,17 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_beside(path: Path) -> list[Path]:
-    """Return the copies beside a database: daily ones, and those made before upgrades."""
-    copies = [
-        *path.parent.glob(f"{path.name}.before-*"),
-        *path.parent.glob(f"{path.name}.backup-*"),
-    ]
-    return sorted(copy for copy in copies if not copy.name.endswith(("-wal", "-shm", "-journal")))
+    """Return the copies beside a database.
+
+    Daily ones, those made before upgrades, and what a restore has set aside.
+    """
+    copies = {
+        copy
+        for place in {path, path.resolve()}  # a link to another disk: restored there
+        for kind in ("before-*", "backup-*", "replaced.*")
+        for copy in place.parent.glob(f"{place.name}.{kind}")
+    }
+    return sorted(copy for copy in copies if not copy.name.endswith(LOGS))
 
 
 @contextmanager

@@ -14,6 +14,13 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.replacement import (
+    LOGS,
+    free_stamp,
+    prepared_path,
+    replace_files,
+    set_aside,
+)
 from edge_agent.store.database.schema import (
     connect,
     connect_any,
@@ -21,7 +28,7 @@ from edge_agent.store.database.schema import (
     copy_database,
     transaction,
 )
-from edge_agent.store.database.sqlite_errors import store_error, translate_errors
+from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.database.stream_epoch import renew_stream_epoch
 from edge_agent.store.upkeep.copies import (
     Copy,
@@ -178,25 +185,25 @@ def restore_copy(path: Path, copy: Path) -> None:
     """Put a copy in the place of the database; agent and dashboard must not run.
 
     Its messages get a new epoch: readers know higher numbers than the copy does.
+    Killed anywhere, it leaves the one or the other, each with its own log.
 
     Raises:
         StoreError: the copy is none of ours, or cannot be read or written. The database is as it
             was then.
     """
-    fresh = path.with_name(f"{path.name}.restored")
+    fresh = prepared_path(path)
     with translate_errors(copy):
-        try:
-            with closing(connect_any(copy)) as connection:
-                copy_database(connection, fresh)
-            with closing(connect_any(fresh)) as connection:
-                with transaction(connection):
-                    renew_stream_epoch(connection)
-                connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.Error as error:
-            raise store_error(copy, error) from error
-        for log in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-            log.unlink(missing_ok=True)
-        fresh.replace(path)
+        with closing(connect_any(copy)) as connection:
+            copy_database(connection, fresh)
+        with closing(connect_any(fresh)) as connection:
+            with transaction(connection):
+                renew_stream_epoch(connection)
+            connection.execute("PRAGMA journal_mode=WAL")
+        stamp = free_stamp([path], "by-a-copy")
+        replace_files(path, [path], stamp)
+        for replaced in set_aside([path], stamp):
+            for end in ("", *LOGS):
+                replaced.with_name(replaced.name + end).unlink(missing_ok=True)
 
 
 def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare: int) -> None:

@@ -119,6 +119,11 @@ def mark_anew(connection: sqlite3.Connection) -> None:
         _store(connection, replace(mark, contents=read_contents(connection)))
 
 
+def forget_mark(connection: sqlite3.Connection) -> None:
+    """Make a database of a copy: it is no verified copy any more."""
+    connection.execute("DELETE FROM setting WHERE key = ?", (_KEY,))
+
+
 def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
     """Return the copies that may go, once ``keep`` verified and complete ones are there.
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.store.database.replacement import LOGS
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
@@ -247,7 +248,7 @@ def _erase_copies(
     unreadable = []
     for copy in [*copies_beside(path), *elsewhere]:
         try:
-            held_participant = _erase_copy(copy, code)
+            held_participant = erase_from_copy(copy, code)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise store_error(copy, error) from error
@@ -262,8 +263,14 @@ def _erase_copies(
     for file in damaged:
         delete_set_aside(file)
     for file in unreadable:
-        file.unlink()
+        _delete_copy(file)
     return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
+
+
+def _delete_copy(copy: Path) -> None:
+    """Delete a copy; one that a restore set aside has its log beside it."""
+    for end in ("", *LOGS):
+        copy.with_name(copy.name + end).unlink(missing_ok=True)
 
 
 def _erase_second_places(
@@ -293,7 +300,7 @@ def _erase_second_places(
     return tuple(rewritten), tuple(unreached)
 
 
-def _erase_copy(copy: Path, code: str) -> bool:
+def erase_from_copy(copy: Path, code: str) -> bool:
     """Erase the participant from a copy of any schema; return whether they were in it."""
     with closing(connect_any(copy)) as connection:
         # An open session of that time has no end; the copy is no timeline that anybody records

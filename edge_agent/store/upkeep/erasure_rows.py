@@ -50,7 +50,9 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     Raises:
         StudyError: a session of theirs is open.
     """
-    row = connection.execute("SELECT id, code FROM participant WHERE code = ?", (code,)).fetchone()
+    row = connection.execute(
+        "SELECT id, code, created FROM participant WHERE code = ?", (code,)
+    ).fetchone()
     if row is None:
         return None
     participant = row["id"]
@@ -86,7 +88,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     if refused:
         deleted["set_aside"] = refused
     _forget_in_audit(connection, real)
-    add_tombstones(connection, spans)
+    add_tombstones(connection, spans, [row["created"]])
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
 

@@ -97,7 +97,7 @@ def verify(copy: Path) -> None:
         StoreError: it is damaged, none of ours, of a newer version, or cannot be read.
     """
     with translate_errors(copy):
-        _forget_cached_pages(copy)
+        forget_cached_pages(copy)
         with closing(connect_any(copy)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if not 1 <= version <= len(MIGRATIONS):
@@ -110,7 +110,7 @@ def verify(copy: Path) -> None:
                 raise StoreError(f"{copy}: is damaged ({fault}).")
 
 
-def _forget_cached_pages(path: Path) -> None:
+def forget_cached_pages(path: Path) -> None:
     """Have the kernel read the file from the disk again: a bad card gives back something else."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

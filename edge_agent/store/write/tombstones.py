@@ -2,7 +2,8 @@
 
 Rows of such a time that still wait in memory, or come again from a file, are not written.
 
-Only the times are kept, without a code. Where a later session lies over them (a clock that was set
+Only times are kept, without a code: of the sessions, and of when a participant was made, by which a
+copy that still holds them is recognised. Where a later session lies over them (a clock that was set
 back), its rows are written.
 """
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
 Span = tuple[int, int]
 _KEY = "erased"
+_PARTICIPANTS_KEY = "erased_participants"
 
 
 class Tombstones:
@@ -49,22 +52,41 @@ class Tombstones:
 
 def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
     """Return the erased times in the order of erasing; none where a damaged file garbled them."""
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-    if row is None:
-        return []
     try:
-        return [(int(start), int(end)) for start, end in json.loads(row[0])]
+        return [(int(start), int(end)) for start, end in _read(connection, _KEY)]
     except (ValueError, TypeError):
         return []
 
 
-def add_tombstones(connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
-    """Remember times of which everything was erased."""
-    if not spans:
-        return
-    known = json.dumps([*read_tombstones(connection), *spans], separators=(",", ":"))
+def read_erased_participants(connection: sqlite3.Connection) -> list[int]:
+    """Return when those who were erased were made, UTC milliseconds, in the order of erasing."""
+    try:
+        return [int(created) for created in _read(connection, _PARTICIPANTS_KEY)]
+    except (ValueError, TypeError):
+        return []
+
+
+def add_tombstones(
+    connection: sqlite3.Connection, spans: Sequence[Span], participants: Sequence[int] = ()
+) -> None:
+    """Remember times of which everything was erased, and when who was erased had been made."""
+    if spans:
+        _write(connection, _KEY, [*read_tombstones(connection), *spans])
+    if participants:
+        known = read_erased_participants(connection)
+        _write(connection, _PARTICIPANTS_KEY, [*known, *participants])
+
+
+def _read(connection: sqlite3.Connection, key: str) -> list[Any]:
+    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return []
+    return list(json.loads(row[0]))
+
+
+def _write(connection: sqlite3.Connection, key: str, values: Sequence[object]) -> None:
     connection.execute(
         "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
         "excluded.value",
-        (_KEY, known),
+        (key, json.dumps(values, separators=(",", ":"))),
     )

@@ -1,0 +1,364 @@
+"""Restoring an appliance from an archive, or its database from a copy.
+
+Everything is prepared beside its place and verified there: archive, database, erasures,
+configuration. Only then the files change places, all of them or none, whatever interrupts
+(``edge_agent/store/database/replacement.py``). What was there is set aside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from edge_agent.appliance.archive import Archive
+from edge_agent.appliance.config_text import with_value
+from edge_agent.appliance.erased_again import erase_again, known_erasures
+from edge_agent.appliance.inventory import Inventory, open_as_it_is, read_inventory
+from edge_agent.appliance.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
+from edge_agent.config import load_settings
+from edge_agent.core import clock
+from edge_agent.core.errors import BackupError, ConfigError, StoreError
+from edge_agent.store.database.lock import lock_alone
+from edge_agent.store.database.replacement import (
+    LOGS,
+    finish_replacement,
+    free_stamp,
+    is_half_replaced,
+    prepared_path,
+    refuse_half_replaced,
+    replace_files,
+    set_aside,
+)
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    connect_any,
+    copy_database,
+    migrate,
+    transaction,
+)
+from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.database.stream_epoch import renew_stream_epoch
+from edge_agent.store.upkeep.copies import forget_mark
+from edge_agent.store.upkeep.verification import verify
+
+ELSEWHERE = "from-backup"
+"""Folder below the data folder for files that lay anywhere else."""
+_SPARE_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where an appliance is restored to.
+
+    Attributes:
+        data: the data folder; made if needed.
+        config: the configuration.
+    """
+
+    data: Path
+    config: Path
+
+    @property
+    def database(self) -> Path:
+        """The database, as agent and dashboard name it."""
+        return self.data / DATABASE_NAME
+
+    @property
+    def database_file(self) -> Path:
+        """The file itself, where a link leads to."""
+        return self.database.resolve()
+
+
+@dataclass(slots=True)
+class Restored:
+    """What a restore came to.
+
+    Attributes:
+        contents: what is in the database now.
+        replaced: what was there before, set aside.
+        files: the places that were filled.
+        erased: participants who were erased again.
+        unclear: erased participants who could not be told apart from others.
+        erasures_known: whether the present database could tell who was erased.
+        notes: sentences about what was done differently.
+    """
+
+    contents: Inventory
+    replaced: list[Path]
+    files: list[Path]
+    erased: int = 0
+    unclear: int = 0
+    erasures_known: bool = True
+    notes: list[str] = field(default_factory=list)
+
+
+def restore_archive(archive: Archive, places: Places) -> Restored:
+    """Put what is in an archive in the place of what is here.
+
+    Raises:
+        BackupError: the archive is damaged, or does not fit. Nothing has changed then.
+        StoreError: agent or dashboard run, a folder cannot be written, the database is damaged.
+    """
+    plan = _plan(archive.manifest, places)
+    with _prepared(places, plan.targets, archive.manifest.size) as database:
+        written = {file.path for file, _ in plan.files}
+        archive.check(file for file in archive.manifest.files if file.path not in written)
+        for file, target in plan.files:
+            _extract(archive, file, target)
+        _write_config(archive.manifest, places, plan)
+        return _restore(database, places, plan)
+
+
+def restore_database(copy: Path, places: Places) -> Restored:
+    """Put a copy in the place of the database; configuration and other files stay.
+
+    Raises:
+        BackupError: the copy is the database itself, or cannot be read.
+        StoreError: agent or dashboard run, a folder cannot be written, the copy is damaged.
+    """
+    if copy.resolve() == places.database_file:
+        raise BackupError(f"{copy}: is the database itself. Name a copy of it.")
+    plan = _Plan([], [places.database_file])
+    with _prepared(places, plan.targets, copy.stat().st_size) as database:
+        with translate_errors(copy), closing(open_as_it_is(copy)) as connection:
+            copy_database(connection, database)
+        return _restore(database, places, plan)
+
+
+def finish_restore(places: Places) -> bool:
+    """Complete a restore that was interrupted; return whether there was one.
+
+    Raises:
+        StoreError: agent or dashboard run, or a folder cannot be written.
+    """
+    if not is_half_replaced(places.database):
+        return False
+    with lock_alone(places.database):
+        return finish_replacement(places.database)
+
+
+# ---------------------------------------------------------------- where everything goes
+
+
+@dataclass(slots=True)
+class _Plan:
+    files: list[tuple[ArchivedFile, Path]]
+    targets: list[Path]
+    values: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def _plan(manifest: Manifest, places: Places) -> _Plan:
+    """Decide where each file goes, and which keys of the configuration name other places then."""
+    plan = _Plan([], [])
+    there = set()
+    for setting in manifest.settings:
+        old = Path(setting.value).expanduser()
+        new = _target(setting.path, places)
+        if setting.path.startswith("other/") and old.exists():
+            there.add(setting.key)
+            plan.notes.append(f"{setting.key}: {old} is there already, and stays as it is")
+        elif old.absolute() != new:
+            plan.values[setting.key] = str(new)
+            plan.notes.append(f"{setting.key} is {new} now")
+    for file in manifest.files:
+        parts = PurePosixPath(file.path).parts
+        target = _target(file.path, places)
+        stays = parts[0] == "other" and parts[1] in there
+        if not stays and (file.path in {DATABASE, CONFIG} or not _is_same(file, target)):
+            plan.files.append((file, target))
+    plan.targets = [target for _, target in plan.files if target != places.database_file]
+    plan.targets.append(places.database_file)  # last: when it is there, everything is
+    for target in plan.targets:
+        if target.is_dir():
+            raise BackupError(
+                f"{target}: is a folder, and a file has to go there. Move it away. Nothing was "
+                "changed."
+            )
+    return plan
+
+
+def _is_same(file: ArchivedFile, target: Path) -> bool:
+    """Tell whether the file of the archive is there already."""
+    if not target.is_file() or target.stat().st_size != file.bytes:
+        return False
+    with target.open("rb") as present:
+        return hashlib.file_digest(present, "sha256").hexdigest() == file.sha256
+
+
+def _target(path: str, places: Places) -> Path:
+    """Return the place of something in an archive, where links lead to."""
+    root, *rest = PurePosixPath(path).parts
+    if path == DATABASE:
+        return places.database_file
+    if path == CONFIG:
+        return places.config.resolve()
+    if root == "data":
+        place = places.data.absolute().joinpath(*rest)
+    elif root == "config":
+        place = places.config.absolute().parent.joinpath(*rest)
+    else:
+        place = places.data.absolute().joinpath(ELSEWHERE, *rest)
+    return place
+
+
+# ---------------------------------------------------------------- preparing
+
+
+@contextmanager
+def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
+    """Have the appliance for oneself and room for its files; clean up whatever comes."""
+    _make_folder(places.data.absolute())
+    with lock_alone(places.database):
+        refuse_half_replaced(places.database)
+        free = shutil.disk_usage(places.data).free
+        if free < size + _SPARE_BYTES:
+            raise BackupError(
+                f"{places.data}: {free / 1e6:.0f} MB are free, and "
+                f"{(size + _SPARE_BYTES) / 1e6:.0f} MB are needed, for what is here now stays "
+                "beside it. Nothing was changed."
+            )
+        try:
+            _clean(targets)
+            yield prepared_path(places.database_file)
+        except OSError as error:
+            raise BackupError(
+                f"{error.filename or places.data}: cannot be written ({error.strerror or error}). "
+                "Run as root (sudo), or free space. Nothing was changed."
+            ) from error
+        finally:
+            # once files have begun to change places, what is prepared is all that there is
+            if not is_half_replaced(places.database):
+                _clean(targets)
+
+
+def _clean(targets: list[Path]) -> None:
+    """Delete what a restore that did not come to its end has prepared."""
+    for target in targets:
+        prepared = prepared_path(target)
+        for end in ("", *LOGS, ".part"):
+            prepared.with_name(prepared.name + end).unlink(missing_ok=True)
+
+
+def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
+    prepared = prepared_path(target)
+    _make_folder(target.parent)
+    handle = os.open(prepared, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as out:
+        archive.extract(file, out)
+        out.flush()
+        os.fsync(out.fileno())
+    _give(prepared, target, 0o600 if file.private else 0o640)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, for those whose folder the one above is."""
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o750)
+    if os.geteuid() == 0:
+        owner = folder.parent.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+
+
+def _give(prepared: Path, target: Path, mode: int) -> None:
+    """Give a file the owner and mode of the one it replaces, or the owner of its folder."""
+    model = target.parent.stat()
+    if target.exists():
+        model = target.stat()
+        mode = model.st_mode & 0o777
+    if os.geteuid() == 0:
+        os.chown(prepared, model.st_uid, model.st_gid)
+    prepared.chmod(mode)
+
+
+def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
+    """Write the places that files have now into the configuration, and see that it is right.
+
+    Raises:
+        BackupError: this program does not understand it, or a key cannot be changed.
+    """
+    target = places.config.resolve()
+    prepared = prepared_path(target)
+    if target not in plan.targets:
+        return
+    _check_config(prepared, manifest)
+    text = prepared.read_text(encoding="utf-8")
+    changed = text
+    for key, value in (_folder(text, places) | plan.values).items():
+        changed = with_value(changed, key, value)
+    if changed != text:
+        with prepared.open("w", encoding="utf-8") as file:
+            file.write(changed)
+            file.flush()
+            os.fsync(file.fileno())
+        _check_config(prepared, manifest)
+
+
+def _check_config(prepared: Path, manifest: Manifest) -> None:
+    try:
+        load_settings(prepared)
+    except ConfigError as error:
+        raise BackupError(
+            f"The archive's configuration, of Affect Edge {manifest.program}, is not one that this "
+            f"version understands: {error} Nothing was changed."
+        ) from error
+
+
+def _folder(text: str, places: Places) -> dict[str, str]:
+    """Return the data folder where the configuration names another one, or none."""
+    named = tomllib.loads(text).get("data", {}).get("folder", "~/.local/share/affect-edge")
+    if Path(named).expanduser().absolute() == places.data.absolute():
+        return {}
+    return {"data.folder": str(places.data.absolute())}
+
+
+# ---------------------------------------------------------------- the database, and the switch
+
+
+def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
+    """Verify and complete the prepared database, then change the files' places."""
+    try:
+        verify(database)
+    except StoreError as error:
+        raise BackupError(
+            f"What is to be restored is not sound. {error} Nothing was changed."
+        ) from error
+    _upgrade(database)
+    known = known_erasures(places.database)
+    erased, unclear = erase_again(database, known)
+    with translate_errors(database), closing(connect_any(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        with transaction(connection):
+            renew_stream_epoch(connection)
+            forget_mark(connection)
+            connection.execute(
+                "INSERT INTO audit (at, actor, action, detail) "
+                "VALUES (?, 'appliance', 'restore', ?)",
+                (clock.now().wall_ms, f"{erased} participants erased again"),
+            )
+    contents = read_inventory(database)
+    _give(database, places.database_file, 0o640)
+    with database.open("rb") as file:
+        os.fsync(file.fileno())
+    stamp = free_stamp(plan.targets, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    replace_files(places.database, plan.targets, stamp)
+    replaced = list(set_aside(plan.targets, stamp))
+    return Restored(contents, replaced, plan.targets, erased, unclear, known.complete, plan.notes)
+
+
+def _upgrade(database: Path) -> None:
+    """Bring it to the present schema; the archive is the copy of before."""
+    try:
+        migrate(database)
+    finally:
+        for copy in database.parent.glob(f"{database.name}.before-*"):
+            copy.unlink()

@@ -1,0 +1,100 @@
+"""An appliance is restored onto a machine that has never seen it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from http.cookiejar import CookieJar
+from pathlib import Path
+
+import pytest
+
+from edge_agent.appliance.certificate import fingerprint, keep_certificate
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, client_of, set_up
+from tests.support.timeline import query
+from tests.support.whole_appliance import WholeAppliance, whole_appliance
+
+ANALYSIS = "/api/v1/analysis?sample=example"
+PROTOCOLS = "/api/v1/protocols"
+EXAMPLE = Path("dashboard/protocols/examples/three-conditions.toml")
+
+
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run ``affect-edge`` as the process that people run."""
+    program = "from edge_agent.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def appliance(tmp_path: Path) -> WholeAppliance:
+    """The old machine: the example study, an account, a real certificate, a protocol."""
+    made = whole_appliance(tmp_path / "old", people=0)
+    database = made.data / DATABASE_NAME
+    with client_of(made.data) as client:
+        set_up(client, made.data)
+    seed_example_study(database, SimulatedPerson)
+    (made.settings / "protocols" / "films.toml").unlink()
+    shutil.copy(EXAMPLE, made.settings / "protocols")
+    shutil.rmtree(made.data / "tls")
+    keep_certificate(made.data / "tls")
+    return made
+
+
+def seen(data: Path, config: Path, archive: Path) -> dict[str, bytes]:
+    """Log in to the dashboard of an appliance with the account; return what it answers.
+
+    While it runs, nothing can be restored there.
+    """
+    certificate = data / "tls" / "cert.pem"
+    with DashboardProcess(data, "--config", str(config), trusted=certificate) as dashboard:
+        browser = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=dashboard.context),
+            urllib.request.HTTPCookieProcessor(CookieJar()),
+        )
+        form = urllib.parse.urlencode({"name": NAME, "password": PASSWORD}).encode()
+        browser.open(f"{dashboard.address}/login", form, timeout=30).close()
+        answers = {}
+        for path in (ANALYSIS, PROTOCOLS):
+            with browser.open(dashboard.address + path, timeout=60) as answer:
+                answers[path] = answer.read()
+        refused = command("restore", archive, "--yes", "--config", config, "--data", data)
+        assert refused.returncode == 1 and "a dashboard shows this database" in refused.stderr
+        assert dashboard.stop(signal.SIGTERM, 10) == 0
+    return answers
+
+
+def test_a_fresh_machine_logs_in_the_account_and_analyses_to_the_same_numbers(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
+    archive = tmp_path / "stick" / "ward-3.zip"
+    archive.parent.mkdir()
+    done = command("backup", archive, "--config", appliance.config, "--data", appliance.data)
+    assert done.returncode == 0, done.stderr
+    before = seen(appliance.data, appliance.config, archive)
+    printed = fingerprint(appliance.data / "tls" / "cert.pem")
+    shutil.rmtree(tmp_path / "old")
+
+    fresh = tmp_path / "fresh"
+    done = command("restore", archive, "--yes", "--data", fresh)
+    assert done.returncode == 0, done.stderr
+    assert seen(fresh, fresh / "affect-edge.toml", archive) == before
+    assert json.loads(before[ANALYSIS])["participants"] == 12
+    assert b"three-conditions" in before[PROTOCOLS]
+    assert fingerprint(fresh / "tls" / "cert.pem") == printed
+    assert (fresh / "tls" / "key.pem").stat().st_mode & 0o077 == 0
+    assert (fresh / "mqtt-password").read_text() == "secret\n"
+    assert query(fresh / DATABASE_NAME, "SELECT count(*) FROM session") == [(12,)]
+    assert str(tmp_path / "old") not in (fresh / "affect-edge.toml").read_text()

@@ -1,0 +1,48 @@
+"""A process that is killed in the middle of its work: kill -9, at each step that changes a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.chmod", "os.chown", "sqlite3.connect"}
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Do some work in a process of its own, which is killed before its ``step``-th step.
+
+    Return whether it was killed; ``False``: the work was done before.
+    """
+    child = os.fork()
+    if child == 0:
+        _work(step, work)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the work failed by itself; see what it printed"
+    return False
+
+
+def _work(step: int, work: Callable[[], object]) -> None:
+    counted = 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal counted
+        if event in CHANGES or (event == "open" and arguments[2] & _WRITING):
+            counted += 1
+            if counted == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(hook)
+        work()
+    except BaseException:  # noqa: BLE001 - a forked test must not go on as a second one
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)

@@ -1,0 +1,110 @@
+"""An appliance with everything that a backup has to bring back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from edge_agent.cli import cli
+from edge_agent.store.database.schema import DATABASE_NAME, connect
+from tests.support.killed import killed_at
+from tests.support.studies import heart, make_study
+from tests.support.timeline import query
+
+PASSPHRASE = "five words nobody can guess"
+CONFIG = """\
+# An appliance.
+[device]
+name = "ward-3"
+
+[data]
+folder = "{data}"
+
+[mqtt]
+username = "ward"
+password_file = "{settings}/mqtt-password"
+
+[dashboard]
+certificate = "{data}/tls/cert.pem"
+key = "{data}/tls/key.pem"
+protocols = "{settings}/protocols"
+"""
+
+
+@dataclass(frozen=True)
+class WholeAppliance:
+    """Its folders, and the commands that back it up and restore it."""
+
+    data: Path
+    settings: Path
+
+    @property
+    def database(self) -> Path:
+        """The database."""
+        return self.data / DATABASE_NAME
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.settings / "affect-edge.toml"
+
+    def run(self, command: str, *words: object) -> Result:
+        """Run a command of this appliance."""
+        arguments = [command, *map(str, words), "--config", str(self.config)]
+        return CliRunner().invoke(cli, [*arguments, "--data", str(self.data)])
+
+    def files(self) -> dict[str, bytes]:
+        """Every file that it consists of, by the last part of its name."""
+        found = [
+            self.config,
+            self.settings / "mqtt-password",
+            *(self.settings / "protocols").rglob("*.*"),
+            *(self.data / "tls").glob("*.pem"),
+        ]
+        kept = [file for file in found if not re.search(r"\.(replaced|backup)[.-]", file.name)]
+        return {file.name: file.read_bytes() for file in kept}
+
+
+def whole_appliance(folder: Path, people: int = 3) -> WholeAppliance:
+    """Make an appliance with a study, a configuration, a certificate, a protocol and a password."""
+    made = WholeAppliance(folder / "data", folder / "settings")
+    make_study(
+        made.data,
+        {f"P{n:02}": heart(anger=80 + n, happiness=70, neutral=60) for n in range(people)},
+    )
+    (made.data / "tls").mkdir()
+    (made.data / "tls" / "cert.pem").write_text("certificate\n")
+    (made.data / "tls" / "key.pem").write_text("key\n")
+    (made.data / "tls" / "key.pem").chmod(0o600)
+    (made.settings / "protocols" / "media").mkdir(parents=True)
+    (made.settings / "protocols" / "films.toml").write_text('title = "Films"\n')
+    (made.settings / "protocols" / "media" / "film.mp4").write_bytes(bytes(range(256)) * 40)
+    (made.settings / "mqtt-password").write_text("secret\n")
+    made.config.write_text(CONFIG.format(data=made.data, settings=made.settings))
+    return made
+
+
+def codes(database: Path) -> list[str]:
+    """The participants in a database."""
+    return [code for (code,) in query(database, "SELECT code FROM participant ORDER BY code")]
+
+
+def change(appliance: WholeAppliance) -> None:
+    """Another participant, whose rows lie in the log only, and other files."""
+
+    def record() -> None:
+        with closing(connect(appliance.database, readonly=False)) as connection:
+            connection.execute("INSERT INTO participant (code, created) VALUES ('LATER', 5)")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert killed_at(0, record)
+    assert appliance.database.with_name("affect-edge.db-wal").stat().st_size > 0
+    (appliance.settings / "mqtt-password").write_text("another secret\n")
+    (appliance.settings / "protocols" / "films.toml").write_text('title = "Other films"\n')
+    appliance.config.write_text(appliance.config.read_text().replace("ward-3", "ward-4"))

@@ -1,0 +1,244 @@
+"""Archives of an appliance: what is in them, and who can read them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.appliance.archive import open_archive
+from edge_agent.appliance.config_text import with_value
+from edge_agent.appliance.passphrase import new_lock, open_lock
+from edge_agent.core.errors import BackupError, StoreError
+from edge_agent.store.database.schema import connect
+from tests.support.killed import killed_at
+from tests.support.timeline import query
+from tests.support.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
+
+
+@pytest.fixture
+def appliance(tmp_path: Path) -> WholeAppliance:
+    return whole_appliance(tmp_path)
+
+
+@pytest.fixture
+def archive(appliance: WholeAppliance, tmp_path: Path) -> Path:
+    return backed_up(appliance, tmp_path / "backup.zip")
+
+
+def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
+    done = appliance.run("backup", file, *words)
+    assert done.exit_code == 0, done.output
+    return file
+
+
+@pytest.fixture
+def passphrase(tmp_path: Path) -> Path:
+    file = tmp_path / "passphrase"
+    file.write_text(f"{PASSPHRASE}\n")
+    return file
+
+
+def state(*folders: Path) -> dict[Path, bytes]:
+    """Everything in some folders, locks aside."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
+
+
+def test_an_archive_can_be_read_without_this_program(
+    appliance: WholeAppliance, archive: Path, tmp_path: Path
+) -> None:
+    content = archive.read_bytes()
+    assert hashlib.sha256(content[:-64]).hexdigest().encode() == content[-64:]
+    with zipfile.ZipFile(archive) as opened:
+        assert opened.testzip() is None
+        manifest = json.loads(opened.read("manifest.json"))
+        for file in manifest["files"]:
+            there = opened.read(file["path"])
+            assert hashlib.sha256(there).hexdigest() == file["sha256"]
+            assert len(there) == file["bytes"]
+        assert opened.read("config/affect-edge.toml") == appliance.config.read_bytes()
+        assert opened.read("config/protocols/media/film.mp4") == bytes(range(256)) * 40
+        opened.extract("data/affect-edge.db", tmp_path)
+    assert query(tmp_path / "data/affect-edge.db", "SELECT count(*) FROM participant") == [(3,)]
+    assert manifest["contents"]["sessions"] == 3 and manifest["device"] == "ward-3"
+    assert {file["path"]: file["private"] for file in manifest["files"]}["data/tls/key.pem"]
+
+
+def test_only_its_owner_may_read_it_and_nothing_else_stays(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert sorted(path.name for path in archive.parent.iterdir()) == [
+        "backup.zip", "data", "settings",
+    ]  # fmt: skip
+    assert not list(appliance.data.glob("*backup*"))
+
+
+def test_what_lies_in_the_log_is_in_it(appliance: WholeAppliance, tmp_path: Path) -> None:
+    with closing(connect(appliance.database, readonly=False)) as connection:
+        connection.execute("INSERT INTO participant (code, created) VALUES ('IN-THE-LOG', 1)")
+        file = backed_up(appliance, tmp_path / "backup.zip")
+    with zipfile.ZipFile(file) as opened:
+        assert b"IN-THE-LOG" in opened.read("data/affect-edge.db")
+
+
+def test_an_older_archive_is_replaced_when_that_is_said_and_nothing_else_is(
+    appliance: WholeAppliance, archive: Path, tmp_path: Path
+) -> None:
+    before = archive.read_bytes()
+    done = appliance.run("backup", archive)
+    assert isinstance(done.exception, BackupError) and "--overwrite" in str(done.exception)
+    assert archive.read_bytes() == before
+    assert appliance.run("backup", archive, "--overwrite").exit_code == 0
+    assert archive.read_bytes() != before
+    for other, said in ((appliance.database, "is no archive"), (tmp_path, "is a folder")):
+        done = appliance.run("backup", other, "--overwrite")
+        assert isinstance(done.exception, BackupError) and said in str(done.exception)
+
+
+def test_a_file_that_is_missing_is_named_and_one_that_cannot_be_kept_is_an_error(
+    appliance: WholeAppliance, tmp_path: Path
+) -> None:
+    (appliance.settings / "mqtt-password").unlink()
+    done = appliance.run("backup", tmp_path / "backup.zip")
+    assert done.exit_code == 0 and "left out: mqtt.password_file" in done.output
+    appliance.database.write_bytes(b"damaged " * 1000)
+    done = appliance.run("backup", tmp_path / "second.zip")
+    assert isinstance(done.exception, StoreError)
+    assert not list(tmp_path.glob("*second*"))
+
+
+_FULL = """
+import resource, signal, sys
+from edge_agent.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), -1))
+main()
+"""
+
+
+def test_on_a_full_disk_there_is_no_half_archive(appliance: WholeAppliance, tmp_path: Path) -> None:
+    (appliance.data / "tls" / "key.pem").write_bytes(b"k" * 2_000_000)
+    words = ["backup", str(tmp_path / "b.zip"), "--config", str(appliance.config)]
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, "1000000", *words],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "the disk is full" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "settings"]
+    assert not list(appliance.data.glob("*backup*"))
+
+
+def test_killed_at_each_step_it_is_the_old_archive_or_the_new_one(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    old = archive.read_bytes()
+    step = 1
+    seen = set()
+    while killed_at(step, lambda: backed_up(appliance, archive, "--overwrite")):
+        with open_archive(archive, str) as opened:
+            opened.check(opened.manifest.files)
+        seen.add(archive.read_bytes() == old)
+        step += 1
+    assert seen == {True} and step > 8  # the new name is the last step
+    assert archive.read_bytes() != old
+    assert not list(appliance.data.glob("*.backup-*")) and not list(archive.parent.glob(".*"))
+
+
+# ---------------------------------------------------------------- the passphrase
+
+
+def test_a_locked_archive_opens_with_its_passphrase_only(
+    appliance: WholeAppliance, tmp_path: Path, passphrase: Path
+) -> None:
+    file = backed_up(appliance, tmp_path / "locked.zip", "--passphrase-file", passphrase)
+    content = file.read_bytes()
+    for secret in (b"SQLite format", b"ward-3", b"secret", b"P01", PASSPHRASE.encode()):
+        assert secret not in content
+    before = state(appliance.data, appliance.settings)
+    wrong = tmp_path / "wrong"
+    wrong.write_text("not the right one\n")
+    done = appliance.run("restore", file, "--yes", "--passphrase-file", wrong)
+    assert isinstance(done.exception, BackupError)
+    assert "passphrase does not open" in str(done.exception)
+    assert state(appliance.data, appliance.settings) == before
+    files = appliance.files()
+    appliance.config.write_text("")
+    done = appliance.run("restore", file, "--yes", "--passphrase-file", passphrase)
+    assert done.exit_code == 0 and appliance.files() == files
+    assert "Passphrase" in appliance.run("restore", file, "--list").output  # it is asked for
+
+
+def test_a_passphrase_needs_a_file_to_lock_and_some_length(
+    appliance: WholeAppliance, tmp_path: Path, passphrase: Path
+) -> None:
+    assert appliance.run("backup", "--passphrase-file", passphrase).exit_code == 2
+    passphrase.write_text("short\n")
+    done = appliance.run("backup", tmp_path / "b.zip", "--passphrase-file", passphrase)
+    assert "has 5 characters" in str(done.exception) and not (tmp_path / "b.zip").exists()
+    passphrase.write_text("\n")
+    done = appliance.run("backup", tmp_path / "b.zip", "--passphrase-file", passphrase)
+    assert "its first line is empty" in str(done.exception)
+
+
+def test_a_machine_that_is_too_slow_does_not_blame_the_passphrase() -> None:
+    _, locked = new_lock(PASSPHRASE)
+    harder = re.sub(rb"(-> scrypt \S+) \d+", rb"\1 40", locked)
+    with pytest.raises(BackupError, match="too slow, or too busy"):
+        open_lock(harder, PASSPHRASE)
+
+
+@pytest.mark.skipif(shutil.which("age") is None, reason="the program age is not installed")
+def test_age_itself_opens_a_locked_archive(
+    appliance: WholeAppliance, tmp_path: Path, passphrase: Path
+) -> None:
+    import pty
+
+    file = backed_up(appliance, tmp_path / "locked.zip", "--passphrase-file", passphrase)
+    with zipfile.ZipFile(file) as opened:
+        opened.extractall(tmp_path / "out")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path / "out")
+        os.execvp("age", ["age", "-d", "-i", "key.age", "-o", "x.db", "data/affect-edge.db.age"])
+    os.write(terminal, f"{PASSPHRASE}\n".encode())
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(terminal)
+    assert query(tmp_path / "out" / "x.db", "SELECT count(*) FROM session") == [(3,)]
+
+
+# ---------------------------------------------------------------- the text of the configuration
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", '\n\n[dashboard]\nkey = "/new"\n'),
+        ('[dashboard]\nkey = "/old" # why\nport = 1\n', '[dashboard]\nkey = "/new"\nport = 1\n'),
+        ("[dashboard]\nport = 1\n", '[dashboard]\nkey = "/new"\nport = 1\n'),
+        ('[a]\nkey = "1"\n[dashboard]\n', '[a]\nkey = "1"\n[dashboard]\nkey = "/new"\n'),
+        (
+            '# key = "1"\n[dashboard] # x\n[b]\n',
+            '# key = "1"\n[dashboard] # x\nkey = "/new"\n[b]\n',
+        ),
+    ],
+)
+def test_one_value_of_the_configuration_is_changed(text: str, changed: str) -> None:
+    assert with_value(text, "dashboard.key", "/new") == changed
+
+
+@pytest.mark.parametrize("text", ['dashboard.key = "/old"', 'dashboard = {key = "/old"}'])
+def test_a_value_that_cannot_be_changed_alone_is_an_error(text: str) -> None:
+    with pytest.raises(BackupError, match=r"dashboard\.key in the archive's configuration"):
+        with_value(text, "dashboard.key", "/new")

@@ -1,0 +1,239 @@
+"""Archives that are refused: damaged, cut short, forged. Nothing is changed then."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import stat
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.appliance.archive import SEAL_CHARACTERS, open_archive
+from edge_agent.core.errors import BackupError
+from tests.support.whole_appliance import WholeAppliance, whole_appliance
+
+
+@pytest.fixture
+def appliance(tmp_path: Path) -> WholeAppliance:
+    return whole_appliance(tmp_path)
+
+
+@pytest.fixture
+def archive(appliance: WholeAppliance, tmp_path: Path) -> Path:
+    return backed_up(appliance, tmp_path / "backup.zip")
+
+
+def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
+    done = appliance.run("backup", file, *words)
+    assert done.exit_code == 0, done.output
+    return file
+
+
+def state(*folders: Path) -> dict[Path, bytes]:
+    """Everything in some folders, locks aside."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
+
+
+def refused(appliance: WholeAppliance, file: Path, *said: str) -> None:
+    before = state(appliance.data, appliance.settings)
+    done = appliance.run("restore", file, "--yes")
+    assert isinstance(done.exception, BackupError), done.output
+    assert any(words in str(done.exception) for words in said), done.exception
+    assert "Nothing was changed" in str(done.exception)
+    assert state(appliance.data, appliance.settings) == before
+
+
+def test_one_bit_that_changed_anywhere_is_seen(archive: Path) -> None:
+    content = archive.read_bytes()
+    chance = random.Random(7)
+    places = [0, len(content) - 1, len(content) - SEAL_CHARACTERS - 1]
+    for place in [*places, *(chance.randrange(len(content)) for _ in range(100))]:
+        changed = bytearray(content)
+        changed[place] ^= 1 << chance.randrange(8)
+        archive.write_bytes(changed)
+        with pytest.raises(BackupError), open_archive(archive, str):
+            pass
+
+
+def test_a_truncated_empty_or_foreign_file_is_refused(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    content = archive.read_bytes()
+    for end in (0, 1, 63, 64, 65, 1000, len(content) // 2, len(content) - 1):
+        archive.write_bytes(content[:end])
+        refused(appliance, archive, "is damaged or not complete", "is no archive")
+    archive.write_bytes(b"holiday pictures " * 1000)
+    refused(appliance, archive, "is no archive that `affect-edge backup` made")
+    done = appliance.run("restore", archive.parent / "not-there.zip", "--yes")
+    assert "cannot be read (No such file" in str(done.exception)
+
+
+class Forger:
+    """Changes an archive and seals it again, as somebody may who means harm."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        with zipfile.ZipFile(file) as opened:
+            self.members = {name: opened.read(name) for name in opened.namelist()}
+        self.manifest: dict[str, Any] = json.loads(self.members.pop("manifest.json"))
+
+    def put(self, path: str, content: bytes, listed: bool = True) -> None:
+        self.members[path] = content
+        if listed:
+            self.manifest["files"] = [f for f in self.manifest["files"] if f["path"] != path]
+            self.manifest["files"].append(
+                {
+                    "path": path,
+                    "bytes": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "private": False,
+                }
+            )
+
+    def seal(self, compression: int = zipfile.ZIP_STORED, mode: int = 0) -> None:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", compression) as made:
+            for name, content in self.members.items():
+                member = zipfile.ZipInfo(name)
+                member.compress_type = compression
+                member.external_attr = mode << 16
+                made.writestr(member, content)
+            made.writestr("manifest.json", json.dumps(self.manifest))
+            made.comment = b"0" * 64
+        content = out.getvalue()[:-64]
+        self.file.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
+
+
+def climbs(forger: Forger) -> None:
+    forger.put("data/../../evil", b"evil")
+
+
+def absolute(forger: Forger) -> None:
+    forger.put("/tmp/evil", b"evil")
+
+
+def windows(forger: Forger) -> None:
+    forger.put("data\\..\\evil", b"evil")
+
+
+def beside_the_list(forger: Forger) -> None:
+    forger.put("data/tls/more.pem", b"evil", listed=False)
+
+
+def of_no_setting(forger: Forger) -> None:
+    forger.put("config/cron.d/evil", b"evil")
+
+
+def a_log(forger: Forger) -> None:
+    forger.manifest["settings"][0]["path"] = "data/affect-edge.db-wal"
+    forger.put("data/affect-edge.db-wal", b"evil")
+
+
+def a_journal(forger: Forger) -> None:
+    forger.manifest["settings"][0]["path"] = "data/affect-edge.db.replacing"
+    forger.put("data/affect-edge.db.replacing", b"{}")
+
+
+def an_odd_key(forger: Forger) -> None:
+    forger.manifest["settings"][0]["key"] = "camera.device"
+
+
+def larger(forger: Forger) -> None:
+    forger.members["data/tls/key.pem"] += b"0" * 1_000_000
+
+
+def swapped(forger: Forger) -> None:
+    forger.members["data/tls/key.pem"] = forger.members["data/tls/key.pem"][::-1]
+
+
+def missing(forger: Forger) -> None:
+    del forger.members["data/tls/key.pem"]
+
+
+def huge(forger: Forger) -> None:
+    forger.manifest["files"][0]["bytes"] = 10**15
+
+
+def no_database(forger: Forger) -> None:
+    forger.manifest["files"] = forger.manifest["files"][1:]
+
+
+def other_database(forger: Forger) -> None:
+    forger.put("data/affect-edge.db", b"SQLite format 3\0" + b"\0" * 5000)
+
+
+def damaged_database(forger: Forger) -> None:
+    content = bytearray(forger.members["data/affect-edge.db"])
+    content[8192:8256] = b"\x5a" * 64
+    forger.put("data/affect-edge.db", bytes(content))
+
+
+def of_the_future(forger: Forger) -> None:
+    forger.manifest["format_version"] = 2
+
+
+def odd_config(forger: Forger) -> None:
+    forger.put("config/affect-edge.toml", b"[camera]\nsource = 'mind'\n")
+
+
+def no_config(forger: Forger) -> None:
+    forger.put("config/affect-edge.toml", b"\xff\xfe")
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (climbs, "is no path below"),
+        (absolute, "is no path below"),
+        (windows, "is no path below"),
+        (beside_the_list, "its list and what is in it differ"),
+        (of_no_setting, "belongs to no setting"),
+        (a_log, "belongs to no setting"),
+        (a_journal, "belongs to no setting"),
+        (an_odd_key, "settings.0.key"),
+        (larger, "is larger than its list says"),
+        (swapped, "is not what its list says"),
+        (missing, "its list and what is in it differ"),
+        (huge, "MB are needed"),
+        (no_database, "no data/affect-edge.db"),
+        (other_database, "not sound"),
+        (damaged_database, "not sound"),
+        (of_the_future, "format_version"),
+        (odd_config, "is not one that this version understands"),
+        (no_config, "is not UTF-8"),
+    ],
+)
+def test_a_forged_archive_is_refused_and_nothing_is_changed(
+    appliance: WholeAppliance, archive: Path, forge: Callable[[Forger], None], said: str
+) -> None:
+    forger = Forger(archive)
+    forge(forger)
+    forger.seal()
+    refused(appliance, archive, said)
+    assert not list(archive.parent.rglob("*evil*"))
+
+
+def test_a_bomb_a_link_or_an_encrypted_member_is_refused(
+    appliance: WholeAppliance, archive: Path
+) -> None:
+    forger = Forger(archive)
+    forger.members["data/tls/key.pem"] = bytes(50_000_000)
+    forger.seal(zipfile.ZIP_DEFLATED)
+    refused(appliance, archive, "compressed, encrypted or no plain file")
+    forger = Forger(backed_up(appliance, archive, "--overwrite"))
+    forger.seal(mode=stat.S_IFLNK | 0o777)
+    refused(appliance, archive, "compressed, encrypted or no plain file")
+
+
+def test_many_files_of_one_name_are_refused(appliance: WholeAppliance, archive: Path) -> None:
+    forger = Forger(archive)
+    forger.manifest["files"].append(forger.manifest["files"][0])
+    forger.seal()
+    refused(appliance, archive, "lists a path twice")

@@ -1,0 +1,71 @@
+"""Files that take the places of others: what the journal guards."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.replacement import (
+    finish_replacement,
+    free_stamp,
+    prepared_path,
+    replace_files,
+    set_aside,
+)
+from edge_agent.store.database.schema import connect, migrate
+from tests.support.timeline import database
+
+
+def journal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.replacing")
+
+
+def test_a_place_that_was_empty_is_filled_and_a_second_time_takes_another_stamp(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "affect-edge.db"
+    for number, aside in enumerate((0, 1, 1)):
+        prepared_path(path).write_text(str(number))
+        stamp = free_stamp([path], "now")
+        replace_files(path, [path], stamp)
+        assert len(list(set_aside([path], stamp))) == aside
+    assert path.read_text() == "2"
+    assert {file.read_text() for file in tmp_path.glob("*.replaced.*")} == {"0", "1"}
+    assert not finish_replacement(path)
+
+
+def test_while_the_journal_is_there_no_program_opens_or_makes_a_database(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    journal_of(path).write_text("{}")
+    with pytest.raises(StoreError, match="a restore was interrupted"):
+        connect(path, readonly=True)
+    path.unlink()
+    with pytest.raises(StoreError, match="a restore was interrupted"):
+        migrate(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"targets": 5}'])
+def test_a_damaged_journal_moves_nothing_and_says_what_lies_where(
+    tmp_path: Path, text: str
+) -> None:
+    path = database(tmp_path)
+    prepared_path(path).write_text("new")
+    journal_of(path).write_text(text)
+    with pytest.raises(StoreError, match=r"is damaged.*\.backup-restoring.*\.replaced\."):
+        finish_replacement(path)
+    assert prepared_path(path).read_text() == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_root_moves_nothing_that_another_user_wrote_down(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    prepared_path(path).write_text("new")
+    journal_of(path).write_text(f'{{"targets": ["{path}"], "stamp": "x"}}')
+    os.chown(journal_of(path), 12345, 12345)
+    with pytest.raises(StoreError, match="was written by another user"):
+        finish_replacement(path)
+    assert prepared_path(path).exists()
