@@ -16,8 +16,8 @@ from edge_agent.cli.options import common_options, json_option, load, log_to_std
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
 
 if TYPE_CHECKING:
-    from edge_agent.appliance.manifest import Manifest
-    from edge_agent.appliance.restore import Places, Restored
+    from edge_agent.appliance.backups.manifest import Manifest
+    from edge_agent.appliance.backups.restore import Places, Restored
     from edge_agent.config import Settings
 
 CONFIG_NAME = "affect-edge.toml"
@@ -47,39 +47,47 @@ def backup(
 ) -> None:
     """Write everything that makes the appliance into FILE, beside a running agent.
 
-    Database, configuration, certificate, accounts, protocols and models of one's own. Without FILE:
+    Database, configuration, certificate, accounts, protocols and your own models. Without FILE:
     copy the database aside now, and verify the copy.
     """
     log_to_stderr(logging.WARNING)
     settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
-
-    database = folder / DATABASE_NAME
     if file is None:
         if passphrase or passphrase_file:
             raise click.UsageError("Name the FILE that the passphrase is to lock.")
+        from edge_agent.store.database.schema import DATABASE_NAME
         from edge_agent.store.upkeep.backup import make_daily_copy
 
-        copy = str(make_daily_copy(database))
+        copy = str(make_daily_copy(folder / DATABASE_NAME))
         click.echo(json.dumps({"file": copy}) if as_json else copy)
         return
-    from edge_agent.appliance.backup import check_target, make_backup
-    from edge_agent.appliance.parts import parts_of
-    from edge_agent.config import SYSTEM_FILE
+    from edge_agent.appliance.backups.making import check_target
 
     check_target(file, overwrite=overwrite)
-    used = config or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
-    parts = parts_of(settings, used, folder)
     word = read_passphrase(passphrase_file, ask=passphrase)
-    made = make_backup(database, parts, file, settings.device.name, word)
+    made = archive_of(settings, config, folder, file, word)
     if as_json:
-        click.echo(json.dumps({"file": str(file)} | made.manifest.model_dump(mode="json")))
+        click.echo(json.dumps({"file": str(file)} | made.model_dump(mode="json")))
         return
-    for sentence in made.manifest.left_out:
+    for sentence in made.left_out:
         click.echo(f"left out: {sentence}", err=True)
     size = file.stat().st_size / 1e6
-    click.echo(f"{file}: {size:.1f} MB, {len(made.manifest.files)} files, read back and right")
-    click.echo(f"  {made.manifest.contents.sentence}")
+    click.echo(f"{file}: {size:.1f} MB, {len(made.files)} files, read back and right")
+    click.echo(f"  {made.contents.sentence}")
+
+
+def archive_of(
+    settings: Settings, config: Path | None, folder: Path, file: Path, passphrase: str | None
+) -> Manifest:
+    """Write the archive of an appliance; return what is in it."""
+    from edge_agent.appliance.backups.making import make_backup
+    from edge_agent.appliance.backups.parts import parts_of
+    from edge_agent.config import SYSTEM_FILE
+    from edge_agent.store.database.schema import DATABASE_NAME
+
+    used = config or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
+    parts = parts_of(settings, used, folder)
+    return make_backup(folder / DATABASE_NAME, parts, file, settings.device.name, passphrase)
 
 
 @click.command()
@@ -105,7 +113,7 @@ def restore(
     """
     log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
-    from edge_agent.appliance.restore import finish_restore
+    from edge_agent.appliance.backups.restore import finish_restore
 
     if not only_list and finish_restore(places):
         say("A restore that was interrupted is complete now. Start agent and dashboard.")
@@ -122,7 +130,7 @@ def restore(
 
 def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]:
     """Settle where the appliance is restored to; its configuration may be missing or broken."""
-    from edge_agent.appliance.restore import Places
+    from edge_agent.appliance.backups.restore import Places
     from edge_agent.config import SYSTEM_FILE, at_home, load_settings
 
     present = config or (SYSTEM_FILE if data is None and SYSTEM_FILE.exists() else None)
@@ -179,13 +187,13 @@ def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
     """Say what is in an archive or a copy."""
     told: dict[str, Any] = {"file": str(file)}
     if is_database(file):
-        from edge_agent.appliance.inventory import read_inventory
+        from edge_agent.appliance.backups.inventory import read_inventory
 
         inventory = read_inventory(file)
         told |= {"kind": "copy", "contents": inventory.model_dump(mode="json")}
         lines = [f"{file}: a copy of the database", f"  {inventory.sentence}"]
     else:
-        from edge_agent.appliance.archive import open_archive
+        from edge_agent.appliance.backups.archive import open_archive
 
         with open_archive(file, lambda: ask_for(passphrase_file)) as archive:
             manifest = archive.manifest
@@ -210,7 +218,7 @@ def origin(file: Path, manifest: Manifest) -> str:
 
 def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
     """List the copies beside the database and in the second place, with what is in them."""
-    from edge_agent.appliance.inventory import read_inventory
+    from edge_agent.appliance.backups.inventory import read_inventory
     from edge_agent.store.database.schema import copies_beside
 
     databases = [places.database]
@@ -222,13 +230,13 @@ def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
         try:
             inventory = read_inventory(copy)
             entry |= {"contents": inventory.model_dump(mode="json"), "error": None}
-            found = inventory.sentence
+            sentence = inventory.sentence
         except AffectEdgeError as error:
             entry |= {"contents": None, "error": str(error)}
-            found = f"cannot be used: {error}"
+            sentence = f"cannot be used: {error}"
         told.append(entry)
         if not as_json:
-            click.echo(f"{copy}\n  written {entry['written']}; {found}")
+            click.echo(f"{copy}\n  written {entry['written']}; {sentence}")
     if as_json:
         click.echo(json.dumps(told))
     elif told:
@@ -249,9 +257,9 @@ def restore_file(
     file: Path, places: Places, passphrase_file: Path | None, *, ask: bool, as_json: bool
 ) -> None:
     """Restore an archive or a copy after saying what is in it and what it replaces."""
-    from edge_agent.appliance.archive import open_archive
-    from edge_agent.appliance.inventory import read_inventory
-    from edge_agent.appliance.restore import restore_archive, restore_database
+    from edge_agent.appliance.backups.archive import open_archive
+    from edge_agent.appliance.backups.inventory import read_inventory
+    from edge_agent.appliance.backups.restore import restore_archive, restore_database
 
     if is_database(file):
         say(f"{file}: a copy of the database", f"  {read_inventory(file).sentence}")
@@ -272,7 +280,7 @@ def restore_file(
 
 def confirm(places: Places, *, ask: bool) -> None:
     """Say what is here now, and ask."""
-    from edge_agent.appliance.inventory import read_inventory
+    from edge_agent.appliance.backups.inventory import read_inventory
 
     if not places.database.exists():
         say(f"Here now: no database in {places.data}")

@@ -129,13 +129,7 @@ def connect(
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """A table as the file describes it.
-
-    Attributes:
-        name: of the table.
-        root: number of its first page.
-        sql: the statement that makes it.
-    """
+    """A table as the file describes it: name, number of its first page, and its statement."""
 
     name: str
     root: int

@@ -18,9 +18,9 @@ from edge_agent.appliance.certificate import fingerprint, keep_certificate
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.backups.whole_appliance import WholeAppliance, whole_appliance
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess, client_of, set_up
 from tests.support.timeline import query
-from tests.support.whole_appliance import WholeAppliance, whole_appliance
 
 ANALYSIS = "/api/v1/analysis?sample=example"
 PROTOCOLS = "/api/v1/protocols"

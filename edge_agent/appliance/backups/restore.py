@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from edge_agent.appliance.archive import Archive
-from edge_agent.appliance.config_text import with_value
-from edge_agent.appliance.erased_again import erase_again, known_erasures
-from edge_agent.appliance.inventory import Inventory, open_as_it_is, read_inventory
-from edge_agent.appliance.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.backups.archive import Archive
+from edge_agent.appliance.backups.config_text import with_value
+from edge_agent.appliance.backups.erased_again import erase_again, known_erasures
+from edge_agent.appliance.backups.inventory import Inventory, open_as_it_is, read_inventory
+from edge_agent.appliance.backups.manifest import CONFIG, DATABASE, ArchivedFile, Manifest
 from edge_agent.config import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.appliance.manifest import CONFIG, FILE_KEYS, ArchivedSetting, is_our_own
+from edge_agent.appliance.backups.manifest import CONFIG, FILE_KEYS, ArchivedSetting, is_our_own
 from edge_agent.config import ENV_PREFIX, Settings
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.replacement import PREPARED

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.restore import Places, finish_restore
+from edge_agent.appliance.backups.restore import Places, finish_restore
 from edge_agent.config import load_settings
 from edge_agent.core.errors import StoreError
 from edge_agent.runtime.agent import Agent
@@ -21,8 +21,8 @@ from edge_agent.store.database.replacement import (
 )
 from edge_agent.store.database.schema import copies_beside, migrate
 from tests.support.agent import WITHOUT_BROKER
-from tests.support.killed import killed_at
-from tests.support.whole_appliance import WholeAppliance, change, codes, whole_appliance
+from tests.support.backups.killed import killed_at
+from tests.support.backups.whole_appliance import WholeAppliance, change, codes, whole_appliance
 
 
 @pytest.fixture

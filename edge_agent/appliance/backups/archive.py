@@ -20,8 +20,8 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from edge_agent.appliance.manifest import ArchivedFile, Manifest
-from edge_agent.appliance.passphrase import Lock, Readable, Writable, open_lock
+from edge_agent.appliance.backups.manifest import ArchivedFile, Manifest
+from edge_agent.appliance.backups.passphrase import Lock, Readable, Writable, open_lock
 from edge_agent.core.errors import BackupError
 
 MANIFEST = "manifest.json"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
 from edge_agent.store.database.schema import DATABASE_NAME, connect
-from tests.support.killed import killed_at
+from tests.support.backups.killed import killed_at
 from tests.support.studies import heart, make_study
 from tests.support.timeline import query
 

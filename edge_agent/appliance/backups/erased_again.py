@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_agent.appliance.inventory import open_as_it_is
+from edge_agent.appliance.backups.inventory import open_as_it_is
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect_any, copies_beside, transaction
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -91,7 +91,7 @@ def _find(
     codes: set[str] = set()
     unclear = 0
     held = {span: _codes_in(connection, span) for span in spans}
-    by_session = {code for found in held.values() for code in found}
+    by_session = {code for group in held.values() for code in group}
     for created, number in made.items():
         there = _codes_made(connection, created)
         if len(there) > number:  # several were made at one time, and only some of them erased
@@ -99,12 +99,12 @@ def _find(
             unclear += abs(number - len(there))
         if len(there) <= number:
             codes |= there
-    for found in held.values():  # older versions did not keep when a participant was made
-        if not found & codes:
-            if len(found) > 1:
+    for group in held.values():  # older versions did not keep when a participant was made
+        if not group & codes:
+            if len(group) > 1:
                 unclear += 1
             else:
-                codes |= found
+                codes |= group
     return codes, unclear
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.appliance.restore import Places, restore_database
+from edge_agent.appliance.backups.restore import Places, restore_database
 from edge_agent.cli import cli
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
 from edge_agent.store.database.schema import MIGRATIONS, connect, migrate
 from edge_agent.store.upkeep.erasure import erase_participant
+from tests.support.backups.whole_appliance import WholeAppliance, change, codes, whole_appliance
 from tests.support.studies import add_session, heart
 from tests.support.timeline import query
-from tests.support.whole_appliance import WholeAppliance, change, codes, whole_appliance
 
 
 @pytest.fixture

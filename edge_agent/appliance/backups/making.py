@@ -7,16 +7,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import edge_agent
-from edge_agent.appliance.archive import ArchiveWriter, open_archive
-from edge_agent.appliance.inventory import Inventory, read_inventory
-from edge_agent.appliance.manifest import DATABASE, ArchivedFile, Manifest
-from edge_agent.appliance.parts import Parts
-from edge_agent.appliance.passphrase import new_lock
+from edge_agent.appliance.backups.archive import ArchiveWriter, open_archive
+from edge_agent.appliance.backups.inventory import Inventory, read_inventory
+from edge_agent.appliance.backups.manifest import DATABASE, ArchivedFile, Manifest
+from edge_agent.appliance.backups.parts import Parts
+from edge_agent.appliance.backups.passphrase import new_lock
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.replacement import sync_folder
@@ -28,17 +27,9 @@ _SPARE_BYTES = 100_000_000
 """Space that the copy of the database must leave free in the data folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An archive that was made and read back."""
-
-    path: Path
-    manifest: Manifest
-
-
 def make_backup(
     database: Path, parts: Parts, target: Path, device: str, passphrase: str | None = None
-) -> Made:
+) -> Manifest:
     """Write everything that makes the appliance into one file, and read it back.
 
     The file gets its name when it is complete and verified; only its owner may read it.
@@ -71,7 +62,7 @@ def make_backup(
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
-    return Made(target, manifest)
+    return manifest
 
 
 def _write(

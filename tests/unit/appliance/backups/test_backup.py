@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.archive import open_archive
-from edge_agent.appliance.config_text import with_value
-from edge_agent.appliance.passphrase import new_lock, open_lock
+from edge_agent.appliance.backups.archive import open_archive
+from edge_agent.appliance.backups.config_text import with_value
+from edge_agent.appliance.backups.passphrase import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
-from tests.support.killed import killed_at
+from tests.support.backups.killed import killed_at
+from tests.support.backups.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
 from tests.support.timeline import query
-from tests.support.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from edge_agent.appliance.inventory import Inventory
+from edge_agent.appliance.backups.inventory import Inventory
 from edge_agent.store.database.schema import DATABASE_NAME
 
 DATABASE = f"data/{DATABASE_NAME}"

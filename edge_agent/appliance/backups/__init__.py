@@ -1,0 +1,1 @@
+"""Everything that makes the appliance in one archive, and the way back."""
