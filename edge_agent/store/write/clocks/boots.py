@@ -9,7 +9,7 @@ the offset that turned out to be right.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
@@ -71,6 +71,10 @@ class BootRows:
         self._is_present = boot_id is None
         self._boot_id = boot_id or clock.boot_id()
         self._rows = self._read()
+
+    def __iter__(self) -> Iterator[BootRow]:
+        """Return the stretches, oldest first."""
+        return iter(self._rows)
 
     def knows(self, at: Instant) -> bool:
         """Tell whether an instant lies in one of the stretches."""
