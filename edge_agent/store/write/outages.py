@@ -93,7 +93,7 @@ def write_outage(
 
 
 def _as_known_today(connection: sqlite3.Connection, last: LastRow) -> LastRow:
-    """Return the last row as it is dated now: the start of the agent may have set its time right."""
+    """Return the last row as it is dated now: a clock that was set may have moved it."""
     before = [row for row in BootRows(connection, last.boot_id) if row.start_ms <= last.boot_ms]
     if not before:
         return last

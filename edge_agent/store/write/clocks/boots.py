@@ -170,8 +170,10 @@ class BootRows:
         """Tell whether the network has set the clock since its last step.
 
         The mark of the time service stays when somebody sets the clock by hand: it must be newer.
+        Rows may be written after the clock was set that dates them: the clock of now must be
+        theirs.
         """
-        if not clock.is_synchronised():
+        if not clock.is_synchronised() or not self._rows[-1].agrees(clock.now()):
             return False
         set_ms = clock.synchronised_ms()
         if len(self._rows) == 1 or set_ms is None:

@@ -382,3 +382,26 @@ def test_a_step_that_nobody_has_seen_yet_shortens_or_lengthens_no_session(
     agent.check_clock()
     assert query(path, "SELECT ended - started FROM session") == [(50_000,)]
     assert wrong_rows(path) == {}
+
+
+@pytest.mark.parametrize("wrong_s", [-400 * DAY_S, -DAY_S, 3600.0, DAY_S])
+@pytest.mark.parametrize("before", [False, True])
+def test_rows_that_were_committed_only_after_the_network_set_the_clock_are_moved_too(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float, before: bool
+) -> None:
+    machine = Machine(monkeypatch)
+    writing = Writing(path, machine)
+    if before:
+        machine.network_sets_clock()
+        writing.start()
+        writing.record(101.0)
+    machine.somebody_sets_clock(wrong_s)
+    machine.seconds = 102.0
+    late = [ClockCheck(machine.now(), is_start=not before), *rows_at(machine.now())]
+    machine.seconds = 105.0
+    machine.network_sets_clock()
+    writing.write(*late)
+    machine.seconds = 110.0
+    writing.check_clock()
+    at = query(path, "SELECT (max(at) - ?) / 1000.0, min(at) >= ? FROM vital", START_MS, START_MS)
+    assert at == [(102.0, 1)]
