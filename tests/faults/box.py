@@ -14,8 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.salvage_state import read_salvages
 from edge_agent.store.database.schema import DATABASE_NAME, read_transaction
-from edge_agent.store.salvage.state import read_salvages
 from tests.faults.damage import copy_database_files, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger
@@ -144,7 +144,7 @@ class Box:
         there = numbers_of(self.database)
         return [n for n, at in there.items() if abs(at - sent.get(n, at)) > SAME_TIME_MS]
 
-    def wait_for_salvage(self, deadline_s: float = 40.0) -> None:
+    def wait_for_salvage(self, deadline_s: float = 120.0) -> None:
         """Return once nothing is left to be carried over."""
         until_s = time.monotonic() + deadline_s
         while not self._salvage_done():

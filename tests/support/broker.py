@@ -330,7 +330,11 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.target_port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target_port))
+                except OSError:  # the broker is down: so is what leads to it
+                    near.close()
+                    continue
                 self.connections += 1
                 self._pairs.append((near, far))
                 self._spawn(self._copy, near, far, self._forward)

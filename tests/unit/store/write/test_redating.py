@@ -13,6 +13,7 @@ from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.salvage_state import Salvage, write_salvages
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_reports, insert_run
 from edge_agent.store.study.study import Study
@@ -405,3 +406,29 @@ def test_rows_that_were_committed_only_after_the_network_set_the_clock_are_moved
     writing.check_clock()
     at = query(path, "SELECT (max(at) - ?) / 1000.0, min(at) >= ? FROM vital", START_MS, START_MS)
     assert at == [(102.0, 1)]
+
+
+def test_rows_that_a_salvage_still_brings_are_moved_with_the_others(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
+    writing = Writing(path, machine)
+    writing.start()
+    writing.record(101.0)
+    machine.somebody_sets_clock(-DAY_S)
+    writing.record(102.0)
+    with write_transaction(path) as connection:
+        row = connection.execute("SELECT * FROM vital ORDER BY at LIMIT 1").fetchone()
+        connection.execute("DELETE FROM vital WHERE at = ?", (row["at"],))
+        write_salvages(connection, [Salvage("old", 1, "its file was emptied", left=["vital"])])
+    machine.seconds = 105.0
+    machine.network_sets_clock()
+    writing.check_clock()
+    with write_transaction(path) as connection:
+        marks = ", ".join("?" * len(row))
+        connection.execute(f"INSERT INTO vital VALUES ({marks})", tuple(row))
+        write_salvages(connection, [Salvage("old", 1, "its file was emptied")])
+    writing.record(110.0)
+    writing.check_clock()
+    at = query(path, "SELECT (at - ?) / 1000.0 FROM vital ORDER BY at", START_MS)
+    assert at == [(101.0,), (102.0,), (110.0,)]
