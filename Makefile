@@ -10,13 +10,14 @@ PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-appliance test-appliance-arm release release-key image-layer lint style format bench screenshots clean
+.PHONY: help demo test test-unit coverage fuzz mutants test-fresh test-appliance test-appliance-arm faults release release-key image-layer lint style format bench screenshots clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then every test (real broker, real browser, real models)"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make coverage      all tests but those in a browser, with the lines that they run; every module has a bar of 80 %"
 	@echo "make fuzz          10,000 odd payloads to each decoder and endpoint (make test sends 1,000 to the slow ones)"
+	@echo "make faults        about 1,000 faults on purpose, for 20 minutes, and what they cost; ARGS='--only power --minutes 5'"
 	@echo "make mutants       breaks the code in 120 places, one at a time; 90 % must be noticed; ARGS='--seed 2 --number 200'"
 	@echo "make test-fresh    make test of HEAD on a bare Debian 13 (root or sudo, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
@@ -50,6 +51,10 @@ coverage: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -k "payload or odd_messages or odd_requests or any_bytes" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
+
+faults: $(VENV)/.dev
+	@./tools/system-packages mosquitto gcc
+	@nice -n 10 $(BIN)/python -m tests.faults $(ARGS)
 
 mutants: $(VENV)/.mutants
 	@./tools/system-packages mosquitto

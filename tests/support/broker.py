@@ -310,6 +310,8 @@ class Relay:
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.connections = 0
+        self.delay_s = 0.0
+        """How long each piece of data takes on its way."""
         self._forward, self._backward = threading.Event(), threading.Event()
         self._forward.set()
         self._backward.set()
@@ -328,7 +330,11 @@ class Relay:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.target_port))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target_port))
+                except OSError:  # the broker is down: so is what leads to it
+                    near.close()
+                    continue
                 self.connections += 1
                 self._pairs.append((near, far))
                 self._spawn(self._copy, near, far, self._forward)
@@ -338,6 +344,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if passing.is_set():
+                    time.sleep(self.delay_s)
                     sink.sendall(data)
         for end in (source, sink):
             with contextlib.suppress(OSError):
@@ -351,6 +358,12 @@ class Relay:
         """From now on the line is dead without being closed, as when a network cable is pulled."""
         self._backward.clear()
         self._forward.clear()
+
+    def half_close(self) -> None:
+        """Tell the broker that the client is done, and let the client believe that it is heard."""
+        for _, far in self._pairs:
+            with contextlib.suppress(OSError):
+                far.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Close every connection; later ones work again in both directions."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.open_file import OpenFile
+from edge_agent.store.database.salvage_state import Salvage, read_salvages, write_salvages
 from edge_agent.store.database.schema import connect, migrate, transaction
 from edge_agent.store.database.set_aside_files import (
     PARTS,
@@ -30,7 +31,6 @@ from edge_agent.store.salvage.damage import find_damage
 from edge_agent.store.salvage.log import has_content, log_beside
 from edge_agent.store.salvage.pages import open_pages
 from edge_agent.store.salvage.source import Source
-from edge_agent.store.salvage.state import Salvage, read_salvages, write_salvages
 from edge_agent.store.salvage.tables import LARGE
 
 log = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -204,6 +205,7 @@ def _tree_of(pages: Pages, layout: Layout) -> Tree:
     return Tree(pages, layout.root, by_key=layout.by_key, width=len(layout.columns))
 
 
+@functools.cache  # versions of the schema share most of their tables
 def _layout_of(table: StoredTable) -> Layout | None:
     """Return how a table is stored; ``None`` where its statement is damaged."""
     if table.name == _OF_SQLITE:

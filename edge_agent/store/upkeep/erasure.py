@@ -13,11 +13,11 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.store.database.replacement import LOGS
+from edge_agent.store.database.salvage_state import Salvage, read_salvages
 from edge_agent.store.database.schema import connect, connect_any, copies_beside, transaction
 from edge_agent.store.database.set_aside_files import delete_set_aside, set_aside_beside
 from edge_agent.store.database.sqlite_errors import store_error, translate_errors
 from edge_agent.store.export.prepared import delete_prepared_exports
-from edge_agent.store.salvage.state import Salvage, read_salvages
 from edge_agent.store.study.study_rows import insert_audit
 from edge_agent.store.upkeep.copies import mark_anew
 from edge_agent.store.upkeep.copy_report import read_report, write_report

@@ -11,6 +11,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.gaps import Gap
 from edge_agent.core.readings import VitalReading
+from edge_agent.store.database.salvage_state import is_salvaging
 from edge_agent.store.write.clocks.boots import BootRows, ClockCheck
 from edge_agent.store.write.clocks.redating import redate
 from edge_agent.store.write.outages import LastRow, last_row, write_outage
@@ -140,7 +141,9 @@ class BatchWriter:
                 _place(boots, row)
         boots.confirm()
         checks = any(isinstance(row, ClockCheck) for row in rows)
-        if checks or self._has_wrong_times or boots.wrong() is not None:
+        if is_salvaging(connection):  # rows of before are still to come: they are moved together
+            self._has_wrong_times = False
+        elif checks or self._has_wrong_times or boots.wrong() is not None:
             self._has_wrong_times = redate(connection, also_earlier_starts=True)
         if self._last is not None and self._started is not None and checks:
             self._write_outage(connection, self._last, self._started)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -67,7 +67,7 @@ def write_outage(
 
     Args:
         connection: of the transaction.
-        last: the last row of before.
+        last: the last row of before; it may have been moved since it was read.
         start: when the agent started, by the clock of then.
         only_in_sessions: whether the camera looks in sessions only: nothing was lost between them.
 
@@ -76,6 +76,7 @@ def write_outage(
             was not set yet: ask again when it was.
     """
     boot, at = BootRows(connection).place(start)
+    last = _as_known_today(connection, last)
     if last.boot_id == clock.boot_id():  # then the boot clock knows, whatever the wall clock says
         boot = last.boot
         at = Instant(start.boot_ms, last.at_ms + start.boot_ms - last.boot_ms)
@@ -89,6 +90,16 @@ def write_outage(
             gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), REASON)
             write_gap(connection, gap, boot, last.boot)
     return True
+
+
+def _as_known_today(connection: sqlite3.Connection, last: LastRow) -> LastRow:
+    """Return the last row as it is dated now: a clock that was set may have moved it."""
+    before = [row for row in BootRows(connection, last.boot_id) if row.start_ms <= last.boot_ms]
+    if not before:
+        return last
+    offset_ms = before[-1].offset_ms
+    at_ms = last.boot_ms + offset_ms
+    return replace(last, boot=before[-1].id, at_ms=at_ms, offset_ms=offset_ms)
 
 
 def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:

@@ -9,7 +9,7 @@ the offset that turned out to be right.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
@@ -71,6 +71,10 @@ class BootRows:
         self._is_present = boot_id is None
         self._boot_id = boot_id or clock.boot_id()
         self._rows = self._read()
+
+    def __iter__(self) -> Iterator[BootRow]:
+        """Return the stretches, oldest first."""
+        return iter(self._rows)
 
     def knows(self, at: Instant) -> bool:
         """Tell whether an instant lies in one of the stretches."""
@@ -166,8 +170,10 @@ class BootRows:
         """Tell whether the network has set the clock since its last step.
 
         The mark of the time service stays when somebody sets the clock by hand: it must be newer.
+        Rows may be written after the clock was set that dates them: the clock of now must be
+        theirs.
         """
-        if not clock.is_synchronised():
+        if not clock.is_synchronised() or not self._rows[-1].agrees(clock.now()):
             return False
         set_ms = clock.synchronised_ms()
         if len(self._rows) == 1 or set_ms is None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.salvage_state import read_salvages
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.database.set_aside_files import set_aside_beside
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import MOST_IN_AN_HOUR, Rescue
-from edge_agent.store.salvage.state import read_salvages
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.tombstones import add_tombstones
 from tests.faults.damage import STUDY, Place, copy_database_files, damage, make_database, study_rows

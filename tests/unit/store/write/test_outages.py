@@ -160,3 +160,19 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
     assert query(
         path, "SELECT source, started - ?, ended - ?, reason FROM gap", START_MS, START_MS
     ) == [("recorder", 3_000, 9_000, "not_written")]
+
+
+@pytest.mark.parametrize("wrong_s", [-3600.0, 3600.0, 5 * DAY_S])
+def test_a_clock_that_is_set_while_the_agent_is_down_moves_the_start_of_the_gap_with_the_rows(
+    path: Path, monkeypatch: pytest.MonkeyPatch, wrong_s: float
+) -> None:
+    machine = Machine(monkeypatch)
+    first = Writing(path, machine)
+    first.start()
+    first.record_all(range(101, 111))
+    machine.somebody_sets_clock(wrong_s)
+    first.record_all(range(111, 121))
+    machine.seconds = 150.0
+    machine.network_sets_clock()
+    Writing(path, machine).start()
+    assert gaps(path) == [("agent", 120.0, 150.0, "agent_stopped")]

@@ -262,6 +262,7 @@ def test_a_boot_row_says_when_the_network_has_set_the_clock(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states: list[tuple[int]] = []
+    monkeypatch.setattr(clock, "now", lambda: instant(len(states)))
     for synchronised in (False, True, False):
         monkeypatch.setattr(clock, "is_synchronised", lambda known=synchronised: known)
         recording = Recording(path)

@@ -63,3 +63,8 @@ def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> N
         "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (_KEY, json.dumps([asdict(one) for one in salvages], separators=(",", ":"))),
     )
+
+
+def is_salvaging(connection: sqlite3.Connection) -> bool:
+    """Tell whether rows of a database that was set aside are still being carried over."""
+    return any(not one.is_done for one in read_salvages(connection))

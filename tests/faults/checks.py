@@ -1,0 +1,200 @@
+"""What must hold when a fault is over: nothing safe is lost, and what is lost can be seen."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_agent.core.errors import StoreError
+from edge_agent.store.upkeep.backup import make_daily_copy
+from edge_agent.store.upkeep.copies import daily_copies, verified
+from edge_agent.store.upkeep.soundness import look_at
+from tests.faults.box import RECORDS_AGAIN_S, Box, numbers_of
+from tests.faults.damage import study_rows
+from tests.faults.ledger import SOURCE
+
+BATCH_ROWS = 60
+BATCH_MS = 10_000
+IN_HAND = 15
+"""Rows on their way from the sensor into the batch, or into the note that it is safe."""
+GAP_MS = 3_000
+_SLACK_MS = 1_500
+_DAY_MS = 86_400_000
+NIGHTS = 3
+_CHANGES = frozenset({"setting", "audit"})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a trial came to.
+
+    Attributes:
+        expected: rows that were safe before, and that the fault itself did not destroy.
+        lost: of those, the ones that are missing.
+        destroyed: rows that were safe and that nobody can read after the fault, whatever is done.
+        not_saved: rows that were sent, and not yet safe.
+        duplicates: rows that are there twice.
+        copies_lost: good copies that three nights after the fault cost.
+        seconds: until a new row was safe again.
+        unexplained: times without rows that no gap and no hole in the numbers tells of.
+        left_to_doctor: 1 where damage to old rows is still in the file, and the doctor sees it.
+        wrong: what else is not as promised, for people.
+    """
+
+    kind: str
+    other: str = ""
+    seed: int = 0
+    expected: int = 0
+    lost: int = 0
+    destroyed: int = 0
+    not_saved: int = 0
+    duplicates: int = 0
+    copies_lost: int = 0
+    seconds: float = 0.0
+    unexplained: int = 0
+    left_to_doctor: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is as promised."""
+        counts = (self.lost, self.duplicates, self.copies_lost, self.unexplained)
+        return not any(counts) and not self.wrong and self.seconds <= RECORDS_AGAIN_S
+
+    def __str__(self) -> str:
+        during = f" during {self.other}" if self.other else ""
+        return f"{self.kind}{during}, seed {self.seed}: {self._figures()} {self.wrong or ''}"
+
+    def _figures(self) -> str:
+        return (
+            f"{self.lost} of {self.expected} lost, {self.duplicates} twice, {self.copies_lost} "
+            f"copies lost, {self.unexplained} unexplained, again after {self.seconds:.1f} s"
+        )
+
+
+def check(box: Box, outcome: Outcome) -> None:
+    """Look at the database of a trial whose process has ended in good order."""
+    sent = box.ledger.sent()
+    committed = box.ledger.committed() - box.destroyed
+    there = numbers_of(box.database)
+    outcome.expected = len(committed)
+    outcome.lost = len(committed - set(there))
+    outcome.destroyed = len(box.destroyed)
+    missing = sorted(set(sent) - set(there) - box.destroyed)
+    outcome.not_saved = len(missing)
+    _check_soundness(box.database, outcome)
+    with closing(sqlite3.connect(box.database)) as connection:
+        outcome.duplicates = _duplicates(connection, outcome)
+        outcome.unexplained = _gaps_missing(connection, missing, sent, there)
+        outcome.unexplained += _numbers_missing(connection)
+    _check_batches(box, missing, sent, outcome)
+    _check_times(box, outcome)
+    _check_study(box, outcome)
+
+
+def _check_soundness(database: Path, outcome: Outcome) -> None:
+    found = look_at(database, deep=True, within_s=60)
+    if found.faults and not look_at(database, deep=False, within_s=60).faults:
+        outcome.wrong.append(f"damage that the doctor does not see: {found.faults[:2]}")
+    elif found.faults and "flipped" in (outcome.kind, outcome.other):
+        outcome.left_to_doctor = 1
+    elif found.faults:
+        outcome.wrong.append(f"damaged: {found.faults[:2]}")
+
+
+def _duplicates(connection: sqlite3.Connection, outcome: Outcome) -> int:
+    sql = "SELECT count(*) - count(DISTINCT value) FROM vital WHERE source = ?"
+    try:
+        return int(connection.execute(sql, (SOURCE,)).fetchone()[0])
+    except sqlite3.DatabaseError:
+        if outcome.left_to_doctor:
+            return 0
+        raise
+
+
+def runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Return the first and the last of each unbroken run of rising numbers."""
+    first = None
+    last = 0
+    for number in numbers:
+        if first is None:
+            first = number
+        elif number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    if first is not None:
+        yield first, last
+
+
+def _gaps_missing(
+    connection: sqlite3.Connection,
+    missing: Sequence[int],
+    sent: Mapping[int, int],
+    there: Mapping[int, int],
+) -> int:
+    """Count the times without rows that are long enough for a gap, and that none tells of."""
+    gaps = connection.execute("SELECT started, ended FROM gap").fetchall()
+    unexplained = 0
+    for first, last in runs(missing):
+        if first - 1 not in there or last + 1 not in there:
+            continue  # at an end, or beside what the fault destroyed
+        start = sent[first - 1]
+        end = sent[last + 1]
+        told = any(a <= start + _SLACK_MS and b >= end - _SLACK_MS for a, b in gaps)
+        unexplained += end - start >= GAP_MS + _SLACK_MS and not told
+    return unexplained
+
+
+def _numbers_missing(connection: sqlite3.Connection) -> int:
+    """Count the numbers of messages that are neither there nor in a hole."""
+    seen: dict[str, set[int]] = {}
+    sql = "SELECT json_extract(payload, '$.epoch'), seq FROM outbox WHERE topic = 'summary'"
+    for epoch, seq in connection.execute(sql):
+        seen.setdefault(epoch, set()).add(seq)
+    sql = "SELECT epoch, first_seq, last_seq FROM outbox_hole WHERE topic = 'summary'"
+    for epoch, first, last in connection.execute(sql):
+        seen.setdefault(epoch, set()).update(range(first, last + 1))
+    return sum(max(numbers) - min(numbers) + 1 - len(numbers) for numbers in seen.values())
+
+
+def _check_batches(
+    box: Box, missing: Sequence[int], sent: Mapping[int, int], outcome: Outcome
+) -> None:
+    """Find a loss of more than a batch: 60 rows, or 10 s while the disk did not take any."""
+    for first, last in runs(missing):
+        rows = last - first + 1
+        lasted_ms = sent[last] - sent[first]
+        allowed = lasted_ms <= BATCH_MS if box.faults_on_disk else rows <= BATCH_ROWS + IN_HAND
+        if not allowed and outcome.destroyed == 0:
+            outcome.wrong.append(f"{rows} rows of {lasted_ms} ms lost at once")
+
+
+def _check_times(box: Box, outcome: Outcome) -> None:
+    off = box.wrong_times()
+    if off:
+        outcome.wrong.append(f"{len(off)} rows at a wrong time, from number {min(off)} on")
+
+
+def _check_study(box: Box, outcome: Outcome) -> None:
+    now = study_rows(box.database)
+    for table, rows in box.study.items():
+        gone = len(set(rows) - set(now[table]))
+        if gone and table not in _CHANGES:
+            outcome.wrong.append(f"{gone} rows of {table} lost")
+        outcome.lost += gone if table not in _CHANGES else 0
+
+
+def check_copies(box: Box, outcome: Outcome, now_ms: int) -> None:
+    """Let three nights pass, and see that a good copy is still as full as it was."""
+    before = verified(daily_copies(box.database))
+    fullest = max(len(study_rows(copy.path)["participant"]) for copy, _ in before)
+    for night in range(1, NIGHTS + 1):
+        with suppress(StoreError):
+            make_daily_copy(box.database, now_ms=now_ms + night * _DAY_MS)
+    after = verified(daily_copies(box.database))
+    counts = [len(study_rows(copy.path)["participant"]) for copy, _ in after]
+    outcome.copies_lost = int(not counts or max(counts) < fullest)

@@ -1,0 +1,50 @@
+"""The table of faults: what each kind came to."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+
+from tests.faults.checks import Outcome
+
+BAR = 1_000
+"""Faults in all, half of them during another."""
+_HEAD = (
+    "kind", "trials", "during another", "rows expected", "rows lost", "destroyed", "duplicates",
+    "copies lost", "unexplained", "left to doctor", "s median", "s worst", "bad",
+)  # fmt: skip
+
+
+def print_table(outcomes: Sequence[Outcome], seconds: float, machine: str) -> None:
+    """Print a row for each kind, one for all, and how many faults of the bar these were."""
+    kinds = dict.fromkeys(outcome.kind for outcome in outcomes)
+    rows = [_row(kind, [one for one in outcomes if one.kind == kind]) for kind in kinds]
+    rows.append(_row("all", outcomes))
+    print("| " + " | ".join(_HEAD) + " |")
+    print("|---" * len(_HEAD) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    faults = len(outcomes) + sum(bool(one.other) for one in outcomes)
+    print(
+        f"{len(outcomes)} trials with {faults} faults of the {BAR:,} of the bar, in {seconds:.0f} "
+        f"s on {os.cpu_count()} processor cores ({machine})"
+    )
+
+
+def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    seconds = [one.seconds for one in outcomes] or [0.0]
+    counts = (
+        len(outcomes),
+        sum(bool(one.other) for one in outcomes),
+        sum(one.expected for one in outcomes),
+        sum(one.lost for one in outcomes),
+        sum(one.destroyed for one in outcomes),
+        sum(one.duplicates for one in outcomes),
+        sum(one.copies_lost for one in outcomes),
+        sum(one.unexplained for one in outcomes),
+        sum(one.left_to_doctor for one in outcomes),
+    )
+    times = (f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}")
+    bad = str(sum(not one.is_good for one in outcomes))
+    return name, *(f"{count:,}" for count in counts), *times, bad

@@ -1,0 +1,116 @@
+"""A process that records numbered readings until it is told to stop, or killed: see ``box.py``.
+
+    python -m tests.faults.writer FOLDER
+
+It is what the agent has around its database: rescue, recorder and carrier, with a camera's pace of
+rows. It notes each number before it submits it, and how far it was told that rows are committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import ClockWatch, Instant
+from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import Recognition
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.salvage.carrier import Carrier
+from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.upkeep.retention import prune
+from edge_agent.store.write.clocks.boots import ClockCheck
+from edge_agent.store.write.outbox import OutboxMessage
+from edge_agent.store.write.recorder import Recorder
+from edge_agent.store.write.recorder_options import RecorderOptions
+from tests.faults.ledger import PACE_S, SOURCE, Ledger
+from tests.support.timeline import observation
+
+ROWS_A_MESSAGE = 100
+ROWS_A_FRAME = 10
+ROWS_A_LOOK = 50
+KEEP_DAYS = 3_650
+
+log = logging.getLogger(__name__)
+
+
+class Writer:
+    """Records numbers into the database of a folder."""
+
+    def __init__(self, ledger: Ledger, path: Path) -> None:
+        self._ledger = ledger
+        self._path = path
+        self._first = ledger.next_number()
+        self._submitted = self._first - 1
+        self.stopping = threading.Event()
+        rescue = Rescue(path)
+        rescue.before_start()
+        migrate(path)
+        self._carrier = Carrier(rescue)
+        self._recorder = Recorder(path, RecorderOptions(), safe=rescue, on_commit=self._committed)
+        self._recorder.submit(ClockCheck(clock.now(), is_start=True))
+        self._watch = ClockWatch()
+
+    def run(self) -> int:
+        """Record until stopped; return the exit code."""
+        self._recorder.start()
+        self._carrier.start()
+        number = self._first
+        while not self.stopping.wait(PACE_S):
+            if self._recorder.error is not None:
+                log.error("the recorder ended: %s", self._recorder.error)
+                return 3
+            at = clock.now()
+            self._ledger.note_sent(number)
+            self._record(number, at)
+            self._submitted = number
+            if number % ROWS_A_LOOK == 0:
+                self._look(at)
+            number += 1
+        self._recorder.stop()
+        self._carrier.stop()
+        self._recorder.join(20)
+        self._carrier.join(20)
+        return int(self._recorder.error is not None)
+
+    def _record(self, number: int, at: Instant) -> None:
+        reading = VitalReading(at, VitalKind.HEART_RATE, float(number), SOURCE, frozenset())
+        self._recorder.submit(reading)
+        if number % ROWS_A_FRAME == 0:
+            self._recorder.submit(Recognition(at, number, 640, 480, (observation(),)))
+        if number % ROWS_A_MESSAGE == 0:
+            self._recorder.submit(OutboxMessage("summary", {"number": number}))
+
+    def _look(self, at: Instant) -> None:
+        if self._watch.has_changed(at):
+            self._recorder.submit(ClockCheck(at))
+        if self._ledger.wants_retention():
+            with suppress(StoreError):  # tried again tomorrow, as by the agent
+                prune(self._path, KEEP_DAYS)
+
+    def _committed(self) -> None:
+        # Read after the number: what is submitted meanwhile makes it smaller, never larger.
+        submitted = self._submitted
+        self._ledger.note_committed(self._first, submitted - self._recorder.queue_depth)
+
+
+def main() -> int:
+    """Record in the folder that is named; return the exit code."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+    folder = Path(sys.argv[1])
+    with Ledger(folder) as ledger:
+        ledger.take_clocks()
+        writer = Writer(ledger, folder / DATABASE_NAME)
+        signal.signal(signal.SIGTERM, lambda *_: writer.stopping.set())
+        return writer.run()
+
+
+if __name__ == "__main__":
+    os._exit(main())
