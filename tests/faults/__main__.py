@@ -21,14 +21,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.agent_damage import AGENT_DAMAGE, Trial
 from tests.faults.agent_kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
-from tests.faults.checks import Outcome
 from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, partners, run_trial
+from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
 from tests.faults.table import BAR, print_table
 
-_KINDS = (*FAULTS, *AGENT_FAULTS)
+_KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,20 @@ def run_agent_trials(
     return outcomes
 
 
+def run_damaged_agents(options: argparse.Namespace, folder: Path, until_s: float) -> list[Outcome]:
+    """Damage the database of one agent after the other, until there are enough or time is over."""
+    sound = make_sound(folder / "sound-for-agents")
+    outcomes: list[Outcome] = []
+    for seed in range(options.seed, options.seed + options.trials):
+        if time.monotonic() > until_s:
+            break
+        place = folder / f"damaged-{seed:04}"
+        outcomes += _told([Trial(place, sound, seed).run()])
+        if not options.keep or outcomes[-1].is_good:
+            shutil.rmtree(place, ignore_errors=True)
+    return outcomes
+
+
 def _agent_plans(options: argparse.Namespace, kinds: list[str]) -> Iterator[tuple[str, str, int]]:
     """Return trials of the kinds in turn; every second round strikes during another fault."""
     for number in itertools.count():
@@ -138,20 +153,27 @@ def run_all(
     options: argparse.Namespace, kinds: list[str], folder: Path, until_s: float
 ) -> list[Outcome]:
     """Run the trials of recorders, and beside them those of whole agents."""
+    share = max(1, options.trials // len(kinds))
     of_recorder = [kind for kind in kinds if kind in FAULTS]
     of_agent = [kind for kind in kinds if kind in AGENT_FAULTS]
-    share = options.trials // len(kinds)
-    options.trials = share * len(of_recorder) or options.trials
-    agents = argparse.Namespace(**vars(options) | {"trials": max(1, share * len(of_agent))})
-    outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(1) as beside:
-        if of_agent:
-            told = beside.submit(run_agent_trials, agents, of_agent, folder, until_s)
+    with ThreadPoolExecutor() as side_by_side:
+        parts: list[Future[list[Outcome]]] = []
         if of_recorder:
-            outcomes += run_recorder_trials(options, of_recorder, folder, until_s)
+            some = _with_trials(options, share * len(of_recorder))
+            parts.append(
+                side_by_side.submit(run_recorder_trials, some, of_recorder, folder, until_s)
+            )
         if of_agent:
-            outcomes += told.result()
-    return outcomes
+            some = _with_trials(options, share * len(of_agent))
+            parts.append(side_by_side.submit(run_agent_trials, some, of_agent, folder, until_s))
+        if AGENT_DAMAGE in kinds:
+            some = _with_trials(options, share)
+            parts.append(side_by_side.submit(run_damaged_agents, some, folder, until_s))
+        return [outcome for part in parts for outcome in part.result()]
+
+
+def _with_trials(options: argparse.Namespace, trials: int) -> argparse.Namespace:
+    return argparse.Namespace(**vars(options) | {"trials": trials})
 
 
 def main(words: list[str] | None = None) -> int:

@@ -88,10 +88,15 @@ class Appliance:
         assert self._process is not None
         return self._process.poll() is not None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 8.0) -> int:
         """Send a signal and return the exit code."""
         assert self._process is not None
-        self._process.send_signal(number)
+        self.send(number)
         return self._process.wait(within_s)
 
     def wait(self, within_s: float = 60.0) -> int:
