@@ -34,7 +34,7 @@ demo: $(VENV)/.demo
 	@exec $(BIN)/affect-edge demo $(ARGS)
 
 test: lint
-	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core
+	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
 
 test-unit: $(VENV)/.dev
@@ -43,7 +43,7 @@ test-unit: $(VENV)/.dev
 
 # From Python 3.12 on, counting lines costs nearly nothing; before, it makes the tests a third longer.
 coverage: $(VENV)/.dev
-	@./tools/system-packages mosquitto openssl openssh-client dbus-daemon r-base-core
+	@./tools/system-packages mosquitto openssl openssh-client dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
@@ -53,7 +53,7 @@ fuzz: $(VENV)/.dev
 	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
 
 faults: $(VENV)/.dev
-	@./tools/system-packages mosquitto gcc
+	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
 	@nice -n 10 $(BIN)/python -m tests.faults $(ARGS)
 
 mutants: $(VENV)/.mutants

@@ -21,15 +21,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.agent_damage import AGENT_DAMAGE, Trial
-from tests.faults.agent_kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
+from tests.faults.agents.clock import AGENT_CLOCK, ClockTrial, why_no_clock
+from tests.faults.agents.damage import AGENT_DAMAGE, Trial
+from tests.faults.agents.kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
 from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, partners, run_trial
 from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
 from tests.faults.table import BAR, print_table
 
-_KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE)
+_KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE, AGENT_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +108,22 @@ def run_agent_trials(
     return outcomes
 
 
-def run_damaged_agents(options: argparse.Namespace, folder: Path, until_s: float) -> list[Outcome]:
-    """Damage the database of one agent after the other, until there are enough or time is over."""
+def run_single_agents(
+    options: argparse.Namespace, kinds: list[str], folder: Path, until_s: float
+) -> list[Outcome]:
+    """Run trials that take an agent each, one after the other, until the time is over."""
     sound = make_sound(folder / "sound-for-agents")
     outcomes: list[Outcome] = []
-    for seed in range(options.seed, options.seed + options.trials):
+    for number in range(options.trials):
         if time.monotonic() > until_s:
             break
-        place = folder / f"damaged-{seed:04}"
-        outcomes += _told([Trial(place, sound, seed).run()])
+        kind = kinds[number % len(kinds)]
+        seed = options.seed + number // len(kinds)
+        place = folder / f"single-{number:04}"
+        if kind == AGENT_DAMAGE:
+            outcomes += _told([Trial(place, sound, seed).run()])
+        else:
+            outcomes += _told([ClockTrial(place, seed).run()])
         if not options.keep or outcomes[-1].is_good:
             shutil.rmtree(place, ignore_errors=True)
     return outcomes
@@ -156,6 +164,7 @@ def run_all(
     share = max(1, options.trials // len(kinds))
     of_recorder = [kind for kind in kinds if kind in FAULTS]
     of_agent = [kind for kind in kinds if kind in AGENT_FAULTS]
+    single = [kind for kind in kinds if kind in (AGENT_DAMAGE, AGENT_CLOCK)]
     with ThreadPoolExecutor() as side_by_side:
         parts: list[Future[list[Outcome]]] = []
         if of_recorder:
@@ -166,9 +175,9 @@ def run_all(
         if of_agent:
             some = _with_trials(options, share * len(of_agent))
             parts.append(side_by_side.submit(run_agent_trials, some, of_agent, folder, until_s))
-        if AGENT_DAMAGE in kinds:
-            some = _with_trials(options, share)
-            parts.append(side_by_side.submit(run_damaged_agents, some, folder, until_s))
+        if single:
+            some = _with_trials(options, share * len(single))
+            parts.append(side_by_side.submit(run_single_agents, some, single, folder, until_s))
         return [outcome for part in parts for outcome in part.result()]
 
 
@@ -180,11 +189,12 @@ def main(words: list[str] | None = None) -> int:
     """Run the trials and print the table; return 1 when one was bad."""
     options = read_options(words)
     kinds = [options.only] if options.only else list(_KINDS)
-    why = why_no_library()
-    if why:
-        skipped = [kind for kind in kinds if kind in FAULTS and FAULTS[kind].needs_disk]
-        print(f"Left out: {', '.join(skipped)}: {why}")
-        kinds = [kind for kind in kinds if kind not in skipped]
+    skipped = {kind: why_no_library() for kind in FAULTS if FAULTS[kind].needs_disk}
+    skipped[AGENT_CLOCK] = why_no_clock()
+    for kind, why in skipped.items():
+        if why and kind in kinds:
+            print(f"Left out: {kind}: {why}")
+            kinds.remove(kind)
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     begun_s = time.monotonic()
     until_s = begun_s + 60 * options.minutes
