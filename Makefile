@@ -3,9 +3,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# A worker a processor core; the tests of a file stay together, for they share servers, and the long ones in browsers and
-# trainings come first. PARALLEL= runs them in one.
-PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# A worker a processor core and one more, for many tests wait; the tests of a file stay together, for they share servers, and
+# the long ones in browsers and trainings come first. PARALLEL= runs them in one.
+PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # A test that hangs in a library, where no Python reaches it, ends its worker after a quarter of an hour, and the run is red;
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
