@@ -6,10 +6,10 @@ takes Debian 12; `INTERRUPTIONS=20` kills the installer at so many random moment
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import random
-import json
 import re
 import shutil
 import subprocess
@@ -213,10 +213,9 @@ def test_a_night_leaves_a_checked_copy(machine: Machine) -> None:
     machine.shell("systemctl list-timers | grep -q affect-edge-maintenance")
 
 
-def test_the_doctor_has_nothing_to_say_of_a_healthy_appliance(machine: Machine) -> None:
-    said = machine.shell("runuser -u affect-edge -- affect-edge doctor --json || true")
-    odd = [f for f in json.loads(said) if f["verdict"] != "ok" and f["check"] != "clock"]
-    assert not odd, odd  # a container has no time service
+def test_the_doctor_complains_of_nothing_but_a_missing_time_service(machine: Machine) -> None:
+    findings = json.loads(machine.shell("runuser -u affect-edge -- affect-edge doctor --json || :"))
+    assert not [f for f in findings if f["verdict"] != "ok" and f["check"] != "clock"]
 
 
 def test_installing_again_changes_nothing(machine: Machine) -> None:
