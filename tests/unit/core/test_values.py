@@ -147,3 +147,10 @@ def test_at_work_and_in_education_only_medical_and_safety_reasons_count() -> Non
 def test_the_three_pressures_are_asked_about_together() -> None:
     asked = {kind for kind in VitalKind if kind.spec.option is AnalysisOption.PRESSURE}
     assert asked == {VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL}
+
+
+def test_the_vitals_have_their_codes_of_loinc() -> None:
+    codes = [code for kind in VitalKind for code, _ in kind.spec.loinc]
+    assert codes == [
+        *("8867-4", "8480-6", "8462-4", "8478-0", "2708-6", "59408-5", "61008-9", "9279-1")
+    ]
