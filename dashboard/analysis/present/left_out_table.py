@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
-from dashboard.analysis.present.text import number, p_text, unit_of, vital_name
+from dashboard.analysis.present.text import number, p_text, vital_name
 from dashboard.analysis.states import TESTED_STATES
 
 
@@ -81,7 +81,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
 def _with_all(test: ComparisonModel) -> WithAllRow:
     every = test.with_all
     return WithAllRow(
-        f"{vital_name(test.vital)}, {unit_of(test.vital)}: {test.first} − {test.second}",
+        f"{vital_name(test.vital)}: {test.first} − {test.second}",
         _number(test.difference),
         _p(test.adjusted_p),
         _number(every and every.difference),

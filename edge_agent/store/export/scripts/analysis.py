@@ -211,7 +211,7 @@ def settling_ms(vital: str, options: argparse.Namespace) -> int:
     """Return how much of the start of each stimulus is left out for a vital."""
     kind = options.kinds[vital]
     asked = getattr(options, f"settling_{kind.option or 'other'}")
-    return round(1000 * (kind.settling_s if asked is None else asked))
+    return round(1000 * float(kind.settling_s if asked is None else asked))
 
 
 def has_settled(
