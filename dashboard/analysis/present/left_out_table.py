@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dashboard.analysis.present.exclusion_schemas import WithAllModel
 from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.text import number, p_text, vital_name
@@ -68,7 +69,11 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
             )
             for flag in dict.fromkeys(one.flag for one in response.left_out)
         ),
-        tests=tuple(_with_all(test) for test in response.comparisons if test.with_all is not None),
+        tests=tuple(
+            _with_all(test, test.with_all)
+            for test in response.comparisons
+            if test.with_all is not None
+        ),
         settling=tuple(
             f"{vital_name(one.vital)}: the first {one.seconds:g} s of each stimulus, "
             f"{one.readings:,} reading{'' if one.readings == 1 else 's'}."
@@ -78,15 +83,14 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
     )
 
 
-def _with_all(test: ComparisonModel) -> WithAllRow:
-    every = test.with_all
+def _with_all(test: ComparisonModel, every: WithAllModel) -> WithAllRow:
     return WithAllRow(
         f"{vital_name(test.vital)}: {test.first} − {test.second}",
         _number(test.difference),
         _p(test.adjusted_p),
-        _number(every and every.difference),
-        _p(every and every.adjusted_p),
-        every is not None and every.changes,
+        _number(every.difference),
+        _p(every.adjusted_p),
+        every.changes,
     )
 
 
