@@ -5,30 +5,33 @@ show.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from dashboard.analysis.agreement import SourceAgreement, compare_sources
-from dashboard.analysis.comparison import (
-    Comparison,
-    Decision,
-    StatesComparison,
-    compare_family,
-    compare_states,
-    decide_family,
-)
+from dashboard.analysis.comparison import Comparison, Decision, StatesComparison
+from dashboard.analysis.families import compare_all_states, compare_visits, decide_groups
 from dashboard.analysis.heart_variability import StateVariability, variability_by_state
+from dashboard.analysis.left_out import LeftOut, WithAll, count_left_out, tests_with_all
+from dashboard.analysis.means import StateMean, session_means, state_means, visits_of
 from dashboard.analysis.readings import (
-    StateMean,
+    Settling,
     StateReadings,
     count_states,
     find_beats,
     find_observed,
     find_readings,
-    means_of,
 )
 from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
-from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, choices_around, sensitivity
+from dashboard.analysis.sensitivity import (
+    MatchingChoice,
+    Sensitivity,
+    SettlingChoice,
+    choices_around,
+    sensitivity,
+    settling_choices,
+)
 from dashboard.analysis.states import PAIRS, TESTED_STATES, Design, tested_state
 from dashboard.statistics import (
     Bounds,
@@ -41,12 +44,15 @@ from dashboard.statistics import (
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
 from edge_agent.store.read.stimuli import Stimulus
+
+C = TypeVar("C", MatchingChoice, SettlingChoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class VitalComparison:
             test.
         required_sample: how many people a difference of the size of the bound needs; ``None``
             without a test, or where no study could have so many.
+        with_all: what it would come to if every reading counted, whatever its flags; ``None`` where
+            none is left out.
     """
 
     kind: VitalKind
@@ -84,6 +92,7 @@ class VitalComparison:
     design: Design = Design.AUTO
     equivalence: Equivalence | None = None
     required_sample: RequiredSample | None = None
+    with_all: WithAll | None = None
 
     @property
     def adjusted_p(self) -> float | None:
@@ -112,7 +121,7 @@ class Analysis:
         query: what was asked.
         sample: which sessions were looked at, never ``auto``.
         sessions: those sessions.
-        means: the values that were tested.
+        means: what the values that were tested come to for each participant and state.
         summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
         family: the comparisons, in order of the vitals asked for and ``PAIRS``.
         all_states: for each vital the test over all states at once.
@@ -120,7 +129,11 @@ class Analysis:
         simulated_readings: how many of those are simulated.
         estimated_readings: how many of those are estimated and not measured.
         estimated_left_out: how many estimated ones did not, because nobody asked for them.
-        flagged: readings in the three states that are flagged as in doubt or estimated.
+        flagged: readings in the three states that are flagged as in doubt, counted or not.
+        flagged_left_out: how many of those are in no mean.
+        left_out: the readings that are in no mean, by flag and state.
+        settling: by condition or self-report, for each vital what the beginnings of the stimuli
+            held, which are left out.
         other_states: readings in states that no test uses, by their label.
         matching: with observed emotions, how the readings were matched.
         unreported: with self-report, stimuli of which nothing was reported.
@@ -129,7 +142,8 @@ class Analysis:
         variability: of the heart rate by participant and state, where there are intervals between
             beats.
         sensitivity: for each comparison of the family the results under other windows and lags,
-            where asked for.
+            where asked for by observed emotion.
+        settling_sensitivity: the same under other settling times, by condition or self-report.
     """
 
     query: AnalysisQuery
@@ -144,13 +158,17 @@ class Analysis:
     estimated_readings: int
     estimated_left_out: int
     flagged: int
+    flagged_left_out: int
+    left_out: tuple[LeftOut, ...]
+    settling: tuple[Settling, ...]
     other_states: Mapping[str, int]
     matching: MatchCounts | None
     unreported: int
     orders: Mapping[tuple[Emotion, ...], int]
     agreements: tuple[SourceAgreement, ...]
     variability: tuple[StateVariability, ...]
-    sensitivity: tuple[Sensitivity, ...]
+    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
+    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -204,19 +222,25 @@ def _analysis_of(
     reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]
 ) -> Analysis:
     """Test the readings of the given sessions."""
-    ids = [session.id for session in sessions]
-    stimuli = reader.stimuli(ids)
+    stimuli = reader.stimuli([session.id for session in sessions])
     shown = reader.face_labels(sessions)
-    choices = _settings(query)
+    matched: dict[MatchingChoice, StateReadings] = {}
+    settled: dict[SettlingChoice, StateReadings] = {}
     if query.state is StateBy.OBSERVED:
-        readings, *other_choices = find_observed(reader, query, sessions, shown, choices)
+        matchings = _settings(query)
+        found = find_observed(reader, query, sessions, shown, matchings)
+        matched = dict(zip(matchings, found, strict=True))
     else:
-        readings = find_readings(reader, query, sessions, stimuli)
-        other_choices = []
-    means = _means(readings, query)
-    in_states = [group for group in readings.groups if tested_state(group.state) is not None]
-    used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
-    by_state = _by_state(means)
+        settlings = _settlings(query)
+        found = find_readings(reader, query, sessions, stimuli, settlings)
+        settled = dict(zip(settlings, found, strict=True))
+    readings = found[0]
+    counted = readings.counting(query.counted)
+    used = [group for group in counted if tested_state(group.state) is not None]
+    in_doubt = [group for group in readings.in_states() if group.doubtful]
+    of_sessions = session_means(counted)
+    means = state_means(of_sessions)
+    visits = visits_of(of_sessions)
     return Analysis(
         query=query,
         sample=sample,
@@ -225,31 +249,30 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in TESTED_STATES
         ),
-        family=_family(by_state, query),
+        family=_family(compare_visits(visits, query), readings, query),
         all_states=tuple(
-            VitalStates(kind, compare_states([by_state[kind, state] for state in TESTED_STATES]))
-            for kind in query.vital
+            VitalStates(kind, compare_all_states(visits, kind)) for kind in query.vital
         ),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
-        estimated_left_out=readings.estimated_left_out,
-        flagged=sum(group.n for group in in_states if group.doubtful),
-        other_states=count_states(readings.groups),
+        estimated_left_out=sum(
+            group.n
+            for group in readings.in_states()
+            if VitalFlag.ESTIMATED in group.doubts(query.counted)
+        ),
+        flagged=sum(group.n for group in in_doubt),
+        flagged_left_out=sum(group.n for group in in_doubt if group.doubts(query.counted)),
+        left_out=count_left_out(readings, query),
+        settling=readings.settling,
+        other_states=count_states(counted),
         matching=readings.matching,
         unreported=readings.unreported,
         orders=_orders(stimuli),
         agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
         variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
-        sensitivity=_sensitivity(query, dict(zip(choices, [readings, *other_choices], strict=True)))
-        if other_choices
-        else (),
-    )
-
-
-def _means(readings: StateReadings, query: AnalysisQuery) -> tuple[StateMean, ...]:
-    return means_of(
-        group for group in readings.groups if not (query.leave_out_flagged and group.doubtful)
+        sensitivity=_sensitivity(query, matched, choices_around),
+        settling_sensitivity=_sensitivity(query, settled, settling_choices),
     )
 
 
@@ -260,33 +283,14 @@ def _summary(means: Sequence[StateMean], kind: VitalKind, state: Emotion) -> Sta
     return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
 
 
-def _by_state(
-    means: Iterable[StateMean],
-) -> defaultdict[tuple[VitalKind, Emotion], dict[str, float]]:
-    """Return for each vital and state participant → mean."""
-    by_state: defaultdict[tuple[VitalKind, Emotion], dict[str, float]] = defaultdict(dict)
-    for mean in means:
-        by_state[mean.kind, mean.state][mean.participant] = mean.mean
-    return by_state
-
-
-def _sides(
-    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
-) -> Iterator[tuple[Mapping[str, float], Mapping[str, float]]]:
-    """Return for every vital the three pairs of states that are compared."""
-    for kind in query.vital:
-        for first, second in PAIRS:
-            yield by_state.get((kind, first), {}), by_state.get((kind, second), {})
-
-
 def _family(
-    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+    family: Sequence[Comparison], readings: StateReadings, query: AnalysisQuery
 ) -> tuple[VitalComparison, ...]:
     wanted = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
-    pairs = zip(wanted, compare_family(_sides(by_state, query), query.design), strict=True)
+    with_all = tests_with_all(readings, query, family) or [None] * len(wanted)
     return tuple(
-        _judged(kind, first, second, comparison, query)
-        for (kind, first, second), comparison in pairs
+        replace(_judged(*names, comparison, query), with_all=one)
+        for names, comparison, one in zip(wanted, family, with_all, strict=True)
     )
 
 
@@ -334,25 +338,35 @@ def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
 
 
 def _settings(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
-    """Return the setting that was declared and, where asked for, those around it.
-
-    Only observed emotions have any.
-    """
+    """Return the window and lags that were declared and, where asked for, those around them."""
     chosen = _declared_choice(query)
-    if not query.sensitivity or query.state is not StateBy.OBSERVED:
+    if not query.sensitivity:
         return (chosen,)
     return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
 
 
+def _settlings(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
+    """Return the settling times that were declared and, where asked for, those around them."""
+    chosen = SettlingChoice(tuple((kind, query.settling_s(kind)) for kind in query.vital))
+    if not query.sensitivity:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, *settling_choices(chosen))))
+
+
 def _sensitivity(
-    query: AnalysisQuery, readings: Mapping[MatchingChoice, StateReadings]
-) -> tuple[Sensitivity, ...]:
-    """Repeat the family under other windows and lags."""
-    chosen = _declared_choice(query)
+    query: AnalysisQuery,
+    readings: Mapping[C, StateReadings],
+    around: Callable[[C], Iterable[C]],
+) -> tuple[Sensitivity[C], ...]:
+    """Repeat the family under the other choices; the first of the readings are the declared ones'.
 
-    def family(choice: MatchingChoice) -> tuple[Decision, ...]:
-        return decide_family(
-            _sides(_by_state(_means(readings[choice], query)), query), query.design
-        )
+    None where there are no others.
+    """
+    if not (query.sensitivity and readings):
+        return ()
+    chosen = next(iter(readings))
 
-    return sensitivity(chosen, choices_around(chosen), family)
+    def family(choice: C) -> tuple[Decision, ...]:
+        return decide_groups(readings[choice].counting(query.counted), query)
+
+    return sensitivity(chosen, around(chosen), family)

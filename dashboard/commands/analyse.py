@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe
-from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
-from dashboard.analysis.states import Design
+from dashboard.analysis.request import DOUBTS, AnalysisQuery, Correction, Sample, StateBy
+from dashboard.analysis.states import TESTED_STATES, Design
 from dashboard.commands.exit_codes import run_command
 from edge_agent.core.vitals import TESTED
 
@@ -108,7 +108,27 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Observed: repeat with half and double the window and lags.",
+    help="Repeat: observed with half and double the window and lags, else with none, half and "
+    "double the settling times.",
+)
+@click.option(
+    "--settling-heart-rate",
+    type=float,
+    default=_DEFAULTS.settling_heart_rate,
+    show_default=True,
+    help="Condition, self-report: seconds left out at the start of each stimulus.",
+)
+@click.option(
+    "--settling-pressure",
+    type=float,
+    default=_DEFAULTS.settling_pressure,
+    show_default=True,
+    help="The same of pressures.",
+)
+@click.option(
+    "--settling-other",
+    type=float,
+    help="The same of all other vitals. Default: each its own.",
 )
 @click.option(
     "--window",
@@ -141,12 +161,18 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--estimated",
     is_flag=True,
-    help="Count estimated readings, such as the camera's pulse, as if measured.",
+    help="The same as --count-flagged estimated: count them, such as the camera's pulse.",
+)
+@click.option(
+    "--count-flagged",
+    multiple=True,
+    type=click.Choice([flag.value for flag in DOUBTS]),
+    help="Count readings with this flag of doubt all the same; can be repeated.",
 )
 @click.option(
     "--leave-out-flagged",
     is_flag=True,
-    help="Leave out readings out of range or without sensor contact.",
+    help="Leave out readings in doubt, which is done without this option as well.",
 )
 def analyse_command(
     config_file: Path | None,
@@ -190,16 +216,42 @@ def report(response: AnalysisModel) -> str:
     supplement = [states.sentence for states in response.all_states]
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
+    supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],
         _tests(response),
         [_wrapped(f"- {text}", "  ") for text in supplement],
+        _left_out(response),
         _variability(response),
         [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
         [_wrapped(text, "") for text in response.method],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _left_out(response: AnalysisModel) -> list[str]:
+    """Say what was left out by flag and state, and where it would change a conclusion."""
+    from dashboard.analysis.present.left_out_table import left_out_table
+
+    table = left_out_table(response)
+    lines = [
+        f"{row.name}: "
+        + ", ".join(
+            f"{count} in {state}" for state, count in zip(TESTED_STATES, row.counts, strict=True)
+        )
+        for row in table.flags
+    ]
+    lines += [
+        f"{row.comparison} {row.difference} (adj. p {row.adjusted_p}); with every reading "
+        f"{row.all_difference} (adj. p {row.all_adjusted_p})"
+        f"{', another conclusion' if row.changes else ''}"
+        for row in table.tests
+    ]
+    lines += [f"until settled: {text}" for text in table.settling]
+    if lines:
+        lines.insert(0, "Readings left out")
+    return lines
 
 
 def _variability(response: AnalysisModel) -> list[str]:

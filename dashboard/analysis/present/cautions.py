@@ -5,12 +5,14 @@ computed. Pure.
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.present.exclusion_text import about_flags, about_settling, flag_rule
 from dashboard.analysis.present.text import (
     ALPHA,
     bounds_text,
     lags_text,
     people,
     percent,
+    settling_text,
     vital_name,
 )
 from dashboard.analysis.request import Correction, Sample, StateBy
@@ -33,6 +35,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
+        about_settling(analysis),
     )
     return tuple(text for text in texts if text)
 
@@ -41,7 +44,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     texts = (
         _about_left_out_estimates(analysis),
-        _about_flags(analysis),
+        about_flags(analysis),
         _about_repeats(analysis),
         _about_left_out(analysis),
         *_about_uneven_states(analysis),
@@ -86,16 +89,6 @@ def _about_sessions(analysis: Analysis) -> str:
     return ""
 
 
-def _about_flags(analysis: Analysis) -> str:
-    if not analysis.flagged:
-        return ""
-    readings = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''}"
-    what = f"{readings} out of range, without sensor contact or of doubtful time"
-    if analysis.query.leave_out_flagged:
-        return f"{what} left out of the means, as chosen."
-    return f"{what} counted in the means. Leave them out above to see whether they matter."
-
-
 def _about_repeats(analysis: Analysis) -> str:
     means = len(analysis.means)
     if not means or analysis.readings < _MANY_READINGS * means:
@@ -113,7 +106,7 @@ def _about_left_out(analysis: Analysis) -> str:
         return ""
     return (
         f"Some tests leave out up to {people(most)}: a paired test uses only people with both "
-        "states, Welch’s only people with one of them. The table says how many each."
+        "states in one session, Welch’s only people with one of them. The table says how many each."
     )
 
 
@@ -278,7 +271,7 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
     )
     return (
         _state_rule(analysis),
-        _UNIT_RULE,
+        f"{_UNIT_RULE} {flag_rule(analysis)}",
         _TEST_RULES[analysis.query.design],
         family,
         _EFFECT_RULE,
@@ -317,8 +310,9 @@ def assumptions_of(analysis: Analysis) -> tuple[str, ...]:
 
 
 _UNIT_RULE = (
-    "The unit is one participant’s mean in one state, over all readings and sessions of that "
-    "participant. Differences are first state minus second."
+    "The unit is one participant. Readings are averaged within each session and state; a paired "
+    "difference is the average, over the person’s sessions with both states, of the differences "
+    "within a session, each session with the same weight. Differences are first state minus second."
 )
 _SIDES = "All tests are two-sided. Intervals are 95 % and not adjusted for the number of tests."
 _PAIRED_RULE = (
@@ -379,12 +373,13 @@ def _state_rule(analysis: Analysis) -> str:
     if query.state is StateBy.CONDITION:
         return (
             "The state of a reading is the condition (stimulus) that went on when it was taken, if "
-            "its label is anger, happiness or neutral."
+            f"its label is anger, happiness or neutral. {settling_text(query)}"
         )
     if query.state is StateBy.REPORTED:
         return (
             "The state of a reading is the emotion that the participant reported of the stimulus "
-            "that went on when it was taken: the last report before the next stimulus."
+            "that went on when it was taken: the last report before the next stimulus. "
+            f"{settling_text(query)}"
         )
     return (
         "The state of a reading is the emotion observed on the participant’s face before it: the "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Tests
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.exclusion_schemas import LeftOutModel, SettlingModel, WithAllModel
 from dashboard.analysis.present.schemas import (
     AllStatesModel,
     AnalysisModel,
     ComparisonModel,
     EquivalenceModel,
-    IntervalModel,
     MatchModel,
     MeanModel,
     NeededModel,
@@ -18,9 +18,11 @@ from dashboard.analysis.present.schemas import (
     ShapiroModel,
     StateModel,
 )
+from dashboard.analysis.present.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.supplement import (
     agreement_model,
     sensitivity_models,
+    settling_models,
     variability_model,
 )
 from dashboard.analysis.present.supplement_text import all_states_sentence
@@ -41,6 +43,9 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         estimated_readings=analysis.estimated_readings,
         estimated_left_out=analysis.estimated_left_out,
         flagged=analysis.flagged,
+        flagged_left_out=analysis.flagged_left_out,
+        left_out=tuple(LeftOutModel.model_validate(one) for one in analysis.left_out),
+        settling=tuple(SettlingModel.model_validate(one) for one in analysis.settling),
         other_states=dict(analysis.other_states),
         matching=None if matching is None else MatchModel.model_validate(matching),
         unreported=analysis.unreported,
@@ -53,6 +58,7 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         agreements=tuple(agreement_model(agreement) for agreement in analysis.agreements),
         variability=tuple(variability_model(variability) for variability in analysis.variability),
         sensitivity=sensitivity_models(analysis),
+        settling_sensitivity=settling_models(analysis),
         warnings=warnings_of(analysis),
         cautions=cautions_of(analysis),
         assumptions=assumptions_of(analysis),
@@ -79,6 +85,7 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         n_first=used[0],
         n_second=used[1],
         n_both=c.n_both,
+        n_apart=c.n_apart,
         n_first_only=c.n_first_only,
         n_second_only=c.n_second_only,
         left_out=c.left_out,
@@ -97,6 +104,7 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         equivalence=test.equivalence and EquivalenceModel.model_validate(test.equivalence),
         needed=test.required_sample and NeededModel.model_validate(test.required_sample),
         obstacle=None if c.obstacle is None else c.obstacle.value,
+        with_all=test.with_all and WithAllModel.model_validate(test.with_all),
         sentence=sentence(test),
     )
 

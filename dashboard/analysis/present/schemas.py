@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import AliasPath, Field
 
+from dashboard.analysis.present.exclusion_schemas import LeftOutModel, SettlingModel, WithAllModel
+from dashboard.analysis.present.sensitivity_schemas import (
+    IntervalModel,
+    SensitivityModel,
+    SettlingSensitivityModel,
+)
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
 from edge_agent.core.vitals import VitalKind
-
-if TYPE_CHECKING:  # SciPy takes half of the memory that the dashboard needs without it
-    from dashboard.statistics import Interval
-
-
-class IntervalModel(Model):
-    """A 95 % confidence interval."""
-
-    low: float = Field(description="Lower end")
-    high: float = Field(description="Upper end")
-
-    @classmethod
-    def of(cls, interval: Interval | None) -> IntervalModel | None:
-        """Return the model of an interval, or ``None`` where there is none."""
-        return None if interval is None else cls.model_validate(interval)
 
 
 class ShapiroModel(Model):
@@ -104,7 +95,10 @@ class ComparisonModel(Model):
     n_second: int = Field(
         description="Participants used on the second side; in a paired test the same pairs"
     )
-    n_both: int = Field(description="Participants with readings in both states")
+    n_both: int = Field(description="Participants with readings in both states, in one session")
+    n_apart: int = Field(
+        description="Participants with readings in both states, but never in one session"
+    )
     n_first_only: int = Field(description="Participants with readings in the first state only")
     n_second_only: int = Field(description="Participants with readings in the second state only")
     left_out: int = Field(description="Participants whom the test does not use")
@@ -139,6 +133,9 @@ class ComparisonModel(Model):
     )
     obstacle: Literal["too_few", "no_variation"] | None = Field(
         description="Why there are no numbers"
+    )
+    with_all: WithAllModel | None = Field(
+        description="The same with the readings that are left out for their flags; null: none are"
     )
     sentence: str = Field(description="The result in words")
 
@@ -213,59 +210,6 @@ class VariabilityModel(Model):
     reason: str = Field(description="Why there are no numbers; empty where there are")
 
 
-class VariantModel(Model):
-    """One comparison under another window and lag."""
-
-    window: float = Field(
-        validation_alias=AliasPath("choice", "window_s"),
-        description="Seconds of expression before a reading",
-    )
-    lag: float = Field(description="Seconds by which the compared vital follows the face")
-    lag_heart_rate: float = Field(
-        validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
-    )
-    lag_pressure: float = Field(
-        validation_alias=AliasPath("choice", "lag_pressure_s"), description="Seconds"
-    )
-    n_first: int = Field(
-        validation_alias=AliasPath("decision", "n_first"),
-        description="Participants on the first side; with pairs the pairs",
-    )
-    n_second: int = Field(
-        validation_alias=AliasPath("decision", "n_second"),
-        description="Participants on the second side; with pairs the same",
-    )
-    difference: float | None = Field(
-        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
-    )
-    interval: IntervalModel | None = Field(
-        validation_alias=AliasPath("decision", "interval"),
-        description="95 % interval of the difference",
-    )
-    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
-    holm_p: float | None = Field(
-        validation_alias=AliasPath("decision", "holm_p"),
-        description="Adjusted by Holm's method for the family under this setting",
-    )
-    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
-        description="At a Holm p below 0.05"
-    )
-    changes: bool = Field(description="Whether that differs from the declared setting")
-
-
-class SensitivityModel(Model):
-    """Whether one comparison depends on window and lag."""
-
-    vital: VitalKind = Field(description="What was measured")
-    first: str = Field(description="First state")
-    second: str = Field(description="Second state")
-    changed: int = Field(description="Under how many settings the conclusion is another")
-    variants: tuple[VariantModel, ...] = Field(
-        description="All settings, the declared one among them"
-    )
-    sentence: str = Field(description="The result in words")
-
-
 class StateModel(Model):
     """One vital in one state, over participants."""
 
@@ -283,14 +227,15 @@ class StateModel(Model):
 
 
 class MeanModel(Model):
-    """The unit of all tests: one participant's mean in one state."""
+    """One participant's mean in one state, as it is shown."""
 
     participant: str = Field(description="Pseudonymous code")
     vital: VitalKind = Field(validation_alias="kind", description="What was measured")
     state: str = Field(description="The state")
-    mean: float = Field(description="Mean of the readings")
+    mean: float = Field(description="Mean of the means of the participant's sessions")
     readings: int = Field(description="How many readings")
     simulated: bool = Field(description="Whether any of them is simulated")
+    sessions: int = Field(description="Sessions whose means it averages, each with equal weight")
 
 
 class MatchModel(Model):
@@ -315,7 +260,16 @@ class AnalysisModel(Model):
         description="Estimated readings in the three states that nobody asked to count"
     )
     flagged: int = Field(
-        description="Readings in the three states flagged out_of_range or contact_lost"
+        description="Readings in the three states with a flag of doubt (out_of_range, "
+        "contact_lost, clock_differs, poor_signal), counted or not"
+    )
+    flagged_left_out: int = Field(description="How many of them are in no mean and no test")
+    left_out: tuple[LeftOutModel, ...] = Field(
+        description="Readings in no mean and no test, by flag (estimated, too) and state"
+    )
+    settling: tuple[SettlingModel, ...] = Field(
+        description="By condition or self-report: what the beginnings of the stimuli held, which "
+        "are left out"
     )
     other_states: dict[str, int] = Field(
         description="Readings in states that no test uses, by state"
@@ -345,7 +299,10 @@ class AnalysisModel(Model):
         description="By participant and state, from intervals of beats"
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
-        description="With sensitivity=true: other windows and lags"
+        description="With sensitivity=true and observed emotions: other windows and lags"
+    )
+    settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
+        description="With sensitivity=true and conditions or self-report: other settling times"
     )
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"

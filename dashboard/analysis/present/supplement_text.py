@@ -18,7 +18,12 @@ from dashboard.analysis.present.text import (
     percent,
     vital_name,
 )
-from dashboard.analysis.sensitivity import Conclusion, Sensitivity
+from dashboard.analysis.sensitivity import (
+    Conclusion,
+    MatchingChoice,
+    Sensitivity,
+    SettlingChoice,
+)
 from dashboard.statistics import MINIMUM
 
 _SOURCES = {Source.CONDITION: "condition", Source.OBSERVED: "face", Source.REPORTED: "self-report"}
@@ -110,17 +115,21 @@ def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
     )
 
 
-def sensitivity_sentence(test: VitalComparison, sensitivity: Sensitivity) -> str:
-    """Say whether a conclusion depends on window and lag."""
+def sensitivity_sentence(
+    test: VitalComparison,
+    sensitivity: Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice],
+    choices: str = "windows and lags",
+) -> str:
+    """Say whether a conclusion depends on the choices, which are called as given."""
     start = (
         f"{vital_name(test.kind)}, {test.first} and {test.second}: "
         f"{conclusion_name(sensitivity.chosen.conclusion)}"
     )
     total = len(sensitivity.variants)
     if not sensitivity.changed:
-        return f"{start} under all {total} windows and lags."
+        return f"{start} under all {total} {choices}."
     return (
-        f"{start}; another conclusion under {sensitivity.changed} of {total} windows and lags. "
+        f"{start}; another conclusion under {sensitivity.changed} of {total} {choices}. "
         "Treat this as tentative."
     )
 

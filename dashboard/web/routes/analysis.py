@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.request import DOUBTS, AnalysisQuery
+from dashboard.analysis.states import TESTED_STATES
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
 from dashboard.web.services import ReaderDep
@@ -55,6 +57,10 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
+        doubts=DOUBTS,
+        flag_name=flag_name,
+        tested_states=TESTED_STATES,
+        settled={kind: query.settling_s(kind) for kind in query.vital},
         **_shown(analysis),
     )
 
@@ -98,8 +104,10 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
             "charts": (),
             "effects": None,
             "is_simulated": False,
+            "left_out": None,
         }
     from dashboard.analysis.present.charts import analysis_charts, effects_chart
+    from dashboard.analysis.present.left_out_table import left_out_table
     from dashboard.analysis.present.response import response_of
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
@@ -110,6 +118,7 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
     return {
         "response": response,
         "groups": groups_of(response),
+        "left_out": left_out_table(response),
         "bounds": bounds_text(analysis.query, "or"),
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from dashboard.analysis.present.response import response_of
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.request import DOUBTS, AnalysisQuery
 from dashboard.statistics import benjamini_hochberg, holm
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -33,7 +34,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
 from tests.support.timeline import instant
 
 DIGITS = 1e-9
@@ -87,6 +88,33 @@ def few(path: Path) -> None:
             )
 
 
+def sessions(path: Path) -> None:
+    """Several sessions of a person of different level and length, states that are missing or never
+    in one session, flags of each kind, and readings before anything has settled.
+    """
+    rng = random.Random(9)
+    flags = [(), (), (), *([flag] for flag in DOUBTS), [VitalFlag.MANUAL]]
+    migrate(path)
+    for number in range(11):
+        code = f"P-{number:02d}"
+        for visit in range(1 + number % 3):
+            states = STATES if number < 5 or visit else STATES[number % 3 :]
+            level = rng.gauss(70, 9)
+            values: States = {
+                state: {
+                    kind: [level + rng.gauss(0, 4) for _ in range(rng.randrange(1, 9))]
+                    for kind in (HEART, SYSTOLIC, DIASTOLIC)
+                }
+                for state in states
+            }
+            add_session(path, code, values, flags=flags[(3 * number + visit) % len(flags)])
+    for state in STATES:
+        add_session(path, "P-90", {state: {HEART: [rng.gauss(70, 9)], SYSTOLIC: [120.0]}})
+    for number in range(6):
+        order = rng.sample(STATES, 3)
+        add_stimuli(path, f"Q-{number}", {s: [rng.gauss(80, 9) for _ in range(40)] for s in order})
+
+
 def groups(path: Path) -> None:
     """Nobody has two states: Welch's test of groups of unequal size and spread."""
     rng = random.Random(5)
@@ -132,11 +160,14 @@ class Question:
 
     @property
     def query(self) -> AnalysisQuery:
-        given: dict[str, object] = {}
+        given: dict[str, Any] = {}
         words = list(self.words)
         while words:
             name = words.pop(0).removeprefix("--").replace("-", "_")
-            given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
+            if name == "count_flagged":
+                given[name] = (*given.get(name, ()), words.pop(0))
+            else:
+                given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
         if "session" in given:
             given |= {"sample": "selected", "session": (given["session"],)}
         return AnalysisQuery.model_validate(given)
@@ -151,6 +182,14 @@ QUESTIONS = {
     "few": Question(few, ("--bound-heart-rate", "2.5", "--bound-pressure", "1")),
     "few-without-flagged": Question(few, ("--leave-out-flagged", "--estimated")),
     "few-reported": Question(few, ("--state", "reported", "--design", "paired")),
+    "sessions": Question(sessions),
+    "sessions-counted": Question(
+        sessions,
+        ("--count-flagged", "contact_lost", "--count-flagged", "out_of_range", "--estimated"),
+    ),
+    "sessions-settling": Question(
+        sessions, ("--settling-heart-rate", "2.5", "--settling-pressure", "62")
+    ),
     "groups": Question(groups, ("--design", "independent")),
     "many": Question(many),
     "nobody": Question(nobody),
@@ -266,7 +305,7 @@ def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
         assert [test.holm_p for test in tests] == list(holm(family))
 
 
-FULL = ("example", "few", "groups", "many")
+FULL = ("example", "few", "sessions", "groups", "many")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:

@@ -128,9 +128,10 @@ class _Bundle:
 def kinds_csv() -> str:
     """Return what the scripts need to know of each kind of vital, as CSV.
 
-    A kind without a bound is not tested; ``option`` ends the option that sets the bound.
+    A kind without a bound is not tested; ``option`` ends the options that set bound and settling
+    time.
     """
-    lines = ["kind,label,unit_shown,bound,option,default"]
+    lines = ["kind,label,unit_shown,bound,option,default,settling_s"]
     for kind in VitalKind:
         spec = kind.spec
         cells = (
@@ -140,6 +141,7 @@ def kinds_csv() -> str:
             "" if spec.bound is None else f"{spec.bound:g}",
             spec.option or "",
             str(int(spec.tested_by_default)),
+            f"{spec.settling_s:g}",
         )
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"
