@@ -28,14 +28,18 @@ Sources named in the modules in short:
     Electrocardiology 34 Suppl:205–210; Munoz et al. 2015, PLoS ONE 10:e0138921; Shaffer, Meehan &
     Zerr 2020, Frontiers in Neuroscience 14:594880 (variability of the heart rate). Cohen 1960,
     Educational and Psychological Measurement 20:37–46; Fleiss, Cohen & Everitt 1969, Psychological
-    Bulletin 72:323–327; Liang & Zeger 1986, Biometrika 73:13–22 (agreement).
+    Bulletin 72:323–327; Liang & Zeger 1986, Biometrika 73:13–22 (agreement). Laird & Ware 1982,
+    Biometrics 38:963–974; Patterson & Thompson 1971, Biometrika 58:545–554; Satterthwaite 1946,
+    Biometrics Bulletin 2:110–114; Kuznetsova, Brockhoff & Christensen 2017, Journal of Statistical
+    Software 82(13) (mixed model).
 """
 
 from dashboard.statistics.adjusted_p_values import benjamini_hochberg, holm
-from dashboard.statistics.agreement import Agreement, Judgement, cohens_kappa
+from dashboard.statistics.agreement import Agreement, Judgement, NoInterval, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
+from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
 from dashboard.statistics.ranks import (
     Normality,
     RankTest,
@@ -69,10 +73,13 @@ __all__ = [
     "Bounds",
     "EffectSize",
     "Equivalence",
+    "FixedEffect",
     "HeartVariability",
     "Interval",
     "Judgement",
     "Method",
+    "MixedModel",
+    "NoInterval",
     "NoVariationError",
     "Normality",
     "RankTest",
@@ -89,6 +96,7 @@ __all__ = [
     "heart_variability",
     "hedges_g",
     "holm",
+    "mixed_model",
     "paired_t",
     "power_of",
     "rank_biserial",

@@ -186,6 +186,9 @@ class AgreementModel(Model):
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
+    no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(
+        description="Why kappa has no interval; null where it has one, and where there is no kappa"
+    )
     sentence: str = Field(description="The result in words")
 
 

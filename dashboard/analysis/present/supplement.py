@@ -34,6 +34,7 @@ def agreement_model(sources: SourceAgreement) -> AgreementModel:
         observed=None if agreement is None else agreement.observed,
         kappa=None if agreement is None else agreement.kappa,
         interval=IntervalModel.of(agreement.interval if agreement else None),
+        no_interval=agreement.no_interval.value if agreement and agreement.no_interval else None,
         sentence=agreement_sentence(sources),
     )
 
