@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from edge_agent.core.errors import StatisticsError
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+_Scalar = TypeVar("_Scalar", np.bool_, np.float64)
 
 SURROUNDINGS = 91
 """Intervals, the own one in the middle, whose spread makes the thresholds of an interval."""
@@ -248,7 +250,7 @@ def _classes(x: Values, run: Integers) -> _Classes:
     return _Classes(ectopic & ~joined, missed & ~joined, extra, other)
 
 
-def _later(row: npt.NDArray[np.generic], end: float | bool) -> npt.NDArray[np.generic]:
+def _later(row: npt.NDArray[_Scalar], end: float | bool) -> npt.NDArray[_Scalar]:
     """Return for each place what stands at the next one."""
     return np.append(row[1:], np.array([end], dtype=row.dtype))
 
