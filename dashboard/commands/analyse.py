@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.schemas import AnalysisModel, VariabilityModel
 from dashboard.analysis.query import describe
 from dashboard.analysis.request import DOUBTS, AnalysisQuery, Correction, Sample, StateBy
 from dashboard.analysis.states import TESTED_STATES, Design
@@ -259,10 +259,15 @@ def _variability(response: AnalysisModel) -> list[str]:
     if not response.variability:
         return []
     return ["Variability of the heart rate, ms"] + [
-        f"{one.participant}  {one.state:10}  "
-        f"{one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
+        f"{one.participant}  {one.state:10}  {one.reason or _measures(one)}"
         for one in response.variability
     ]
+
+
+def _measures(one: VariabilityModel) -> str:
+    """Write the measures with the share of beats that were corrected."""
+    share = 100 * (one.rejected or 0.0)
+    return f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected"
 
 
 def _database(config_file: Path | None, data: Path | None) -> Path:

@@ -338,9 +338,9 @@ _AGREEMENT_RULE = (
     "an interval that counts participants (Fleiss, Cohen & Everitt 1969, summed by participant)."
 )
 _VARIABILITY_RULE = (
-    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996), after rejecting "
-    "intervals outside 0.3 to 2.0 s and those more than 20 % off the median of their neighbours; "
-    "nothing is interpolated."
+    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996). Beats that do "
+    "not fit the rhythm around them are found by thresholds that follow it (Lipponen & Tarvainen "
+    "2019); intervals that such a beat touches count in neither measure."
 )
 _EFFECT_RULE = (
     "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact "

@@ -183,6 +183,9 @@ class AgreementModel(Model):
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
+    no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(
+        description="Why kappa has no interval; null where it has one, and where there is no kappa"
+    )
     sentence: str = Field(description="The result in words")
 
 
@@ -198,13 +201,19 @@ class VariabilityModel(Model):
     sdnn_ms: float | None = Field(
         description="Standard deviation of the intervals, ms; grows with the length"
     )
-    beats: int | None = Field(description="Accepted intervals")
+    beats: int | None = Field(
+        description="Measured intervals: those that no corrected beat touches"
+    )
     seconds: float | None = Field(
         description="Their sum; below 300 the recording is called ultra-short"
     )
     rejected: float | None = Field(
-        description="Share of intervals that the artefact rule rejected, 0…1"
+        description="Share of beats that were corrected as artefacts, 0…1"
     )
+    ectopic: int | None = Field(description="Of those: beats that came early or late")
+    missed: int | None = Field(description="Of those: beats that were not found")
+    extra: int | None = Field(description="Of those: found beats that were none")
+    misplaced: int | None = Field(description="Of those: other intervals far too long or short")
     contact_lost: int = Field(description="Intervals without contact, left out before")
     simulated: bool = Field(description="Whether any interval is simulated")
     reason: str = Field(description="Why there are no numbers; empty where there are")

@@ -34,6 +34,7 @@ def agreement_model(sources: SourceAgreement) -> AgreementModel:
         observed=None if agreement is None else agreement.observed,
         kappa=None if agreement is None else agreement.kappa,
         interval=IntervalModel.of(agreement.interval if agreement else None),
+        no_interval=agreement.no_interval.value if agreement and agreement.no_interval else None,
         sentence=agreement_sentence(sources),
     )
 
@@ -49,7 +50,11 @@ def variability_model(state: StateVariability) -> VariabilityModel:
         sdnn_ms=None if v is None else v.sdnn_ms,
         beats=None if v is None else v.n,
         seconds=None if v is None else v.seconds,
-        rejected=None if v is None else v.share_rejected,
+        rejected=None if v is None else v.share_corrected,
+        ectopic=None if v is None else v.corrections.ectopic,
+        missed=None if v is None else v.corrections.missed,
+        extra=None if v is None else v.corrections.extra,
+        misplaced=None if v is None else v.corrections.misplaced,
         contact_lost=state.contact_lost,
         simulated=state.simulated,
         reason=state.reason,

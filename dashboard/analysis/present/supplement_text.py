@@ -24,7 +24,7 @@ from dashboard.analysis.sensitivity import (
     Sensitivity,
     SettlingChoice,
 )
-from dashboard.statistics import MINIMUM
+from dashboard.statistics import MINIMUM, Agreement, NoInterval
 
 _SOURCES = {Source.CONDITION: "condition", Source.OBSERVED: "face", Source.REPORTED: "self-report"}
 _CONCLUSIONS = {
@@ -84,19 +84,50 @@ def agreement_sentence(sources: SourceAgreement) -> str:
             "and more than one answer."
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
-    ends = agreement.interval
-    if ends is None:
-        spread = ""
-    else:
-        spread = f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
     are = "is" if sources.left_out == 1 else "are"
     left = f" {_stimuli(sources.left_out)} where one of the two gave no answer {are} left out."
     return (
         f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of "
         f"{people(agreement.participants)} ({percent(agreement.observed)}; "
         f"{percent(agreement.expected)} would be chance): kappa "
-        f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is "
-        f"chance.{left if sources.left_out else ''}"
+        f"{number(agreement.kappa, 2)}{_spread(agreement)}, where 1 is always and 0 is "
+        f"chance.{_why_no_interval(sources, agreement)}{left if sources.left_out else ''}"
+    )
+
+
+def _spread(agreement: Agreement) -> str:
+    if agreement.interval is None:
+        return ""
+    return f" (95 % CI {interval_text(agreement.interval.low, agreement.interval.high, 2)})"
+
+
+def _why_no_interval(sources: SourceAgreement, agreement: Agreement) -> str:
+    """Return the reason as a sentence, with a space before it; empty where there is an interval."""
+    match agreement.no_interval:
+        case None:
+            return ""
+        case NoInterval.TOO_FEW:
+            return " An interval needs at least 3 people."
+        case NoInterval.PERFECT:
+            return " It has no interval, because the formula knows no uncertainty where all agree."
+        case NoInterval.NO_SPREAD:
+            return " It has no interval, because no person differs from another."
+        case NoInterval.CONSTANT:
+            return _constant(sources, agreement)
+
+
+def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
+    """Say which source always gave one label: kappa is 0 then, whatever the other one said."""
+    rows = [label for label, row in zip(agreement.labels, agreement.table, strict=True) if any(row)]
+    source = sources.first
+    labels = rows
+    if len(rows) > 1:
+        source = sources.second
+        columns = zip(agreement.labels, zip(*agreement.table, strict=True), strict=True)
+        labels = [label for label, column in columns if any(column)]
+    return (
+        f" It has no interval and says nothing here, because the {source_name(source)} always said "
+        f"{labels[0]}."
     )
 
 

@@ -146,6 +146,24 @@ def many(path: Path) -> None:
         add_session(path, f"P-{number:02d}", states)
 
 
+def tenths(path: Path) -> None:
+    """Readings to one decimal, with differences of ± 0.2 and ± 0.3 that floating point does not
+    give exactly, and groups that share values up to their last bits.
+    """
+    rng = random.Random(9)
+    for number in range(12):
+        level = rng.randrange(500, 1300)
+        first = level + rng.choice((-3, -2, 2, 3))
+        shared = rng.randrange(1, 9)
+        states: States = {
+            "anger": {HEART: [first / 10], SYSTOLIC: [0.1 * shared + 0.2]},
+            "neutral": {HEART: [level / 10], SYSTOLIC: [(shared + rng.choice((2, 5))) / 10]},
+        }
+        state = "anger" if number % 2 else "neutral"
+        add_session(path, f"P-{number:02d}", {**states, state: states[state]})
+        add_session(path, f"Q-{number:02d}", {state: {DIASTOLIC: states[state][SYSTOLIC]}})
+
+
 def nobody(path: Path) -> None:
     """No session."""
     migrate(path)
@@ -192,6 +210,7 @@ QUESTIONS = {
     ),
     "groups": Question(groups, ("--design", "independent")),
     "many": Question(many),
+    "tenths": Question(tenths),
     "nobody": Question(nobody),
     "one-session": Question(few, ("--session", "1")),
 }
@@ -305,7 +324,7 @@ def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
         assert [test.holm_p for test in tests] == list(holm(family))
 
 
-FULL = ("example", "few", "sessions", "groups", "many")
+FULL = ("example", "few", "sessions", "groups", "many", "tenths")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:

@@ -394,17 +394,25 @@ shapiro_p <- function(values) if (constant(values, values)) NA else shapiro.test
 
 # Exact up to 50 values, ties or not; differences of 0 are dropped.
 signed_rank <- function(a, b) {
-  differences <- (a - b)[a != b]
+  rounded <- whole_units(a - b, c(a, b))
+  differences <- rounded[rounded != 0]
   if (length(differences) > EXACT_RANKS) return(wilcox.test(differences, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(abs(differences))
   two_tails(colSums(count_sums(ranks)), sum(ranks[differences > 0]))
 }
 
 rank_sum <- function(a, b) {
-  if (length(c(a, b)) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
+  both <- c(a, b)
+  a <- whole_units(a, both)
+  b <- whole_units(b, both)
+  if (diff(range(a, b)) == 0) return(1)
+  if (length(both) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(c(a, b))
   two_tails(count_sums(ranks)[length(a) + 1, ], sum(ranks[seq_along(a)]))
 }
+
+# In whole units of the 12th digit of the largest value; the rest is rounding.
+whole_units <- function(values, scale) round(values / 10^(floor(log10(max(abs(scale)))) - 11))
 
 # Counts the subsets of ranks by size (rows) and by twice their sum (columns).
 count_sums <- function(ranks) {

@@ -482,7 +482,8 @@ def signed_rank(a: Values, b: Values) -> float:
 
     Differences of 0 are dropped.
     """
-    differences = (a - b)[a != b]
+    rounded = whole_units(a - b, np.concatenate([a, b]))
+    differences = rounded[rounded != 0]
     if len(differences) > EXACT_RANKS:
         return float(stats.wilcoxon(differences, correction=True).pvalue)
     ranks = stats.rankdata(np.abs(differences))
@@ -493,10 +494,20 @@ def rank_sum(a: Values, b: Values) -> float:
     """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or
     not).
     """
+    both = np.concatenate([a, b])
+    a, b = whole_units(a, both), whole_units(b, both)
     ranks = stats.rankdata(np.concatenate([a, b]))
+    if not np.ptp(ranks):
+        return 1.0
     if len(ranks) > EXACT_RANKS:
         return float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
     return two_tails(count_sums(ranks)[len(a)], float(ranks[: len(a)].sum()))
+
+
+def whole_units(values: Values, scale: Values) -> Values:
+    """Return values in whole units of the 12th digit of the largest; the rest is rounding."""
+    exponent = math.floor(math.log10(np.max(np.abs(scale))))
+    return np.rint(values / 10.0 ** (exponent - 11))
 
 
 def count_sums(ranks: Iterable[float]) -> Values:
