@@ -22,6 +22,7 @@ from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.past_study import import_markers
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.study import participant, session
 from edge_agent.cli.vitals import import_vitals, vitals
@@ -185,6 +186,7 @@ for _command in (
     export,
     lsl,
     import_vitals,
+    import_markers,
     vitals,
     participant,
     session,
