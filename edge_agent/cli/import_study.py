@@ -86,6 +86,7 @@ def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:
         purpose=None if purpose is None else named(Purpose, "--purpose", purpose),
         setting=named(SessionSetting, "--setting", decided["setting"]),
         join_recorded=decided["join_recorded"],
+        keep_days=settings.record.keep_days,
     )
 
 

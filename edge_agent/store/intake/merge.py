@@ -7,8 +7,9 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.store.database.tables import ADDED, NAMES, SMOOTHED
+from edge_agent.store.database.tables import ADDED, DAY_MS, NAMES, SMOOTHED
 from edge_agent.store.intake.options import ImportOptions, StudyImport
 from edge_agent.store.intake.problems import Problems
 from edge_agent.store.study.study_rows import insert_audit
@@ -54,6 +55,7 @@ def check(
     _check_erased(connection, problems)
     _check_sessions(connection, problems)
     _check_recorded(connection, options, report, problems)
+    _note_retention(connection, options, report)
     if _count(connection, "main.model") and _count(connection, "staged.model"):
         report.notes.append(
             "Which models read the faces of the imported study is not taken along: this database "
@@ -195,6 +197,24 @@ def _check_recorded(
                 f"{about}. Import into a database of its own (--data FOLDER), or say that they "
                 "belong to it (--join-recorded).",
             )
+
+
+def _note_retention(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
+) -> None:
+    """Say where the next maintenance would delete expressions of the study again."""
+    if options.keep_days is None:
+        return
+    before_ms = clock.now().wall_ms - options.keep_days * DAY_MS
+    old = connection.execute(
+        "SELECT count(*) FROM staged.expression WHERE at < ?", (before_ms,)
+    ).fetchone()[0]
+    if old:
+        report.notes.append(
+            f"{old:,} rows of expressions are older than record.keep_days ({options.keep_days}): "
+            "the agent deletes them with its next maintenance. Raise record.keep_days first, or "
+            "analyse the study in a data folder of its own without an agent."
+        )
 
 
 def _highest(connection: sqlite3.Connection, table: str) -> int:

@@ -36,6 +36,7 @@ class ImportOptions:
         setting: of sessions whose setting the files do not say.
         join_recorded: whether what was recorded here in the time of an imported session may belong
             to it.
+        keep_days: for how many days expressions are kept here; ``None``: nobody knows.
     """
 
     purposes: tuple[Purpose, ...] = tuple(Purpose)
@@ -45,6 +46,7 @@ class ImportOptions:
     purpose: Purpose | None = None
     setting: SessionSetting = SessionSetting.OTHER
     join_recorded: bool = False
+    keep_days: int | None = None
 
 
 @dataclass(slots=True)
