@@ -57,17 +57,17 @@ def import_study(
     as_json: bool,
     **decided: Any,
 ) -> None:
-    """Import a study: a bundle of `export`, a folder of its tables, or a BIDS folder.
+    """Import a study: a bundle of `export`, or a folder of tables in its form.
 
     Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
     or nothing.
     """
     settings, database = data_of(config, data)
-    from edge_agent.store.intake.formats import open_study
     from edge_agent.store.intake.study_import import import_study as take
+    from edge_agent.store.intake.tidy import TidySource
 
     options = _options(settings, decided)
-    report = take(database, open_study(source), options, actor=ACTOR, dry_run=dry_run)
+    report = take(database, TidySource(source), options, actor=ACTOR, dry_run=dry_run)
     click.echo(json.dumps(report.as_json) if as_json else "\n".join(_lines(report, dry_run)))
     if report.problem_count:
         sys.exit(1)

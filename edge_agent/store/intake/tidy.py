@@ -77,7 +77,7 @@ class TidySource:
         if "session" not in self._files:
             raise DataFileError(
                 f"{path}: holds no session.csv. Name a bundle (`affect-edge export --out "
-                "FILE.zip`), a folder of its tables, or a BIDS folder (with participants.tsv)."
+                "FILE.zip`), or a folder of tables in its form."
             )
 
     def tables(self) -> tuple[str, ...]:
