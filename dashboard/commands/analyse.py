@@ -174,13 +174,22 @@ _DEFAULTS = AnalysisQuery()
     is_flag=True,
     help="Leave out readings in doubt, which is done without this option as well.",
 )
+@click.option(
+    "--print-question",
+    is_flag=True,
+    help="Only print the question as JSON, for `export --question FILE`.",
+)
 def analyse_command(
     config_file: Path | None,
     data: Path | None,
     as_json: bool,
+    print_question: bool,
     **options: Any,
 ) -> None:
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
+    if print_question:
+        click.echo(_query_of(options).model_dump_json(indent=2), color=False)
+        return
     response = _response(_database(config_file, data), _query_of(options))
     click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
 

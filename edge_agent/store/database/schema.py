@@ -26,6 +26,7 @@ from edge_agent.store.database.tables import (
     CUT_OFF,
     DAYS,
     DEVICE_TIME,
+    ORIGIN,
     REJECTED_FRAMES,
     SET_ASIDE,
     TABLES,
@@ -80,6 +81,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("days of expressions and vitals", DAYS),
     Migration("which clock times were read from", CLOCK_COLUMNS),
     Migration("rows that were set aside", SET_ASIDE),
+    Migration("where a session comes from", ORIGIN),
 )
 
 
