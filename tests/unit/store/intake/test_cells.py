@@ -1,0 +1,69 @@
+"""Cells of tables of other laboratories: what is taken, and what is said of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.intake import cells
+from edge_agent.store.intake.problems import CellError
+
+AT_MS = 1_790_000_400_250
+AT = "2026-09-21T14:20:00.250Z"
+
+
+def test_what_is_there_is_taken_and_what_is_empty_is_the_default() -> None:
+    row = {"n": " 7 ", "share": "0.5", "flag": "1", "kind": "heart_rate", "at": AT}
+    assert cells.integer(row, "n") == 7
+    assert cells.integer(row, "absent", 3) == 3
+    assert cells.bounded(row, "n", 0, 7) == 7
+    assert cells.number(row, "share", 1.0) == 0.5
+    assert cells.number(row, "absent", 1.0) == 1.0
+    assert cells.boolean(row, "flag")
+    assert not cells.boolean(row, "absent")
+    assert cells.member(VitalKind, row, "kind") is VitalKind.HEART_RATE
+    assert cells.needed(row, "flag") == "1"
+
+
+def test_a_time_is_taken_as_text_or_as_milliseconds() -> None:
+    assert cells.moment({"at": AT}) == AT_MS
+    assert cells.moment({"at": " ", "at_ms": str(AT_MS)}) == AT_MS
+    assert cells.moment({"start_ms": str(AT_MS)}, "start_") == AT_MS
+    assert cells.optional_moment({"ended": AT}, "ended") == AT_MS
+    assert cells.optional_moment({}, "ended") is None
+
+
+@pytest.mark.parametrize(
+    ("read", "column", "value", "said"),
+    [
+        (lambda row: cells.needed(row, "code"), "code", "", "is missing"),
+        (lambda row: cells.integer(row, "n"), "n", "7.5", "is no whole number"),
+        (lambda row: cells.integer(row, "n"), "n", "", "is no whole number"),
+        (lambda row: cells.integer(row, "n"), "n", "٧", "is no whole number"),
+        (lambda row: cells.bounded(row, "n", 0, 7), "n", "8", "is not between 0 and 7"),
+        (lambda row: cells.number(row, "share", 1.0), "share", "half", "is no number from 0 on"),
+        (lambda row: cells.number(row, "share", 1.0), "share", "-1", "is no number from 0 on"),
+        (lambda row: cells.number(row, "share", 1.0), "share", "nan", "is no number from 0 on"),
+        (lambda row: cells.boolean(row, "flag"), "flag", "yes", "is neither 0 nor 1"),
+        (lambda row: cells.member(VitalKind, row, "kind"), "kind", "pulse", "is not one of"),
+        (cells.moment, "at", "", "is missing"),
+        (cells.moment, "at", "yesterday", "is not a time"),
+        (lambda row: cells.optional_moment(row, "ended"), "ended", "16:20", "is not a time"),
+        (
+            lambda row: cells.label(row, "label", "The label", empty_allowed=False),
+            "label",
+            "",
+            "cannot be taken",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_by_column_and_value(
+    read: Callable[[cells.Cells], object], column: str, value: str, said: str
+) -> None:
+    with pytest.raises(CellError) as refused:
+        read({column: value})
+    assert column in str(refused.value)
+    assert said in str(refused.value)
+    assert value in str(refused.value)
