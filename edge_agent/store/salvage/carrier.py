@@ -17,7 +17,7 @@ from edge_agent.store.database.schema import connect, read_transaction, transact
 from edge_agent.store.database.sqlite_errors import translate_errors
 from edge_agent.store.salvage.copying import Copying
 from edge_agent.store.salvage.pages import open_pages
-from edge_agent.store.salvage.rescue import Rescue, count
+from edge_agent.store.salvage.rescue import Rescue, note_counts
 from edge_agent.store.salvage.source import Source
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Carrier(Worker):
                 if not more:
                     salvage.left = salvage.left[1:]
                     salvage.pages_done = 0
-                count(salvage, copying, source)
+                note_counts(salvage, copying, source)
                 write_salvages(connection, self._salvages)
         return more
 

@@ -27,12 +27,16 @@ class Pages:
         file: descriptor of the database.
         log_file: descriptor of its log; ``None`` without one.
         log: what the log holds.
+
+    Attributes:
+        refused: how often the disk refused to read; the next time it may not.
     """
 
     def __init__(self, file: int, log_file: int | None, log: Log) -> None:
         self._file = file
         self._log_file = log_file
         self._log = log
+        self.refused = 0
         length = os.fstat(file).st_size
         self.size = _page_size(file, log)
         self.count = max(log.pages, length // self.size)
@@ -55,6 +59,7 @@ class Pages:
             else:
                 page = os.pread(self._file, self.size, (number - 1) * self.size)
         except OSError as error:
+            self.refused += 1
             raise PageError(f"page {number} cannot be read") from error
         if len(page) != self.size:
             raise PageError(f"page {number} is cut off")

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -40,6 +41,9 @@ MOST_IN_AN_HOUR = 10
 _HOUR_S = 3600.0
 _SETTLE_S = 10.0
 _ATTEMPTS = 3
+_DISK_PATIENCE_S = 3.0
+"""So long a disk that refuses to read is asked again: a loose plug is no bad sector."""
+_DISK_PAUSE_S = 0.2
 
 
 class Rescue:
@@ -247,14 +251,17 @@ class Rescue:
     def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
         """Make a new database with all but the timeline, and put it in the place."""
         fresh = new_database(self._path)
-        for _ in range(_ATTEMPTS):
+        until_s = time.monotonic() + _DISK_PATIENCE_S
+        for attempt in count(1):
             before = _stamps(source)
             for part in PARTS:
                 part_of(fresh, part).unlink(missing_ok=True)
             migrate(fresh)
-            self._carry_study(replace(salvage), source, old_log, fresh)
-            if _stamps(source) == before:  # else somebody who had it open wrote to it
-                break
+            refused = self._carry_study(replace(salvage), source, old_log, fresh)
+            if refused and (attempt == 1 or time.monotonic() < until_s):
+                time.sleep(_DISK_PAUSE_S)
+            elif _stamps(source) == before or attempt >= _ATTEMPTS:
+                break  # else somebody who had it open wrote to it
         for part in ("-wal", "-shm"):
             part_of(self._path, part).unlink(missing_ok=True)
         fresh.replace(self._path)
@@ -262,7 +269,8 @@ class Rescue:
 
     def _carry_study(
         self, salvage: Salvage, source: Path, old_log: Path | None, fresh: Path
-    ) -> None:
+    ) -> int:
+        """Return how often the disk refused to read."""
         with (
             open_pages(source, old_log) as pages,
             closing(connect(fresh, readonly=False)) as connection,
@@ -274,13 +282,14 @@ class Rescue:
                 copying.study()
                 salvage.newest = copying.newest()
                 salvage.left = [name for name in LARGE if name in readable.tables]
-                count(salvage, copying, readable)
+                note_counts(salvage, copying, readable)
                 write_salvages(connection, [*read_salvages(connection), salvage])
                 renew_stream_epoch(connection)
         log.warning("salvaged of %s so far: %s", source.name, salvage.rows)
+        return pages.refused
 
 
-def count(salvage: Salvage, copying: Copying, source: Source) -> None:
+def note_counts(salvage: Salvage, copying: Copying, source: Source) -> None:
     """Add what was carried over, refused and lost since the last count."""
     for name, rows in copying.rows.items():
         salvage.rows[name] = salvage.rows.get(name, 0) + rows

@@ -54,6 +54,8 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
         if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
             return Soundness(tuple(faults[:_MOST_FAULTS]), complete=False)
         faults.append(str(error))
+    except UnicodeDecodeError as error:  # SQLite's words of an error are never replaced
+        faults.append(f"what it says of the damage is no text ({error.reason})")
     return Soundness(tuple(faults[:_MOST_FAULTS]), complete=True)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -152,6 +154,26 @@ def test_a_rescue_that_is_cut_short_is_finished_at_the_next_start(
     Rescue(path).before_start()
     assert study_rows(path)["audit"] == study_rows(sound)["audit"]
     assert len(set_aside_beside(path)) == 1
+
+
+def test_a_disk_that_refuses_to_read_for_a_moment_costs_no_study_row(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = study_rows(path)
+    works_from_s = time.monotonic() + 0.5
+    read = os.pread
+
+    def refusing(file: int, size: int, at: int) -> bytes:
+        if size > 100 and time.monotonic() < works_from_s:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(file, size, at)
+
+    monkeypatch.setattr(os, "pread", refusing)
+    Rescue(path).replace("a test")
+    assert time.monotonic() > works_from_s
+    after = study_rows(path)
+    lost = {table for table in before if set(before[table]) - set(after[table])}
+    assert lost <= {"setting"}  # the epoch of the stream is renewed
 
 
 def test_a_carrier_goes_on_where_it_was(path: Path, sound: Path) -> None:
