@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboard.analysis.agreement import SourceAgreement, compare_sources
 from dashboard.analysis.comparison import (
@@ -17,6 +17,7 @@ from dashboard.analysis.comparison import (
     compare_states,
     decide_family,
 )
+from dashboard.analysis.family import InFamily, in_family
 from dashboard.analysis.heart_variability import StateVariability, variability_by_state
 from dashboard.analysis.readings import (
     StateMean,
@@ -74,6 +75,8 @@ class VitalComparison:
             test.
         required_sample: how many people a difference of the size of the bound needs; ``None``
             without a test, or where no study could have so many.
+        in_family: what the correction of the family makes of rank test, equivalence test and people
+            needed: what the sentences speak of; ``None`` without a test.
     """
 
     kind: VitalKind
@@ -84,6 +87,7 @@ class VitalComparison:
     design: Design = Design.AUTO
     equivalence: Equivalence | None = None
     required_sample: RequiredSample | None = None
+    in_family: InFamily | None = None
 
     @property
     def adjusted_p(self) -> float | None:
@@ -284,10 +288,12 @@ def _family(
 ) -> tuple[VitalComparison, ...]:
     wanted = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
     pairs = zip(wanted, compare_family(_sides(by_state, query), query.design), strict=True)
-    return tuple(
+    judged = [
         _judged(kind, first, second, comparison, query)
         for (kind, first, second), comparison in pairs
-    )
+    ]
+    decided = in_family([(one.comparison, one.equivalence) for one in judged], query.correction)
+    return tuple(replace(one, in_family=own) for one, own in zip(judged, decided, strict=True))
 
 
 def _judged(

@@ -47,6 +47,7 @@ from dashboard.statistics.ranks import (
 from dashboard.statistics.sample_size import (
     RequiredSample,
     SampleSize,
+    first_step,
     power_of,
     sample_size,
     still_needed,
@@ -86,6 +87,7 @@ __all__ = [
     "benjamini_hochberg",
     "cohens_kappa",
     "equivalence",
+    "first_step",
     "heart_variability",
     "hedges_g",
     "holm",

@@ -356,17 +356,18 @@ _EFFECT_RULE = (
 _SUPPLEMENT_RULE = (
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
     "Wilcoxon signed-rank or Mann–Whitney test, exact up to 50 values. Neither decides which "
-    "t-test is used."
+    "t-test is used. Whether the rank test agrees is judged by its p adjusted over the family."
 )
 
 
 def _equivalence_rule(analysis: Analysis) -> str:
     bounds = bounds_text(analysis.query)
     return (
-        f"Equivalence: two one-sided t-tests against {bounds}, at 0.05 each and not "
-        "adjusted; where the bounds were not changed, they are what the standards allow a device "
-        "to be wrong by. People needed: for a difference of that size, the spread so far, a power "
-        "of 80 % and one test."
+        f"Equivalence: two one-sided t-tests against {bounds}, adjusted over the family by the "
+        "same method as the t-tests; where the bounds were not changed, they are what the "
+        "standards allow a device to be wrong by. People needed: for a difference of that size, "
+        "the spread so far, a power of 80 % and the level that the smallest p of the family must "
+        "reach."
     )
 
 

@@ -13,6 +13,7 @@ from dashboard.analysis.present.schemas import (
     IntervalModel,
     MatchModel,
     MeanModel,
+    NeededInFamilyModel,
     NeededModel,
     RankModel,
     ShapiroModel,
@@ -96,9 +97,21 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         rank=tests and RankModel.model_validate(tests.rank),
         equivalence=test.equivalence and EquivalenceModel.model_validate(test.equivalence),
         needed=test.required_sample and NeededModel.model_validate(test.required_sample),
+        rank_adjusted_p=test.in_family and test.in_family.rank_p,
+        equivalence_adjusted_p=test.in_family and test.in_family.equivalence_p,
+        equivalent=test.in_family and test.in_family.equivalent,
+        needed_in_family=_needed_in_family(test),
         obstacle=None if c.obstacle is None else c.obstacle.value,
         sentence=sentence(test),
     )
+
+
+def _needed_in_family(test: VitalComparison) -> NeededInFamilyModel | None:
+    own = test.in_family
+    if own is None or own.required_sample is None:
+        return None
+    needed = NeededModel.model_validate(own.required_sample).model_dump()
+    return NeededInFamilyModel.model_validate(needed | {"level": own.level, "tests": own.tests})
 
 
 def _shapiro(test: VitalComparison, tests: Tests) -> tuple[ShapiroModel, ...]:

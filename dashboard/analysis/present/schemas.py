@@ -85,6 +85,17 @@ class NeededModel(Model):
     more_second: int = Field(description="How many more people that is, on the second side")
 
 
+class NeededInFamilyModel(NeededModel):
+    """The same at the level that the smallest p of the family must reach: what is said."""
+
+    power: float = Field(
+        validation_alias=AliasPath("size", "power"),
+        description="How often such a study finds it, at that level",
+    )
+    level: float = Field(description="0.05 divided by the number of tests")
+    tests: int = Field(description="How many tests of the family were computed")
+
+
 class ComparisonModel(Model):
     """One test of the family: first state minus second.
 
@@ -136,6 +147,20 @@ class ComparisonModel(Model):
     needed: NeededModel | None = Field(
         description="People that a difference of the bound's size needs; null where no study could "
         "have so many"
+    )
+    rank_adjusted_p: float | None = Field(
+        None, description="p of the rank test, adjusted over the family by the method asked for"
+    )
+    equivalence_adjusted_p: float | None = Field(
+        None,
+        description="p of the equivalence test, adjusted over those of the family: what the "
+        "sentence speaks of",
+    )
+    equivalent: bool | None = Field(
+        None, description="Whether a difference of the bound or more is said to be excluded"
+    )
+    needed_in_family: NeededInFamilyModel | None = Field(
+        None, description="People needed by the rule that decides in the family"
     )
     obstacle: Literal["too_few", "no_variation"] | None = Field(
         description="Why there are no numbers"

@@ -37,9 +37,12 @@ class TestRow:
         g_interval: its 95 % interval.
         shapiro: p of the Shapiro–Wilk test; of both groups with Welch's test.
         rank: p of the rank test.
+        adjusted_rank: the same, adjusted for the family.
         rank_biserial: the effect size of the rank test.
         equivalence: p of the equivalence test.
-        needed: people that a difference of the bound's size takes; in each group with Welch.
+        adjusted_equivalence: the same, adjusted for the family.
+        needed: people that a difference of the bound's size takes at the level of the family; in
+            each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
         sentence: the result in words.
     """
@@ -58,8 +61,10 @@ class TestRow:
     g_interval: str
     shapiro: str
     rank: str
+    adjusted_rank: str
     rank_biserial: str
     equivalence: str
+    adjusted_equivalence: str
     needed: str
     is_shown: bool
     sentence: str
@@ -102,11 +107,13 @@ def row_of(test: ComparisonModel) -> TestRow:
         g_interval=_interval(test.g_interval, 2),
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
         rank="" if test.rank is None else _p(test.rank.p),
+        adjusted_rank=_p(test.rank_adjusted_p),
         rank_biserial="" if test.rank is None else _number(test.rank.rank_biserial, 2),
         equivalence="" if test.equivalence is None else _p(test.equivalence.p),
+        adjusted_equivalence=_p(test.equivalence_adjusted_p),
         needed=""
-        if test.needed is None
-        else _needed(test.needed.n, in_groups=test.method == "welch"),
+        if test.needed_in_family is None
+        else _needed(test.needed_in_family.n, in_groups=test.method == "welch"),
         is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
         sentence=test.sentence,
     )

@@ -133,7 +133,7 @@ def sentence(test: VitalComparison) -> str:
         return _too_few(test)
     if comparison.tests is None:
         return _no_variation(test)
-    return _result(test, comparison.tests) + _doubt(comparison.tests)
+    return _result(test, comparison.tests) + _doubt(test, comparison.tests)
 
 
 def _result(test: VitalComparison, tests: Tests) -> str:
@@ -167,10 +167,15 @@ def _result(test: VitalComparison, tests: Tests) -> str:
 
 def _real_but_small(test: VitalComparison) -> str:
     """Say of a difference that it lies within the bounds that were declared to count as none."""
-    equivalence = test.equivalence
-    if equivalence is None or not equivalence.shown:
+    if test.in_family is None or not test.in_family.equivalent:
         return ""
-    return f" It is small: within ± {_bound(test)} (equivalence test p {p_equals(equivalence.p)})."
+    return f" It is small: within ± {_bound(test)} (equivalence test, {_equivalence_p(test)})."
+
+
+def _equivalence_p(test: VitalComparison) -> str:
+    """Write the p of the equivalence test that decides, as in ``Holm p = 0.012``."""
+    p = 1.0 if test.in_family is None else test.in_family.equivalence_p
+    return f"{correction_name(test.correction)} p {p_equals(p)}"
 
 
 def _as_good_as_none(test: VitalComparison) -> str:
@@ -181,15 +186,15 @@ def _as_good_as_none(test: VitalComparison) -> str:
     if equivalence is None:
         return ""
     interval = interval_text(equivalence.interval.low, equivalence.interval.high)
-    figures = f"p {p_equals(equivalence.p)}, 90 % CI {interval}"
+    figures = f"{_equivalence_p(test)}, 90 % CI {interval}"
     what = f"A difference of {_bound(test)} or more either way is"
-    if equivalence.shown:
-        return f" {what} excluded (equivalence test {figures})."
-    return f" {what} not excluded, though (equivalence test {figures}).{_needed(test)}"
+    if test.in_family is not None and test.in_family.equivalent:
+        return f" {what} excluded (equivalence test, {figures})."
+    return f" {what} not excluded, though (equivalence test, {figures}).{_needed(test)}"
 
 
 def _needed(test: VitalComparison) -> str:
-    required = test.required_sample
+    required = None if test.in_family is None else test.in_family.required_sample
     if required is None:
         return (
             " With people as different as these, no study could be large enough to find "
@@ -201,12 +206,20 @@ def _needed(test: VitalComparison) -> str:
         group = ""
     takes = (
         f" To find a difference of {_bound(test)} in four of five studies takes "
-        f"{people(required.size.n)}{group}"
+        f"{people(required.size.n)}{group}{_at_level(test)}"
     )
     more = max(required.more_first, required.more_second)
     if more:
         return f"{takes}: {more} more than there are."
     return f"{takes}; there are enough."
+
+
+def _at_level(test: VitalComparison) -> str:
+    """Say at which level people are counted, where several tests share the 5 %."""
+    if test.in_family is None or test.in_family.tests == 1:
+        return ""
+    tests = test.in_family.tests
+    return f" (at {ALPHA} / {tests}, which the smallest p of {tests} tests must reach)"
 
 
 def _bound(test: VitalComparison) -> str:
@@ -234,7 +247,7 @@ def _shift(value: float, unit: str) -> str:
     return f"{shown} {unit} {'lower' if value < 0 else 'higher'}"
 
 
-def _doubt(tests: Tests) -> str:
+def _doubt(test: VitalComparison, tests: Tests) -> str:
     """Point to the rank test where the values are hardly normal, and say when it disagrees."""
     if not any(normality is not None and normality.p < ALPHA for normality in tests.normality):
         return ""
@@ -242,11 +255,12 @@ def _doubt(tests: Tests) -> str:
         what = "The differences"
     else:
         what = "The values"
-    agrees = (tests.rank.p < ALPHA) == (tests.t.p < ALPHA)
+    rank_p = tests.rank.p if test.in_family is None else test.in_family.rank_p
+    agrees = (rank_p < ALPHA) == ((test.adjusted_p or 0.0) < ALPHA)
     return (
         f" {what} depart from normality (Shapiro–Wilk p {_smallest(tests)}); the "
-        f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} (p "
-        f"{p_equals(tests.rank.p)})."
+        f"rank test, which does not need that, {'agrees' if agrees else 'does not agree'} "
+        f"({correction_name(test.correction)} p {p_equals(rank_p)})."
     )
 
 

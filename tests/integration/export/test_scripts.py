@@ -217,7 +217,8 @@ def shown_by(answer: AnalysisModel) -> list[tuple[str, ...]]:
             "adjusted_p",
             "g",
         ),
-        *("g_interval", "shapiro", "rank", "equivalence", "needed"),
+        *("g_interval", "shapiro", "rank", "adjusted_rank", "equivalence"),
+        *("adjusted_equivalence", "needed"),
     )
     return [tuple(getattr(row, name) for name in names) for row in rows]
 
@@ -281,6 +282,11 @@ def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
     found["rank"] = None if test.rank is None else test.rank.p
     found["equivalence"] = None if test.equivalence is None else test.equivalence.p
     found["needed"] = None if test.needed is None else test.needed.n
+    by_family = test.needed_in_family
+    found["needed_in_family"] = None if by_family is None else by_family.n
+    adjustment = "holm" if test.adjusted_p == test.holm_p else "bh"
+    found[f"rank_{adjustment}_p"] = test.rank_adjusted_p
+    found[f"equivalence_{adjustment}_p"] = test.equivalence_adjusted_p
     return found
 
 

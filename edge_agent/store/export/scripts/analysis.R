@@ -218,7 +218,8 @@ choose <- function(asked) {
 
 NUMBERS <- c(
   "n_both", "left_out", "method", "n_first", "n_second", "difference", "low", "high", "t", "df", "p", "holm_p", "bh_p",
-  "g", "g_low", "g_high", "rank", "equivalence", "needed"
+  "g", "g_low", "g_high", "rank", "equivalence", "needed", "rank_holm_p", "rank_bh_p", "equivalence_holm_p",
+  "equivalence_bh_p", "needed_in_family"
 )
 
 # Paired where three people have both states, else Welch where three on each side have only one.
@@ -281,7 +282,8 @@ filled <- function(test, a, b, bound) {
     t.test(a, b, paired = paired, mu = -bound, alternative = "greater")$p.value,
     t.test(a, b, paired = paired, mu = bound, alternative = "less")$p.value
   )
-  test$needed <- people_needed(bound / (if (paired) sd(a - b) else average), paired)
+  test$bound_effect <- bound / (if (paired) sd(a - b) else average)
+  test$needed <- people_needed(test$bound_effect, paired)
   test
 }
 
@@ -309,12 +311,12 @@ noncentrality <- function(t, df, probability) {
   uniroot(excess, c(low, high), tol = 1e-11)$root
 }
 
-# The fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect with power 0.8.
-people_needed <- function(effect, paired) {
+# The fewest pairs, or people in each group, with which a t-test at a level finds an effect with power 0.8.
+people_needed <- function(effect, paired, alpha = 0.05) {
   power <- function(n) {
     df <- if (paired) n - 1 else 2 * n - 2
     shift <- effect * sqrt(if (paired) n else n / 2)
-    limit <- qt(0.975, df)
+    limit <- qt(1 - alpha / 2, df)
     1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
   }
   if (power(MOST) < 0.8) return(NA)
@@ -365,13 +367,22 @@ two_tails <- function(counts, total) {
   min(1, 2 * min(sum(counts[1:place]), sum(counts[place:length(counts)])) / sum(counts))
 }
 
+# t-tests, rank tests and equivalence tests, each adjusted as one family; then the people that its smallest p asks for.
 adjusted <- function(tests) {
-  p <- vapply(tests, function(test) test$p, 0)
-  holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
-  bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
-  for (i in seq_along(tests)) {
-    tests[[i]]$holm_p <- holm[i]
-    tests[[i]]$bh_p <- bh[i]
+  for (name in c("p", "rank", "equivalence")) {
+    prefix <- if (name == "p") "" else paste0(name, "_")
+    p <- vapply(tests, function(test) as.numeric(test[[name]]), 0)
+    holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
+    bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
+    for (i in seq_along(tests)) {
+      tests[[i]][[paste0(prefix, "holm_p")]] <- holm[i]
+      tests[[i]][[paste0(prefix, "bh_p")]] <- bh[i]
+    }
+  }
+  computed <- which(!is.na(vapply(tests, function(test) as.numeric(test$p), 0)))
+  for (i in computed) {
+    alpha <- 0.05 / length(computed)
+    tests[[i]]$needed_in_family <- people_needed(tests[[i]]$bound_effect, tests[[i]]$method == "paired", alpha)
   }
   tests
 }
@@ -429,7 +440,7 @@ interval <- function(low, high, digits) paste(number(low, digits), "to", number(
 
 HEADS <- c(
   "comparison", "test", "n", "left out", "difference", "95 % CI", "t", "df", "p", "adj. p", "g", "95 % CI of g",
-  "Shapiro p", "rank p", "equiv. p", "needed"
+  "Shapiro p", "rank p", "adj. rank p", "equiv. p", "adj. equiv. p", "needed"
 )
 
 cells <- function(test, correction) {
@@ -439,14 +450,16 @@ cells <- function(test, correction) {
     paste(test$first, MINUS, test$second), if (test$method == "") "none" else test$method, n,
     if (test$left_out) test$left_out else "", if (is.na(test$difference)) "" else number(test$difference, 1)
   )
-  if (is.na(test$p)) return(c(start, rep("", 11)))
+  if (is.na(test$p)) return(c(start, rep("", 13)))
   df <- signif(test$df, 12)
-  needed <- if (is.na(test$needed)) "" else format(test$needed, big.mark = ",")
+  needed <- if (is.na(test$needed_in_family)) "" else format(test$needed_in_family, big.mark = ",")
+  by_holm <- correction == "holm"
   c(
     start, interval(test$low, test$high, 1), number(test$t, 2), if (df == round(df)) sprintf("%.0f", df) else sprintf("%.1f", df),
-    p_text(test$p), p_text(if (correction == "holm") test$holm_p else test$bh_p), number(test$g, 2),
+    p_text(test$p), p_text(if (by_holm) test$holm_p else test$bh_p), number(test$g, 2),
     interval(test$g_low, test$g_high, 2), paste(vapply(test$shapiro[!is.na(test$shapiro)], p_text, ""), collapse = ", "),
-    p_text(test$rank), p_text(test$equivalence), if (welch && needed != "") paste(needed, "+", needed) else needed
+    p_text(test$rank), p_text(if (by_holm) test$rank_holm_p else test$rank_bh_p), p_text(test$equivalence),
+    p_text(if (by_holm) test$equivalence_holm_p else test$equivalence_bh_p), if (welch && needed != "") paste(needed, "+", needed) else needed
   )
 }
 

@@ -270,6 +270,12 @@ class Test:
     rank: float = math.nan
     equivalence: float = math.nan
     needed: int | None = None
+    rank_holm_p: float = math.nan
+    rank_bh_p: float = math.nan
+    equivalence_holm_p: float = math.nan
+    equivalence_bh_p: float = math.nan
+    needed_in_family: int | None = None
+    bound_effect: float = math.nan
 
 
 def compare(vital: str, first: str, second: str, means: Means, options: argparse.Namespace) -> Test:
@@ -338,7 +344,8 @@ def fill(test: Test, a: Values, b: Values, bound: float) -> None:
     above = special.stdtr(df, -(difference + bound) / error)
     below = special.stdtr(df, (difference - bound) / error)
     test.equivalence = float(max(above, below))
-    test.needed = people_needed(bound / spread, paired=paired)
+    test.bound_effect = bound / spread
+    test.needed = people_needed(test.bound_effect, paired=paired)
 
 
 def constant(values: Values, scale: Values) -> bool:
@@ -388,15 +395,15 @@ def noncentrality(t: float, df: float, probability: float) -> float:
     return float(optimize.brentq(excess, low, high, xtol=1e-11))
 
 
-def people_needed(effect: float, *, paired: bool) -> int | None:
-    """Return the fewest pairs, or people in each group, with which a t-test at 0.05 finds an effect
-    with power 0.8.
+def people_needed(effect: float, *, paired: bool, alpha: float = ALPHA) -> int | None:
+    """Return the fewest pairs, or people in each group, with which a t-test at a level finds an
+    effect with power 0.8.
     """
 
     def power(n: int) -> float:
         df = n - 1 if paired else 2 * n - 2
         shift = effect * math.sqrt(n if paired else n / 2)
-        limit = float(special.stdtrit(df, 0.975))
+        limit = float(special.stdtrit(df, 1 - alpha / 2))
         return 1 - noncentral_t(limit, df, shift) + noncentral_t(-limit, df, shift)
 
     if power(MOST) < POWER:
@@ -458,18 +465,34 @@ def two_tails(counts: Values, total: float) -> float:
 
 
 def adjust(tests: Sequence[Test]) -> None:
-    """Adjust the p values of the family by Holm's method, and by that of Benjamini and Hochberg."""
-    order = sorted((test for test in tests if not math.isnan(test.p)), key=lambda test: test.p)
+    """Adjust the p values of the t-tests, of the rank tests and of the equivalence tests, each as
+    one family, by Holm's method and by that of Benjamini and Hochberg; then count the people that
+    the smallest p of the family asks for.
+    """
+    adjust_family(tests, "p", "")
+    adjust_family(tests, "rank", "rank_")
+    adjust_family(tests, "equivalence", "equivalence_")
+    computed = [test for test in tests if not math.isnan(test.bound_effect)]
+    for test in computed:
+        test.needed_in_family = people_needed(
+            test.bound_effect, paired=test.method == "paired", alpha=ALPHA / len(computed)
+        )
+
+
+def adjust_family(tests: Sequence[Test], name: str, prefix: str) -> None:
+    """Adjust the p values called ``name``; those that are missing are no part of the family."""
+    numbered = [(float(getattr(test, name)), test) for test in tests]
+    order = sorted((pair for pair in numbered if not math.isnan(pair[0])), key=lambda one: one[0])
     running = 0.0
-    for place, test in enumerate(order):
-        running = max(running, min(1.0, (len(order) - place) * test.p))
-        test.holm_p = running
+    for place, (p, test) in enumerate(order):
+        running = max(running, min(1.0, (len(order) - place) * p))
+        setattr(test, f"{prefix}holm_p", running)
     running = 1.0
-    for place, test in reversed(list(enumerate(order, start=1))):
+    for place, (p, test) in reversed(list(enumerate(order, start=1))):
         # The factor is at least 1, so rounding cannot take a p below itself.
         factor = len(order) / place
-        running = min(running, factor * test.p)
-        test.bh_p = running
+        running = min(running, factor * p)
+        setattr(test, f"{prefix}bh_p", running)
 
 
 @dataclass
@@ -571,7 +594,7 @@ HEADS = (
         "g",
         "95 % CI of g",
     ),
-    *("Shapiro p", "rank p", "equiv. p", "needed"),
+    *("Shapiro p", "rank p", "adj. rank p", "equiv. p", "adj. equiv. p", "needed"),
 )
 
 
@@ -592,9 +615,10 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
     else:
         difference = number(test.difference, 1)
     if math.isnan(test.p):
-        return (*start, difference, *[""] * 11)
+        return (*start, difference, *[""] * 13)
     df = settled(test.df)
-    needed = "" if test.needed is None else f"{test.needed:,}"
+    needed = "" if test.needed_in_family is None else f"{test.needed_in_family:,}"
+    by_holm = correction == "holm"
     return (
         *start,
         difference,
@@ -602,12 +626,14 @@ def cells(test: Test, correction: str) -> tuple[str, ...]:
         number(test.t, 2),
         f"{df:.0f}" if df == round(df) else f"{df:.1f}",
         p_text(test.p),
-        p_text(test.holm_p if correction == "holm" else test.bh_p),
+        p_text(test.holm_p if by_holm else test.bh_p),
         number(test.g, 2),
         interval(test.g_low, test.g_high, 2),
         ", ".join(p_text(p) for p in test.shapiro if not math.isnan(p)),
         p_text(test.rank),
+        p_text(test.rank_holm_p if by_holm else test.rank_bh_p),
         p_text(test.equivalence),
+        p_text(test.equivalence_holm_p if by_holm else test.equivalence_bh_p),
         f"{needed} + {needed}" if needed and test.method == "Welch" else needed,
     )
 
@@ -653,7 +679,7 @@ def report(
 
 def full(tests: Sequence[Test], states: Sequence[AllStates]) -> Iterator[tuple[str, str, str, str]]:
     """Yield every number with all its digits, for programs: vital, comparison, name, value."""
-    skipped = ("vital", "first", "second", "shapiro")
+    skipped = ("vital", "first", "second", "shapiro", "bound_effect")
     for test in tests:
         shown = {name: value for name, value in vars(test).items() if name not in skipped}
         for name, value in (

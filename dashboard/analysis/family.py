@@ -1,0 +1,103 @@
+"""What the family makes of the numbers beside its t-tests: rank tests, equivalence tests, and how
+many people are needed. Pure.
+
+A sentence says what holds after the correction that decides the t-tests: nine chances to be wrong
+are nine chances for a rank test and for an equivalence test, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dashboard.analysis.comparison import Comparison
+from dashboard.analysis.request import Correction
+from dashboard.statistics import (
+    Equivalence,
+    RequiredSample,
+    benjamini_hochberg,
+    first_step,
+    holm,
+    still_needed,
+)
+from edge_agent.core.errors import StatisticsError
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class InFamily:
+    """One comparison as its family decides it.
+
+    Attributes:
+        tests: how many comparisons of the family were computed.
+        rank_p: p of the rank test, adjusted over the rank tests of the family.
+        equivalence_p: p of the equivalence test, adjusted over those of the family.
+        required_sample: how many people a difference of the size of the bound needs, at ``level``;
+            ``None`` where no study could have so many.
+    """
+
+    tests: int
+    rank_p: float
+    equivalence_p: float
+    required_sample: RequiredSample | None
+
+    @property
+    def level(self) -> float:
+        """The level that the smallest p of the family must reach."""
+        return first_step(self.tests)
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether a difference of the size of the bound or more is excluded."""
+        return self.equivalence_p < ALPHA
+
+
+def adjusted_by(correction: Correction, p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return the p values of one family, adjusted by the method that was asked for.
+
+    Raises:
+        StatisticsError: a p is not in 0…1.
+    """
+    if correction is Correction.HOLM:
+        return holm(p_values)
+    return benjamini_hochberg(p_values)
+
+
+def in_family(
+    pairs: Iterable[tuple[Comparison, Equivalence | None]], correction: Correction
+) -> tuple[InFamily | None, ...]:
+    """Decide what stands beside the t-tests of a family; ``None`` for those without numbers.
+
+    The three families (t-tests, rank tests, equivalence tests) have the same members, and each is
+    adjusted by itself with the same method.
+
+    Raises:
+        StatisticsError: as the tests.
+    """
+    every = list(pairs)
+    computed = [pair for pair in every if pair[0].tests is not None and pair[1] is not None]
+    rank_p = adjusted_by(correction, [c.tests.rank.p for c, _ in computed if c.tests])
+    equivalence_p = adjusted_by(correction, [e.p for _, e in computed if e])
+    decided = iter(
+        InFamily(len(computed), rank, other, _needed(comparison, equal, len(computed)))
+        for (comparison, equal), rank, other in zip(computed, rank_p, equivalence_p, strict=True)
+    )
+    return tuple(next(decided) if c.tests is not None and e else None for c, e in every)
+
+
+def _needed(
+    comparison: Comparison, equivalence: Equivalence | None, tests: int
+) -> RequiredSample | None:
+    if comparison.method is None or equivalence is None:
+        return None
+    try:
+        return still_needed(
+            comparison.first,
+            comparison.second,
+            comparison.method,
+            equivalence.bounds.high,
+            alpha=first_step(tests),
+        )
+    except StatisticsError:  # the bound is so small beside the spread that no study could find it
+        return None
