@@ -23,6 +23,7 @@ LONG = frozenset(
         "export",
         "live",
         "marker_delay",
+        "order",
         "outbox",
         "precision",
         "soak",

@@ -19,6 +19,7 @@ from dashboard.analysis.comparison import (
 )
 from dashboard.analysis.family import InFamily, in_family
 from dashboard.analysis.heart_variability import StateVariability, variability_by_state
+from dashboard.analysis.period import PeriodEffect, VitalDrift, drift_of, periods_of
 from dashboard.analysis.readings import (
     StateMean,
     StateReadings,
@@ -77,6 +78,7 @@ class VitalComparison:
             without a test, or where no study could have so many.
         in_family: what the correction of the family makes of rank test, equivalence test and people
             needed: what the sentences speak of; ``None`` without a test.
+        period: what time in the session may have to do with it; ``None`` without a paired test.
     """
 
     kind: VitalKind
@@ -88,6 +90,7 @@ class VitalComparison:
     equivalence: Equivalence | None = None
     required_sample: RequiredSample | None = None
     in_family: InFamily | None = None
+    period: PeriodEffect | None = None
 
     @property
     def adjusted_p(self) -> float | None:
@@ -134,6 +137,7 @@ class Analysis:
             beats.
         sensitivity: for each comparison of the family the results under other windows and lags,
             where asked for.
+        drifts: how each vital changes while a session lasts.
     """
 
     query: AnalysisQuery
@@ -155,6 +159,7 @@ class Analysis:
     agreements: tuple[SourceAgreement, ...]
     variability: tuple[StateVariability, ...]
     sensitivity: tuple[Sensitivity, ...]
+    drifts: tuple[VitalDrift, ...] = ()
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -221,6 +226,7 @@ def _analysis_of(
     in_states = [group for group in readings.groups if tested_state(group.state) is not None]
     used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
     by_state = _by_state(means)
+    drifts = tuple(drift_of(kind, means) for kind in query.vital)
     return Analysis(
         query=query,
         sample=sample,
@@ -229,7 +235,7 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in TESTED_STATES
         ),
-        family=_family(by_state, query),
+        family=_with_periods(_family(by_state, query), means, drifts),
         all_states=tuple(
             VitalStates(kind, compare_states([by_state[kind, state] for state in TESTED_STATES]))
             for kind in query.vital
@@ -248,6 +254,7 @@ def _analysis_of(
         sensitivity=_sensitivity(query, dict(zip(choices, [readings, *other_choices], strict=True)))
         if other_choices
         else (),
+        drifts=drifts,
     )
 
 
@@ -294,6 +301,16 @@ def _family(
     ]
     decided = in_family([(one.comparison, one.equivalence) for one in judged], query.correction)
     return tuple(replace(one, in_family=own) for one, own in zip(judged, decided, strict=True))
+
+
+def _with_periods(
+    family: Sequence[VitalComparison], means: Sequence[StateMean], drifts: Sequence[VitalDrift]
+) -> tuple[VitalComparison, ...]:
+    """Add what time in the session may have to do with each paired difference."""
+    asked = [(test.kind, test.first, test.second, test.comparison) for test in family]
+    effects = periods_of(asked, means, drifts, family[0].correction)
+    judged = zip(family, effects, strict=True)
+    return tuple(replace(test, period=effect) for test, effect in judged)
 
 
 def _judged(

@@ -38,6 +38,7 @@ class StateMean:
         mean: over all readings of the participant in that state, sessions taken together.
         readings: how many there are.
         simulated: whether any of them is simulated.
+        minutes: mean time of the readings, in minutes since the start of their session.
     """
 
     participant: str
@@ -46,6 +47,7 @@ class StateMean:
     mean: float
     readings: int
     simulated: bool
+    minutes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class ReadingGroup:
         n: how many they are.
         total: sum of the values.
         largest: largest absolute value.
+        minutes: mean time of the readings, in minutes since the start of the session.
     """
 
     participant: str
@@ -73,6 +76,7 @@ class ReadingGroup:
     n: int
     total: float
     largest: float
+    minutes: float = 0.0
 
     @property
     def doubtful(self) -> bool:
@@ -230,6 +234,7 @@ def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:
             _mean(parts),
             sum(part.n for part in parts),
             any(part.simulated for part in parts),
+            sum(part.n * part.minutes for part in parts) / sum(part.n for part in parts),
         )
         for (kind, state, code), parts in sorted(grouped.items(), key=lambda item: _place(*item[0]))
     )
@@ -262,6 +267,7 @@ def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
         n=sums.n,
         total=sums.total,
         largest=sums.largest,
+        minutes=(sums.mean_at_ms - session.start_ms) / 60_000,
     )
 
 

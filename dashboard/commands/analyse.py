@@ -190,6 +190,8 @@ def report(response: AnalysisModel) -> str:
     supplement = [states.sentence for states in response.all_states]
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
+    supplement += [drift.sentence for drift in response.drifts]
+    supplement += [period.sentence for period in response.periods]
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],

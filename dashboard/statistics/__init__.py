@@ -36,6 +36,7 @@ from dashboard.statistics.agreement import Agreement, Judgement, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
+from dashboard.statistics.period import Drift, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.ranks import (
     Normality,
     RankTest,
@@ -68,6 +69,7 @@ __all__ = [
     "Agreement",
     "ArtefactError",
     "Bounds",
+    "Drift",
     "EffectSize",
     "Equivalence",
     "HeartVariability",
@@ -82,10 +84,13 @@ __all__ = [
     "SampleSize",
     "Summary",
     "TTest",
+    "TimeAdjusted",
     "TooFewError",
     "TooShortError",
+    "adjusted_for_time",
     "benjamini_hochberg",
     "cohens_kappa",
+    "drift",
     "equivalence",
     "first_step",
     "heart_variability",

@@ -76,8 +76,8 @@ def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> flo
     Formula: δ = effect · √n, df = n − 1 for pairs; δ = effect · √(n / 2), df = 2n − 2 for groups;
     limit = t(1 − alpha / 2; df); power = P(T > limit) + P(T < −limit), T noncentral t with δ. Exact
     for normal differences, and for two groups of equal size and variance, where Welch's test is
-    Student's but for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's ``power.t.test(…,
-    strict = TRUE)``.
+    Student's but for its df. Source: Johnson, Kotz & Balakrishnan 1995, ch. 31; equal to R's
+    ``power.t.test(…, strict = TRUE)``.
 
     Args:
         method: which t-test.

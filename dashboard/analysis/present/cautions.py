@@ -5,6 +5,7 @@ computed. Pure.
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.present.period_text import period_cautions
 from dashboard.analysis.present.text import (
     ALPHA,
     bounds_text,
@@ -46,6 +47,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         _about_left_out(analysis),
         *_about_uneven_states(analysis),
         _about_order(analysis),
+        *period_cautions(analysis),
         _about_matching(analysis),
         _about_reports(analysis),
         _about_other_states(analysis),

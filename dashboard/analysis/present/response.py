@@ -5,12 +5,12 @@ from __future__ import annotations
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Tests
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
+from dashboard.analysis.present.period_schemas import IntervalModel
 from dashboard.analysis.present.schemas import (
     AllStatesModel,
     AnalysisModel,
     ComparisonModel,
     EquivalenceModel,
-    IntervalModel,
     MatchModel,
     MeanModel,
     NeededInFamilyModel,
@@ -21,6 +21,8 @@ from dashboard.analysis.present.schemas import (
 )
 from dashboard.analysis.present.supplement import (
     agreement_model,
+    drift_model,
+    period_models,
     sensitivity_models,
     variability_model,
 )
@@ -54,6 +56,8 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         agreements=tuple(agreement_model(agreement) for agreement in analysis.agreements),
         variability=tuple(variability_model(variability) for variability in analysis.variability),
         sensitivity=sensitivity_models(analysis),
+        drifts=tuple(drift_model(change) for change in analysis.drifts),
+        periods=period_models(analysis),
         warnings=warnings_of(analysis),
         cautions=cautions_of(analysis),
         assumptions=assumptions_of(analysis),

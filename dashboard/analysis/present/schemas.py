@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import AliasPath, Field
 
+from dashboard.analysis.present.period_schemas import DriftModel, IntervalModel, PeriodModel
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
 from edge_agent.core.vitals import VitalKind
-
-if TYPE_CHECKING:  # SciPy takes half of the memory that the dashboard needs without it
-    from dashboard.statistics import Interval
-
-
-class IntervalModel(Model):
-    """A 95 % confidence interval."""
-
-    low: float = Field(description="Lower end")
-    high: float = Field(description="Upper end")
-
-    @classmethod
-    def of(cls, interval: Interval | None) -> IntervalModel | None:
-        """Return the model of an interval, or ``None`` where there is none."""
-        return None if interval is None else cls.model_validate(interval)
 
 
 class ShapiroModel(Model):
@@ -371,6 +357,12 @@ class AnalysisModel(Model):
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true: other windows and lags"
+    )
+    drifts: tuple[DriftModel, ...] = Field(
+        (), description="For each vital its change while a session lasts"
+    )
+    periods: tuple[PeriodModel, ...] = Field(
+        (), description="For each paired test the difference at equal times in the session"
     )
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"

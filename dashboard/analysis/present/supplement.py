@@ -8,9 +8,11 @@ from dashboard.analysis.agreement import SourceAgreement
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.heart_variability import StateVariability
+from dashboard.analysis.period import VitalDrift, disagrees
+from dashboard.analysis.present.period_schemas import DriftModel, IntervalModel, PeriodModel
+from dashboard.analysis.present.period_text import drift_sentence, period_sentence
 from dashboard.analysis.present.schemas import (
     AgreementModel,
-    IntervalModel,
     SensitivityModel,
     VariabilityModel,
     VariantModel,
@@ -74,6 +76,48 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
         )
         for test, sensitivity in zip(analysis.family, analysis.sensitivity, strict=True)
     )
+
+
+def drift_model(change: VitalDrift) -> DriftModel:
+    """Return the change of a vital over the session."""
+    found = change.drift
+    return DriftModel(
+        vital=change.kind,
+        slope=found and found.slope,
+        interval=IntervalModel.of(found.interval if found else None),
+        p=found and found.p,
+        people=0 if found is None else found.people,
+        sentence=drift_sentence(change),
+    )
+
+
+def period_models(analysis: Analysis) -> tuple[PeriodModel, ...]:
+    """Return each paired comparison at equal times in the session."""
+    models = []
+    for test in analysis.family:
+        effect = test.period
+        if effect is None:
+            continue
+        found = effect.adjusted
+        models.append(
+            PeriodModel(
+                vital=test.kind,
+                first=test.first.value,
+                second=test.second.value,
+                gap_minutes=effect.gap,
+                one_way=effect.one_way,
+                by_drift=effect.by_drift,
+                difference=found and found.difference,
+                interval=IntervalModel.of(found.interval if found else None),
+                t=found and found.t,
+                df=found and found.df,
+                p=found and found.p,
+                adjusted_p=effect.adjusted_p,
+                disagrees=disagrees(effect, test.adjusted_p or 0.0),
+                sentence=period_sentence(test),
+            )
+        )
+    return tuple(models)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,17 @@ _SUMS = """
     WITH span(first, last, number) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
-    SELECT number, kind, flags, count(*), sum(value), max(abs(value)) FROM span
+    SELECT number, kind, flags, count(*), sum(value), max(abs(value)), avg(vital.at) FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""
 
 
 _Groups = Sequence[tuple[int, str, str]]
 _PART = np.dtype(
-    [("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)]
+    [
+        *(("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)),
+        ("mean_at", np.float64),
+    ]
 )
 
 
@@ -128,7 +131,7 @@ def sum_observed(
     for kind in kinds:
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
     groups: dict[tuple[int, str, str], int] = {}
-    parts: list[tuple[int, int, float, float]] = []
+    parts: list[tuple[int, int, float, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
     for session in sessions:
         made = {
@@ -213,7 +216,8 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
 
     Args:
         groups: session, kind and flags by number.
-        parts: of each its group, number of readings, their sum and the largest absolute value.
+        parts: of each its group, number of readings, their sum, the largest absolute value and the
+            mean of their times.
         states: of each what was observed before, a place in ``OBSERVED``.
     """
     cells = len(groups) * len(OBSERVED)
@@ -222,6 +226,9 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
     total = np.bincount(cell, parts["total"], cells)
     largest = np.zeros(cells)
     np.maximum.at(largest, cell, parts["largest"])
+    # from the first of them, so that a product with their number keeps its milliseconds
+    base = float(parts["mean_at"].min()) if len(parts) else 0.0
+    late = np.bincount(cell, parts["n"] * (parts["mean_at"] - base), cells) / np.maximum(n, 1)
     counts = n.reshape(-1, len(OBSERVED)).sum(axis=0)
     sums_of = []
     for place in np.flatnonzero(n).tolist():
@@ -229,7 +236,12 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
         if state < len(EMOTIONS):
             session, kind, flags = groups[number]
             sums = ReadingSum(
-                VitalKind(kind), flags, int(n[place]), float(total[place]), float(largest[place])
+                VitalKind(kind),
+                flags,
+                int(n[place]),
+                float(total[place]),
+                float(largest[place]),
+                base + float(late[place]),
             )
             sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))

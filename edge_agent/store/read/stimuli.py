@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_agent.core.vitals import VitalKind
 
@@ -53,6 +53,7 @@ class ReadingSum:
         n: how many.
         total: sum of the values.
         largest: largest absolute value.
+        mean_at_ms: mean of their times.
     """
 
     kind: VitalKind
@@ -60,6 +61,7 @@ class ReadingSum:
     n: int
     total: float
     largest: float
+    mean_at_ms: float = field(default=0.0, compare=False)
 
 
 def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int]) -> list[Stimulus]:
@@ -95,14 +97,19 @@ def sum_readings(
         (
             stimulus,
             ReadingSum(
-                VitalKind(row["kind"]), row["flags"], row["n"], row["total"], row["largest"]
+                VitalKind(row["kind"]),
+                row["flags"],
+                row["n"],
+                row["total"],
+                row["largest"],
+                row["mean_at"],
             ),
         )
         for stimulus in stimuli
         for row in connection.execute(
-            "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest "
-            "FROM vital WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM json_each(?)) "
-            "GROUP BY kind, flags",
+            "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest, "
+            "avg(at) AS mean_at FROM vital WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM "
+            "json_each(?)) GROUP BY kind, flags",
             (stimulus.start_ms, stimulus.end_ms, kind_names),
         )
     ]
