@@ -4,7 +4,7 @@ show.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,14 @@ from dashboard.analysis.comparison import (
 )
 from dashboard.analysis.family import InFamily, in_family
 from dashboard.analysis.heart_variability import StateVariability, variability_by_state
-from dashboard.analysis.period import PeriodEffect, VitalDrift, drift_of, periods_of
+from dashboard.analysis.misreading import (
+    FaceReading,
+    Misreading,
+    bounds_of,
+    doubt_of,
+    misreading_of,
+)
+from dashboard.analysis.period import PeriodEffect, VitalDrift, drift_of, orders_of, periods_of
 from dashboard.analysis.readings import (
     StateMean,
     StateReadings,
@@ -45,10 +52,10 @@ from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
-from edge_agent.store.read.stimuli import Stimulus
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ class VitalComparison:
         in_family: what the correction of the family makes of rank test, equivalence test and people
             needed: what the sentences speak of; ``None`` without a test.
         period: what time in the session may have to do with it; ``None`` without a paired test.
+        misreading: by how much misread faces shrink it; ``None`` where states are not observed.
     """
 
     kind: VitalKind
@@ -91,6 +99,7 @@ class VitalComparison:
     required_sample: RequiredSample | None = None
     in_family: InFamily | None = None
     period: PeriodEffect | None = None
+    misreading: Misreading | None = None
 
     @property
     def adjusted_p(self) -> float | None:
@@ -138,6 +147,7 @@ class Analysis:
         sensitivity: for each comparison of the family the results under other windows and lags,
             where asked for.
         drifts: how each vital changes while a session lasts.
+        mixture: with observed emotions, how far the windows hold more than one state.
     """
 
     query: AnalysisQuery
@@ -160,6 +170,7 @@ class Analysis:
     variability: tuple[StateVariability, ...]
     sensitivity: tuple[Sensitivity, ...]
     drifts: tuple[VitalDrift, ...] = ()
+    mixture: Mixture | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -172,8 +183,14 @@ class Analysis:
         return sum(test.comparison.tests is not None for test in self.family)
 
 
-def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+def analyse(reader: Reader, query: AnalysisQuery, face: FaceReading | None = None) -> Analysis:
     """Read what the question asks for and test it.
+
+    Args:
+        reader: the timeline.
+        query: the question.
+        face: how often the classifier reads each state rightly, by its card; ``None`` where that is
+            not known.
 
     Raises:
         StatisticsError: a session is asked for that does not exist, or a reading cannot be computed
@@ -183,13 +200,14 @@ def analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
     sessions = reader.session_list()
     if query.sample is not Sample.AUTO:
         return _analysis_of(
-            reader, query, query.sample, _chosen(sessions, query.sample, query.session)
+            reader, query, query.sample, _chosen(sessions, query.sample, query.session), face
         )
-    measured = _analysis_of(reader, query, Sample.MEASURED, _chosen(sessions, Sample.MEASURED, ()))
+    chosen = _chosen(sessions, Sample.MEASURED, ())
+    measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face)
     example = _chosen(sessions, Sample.EXAMPLE, ())
     if measured.means or not example:
         return measured
-    return _analysis_of(reader, query, Sample.EXAMPLE, example)
+    return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
 
 
 def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> tuple[Session, ...]:
@@ -210,7 +228,11 @@ def _chosen(sessions: Sequence[Session], sample: Sample, ids: Sequence[int]) -> 
 
 
 def _analysis_of(
-    reader: Reader, query: AnalysisQuery, sample: Sample, sessions: tuple[Session, ...]
+    reader: Reader,
+    query: AnalysisQuery,
+    sample: Sample,
+    sessions: tuple[Session, ...],
+    face: FaceReading | None,
 ) -> Analysis:
     """Test the readings of the given sessions."""
     ids = [session.id for session in sessions]
@@ -219,9 +241,11 @@ def _analysis_of(
     choices = _settings(query)
     if query.state is StateBy.OBSERVED:
         readings, *other_choices = find_observed(reader, query, sessions, shown, choices)
+        mixed = mixture(shown.values(), round(1000 * query.window), query.share)
     else:
         readings = find_readings(reader, query, sessions, stimuli)
         other_choices = []
+        mixed = None
     means = _means(readings, query)
     in_states = [group for group in readings.groups if tested_state(group.state) is not None]
     used = [group for group in in_states if not (query.leave_out_flagged and group.doubtful)]
@@ -235,7 +259,7 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in TESTED_STATES
         ),
-        family=_with_periods(_family(by_state, query), means, drifts),
+        family=_with_periods(_family(by_state, query, face, mixed), means, drifts),
         all_states=tuple(
             VitalStates(kind, compare_states([by_state[kind, state] for state in TESTED_STATES]))
             for kind in query.vital
@@ -248,13 +272,14 @@ def _analysis_of(
         other_states=count_states(readings.groups),
         matching=readings.matching,
         unreported=readings.unreported,
-        orders=_orders(stimuli),
+        orders=orders_of(stimuli),
         agreements=compare_sources(stimuli, shown_in(stimuli, shown, query.share)),
         variability=variability_by_state(find_beats(reader, query, sessions, stimuli, shown)),
         sensitivity=_sensitivity(query, dict(zip(choices, [readings, *other_choices], strict=True)))
         if other_choices
         else (),
         drifts=drifts,
+        mixture=mixed,
     )
 
 
@@ -291,7 +316,10 @@ def _sides(
 
 
 def _family(
-    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]], query: AnalysisQuery
+    by_state: Mapping[tuple[VitalKind, Emotion], Mapping[str, float]],
+    query: AnalysisQuery,
+    face: FaceReading | None,
+    mixed: Mixture | None,
 ) -> tuple[VitalComparison, ...]:
     wanted = [(kind, first, second) for kind in query.vital for first, second in PAIRS]
     pairs = zip(wanted, compare_family(_sides(by_state, query), query.design), strict=True)
@@ -299,8 +327,17 @@ def _family(
         _judged(kind, first, second, comparison, query)
         for (kind, first, second), comparison in pairs
     ]
-    decided = in_family([(one.comparison, one.equivalence) for one in judged], query.correction)
-    return tuple(replace(one, in_family=own) for one, own in zip(judged, decided, strict=True))
+    lost = [misreading_of(query, one.first, one.second, face) for one in judged]
+    strict = [
+        (one.comparison, bounds_of(one.comparison, one.equivalence, misread))
+        for one, misread in zip(judged, lost, strict=True)
+    ]
+    return tuple(
+        replace(
+            one, in_family=own and replace(own, doubt=doubt_of(misread, mixed)), misreading=misread
+        )
+        for one, own, misread in zip(judged, in_family(strict, query.correction), lost, strict=True)
+    )
 
 
 def _with_periods(
@@ -309,8 +346,7 @@ def _with_periods(
     """Add what time in the session may have to do with each paired difference."""
     asked = [(test.kind, test.first, test.second, test.comparison) for test in family]
     effects = periods_of(asked, means, drifts, family[0].correction)
-    judged = zip(family, effects, strict=True)
-    return tuple(replace(test, period=effect) for test, effect in judged)
+    return tuple(replace(test, period=own) for test, own in zip(family, effects, strict=True))
 
 
 def _judged(
@@ -334,22 +370,6 @@ def _judged(
     )
 
 
-def _orders(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
-    """Count the participants by the order in which they first met the tested states, in their first
-    such session.
-    """
-    by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
-    for stimulus in stimuli:
-        state = tested_state(stimulus.condition)
-        if state is not None:
-            by_session[stimulus.participant, stimulus.session].setdefault(state)
-    first: dict[str, tuple[Emotion, ...]] = {}
-    for (participant, _), states in by_session.items():
-        if len(states) > 1:
-            first.setdefault(participant, tuple(states))
-    return dict(Counter(first.values()).most_common())
-
-
 def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
     """Return the window and the lags that were declared."""
     others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
@@ -357,10 +377,7 @@ def _declared_choice(query: AnalysisQuery) -> MatchingChoice:
 
 
 def _settings(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
-    """Return the setting that was declared and, where asked for, those around it.
-
-    Only observed emotions have any.
-    """
+    """Return the declared setting and, for observed emotions where asked for, those around it."""
     chosen = _declared_choice(query)
     if not query.sensitivity or query.state is not StateBy.OBSERVED:
         return (chosen,)

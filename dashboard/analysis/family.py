@@ -35,12 +35,14 @@ class InFamily:
         equivalence_p: p of the equivalence test, adjusted over those of the family.
         required_sample: how many people a difference of the size of the bound needs, at ``level``;
             ``None`` where no study could have so many.
+        doubt: why a difference may not be called excluded whatever p says; empty for no reason.
     """
 
     tests: int
     rank_p: float
     equivalence_p: float
     required_sample: RequiredSample | None
+    doubt: str = ""
 
     @property
     def level(self) -> float:
@@ -50,7 +52,7 @@ class InFamily:
     @property
     def equivalent(self) -> bool:
         """Whether a difference of the size of the bound or more is excluded."""
-        return self.equivalence_p < ALPHA
+        return self.equivalence_p < ALPHA and not self.doubt
 
 
 def adjusted_by(correction: Correction, p_values: Sequence[float]) -> tuple[float, ...]:

@@ -4,7 +4,8 @@ the states were met, and what is left at equal times. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,12 +14,13 @@ from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.family import ALPHA, adjusted_by
 from dashboard.analysis.readings import StateMean
 from dashboard.analysis.request import Correction
-from dashboard.analysis.states import TESTED_STATES
+from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import Drift, Method, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.period import OneWayError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.stimuli import Stimulus
 
 MATTERS = 0.25
 """From this share of a difference on, what time alone would make of it is worth a caution.
@@ -183,3 +185,19 @@ def disagrees(effect: PeriodEffect, decides: float) -> bool:
     if effect.adjusted_p is None:
         return False
     return (effect.adjusted_p < ALPHA) != (decides < ALPHA)
+
+
+def orders_of(stimuli: Iterable[Stimulus]) -> dict[tuple[Emotion, ...], int]:
+    """Count the participants by the order in which they first met the tested states, in their first
+    such session.
+    """
+    by_session: defaultdict[tuple[str, int], dict[Emotion, None]] = defaultdict(dict)
+    for stimulus in stimuli:
+        state = tested_state(stimulus.condition)
+        if state is not None:
+            by_session[stimulus.participant, stimulus.session].setdefault(state)
+    first: dict[str, tuple[Emotion, ...]] = {}
+    for (participant, _), states in by_session.items():
+        if len(states) > 1:
+            first.setdefault(participant, tuple(states))
+    return dict(Counter(first.values()).most_common())

@@ -98,7 +98,7 @@ class AnalysisQuery(Model):
         description="Equivalence: differences of pressure up to this, in mmHg, count as none",
     )
     sensitivity: bool = Field(
-        False,
+        True,
         description="Observed: whether everything is repeated with half and twice the "
         "window and lags",
     )

@@ -20,6 +20,7 @@ from edge_agent.core.vitals import TESTED
 
 if TYPE_CHECKING:
     from dashboard.analysis.present.table import TestRow
+    from dashboard.web.settings import DashboardOptions
 
 _WIDTH = 100
 _COLUMNS = (
@@ -106,8 +107,9 @@ _DEFAULTS = AnalysisQuery()
     help="Differences below this count as none, in mmHg.",
 )
 @click.option(
-    "--sensitivity",
-    is_flag=True,
+    "--sensitivity/--no-sensitivity",
+    default=_DEFAULTS.sensitivity,
+    show_default=True,
     help="Observed: repeat with half and double the window and lags.",
 )
 @click.option(
@@ -155,7 +157,7 @@ def analyse_command(
     **options: Any,
 ) -> None:
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
-    response = _response(_database(config_file, data), _query_of(options))
+    response = _response(_options(config_file, data), _query_of(options))
     click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
 
 
@@ -215,19 +217,21 @@ def _variability(response: AnalysisModel) -> list[str]:
     ]
 
 
-def _database(config_file: Path | None, data: Path | None) -> Path:
+def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from dashboard.web.settings import options_from
     from edge_agent.config import load_settings
 
-    return options_from(load_settings(config_file), data).database
+    return options_from(load_settings(config_file), data)
 
 
-def _response(database: Path, query: AnalysisQuery) -> AnalysisModel:
+def _response(options: DashboardOptions, query: AnalysisQuery) -> AnalysisModel:
     from dashboard.analysis.analyse import analyse
     from dashboard.analysis.present.response import response_of
+    from dashboard.web.face_reading import face_reading
     from edge_agent.store.read.reader import Reader
 
-    return response_of(analyse(Reader(database), query))
+    face = face_reading(options.database, options.models)
+    return response_of(analyse(Reader(options.database), query, face))
 
 
 def _wrapped(text: str, indent: str) -> str:

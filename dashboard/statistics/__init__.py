@@ -36,6 +36,7 @@ from dashboard.statistics.agreement import Agreement, Judgement, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
+from dashboard.statistics.misreading import Attenuation, Recall, attenuation
 from dashboard.statistics.period import Drift, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.ranks import (
     Normality,
@@ -68,6 +69,7 @@ __all__ = [
     "MINIMUM",
     "Agreement",
     "ArtefactError",
+    "Attenuation",
     "Bounds",
     "Drift",
     "EffectSize",
@@ -79,6 +81,7 @@ __all__ = [
     "NoVariationError",
     "Normality",
     "RankTest",
+    "Recall",
     "RepeatedAnova",
     "RequiredSample",
     "SampleSize",
@@ -88,6 +91,7 @@ __all__ = [
     "TooFewError",
     "TooShortError",
     "adjusted_for_time",
+    "attenuation",
     "benjamini_hochberg",
     "cohens_kappa",
     "drift",

@@ -5,6 +5,7 @@ computed. Pure.
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.present.misreading_text import misreading_sentences, mixture_warning
 from dashboard.analysis.present.period_text import period_cautions
 from dashboard.analysis.present.text import (
     ALPHA,
@@ -34,6 +35,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
+        mixture_warning(analysis),
     )
     return tuple(text for text in texts if text)
 
@@ -49,6 +51,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         _about_order(analysis),
         *period_cautions(analysis),
         _about_matching(analysis),
+        *misreading_sentences(analysis),
         _about_reports(analysis),
         _about_other_states(analysis),
         _about_open_session(analysis),

@@ -34,6 +34,7 @@ from dashboard.statistics import Method
 def response_of(analysis: Analysis) -> AnalysisModel:
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     matching = analysis.matching
+    mixed = analysis.mixture
     return AnalysisModel(
         question=analysis.query,
         sample=analysis.sample,
@@ -58,6 +59,7 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         sensitivity=sensitivity_models(analysis),
         drifts=tuple(drift_model(change) for change in analysis.drifts),
         periods=period_models(analysis),
+        mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         warnings=warnings_of(analysis),
         cautions=cautions_of(analysis),
         assumptions=assumptions_of(analysis),
@@ -68,6 +70,7 @@ def response_of(analysis: Analysis) -> AnalysisModel:
 def _comparison(test: VitalComparison) -> ComparisonModel:
     c = test.comparison
     tests = test.comparison.tests
+    lost = test.misreading.attenuation if test.misreading else None
     paired = c.method is Method.PAIRED
     if paired:
         used = (c.n_both, c.n_both)
@@ -105,6 +108,8 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         equivalence_adjusted_p=test.in_family and test.in_family.equivalence_p,
         equivalent=test.in_family and test.in_family.equivalent,
         needed_in_family=_needed_in_family(test),
+        attenuation=lost and lost.factor,
+        attenuation_interval=IntervalModel.of(lost.interval if lost else None),
         obstacle=None if c.obstacle is None else c.obstacle.value,
         sentence=sentence(test),
     )

@@ -145,6 +145,14 @@ class ComparisonModel(Model):
     equivalent: bool | None = Field(
         None, description="Whether a difference of the bound or more is said to be excluded"
     )
+    attenuation: float | None = Field(
+        None,
+        description="With state=observed: what misreading leaves of a difference at the worst, by "
+        "the card of the classifier",
+    )
+    attenuation_interval: IntervalModel | None = Field(
+        None, description="Its 95 % interval; bounds of the equivalence test shrink by the lower"
+    )
     needed_in_family: NeededInFamilyModel | None = Field(
         None, description="People needed by the rule that decides in the family"
     )
@@ -357,6 +365,9 @@ class AnalysisModel(Model):
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true: other windows and lags"
+    )
+    mixed_windows: float | None = Field(
+        None, description="With state=observed: share of windows that hold a second emotion, 0…1"
     )
     drifts: tuple[DriftModel, ...] = Field(
         (), description="For each vital its change while a session lasts"

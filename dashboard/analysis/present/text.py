@@ -188,6 +188,8 @@ def _as_good_as_none(test: VitalComparison) -> str:
     interval = interval_text(equivalence.interval.low, equivalence.interval.high)
     figures = f"{_equivalence_p(test)}, 90 % CI {interval}"
     what = f"A difference of {_bound(test)} or more either way is"
+    if test.in_family is not None and test.in_family.doubt and test.in_family.equivalence_p < ALPHA:
+        return f" {what} not called excluded, because {test.in_family.doubt}."
     if test.in_family is not None and test.in_family.equivalent:
         return f" {what} excluded (equivalence test, {figures})."
     return f" {what} not excluded, though (equivalence test, {figures}).{_needed(test)}"

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.web.face_reading import face_reading
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
-from dashboard.web.services import ReaderDep
+from dashboard.web.services import OptionsDep, ReaderDep
+from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
@@ -32,7 +34,7 @@ NAVIGATION = NavigationEntry(
 
 
 @router.get("/analysis", include_in_schema=False)
-def analysis_page(request: Request, reader: ReaderDep) -> Response:
+def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> Response:
     """Show form, sentences, table and picture.
 
     A question that is wrong is answered beside its form.
@@ -42,7 +44,7 @@ def analysis_page(request: Request, reader: ReaderDep) -> Response:
     analysis = None
     try:
         query = query_of(request.query_params.multi_items())
-        analysis = _analyse(reader, query)
+        analysis = _analyse(reader, options, query)
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -68,13 +70,15 @@ def statistics_page(request: Request) -> Response:
 
 
 @router.get("/api/v1/analysis")
-def get_analysis(reader: ReaderDep, query: Annotated[AnalysisQuery, Query()]) -> AnalysisModel:
+def get_analysis(
+    reader: ReaderDep, options: OptionsDep, query: Annotated[AnalysisQuery, Query()]
+) -> AnalysisModel:
     """Return the family of tests with every number unrounded, the values tested, and the result in
     words.
     """
     from dashboard.analysis.present.response import response_of
 
-    return response_of(_analyse(reader, query))
+    return response_of(_analyse(reader, options, query))
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -82,11 +86,13 @@ def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[Vita
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
-def _analyse(reader: Reader, query: AnalysisQuery) -> Analysis:
+def _analyse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) -> Analysis:
     # loads SciPy, which nobody needs before the first analysis
     from dashboard.analysis.analyse import analyse
 
-    return analyse(reader, query)
+    if query.state is not StateBy.OBSERVED:
+        return analyse(reader, query)
+    return analyse(reader, query, face_reading(options.database, options.models))
 
 
 def _shown(analysis: Analysis | None) -> dict[str, object]:

@@ -211,5 +211,6 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
     assert sensitivity_sentence(found.family[0], found.sensitivity[0]) == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )
-    assert analysed(path, state="observed").sensitivity == ()
+    assert analysed(path, state="observed", sensitivity=False).sensitivity == ()
+    assert len(analysed(path, state="observed").sensitivity) == 9
     assert analysed(path, sensitivity=True).sensitivity == ()
