@@ -109,6 +109,13 @@ def analyse(arguments: tuple[str, ...]) -> None:
     os.execv(sys.executable, [sys.executable, "-m", "dashboard", "analyse", *arguments])
 
 
+@cli.command("plan-study", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def plan_study(arguments: tuple[str, ...]) -> None:
+    """Say how many people a study needs (see ``plan-study --help``)."""
+    os.execv(sys.executable, [sys.executable, "-m", "dashboard", "plan-study", *arguments])
+
+
 @cli.group()
 def model() -> None:
     """Model files."""

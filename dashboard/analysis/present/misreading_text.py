@@ -16,8 +16,8 @@ def mixture_warning(analysis: Analysis) -> str:
         f"The observed states are short for the window of {analysis.query.window:g} s: half of the "
         f"time lies in stretches of up to {mixed.stretch_ms / 1000:.0f} s, and "
         f"{percent(mixed.mixed / max(mixed.windows, 1))} of the windows hold a second emotion. "
-        "Differences may shrink, vanish or turn their sign; no difference is called excluded. Shorten the "
-        "window, and see the table of other windows and lags."
+        "Differences may shrink, vanish or turn their sign; no difference is called excluded. "
+        "Shorten the window, and see the table of other windows and lags."
     )
 
 
