@@ -226,12 +226,15 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 
 def _response(options: DashboardOptions, query: AnalysisQuery) -> AnalysisModel:
     from dashboard.analysis.analyse import analyse
+    from dashboard.analysis.preregistration import compared
     from dashboard.analysis.present.response import response_of
     from dashboard.web.face_reading import face_reading
     from edge_agent.store.read.reader import Reader
 
     face = face_reading(options.database, options.models)
-    return response_of(analyse(Reader(options.database), query, face))
+    analysis = analyse(Reader(options.database), query, face)
+    preregistered = compared(options.database, query, len(analysis.participants))
+    return response_of(analysis, preregistered)
 
 
 def _wrapped(text: str, indent: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Tests
+from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
 from dashboard.analysis.present.period_schemas import IntervalModel
 from dashboard.analysis.present.schemas import (
@@ -31,7 +32,9 @@ from dashboard.analysis.present.text import sentence
 from dashboard.statistics import Method
 
 
-def response_of(analysis: Analysis) -> AnalysisModel:
+def response_of(
+    analysis: Analysis, preregistered: PreregisteredModel | None = None
+) -> AnalysisModel:
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     matching = analysis.matching
     mixed = analysis.mixture
@@ -59,6 +62,7 @@ def response_of(analysis: Analysis) -> AnalysisModel:
         sensitivity=sensitivity_models(analysis),
         drifts=tuple(drift_model(change) for change in analysis.drifts),
         periods=period_models(analysis),
+        preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         warnings=warnings_of(analysis),
         cautions=cautions_of(analysis),

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AliasPath, Field
 
+from dashboard.analysis.preregistration import PreregisteredModel
 from dashboard.analysis.present.period_schemas import DriftModel, IntervalModel, PeriodModel
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
 from edge_agent.core.vitals import VitalKind
@@ -365,6 +366,9 @@ class AnalysisModel(Model):
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
         description="With sensitivity=true: other windows and lags"
+    )
+    preregistration: PreregisteredModel | None = Field(
+        None, description="How the question stands to the newest preregistration; null without one"
     )
     mixed_windows: float | None = Field(
         None, description="With state=observed: share of windows that hold a second emotion, 0…1"

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from dashboard.analysis.preregistration import compared
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
 from dashboard.analysis.request import AnalysisQuery, StateBy
@@ -57,7 +58,7 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
-        **_shown(analysis),
+        **_shown(analysis, options),
     )
 
 
@@ -78,7 +79,9 @@ def get_analysis(
     """
     from dashboard.analysis.present.response import response_of
 
-    return response_of(_analyse(reader, options, query))
+    analysis = _analyse(reader, options, query)
+    preregistered = compared(options.database, query, len(analysis.participants))
+    return response_of(analysis, preregistered)
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
@@ -95,7 +98,7 @@ def _analyse(reader: Reader, options: DashboardOptions, query: AnalysisQuery) ->
     return analyse(reader, query, face_reading(options.database, options.models))
 
 
-def _shown(analysis: Analysis | None) -> dict[str, object]:
+def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, object]:
     """Return what the template shows of an analysis."""
     if analysis is None:
         return {
@@ -112,7 +115,8 @@ def _shown(analysis: Analysis | None) -> dict[str, object]:
     from dashboard.analysis.present.table import groups_of
     from dashboard.analysis.present.text import bounds_text
 
-    response = response_of(analysis)
+    preregistered = compared(options.database, analysis.query, len(analysis.participants))
+    response = response_of(analysis, preregistered)
     return {
         "response": response,
         "groups": groups_of(response),

@@ -43,3 +43,17 @@ PROTOCOLS = (
     ) STRICT""",
     "CREATE INDEX self_report_session ON self_report(session, at)",
 )
+
+PREREGISTRATIONS = (
+    """CREATE TABLE preregistration (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        document TEXT NOT NULL,
+        sha256 TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER preregistration_is_frozen BEFORE UPDATE ON preregistration
+        BEGIN SELECT raise(ABORT, 'a preregistration is never changed'); END""",
+    """CREATE TRIGGER preregistration_stays BEFORE DELETE ON preregistration
+        BEGIN SELECT raise(ABORT, 'a preregistration is never deleted'); END""",
+)
+"""What was decided before the data; only a newer one can be added."""

@@ -17,7 +17,7 @@ from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.clock_columns import CLOCK_COLUMNS
 from edge_agent.store.database.outbox_tables import OUTBOX_STREAM
-from edge_agent.store.database.protocol_tables import PROTOCOLS
+from edge_agent.store.database.protocol_tables import PREREGISTRATIONS, PROTOCOLS
 from edge_agent.store.database.replacement import LOGS, refuse_half_replaced
 from edge_agent.store.database.set_aside_files import refuse_unfinished
 from edge_agent.store.database.sqlite_errors import translate_errors
@@ -80,6 +80,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("days of expressions and vitals", DAYS),
     Migration("which clock times were read from", CLOCK_COLUMNS),
     Migration("rows that were set aside", SET_ASIDE),
+    Migration("preregistrations", PREREGISTRATIONS),
 )
 
 
