@@ -107,11 +107,11 @@ _DEFAULTS = AnalysisQuery()
     help="Differences below this count as none, in mmHg.",
 )
 @click.option(
-    "--sensitivity/--no-sensitivity",
-    default=_DEFAULTS.sensitivity,
-    show_default=True,
-    help="Observed: repeat with half and double the window and lags.",
+    "--sensitivity",
+    is_flag=True,
+    help="Observed: repeat with half and double the window and lags; so it is unless told not to.",
 )
+@click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
 @click.option(
     "--window",
     type=float,
@@ -164,6 +164,7 @@ def analyse_command(
 def _query_of(options: dict[str, Any]) -> AnalysisQuery:
     """Return the question that the options ask; what was not given keeps its default."""
     fields = dict(options)
+    fields["sensitivity"] = not fields.pop("no_sensitivity")
     if fields["sample"] is not None and fields["session"]:
         raise click.UsageError("give --sample or --session, not both")
     if fields["session"]:
