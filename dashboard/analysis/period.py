@@ -25,7 +25,7 @@ from edge_agent.store.read.stimuli import Stimulus
 MATTERS = 0.25
 """From this share of a difference on, what time alone would make of it is worth a caution.
 
-At a quarter of a difference that is just significant, 7 % of tests without any effect would say one
+At a quarter of a difference that is just significant, 8 % of tests without any effect would say one
 (instead of 5 %).
 """
 
