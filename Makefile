@@ -3,9 +3,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# A worker a processor core; the tests of a file stay together, for they share servers, and the long ones in browsers and
-# trainings come first. PARALLEL= runs them in one.
-PARALLEL ?= -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+# A worker a processor core and one more, for many tests wait; the tests of a file stay together, for they share servers, and
+# the long ones in browsers and trainings come first. PARALLEL= runs them in one.
+PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 # A test that hangs in a library, where no Python reaches it, ends its worker after a quarter of an hour, and the run is red;
 # the worker is not started again, for the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
@@ -34,7 +34,7 @@ demo: $(VENV)/.demo
 	@exec $(BIN)/affect-edge demo $(ARGS)
 
 test: lint
-	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core
+	@./tools/system-packages mosquitto openssl openssh-client chromium chromium-driver libatomic1 dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
 
 test-unit: $(VENV)/.dev
@@ -43,7 +43,7 @@ test-unit: $(VENV)/.dev
 
 # From Python 3.12 on, counting lines costs nearly nothing; before, it makes the tests a third longer.
 coverage: $(VENV)/.dev
-	@./tools/system-packages mosquitto openssl openssh-client dbus-daemon r-base-core
+	@./tools/system-packages mosquitto openssl openssh-client dbus-daemon r-base-core gcc libc6-dev libfaketime
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 	@$(BIN)/python tools/check_coverage.py 80 edge_agent dashboard
@@ -53,7 +53,7 @@ fuzz: $(VENV)/.dev
 	tests/integration/vitals/test_ingest_fuzz.py tests/unit/vitals/test_gatt.py tests/unit/vitals/test_sensor.py $(ARGS)
 
 faults: $(VENV)/.dev
-	@./tools/system-packages mosquitto gcc
+	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
 	@nice -n 10 $(BIN)/python -m tests.faults $(ARGS)
 
 mutants: $(VENV)/.mutants

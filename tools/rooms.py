@@ -32,6 +32,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"read"}),
         frozenset({"quality", "export"}),
         frozenset({"upkeep"}),
+        frozenset({"intake"}),
     ),
     "dashboard": (
         frozenset({"statistics", "charts", "accounts", "protocols"}),

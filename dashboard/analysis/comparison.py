@@ -65,7 +65,7 @@ class Comparison:
     """Two states of one vital, first minus second.
 
     Attributes:
-        n_both: participants who have both states.
+        n_both: participants who have both states, in one session.
         n_first_only: participants who have only the first.
         n_second_only: participants who have only the second.
         method: which test their numbers allow; ``None`` if none.
@@ -77,6 +77,7 @@ class Comparison:
             with a paired test in the same order as ``second``. An equivalence test or a sample size
             for the same participants needs them.
         second: the values on the second side.
+        n_apart: participants who have both states, but never in one session; no test uses them.
     """
 
     n_both: int
@@ -89,6 +90,7 @@ class Comparison:
     obstacle: Obstacle | None
     first: tuple[float, ...] = ()
     second: tuple[float, ...] = ()
+    n_apart: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Decision:
         interval: its 95 % interval.
         p: of the t-test, unadjusted.
         holm_p: adjusted by Holm's method for the family that was decided together.
+        bh_p: adjusted for the same family by the method of Benjamini and Hochberg.
     """
 
     method: Method | None
@@ -115,6 +118,7 @@ class Decision:
     interval: Interval | None = None
     p: float | None = None
     holm_p: float | None = None
+    bh_p: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +172,13 @@ def decide_family(
         StatisticsError: as ``compare_family``.
     """
     decided = [_decided(_chosen(first, second, design)) for first, second in sides]
-    adjusted = iter(holm([one.p for one in decided if one.p is not None]))
-    return tuple(one if one.p is None else replace(one, holm_p=next(adjusted)) for one in decided)
+    p = [one.p for one in decided if one.p is not None]
+    strict = iter(holm(p))
+    mild = iter(benjamini_hochberg(p))
+    return tuple(
+        one if one.p is None else replace(one, holm_p=next(strict), bh_p=next(mild))
+        for one in decided
+    )
 
 
 def compare_states(states: Sequence[Mapping[str, float]]) -> StatesComparison:

@@ -1,5 +1,6 @@
-"""What the family makes of the numbers beside its t-tests: rank tests, equivalence tests, and how
-many people are needed. Pure.
+"""The tests of a question as one family, from the readings that count, and what the family makes
+of the numbers beside its t-tests: rank tests, equivalence tests, and how many people are needed.
+Pure.
 
 A sentence says what holds after the correction that decides the t-tests: nine chances to be wrong
 are nine chances for a rank test and for an equivalence test, too.
@@ -8,10 +9,27 @@ are nine chances for a rank test and for an equivalence test, too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dashboard.analysis.comparison import Comparison
-from dashboard.analysis.request import Correction
+from dashboard.analysis.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    compare_family,
+    compare_states,
+    decide_family,
+)
+from dashboard.analysis.means import (
+    Sides,
+    Visits,
+    session_means,
+    sides_of,
+    states_together,
+    visits_of,
+)
+from dashboard.analysis.readings import ReadingGroup
+from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.states import PAIRS
 from dashboard.statistics import (
     Equivalence,
     RequiredSample,
@@ -21,6 +39,7 @@ from dashboard.statistics import (
     still_needed,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
 
@@ -53,6 +72,28 @@ class InFamily:
     def equivalent(self) -> bool:
         """Whether a difference of the size of the bound or more is excluded."""
         return self.equivalence_p < ALPHA and not self.doubt
+
+
+def compare_visits(visits: Visits, query: AnalysisQuery) -> tuple[Comparison, ...]:
+    """Compare every pair of states of every vital that is asked for, in that order."""
+    every = _sides(visits, query)
+    compared = compare_family(((sides.first, sides.second) for sides in every), query.design)
+    return tuple(
+        _with_apart(comparison, len(sides.apart))
+        for comparison, sides in zip(compared, every, strict=True)
+    )
+
+
+def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple[Decision, ...]:
+    """Decide the same family by its tests alone, from sums of readings."""
+    every = _sides(visits_of(session_means(groups)), query)
+    return decide_family(((sides.first, sides.second) for sides in every), query.design)
+
+
+def compare_all_states(visits: Visits, kind: VitalKind) -> StatesComparison:
+    """Compare all states of a vital at once, over the people who have all of them in a session."""
+    together = states_together(visits, kind)
+    return replace(compare_states(together.columns), left_out=together.left_out)
 
 
 def adjusted_by(correction: Correction, p_values: Sequence[float]) -> tuple[float, ...]:
@@ -103,3 +144,14 @@ def _needed(
         )
     except StatisticsError:  # the bound is so small beside the spread that no study could find it
         return None
+
+
+def _sides(visits: Visits, query: AnalysisQuery) -> list[Sides]:
+    return [sides_of(visits, kind, *pair) for kind in query.vital for pair in PAIRS]
+
+
+def _with_apart(comparison: Comparison, apart: int) -> Comparison:
+    """Count those who have both states in different sessions among those who are left out."""
+    if comparison.method is None:
+        return replace(comparison, n_apart=apart)
+    return replace(comparison, n_apart=apart, left_out=comparison.left_out + apart)

@@ -5,14 +5,14 @@ the states were met, and what is left at equal times. Pure.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.family import ALPHA, adjusted_by
-from dashboard.analysis.readings import StateMean
+from dashboard.analysis.means import Sides, StateMean, Visits, sides_of
 from dashboard.analysis.request import Correction
 from dashboard.analysis.states import TESTED_STATES, tested_state
 from dashboard.statistics import Drift, Method, TimeAdjusted, adjusted_for_time, drift
@@ -28,9 +28,6 @@ MATTERS = 0.25
 At a quarter of a difference that is just significant, 8 % of tests without any effect would say one
 (instead of 5 %).
 """
-
-Times = Mapping[tuple[VitalKind, Emotion], Mapping[str, float]]
-"""For each vital and state participant → mean minutes since the start of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +61,6 @@ class VitalDrift:
     reason: str
 
 
-def times_of(means: Sequence[StateMean]) -> Times:
-    """Return when the readings behind each mean were taken."""
-    times: dict[tuple[VitalKind, Emotion], dict[str, float]] = {}
-    for mean in means:
-        times.setdefault((mean.kind, mean.state), {})[mean.participant] = mean.minutes
-    return times
-
-
 def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
     """Estimate how a vital changes while a session lasts."""
     own = [mean for mean in means if mean.kind is kind]
@@ -89,22 +78,19 @@ def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
 
 
 def period_effect(
-    comparison: Comparison,
-    first: Mapping[str, float],
-    second: Mapping[str, float],
-    change: Drift | None,
+    comparison: Comparison, times: Sides, change: Drift | None
 ) -> PeriodEffect | None:
     """Judge one comparison; ``None`` without a paired test.
 
     Args:
         comparison: the test.
-        first: participant → minutes since the start of the session, in the first state.
-        second: the same in the second state.
+        times: minutes since the start of the session, from the sessions that the values are from.
         change: how the vital changes over the session, if that is known.
     """
     if comparison.method is not Method.PAIRED or comparison.tests is None:
         return None
-    gaps = [first[code] - second[code] for code in sorted(first.keys() & second.keys())]
+    both = sorted(times.first.keys() & times.second.keys())
+    gaps = [times.first[code] - times.second[code] for code in both]
     return effect_of(comparison.first, comparison.second, gaps, change)
 
 
@@ -134,17 +120,21 @@ def effect_of(
 
 def periods_of(
     family: Sequence[tuple[VitalKind, Emotion, Emotion, Comparison]],
-    means: Sequence[StateMean],
+    times: Visits,
     drifts: Sequence[VitalDrift],
     correction: Correction,
 ) -> tuple[PeriodEffect | None, ...]:
-    """Judge the comparisons of a family, each with its vital and its two states."""
-    times = times_of(means)
+    """Judge the comparisons of a family, each with its vital and its two states.
+
+    Args:
+        family: the tests.
+        times: of each vital and participant the minutes since the start of each session, by state.
+        drifts: how the vitals change over the session.
+        correction: how the p values at equal times are adjusted.
+    """
     changes = {one.kind: one.drift for one in drifts}
     effects = [
-        period_effect(
-            comparison, times.get((kind, first), {}), times.get((kind, second), {}), changes[kind]
-        )
+        period_effect(comparison, sides_of(times, kind, first, second), changes[kind])
         for kind, first, second, comparison in family
     ]
     return adjust_periods(effects, correction)

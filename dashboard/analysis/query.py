@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dashboard.analysis.request import AnalysisQuery
 
-_SEVERAL = frozenset({"session", "vital"})
+_SEVERAL = frozenset({"session", "vital", "count_flagged"})
 
 
 def query_of(fields: Iterable[tuple[str, str]]) -> AnalysisQuery:

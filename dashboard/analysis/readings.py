@@ -1,20 +1,18 @@
-"""Which readings count and what state they belong to: from the timeline to sums by participant and
+"""Which readings count and what state they belong to: from the timeline to sums by session and
 state.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dashboard.analysis.request import AnalysisQuery, StateBy
-from dashboard.analysis.sensitivity import MatchingChoice
-from dashboard.analysis.states import TESTED_STATES, tested_state
-from edge_agent.core.errors import StatisticsError
+from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice
+from dashboard.analysis.states import tested_state
 from edge_agent.core.expression import Emotion
-from edge_agent.core.readings import DOUBTFUL, VitalFlag
+from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.beats import Beats, StateSpan, spans_observed
@@ -22,32 +20,6 @@ from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts, flags_of
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
-
-_LARGEST = 1e60
-_KINDS = tuple(VitalKind)
-
-
-@dataclass(frozen=True, slots=True)
-class StateMean:
-    """The unit of every test: one participant's mean in one state.
-
-    Attributes:
-        participant: pseudonymous code.
-        kind: what was measured; the mean is in its unit.
-        state: anger, happiness or neutral.
-        mean: over all readings of the participant in that state, sessions taken together.
-        readings: how many there are.
-        simulated: whether any of them is simulated.
-        minutes: mean time of the readings, in minutes since the start of their session.
-    """
-
-    participant: str
-    kind: VitalKind
-    state: Emotion
-    mean: float
-    readings: int
-    simulated: bool
-    minutes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +52,8 @@ class ReadingGroup:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the readings are flagged as out of range, without contact, or of doubtful
-        time.
+        """Whether the readings are flagged as out of range, without contact, of a poor signal or of
+        doubtful time.
         """
         return bool(self.flags & DOUBTFUL)
 
@@ -90,43 +62,64 @@ class ReadingGroup:
         """Whether the readings are no measurement."""
         return VitalFlag.ESTIMATED in self.flags
 
+    def doubts(self, counted: Collection[VitalFlag]) -> frozenset[VitalFlag]:
+        """Return the flags for which the readings count in no mean, unless they are asked for."""
+        return (self.flags & UNUSABLE) - frozenset(counted)
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What the beginnings of the stimuli, which are left out, held of one vital.
+
+    Attributes:
+        kind: what was measured.
+        seconds: how much of each stimulus is left out.
+        readings: how many readings in the three states that is, which would count otherwise.
+        emptied: in how many of the participants' states no reading is left.
+    """
+
+    kind: VitalKind
+    seconds: float
+    readings: int
+    emptied: int
+
 
 @dataclass(frozen=True, slots=True)
 class StateReadings:
     """The readings of a question.
 
     Attributes:
-        groups: those with a state, tested or not.
+        groups: those with a state, tested or not, and whatever their flags.
         matching: with observed emotions, how the readings were matched.
         unreported: with self-report, the stimuli of which nothing was reported.
-        estimated_left_out: estimated readings in the three states that are not among the groups.
+        settling: by condition or self-report, for each vital what the beginnings held.
     """
 
     groups: tuple[ReadingGroup, ...]
     matching: MatchCounts | None = None
     unreported: int = 0
-    estimated_left_out: int = 0
+    settling: tuple[Settling, ...] = ()
 
-    def measured(self) -> StateReadings:
-        """Return the same without the estimated readings."""
-        left_out = sum(
-            group.n
-            for group in self.groups
-            if group.estimated and tested_state(group.state) is not None
-        )
-        return replace(
-            self,
-            groups=tuple(group for group in self.groups if not group.estimated),
-            estimated_left_out=left_out,
-        )
+    def in_states(self) -> tuple[ReadingGroup, ...]:
+        """Return the groups in the three states."""
+        return tuple(group for group in self.groups if tested_state(group.state) is not None)
+
+    def counting(self, flags: Collection[VitalFlag]) -> tuple[ReadingGroup, ...]:
+        """Return the groups that count in means where these flags of doubt are asked for."""
+        return tuple(group for group in self.groups if not group.doubts(flags))
 
 
 def find_readings(
-    reader: Reader, query: AnalysisQuery, sessions: Sequence[Session], stimuli: Sequence[Stimulus]
-) -> StateReadings:
-    """Read the vital signs in stimuli, by condition or by what was reported.
+    reader: Reader,
+    query: AnalysisQuery,
+    sessions: Sequence[Session],
+    stimuli: Sequence[Stimulus],
+    choices: Sequence[SettlingChoice],
+) -> list[StateReadings]:
+    """Read the vital signs in stimuli, by condition or by what was reported, without the beginnings
+    of the stimuli under each choice.
 
-    Estimated ones only where asked for.
+    However many choices there are, every reading is read once.
 
     Raises:
         StoreError: the database cannot be read.
@@ -134,16 +127,56 @@ def find_readings(
     by_id = {session.id: session for session in sessions}
     labels = [_label(stimulus, query.state) for stimulus in stimuli]
     named = {stimulus: label for stimulus, label in zip(stimuli, labels, strict=True) if label}
-    groups = tuple(
-        _group(by_id[stimulus.session], named[stimulus], sums)
-        for stimulus, sums in reader.vital_sums(tuple(named), query.vital)
+    cuts = {choice.settling_ms(kind) for choice in choices for kind in query.vital}
+    pieces = [
+        (sums.after_ms, _group(by_id[stimulus.session], named[stimulus], sums))
+        for stimulus, sums in reader.vital_sums(tuple(named), query.vital, cuts)
+    ]
+    unreported = labels.count("") if query.state is StateBy.REPORTED else 0
+    return [_settled(pieces, choice, query, unreported) for choice in choices]
+
+
+def _settled(
+    pieces: Sequence[tuple[int, ReadingGroup]],
+    choice: SettlingChoice,
+    query: AnalysisQuery,
+    unreported: int,
+) -> StateReadings:
+    """Leave out the pieces that begin before a vital has settled, and say what they held."""
+    begins = {kind: choice.settling_ms(kind) for kind in query.vital}
+    kept = tuple(group for after_ms, group in pieces if after_ms >= begins[group.kind])
+    skipped = [group for after_ms, group in pieces if after_ms < begins[group.kind]]
+    return StateReadings(
+        kept,
+        unreported=unreported,
+        settling=tuple(
+            Settling(
+                kind,
+                choice.settling_s(kind),
+                sum(group.n for group in _usable(skipped, kind, query)),
+                len(_places(_usable(skipped, kind, query)) - _places(_usable(kept, kind, query))),
+            )
+            for kind in query.vital
+        ),
     )
-    readings = StateReadings(
-        groups, unreported=labels.count("") if query.state is StateBy.REPORTED else 0
-    )
-    if query.estimated:
-        return readings
-    return readings.measured()
+
+
+def _usable(
+    groups: Iterable[ReadingGroup], kind: VitalKind, query: AnalysisQuery
+) -> list[ReadingGroup]:
+    """Return the groups of a vital in the three states that count by their flags."""
+    return [
+        group
+        for group in groups
+        if group.kind is kind
+        and tested_state(group.state) is not None
+        and not group.doubts(query.counted)
+    ]
+
+
+def _places(groups: Iterable[ReadingGroup]) -> set[tuple[str, Emotion | None]]:
+    """Return whose and which states they are."""
+    return {(group.participant, tested_state(group.state)) for group in groups}
 
 
 def find_observed(
@@ -156,8 +189,7 @@ def find_observed(
     """Read the vital signs of sessions by the emotion observed before them, under each choice of
     window and lags.
 
-    However many choices there are, every reading is read once. Estimated readings count only where
-    asked for.
+    However many choices there are, every reading is read once.
 
     Raises:
         StoreError: the database cannot be read.
@@ -166,16 +198,13 @@ def find_observed(
     matchings = [
         Matching(choice.window_s, lags_of(query, choice), query.share) for choice in choices
     ]
-    every = [
+    return [
         StateReadings(
             tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums),
             one.counts,
         )
         for one in reader.observed_sums(sessions, shown, query.vital, matchings)
     ]
-    if query.estimated:
-        return every
-    return [readings.measured() for readings in every]
 
 
 def find_beats(
@@ -213,33 +242,6 @@ def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, 
     return {kind: choice.lag_s(kind) for kind in query.vital}
 
 
-def means_of(groups: Iterable[ReadingGroup]) -> tuple[StateMean, ...]:
-    """Average the readings of each participant in each of the three states.
-
-    The state must be the name of the emotion, in any case; other states are passed over.
-
-    Raises:
-        StatisticsError: a value is not finite; the text names participant and vital.
-    """
-    grouped: defaultdict[tuple[VitalKind, Emotion, str], list[ReadingGroup]] = defaultdict(list)
-    for group in groups:
-        state = tested_state(group.state)
-        if state is not None:
-            grouped[group.kind, state, group.participant].append(group)
-    return tuple(
-        StateMean(
-            code,
-            kind,
-            state,
-            _mean(parts),
-            sum(part.n for part in parts),
-            any(part.simulated for part in parts),
-            sum(part.n * part.minutes for part in parts) / sum(part.n for part in parts),
-        )
-        for (kind, state, code), parts in sorted(grouped.items(), key=lambda item: _place(*item[0]))
-    )
-
-
 def count_states(groups: Iterable[ReadingGroup]) -> dict[str, int]:
     """Count the readings in states that no test uses, by label."""
     counts: Counter[str] = Counter()
@@ -269,23 +271,3 @@ def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
         largest=sums.largest,
         minutes=(sums.mean_at_ms - session.start_ms) / 60_000,
     )
-
-
-def _mean(parts: Sequence[ReadingGroup]) -> float:
-    for part in parts:
-        if not math.isfinite(part.largest):
-            raise StatisticsError(
-                f"Participant {part.participant} has a {part.kind} reading of {part.largest} in "
-                f"session {part.session}, which is not a finite number. Mend the reading or leave "
-                "the session out."
-            )
-        if part.largest > _LARGEST:
-            raise StatisticsError(
-                f"Participant {part.participant} has a {part.kind} reading beyond 1e60."
-            )
-    return math.fsum(part.total for part in parts) / sum(part.n for part in parts)
-
-
-def _place(kind: VitalKind, state: Emotion, code: str) -> tuple[int, int, str]:
-    """Sort as the tables do: vitals and states in their order, then codes."""
-    return _KINDS.index(kind), TESTED_STATES.index(state), code

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from dashboard.analysis.states import VITALS, Design
+from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
@@ -15,6 +16,9 @@ DEFAULT_BOUND = 5.0
 """Equivalence bound in /min and mmHg: what the standards allow a device to be wrong by (see
 ``DEFAULT_BOUNDS``).
 """
+
+DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
+"""The flags for which a reading is in no mean and no test unless it is asked for."""
 
 
 class StateBy(StrEnum):
@@ -99,8 +103,21 @@ class AnalysisQuery(Model):
     )
     sensitivity: bool = Field(
         True,
-        description="Observed: whether everything is repeated with half and twice the "
-        "window and lags",
+        description="Whether everything is repeated. Observed: with half and twice the window and "
+        "lags. Condition and self-report: with none, half and twice of the settling times",
+    )
+    settling_heart_rate: Seconds = Field(
+        VitalKind.HEART_RATE.spec.settling_s,
+        description="Condition, self-report: seconds at the start of each stimulus whose heart "
+        "rates are left out, because they still say much about the time before",
+    )
+    settling_pressure: Seconds = Field(
+        VitalKind.SYSTOLIC.spec.settling_s,
+        description="Condition, self-report: the same of a cuff, whose reading takes time itself",
+    )
+    settling_other: Seconds | None = Field(
+        None,
+        description="Condition, self-report: the same of all other vitals; null: of each its own",
     )
     window: float = Field(
         DEFAULT_WINDOW_S,
@@ -124,13 +141,18 @@ class AnalysisQuery(Model):
     )
     estimated: bool = Field(
         False,
-        description="Whether readings flagged estimated, such as the camera's pulse, count "
-        "as if measured",
+        description="The same as count_flagged=estimated: whether readings flagged so, such as the "
+        "camera's pulse, count as if measured",
+    )
+    count_flagged: tuple[VitalFlag, ...] = Field(
+        (),
+        description=f"Which readings in doubt count all the same, by flag: {', '.join(DOUBTS)}. A "
+        "reading with several of these flags counts only where all are named",
     )
     leave_out_flagged: bool = Field(
         False,
-        description="Whether readings flagged out_of_range or contact_lost are left out of "
-        "the means",
+        description="What is done without it as well: readings in doubt are in no mean and no "
+        "test. Contradicts count_flagged",
     )
 
     @field_validator("vital")
@@ -143,6 +165,39 @@ class AnalysisQuery(Model):
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError("rr_interval is not tested; its variability stands beside the tests")
         return tuple(kind for kind in TESTED if kind in vital)
+
+    @field_validator("count_flagged")
+    @classmethod
+    def _are_doubts(cls, flags: tuple[VitalFlag, ...]) -> tuple[VitalFlag, ...]:
+        """Other flags cast no doubt: such readings count anyway."""
+        for flag in flags:
+            if flag not in DOUBTS:
+                raise ValueError(f"{flag} readings count anyway; choose from {', '.join(DOUBTS)}")
+        return tuple(flag for flag in DOUBTS if flag in flags)
+
+    @field_validator("leave_out_flagged")
+    @classmethod
+    def _is_no_contradiction(cls, leave_out: bool, info: ValidationInfo) -> bool:
+        asked = [flag for flag in info.data.get("count_flagged", ()) if flag in DOUBTFUL]
+        if leave_out and asked:
+            raise ValueError(f"count_flagged asks for {', '.join(asked)}; give one of the two")
+        return leave_out
+
+    @property
+    def counted(self) -> frozenset[VitalFlag]:
+        """The flags of doubt whose readings count all the same."""
+        return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
+
+    def settling_s(self, kind: VitalKind) -> float:
+        """Return how much of the start of a stimulus is left out for a vital, in seconds."""
+        match kind.spec.option:
+            case AnalysisOption.HEART_RATE:
+                return self.settling_heart_rate
+            case AnalysisOption.PRESSURE:
+                return self.settling_pressure
+        if self.settling_other is None:
+            return kind.spec.settling_s
+        return self.settling_other
 
     def lag_s(self, kind: VitalKind) -> float:
         """Return by how many seconds a vital follows the face: as asked, or as it usually does."""

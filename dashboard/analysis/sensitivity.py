@@ -1,4 +1,5 @@
-"""Whether a result depends on the window and lag by which readings were matched to emotions.
+"""Whether a result depends on how readings came to their state: on window and lag with observed
+emotions, else on the settling time.
 
 Pure.
 """
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from typing import Generic, TypeVar
 
 from dashboard.analysis.comparison import Decision
 from edge_agent.core.errors import StatisticsError
@@ -16,6 +18,7 @@ from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)
+C = TypeVar("C")
 
 
 class Conclusion(StrEnum):
@@ -63,29 +66,52 @@ class MatchingChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class SettlingChoice:
+    """How much of the beginning of each stimulus is left out.
+
+    Attributes:
+        seconds: for each vital.
+    """
+
+    seconds: tuple[tuple[VitalKind, float], ...]
+
+    def settling_s(self, kind: VitalKind) -> float:
+        """Return how many seconds of each stimulus are left out for a vital."""
+        return dict(self.seconds)[kind]
+
+    def settling_ms(self, kind: VitalKind) -> int:
+        """Return the same in milliseconds."""
+        return round(1000 * self.settling_s(kind))
+
+    def scaled(self, factor: float) -> SettlingChoice:
+        """Return so many times every settling time."""
+        return SettlingChoice(tuple((kind, factor * seconds) for kind, seconds in self.seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant(Generic[C]):
     """One comparison under one choice.
 
     Attributes:
-        choice: window and lags.
+        choice: window and lags, or settling times.
         decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this
             choice.
         conclusion: what it comes to.
         changes: whether that differs from the conclusion under the chosen choice.
     """
 
-    choice: MatchingChoice
+    choice: C
     decision: Decision
     conclusion: Conclusion
     changes: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Sensitivity:
+class Sensitivity(Generic[C]):
     """One comparison of the family under all settings; ``chosen`` is the one that was declared."""
 
-    chosen: Variant
-    variants: tuple[Variant, ...]
+    chosen: Variant[C]
+    variants: tuple[Variant[C], ...]
 
     @property
     def changed(self) -> int:
@@ -104,11 +130,19 @@ def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     return tuple(dict.fromkeys(scaled))
 
 
+def settling_choices(chosen: SettlingChoice) -> tuple[SettlingChoice, ...]:
+    """Return the chosen settling times and none, half and twice of them, the shortest first.
+
+    All change together, because all are guesses about how fast body and instrument follow.
+    """
+    return tuple(dict.fromkeys(chosen.scaled(factor) for factor in (0.0, *_FACTORS)))
+
+
 def sensitivity(
-    chosen: MatchingChoice,
-    choices: Iterable[MatchingChoice],
-    family: Callable[[MatchingChoice], Sequence[Decision]],
-) -> tuple[Sensitivity, ...]:
+    chosen: C,
+    choices: Iterable[C],
+    family: Callable[[C], Sequence[Decision]],
+) -> tuple[Sensitivity[C], ...]:
     """Repeat a family of comparisons under other choices.
 
     A multiverse analysis (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on
@@ -146,16 +180,21 @@ def sensitivity(
     )
 
 
-def _variant(choice: MatchingChoice, decision: Decision, chosen: Conclusion) -> Variant:
+def _variant(choice: C, decision: Decision, chosen: Conclusion) -> Variant[C]:
     conclusion = _conclusion(decision)
     return Variant(choice, decision, conclusion, changes=conclusion is not chosen)
 
 
 def _conclusion(decision: Decision) -> Conclusion:
-    if decision.holm_p is None or decision.difference is None:
+    return conclude(decision.difference, decision.holm_p)
+
+
+def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
+    """Return what a difference and the p that decides come to; without both there is no test."""
+    if adjusted_p is None or difference is None:
         return Conclusion.NO_TEST
-    if decision.holm_p >= ALPHA:
+    if adjusted_p >= ALPHA:
         return Conclusion.NOT_SHOWN
-    if decision.difference > 0:
+    if difference > 0:
         return Conclusion.HIGHER
     return Conclusion.LOWER

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.present.schemas import AnalysisModel
+from dashboard.analysis.present.schemas import AnalysisModel, VariabilityModel
 from dashboard.analysis.query import describe
-from dashboard.analysis.request import AnalysisQuery, Correction, Sample, StateBy
-from dashboard.analysis.states import Design
+from dashboard.analysis.request import DOUBTS, AnalysisQuery, Correction, Sample, StateBy
+from dashboard.analysis.states import TESTED_STATES, Design
 from dashboard.commands.exit_codes import run_command
 from edge_agent.core.vitals import TESTED
 
@@ -109,7 +109,27 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--sensitivity",
     is_flag=True,
-    help="Observed: repeat with half and double the window and lags; so it is unless told not to.",
+    help="Repeat: observed with half and double the window and lags, else with none, half and "
+    "double the settling times; so it is unless told not to.",
+)
+@click.option(
+    "--settling-heart-rate",
+    type=float,
+    default=_DEFAULTS.settling_heart_rate,
+    show_default=True,
+    help="Condition, self-report: seconds left out at the start of each stimulus.",
+)
+@click.option(
+    "--settling-pressure",
+    type=float,
+    default=_DEFAULTS.settling_pressure,
+    show_default=True,
+    help="The same of pressures.",
+)
+@click.option(
+    "--settling-other",
+    type=float,
+    help="The same of all other vitals. Default: each its own.",
 )
 @click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
 @click.option(
@@ -143,20 +163,35 @@ _DEFAULTS = AnalysisQuery()
 @click.option(
     "--estimated",
     is_flag=True,
-    help="Count estimated readings, such as the camera's pulse, as if measured.",
+    help="The same as --count-flagged estimated: count them, such as the camera's pulse.",
+)
+@click.option(
+    "--count-flagged",
+    multiple=True,
+    type=click.Choice([flag.value for flag in DOUBTS]),
+    help="Count readings with this flag of doubt all the same; can be repeated.",
 )
 @click.option(
     "--leave-out-flagged",
     is_flag=True,
-    help="Leave out readings out of range or without sensor contact.",
+    help="Leave out readings in doubt, which is done without this option as well.",
+)
+@click.option(
+    "--print-question",
+    is_flag=True,
+    help="Only print the question as JSON, for `export --question FILE`.",
 )
 def analyse_command(
     config_file: Path | None,
     data: Path | None,
     as_json: bool,
+    print_question: bool,
     **options: Any,
 ) -> None:
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral."""
+    if print_question:
+        click.echo(_query_of(options).model_dump_json(indent=2), color=False)
+        return
     response = _response(_options(config_file, data), _query_of(options))
     click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
 
@@ -193,6 +228,7 @@ def report(response: AnalysisModel) -> str:
     supplement = [states.sentence for states in response.all_states]
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
+    supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
     supplement += [drift.sentence for drift in response.drifts]
     supplement += [period.sentence for period in response.periods]
     parts = (
@@ -200,6 +236,7 @@ def report(response: AnalysisModel) -> str:
         [_wrapped(f"- {test.sentence}", "  ") for test in response.comparisons],
         _tests(response),
         [_wrapped(f"- {text}", "  ") for text in supplement],
+        _left_out(response),
         _variability(response),
         [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
         [_wrapped(text, "") for text in response.method],
@@ -207,15 +244,44 @@ def report(response: AnalysisModel) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
+def _left_out(response: AnalysisModel) -> list[str]:
+    """Say what was left out by flag and state, and where it would change a conclusion."""
+    from dashboard.analysis.present.left_out_table import left_out_table
+
+    table = left_out_table(response)
+    lines = [
+        f"{row.name}: "
+        + ", ".join(
+            f"{count} in {state}" for state, count in zip(TESTED_STATES, row.counts, strict=True)
+        )
+        for row in table.flags
+    ]
+    lines += [
+        f"{row.comparison} {row.difference} (adj. p {row.adjusted_p}); with every reading "
+        f"{row.all_difference} (adj. p {row.all_adjusted_p})"
+        f"{', another conclusion' if row.changes else ''}"
+        for row in table.tests
+    ]
+    lines += [f"until settled: {text}" for text in table.settling]
+    if lines:
+        lines.insert(0, "Readings left out")
+    return lines
+
+
 def _variability(response: AnalysisModel) -> list[str]:
     """Lay the variability of the heart rate out, a participant's state a line."""
     if not response.variability:
         return []
     return ["Variability of the heart rate, ms"] + [
-        f"{one.participant}  {one.state:10}  "
-        f"{one.reason or f'RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}'}"
+        f"{one.participant}  {one.state:10}  {one.reason or _measures(one)}"
         for one in response.variability
     ]
+
+
+def _measures(one: VariabilityModel) -> str:
+    """Write the measures with the share of beats that were corrected."""
+    share = 100 * (one.rejected or 0.0)
+    return f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected"
 
 
 def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
@@ -227,7 +293,7 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 
 def _response(options: DashboardOptions, query: AnalysisQuery) -> AnalysisModel:
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.preregistration import compared
+    from dashboard.analysis.planning.preregistration import compared
     from dashboard.analysis.present.response import response_of
     from dashboard.web.face_reading import face_reading
     from edge_agent.store.read.reader import Reader

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from dashboard.analysis.plan import PlanQuery, plan_of
+from dashboard.analysis.planning.plan import PlanQuery, plan_of
 from dashboard.analysis.query import describe
 from dashboard.analysis.request import Correction
 from dashboard.commands.exit_codes import run_command

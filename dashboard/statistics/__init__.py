@@ -23,20 +23,30 @@ Sources named in the modules in short:
     Research Methods 37:379–384 (generalized η²). Johnson, Kotz & Balakrishnan 1995, Continuous
     Univariate Distributions 2, ch. 31 (noncentral t). Hoenig & Heisey 2001, The American
     Statistician 55:19–24. Wittes & Brittain 1990, Statistics in Medicine 9:65–72. Task Force of the
-    ESC and the NASPE 1996, Circulation 93:1043–1065; Malik, Cripps, Farrell & Camm 1989, Medical
-    and Biological Engineering and Computing 27:603–611; Xu & Schuckers 2001, Journal of
-    Electrocardiology 34 Suppl:205–210; Munoz et al. 2015, PLoS ONE 10:e0138921; Shaffer, Meehan &
-    Zerr 2020, Frontiers in Neuroscience 14:594880 (variability of the heart rate). Cohen 1960,
+    ESC and the NASPE 1996, Circulation 93:1043–1065; Munoz et al. 2015, PLoS ONE 10:e0138921;
+    Shaffer, Meehan & Zerr 2020, Frontiers in Neuroscience 14:594880; Lipponen & Tarvainen 2019,
+    Journal of Medical Engineering & Technology 43:173–181 (variability of the heart rate).
+    Cohen 1960,
     Educational and Psychological Measurement 20:37–46; Fleiss, Cohen & Everitt 1969, Psychological
-    Bulletin 72:323–327; Liang & Zeger 1986, Biometrika 73:13–22 (agreement).
+    Bulletin 72:323–327; Liang & Zeger 1986, Biometrika 73:13–22 (agreement). Laird & Ware 1982,
+    Biometrics 38:963–974; Patterson & Thompson 1971, Biometrika 58:545–554; Satterthwaite 1946,
+    Biometrics Bulletin 2:110–114; Kuznetsova, Brockhoff & Christensen 2017, Journal of Statistical
+    Software 82(13) (mixed model). Rouder, Speckman, Sun, Morey & Iverson 2009, Psychonomic Bulletin
+    & Review 16:225–237 (Bayes factor).
 """
 
 from dashboard.statistics.adjusted_p_values import benjamini_hochberg, holm
-from dashboard.statistics.agreement import Agreement, Judgement, cohens_kappa
+from dashboard.statistics.agreement import Agreement, Judgement, NoInterval, cohens_kappa
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
+from dashboard.statistics.bayes_factor import (
+    BayesFactor,
+    bayes_factor_independent,
+    bayes_factor_paired,
+)
 from dashboard.statistics.effect_sizes import EffectSize, hedges_g, small_sample_correction
 from dashboard.statistics.equivalence import DEFAULT_BOUNDS, Bounds, Equivalence, equivalence
 from dashboard.statistics.misreading import Attenuation, Recall, attenuation
+from dashboard.statistics.models.mixed_model import FixedEffect, MixedModel, mixed_model
 from dashboard.statistics.period import Drift, TimeAdjusted, adjusted_for_time, drift
 from dashboard.statistics.ranks import (
     Normality,
@@ -58,9 +68,13 @@ from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationEr
 from dashboard.statistics.t_tests import Method, Summary, TTest, paired_t, summarize, welch_t
 from dashboard.statistics.variability import (
     ArtefactError,
+    CorrectedBeats,
+    Corrections,
     HeartVariability,
     TooShortError,
+    corrected,
     heart_variability,
+    ln_rmssd,
 )
 
 __all__ = [
@@ -70,14 +84,20 @@ __all__ = [
     "Agreement",
     "ArtefactError",
     "Attenuation",
+    "BayesFactor",
     "Bounds",
+    "CorrectedBeats",
+    "Corrections",
     "Drift",
     "EffectSize",
     "Equivalence",
+    "FixedEffect",
     "HeartVariability",
     "Interval",
     "Judgement",
     "Method",
+    "MixedModel",
+    "NoInterval",
     "NoVariationError",
     "Normality",
     "RankTest",
@@ -92,14 +112,19 @@ __all__ = [
     "TooShortError",
     "adjusted_for_time",
     "attenuation",
+    "bayes_factor_independent",
+    "bayes_factor_paired",
     "benjamini_hochberg",
     "cohens_kappa",
+    "corrected",
     "drift",
     "equivalence",
     "first_step",
     "heart_variability",
     "hedges_g",
     "holm",
+    "ln_rmssd",
+    "mixed_model",
     "paired_t",
     "power_of",
     "rank_biserial",

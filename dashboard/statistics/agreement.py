@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import LEVEL, MINIMUM, Interval, NoVariationError, TooFewError
+
+_ROUNDING = 1e-12  # influences are of the size of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,20 @@ class Judgement:
     second: str
 
 
+class NoInterval(StrEnum):
+    """Why a kappa has no interval."""
+
+    TOO_FEW = "too_few"
+    """Fewer than three participants."""
+    PERFECT = "perfect"
+    """Both sources agree always, and the formula knows no uncertainty there."""
+    CONSTANT = "constant"
+    """One source always gave the same label. Kappa is 0 then, whatever the other one said, and so
+    says nothing about agreement."""
+    NO_SPREAD = "no_spread"
+    """No participant differs from another, so nothing tells how far a next one would."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """A confusion table and Cohen's kappa.
@@ -42,8 +60,8 @@ class Agreement:
         expected: the share to be expected if both spoke independently with their own frequencies,
             0…1.
         kappa: agreement beyond that, at most 1; 0 is what chance gives.
-        interval: 95 % interval of kappa; ``None`` for fewer than three participants, and for
-            perfect agreement, where the formula knows no uncertainty.
+        interval: 95 % interval of kappa; ``None`` where there is none.
+        no_interval: why; ``None`` where there is one.
     """
 
     labels: tuple[str, ...]
@@ -54,6 +72,7 @@ class Agreement:
     expected: float
     kappa: float
     interval: Interval | None
+    no_interval: NoInterval | None
 
 
 def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) -> Agreement:
@@ -105,6 +124,10 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     ) / (1 - expected) ** 2
     kappa = (observed - expected) / (1 - expected)
     people = [judgement.participant for judgement in pairs]
+    no_interval = _why_none(table, people)
+    interval = None if no_interval else _interval(kappa, influence, people)
+    if interval is None and no_interval is None:
+        no_interval = NoInterval.NO_SPREAD
     return Agreement(
         labels=names,
         table=tuple(tuple(int(count) for count in row) for row in table),
@@ -113,18 +136,33 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
         observed=observed,
         expected=expected,
         kappa=kappa,
-        interval=None if observed == 1 else _interval(kappa, influence, people),
+        interval=interval,
+        no_interval=no_interval,
     )
 
 
+def _why_none(table: npt.NDArray[np.int64], people: Sequence[str]) -> NoInterval | None:
+    """Return what stands against an interval, as far as the table tells."""
+    if len(set(people)) < MINIMUM:
+        return NoInterval.TOO_FEW
+    if np.trace(table) == table.sum():
+        return NoInterval.PERFECT
+    if 1 in (np.count_nonzero(table.any(axis=1)), np.count_nonzero(table.any(axis=0))):
+        return NoInterval.CONSTANT
+    return None
+
+
 def _interval(kappa: float, influence: Values, people: Sequence[str]) -> Interval | None:
-    """Return the interval from the influences summed by participant, cut at 1."""
+    """Return the interval from the influences summed by participant, cut at 1.
+
+    ``None`` where these sums are rounding: all participants gave the same.
+    """
     count = len(set(people))
-    if count < MINIMUM:
-        return None
     sums: dict[str, float] = {}
     for participant, value in zip(people, influence, strict=True):
         sums[participant] = sums.get(participant, 0.0) + float(value)
+    if max(map(abs, sums.values())) <= _ROUNDING * max(1.0, float(np.max(np.abs(influence)))):
+        return None
     variance = (
         count / (count - 1) * math.fsum(value**2 for value in sums.values()) / len(people) ** 2
     )

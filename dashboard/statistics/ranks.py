@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from dashboard.statistics.distributions import count_rank_sums, two_tails
+from dashboard.statistics.distributions import Values, count_rank_sums, two_tails
 from dashboard.statistics.samples import (
     MINIMUM,
     NoVariationError,
@@ -22,6 +22,7 @@ from dashboard.statistics.samples import (
 )
 
 _EXACT_RANKS = 50  # up to so many ranks the distribution of a rank sum is enumerated
+_DIGITS = 12  # what lies behind them, in the largest value, is rounding and breaks no tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +85,20 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
 def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
     """Wilcoxon signed-rank test of paired differences.
 
-    Formula: differences of 0 are dropped (Wilcoxon), the rest ranked by size with mean ranks for
-    ties; W is the smaller
-    sum of ranks of one sign. Up to 50 differences p is exact, ties or not: twice the smaller tail
-    over all assignments of signs to the ranks. Above, normal approximation with correction for ties
-    and continuity. Assumes independent participants and differences symmetric about their median.
+    Formula: differences are rounded at the 12th digit of the largest value, so that 70.3 − 70.0 and
+    80.3 − 80.0 are a tie in floating point as well. Those of 0 are dropped (Wilcoxon), the rest
+    ranked by size with mean ranks for ties; W is the smaller sum of ranks of one sign. Up to 50
+    differences p is exact, ties or not: twice the smaller tail over all assignments of signs to the
+    ranks. Above, normal approximation with correction for ties and continuity. Assumes independent
+    participants and differences symmetric about their median.
     Source: Wilcoxon 1945; above 50 ``scipy.stats.wilcoxon``.
 
     Raises:
         StatisticsError: as ``paired_t``.
     """
     a, b = pairs(first, second)
-    differences = (a - b)[a != b]
+    rounded = _whole(a - b, np.concatenate([a, b]))
+    differences = rounded[rounded != 0]
     ranks = stats.rankdata(np.abs(differences))
     positive = float(ranks[differences > 0].sum())
     negative = float(ranks[differences < 0].sum())
@@ -111,26 +114,37 @@ def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
 def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
     """Mann–Whitney U test of two independent groups.
 
-    Formula: U = number of pairs (one of each group) in which the first is larger, ties as ½. Up to
-    50 people in both
-    groups together p is exact, ties or not: twice the smaller tail over all splits of the ranks
-    into the two groups. Above, normal approximation with correction for ties and continuity.
+    Formula: U = number of pairs (one of each group) in which the first is larger, ties as ½; values
+    are rounded at the 12th digit of the largest. Up to 50 people in both groups together p is
+    exact, ties or not: twice the smaller tail over all splits of the ranks into the two groups.
+    Above, normal approximation with correction for ties and continuity.
     Assumes that nobody is in both groups. Source: Mann & Whitney 1947; above 50
     ``scipy.stats.mannwhitneyu``.
 
     Raises:
         StatisticsError: as ``welch_t``.
     """
-    a, b = groups(first, second)
+    one, other = groups(first, second)
+    both = np.concatenate([one, other])
+    a = _whole(one, both)
+    b = _whole(other, both)
     ranks = stats.rankdata(np.concatenate([a, b]))
     own = float(ranks[: len(a)].sum())
     statistic = own - len(a) * (len(a) + 1) / 2
     effect = rank_biserial(statistic, len(a) * len(b) - statistic)
+    if not np.ptp(ranks):
+        return RankTest("mann_whitney", statistic, 1.0, exact=True, rank_biserial=effect)
     if len(ranks) > _EXACT_RANKS:
         p = float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
         return RankTest("mann_whitney", statistic, p, exact=False, rank_biserial=effect)
     p = two_tails(count_rank_sums(ranks)[len(a)], own)
     return RankTest("mann_whitney", statistic, p, exact=True, rank_biserial=effect)
+
+
+def _whole(values: Values, scale: Values) -> Values:
+    """Return values in whole units of the 12th digit of the largest of ``scale``."""
+    exponent = math.floor(math.log10(float(np.max(np.abs(scale)))))
+    return np.rint(values / 10.0 ** (exponent + 1 - _DIGITS))
 
 
 def rank_biserial(favourable: float, unfavourable: float) -> float:
@@ -144,10 +158,12 @@ def rank_biserial(favourable: float, unfavourable: float) -> float:
 
     Args:
         favourable: rank sum or number of pairs that speak for the first; not negative.
-        unfavourable: the same for the second; not negative, and not 0 where the first is.
+        unfavourable: the same for the second; not negative. 0 comes back where both are 0.
 
     Example:
         >>> rank_biserial(favourable=18.0, unfavourable=3.0)
         0.7142857142857143
     """
+    if favourable == unfavourable:
+        return 0.0
     return (favourable - unfavourable) / (favourable + unfavourable)

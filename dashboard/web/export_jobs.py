@@ -43,10 +43,11 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for: a format, and a part of the timeline."""
+    """What is asked for: a format, a part of the timeline, and the question that goes with it."""
 
     format: ExportFormat
     choice: Choice
+    question: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -206,7 +207,8 @@ class ExportJobs:
                 self._check_space()
 
         self._check_space()
-        about = Appliance(device, settings, known_cards(models))
+        question = made.request.question
+        about = Appliance(device, settings, known_cards(models), question)
         wanted = made.request.format
         choice = made.request.choice
         if not isinstance(wanted, FolderFormat):

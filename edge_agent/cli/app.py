@@ -20,8 +20,10 @@ from edge_agent.cli.backup import backup, restore
 from edge_agent.cli.bench import bench
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.export import export
+from edge_agent.cli.import_study import import_study
 from edge_agent.cli.lsl import lsl
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.past_study import import_markers
 from edge_agent.cli.pictures import classify
 from edge_agent.cli.study import participant, session
 from edge_agent.cli.vitals import import_vitals, vitals
@@ -192,6 +194,8 @@ for _command in (
     export,
     lsl,
     import_vitals,
+    import_markers,
+    import_study,
     vitals,
     participant,
     session,

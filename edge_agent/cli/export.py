@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_agent.cli.options import common_options, load, log_to_stderr
+from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -55,6 +59,12 @@ class FormatOption(click.Option):
 @click.option(
     "--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated."
 )
+@click.option(
+    "--question",
+    type=click.Path(path_type=Path),
+    help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
+    "writes it. Default: the question that the Analysis page asks by itself.",
+)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
 @click.option(
@@ -68,6 +78,7 @@ def export(
     data: Path | None,
     out: Path,
     sessions: tuple[int, ...],
+    question: Path | None,
     start: datetime | None,
     end: datetime | None,
     form: str | None,
@@ -91,10 +102,11 @@ def export(
             f"--format {chosen.name} takes sessions only: name at least one with --session."
         )
     choice = Choice(sessions or None, start_ms, end_ms)
+    about = _appliance(settings)
+    if chosen.name == "bundle":
+        about = replace(about, question=_question(question))
     with _progress_bar() as on_progress:
-        files = chosen.export(
-            folder / DATABASE_NAME, out, choice, _appliance(settings), on_progress
-        )
+        files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
     for file in files:
         click.echo(file)
 
@@ -104,6 +116,27 @@ def _default_format(out: Path) -> str:
     if out.suffix == ".zip":
         return "bundle"
     return "csv"
+
+
+def _question(file: Path | None) -> dict[str, Any]:
+    """Return the question of the analysis: of a file, or what the dashboard asks by itself.
+
+    Raises:
+        DataFileError: the file is not there, or holds no question.
+    """
+    if file is None:
+        asked = [sys.executable, "-m", "dashboard", "analyse", "--print-question"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+    try:
+        question = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataFileError(f"{file}: cannot be read as JSON ({error}).") from error
+    if not isinstance(question, dict):
+        raise DataFileError(
+            f"{file}: holds no question. Write it with `affect-edge analyse --print-question`."
+        )
+    return question
 
 
 def epoch_ms(local: datetime | None) -> int | None:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.times import instant_ms, timezone_option
 
 if TYPE_CHECKING:
+    from edge_agent.config import Settings
     from edge_agent.core.study import Session
     from edge_agent.store.study.study import Study
 
@@ -57,10 +59,11 @@ def participant_list(config: Path | None, data: Path | None, as_json: bool) -> N
 
 @participant.command("add")
 @click.argument("code", required=False)
+@click.option("--simulated", is_flag=True, help="They are made up, as all of theirs.")
 @common_options
 @json_option
 def participant_add(
-    code: str | None, config: Path | None, data: Path | None, as_json: bool
+    code: str | None, simulated: bool, config: Path | None, data: Path | None, as_json: bool
 ) -> None:
     """Add a participant under CODE, which must not be a name; without CODE one is made up.
 
@@ -70,11 +73,15 @@ def participant_add(
     _settings, folder = load(config, data)
     from edge_agent.core.clock import iso_utc
     from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.study.past import add_simulated_participant
     from edge_agent.store.study.study import Study
 
     # a study may be prepared before the agent ran for the first time
     migrate(folder / DATABASE_NAME)
-    person = Study(folder / DATABASE_NAME).create_participant(code, actor=ACTOR)
+    if simulated:
+        person = add_simulated_participant(folder / DATABASE_NAME, code, actor=ACTOR)
+    else:
+        person = Study(folder / DATABASE_NAME).create_participant(code, actor=ACTOR)
     row = {
         "code": person.code,
         "created": iso_utc(person.created_ms),
@@ -91,13 +98,35 @@ def participant_add(
     metavar="VERSION",
     help="Version of the text that they have read and agreed to.",
 )
+@click.option(
+    "--on",
+    "given",
+    metavar="TIME",
+    help="When they agreed, such as 2026-11-20T08:15:00Z, for a session that has taken place. "
+    "Default: now.",
+)
+@timezone_option
 @common_options
-def participant_consent(code: str, text: str, config: Path | None, data: Path | None) -> None:
-    """Record that participant CODE has read the text and agreed to it, now.
+def participant_consent(
+    code: str,
+    text: str,
+    given: str | None,
+    timezone: str | None,
+    config: Path | None,
+    data: Path | None,
+) -> None:
+    """Record that participant CODE has read the text and agreed to it, now or at a time.
 
     Show them the text first: that of the page Study, or that which your ethics board approved.
     """
-    study_of(config, data).give_consent(code, text, actor=ACTOR)
+    if given is None:
+        study_of(config, data).give_consent(code, text, actor=ACTOR)
+    else:
+        _settings, database = data_of(config, data)
+        from edge_agent.store.study.past import give_past_consent
+
+        given_ms = instant_ms("--on", given, timezone)
+        give_past_consent(database, code, text, given_ms, actor=ACTOR)
     click.echo(f"{code} has agreed to the text {text.strip()}.")
 
 
@@ -237,7 +266,8 @@ def session_mark(
 ) -> None:
     """Set a marker in the open session, now.
 
-    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note.
+    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. Markers of
+    times that have passed: `import-markers`.
     """
     study = study_of(config, data)
     from edge_agent.core.clock import iso_utc
@@ -271,6 +301,16 @@ def session_show(config: Path | None, data: Path | None, as_json: bool) -> None:
         click.echo("null" if as_json else "No session is open.", err=not as_json)
         sys.exit(1)
     say_session(session, as_json)
+
+
+def data_of(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
+    """Return the settings and the database of a data folder, made where there is none."""
+    log_to_stderr(logging.WARNING)
+    settings, folder = load(config, data)
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+
+    migrate(folder / DATABASE_NAME)
+    return settings, folder / DATABASE_NAME
 
 
 def study_of(config: Path | None, data: Path | None) -> Study:

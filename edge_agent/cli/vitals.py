@@ -17,6 +17,8 @@ from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.core.sensors import FoundSensor
+    from edge_agent.store.study.placement import Placement
+    from edge_agent.store.write.imports import ImportResult
     from edge_agent.vitals.csv_columns import ColumnMap, DateOrder
 
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     help="How dates are written, with --map.",
 )
 @common_options
+@json_option
 def import_vitals(
     file: Path,
     timezone: str | None,
@@ -56,22 +59,46 @@ def import_vitals(
     dates: DateOrder,
     config: Path | None,
     data: Path | None,
+    as_json: bool,
 ) -> None:
-    """Import heart rate and blood pressure from a CSV file: all of it, or nothing."""
+    """Import heart rate and blood pressure from a CSV file: all of it, or nothing.
+
+    The answer says how many of them lie in no session: these are in no test.
+    """
     log_to_stderr(logging.WARNING)
     _settings, folder = load(config, data)
     from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.study.placement import Placement
     from edge_agent.store.write.imports import import_readings
     from edge_agent.vitals.csv import read_readings
 
     readings = read_readings(file, zone_of(timezone), column_map(file, columns, units, dates))
     migrate(folder / DATABASE_NAME)
-    done = import_readings(folder / DATABASE_NAME, readings)
+    placement = Placement.of_database(folder / DATABASE_NAME)
+    done = import_readings(folder / DATABASE_NAME, placement.watch(readings))
+    if as_json:
+        click.echo(json.dumps(import_answer(done, placement)))
+        return
     if done.duplicates:
         there = f", {done.duplicates} were there already"
     else:
         there = ""
     click.echo(f"{done.inserted} {'reading' if done.inserted == 1 else 'readings'} imported{there}")
+    if placement.outside:
+        click.echo(placement.sentence)
+
+
+def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]:
+    """Return what became of a file of readings, for programs."""
+    nearest = placement.nearest
+    return {
+        "imported": done.inserted,
+        "duplicates": done.duplicates,
+        "readings": placement.readings,
+        "outside_sessions": placement.outside,
+        "nearest_session": None if nearest is None else asdict(nearest),
+        "message": placement.sentence,
+    }
 
 
 def zone_of(name: str | None) -> tzinfo | None:

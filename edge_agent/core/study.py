@@ -90,7 +90,8 @@ class Participant:
 class Session:
     """A named interval of the timeline with one participant, purpose and consent.
 
-    ``end_ms`` is ``None`` while open.
+    ``end_ms`` is ``None`` while open. ``origin`` says where a session comes from that was not
+    recorded here as it happened: ``entered``, or the import; empty for all others.
     """
 
     id: int
@@ -101,3 +102,4 @@ class Session:
     end_ms: int | None
     simulated: bool = False
     setting: SessionSetting = SessionSetting.OTHER
+    origin: str = ""

@@ -69,7 +69,7 @@ class Loinc(NamedTuple):
 
 
 class AnalysisOption(StrEnum):
-    """The pair of options of an analysis, ``lag_…`` and ``bound_…``, that a kind obeys."""
+    """The options of an analysis, ``lag_…``, ``bound_…`` and ``settling_…``, that a kind obeys."""
 
     HEART_RATE = "heart_rate"
     PRESSURE = "pressure"
@@ -98,9 +98,12 @@ class VitalSpec:
         stream: whether it comes all the time (a strap), so that a silence is a loss; a cuff
             speaks when somebody measures.
         lag_s: seconds by which it usually follows an expression.
+        settling_s: seconds at the start of a stimulus in which it still says much about the time
+            before: how long the body, or the instrument, takes to get there.
         bound: the smallest difference of interest, in ``unit``; ``None``: it is not tested.
         tested_by_default: whether an analysis tests it where nothing else is asked.
-        option: the options of an analysis that set lag and bound; ``None``: the two above hold.
+        option: the options of an analysis that set lag, bound and settling; ``None``: those above
+            hold.
         definition: what it is, in words; goes with the own code where LOINC has none.
         loinc: its codes, the first is that of the FHIR profile; empty: an own code.
         fhir_profile: the FHIR R4 profile of its observations; ``None``: none.
@@ -123,6 +126,7 @@ class VitalSpec:
     units: Mapping[str, Scale]
     headers: str
     lag_s: float
+    settling_s: float
     colour: str
     tile: str
     short: str = ""
@@ -177,6 +181,7 @@ _pressure = partial(
     units=_MMHG,
     unit_choices=("mmHg", "kPa"),
     lag_s=45.0,  # a cuff has inflated for most of a minute before it gives its value
+    settling_s=30.0,  # a quick cuff's own time: what it says sooner began before the stimulus
     bound=5.0,
     option=AnalysisOption.PRESSURE,
     fhir_profile="bp",
@@ -195,6 +200,10 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         headers=r"hr|bpm|pulse?( rate)?|heart ?rate|puls|pr|herzfrequenz",
         stream=True,
         lag_s=5.0,  # heart rate follows an expression by seconds
+        # It turns within a beat or two where the vagus slows or frees it; by the sympathetic nerve
+        # it begins after 1 to 3 s and has a time constant of some seconds to 20 s (Mokrane &
+        # Nadeau 1998, Am J Physiol 275:H995-H1001, with the older figures that they cite).
+        settling_s=10.0,
         bound=5.0,
         tested_by_default=True,
         option=AnalysisOption.HEART_RATE,
@@ -257,6 +266,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         headers=r"rr( ?-? ?interval)?|ibi|nn",
         stream=True,
         lag_s=5.0,
+        settling_s=10.0,  # as heart rate
         option=AnalysisOption.HEART_RATE,
         device_class="duration",
         colour="--vital-heart-rate",
@@ -272,6 +282,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"%": Scale()},
         headers=r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation)?|sauerstoff(sättigung)?",
         lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
+        settling_s=30.0,  # until the last of it has arrived
         bound=4.0,  # the error that ISO 80601-2-61 allows a pulse oximeter
         loinc=(
             Loinc("2708-6", "Oxygen saturation in Arterial blood"),
@@ -301,6 +312,9 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_choices=("°C", "°F"),
         headers=r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur",
         lag_s=20.0,  # vessels of the skin narrow and widen over a quarter to half a minute
+        # A fingertip begins to cool some 15 s after its vessels have narrowed (Kistler, Mariauzouls
+        # & von Berlepsch 1998, Int J Psychophysiol 29:35-41) and goes on for minutes.
+        settling_s=60.0,
         bound=0.3,  # the error that ISO 80601-2-56 allows a thermometer
         loinc=(Loinc("61008-9", "Body surface temperature"),),
         device_class="temperature",
@@ -318,6 +332,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
         headers=r"resp(irat(ion|ory))?( rate)?|breath(s|ing)?( rate)?|br|atemfrequenz",
         lag_s=10.0,  # a rate takes some breaths to be counted
+        settling_s=15.0,  # four breaths at 16 a minute
         bound=2.0,  # no standard: what makers of monitors commonly state
         loinc=(Loinc("9279-1", "Respiratory rate"),),
         fhir_profile="resprate",

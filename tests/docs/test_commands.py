@@ -43,9 +43,15 @@ NOT_RUN = {
 }
 """How a command begins → why it is not run."""
 
-ONLY_OPTIONS = ("python -m training ", "affect-edge dashboard ")
+ONLY_OPTIONS = (
+    "python -m training ",
+    "affect-edge dashboard ",
+    "affect-edge import-study ",  # a bundle of this database meets itself
+)
 """Need data that are not part of the project, or do not end: their words are looked up."""
 
+MARKERS = "at,kind,label\n2026-01-12T09:05:00Z,stimulus_start,anger\n"
+STRAP = "at,kind,value\n2026-01-12T09:05:05Z,heart_rate,72\n"
 CUFF = "Date,Time,SYS (kPa),Pulse\n20.11.2026,08:15,16.1,72\n"
 
 
@@ -79,6 +85,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the documented commands speak of, and a data folder."""
     folder = tmp_path_factory.mktemp("world")
     (folder / "cuff.csv").write_text(CUFF, encoding="utf-8")
+    (folder / "markers.csv").write_text(MARKERS, encoding="utf-8")
+    (folder / "strap.csv").write_text(STRAP, encoding="utf-8")
     example = next(EXAMPLES.glob("*.toml"))
     shutil.copy(example, folder / "films.toml")
     database = folder / "data" / DATABASE_NAME

@@ -21,14 +21,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.agent_kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
-from tests.faults.checks import Outcome
+from tests.faults.agents.clock import AGENT_CLOCK, ClockTrial, why_no_clock
+from tests.faults.agents.damage import AGENT_DAMAGE, Trial
+from tests.faults.agents.kinds import AGENT_FAULTS, TRIALS_A_SESSION, run_session
 from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, partners, run_trial
+from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
 from tests.faults.table import BAR, print_table
 
-_KINDS = (*FAULTS, *AGENT_FAULTS)
+_KINDS = (*FAULTS, *AGENT_FAULTS, AGENT_DAMAGE, AGENT_CLOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,27 @@ def run_agent_trials(
     return outcomes
 
 
+def run_single_agents(
+    options: argparse.Namespace, kinds: list[str], folder: Path, until_s: float
+) -> list[Outcome]:
+    """Run trials that take an agent each, one after the other, until the time is over."""
+    sound = make_sound(folder / "sound-for-agents")
+    outcomes: list[Outcome] = []
+    for number in range(options.trials):
+        if time.monotonic() > until_s:
+            break
+        kind = kinds[number % len(kinds)]
+        seed = options.seed + number // len(kinds)
+        place = folder / f"single-{number:04}"
+        if kind == AGENT_DAMAGE:
+            outcomes += _told([Trial(place, sound, seed).run()])
+        else:
+            outcomes += _told([ClockTrial(place, seed).run()])
+        if not options.keep or outcomes[-1].is_good:
+            shutil.rmtree(place, ignore_errors=True)
+    return outcomes
+
+
 def _agent_plans(options: argparse.Namespace, kinds: list[str]) -> Iterator[tuple[str, str, int]]:
     """Return trials of the kinds in turn; every second round strikes during another fault."""
     for number in itertools.count():
@@ -138,31 +161,40 @@ def run_all(
     options: argparse.Namespace, kinds: list[str], folder: Path, until_s: float
 ) -> list[Outcome]:
     """Run the trials of recorders, and beside them those of whole agents."""
+    share = max(1, options.trials // len(kinds))
     of_recorder = [kind for kind in kinds if kind in FAULTS]
     of_agent = [kind for kind in kinds if kind in AGENT_FAULTS]
-    share = options.trials // len(kinds)
-    options.trials = share * len(of_recorder) or options.trials
-    agents = argparse.Namespace(**vars(options) | {"trials": max(1, share * len(of_agent))})
-    outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(1) as beside:
-        if of_agent:
-            told = beside.submit(run_agent_trials, agents, of_agent, folder, until_s)
+    single = [kind for kind in kinds if kind in (AGENT_DAMAGE, AGENT_CLOCK)]
+    with ThreadPoolExecutor() as side_by_side:
+        parts: list[Future[list[Outcome]]] = []
         if of_recorder:
-            outcomes += run_recorder_trials(options, of_recorder, folder, until_s)
+            some = _with_trials(options, share * len(of_recorder))
+            parts.append(
+                side_by_side.submit(run_recorder_trials, some, of_recorder, folder, until_s)
+            )
         if of_agent:
-            outcomes += told.result()
-    return outcomes
+            some = _with_trials(options, share * len(of_agent))
+            parts.append(side_by_side.submit(run_agent_trials, some, of_agent, folder, until_s))
+        if single:
+            some = _with_trials(options, share * len(single))
+            parts.append(side_by_side.submit(run_single_agents, some, single, folder, until_s))
+        return [outcome for part in parts for outcome in part.result()]
+
+
+def _with_trials(options: argparse.Namespace, trials: int) -> argparse.Namespace:
+    return argparse.Namespace(**vars(options) | {"trials": trials})
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the trials and print the table; return 1 when one was bad."""
     options = read_options(words)
     kinds = [options.only] if options.only else list(_KINDS)
-    why = why_no_library()
-    if why:
-        skipped = [kind for kind in kinds if kind in FAULTS and FAULTS[kind].needs_disk]
-        print(f"Left out: {', '.join(skipped)}: {why}")
-        kinds = [kind for kind in kinds if kind not in skipped]
+    skipped = {kind: why_no_library() for kind in FAULTS if FAULTS[kind].needs_disk}
+    skipped[AGENT_CLOCK] = why_no_clock()
+    for kind, why in skipped.items():
+        if why and kind in kinds:
+            print(f"Left out: {kind}: {why}")
+            kinds.remove(kind)
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     begun_s = time.monotonic()
     until_s = begun_s + 60 * options.minutes

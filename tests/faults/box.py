@@ -19,9 +19,9 @@ from edge_agent.store.database.schema import DATABASE_NAME, read_transaction
 from tests.faults.damage import copy_database_files, study_rows
 from tests.faults.disk import DiskError
 from tests.faults.ledger import SOURCE, Ledger
+from tests.faults.outcome import RECORDS_AGAIN_S, Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS_AGAIN_S = 10.0
 SAME_TIME_MS = 4_000
 _POLL_S = 0.01
 _RESTART_S = 0.1
@@ -162,17 +162,20 @@ class Box:
         self.faults_on_disk |= error is not None
         self.ledger.disk.write_bytes(error.value.encode() if error else b"-")
 
-    def note_destroyed(self, committed: set[int]) -> None:
+    def note_destroyed(self, committed: set[int], outcome: Outcome | None = None) -> None:
         """Note what of the committed numbers and the study nobody can read any more.
 
         Args:
             committed: those of before the damage.
+            outcome: to note in what checks say of the damage; ``None`` to leave them out.
         """
         copy = self.folder / "looked-at" / DATABASE_NAME
         copy_database_files(self.database, copy)
         try:
             self.destroyed |= committed - set(numbers_of(copy))
             self.study = study_rows(copy)
+            if outcome is not None:
+                outcome.note_looks(copy)
         finally:
             shutil.rmtree(copy.parent)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.upkeep.backup import make_daily_copy
 from edge_agent.store.upkeep.copies import daily_copies, verified
 from edge_agent.store.upkeep.soundness import look_at
-from tests.faults.box import RECORDS_AGAIN_S, Box, numbers_of
+from tests.faults.box import Box, numbers_of
 from tests.faults.damage import study_rows
 from tests.faults.ledger import SOURCE
+from tests.faults.outcome import STUDY_CHANGES, Outcome
 
 BATCH_ROWS = 60
 BATCH_MS = 10_000
@@ -24,55 +24,6 @@ GAP_MS = 3_000
 _SLACK_MS = 1_500
 _DAY_MS = 86_400_000
 NIGHTS = 3
-_CHANGES = frozenset({"setting", "audit"})
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a trial came to.
-
-    Attributes:
-        expected: rows that were safe before, and that the fault itself did not destroy.
-        lost: of those, the ones that are missing.
-        destroyed: rows that were safe and that nobody can read after the fault, whatever is done.
-        not_saved: rows that were sent, and not yet safe.
-        duplicates: rows that are there twice.
-        copies_lost: good copies that three nights after the fault cost.
-        seconds: until a new row was safe again.
-        unexplained: times without rows that no gap and no hole in the numbers tells of.
-        left_to_doctor: 1 where damage to old rows is still in the file, and the doctor sees it.
-        wrong: what else is not as promised, for people.
-    """
-
-    kind: str
-    other: str = ""
-    seed: int = 0
-    expected: int = 0
-    lost: int = 0
-    destroyed: int = 0
-    not_saved: int = 0
-    duplicates: int = 0
-    copies_lost: int = 0
-    seconds: float = 0.0
-    unexplained: int = 0
-    left_to_doctor: int = 0
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def is_good(self) -> bool:
-        """Whether everything is as promised."""
-        counts = (self.lost, self.duplicates, self.copies_lost, self.unexplained)
-        return not any(counts) and not self.wrong and self.seconds <= RECORDS_AGAIN_S
-
-    def __str__(self) -> str:
-        during = f" during {self.other}" if self.other else ""
-        return f"{self.kind}{during}, seed {self.seed}: {self._figures()} {self.wrong or ''}"
-
-    def _figures(self) -> str:
-        return (
-            f"{self.lost} of {self.expected} lost, {self.duplicates} twice, {self.copies_lost} "
-            f"copies lost, {self.unexplained} unexplained, again after {self.seconds:.1f} s"
-        )
 
 
 def check(box: Box, outcome: Outcome) -> None:
@@ -183,9 +134,9 @@ def _check_study(box: Box, outcome: Outcome) -> None:
     now = study_rows(box.database)
     for table, rows in box.study.items():
         gone = len(set(rows) - set(now[table]))
-        if gone and table not in _CHANGES:
+        if gone and table not in STUDY_CHANGES:
             outcome.wrong.append(f"{gone} rows of {table} lost")
-        outcome.lost += gone if table not in _CHANGES else 0
+        outcome.lost += gone if table not in STUDY_CHANGES else 0
 
 
 def check_copies(box: Box, outcome: Outcome, now_ms: int) -> None:

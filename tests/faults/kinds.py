@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 from tests.faults.box import Box
-from tests.faults.checks import Outcome, check, check_copies
+from tests.faults.checks import check, check_copies
 from tests.faults.damage import Place, damage
 from tests.faults.disk import DiskError, cut_power
+from tests.faults.outcome import Outcome
 
 _DAY_MS = 86_400_000
 STEPS_MS = (-400 * _DAY_MS, -_DAY_MS, -3_600_000, 3_600_000, _DAY_MS, 400 * _DAY_MS)
@@ -23,6 +24,7 @@ class Fault(ABC):
 
     Args:
         chance: decides everything that is left to chance.
+        outcome: takes what the fault itself finds out.
     """
 
     name = ""
@@ -30,8 +32,9 @@ class Fault(ABC):
     """Kinds after whose meeting nobody could say which of them cost what."""
     needs_disk = False
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, outcome: Outcome) -> None:
         self._chance = chance
+        self._outcome = outcome
 
     @abstractmethod
     def strike(self, box: Box) -> None:
@@ -126,7 +129,7 @@ class Flipped(Fault):
             except (IndexError, ValueError):  # there is no such page, or nothing in the log
                 continue
             break
-        box.note_destroyed(committed)
+        box.note_destroyed(committed, self._outcome)
 
 
 class Moved(Fault):
@@ -200,7 +203,7 @@ def run_trial(
 
 
 def _strike(box: Box, name: str, other: str, chance: random.Random, outcome: Outcome) -> None:
-    faults = [FAULTS[kind](chance) for kind in (other, name) if kind]
+    faults = [FAULTS[kind](chance, outcome) for kind in (other, name) if kind]
     box.start()
     box.records_again()
     box.run_for(chance.uniform(0.1, 0.8))

@@ -6,13 +6,14 @@ import os
 import statistics
 from collections.abc import Sequence
 
-from tests.faults.checks import Outcome
+from tests.faults.outcome import Outcome
 
 BAR = 1_000
 """Faults in all, half of them during another."""
 _HEAD = (
     "kind", "trials", "during another", "rows expected", "rows lost", "destroyed", "duplicates",
-    "copies lost", "unexplained", "left to doctor", "s median", "s worst", "bad",
+    "copies lost", "unexplained", "left to doctor", "check finds", "doctor finds", "s median",
+    "s worst", "bad",
 )  # fmt: skip
 
 
@@ -44,6 +45,8 @@ def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         sum(one.copies_lost for one in outcomes),
         sum(one.unexplained for one in outcomes),
         sum(one.left_to_doctor for one in outcomes),
+        sum(one.check_finds for one in outcomes),
+        sum(one.doctor_finds for one in outcomes),
     )
     times = (f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}")
     bad = str(sum(not one.is_good for one in outcomes))

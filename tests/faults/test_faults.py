@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.agent_kinds import BROKER, CAMERA, run_session
-from tests.faults.checks import Outcome
+from tests.faults.agents.clock import CASES, ClockTrial, When, why_no_clock
+from tests.faults.agents.damage import Trial
+from tests.faults.agents.kinds import BROKER, CAMERA, run_session
 from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, run_trial
+from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
 from tests.faults.table import print_table
 
@@ -67,3 +69,22 @@ def test_a_lost_row_makes_a_trial_bad_and_stands_in_the_table(
     said = capsys.readouterr().out
     assert "| kill | 2 | 1 | 1,510 | 1 |" in said
     assert "2 trials with 3 faults of the 1,000 of the bar" in said
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_whole_agent_whose_database_is_damaged_goes_on(
+    tmp_path: Path, sound: Path, seed: int
+) -> None:
+    outcome = Trial(tmp_path / "trial", sound, seed).run()
+    assert kept_its_promise(outcome), str(outcome)
+    assert outcome.expected > 50
+
+
+@pytest.mark.skipif(bool(why_no_clock()), reason=why_no_clock())
+def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_leaves_no_wrong_time(
+    tmp_path: Path,
+) -> None:
+    seed = CASES.index((365 * 86_400, When.START))
+    outcome = ClockTrial(tmp_path / "trial", seed).run()
+    assert kept_its_promise(outcome), str(outcome)
+    assert outcome.expected > 50

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,15 +37,26 @@ class Appliance:
         folder: for configuration, data and what it prints.
         settings: tables of the configuration.
         words: the command and its options, without ``--config`` and ``--data``.
+        module: what is run instead of the program itself, with the same options.
+        environment: variables on top of those of the test.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, dict[str, Any]], *words: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, dict[str, Any]],
+        *words: str,
+        module: str = "edge_agent",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "affect-edge.toml"
         self.config.write_text(toml_of(settings), encoding="utf-8")
         self.data = folder / "data"
         self.output = folder / "output.txt"
         self._words = [*(words or ("run",)), "--config", str(self.config), "--data", str(self.data)]
+        self._module = module
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,11 +79,11 @@ class Appliance:
         """Start the process."""
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "edge_agent", *self._words],
+                [sys.executable, "-m", self._module, *self._words],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self._environment,
             )
         return self
 
@@ -88,10 +100,15 @@ class Appliance:
         assert self._process is not None
         return self._process.poll() is not None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = 8.0) -> int:
         """Send a signal and return the exit code."""
         assert self._process is not None
-        self._process.send_signal(number)
+        self.send(number)
         return self._process.wait(within_s)
 
     def wait(self, within_s: float = 60.0) -> int:

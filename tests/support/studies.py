@@ -27,10 +27,11 @@ HEART = VitalKind.HEART_RATE
 SYSTOLIC = VitalKind.SYSTOLIC
 DIASTOLIC = VitalKind.DIASTOLIC
 States = Mapping[str, Mapping[VitalKind, Sequence[float]]]
-"""Condition → kind → values, one a second."""
+"""Condition → kind → values, one a second once everything has settled."""
 
 _SESSION_S = 3600.0
 _CONDITION_S = 300.0
+_SETTLED_S = 60.0
 
 
 def heart(**by_state: float) -> States:
@@ -70,6 +71,27 @@ def add_session(
     return session.id
 
 
+def add_stimuli(path: Path, code: str, stimuli: Mapping[str, Sequence[float]]) -> None:
+    """Write a session of heart rates, one a second from half a second after each stimulus begins;
+    stimuli follow one another at once.
+    """
+    with write_transaction(path) as connection:
+        start = instant(_SESSION_S * len(select_sessions(connection)))
+        insert_participant(connection, code, start)
+        insert_consent(connection, code, "1", start)
+        session = insert_session(connection, NewSession(code, Purpose.RESEARCH, "films", start))
+        at = start
+        for label, values in stimuli.items():
+            insert_marker(connection, session, MarkerKind.STIMULUS_START, label, at)
+            readings = [
+                (VitalReading(at.shifted(second + 0.5), HEART, value, "strap", frozenset()), None)
+                for second, value in enumerate(values)
+            ]
+            write_vitals(connection, readings)
+            at = at.shifted(len(values))
+        close_session(connection, at)
+
+
 def make_study(folder: Path, people: Mapping[str, States], *, simulated: bool = False) -> Path:
     """Write one session for each person; return the database."""
     path = folder / "affect-edge.db"
@@ -83,7 +105,7 @@ def _readings(
     vitals: Mapping[VitalKind, Sequence[float]], begin: Instant, flags: frozenset[VitalFlag]
 ) -> list[VitalReading]:
     return [
-        VitalReading(begin.shifted(1 + second), kind, value, "strap", flags)
+        VitalReading(begin.shifted(_SETTLED_S + second), kind, value, "strap", flags)
         for kind, values in vitals.items()
         for second, value in enumerate(values)
     ]

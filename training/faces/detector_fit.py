@@ -125,8 +125,9 @@ def calibration_pictures(learn: Photographs, recipe: DetectorRecipe) -> NDArray[
     network = recipe.network
     random = np.random.default_rng(recipe.seed)
     composer = Composer(learn, network.width, network.height, recipe.composition)
-    numbers = random.choice(len(learn), CALIBRATION_PICTURES, p=learn.weights)
-    half = CALIBRATION_PICTURES // 2
+    count = min(CALIBRATION_PICTURES, len(learn))
+    numbers = random.choice(len(learn), count, p=learn.weights)
+    half = count // 2
     whole = [
         letterbox(learn.pictures[int(n)], network.width, network.height)[0] for n in numbers[:half]
     ]

@@ -4,7 +4,7 @@ computed. Pure.
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.present.exclusion_text import about_flags, about_settling, flag_rule
 from dashboard.analysis.present.misreading_text import misreading_sentences, mixture_warning
 from dashboard.analysis.present.period_text import period_cautions
 from dashboard.analysis.present.text import (
@@ -13,9 +13,11 @@ from dashboard.analysis.present.text import (
     lags_text,
     people,
     percent,
+    settling_text,
     vital_name,
 )
 from dashboard.analysis.request import Correction, Sample, StateBy
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM
 from edge_agent.core.expression import Emotion
@@ -36,6 +38,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_one_person(analysis),
         _about_few_matches(analysis),
         mixture_warning(analysis),
+        about_settling(analysis),
     )
     return tuple(text for text in texts if text)
 
@@ -44,7 +47,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     texts = (
         _about_left_out_estimates(analysis),
-        _about_flags(analysis),
+        about_flags(analysis),
         _about_repeats(analysis),
         _about_left_out(analysis),
         *_about_uneven_states(analysis),
@@ -91,16 +94,6 @@ def _about_sessions(analysis: Analysis) -> str:
     return ""
 
 
-def _about_flags(analysis: Analysis) -> str:
-    if not analysis.flagged:
-        return ""
-    readings = f"{analysis.flagged:,} reading{'s' if analysis.flagged > 1 else ''}"
-    what = f"{readings} out of range, without sensor contact or of doubtful time"
-    if analysis.query.leave_out_flagged:
-        return f"{what} left out of the means, as chosen."
-    return f"{what} counted in the means. Leave them out above to see whether they matter."
-
-
 def _about_repeats(analysis: Analysis) -> str:
     means = len(analysis.means)
     if not means or analysis.readings < _MANY_READINGS * means:
@@ -118,7 +111,7 @@ def _about_left_out(analysis: Analysis) -> str:
         return ""
     return (
         f"Some tests leave out up to {people(most)}: a paired test uses only people with both "
-        "states, Welch’s only people with one of them. The table says how many each."
+        "states in one session, Welch’s only people with one of them. The table says how many each."
     )
 
 
@@ -283,7 +276,7 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
     )
     return (
         _state_rule(analysis),
-        _UNIT_RULE,
+        f"{_UNIT_RULE} {flag_rule(analysis)}",
         _TEST_RULES[analysis.query.design],
         family,
         _EFFECT_RULE,
@@ -322,8 +315,9 @@ def assumptions_of(analysis: Analysis) -> tuple[str, ...]:
 
 
 _UNIT_RULE = (
-    "The unit is one participant’s mean in one state, over all readings and sessions of that "
-    "participant. Differences are first state minus second."
+    "The unit is one participant. Readings are averaged within each session and state; a paired "
+    "difference is the average, over the person’s sessions with both states, of the differences "
+    "within a session, each session with the same weight. Differences are first state minus second."
 )
 _SIDES = "All tests are two-sided. Intervals are 95 % and not adjusted for the number of tests."
 _PAIRED_RULE = (
@@ -349,9 +343,9 @@ _AGREEMENT_RULE = (
     "an interval that counts participants (Fleiss, Cohen & Everitt 1969, summed by participant)."
 )
 _VARIABILITY_RULE = (
-    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996), after rejecting "
-    "intervals outside 0.3 to 2.0 s and those more than 20 % off the median of their neighbours; "
-    "nothing is interpolated."
+    "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996). Beats that do "
+    "not fit the rhythm around them are found by thresholds that follow it (Lipponen & Tarvainen "
+    "2019); intervals that such a beat touches count in neither measure."
 )
 _EFFECT_RULE = (
     "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact "
@@ -385,12 +379,13 @@ def _state_rule(analysis: Analysis) -> str:
     if query.state is StateBy.CONDITION:
         return (
             "The state of a reading is the condition (stimulus) that went on when it was taken, if "
-            "its label is anger, happiness or neutral."
+            f"its label is anger, happiness or neutral. {settling_text(query)}"
         )
     if query.state is StateBy.REPORTED:
         return (
             "The state of a reading is the emotion that the participant reported of the stimulus "
-            "that went on when it was taken: the last report before the next stimulus."
+            "that went on when it was taken: the last report before the next stimulus. "
+            f"{settling_text(query)}"
         )
     return (
         "The state of a reading is the emotion observed on the participant’s face before it: the "

@@ -8,9 +8,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.means import StateMean
 from dashboard.analysis.present.text import interval_text, number, people, unit_of, vital_name
-from dashboard.analysis.readings import StateMean
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.states import TESTED_STATES
 from dashboard.charts.chart import Chart
 from dashboard.statistics import EffectSize

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.misreading import too_short
 from dashboard.analysis.present.text import percent
+from dashboard.analysis.results import Analysis, VitalComparison
 
 
 def mixture_warning(analysis: Analysis) -> str:

@@ -5,7 +5,6 @@ Pure.
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.period import PeriodEffect, VitalDrift, disagrees, matters
 from dashboard.analysis.present.text import (
     correction_name,
@@ -17,6 +16,7 @@ from dashboard.analysis.present.text import (
     unit_of,
     vital_name,
 )
+from dashboard.analysis.results import Analysis, VitalComparison
 
 
 def drift_sentence(change: VitalDrift) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Tests
-from dashboard.analysis.preregistration import PreregisteredModel
+from dashboard.analysis.planning.preregistration import PreregisteredModel
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
-from dashboard.analysis.present.period_schemas import IntervalModel
+from dashboard.analysis.present.parts.exclusion_schemas import (
+    LeftOutModel,
+    SettlingModel,
+    WithAllModel,
+)
+from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.schemas import (
     AllStatesModel,
     AnalysisModel,
@@ -25,10 +29,12 @@ from dashboard.analysis.present.supplement import (
     drift_model,
     period_models,
     sensitivity_models,
+    settling_models,
     variability_model,
 )
 from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.text import sentence
+from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.statistics import Method
 
 
@@ -48,6 +54,9 @@ def response_of(
         estimated_readings=analysis.estimated_readings,
         estimated_left_out=analysis.estimated_left_out,
         flagged=analysis.flagged,
+        flagged_left_out=analysis.flagged_left_out,
+        left_out=tuple(LeftOutModel.model_validate(one) for one in analysis.left_out),
+        settling=tuple(SettlingModel.model_validate(one) for one in analysis.settling),
         other_states=dict(analysis.other_states),
         matching=None if matching is None else MatchModel.model_validate(matching),
         unreported=analysis.unreported,
@@ -60,6 +69,7 @@ def response_of(
         agreements=tuple(agreement_model(agreement) for agreement in analysis.agreements),
         variability=tuple(variability_model(variability) for variability in analysis.variability),
         sensitivity=sensitivity_models(analysis),
+        settling_sensitivity=settling_models(analysis),
         drifts=tuple(drift_model(change) for change in analysis.drifts),
         periods=period_models(analysis),
         preregistration=preregistered,
@@ -91,6 +101,7 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         n_first=used[0],
         n_second=used[1],
         n_both=c.n_both,
+        n_apart=c.n_apart,
         n_first_only=c.n_first_only,
         n_second_only=c.n_second_only,
         left_out=c.left_out,
@@ -115,6 +126,7 @@ def _comparison(test: VitalComparison) -> ComparisonModel:
         attenuation=lost and lost.factor,
         attenuation_interval=IntervalModel.of(lost.interval if lost else None),
         obstacle=None if c.obstacle is None else c.obstacle.value,
+        with_all=test.with_all and WithAllModel.model_validate(test.with_all),
         sentence=sentence(test),
     )
 

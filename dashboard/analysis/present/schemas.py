@@ -6,8 +6,18 @@ from typing import Literal
 
 from pydantic import AliasPath, Field
 
-from dashboard.analysis.preregistration import PreregisteredModel
-from dashboard.analysis.present.period_schemas import DriftModel, IntervalModel, PeriodModel
+from dashboard.analysis.planning.preregistration import PreregisteredModel
+from dashboard.analysis.present.parts.exclusion_schemas import (
+    LeftOutModel,
+    SettlingModel,
+    WithAllModel,
+)
+from dashboard.analysis.present.parts.period_schemas import DriftModel, PeriodModel
+from dashboard.analysis.present.parts.sensitivity_schemas import (
+    IntervalModel,
+    SensitivityModel,
+    SettlingSensitivityModel,
+)
 from dashboard.analysis.request import AnalysisQuery, Model, Sample
 from edge_agent.core.vitals import VitalKind
 
@@ -102,7 +112,10 @@ class ComparisonModel(Model):
     n_second: int = Field(
         description="Participants used on the second side; in a paired test the same pairs"
     )
-    n_both: int = Field(description="Participants with readings in both states")
+    n_both: int = Field(description="Participants with readings in both states, in one session")
+    n_apart: int = Field(
+        description="Participants with readings in both states, but never in one session"
+    )
     n_first_only: int = Field(description="Participants with readings in the first state only")
     n_second_only: int = Field(description="Participants with readings in the second state only")
     left_out: int = Field(description="Participants whom the test does not use")
@@ -160,6 +173,9 @@ class ComparisonModel(Model):
     obstacle: Literal["too_few", "no_variation"] | None = Field(
         description="Why there are no numbers"
     )
+    with_all: WithAllModel | None = Field(
+        description="The same with the readings that are left out for their flags; null: none are"
+    )
     sentence: str = Field(description="The result in words")
 
 
@@ -206,6 +222,9 @@ class AgreementModel(Model):
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
+    no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(
+        description="Why kappa has no interval; null where it has one, and where there is no kappa"
+    )
     sentence: str = Field(description="The result in words")
 
 
@@ -221,69 +240,22 @@ class VariabilityModel(Model):
     sdnn_ms: float | None = Field(
         description="Standard deviation of the intervals, ms; grows with the length"
     )
-    beats: int | None = Field(description="Accepted intervals")
+    beats: int | None = Field(
+        description="Measured intervals: those that no corrected beat touches"
+    )
     seconds: float | None = Field(
         description="Their sum; below 300 the recording is called ultra-short"
     )
     rejected: float | None = Field(
-        description="Share of intervals that the artefact rule rejected, 0…1"
+        description="Share of beats that were corrected as artefacts, 0…1"
     )
+    ectopic: int | None = Field(description="Of those: beats that came early or late")
+    missed: int | None = Field(description="Of those: beats that were not found")
+    extra: int | None = Field(description="Of those: found beats that were none")
+    misplaced: int | None = Field(description="Of those: other intervals far too long or short")
     contact_lost: int = Field(description="Intervals without contact, left out before")
     simulated: bool = Field(description="Whether any interval is simulated")
     reason: str = Field(description="Why there are no numbers; empty where there are")
-
-
-class VariantModel(Model):
-    """One comparison under another window and lag."""
-
-    window: float = Field(
-        validation_alias=AliasPath("choice", "window_s"),
-        description="Seconds of expression before a reading",
-    )
-    lag: float = Field(description="Seconds by which the compared vital follows the face")
-    lag_heart_rate: float = Field(
-        validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
-    )
-    lag_pressure: float = Field(
-        validation_alias=AliasPath("choice", "lag_pressure_s"), description="Seconds"
-    )
-    n_first: int = Field(
-        validation_alias=AliasPath("decision", "n_first"),
-        description="Participants on the first side; with pairs the pairs",
-    )
-    n_second: int = Field(
-        validation_alias=AliasPath("decision", "n_second"),
-        description="Participants on the second side; with pairs the same",
-    )
-    difference: float | None = Field(
-        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
-    )
-    interval: IntervalModel | None = Field(
-        validation_alias=AliasPath("decision", "interval"),
-        description="95 % interval of the difference",
-    )
-    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
-    holm_p: float | None = Field(
-        validation_alias=AliasPath("decision", "holm_p"),
-        description="Adjusted by Holm's method for the family under this setting",
-    )
-    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
-        description="At a Holm p below 0.05"
-    )
-    changes: bool = Field(description="Whether that differs from the declared setting")
-
-
-class SensitivityModel(Model):
-    """Whether one comparison depends on window and lag."""
-
-    vital: VitalKind = Field(description="What was measured")
-    first: str = Field(description="First state")
-    second: str = Field(description="Second state")
-    changed: int = Field(description="Under how many settings the conclusion is another")
-    variants: tuple[VariantModel, ...] = Field(
-        description="All settings, the declared one among them"
-    )
-    sentence: str = Field(description="The result in words")
 
 
 class StateModel(Model):
@@ -303,14 +275,15 @@ class StateModel(Model):
 
 
 class MeanModel(Model):
-    """The unit of all tests: one participant's mean in one state."""
+    """One participant's mean in one state, as it is shown."""
 
     participant: str = Field(description="Pseudonymous code")
     vital: VitalKind = Field(validation_alias="kind", description="What was measured")
     state: str = Field(description="The state")
-    mean: float = Field(description="Mean of the readings")
+    mean: float = Field(description="Mean of the means of the participant's sessions")
     readings: int = Field(description="How many readings")
     simulated: bool = Field(description="Whether any of them is simulated")
+    sessions: int = Field(description="Sessions whose means it averages, each with equal weight")
 
 
 class MatchModel(Model):
@@ -335,7 +308,16 @@ class AnalysisModel(Model):
         description="Estimated readings in the three states that nobody asked to count"
     )
     flagged: int = Field(
-        description="Readings in the three states flagged out_of_range or contact_lost"
+        description="Readings in the three states with a flag of doubt (out_of_range, "
+        "contact_lost, clock_differs, poor_signal), counted or not"
+    )
+    flagged_left_out: int = Field(description="How many of them are in no mean and no test")
+    left_out: tuple[LeftOutModel, ...] = Field(
+        description="Readings in no mean and no test, by flag (estimated, too) and state"
+    )
+    settling: tuple[SettlingModel, ...] = Field(
+        description="By condition or self-report: what the beginnings of the stimuli held, which "
+        "are left out"
     )
     other_states: dict[str, int] = Field(
         description="Readings in states that no test uses, by state"
@@ -365,7 +347,10 @@ class AnalysisModel(Model):
         description="By participant and state, from intervals of beats"
     )
     sensitivity: tuple[SensitivityModel, ...] = Field(
-        description="With sensitivity=true: other windows and lags"
+        description="With sensitivity=true and observed emotions: other windows and lags"
+    )
+    settling_sensitivity: tuple[SettlingSensitivityModel, ...] = Field(
+        description="With sensitivity=true and conditions or self-report: other settling times"
     )
     preregistration: PreregisteredModel | None = Field(
         None, description="How the question stands to the newest preregistration; null without one"

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.present.charts import layout_of
 from dashboard.analysis.present.text import number, people, unit_of, vital_name
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.states import TESTED_STATES
 from dashboard.charts.chart import Chart
 from edge_agent.core.expression import Emotion

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dashboard.analysis.agreement import SourceAgreement
-from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.comparison import Decision
 from dashboard.analysis.heart_variability import StateVariability
 from dashboard.analysis.period import VitalDrift, disagrees
-from dashboard.analysis.present.period_schemas import DriftModel, IntervalModel, PeriodModel
+from dashboard.analysis.present.parts.period_schemas import DriftModel, PeriodModel
+from dashboard.analysis.present.parts.sensitivity_schemas import (
+    IntervalModel,
+    SensitivityModel,
+    SettlingSensitivityModel,
+    SettlingVariantModel,
+    VariantModel,
+)
 from dashboard.analysis.present.period_text import drift_sentence, period_sentence
 from dashboard.analysis.present.schemas import (
     AgreementModel,
-    SensitivityModel,
     VariabilityModel,
-    VariantModel,
 )
 from dashboard.analysis.present.supplement_text import agreement_sentence, sensitivity_sentence
-from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Variant
-from edge_agent.core.vitals import VitalKind
+from dashboard.analysis.results import Analysis
+from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice, Variant
 
 
 def agreement_model(sources: SourceAgreement) -> AgreementModel:
@@ -36,6 +37,7 @@ def agreement_model(sources: SourceAgreement) -> AgreementModel:
         observed=None if agreement is None else agreement.observed,
         kappa=None if agreement is None else agreement.kappa,
         interval=IntervalModel.of(agreement.interval if agreement else None),
+        no_interval=agreement.no_interval.value if agreement and agreement.no_interval else None,
         sentence=agreement_sentence(sources),
     )
 
@@ -51,7 +53,11 @@ def variability_model(state: StateVariability) -> VariabilityModel:
         sdnn_ms=None if v is None else v.sdnn_ms,
         beats=None if v is None else v.n,
         seconds=None if v is None else v.seconds,
-        rejected=None if v is None else v.share_rejected,
+        rejected=None if v is None else v.share_corrected,
+        ectopic=None if v is None else v.corrections.ectopic,
+        missed=None if v is None else v.corrections.missed,
+        extra=None if v is None else v.corrections.extra,
+        misplaced=None if v is None else v.corrections.misplaced,
         contact_lost=state.contact_lost,
         simulated=state.simulated,
         reason=state.reason,
@@ -71,7 +77,10 @@ def sensitivity_models(analysis: Analysis) -> tuple[SensitivityModel, ...]:
             first=test.first.value,
             second=test.second.value,
             changed=sensitivity.changed,
-            variants=tuple(_variant(test.kind, one) for one in sensitivity.variants),
+            variants=tuple(
+                VariantModel.model_validate(_OfVital(one, lag=one.choice.lag_s(test.kind)))
+                for one in sensitivity.variants
+            ),
             sentence=sensitivity_sentence(test, sensitivity),
         )
         for test, sensitivity in zip(analysis.family, analysis.sensitivity, strict=True)
@@ -120,23 +129,44 @@ def period_models(analysis: Analysis) -> tuple[PeriodModel, ...]:
     return tuple(models)
 
 
-@dataclass(frozen=True, slots=True)
-class _VariantOfVital:
-    """A variant as its model reads it, with the lag of the vital that is compared in seconds."""
+def settling_models(analysis: Analysis) -> tuple[SettlingSensitivityModel, ...]:
+    """Return for each comparison its results under other settling times.
 
-    choice: MatchingChoice
-    decision: Decision
-    conclusion: Conclusion
-    changes: bool
-    lag: float
-
-
-def _variant(kind: VitalKind, variant: Variant) -> VariantModel:
-    values = _VariantOfVital(
-        choice=variant.choice,
-        decision=variant.decision,
-        conclusion=variant.conclusion,
-        changes=variant.changes,
-        lag=variant.choice.lag_s(kind),
+    None where that was not asked for.
+    """
+    if not analysis.settling_sensitivity:
+        return ()
+    return tuple(
+        SettlingSensitivityModel(
+            vital=test.kind,
+            first=test.first.value,
+            second=test.second.value,
+            changed=sensitivity.changed,
+            variants=tuple(
+                SettlingVariantModel.model_validate(
+                    _OfVital(one, settling=one.choice.settling_s(test.kind))
+                )
+                for one in sensitivity.variants
+            ),
+            sentence=sensitivity_sentence(test, sensitivity, "settling times"),
+        )
+        for test, sensitivity in zip(analysis.family, analysis.settling_sensitivity, strict=True)
     )
-    return VariantModel.model_validate(values)
+
+
+class _OfVital:
+    """A variant as its model reads it, with the lag or settling time of the vital compared."""
+
+    def __init__(
+        self,
+        variant: Variant[MatchingChoice] | Variant[SettlingChoice],
+        *,
+        lag: float = 0.0,
+        settling: float = 0.0,
+    ) -> None:
+        self.choice = variant.choice
+        self.decision = variant.decision
+        self.conclusion = variant.conclusion
+        self.changes = variant.changes
+        self.lag = lag
+        self.settling = settling

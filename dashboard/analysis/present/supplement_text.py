@@ -5,7 +5,6 @@ sensitivity. Pure.
 from __future__ import annotations
 
 from dashboard.analysis.agreement import Source, SourceAgreement
-from dashboard.analysis.analyse import VitalComparison, VitalStates
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.heart_variability import StateVariability
 from dashboard.analysis.present.text import (
@@ -18,8 +17,14 @@ from dashboard.analysis.present.text import (
     percent,
     vital_name,
 )
-from dashboard.analysis.sensitivity import Conclusion, Sensitivity
-from dashboard.statistics import MINIMUM
+from dashboard.analysis.results import VitalComparison, VitalStates
+from dashboard.analysis.sensitivity import (
+    Conclusion,
+    MatchingChoice,
+    Sensitivity,
+    SettlingChoice,
+)
+from dashboard.statistics import MINIMUM, Agreement, NoInterval
 
 _SOURCES = {Source.CONDITION: "condition", Source.OBSERVED: "face", Source.REPORTED: "self-report"}
 _CONCLUSIONS = {
@@ -79,19 +84,50 @@ def agreement_sentence(sources: SourceAgreement) -> str:
             "and more than one answer."
         )
     same = sum(agreement.table[place][place] for place in range(len(agreement.labels)))
-    ends = agreement.interval
-    if ends is None:
-        spread = ""
-    else:
-        spread = f" (95 % CI {interval_text(ends.low, ends.high, 2)})"
     are = "is" if sources.left_out == 1 else "are"
     left = f" {_stimuli(sources.left_out)} where one of the two gave no answer {are} left out."
     return (
         f"{names} named the same emotion in {same} of {_stimuli(agreement.n)} of "
         f"{people(agreement.participants)} ({percent(agreement.observed)}; "
         f"{percent(agreement.expected)} would be chance): kappa "
-        f"{number(agreement.kappa, 2)}{spread}, where 1 is always and 0 is "
-        f"chance.{left if sources.left_out else ''}"
+        f"{number(agreement.kappa, 2)}{_spread(agreement)}, where 1 is always and 0 is "
+        f"chance.{_why_no_interval(sources, agreement)}{left if sources.left_out else ''}"
+    )
+
+
+def _spread(agreement: Agreement) -> str:
+    if agreement.interval is None:
+        return ""
+    return f" (95 % CI {interval_text(agreement.interval.low, agreement.interval.high, 2)})"
+
+
+def _why_no_interval(sources: SourceAgreement, agreement: Agreement) -> str:
+    """Return the reason as a sentence, with a space before it; empty where there is an interval."""
+    match agreement.no_interval:
+        case None:
+            return ""
+        case NoInterval.TOO_FEW:
+            return " An interval needs at least 3 people."
+        case NoInterval.PERFECT:
+            return " It has no interval, because the formula knows no uncertainty where all agree."
+        case NoInterval.NO_SPREAD:
+            return " It has no interval, because no person differs from another."
+        case NoInterval.CONSTANT:
+            return _constant(sources, agreement)
+
+
+def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
+    """Say which source always gave one label: kappa is 0 then, whatever the other one said."""
+    rows = [label for label, row in zip(agreement.labels, agreement.table, strict=True) if any(row)]
+    source = sources.first
+    labels = rows
+    if len(rows) > 1:
+        source = sources.second
+        columns = zip(agreement.labels, zip(*agreement.table, strict=True), strict=True)
+        labels = [label for label, column in columns if any(column)]
+    return (
+        f" It has no interval and says nothing here, because the {source_name(source)} always said "
+        f"{labels[0]}."
     )
 
 
@@ -110,17 +146,21 @@ def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
     )
 
 
-def sensitivity_sentence(test: VitalComparison, sensitivity: Sensitivity) -> str:
-    """Say whether a conclusion depends on window and lag."""
+def sensitivity_sentence(
+    test: VitalComparison,
+    sensitivity: Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice],
+    choices: str = "windows and lags",
+) -> str:
+    """Say whether a conclusion depends on the choices, which are called as given."""
     start = (
         f"{vital_name(test.kind)}, {test.first} and {test.second}: "
         f"{conclusion_name(sensitivity.chosen.conclusion)}"
     )
     total = len(sensitivity.variants)
     if not sensitivity.changed:
-        return f"{start} under all {total} windows and lags."
+        return f"{start} under all {total} {choices}."
     return (
-        f"{start}; another conclusion under {sensitivity.changed} of {total} windows and lags. "
+        f"{start}; another conclusion under {sensitivity.changed} of {total} {choices}. "
         "Treat this as tentative."
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.analysis.present.period_schemas import IntervalModel
+from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.present.schemas import AnalysisModel, ComparisonModel
 from dashboard.analysis.present.text import (
     ALPHA,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.comparison import Obstacle, Tests
 from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.states import Design
 from dashboard.statistics import MINIMUM, Method
 from edge_agent.core.vitals import VitalKind
@@ -44,6 +44,15 @@ def lags_text(query: AnalysisQuery) -> str:
         if kind.spec.option is None
     ]
     return _joined(parts, "and")
+
+
+def settling_text(query: AnalysisQuery) -> str:
+    """Say how much of the beginning of a stimulus is left out, of what is tested."""
+    named: dict[float, list[str]] = {}
+    for kind in query.vital:
+        named.setdefault(query.settling_s(kind), []).append(kind.spec.name_in_text)
+    parts = [f"{seconds:g} s of {_joined(kinds, 'and')}" for seconds, kinds in named.items()]
+    return f"Left out at the start of each stimulus: {_joined(parts, 'and')}."
 
 
 def _joined(parts: Sequence[str], word: str) -> str:
@@ -274,7 +283,8 @@ def _too_few(test: VitalComparison) -> str:
     c = test.comparison
     start = f"{vital_name(test.kind)}, {test.first} and {test.second}: no test."
     paired = (
-        f"It needs at least {MINIMUM} people with readings in both states; there {_are(c.n_both)}."
+        f"It needs at least {MINIMUM} people with readings in both states{_together(c.n_apart)}; "
+        f"there {_are(c.n_both)}."
     )
     welch = (
         f"Welch’s test needs at least {MINIMUM} people on each side with readings in only that "
@@ -288,6 +298,13 @@ def _too_few(test: VitalComparison) -> str:
     if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
         return f"{start} {paired}"
     return f"{start} {paired} Without them, {welch}"
+
+
+def _together(apart: int) -> str:
+    """Say why people who have both states do not count, where there are such."""
+    if not apart:
+        return ""
+    return f" in one session ({people(apart)} had them in different sessions only)"
 
 
 def _are(count: int) -> str:

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from dashboard.analysis.preregistration import compared
+from dashboard.analysis.planning.preregistration import compared
+from dashboard.analysis.present.flags import flag_name
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.query import describe, query_of
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.request import DOUBTS, AnalysisQuery, StateBy
+from dashboard.analysis.states import TESTED_STATES
 from dashboard.web.face_reading import face_reading
 from dashboard.web.pages import NavigationEntry
 from dashboard.web.rendering import render
@@ -23,7 +25,7 @@ from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.read.reader import Reader
 
 if TYPE_CHECKING:
-    from dashboard.analysis.analyse import Analysis
+    from dashboard.analysis.results import Analysis
 
 router = APIRouter(tags=["analysis"])
 NAVIGATION = NavigationEntry(
@@ -58,6 +60,10 @@ def analysis_page(request: Request, reader: ReaderDep, options: OptionsDep) -> R
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
+        doubts=DOUBTS,
+        flag_name=flag_name,
+        tested_states=TESTED_STATES,
+        settled={kind: query.settling_s(kind) for kind in query.vital},
         **_shown(analysis, options),
     )
 
@@ -107,8 +113,10 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
             "charts": (),
             "effects": None,
             "is_simulated": False,
+            "left_out": None,
         }
     from dashboard.analysis.present.charts import analysis_charts, effects_chart
+    from dashboard.analysis.present.left_out_table import left_out_table
     from dashboard.analysis.present.response import response_of
     from dashboard.analysis.present.spread_charts import spread_charts
     from dashboard.analysis.present.supplement_text import variability_sentence
@@ -120,6 +128,7 @@ def _shown(analysis: Analysis | None, options: DashboardOptions) -> dict[str, ob
     return {
         "response": response,
         "groups": groups_of(response),
+        "left_out": left_out_table(response),
         "bounds": bounds_text(analysis.query, "or"),
         "charts": analysis_charts(analysis),
         "spreads": spread_charts(analysis),

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import Field
 from starlette.types import Message, Receive, Scope, Send
 
+from dashboard.analysis.request import AnalysisQuery
 from dashboard.web.export_jobs import ExportJobs, ExportRequest, PreparedExport
 from dashboard.web.login_guard import AccountDep
 from dashboard.web.pages import NavigationEntry
@@ -65,6 +66,11 @@ class NewExport(ApiModel):
     sessions: list[int] | None = Field(None, max_length=10_000, description="Only these sessions")
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
+    question: AnalysisQuery | None = Field(
+        None,
+        description="The question of the analysis, which the bundle tells; left out: the one that "
+        "the Analysis page asks by itself",
+    )
 
 
 class ExportModel(ApiModel):
@@ -263,7 +269,8 @@ def _request_of(services: ServicesDep, new: NewExport) -> ExportRequest:
     if unknown:
         raise HTTPException(404, f"session = {min(unknown)}: there is no such session.")
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
-    return ExportRequest(wanted, Choice(sessions, start, end))
+    question = (new.question or AnalysisQuery()).model_dump(mode="json")
+    return ExportRequest(wanted, Choice(sessions, start, end), question)
 
 
 def _prepared_export(services: ServicesDep, account: AccountDep, token: str) -> PreparedExport:

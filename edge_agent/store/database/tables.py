@@ -251,6 +251,7 @@ TOKENS = (
     ) STRICT""",
 )
 DAYS = (_expression_rollup("expression_day"), _vital_rollup("vital_day"))
+ORIGIN = ("ALTER TABLE session ADD COLUMN origin TEXT NOT NULL DEFAULT ''",)
 SET_ASIDE = (
     """CREATE TABLE set_aside (
         id INTEGER PRIMARY KEY,

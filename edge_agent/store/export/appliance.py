@@ -41,11 +41,14 @@ class Appliance:
         device: its name.
         settings: as ``public_settings`` gives them; empty where nobody knows them.
         cards: SHA-256 of a model's file → text of its card.
+        question: what was asked on the Analysis page, or the question that it asks by itself; empty
+            where nobody knows it.
     """
 
     device: str = "affect-edge"
     settings: Mapping[str, Any] = field(default_factory=dict)
     cards: Mapping[str, str] = field(default_factory=dict)
+    question: Mapping[str, Any] = field(default_factory=dict)
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from edge_agent.store.read.matching import (
     dominant,
 )
 from edge_agent.store.read.results import MatchCounts, StateReading
-from edge_agent.store.read.stimuli import FOREVER_MS, ReadingSum, Stimulus
+from edge_agent.store.read.stimuli import FOREVER_MS, SUMS_IN_SPANS, ReadingSum, Stimulus
 
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
@@ -34,17 +34,8 @@ _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 # down.
 _LABELS = (
     "SELECT emotion, group_concat(at - :start) FROM expression "
-    "WHERE is_primary = 1 AND at >= :start AND at <= :end GROUP BY emotion"
+    "WHERE is_primary = 1 AND at >= :start AND at < :end GROUP BY emotion"
 )
-_SUMS = """
-    WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(?))
-    SELECT number, kind, flags, count(*), sum(value), max(abs(value)), avg(vital.at) FROM span
-    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
-    WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""
-
-
 _Groups = Sequence[tuple[int, str, str]]
 _PART = np.dtype(
     [
@@ -144,7 +135,7 @@ def sum_observed(
                 for by, lag in zip(matchings, lags, strict=True)
             ]
             spans, observed = _spans(session, late)
-            query = _SUMS.format(kinds=", ".join("?" * len(alike)))
+            query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
             for number, kind, flags, *sums in connection.execute(
                 query, (json.dumps(spans), *alike)
             ):
@@ -241,7 +232,7 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
                 int(n[place]),
                 float(total[place]),
                 float(largest[place]),
-                base + float(late[place]),
+                mean_at_ms=base + float(late[place]),
             )
             sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))

@@ -123,14 +123,17 @@ class StateReader(SessionReader):
             return select_stimuli(connection, session_ids)
 
     def vital_sums(
-        self, stimuli: Collection[Stimulus], kinds: Collection[VitalKind]
+        self,
+        stimuli: Sequence[Stimulus],
+        kinds: Collection[VitalKind],
+        cuts_ms: Collection[int] = (),
     ) -> list[tuple[Stimulus, ReadingSum]]:
         """Return the sums of the readings in each stimulus by kind and flags.
 
-        Means are made of them.
+        Means are made of them; arguments as in ``stimuli.sum_readings``.
         """
         with self.connect() as connection:
-            return sum_readings(connection, stimuli, kinds)
+            return sum_readings(connection, stimuli, kinds, cuts_ms)
 
     def beats(self, spans: Iterable[StateSpan]) -> list[Beats]:
         """Return the intervals between beats in the given times of one state.

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.core.vitals import VitalKind
 
 FOREVER_MS = 2**62
 """The end of what still goes on."""
+
+
+SUMS_IN_SPANS = """
+    WITH span(first, last, number) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))
+    SELECT number, kind, flags, count(*), sum(value), max(abs(value)), avg(vital.at) FROM span
+    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
+    WHERE kind IN ({kinds}) GROUP BY number, kind, flags"""
+"""The sums of the readings in numbered spans of time, by kind and flags; ``kinds`` are marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +55,7 @@ class Stimulus:
 
 @dataclass(frozen=True, slots=True)
 class ReadingSum:
-    """Readings of one kind with the same flags within one stimulus.
+    """Readings of one kind with the same flags within one stimulus, or a piece of it.
 
     Attributes:
         kind: what was measured.
@@ -53,6 +63,7 @@ class ReadingSum:
         n: how many.
         total: sum of the values.
         largest: largest absolute value.
+        after_ms: how long after the start of the stimulus the piece begins; 0 for the first piece.
         mean_at_ms: mean of their times.
     """
 
@@ -61,6 +72,7 @@ class ReadingSum:
     n: int
     total: float
     largest: float
+    after_ms: int = 0
     mean_at_ms: float = field(default=0.0, compare=False)
 
 
@@ -89,30 +101,50 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
 
 
 def sum_readings(
-    connection: sqlite3.Connection, stimuli: Iterable[Stimulus], kinds: Collection[VitalKind]
+    connection: sqlite3.Connection,
+    stimuli: Sequence[Stimulus],
+    kinds: Collection[VitalKind],
+    cuts_ms: Collection[int] = (),
 ) -> list[tuple[Stimulus, ReadingSum]]:
-    """Return for each stimulus the sums of its readings by kind and flags."""
-    kind_names = json.dumps([kind.value for kind in kinds])
+    """Return for each stimulus the sums of its readings by kind and flags.
+
+    Args:
+        connection: to read from.
+        stimuli: when.
+        kinds: which kinds of reading.
+        cuts_ms: how long after its start each stimulus is cut, so that its beginning can be left
+            out in several ways while each reading is read once. Each piece has sums of its own.
+    """
+    starts = sorted({0, *cuts_ms})
+    spans = [
+        (first, last, number * len(starts) + place)
+        for number, stimulus in enumerate(stimuli)
+        for place, (first, last) in enumerate(_pieces(stimulus, starts))
+        if first < last
+    ]
+    query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(kinds)))
+    rows = connection.execute(query, (json.dumps(spans), *(kind.value for kind in kinds)))
     return [
         (
-            stimulus,
+            stimuli[number // len(starts)],
             ReadingSum(
-                VitalKind(row["kind"]),
-                row["flags"],
-                row["n"],
-                row["total"],
-                row["largest"],
-                row["mean_at"],
+                VitalKind(kind),
+                flags,
+                n,
+                total,
+                largest,
+                after_ms=starts[number % len(starts)],
+                mean_at_ms=mean_at,
             ),
         )
-        for stimulus in stimuli
-        for row in connection.execute(
-            "SELECT kind, flags, count(*) AS n, sum(value) AS total, max(abs(value)) AS largest, "
-            "avg(at) AS mean_at FROM vital WHERE at >= ? AND at < ? AND kind IN (SELECT value FROM "
-            "json_each(?)) GROUP BY kind, flags",
-            (stimulus.start_ms, stimulus.end_ms, kind_names),
-        )
+        for number, kind, flags, n, total, largest, mean_at in rows
     ]
+
+
+def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the pieces of a stimulus that begin so long after its start; some may be empty."""
+    edges = [min(stimulus.start_ms + start, stimulus.end_ms) for start in starts]
+    return list(zip(edges, [*edges[1:], stimulus.end_ms], strict=True))
 
 
 def _reported(

@@ -20,9 +20,10 @@ LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
 _SESSION = (
-    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting "
+    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin "
     "FROM session JOIN participant ON participant.id = session.participant"
 )
+_EVER = 2**62
 _STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
 
 
@@ -160,7 +161,7 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
         )
     boot, start = stamp(connection, new.start)
     _refuse_overlap(connection, start)
-    label = _checked_label(new.name, "Session name", empty_allowed=True)
+    label = checked_label(new.name, "Session name", empty_allowed=True)
     cursor = connection.execute(
         "INSERT INTO session (participant, purpose, name, started, simulated, setting, boot, "
         "boot_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -175,9 +176,19 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
             None if boot is None else start.boot_ms,
         ),
     )
-    return _session_of(
-        connection.execute(f"{_SESSION} WHERE session.id = ?", (cursor.lastrowid,)).fetchone()
-    )
+    return session_numbered(connection, int(cursor.lastrowid or 0))
+
+
+def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
+    """Return the session of a number.
+
+    Raises:
+        StudyError: there is none.
+    """
+    row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
+    if row is None:
+        raise StudyError(f"There is no session {number}.")
+    return _session_of(row)
 
 
 def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
@@ -232,7 +243,7 @@ def insert_marker(
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
-    label = _checked_label(label, f"Marker {kind}", empty_allowed=False)
+    label = checked_label(label, f"Marker {kind}", empty_allowed=False)
     cursor = connection.execute(
         "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
         (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
@@ -242,10 +253,15 @@ def insert_marker(
 
 def find_open_condition(connection: sqlite3.Connection, session: int) -> str | None:
     """Return the label of the stimulus that the last stimulus marker of the session opened."""
+    return find_condition(connection, session, _EVER)
+
+
+def find_condition(connection: sqlite3.Connection, session: int, at_ms: int) -> str | None:
+    """Return the label of the stimulus that went on in a session at a time, UTC milliseconds."""
     row = connection.execute(
-        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) ORDER BY at DESC, id "
-        "DESC LIMIT 1",
-        (session, *_STIMULI),
+        "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
+        "at DESC, id DESC LIMIT 1",
+        (session, *_STIMULI, at_ms),
     ).fetchone()
     if row is not None and row["kind"] == MarkerKind.STIMULUS_START:
         return str(row["label"])
@@ -280,11 +296,16 @@ def _session_of(row: sqlite3.Row) -> Session:
         end_ms=row["ended"],
         simulated=bool(row["simulated"]),
         setting=SessionSetting(row["setting"]),
+        origin=row["origin"],
     )
 
 
-def _checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
-    """Return the text without blanks around it, or refuse it."""
+def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
+    """Return the text without blanks around it, or refuse it.
+
+    Raises:
+        StudyError: it is too long, not printable on one line, or empty where it may not be.
+    """
     label = text.strip()
     if not label and not empty_allowed:
         raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")

@@ -41,7 +41,7 @@ from edge_agent.store.upkeep.copies import (
     write_mark,
 )
 from edge_agent.store.upkeep.copy_report import Attempt, write_attempt
-from edge_agent.store.upkeep.verification import Contents, first_fault, verify
+from edge_agent.store.upkeep.verification import Contents, verify
 
 KEEP_COPIES = 3
 SPARE_BYTES = 500_000_000
@@ -160,21 +160,6 @@ def _alone(folder: Path) -> Iterator[int]:
         ) from error
     finally:
         os.close(handle)
-
-
-def check_integrity(path: Path) -> None:
-    """Read the whole database and compare its indexes and references.
-
-    Raises:
-        StoreError: something is damaged; the text says what was found first and what to do.
-    """
-    with translate_errors(path), closing(connect_any(path)) as connection:
-        fault = first_fault(connection)
-    if fault:
-        raise StoreError(
-            f"{path}: is damaged ({fault}). Copies that lie beside it: {_names(path)}. "
-            f"{_DAMAGE_CURE}"
-        )
 
 
 def _names(path: Path) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from pathlib import Path
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import MIGRATIONS, connect_any
 from edge_agent.store.database.sqlite_errors import translate_errors
+from edge_agent.store.upkeep.soundness import look_at
 
 ROWS_DELETED = "rows_deleted"
 """Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
@@ -74,22 +76,6 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
     return Contents(rows("session"), rows("participant"), rows(*_STUDY), recorded)
 
 
-def first_fault(connection: sqlite3.Connection) -> str | None:
-    """Read the whole database and compare its indexes and references.
-
-    Return what is damaged first, or ``None``.
-
-    Raises:
-        sqlite3.Error: it is so damaged that it cannot be read.
-    """
-    for row in connection.execute("PRAGMA integrity_check(3)"):
-        if row[0] != "ok":
-            return str(row[0])
-    for row in connection.execute("PRAGMA foreign_key_check"):
-        return f"a row of {row[0]} refers to none of {row[2]}"
-    return None
-
-
 def verify(copy: Path) -> None:
     """Read a copy from the disk and make sure that it could take the place of the database.
 
@@ -105,9 +91,9 @@ def verify(copy: Path) -> None:
                     f"{copy}: has the schema {version}, this program knows 1 to "
                     f"{len(MIGRATIONS)}. Update this program."
                 )
-            fault = first_fault(connection)
-            if fault:
-                raise StoreError(f"{copy}: is damaged ({fault}).")
+    faults = look_at(copy, deep=True, within_s=math.inf).faults
+    if faults:
+        raise StoreError(f"{copy}: is damaged ({faults[0]}).")
 
 
 def forget_cached_pages(path: Path) -> None:

@@ -25,11 +25,9 @@ def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | No
     if not costs:
         return []
     columns = len(costs[0])
-    # Each row gets a column of its own for being left alone; with it there is always a solution.
-    extended = [
-        [*row, *(unassigned if alone == index else math.inf for alone in range(len(costs)))]
-        for index, row in enumerate(costs)
-    ]
+    # As many columns for being left alone as there are rows: there is always a solution.
+    alone = [unassigned] * len(costs)
+    extended = [[*row, *alone] for row in costs]
     return [column if column < columns else None for column in _cheapest(extended)]
 
 
@@ -50,7 +48,7 @@ def _cheapest(costs: list[list[float]]) -> list[int]:
     row_of = [-1] * columns
     for start in range(rows):
         reached = [math.inf] * columns
-        came_from = [-1] * columns
+        came_from: dict[int, int] = {}
         open_columns = set(range(columns))
         row = start
         length = 0.0

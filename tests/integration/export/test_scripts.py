@@ -6,14 +6,13 @@ import csv
 import io
 import math
 import random
-import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,103 +23,22 @@ from dashboard.analysis.present.supplement_text import all_states_sentence
 from dashboard.analysis.present.table import groups_of
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.statistics import benjamini_hochberg, holm
-from edge_agent.core.readings import VitalFlag
-from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.export.formats.bundle import FORMAT as BUNDLE
-from edge_agent.store.export.rows.selection import Choice
 from edge_agent.store.export.scripts import analysis as script
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.vitals.simulated import SimulatedPerson
-from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session
-from tests.support.timeline import instant
+from tests.support.script_studies import (
+    example,
+    few,
+    groups,
+    many,
+    nobody,
+    sessions,
+    tenths,
+    unpacked,
+)
 
 DIGITS = 1e-9
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
-STATES = ("anger", "happiness", "neutral")
-
-
-def example(path: Path) -> None:
-    """The example study."""
-    migrate(path)
-    seed_example_study(path, SimulatedPerson)
-
-
-def few(path: Path) -> None:
-    """Ties, a constant difference, missing states, other labels, flags, several sessions, groups
-    without pairs.
-    """
-    rng = random.Random(3)
-    for number in range(9):
-        code = f"P-{number:02d}"
-        states = (
-            ("Anger", "HAPPINESS ", "neutral")
-            if number < 5
-            else (("anger",) if number < 7 else ("neutral",))
-        )
-        values: States = {
-            state: {
-                HEART: [float(60 + (number * 3 + len(state)) % 7)],  # ties
-                # the same difference in everybody
-                SYSTOLIC: [110.0 + number + (5.0 if state == "Anger" else 0.0)],
-                DIASTOLIC: [70 + rng.gauss(0, 8) for _ in range(3)],
-            }
-            for state in states
-        }
-        add_session(path, code, {**values, "disgust": {HEART: [99.0]}})
-    add_session(path, "P-00", {"anger": {HEART: [90.5, 91.25]}})
-    add_session(path, "P-01", {"anger": {HEART: [260.0]}}, flags=[VitalFlag.OUT_OF_RANGE])
-    add_session(path, "P-02", {"neutral": {HEART: [55.0]}}, flags=[VitalFlag.ESTIMATED])
-    with write_transaction(path) as connection:
-        for session in range(1, 6):
-            start = 3600.0 * (session - 1)
-            said = [
-                SelfReport(instant(start + 10 + 300 * n + 250), state, "emotion", state)
-                for n, state in enumerate(STATES)
-            ]
-            insert_reports(
-                connection,
-                session,
-                [*said, SelfReport(instant(start + 270), "anger", "valence", 3)],
-            )
-
-
-def groups(path: Path) -> None:
-    """Nobody has two states: Welch's test of groups of unequal size and spread."""
-    rng = random.Random(5)
-    for place, (state, people, spread) in enumerate(
-        (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
-    ):
-        for number in range(people):
-            readings = {
-                kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)
-            }
-            add_session(path, f"{state[0].upper()}-{number}", {state: readings})
-
-
-def many(path: Path) -> None:
-    """So many people that ranks are no longer counted one by one.
-
-    Values far from and near each other.
-    """
-    rng = random.Random(8)
-    for number in range(55):
-        states: States = {
-            state: {
-                HEART: [rng.gauss(70, 9)],
-                SYSTOLIC: [1e12 * rng.lognormvariate(0, 1)],
-                DIASTOLIC: [1e-9 * rng.random()],
-            }
-            for state in STATES
-        }
-        add_session(path, f"P-{number:02d}", states)
-
-
-def nobody(path: Path) -> None:
-    """No session."""
-    migrate(path)
 
 
 @dataclass(frozen=True)
@@ -132,11 +50,14 @@ class Question:
 
     @property
     def query(self) -> AnalysisQuery:
-        given: dict[str, object] = {}
+        given: dict[str, Any] = {}
         words = list(self.words)
         while words:
             name = words.pop(0).removeprefix("--").replace("-", "_")
-            given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
+            if name == "count_flagged":
+                given[name] = (*given.get(name, ()), words.pop(0))
+            else:
+                given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
         if "session" in given:
             given |= {"sample": "selected", "session": (given["session"],)}
         return AnalysisQuery.model_validate(given)
@@ -151,8 +72,17 @@ QUESTIONS = {
     "few": Question(few, ("--bound-heart-rate", "2.5", "--bound-pressure", "1")),
     "few-without-flagged": Question(few, ("--leave-out-flagged", "--estimated")),
     "few-reported": Question(few, ("--state", "reported", "--design", "paired")),
+    "sessions": Question(sessions),
+    "sessions-counted": Question(
+        sessions,
+        ("--count-flagged", "contact_lost", "--count-flagged", "out_of_range", "--estimated"),
+    ),
+    "sessions-settling": Question(
+        sessions, ("--settling-heart-rate", "2.5", "--settling-pressure", "62")
+    ),
     "groups": Question(groups, ("--design", "independent")),
     "many": Question(many),
+    "tenths": Question(tenths),
     "nobody": Question(nobody),
     "one-session": Question(few, ("--session", "1")),
 }
@@ -165,12 +95,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
 
     def bundle_of(make: Callable[[Path], None]) -> tuple[Path, Path]:
         if make not in made:
-            folder = tmp_path_factory.mktemp(make.__name__)
-            make(folder / "affect-edge.db")
-            file = BUNDLE.export(folder / "affect-edge.db", folder / "bundle.zip", Choice())[0]
-            with zipfile.ZipFile(file) as archive:
-                archive.extractall(folder / "bundle")
-            made[make] = folder / "affect-edge.db", folder / "bundle"
+            made[make] = unpacked(make, tmp_path_factory.mktemp(make.__name__))
         return made[make]
 
     return bundle_of
@@ -267,7 +192,7 @@ def test_the_script_adjusts_each_p_to_the_very_number_of_the_page() -> None:
         assert [test.holm_p for test in tests] == list(holm(family))
 
 
-FULL = ("example", "few", "groups", "many")
+FULL = ("example", "few", "sessions", "groups", "many", "tenths")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
@@ -336,39 +261,3 @@ def test_what_a_script_cannot_do_is_said(tmp_path: Path, bundles: Bundles) -> No
         in_python(folder, ["--session", "99"])
     with pytest.raises(SystemExit, match=r"vital_kind.csv: no such file. Unpack the whole zip"):
         in_python(tmp_path, [])
-
-
-DAMAGES: dict[str, tuple[Callable[[str], str], str]] = {
-    "a word for a number": (
-        lambda text: re.sub(r",(\d+\.\d+),", ",abc,", text, count=1),
-        "value is 'abc'",
-    ),
-    "infinity": (lambda text: re.sub(r",(\d+\.\d+),", ",inf,", text, count=1), "value is 'inf'"),
-    "semicolons": (lambda text: text.replace(",", ";"), "there is no column session, at_ms, value"),
-    "cut off in a row": (lambda text: text[: text.rindex(",")].rpartition(",")[0], "vital.csv"),
-    "no heads": (lambda text: text.split("\n", 1)[1], "there is no column session"),
-    "an open quote": (lambda text: text.replace("\n", '\n"', 1), "vital.csv"),
-    "nothing": (lambda _: "", "there is no column session"),
-}
-"""Damaged forms of ``vital.csv``, and what is said of each."""
-
-
-@pytest.mark.parametrize("fault", DAMAGES)
-def test_a_damaged_file_gives_no_numbers(fault: str, tmp_path: Path, bundles: Bundles) -> None:
-    _, whole = bundles(few)
-    folder = Path(shutil.copytree(whole, tmp_path / "bundle"))
-    damage, said = DAMAGES[fault]
-    text = (whole / "vital.csv").read_text("utf-8")
-    assert damage(text) != text
-    (folder / "vital.csv").write_text(damage(text), encoding="utf-8")
-    for command in ([sys.executable, "analysis.py"], ["Rscript", "analysis.R"]):
-        done = subprocess.run(
-            command, capture_output=True, check=False, timeout=60, cwd=folder, text=True
-        )
-        assert done.returncode != 0 and done.stdout == "", command
-        assert (
-            said in done.stderr
-            and "vital.csv" in done.stderr
-            and "Unpack the whole zip again" in done.stderr
-        )
-        assert "Traceback" not in done.stderr and "Execution halted" not in done.stderr

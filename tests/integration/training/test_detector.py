@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the training extra is not installed")
-pytest.importorskip("litert_torch", reason="the training extra is not installed")
-pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
 
 import torch
 
@@ -20,7 +18,7 @@ from edge_agent.vision.align import TEMPLATE, TEMPLATE_BOX
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import smiling
-from tests.support.vision.training_runs import training
+from tests.support.vision.training_runs import NEEDS_TRAINING, training
 from training.errors import DataError, RecipeError
 from training.faces.detector_fit import plan_detector
 from training.faces.labelling.labels import LabelledFace, LabelledPicture, write_labels
@@ -29,7 +27,7 @@ from training.faces.task import learn_on
 from training.learning.kinds import FitRequest
 from training.models.face_detector import FaceDetectorNet
 
-pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+pytestmark = NEEDS_TRAINING
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "training" / "recipes" / "face-detector.toml"

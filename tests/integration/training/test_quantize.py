@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the training extra is not installed")
-pytest.importorskip("ai_edge_quantizer", reason="the training extra is not installed")
 
 import torch
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.models.model import load_model
+from tests.support.vision.training_runs import NEEDS_TRAINING
 from training.errors import DataError
 from training.models.evidence import EVIDENCE, WithEvidence
 from training.models.quantize import PixelInput, check_conversion, convert, quantize, write_model
 from training.models.small_resnet import RegionAttention, SmallResNet
 
-pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+pytestmark = NEEDS_TRAINING
 
 PIXELS = PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0)
 OUTPUTS = ("expression", "fer2013")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,11 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
     Return whether it was killed; ``False``: the work was done before.
     """
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Other tests of this process may have left threads of their libraries (JAX, PyTorch), which
+        # warn of a fork; the child does not use them.
+        warnings.simplefilter("ignore")
+        child = os.fork()
     if child == 0:
         _work(step, work)
     _, status = os.waitpid(child, 0)

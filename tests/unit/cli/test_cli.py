@@ -118,10 +118,11 @@ def test_vitals_are_imported_and_listed_twice_only_once(tmp_path: Path) -> None:
         "at,kind,value\n2026-01-05T08:00:00Z,heart_rate,61\n2026-01-05T08:01:00Z,systolic,118\n"
     )
     data = tmp_path / "data"
+    nowhere = "\n2 of 2 lie in no session; there is none yet.\n"
     first = affect_edge("import-vitals", file, "--data", data)
-    assert (first.returncode, first.stdout.strip()) == (0, "2 readings imported")
+    assert (first.returncode, first.stdout) == (0, f"2 readings imported{nowhere}")
     second = affect_edge("import-vitals", file, "--data", data)
-    assert second.stdout.strip() == "0 readings imported, 2 were there already"
+    assert second.stdout == f"0 readings imported, 2 were there already{nowhere}"
 
 
 def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> 
     assert wrong.returncode == 2
     assert "Europe/Atlantis" in wrong.stderr
     done = affect_edge("import-vitals", file, "--data", tmp_path, "--timezone", "UTC")
-    assert done.stdout.strip() == "1 reading imported"
+    assert done.stdout.splitlines()[0] == "1 reading imported"
 
 
 def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_pa
     assert "there is no column 'When'. Columns found: Date, Time, SYS (kPa), Note." in wrong.stderr
     assert "write --map NAME=VALUE" in affect_edge(*words, "--map", "at").stderr
     done = affect_edge(*words, "--map", "guess", "--map", "systolic=SYS (kPa)")
-    assert done.stdout.strip() == "1 reading imported", done.stderr
+    assert done.stdout.splitlines()[:1] == ["1 reading imported"], done.stderr
 
 
 def test_a_csv_with_a_bad_row_imports_nothing_and_names_row_and_column(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from edge_agent.core.expression import (
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.sensors import SensorKind, SensorState
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting, forbidden_because
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 AT = Instant(1000, 1_790_000_000_000)
 NEUTRAL = Expression((1.0, 0, 0, 0, 0, 0, 0, 0))
@@ -142,3 +142,15 @@ def test_at_work_and_in_education_only_medical_and_safety_reasons_count() -> Non
     )
     assert "inferred at work for the purpose research" in refused["research", "workplace"]
     assert "inferred in education for the purpose personal" in refused["personal", "education"]
+
+
+def test_the_three_pressures_are_asked_about_together() -> None:
+    asked = {kind for kind in VitalKind if kind.spec.option is AnalysisOption.PRESSURE}
+    assert asked == {VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL}
+
+
+def test_the_vitals_have_their_codes_of_loinc() -> None:
+    codes = [code for kind in VitalKind for code, _ in kind.spec.loinc]
+    assert codes == [
+        *("8867-4", "8480-6", "8462-4", "8478-0", "2708-6", "59408-5", "61008-9", "9279-1")
+    ]

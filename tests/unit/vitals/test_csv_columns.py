@@ -11,6 +11,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export.rows.columns import VITAL
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, all_readings, read_readings
 from edge_agent.vitals.csv_columns import ColumnMap, guess_columns
 
@@ -211,3 +212,16 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
         {"at": row["t"], "unit": "kPa", "kind": "systolic", "value": "16"},
     ]
     assert list(wide.items(row | {"h": "", "s": "-"})) == []
+
+
+def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(
+    tmp_path: Path,
+) -> None:
+    names = [column.name for column in VITAL]
+    row = ["2026-09-21T14:20:00Z" if name == "at" else "" for name in names]
+    for name, value in {"kind": "heart_rate", "value": "66", "source": "cuff"}.items():
+        row[names.index(name)] = value
+    path = tmp_path / "vital.csv"
+    path.write_text(f"{','.join(names)}\n{','.join(row)}\n", encoding="utf-8")
+    (reading,) = read_readings(path, now=NOW)
+    assert (reading.kind, reading.value, reading.source) == (VitalKind.HEART_RATE, 66.0, "cuff")

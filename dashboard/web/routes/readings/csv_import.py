@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import cast
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
@@ -22,6 +23,7 @@ from dashboard.web.routes.readings.manual import PAGE, page_with_file_problem
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.study.placement import Placement
 from edge_agent.store.write.imports import import_readings
 from edge_agent.vitals.csv import MAX_FILE_BYTES, CsvFile, JudgedRow, all_readings
 from edge_agent.vitals.csv_columns import TARGETS, ColumnMap, DateOrder, guess_columns, zone_named
@@ -112,12 +114,27 @@ def _take(
     choice = _choice(given, file)
     try:
         readings = all_readings(file, choice.columns, zone_named(choice.zone))
-        done = import_readings(services.options.database, readings)
+        placement = Placement.of_database(services.options.database)
+        done = import_readings(services.options.database, placement.watch(readings))
     except DataFileError as error:
         return _page(request, name, file, choice, str(error))
     services.ingest.files.drop(account, name)
     services.accounts.record(who, "readings_import", f"{file.name}: {done.inserted}")
-    return RedirectResponse(f"{PAGE}?taken={done.inserted}&there={done.duplicates}", 303)
+    answer = {"taken": done.inserted, "there": done.duplicates} | _outside(placement)
+    return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
+
+
+def _outside(placement: Placement) -> dict[str, int]:
+    """Return what the page Readings is told of readings that lie in no session, as numbers."""
+    if not placement.outside:
+        return {}
+    told = {"outside": placement.outside, "given": placement.readings}
+    if placement.nearest is not None:
+        told |= {
+            "nearest": placement.nearest.session,
+            "later": round(placement.nearest.later_s),
+        }
+    return told
 
 
 async def _file_of(request: Request) -> tuple[str, bytes]:

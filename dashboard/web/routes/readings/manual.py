@@ -19,6 +19,7 @@ from edge_agent.core.given_readings import Origin, flag_near_pressures, reading_
 from edge_agent.core.readings import DOUBTFUL, VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import PRESSURES, VitalKind
+from edge_agent.store.study.placement import Nearest, outside_sentence
 from edge_agent.store.write.imports import import_each
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
@@ -53,6 +54,7 @@ class Notices:
 
     Attributes:
         message: what became of an entry.
+        warning: what is odd about it.
         entry: the form as it was filled in, with its problems.
         secret: of a new token, shown this once.
         token_problem: why no token was made.
@@ -60,10 +62,42 @@ class Notices:
     """
 
     message: str = ""
+    warning: str = ""
     entry: Entry = field(default_factory=Entry)
     secret: str = ""
     token_problem: str = ""
     file_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Readings of a file that lie in no session, as numbers of an address.
+
+    Attributes:
+        count: how many they are.
+        given: of how many.
+        nearest: number of the nearest session.
+        later_s: by how much it begins later; negative where it ended before.
+    """
+
+    count: int
+    given: int
+    nearest: int | None
+    later_s: int
+
+
+def _outside(
+    outside: Count = None,
+    given: Count = None,
+    nearest: Count = None,
+    later: Annotated[int, Query(ge=-(2**40), le=2**40)] = 0,
+) -> Outside | None:
+    if not outside:
+        return None
+    return Outside(outside, given or outside, nearest, later)
+
+
+OutsideDep = Annotated[Outside | None, Depends(_outside)]
 
 
 async def _entry_form(request: Request) -> Entry:
@@ -85,9 +119,12 @@ def readings_page(
     taken: Count = None,
     there: Count = None,
     flagged: Count = None,
+    outside: OutsideDep = None,
 ) -> Response:
     """Show the form, the place for files, and the tokens; after an entry, what became of it."""
-    return _page(request, services, Notices(message=_result_text(taken, there or 0, flagged or 0)))
+    warning = "" if outside is None else _outside_text(services, outside)
+    message = _result_text(taken, there or 0, flagged or 0)
+    return _page(request, services, Notices(message=message, warning=warning))
 
 
 @router.post(f"{PAGE}/by-hand", include_in_schema=False)
@@ -192,6 +229,16 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     return " ".join(parts)
 
 
+def _outside_text(services: Services, outside: Outside) -> str:
+    """Say how many readings of a file lie in no session, and which session is nearest."""
+    code = next((s.participant for s in services.study.sessions() if s.id == outside.nearest), None)
+    nearest = None
+    if outside.nearest is not None and code is not None:
+        nearest = Nearest(outside.nearest, code, outside.later_s)
+    sentence = outside_sentence(outside.count, outside.given, nearest)
+    return f"{sentence} What lies in no session is in no test."
+
+
 def _page(request: Request, services: Services, notices: Notices) -> Response:
     wrong = notices.token_problem or notices.file_problem or notices.entry.problems
     return render(
@@ -199,6 +246,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         "readings.html",
         status_code=422 if wrong else 200,
         message=notices.message,
+        warning=notices.warning,
         entry=notices.entry,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         secret=notices.secret,

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from dashboard.analysis.plan import PlanModel, PlanQuery, plan_of
-from dashboard.analysis.preregistration import (
+from dashboard.analysis.planning.plan import PlanModel, PlanQuery, plan_of
+from dashboard.analysis.planning.preregistration import (
     PreregistrationDocument,
     PreregistrationModel,
     choices,

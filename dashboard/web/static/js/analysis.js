@@ -5,8 +5,8 @@ const form = document.querySelector("[data-analysis-form]");
 function adapt() {
   const chosen = new FormData(form);
   for (const part of form.querySelectorAll("[data-only-with]")) {
-    const [name, value] = part.dataset.onlyWith.split("=");
-    part.hidden = part.disabled = chosen.get(name) !== value;
+    const [, name, not, value] = part.dataset.onlyWith.match(/^(\w+)(!?)=(.*)$/);
+    part.hidden = part.disabled = (chosen.get(name) === value) === (not === "!");
   }
 }
 

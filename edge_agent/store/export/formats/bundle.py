@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,10 @@ class _Bundle:
             self._text(path, title, _resource(path))
         settings = json.dumps(self._source.appliance.settings, indent=2, ensure_ascii=False) + "\n"
         self._text("settings.json", "Settings at the time of the export", settings)
+        question = json.dumps(self._source.appliance.question, indent=2, ensure_ascii=False) + "\n"
+        self._text("question.json", "The question asked on the Analysis page", question)
+        for path, title, plan in self._plans():
+            self._text(path, title, plan)
         for sha256, card in self._cards():
             name = json.loads(card)["name"]
             self._text(f"models/{name}-{sha256[:8]}.json", f"Card of the model {name}", card)
@@ -103,6 +108,19 @@ class _Bundle:
         sha256 = hashlib.sha256(data).hexdigest()
         self._files.append(WrittenFile(name, path, title, media_type, len(data), sha256))
 
+    def _plans(self) -> Iterator[tuple[str, str, str]]:
+        """Yield path, title and text of each order of a protocol that was run."""
+        rows = self._source.connection.execute(
+            "SELECT name, sha256, order_row, max(plan) AS plan FROM protocol_run WHERE session IN "
+            "(SELECT value FROM json_each(:sessions)) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            self._source.chosen.parameters,
+        )
+        for row in rows:
+            name = re.sub(r"[^A-Za-z0-9._-]", "-", row["name"])
+            path = f"protocols/{name}-{row['sha256'][:8]}-order-{row['order_row']}.json"
+            title = f"Screens of the protocol {name}, order {row['order_row']}"
+            yield path, title, row["plan"] + "\n"
+
     def _cards(self) -> list[tuple[str, str]]:
         """Return SHA-256 and card of the models that were used, as far as their cards are known."""
         used = self._source.connection.execute("SELECT DISTINCT sha256 FROM model ORDER BY sha256")
@@ -128,9 +146,10 @@ class _Bundle:
 def kinds_csv() -> str:
     """Return what the scripts need to know of each kind of vital, as CSV.
 
-    A kind without a bound is not tested; ``option`` ends the option that sets the bound.
+    A kind without a bound is not tested; ``option`` ends the options that set bound and settling
+    time.
     """
-    lines = ["kind,label,unit_shown,bound,option,default"]
+    lines = ["kind,label,unit_shown,bound,option,default,settling_s"]
     for kind in VitalKind:
         spec = kind.spec
         cells = (
@@ -140,6 +159,7 @@ def kinds_csv() -> str:
             "" if spec.bound is None else f"{spec.bound:g}",
             spec.option or "",
             str(int(spec.tested_by_default)),
+            f"{spec.settling_s:g}",
         )
         lines.append(",".join(cells))
     return "\n".join(lines) + "\n"

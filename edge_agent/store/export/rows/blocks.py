@@ -75,6 +75,11 @@ _EPISODE_ROWS = (
 )
 _GAPS = f"""SELECT {iso("started")}, started, {iso("ended")}, ended, source, reason FROM gap
     WHERE started < :end AND ended > :start ORDER BY started, id"""
+SCREENS = (
+    "CASE WHEN NOT json_valid(plan) THEN '[]' WHEN json_type(plan) = 'array' THEN plan ELSE "
+    "json_extract(plan, '$.screens') END"
+)
+"""The screens of a protocol run as a list in JSON, as SQL."""
 _IN_SESSIONS = "IN (SELECT value FROM json_each(:sessions))"
 _OF_SESSION = (
     "JOIN session ON session.id = {0}.session JOIN participant ON participant.id = "
@@ -87,7 +92,7 @@ _STUDY = {
     "self_report": f"SELECT {iso('self_report.at')}, self_report.at, session, code, condition, "
     "scale, value FROM self_report " + _OF_SESSION.format("self_report"),
     "session": f"""SELECT session.id, code, purpose, setting, name,
-            {iso("started")}, started, {iso("ended")}, ended, session.simulated
+            {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
     "participant": f"""SELECT code, {iso("created")}, text_version,
@@ -97,6 +102,13 @@ _STUDY = {
         WHERE :everybody
             OR participant.id IN (SELECT participant FROM session WHERE id {_IN_SESSIONS})
         ORDER BY code""",
+    "protocol_run": f"""SELECT session, code, protocol_run.name, title, sha256, order_row,
+            (SELECT group_concat(json_extract(value, '$.condition'), ' > ')
+                FROM json_each({SCREENS}) WHERE json_extract(value, '$.opens')),
+            state, reason
+        FROM protocol_run JOIN session ON session.id = protocol_run.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} ORDER BY started""",
     "model": f"SELECT kind, name, version, sha256, {iso('since')}, since "
     "FROM model ORDER BY since, id",
 }

@@ -79,6 +79,10 @@ _CONDITION = Column(
     "condition", "string", "Label of the stimulus that went on; empty when none did"
 )
 _SIMULATED = Column("simulated", "boolean", "1 when it is made up for a demonstration")
+_UNCERTAIN = (
+    "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
+    "threshold of the model's card), although a face was read"
+)
 _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 
 EXPRESSION = (
@@ -100,7 +104,12 @@ EXPRESSION = (
     Column("frames", "integer", "Frames that the means are taken over: those that could be read"),
     *(_per_mille(emotion, smoothed=False) for emotion in EMOTIONS),
     *(_per_mille(emotion, smoothed=True) for emotion in EMOTIONS),
-    Column("emotion", "string", "Smoothed label at the end of the interval", allowed=_LABELS),
+    Column(
+        "emotion",
+        "string",
+        f"Smoothed label at the end of the interval. {_UNCERTAIN}",
+        allowed=_LABELS,
+    ),
     Column("face_size", "number", "Mean height of the face in the picture", "pixel"),
     Column(
         "quality",
@@ -222,6 +231,23 @@ SESSION = (
     *_times("Start of the session", "start_"),
     *_times("End of the session; empty while it is open", "end_"),
     _SIMULATED,
+    Column(
+        "origin",
+        "string",
+        "Empty for a session that was run here; entered: it was added later; import: and from "
+        "which file",
+    ),
+)
+PROTOCOL_RUN = (
+    Column("session", "integer", "Number of the session in which it ran"),
+    Column("participant", "string", "Pseudonymous code of the participant"),
+    Column("name", "string", "Name of the protocol's file"),
+    Column("title", "string", "What people call it"),
+    Column("sha256", "string", "SHA-256 of the protocol's file as it was run"),
+    Column("order_row", "integer", "Which of the protocol's orders it was, from 0"),
+    Column("order", "string", "Conditions in the order in which they were planned, apart by >"),
+    Column("state", "string", "How it ended: finished, or ended before; running or paused"),
+    Column("reason", "string", "Why it ended before its last step, or stands still"),
 )
 PARTICIPANT = (
     Column("participant", "string", "Pseudonymous code"),
@@ -251,6 +277,7 @@ FILES = {
     "session": SESSION,
     "participant": PARTICIPANT,
     "model": MODEL,
+    "protocol_run": PROTOCOL_RUN,
 }
 TITLES = {
     "expression": "Expressions: one face over one recording interval",
@@ -263,4 +290,5 @@ TITLES = {
     "session": "Sessions",
     "participant": "Participants",
     "model": "Models that the agent used, and from when",
+    "protocol_run": "Protocols that were run, and in which order",
 }

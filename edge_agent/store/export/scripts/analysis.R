@@ -5,12 +5,15 @@
 # Needs base R, 4.0 or newer, and no package. The readings are read in parts, so that a recording of a year needs no
 # more memory than one of an hour. analysis.py computes the same in Python; formulas and sources stand there, too.
 #
-# The unit of every test is one participant's mean in one state. Three pairs of states for each vital are one family,
-# whose p values are adjusted together.
+# The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
+# the average of those within the sessions that have both states. Readings in doubt, and those before the vital has
+# settled in a stimulus, count in no mean. Three pairs of states for each vital are one family, whose p values are
+# adjusted together.
 
 STATES <- c("neutral", "happiness", "anger")
 PAIRS <- list(c("anger", "neutral"), c("happiness", "neutral"), c("anger", "happiness"))
-DOUBTFUL <- c("out_of_range", "contact_lost", "clock_differs", "poor_signal")
+# readings with these flags count in no mean unless they are asked for
+DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # up to so many the distribution of a rank sum is counted, above it is taken for normal
@@ -21,8 +24,10 @@ MINUS <- "\u2212"
 
 CHOICES <- list(
   state = c("condition", "observed", "reported"), sample = c("auto", "measured", "example"),
-  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg")
+  design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), count_flagged = DOUBTS
 )
+NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other")
+REPEATED <- c("vital", "session", "count_flagged")
 
 refuse <- function(...) {
   message(...)
@@ -37,7 +42,8 @@ own_folder <- function() {
 asked_for <- function(words) {
   asked <- list(
     folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
-    session = NULL, bound_heart_rate = 5, bound_pressure = 5, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE
+    session = NULL, bound_heart_rate = 5, bound_pressure = 5, settling_heart_rate = NULL, settling_pressure = NULL,
+    settling_other = NULL, count_flagged = NULL, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE
   )
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
@@ -47,28 +53,33 @@ asked_for <- function(words) {
     } else if (name %in% c("leave_out_flagged", "estimated", "csv")) {
       asked[[name]] <- TRUE
       words <- words[-1]
-    } else if (name %in% c(names(CHOICES), "vital", "session", "bound_heart_rate", "bound_pressure")) {
+    } else if (name %in% c(names(CHOICES), NUMERIC, "vital")) {
       value <- if (length(words) > 1) words[2] else ""
       if (name %in% names(CHOICES) && !value %in% CHOICES[[name]]) {
         refuse("--", name, " ", value, ": choose one of ", paste(CHOICES[[name]], collapse = ", "), ".")
       }
-      if (!name %in% c(names(CHOICES), "vital") && is.na(suppressWarnings(as.numeric(value)))) {
+      if (name %in% NUMERIC && is.na(suppressWarnings(as.numeric(value)))) {
         refuse("--", name, " ", value, ": give a number.")
       }
-      if (name %in% c("vital", "session")) asked[[name]] <- c(asked[[name]], value)
+      if (name %in% REPEATED) asked[[name]] <- c(asked[[name]], value)
       else asked[[name]] <- if (name %in% names(CHOICES)) value else as.numeric(value)
       words <- words[-(1:2)]
     } else {
       if (name != "help") message(words[1], ": there is no such option.")
       message("Options: FOLDER --state --sample --session N --vital --design --correction --bound-heart-rate X ",
-              "--bound-pressure X --leave-out-flagged --estimated --csv; see the head of this file and README.md.")
+              "--bound-pressure X --settling-heart-rate X --settling-pressure X --settling-other X --count-flagged FLAG ",
+              "--leave-out-flagged --estimated --csv; see the head of this file and README.md.")
       quit(status = if (name == "help") 0 else 2)
     }
   }
+  if (asked$leave_out_flagged && length(setdiff(asked$count_flagged, "estimated"))) {
+    refuse("--leave-out-flagged contradicts --count-flagged.")
+  }
+  if (asked$estimated) asked$count_flagged <- c(asked$count_flagged, "estimated")
   asked
 }
 
-# The vitals that are tested, in the order of the page, with the titles and bounds of vital_kind.csv.
+# The vitals that are tested, in the order of the page, with the titles, bounds and settling times of vital_kind.csv.
 with_kinds <- function(asked) {
   kinds <- read_table(asked$folder, "vital_kind")
   kinds <- kinds[kinds$bound != "", ]
@@ -81,6 +92,12 @@ with_kinds <- function(asked) {
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
   asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
   asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
+  asked$settling_ms <- setNames(1000 * as.numeric(kinds$settling_s), kinds$kind)
+  for (option in c("heart_rate", "pressure", "other")) {
+    seconds <- asked[[paste0("settling_", option)]]
+    of <- kinds$option == (if (option == "other") "" else option)
+    if (!is.null(seconds)) asked$settling_ms[of] <- round(1000 * seconds)
+  }
   asked
 }
 
@@ -93,7 +110,7 @@ file_of <- function(folder, name) {
 }
 
 COLUMNS <- list(
-  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default"),
+  vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
   session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
   self_report = c("session", "at_ms", "scale", "value"),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags")
@@ -159,13 +176,27 @@ state_of <- function(part, stimuli, by) {
   ifelse(label %in% STATES, label, "")
 }
 
-# Sums and numbers of readings by vital, state, participant; then their means.
+# Whether each reading was taken long enough after its stimulus began.
+has_settled <- function(part, stimuli, asked) {
+  if (asked$state == "observed") return(rep(TRUE, nrow(part)))
+  begun <- rep(-Inf, nrow(part))
+  for (session in unique(part$session)) {
+    starts <- stimuli$at_ms[stimuli$session == session]
+    own <- which(part$session == session)
+    place <- findInterval(part$at_ms[own], starts)
+    begun[own[place > 0]] <- starts[place]
+  }
+  part$at_ms >= begun + asked$settling_ms[part$kind]
+}
+
+# Sums and numbers of readings by vital, state, participant and session; then their means.
 read_means <- function(folder, asked, ids, stimuli) {
   path <- file_of(folder, "vital")
   connection <- file(path, "r", encoding = "UTF-8")
   on.exit(close(connection))
   heads <- unlist(strsplit(readLines(connection, 1), ","))
   check_heads(path, "vital", heads)
+  left_out <- setdiff(DOUBTS, asked$count_flagged)
   values <- NULL
   while (length(line <- readLines(connection, 1))) {
     pushBack(line, connection)
@@ -175,9 +206,9 @@ read_means <- function(folder, asked, ids, stimuli) {
     part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
     if (nrow(part)) {
       part$state <- state_of(part, stimuli, asked$state)
-      left_out <- c(if (asked$leave_out_flagged) DOUBTFUL, if (!asked$estimated) "estimated")
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
-      part <- part[part$state != "" & !out, c("kind", "state", "participant", "value")]
+      counts <- part$state != "" & !out & has_settled(part, stimuli, asked)
+      part <- part[counts, c("kind", "state", "participant", "session", "value")]
       part$n <- rep(1, nrow(part))
       values <- rbind(values, part)
       if (nrow(values) > PART) values <- summed(values)
@@ -189,11 +220,38 @@ read_means <- function(folder, asked, ids, stimuli) {
   values
 }
 
-summed <- function(values) aggregate(cbind(value, n) ~ kind + state + participant, values, sum)
+summed <- function(values) aggregate(cbind(value, n) ~ kind + state + participant + session, values, sum)
 
-means_in <- function(means, vital, state) {
-  own <- means[means$kind == vital & means$state == state, ]
-  setNames(own$mean, own$participant)
+# A vital's means as a table: a row for each session, a column for each state; NA where a session has not got it.
+visits_of <- function(means, vital) {
+  own <- means[means$kind == vital, ]
+  visit <- paste(own$session, own$participant)
+  table <- matrix(NA_real_, length(unique(visit)), length(STATES), dimnames = list(unique(visit), STATES))
+  table[cbind(visit, own$state)] <- own$mean
+  list(participant = own$participant[match(rownames(table), visit)], table = table)
+}
+
+# Averages sessions of each participant, each with the same weight, in order of the participants' codes.
+averaged <- function(visits, rows, state) {
+  if (!any(rows)) return(setNames(numeric(), character()))
+  means <- tapply(visits$table[rows, state], visits$participant[rows], mean)
+  setNames(as.vector(means), names(means))
+}
+
+# Who has both states in a session is averaged over such sessions; who has one, over all sessions with it. Who has both
+# but never in one session is on neither side.
+sides <- function(visits, pair) {
+  has <- !is.na(visits$table[, pair, drop = FALSE])
+  both <- has[, 1] & has[, 2]
+  whole <- visits$participant %in% visits$participant[both]
+  apart <- setdiff(
+    intersect(visits$participant[has[, 1]], visits$participant[has[, 2]]), visits$participant[both]
+  )
+  rest <- !whole & !visits$participant %in% apart
+  list(
+    one = averaged(visits, both | rest & has[, 1], pair[1]), two = averaged(visits, both | rest & has[, 2], pair[2]),
+    apart = length(apart)
+  )
 }
 
 choose <- function(asked) {
@@ -222,10 +280,11 @@ NUMBERS <- c(
   "equivalence_bh_p", "needed_in_family"
 )
 
-# Paired where three people have both states, else Welch where three on each side have only one.
+# Paired where three people have both states in a session, else Welch where three on each side have only one.
 compare <- function(vital, pair, means, asked) {
-  one <- means_in(means, vital, pair[1])
-  two <- means_in(means, vital, pair[2])
+  found <- sides(visits_of(means, vital), pair)
+  one <- found$one
+  two <- found$two
   both <- sort(intersect(names(one), names(two)))
   only <- list(sort(setdiff(names(one), names(two))), sort(setdiff(names(two), names(one))))
   test <- c(list(vital = vital, first = pair[1], second = pair[2]), setNames(rep(list(NA), length(NUMBERS)), NUMBERS))
@@ -235,11 +294,11 @@ compare <- function(vital, pair, means, asked) {
   test$method <- ""
   if (asked$design != "independent" && length(both) >= MINIMUM) {
     test$method <- "paired"
-    test$left_out <- sum(lengths(only))
+    test$left_out <- sum(lengths(only)) + found$apart
     only <- list(both, both)
   } else if (asked$design != "paired" && min(lengths(only)) >= MINIMUM) {
     test$method <- "Welch"
-    test$left_out <- length(both)
+    test$left_out <- length(both) + found$apart
   } else {
     return(test)
   }
@@ -337,17 +396,25 @@ shapiro_p <- function(values) if (constant(values, values)) NA else shapiro.test
 
 # Exact up to 50 values, ties or not; differences of 0 are dropped.
 signed_rank <- function(a, b) {
-  differences <- (a - b)[a != b]
+  rounded <- whole_units(a - b, c(a, b))
+  differences <- rounded[rounded != 0]
   if (length(differences) > EXACT_RANKS) return(wilcox.test(differences, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(abs(differences))
   two_tails(colSums(count_sums(ranks)), sum(ranks[differences > 0]))
 }
 
 rank_sum <- function(a, b) {
-  if (length(c(a, b)) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
+  both <- c(a, b)
+  a <- whole_units(a, both)
+  b <- whole_units(b, both)
+  if (diff(range(a, b)) == 0) return(1)
+  if (length(both) > EXACT_RANKS) return(wilcox.test(a, b, exact = FALSE, correct = TRUE)$p.value)
   ranks <- rank(c(a, b))
   two_tails(count_sums(ranks)[length(a) + 1, ], sum(ranks[seq_along(a)]))
 }
+
+# In whole units of the 12th digit of the largest value; the rest is rounding.
+whole_units <- function(values, scale) round(values / 10^(floor(log10(max(abs(scale)))) - 11))
 
 # Counts the subsets of ranks by size (rows) and by twice their sum (columns).
 count_sums <- function(ranks) {
@@ -387,10 +454,12 @@ adjusted <- function(tests) {
   tests
 }
 
-# Repeated measures over the people who have all three states, corrected by Greenhouse and Geisser.
+# Repeated measures over the people who have all three states in a session, corrected by Greenhouse and Geisser.
 all_states <- function(vital, means) {
-  columns <- lapply(STATES, function(state) means_in(means, vital, state))
-  people <- sort(Reduce(intersect, lapply(columns, names)))
+  visits <- visits_of(means, vital)
+  whole <- rowSums(is.na(visits$table)) == 0
+  columns <- lapply(STATES, function(state) averaged(visits, whole, state))
+  people <- sort(names(columns[[1]]))
   names <- c("f", "epsilon", "df_states", "df_error", "p", "partial_eta_squared", "generalized_eta_squared")
   found <- c(list(vital = vital, n = length(people)), setNames(rep(list(NA), length(names)), names))
   if (length(people) < MINIMUM) return(found)
@@ -508,7 +577,7 @@ full <- function(tests, states) {
 asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 chosen <- choose(asked)
 means <- chosen$means
-if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), mean = numeric())
+if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), session = character(), mean = numeric())
 tests <- list()
 for (vital in asked$vital) for (pair in PAIRS) tests <- c(tests, list(compare(vital, pair, means, asked)))
 tests <- adjusted(tests)

@@ -7,8 +7,11 @@ Needs Python 3.11 or newer, NumPy and SciPy, and nothing of Affect Edge. The fil
 line, so that a recording of a year needs no more memory than one of an hour. ``analysis.R``
 computes the same in R.
 
-The unit of every test is one participant's mean in one state. Three pairs of states for each vital
-are one family, whose p values are adjusted together. Formulas and sources stand with the functions.
+The unit of every test is one participant. Readings are averaged within each session and state; a
+paired difference is the average of those within the sessions that have both states. Readings in
+doubt, and those before the vital has settled in a stimulus, count in no mean. Three pairs of states
+for each vital are one family, whose p values are adjusted together. Formulas and sources stand with
+the functions.
 """
 
 from __future__ import annotations
@@ -30,11 +33,13 @@ import numpy.typing as npt
 from scipy import integrate, optimize, special, stats
 
 Values = npt.NDArray[np.float64]
-Means = dict[tuple[str, str], dict[str, float]]  # (vital, state) → participant → mean
+State = dict[str, float]  # of one session: state → mean
+Means = dict[str, dict[str, list[State]]]  # vital → participant → sessions
 
 STATES = ("neutral", "happiness", "anger")
 PAIRS = (("anger", "neutral"), ("happiness", "neutral"), ("anger", "happiness"))
-DOUBTFUL = {"out_of_range", "contact_lost", "clock_differs", "poor_signal"}
+# readings with these flags count in no mean unless they are asked for
+DOUBTS = ("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM = 3  # fewest pairs, or people in each group
 ALPHA = 0.05
 POWER = 0.8
@@ -68,6 +73,7 @@ COLUMNS: dict[str, dict[str, Callable[[str], float | str]]] = {
         "bound": str,
         "option": str,
         "default": str,
+        "settling_s": finite,
     },
     "session": {"session": whole, "participant": str, "simulated": str},
     "marker": {"session": whole, "at_ms": whole, "kind": str},
@@ -119,12 +125,15 @@ def rows_of(folder: Path, name: str) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of vital that can be tested: title, equivalence bound, and the option that sets it."""
+    """A kind of vital that can be tested: title, equivalence bound, the end of the options that set
+    bound and settling time, and seconds of settling.
+    """
 
     title: str
     bound: float
     option: str
     default: bool
+    settling_s: float
 
 
 def read_kinds(folder: Path) -> dict[str, Kind]:
@@ -135,6 +144,7 @@ def read_kinds(folder: Path) -> dict[str, Kind]:
             float(row["bound"]),
             row["option"],
             row["default"] == "1",
+            row["settling_s"],
         )
         for row in rows_of(folder, "vital_kind")
         if row["bound"]
@@ -197,22 +207,71 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
     return ""
 
 
+def settling_ms(vital: str, options: argparse.Namespace) -> int:
+    """Return how much of the start of each stimulus is left out for a vital."""
+    kind = options.kinds[vital]
+    asked = getattr(options, f"settling_{kind.option or 'other'}")
+    return round(1000 * float(kind.settling_s if asked is None else asked))
+
+
+def has_settled(
+    row: Mapping[str, Any], sessions: Mapping[int, Session], options: argparse.Namespace
+) -> bool:
+    """Tell whether a reading was taken long enough after its stimulus began."""
+    if options.state == "observed":
+        return True
+    stimuli = session_of(row, sessions).stimuli
+    place = bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1
+    return place < 0 or bool(row["at_ms"] >= stimuli[place][0] + settling_ms(row["kind"], options))
+
+
 def read_means(
     folder: Path, options: argparse.Namespace, ids: set[int], sessions: Mapping[int, Session]
 ) -> Means:
-    """Return each participant's mean in each state, over all readings of the sessions."""
-    values: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    """Return for each vital and participant the means of each session: state → mean."""
+    left_out = set(DOUBTS) - set(options.count_flagged)
+    values: defaultdict[tuple[str, str, int, str], list[float]] = defaultdict(list)
     for row in rows_of(folder, "vital"):
         if row["session"] in ids and row["kind"] in options.vital:
             state = state_of(row, sessions, options.state)
-            flags = set(row["flags"].split())
-            doubtful = options.leave_out_flagged and flags & DOUBTFUL
-            if state and not doubtful and (options.estimated or "estimated" not in flags):
-                values[row["kind"], state, row["participant"]].append(row["value"])
-    means: Means = defaultdict(dict)
-    for (vital, state, participant), readings in sorted(values.items()):
-        means[vital, state][participant] = math.fsum(readings) / len(readings)
+            counts = not left_out & set(row["flags"].split())
+            if state and counts and has_settled(row, sessions, options):
+                values[row["kind"], row["participant"], row["session"], state].append(row["value"])
+    of_session: defaultdict[tuple[str, str, int], State] = defaultdict(dict)
+    for (vital, participant, session, state), readings in sorted(values.items()):
+        of_session[vital, participant, session][state] = math.fsum(readings) / len(readings)
+    means: Means = defaultdict(lambda: defaultdict(list))
+    for (vital, participant, _), states in of_session.items():
+        means[vital][participant].append(states)
     return means
+
+
+def average(sessions: Sequence[State], state: str) -> float:
+    """Average a state over sessions, each with the same weight."""
+    return math.fsum(session[state] for session in sessions) / len(sessions)
+
+
+def sides(
+    people: Mapping[str, Sequence[State]], first: str, second: str
+) -> tuple[dict[str, float], dict[str, float], int]:
+    """Return participant → value for two states, and how many people had them in different sessions
+    only.
+
+    Who has both in a session is averaged over such sessions; who has one, over all with it.
+    """
+    one, two, apart = {}, {}, 0
+    for code, own in people.items():
+        both = [session for session in own if first in session and second in session]
+        firsts = both or [session for session in own if first in session]
+        seconds = both or [session for session in own if second in session]
+        if firsts and seconds and not both:
+            apart += 1
+            continue
+        if firsts:
+            one[code] = average(firsts, first)
+        if seconds:
+            two[code] = average(seconds, second)
+    return one, two, apart
 
 
 def choose(folder: Path, options: argparse.Namespace) -> tuple[str, Means]:
@@ -279,20 +338,19 @@ class Test:
 
 
 def compare(vital: str, first: str, second: str, means: Means, options: argparse.Namespace) -> Test:
-    """Compare two states: paired where three people have both, else Welch where three on each side
-    have only one.
+    """Compare two states: paired where three people have both in a session, else Welch where three
+    on each side have only one.
     """
-    one = means.get((vital, first), {})
-    two = means.get((vital, second), {})
+    one, two, apart = sides(means.get(vital, {}), first, second)
     both = sorted(one.keys() & two.keys())
     only_one = sorted(one.keys() - two.keys())
     only_two = sorted(two.keys() - one.keys())
     test = Test(vital, first, second, len(both))
     if options.design != "independent" and len(both) >= MINIMUM:
-        test.method, test.left_out = "paired", len(only_one) + len(only_two)
+        test.method, test.left_out = "paired", len(only_one) + len(only_two) + apart
         only_one = only_two = both
     elif options.design != "paired" and min(len(only_one), len(only_two)) >= MINIMUM:
-        test.method, test.left_out = "Welch", len(both)
+        test.method, test.left_out = "Welch", len(both) + apart
     else:
         return test
     a = np.array([one[code] for code in only_one])
@@ -431,7 +489,8 @@ def signed_rank(a: Values, b: Values) -> float:
 
     Differences of 0 are dropped.
     """
-    differences = (a - b)[a != b]
+    rounded = whole_units(a - b, np.concatenate([a, b]))
+    differences = rounded[rounded != 0]
     if len(differences) > EXACT_RANKS:
         return float(stats.wilcoxon(differences, correction=True).pvalue)
     ranks = stats.rankdata(np.abs(differences))
@@ -442,10 +501,20 @@ def rank_sum(a: Values, b: Values) -> float:
     """Return p of Mann and Whitney's test, exact up to 50 people in both groups together (ties or
     not).
     """
+    both = np.concatenate([a, b])
+    a, b = whole_units(a, both), whole_units(b, both)
     ranks = stats.rankdata(np.concatenate([a, b]))
+    if not np.ptp(ranks):
+        return 1.0
     if len(ranks) > EXACT_RANKS:
         return float(stats.mannwhitneyu(a, b, use_continuity=True, method="asymptotic").pvalue)
     return two_tails(count_sums(ranks)[len(a)], float(ranks[: len(a)].sum()))
+
+
+def whole_units(values: Values, scale: Values) -> Values:
+    """Return values in whole units of the 12th digit of the largest; the rest is rounding."""
+    exponent = math.floor(math.log10(np.max(np.abs(scale))))
+    return np.rint(values / 10.0 ** (exponent - 11))
 
 
 def count_sums(ranks: Iterable[float]) -> Values:
@@ -511,13 +580,16 @@ class AllStates:
 
 
 def all_states(vital: str, means: Means) -> AllStates:
-    """Compare all states of the people who have all of them."""
-    columns = [means.get((vital, state), {}) for state in STATES]
-    people = sorted(set.intersection(*(set(column) for column in columns)))
+    """Compare all states of the people who have all of them in a session."""
+    whole = {
+        code: [session for session in own if len(session) == len(STATES)]
+        for code, own in means.get(vital, {}).items()
+    }
+    people = sorted(code for code, own in whole.items() if own)
     result = AllStates(vital, len(people))
     if len(people) < MINIMUM:
         return result
-    values = np.array([[column[code] for column in columns] for code in people])
+    values = np.array([[average(whole[code], state) for state in STATES] for code in people])
     n, k = values.shape
     centred = values - values.mean()
     of_people = centred.mean(axis=1, keepdims=True)
@@ -725,12 +797,26 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--bound-pressure", type=float, default=5.0, help="the same of pressures")
     parser.add_argument(
-        "--leave-out-flagged",
-        action="store_true",
-        help="without readings that are flagged as doubtful",
+        "--settling-heart-rate",
+        type=float,
+        help="seconds left out at the start of each stimulus; default: of vital_kind.csv",
+    )
+    parser.add_argument("--settling-pressure", type=float, help="the same of pressures")
+    parser.add_argument("--settling-other", type=float, help="the same of all other vitals")
+    parser.add_argument(
+        "--count-flagged",
+        choices=DOUBTS,
+        action="append",
+        default=[],
+        help="count readings with this flag all the same; may be repeated",
     )
     parser.add_argument(
-        "--estimated", action="store_true", help="count estimated readings as if measured"
+        "--leave-out-flagged",
+        action="store_true",
+        help="what is done without it as well: readings in doubt count in no mean",
+    )
+    parser.add_argument(
+        "--estimated", action="store_true", help="the same as --count-flagged estimated"
     )
     parser.add_argument(
         "--csv", action="store_true", help="every number with all its digits, for programs"
@@ -745,6 +831,10 @@ def main(
     parser = options()
     chosen = parser.parse_args(arguments)
     chosen.kinds = read_kinds(chosen.folder)
+    if chosen.leave_out_flagged and set(chosen.count_flagged) - {"estimated"}:
+        parser.error("argument --leave-out-flagged: contradicts --count-flagged")
+    if chosen.estimated:
+        chosen.count_flagged.append("estimated")
     for vital in chosen.vital or ():
         if vital not in chosen.kinds:
             parser.error(f"argument --vital: choose from {', '.join(chosen.kinds)}, not {vital!r}")

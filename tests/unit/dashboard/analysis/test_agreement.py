@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dashboard.analysis.agreement import Source, compare_sources
 from dashboard.analysis.present.supplement_text import agreement_sentence
 from edge_agent.store.read.stimuli import Stimulus
@@ -45,6 +47,24 @@ def test_agreement_is_said_in_words() -> None:
         "Condition and face named the same emotion in 20 of 24 stimuli of 12 people (83 %; 50 % "
         "would be chance): kappa 0.67 (95 % CI "
     )
+
+
+def test_a_face_that_always_reads_the_same_is_named_as_the_reason_for_no_interval() -> None:
+    always = compare_sources(STIMULI, ["neutral" for _ in SHOWN])[0]
+    assert agreement_sentence(always).endswith(
+        "kappa 0.00, where 1 is always and 0 is chance. It has no interval and says nothing here, "
+        "because the face always said neutral."
+    )
+    same = [replace(one, condition="Anger") for one in STIMULI]
+    assert "because the condition always said anger." in agreement_sentence(
+        compare_sources(same, SHOWN)[0]
+    )
+
+
+def test_two_people_are_too_few_for_an_interval_and_the_sentence_says_so() -> None:
+    few = [stimulus(f"P-{place % 2}", one.condition, None) for place, one in enumerate(STIMULI)]
+    sentence = agreement_sentence(compare_sources(few, SHOWN)[0])
+    assert sentence.endswith("0 is chance. An interval needs at least 3 people.")
 
 
 def test_stimuli_without_a_face_or_a_report_and_other_labels_are_left_out() -> None:

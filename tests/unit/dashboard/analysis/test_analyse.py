@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.comparison import Obstacle
+from dashboard.analysis.means import session_means
+from dashboard.analysis.present.cautions import cautions_of
 from dashboard.analysis.present.response import response_of
-from dashboard.analysis.readings import ReadingGroup, means_of
+from dashboard.analysis.readings import ReadingGroup
 from dashboard.analysis.request import AnalysisQuery, Sample, StateBy
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.states import PAIRS, TESTED_STATES, VITALS
 from dashboard.statistics import Method, paired_t
 from edge_agent.core.errors import StatisticsError
@@ -20,7 +23,14 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.results import MatchCounts
-from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
+from tests.support.studies import (
+    DIASTOLIC,
+    HEART,
+    SYSTOLIC,
+    add_session,
+    heart,
+    make_study,
+)
 from tests.support.timeline import add, instant, mostly, reading
 
 ANGER = (70.0, 82.5, 75.0, 91.0)
@@ -60,12 +70,51 @@ def test_a_thousand_readings_of_a_person_weigh_as_much_as_one(tmp_path: Path) ->
     assert [test.comparison for test in more.family] == [test.comparison for test in few.family]
 
 
-def test_sessions_of_one_participant_are_one_mean(tmp_path: Path) -> None:
+def test_a_session_with_one_state_only_says_nothing_about_differences(tmp_path: Path) -> None:
     path = make_study(tmp_path, FOUR)
-    add_session(path, "P-0", heart(anger=72.0))
+    alone = analysed(path)
+    add_session(path, "P-0", heart(anger=172.0))
     found = analysed(path)
     own = next(m for m in found.means if m.participant == "P-0" and m.state is Emotion.ANGER)
-    assert (own.mean, own.readings) == (71.0, 2)
+    assert (own.mean, own.readings, own.sessions) == (70.0, 1, 1)
+    assert [test.comparison for test in found.family] == [test.comparison for test in alone.family]
+
+
+def test_sessions_of_different_level_with_unbalanced_time_show_no_difference(
+    tmp_path: Path,
+) -> None:
+    path = make_study(tmp_path, {})
+    for number in range(10):
+        calm = 60.0 + number
+        excited = 75.0 + number + number % 3
+        for level, times in ((calm, (30, 10)), (excited, (10, 30))):
+            states = zip(("neutral", "anger"), times, strict=True)
+            add_session(path, f"P-{number}", {s: {HEART: [level] * n} for s, n in states})
+    comparison = analysed(path).family[0].comparison
+    assert (comparison.n_both, comparison.difference) == (10, 0.0)
+    assert comparison.obstacle is Obstacle.NO_VARIATION
+
+
+def test_a_difference_is_the_average_of_those_within_sessions(tmp_path: Path) -> None:
+    path = make_study(tmp_path, FOUR)
+    add_session(path, "P-0", {"anger": {HEART: [100.0] * 50}, "neutral": {HEART: [92.0]}})
+    found = analysed(path)
+    assert found.family[0].comparison.first[0] - found.family[0].comparison.second[0] == 5.0
+    shown = {m.state: (m.mean, m.sessions) for m in found.means if m.participant == "P-0"}
+    assert shown[Emotion.ANGER] == (85.0, 2)
+    assert shown[Emotion.NEUTRAL] == (80.0, 2)
+    assert shown[Emotion.HAPPINESS] == (69.0, 1)
+    assert found.all_states[0].comparison.n == 4
+
+
+def test_who_had_the_states_in_different_sessions_is_in_no_test_and_named(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {})
+    for number in range(4):
+        for state in ("anger", "neutral"):
+            add_session(path, f"P-{number}", heart(**{state: 70.0 + number}))
+    answer = response_of(analysed(path)).comparisons[0]
+    assert (answer.n_both, answer.n_first_only, answer.n_apart, answer.method) == (0, 0, 4, None)
+    assert "in one session (4 people had them in different sessions only)" in answer.sentence
 
 
 def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -> None:
@@ -150,16 +199,81 @@ def test_a_session_that_does_not_exist_is_named(tmp_path: Path) -> None:
         analysed(path, sample="selected", session=[1, 99])
 
 
-def test_flagged_readings_are_kept_and_counted_and_left_out_when_asked(tmp_path: Path) -> None:
-    path = make_study(tmp_path, FOUR)
-    add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    add_session(path, "P-1", heart(anger=10.0), flags=[VitalFlag.CONTACT_LOST])
-    add_session(path, "P-2", heart(anger=75.0), flags=[VitalFlag.MANUAL])
-    kept = analysed(path)
-    left_out = analysed(path, leave_out_flagged=True)
-    assert (kept.flagged, left_out.flagged) == (2, 2)
-    assert (kept.readings, left_out.readings) == (15, 13)
-    assert left_out.family == analysed(make_study(tmp_path / "clean", FOUR)).family
+def test_readings_in_doubt_are_in_no_test_unless_asked_for_by_flag(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {})
+    for code, states in FOUR.items():
+        add_session(path, code, states)
+    for code, value, flag in (
+        ("P-0", 300.0, VitalFlag.OUT_OF_RANGE),
+        ("P-1", 10.0, VitalFlag.CONTACT_LOST),
+        ("P-2", 75.0, VitalFlag.MANUAL),
+        ("P-3", 99.0, VitalFlag.POOR_SIGNAL),
+    ):
+        both = heart(anger=value, neutral=70.0)
+        add_session(path, code, both, flags=[flag])
+    usual = analysed(path)
+    assert (usual.readings, usual.flagged, usual.flagged_left_out) == (14, 6, 6)
+    assert [(one.flag.value, one.state.value, one.readings) for one in usual.left_out] == [
+        (flag, state, 1)
+        for flag in ("out_of_range", "contact_lost", "poor_signal")
+        for state in ("neutral", "anger")
+    ]
+    assert analysed(path, leave_out_flagged=True).family == usual.family
+    some = analysed(path, count_flagged=["contact_lost", "poor_signal"])
+    assert (some.readings, some.flagged, some.flagged_left_out) == (18, 6, 2)
+    every = analysed(path, count_flagged=["contact_lost", "out_of_range", "poor_signal"])
+    with_all = usual.family[0].with_all
+    tests = every.family[0].comparison.tests
+    assert with_all is not None and tests is not None
+    assert (with_all.decision.p, with_all.adjusted_p) == (tests.t.p, tests.holm_p)
+    assert every.family[0].with_all is None
+
+
+def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {})
+    for number in range(10):
+        level = 60.0 + number
+        add_session(
+            path,
+            f"P-{number}",
+            {
+                state: {HEART: [level + (number * len(state)) % 3 + beat % 5 for beat in range(38)]}
+                for state in ("neutral", "anger")
+            },
+        )
+    with write_transaction(path) as connection:
+        connection.execute(
+            "UPDATE vital SET value = 0, flags = 'contact_lost out_of_range' WHERE at / 1000 % 19 "
+            "= 0 AND EXISTS (SELECT 1 FROM condition WHERE label = 'anger' AND at >= started AND "
+            "at < ended)"
+        )
+    usual = analysed(path, vital=["heart_rate"])
+    tests = usual.family[0].comparison.tests
+    with_all = usual.family[0].with_all
+    assert usual.flagged_left_out == 20
+    assert tests is not None and with_all is not None
+    assert tests.holm_p > 0.05
+    assert with_all.adjusted_p is not None and with_all.adjusted_p < 0.001
+    assert with_all.changes
+    assert (
+        "20 readings in doubt are left out of all means and tests (contact lost, out of range). "
+        "With every reading counted, 1 test of 3 would conclude something else; see below which."
+    ) in cautions_of(usual)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"count_flagged": ["manual"]}, "manual readings count anyway; choose from out_of_range"),
+        (
+            {"count_flagged": ["contact_lost"], "leave_out_flagged": True},
+            "count_flagged asks for contact_lost; give one of the two",
+        ),
+    ],
+)
+def test_a_contradiction_about_flags_is_refused(asked: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        AnalysisQuery.model_validate(asked)
 
 
 def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
@@ -167,7 +281,7 @@ def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
     with pytest.raises(
         StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"
     ):
-        means_of([bad])
+        session_means([bad])
 
 
 def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path) -> None:

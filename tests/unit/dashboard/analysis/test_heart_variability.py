@@ -5,29 +5,31 @@ joined.
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.analysis.heart_variability import variability_by_state
-from dashboard.statistics import ArtefactError, NoVariationError, TooShortError, heart_variability
-from dashboard.statistics.variability import accepted
+from dashboard.statistics import (
+    ArtefactError,
+    Corrections,
+    NoVariationError,
+    TooShortError,
+    corrected,
+    heart_variability,
+    ln_rmssd,
+)
+from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.store.read.beats import Beats
 
-# One missed beat (1520), one extra beat (400 and 410): milliseconds.
-BEATS = (
-    812, 835, 790, 1520, 805, 798, 840, 861, 400, 410, 822, 815, 803, 790, 776, 801, 820, 845,
-    850, 833,
-)  # fmt: skip
-SECONDS = [beat / 1000 for beat in BEATS]
-STEADY = [0.8, 0.85, 0.8, 0.75] * 25  # 80 s
+SECONDS = [0.8, 0.81, 0.79, 0.8, 0.82, 0.79] * 3  # 14 s
+STEADY = [0.8, 0.82, 0.8, 0.78] * 25  # 80 s
 
 
 def beats(
@@ -47,35 +49,45 @@ def beats(
     return Beats(code, state, at, np.array(values), flags, simulated=False)
 
 
-def test_missed_and_extra_beats_are_rejected_and_nothing_else() -> None:
-    assert [beat for beat, kept in zip(BEATS, accepted(SECONDS), strict=True) if not kept] == [
-        1520,
-        400,
-        410,
-    ]
+RHYTHM = np.round(800 + 40 * np.sin(np.arange(200) * 0.9) + 7 * np.cos(np.arange(200) * 2.3)) / 1000
 
 
-@pytest.mark.parametrize("beat", [0.29, 2.01, 0.0, -1.0])
-def test_what_is_no_beat_is_rejected(beat: float) -> None:
-    assert list(accepted([0.8, beat, 0.8])) == [True, False, True]
+def rmssd(values: Values) -> float:
+    return 1000 * math.sqrt(float(np.mean(np.diff(values) ** 2)))
 
 
-def test_a_lone_interval_has_nothing_that_vouches_for_it() -> None:
-    assert list(accepted([0.8])) == [False]
-    assert list(accepted([])) == []
+def test_a_missed_beat_is_inserted_and_touches_no_measure() -> None:
+    missed = np.concatenate([RHYTHM[:100], [RHYTHM[100] + RHYTHM[101]], RHYTHM[102:]])
+    found = corrected([missed])
+    assert found.corrections == Corrections(ectopic=0, missed=1, extra=0, misplaced=0)
+    assert len(found.intervals) == 200
+    assert list(np.flatnonzero(~found.measured)) == [100, 101]
 
 
-def test_the_measures_equal_r() -> None:
-    found = heart_variability([SECONDS * 5])
-    # R 4.2.2: x <- rep(BEATS, 5); ok <- !(x %in% c(1520, 400, 410)); sd(x[ok]);
-    # d <- diff(x)[ok[-1] & ok[-length(ok)]]; sqrt(mean(d^2))
-    assert (found.n, found.successive, found.rejected) == (85, 74, 15)
-    assert found.rmssd_ms == pytest.approx(22.726041735704285, rel=1e-9)
-    assert found.sdnn_ms == pytest.approx(23.240612092201189, rel=1e-9)
-    assert found.seconds == pytest.approx(69.48)
-    assert found.share_rejected == pytest.approx(0.15)
-    assert found.ultra_short
-    assert found.ln_rmssd == pytest.approx(math.log(found.rmssd_ms))
+def test_an_extra_beat_is_deleted_and_its_interval_is_whole_again() -> None:
+    parts = np.array([0.45, 0.55]) * RHYTHM[100]
+    found = corrected([np.concatenate([RHYTHM[:100], parts, RHYTHM[101:]])])
+    assert found.corrections == Corrections(ectopic=0, missed=0, extra=1, misplaced=0)
+    assert found.intervals == pytest.approx(RHYTHM)
+
+
+@pytest.mark.parametrize("early", [0.25, -0.25])
+def test_a_beat_that_comes_early_or_late_takes_both_of_its_intervals(early: float) -> None:
+    moved = RHYTHM.copy()
+    moved[100] -= early
+    moved[101] += early
+    found = corrected([moved])
+    assert found.corrections == Corrections(ectopic=1, missed=0, extra=0, misplaced=0)
+    assert list(np.flatnonzero(~found.measured)) == [100, 101]
+    assert found.intervals[100] == pytest.approx(RHYTHM[100], abs=0.06)
+
+
+def test_a_rhythm_without_artefacts_is_left_as_it_is() -> None:
+    found = heart_variability([RHYTHM])
+    assert (found.n, found.successive, found.share_corrected) == (200, 199, 0.0)
+    assert found.rmssd_ms == pytest.approx(rmssd(RHYTHM))
+    assert found.sdnn_ms == pytest.approx(float(np.std(1000 * RHYTHM, ddof=1)))
+    assert found.ln_rmssd == ln_rmssd(found.rmssd_ms) == pytest.approx(math.log(rmssd(RHYTHM)))
 
 
 def test_runs_are_never_joined() -> None:
@@ -98,9 +110,14 @@ def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> Non
         heart_variability([])
 
 
-def test_too_many_artefacts_give_no_number() -> None:
-    with pytest.raises(ArtefactError, match="40 of 140 intervals between beats are artefacts"):
-        heart_variability([[*STEADY, *([0.2] * 40)]])
+def test_too_many_corrected_beats_give_no_number_and_no_sensor_is_blamed() -> None:
+    rng = np.random.default_rng(2)
+    fibrillation = rng.uniform(0.4, 1.3, 300)
+    with pytest.raises(ArtefactError, match="of 300 beats do not fit the rhythm") as refused:
+        heart_variability([fibrillation])
+    assert "with up to 20% of them" in str(refused.value)
+    assert "sensor" not in str(refused.value)
+    assert "the heart's own rhythm" in str(refused.value)
 
 
 def test_values_that_are_not_finite_are_refused_by_name() -> None:
@@ -154,13 +171,101 @@ def test_lost_contact_ends_a_run_and_is_counted() -> None:
     assert (found.variability.n, found.variability.successive) == (199, 197)
 
 
-@given(st.lists(st.floats(0.2, 2.2), max_size=40))
-def test_an_interval_is_held_against_the_median_of_its_neighbours(values: list[float]) -> None:
-    possible = [value for value in values if 0.3 <= value <= 2.0]
-    expected = []
-    for place, value in enumerate(possible):
-        around = possible[max(0, place - 5) : place] + possible[place + 1 : place + 6]
-        usual = statistics.median(around) if around else 0.0
-        expected.append(abs(value - usual) <= 0.2 * usual)
-    kept = iter(expected)
-    assert list(accepted(values)) == [0.3 <= value <= 2.0 and next(kept) for value in values]
+@given(st.lists(st.floats(0.2, 2.2), max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_any_intervals_are_corrected_without_losing_time(values: list[float]) -> None:
+    found = corrected([values])
+    assert len(found.intervals) == len(found.measured) == len(found.run)
+    inserted = found.corrections.missed - found.corrections.extra
+    assert len(found.intervals) == len(values) + inserted
+
+
+def beats_at(intervals: Values) -> Values:
+    return np.concatenate([[0.0], np.cumsum(intervals)])
+
+
+def rhythm(rng: np.random.Generator, breath_hz: float, depth_s: tuple[float, float]) -> Values:
+    """400 intervals of a heart that follows breath, blood pressure waves and chance; 1/1024 s."""
+    level = rng.uniform(0.7, 1.05)
+    depth = rng.uniform(*depth_s)
+    waves = rng.uniform(0.005, 0.04)
+    noise = rng.uniform(0.003, 0.015)
+    phases = rng.uniform(0, 2 * math.pi, 2)
+    now = 0.0
+    drift = 0.0
+    found = []
+    for _ in range(400):
+        drift = 0.98 * drift + rng.normal(0, 0.004)
+        breath = depth * math.sin(2 * math.pi * breath_hz * now + phases[0])
+        slow = waves * math.sin(2 * math.pi * 0.095 * now + phases[1])
+        found.append(level + breath + slow + drift + rng.normal(0, noise))
+        now += found[-1]
+    return np.round(np.array(found) * 1024) / 1024
+
+
+def none(rng: np.random.Generator, intervals: Values, share: float) -> Values:
+    return intervals
+
+
+def with_ectopic(rng: np.random.Generator, intervals: Values, share: float) -> Values:
+    """Beats 20 to 40 % early, half of them with a full pause after them, half with less than half
+    of one; two beats or more between them.
+    """
+    found = intervals.copy()
+    places = rng.choice(np.arange(3, len(found) - 4, 3), round(share * len(found)), replace=False)
+    for place in places:
+        early = rng.uniform(0.2, 0.4) * found[place]
+        found[place] -= early
+        found[place + 1] += early * (1.0 if rng.random() < 0.5 else rng.uniform(0, 0.5))
+    return found
+
+
+def with_missed(rng: np.random.Generator, intervals: Values, share: float) -> Values:
+    at = beats_at(intervals)
+    gone = rng.choice(np.arange(3, len(at) - 3, 3), round(share * len(intervals)), replace=False)
+    return np.diff(np.delete(at, gone))
+
+
+def with_extra(rng: np.random.Generator, intervals: Values, share: float) -> Values:
+    at = beats_at(intervals)
+    count = round(share * len(intervals))
+    places = rng.choice(np.arange(3, len(intervals) - 3, 3), count, replace=False)
+    more = at[places] + intervals[places] * rng.uniform(0.3, 0.7, count)
+    return np.diff(np.sort(np.concatenate([at, more])))
+
+
+REST = (0.25, (0.01, 0.06))
+SLOW = (0.1, (0.1, 0.2))
+SLOWEST = (0.1, (0.2, 0.2))
+DEEP = (0.25, (0.08, 0.12))
+
+
+@pytest.mark.parametrize("breath", [REST, SLOW, SLOWEST, DEEP], ids=["rest", "slow", "0.2", "deep"])
+@pytest.mark.parametrize(
+    ("spoilt", "share"),
+    [
+        (none, 0.0),
+        (with_ectopic, 0.02),
+        (with_ectopic, 0.06),
+        (with_missed, 0.02),
+        (with_missed, 0.06),
+        (with_extra, 0.02),
+        (with_extra, 0.06),
+    ],
+)
+def test_rmssd_of_spoilt_recordings_is_near_the_truth_and_none_is_refused(
+    spoilt: Callable[[np.random.Generator, Values, float], Values],
+    share: float,
+    breath: tuple[float, tuple[float, float]],
+) -> None:
+    rng = np.random.default_rng(7)
+    errors = []
+    for _ in range(6):
+        truth = rhythm(rng, *breath)
+        found = heart_variability([spoilt(rng, truth, share)])
+        errors.append(found.rmssd_ms / rmssd(truth) - 1)
+    # The known limit (docs/statistics.md): early beats drown in a breath of ± 0.2 s.
+    hardest = breath == SLOWEST and spoilt is with_ectopic and share > 0.02
+    bound = 0.15 if hardest else 0.05
+    assert abs(float(np.mean(errors))) <= bound
+    assert float(np.std(errors)) <= 0.08

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of
 from dashboard.analysis.present.response import response_of
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from tests.support.studies import HEART, States, make_study

@@ -47,7 +47,7 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     t = whole.tests.t
     assert row.choice == LONG
     assert row.decision == Decision(
-        whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p
+        whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p, whole.tests.bh_p
     )
     assert empty.decision == Decision(None, 0, 3)
 

@@ -7,7 +7,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.statistics import Interval, Judgement, NoVariationError, TooFewError, cohens_kappa
+from dashboard.statistics import (
+    Interval,
+    Judgement,
+    NoInterval,
+    NoVariationError,
+    TooFewError,
+    cohens_kappa,
+)
 
 Table = tuple[tuple[int, ...], ...]
 THREE: Table = ((20, 5, 3), (4, 15, 6), (1, 2, 24))
@@ -82,13 +89,32 @@ def test_the_interval_holds_the_kappa_of_the_population_in_95_percent_of_small_s
 
 
 def test_two_participants_have_no_interval_however_often_they_judged() -> None:
-    assert cohens_kappa(judgements(THREE, people=2)).interval is None
+    two = cohens_kappa(judgements(THREE, people=2))
+    assert (two.interval, two.no_interval) == (None, NoInterval.TOO_FEW)
     assert cohens_kappa(judgements(THREE, people=3)).interval is not None
 
 
 def test_perfect_agreement_is_1_without_an_interval() -> None:
     found = cohens_kappa(judgements(((5, 0), (0, 4))))
-    assert (found.kappa, found.interval) == (1.0, None)
+    assert (found.kappa, found.interval, found.no_interval) == (1.0, None, NoInterval.PERFECT)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [((7, 3), (0, 0)), ((7, 0), (3, 0)), ((4, 3, 7), (0, 0, 0), (0, 0, 0))],
+    ids=["first", "second", "three labels"],
+)
+def test_a_source_that_always_says_the_same_has_a_kappa_of_0_and_no_interval(table: Table) -> None:
+    found = cohens_kappa(judgements(table))
+    assert found.kappa == pytest.approx(0.0, abs=1e-15)
+    assert (found.interval, found.no_interval) == (None, NoInterval.CONSTANT)
+
+
+def test_participants_who_all_say_the_same_leave_nothing_to_compute_an_interval_from() -> None:
+    said = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b"), ("a", "a"), ("b", "a"), ("a", "a")]
+    found = cohens_kappa([Judgement(f"P{n}", *pair) for n in range(9) for pair in said])
+    assert found.kappa == pytest.approx(10 / 24)  # p_o = 5/7, p_e = (4 · 4 + 3 · 3) / 49
+    assert (found.interval, found.no_interval) == (None, NoInterval.NO_SPREAD)
 
 
 def test_labels_come_in_the_order_given_and_others_after_them() -> None:

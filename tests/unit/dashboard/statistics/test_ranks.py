@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 
-from dashboard.statistics import rank_biserial, rank_sum, signed_rank
+from dashboard.statistics import RankTest, rank_biserial, rank_sum, signed_rank
+from edge_agent.store.export.scripts import analysis as script
 
 # Sums of ranks and U by SciPy 1.17: stats.rankdata of the differences and stats.mannwhitneyu.
 BEFORE = (125.0, 115.0, 130.0, 140.0, 140.0, 115.0, 140.0, 125.0, 140.0, 135.0)
@@ -36,3 +41,46 @@ def test_many_people_take_the_same_formula() -> None:
     second = [value + 20.5 for value in first]
     # the first is larger in 190 of 1,600 pairs: 1 + 2 + … + 19
     assert rank_sum(first, second).rank_biserial == pytest.approx(2 * 190 / 1600 - 1, abs=1e-12)
+
+
+# Differences of 0.3 and 0.2 either way: in tenths they are whole numbers and their ties are exact.
+TENTHS = (
+    (703, 700), (800, 803), (913, 910), (658, 660), (1202, 1200), (745, 748), (990, 987),
+    (601, 603), (554, 551), (1105, 1108), (867, 864), (772, 774),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0, 1e3, 3.0, 1e-7])
+def test_rounding_noise_breaks_no_tie_of_pairs(unit: float) -> None:
+    first = [float(one) for one, _ in TENTHS]
+    second = [float(other) for _, other in TENTHS]
+    whole = signed_rank(first, second)
+    # all 2^12 assignments of signs to the mean ranks, counted one by one: W+ = 45, 1,432 of them at
+    # or above it
+    assert whole.p == 2 * 1432 / 4096
+    parted = signed_rank([one / unit for one in first], [other / unit for other in second])
+    assert (parted.p, parted.statistic) == (whole.p, whole.statistic)
+    assert script.signed_rank(np.array(first) / unit, np.array(second) / unit) == whole.p
+
+
+def test_a_difference_of_rounding_alone_is_none() -> None:
+    found = signed_rank([0.1 + 0.2, 5.0, 7.0, 8.0], [0.3, 4.0, 5.0, 5.0])
+    assert (found.statistic, found.p) == (0.0, 0.25)  # three differences, all above 0: 2 / 2^3
+
+
+def test_rounding_noise_breaks_no_tie_of_groups() -> None:
+    first = [0.1 + 0.2, 0.7 + 0.1, 0.5]
+    second = [0.3, 0.8, 0.6, 0.2]
+    whole = rank_sum([3.0, 8.0, 5.0], [3.0, 8.0, 6.0, 2.0])
+    parted = rank_sum(first, second)
+    assert (parted.p, parted.statistic) == (whole.p, whole.statistic) == (whole.p, 7.0)
+    assert script.rank_sum(np.array(first), np.array(second)) == whole.p
+
+
+@pytest.mark.parametrize("test", [rank_sum, signed_rank])
+def test_sides_that_differ_by_rounding_alone_have_no_ranks(
+    test: Callable[[Any, Any], RankTest],
+) -> None:
+    first = [100 + 1e-12 * (place % 5) for place in range(40)]
+    found = test(first, [100.0] * 40)
+    assert (found.p, found.rank_biserial) == (1.0, 0.0)

@@ -33,6 +33,18 @@ from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from edge_agent.vision.models.known_cards import known_cards
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
+PLAN = json.dumps(
+    {
+        "screens": [
+            {"kind": "stimulus", "condition": "happiness", "opens": True},
+            {"kind": "pressure", "condition": "happiness", "opens": False},
+            {"kind": "rest", "condition": None, "opens": False},
+            {"kind": "stimulus", "condition": "anger", "opens": True},
+        ],
+        "texts": {},
+    }
+)
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -73,6 +85,11 @@ def path(tmp_path: Path) -> Path:
             [(RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True), None)],
             1000,
             False,
+        )
+        connection.execute(
+            "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, "
+            "saved, saved_boot_ms) VALUES (1, 'three films', '=Three', ?, 2, ?, 'finished', 0, 0)",
+            ("ab" * 32, PLAN),
         )
         insert_reports(connection, 1, [SelfReport(instant(150), "anger", "emotion", "none")])
         for sha256, card in known_cards().items():
@@ -152,6 +169,37 @@ def test_the_models_are_told_by_hash_and_card(path: Path, tmp_path: Path) -> Non
     cards = [json.loads(file.read_text(encoding="utf-8")) for file in (folder / "models").iterdir()]
     told = (folder / "model.csv").read_text(encoding="utf-8")
     assert cards and all(card["sha256"] in told and card["limits"] for card in cards)
+
+
+def test_the_protocol_its_order_and_the_question_are_told(path: Path, tmp_path: Path) -> None:
+    question = {"state": "observed", "window": 20.0}
+    about = Appliance(question=question)
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice(), about)[0])
+    with (folder / "protocol_run.csv").open(encoding="utf-8") as file:
+        (run,) = csv.DictReader(file)
+    assert run == {
+        "session": "1",
+        "participant": "P01",
+        "name": "three films",
+        "title": "'=Three",
+        "sha256": "ab" * 32,
+        "order_row": "2",
+        "order": "happiness > anger",
+        "state": "finished",
+        "reason": "",
+    }
+    (plan,) = (folder / "protocols").iterdir()
+    assert (plan.name, plan.read_text()) == ("three-films-abababab-order-2.json", PLAN + "\n")
+    assert json.loads((folder / "question.json").read_text()) == question
+    assert "*uncertain* among the labels is none" in (folder / "README.md").read_text()
+
+
+def test_a_plan_that_is_damaged_ends_no_export(path: Path, tmp_path: Path) -> None:
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE protocol_run SET plan = '{\"screens'")
+    folder = unpacked(BUNDLE.export(path, tmp_path / "all.zip", Choice())[0])
+    with (folder / "protocol_run.csv").open(encoding="utf-8") as file:
+        assert [run["order"] for run in csv.DictReader(file)] == [""]
 
 
 def test_no_cell_is_a_formula_and_every_text_can_be_had_back(path: Path, tmp_path: Path) -> None:

@@ -58,6 +58,11 @@ def path(tmp_path: Path) -> Path:
         ]
         insert_reports(connection, 1, answers)
         connection.execute(
+            "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, "
+            "saved, saved_boot_ms) VALUES (1, 'films', 'Films', ?, 0, '[]', 'finished', 0, 0)",
+            ("cd" * 32,),
+        )
+        connection.execute(
             "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
             "'1.0.0', ?, ?)",
             ("ab" * 32, START_MS),

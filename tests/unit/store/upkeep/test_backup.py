@@ -12,8 +12,9 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
-from edge_agent.store.upkeep.backup import check_integrity, make_daily_copy, restore_copy
+from edge_agent.store.upkeep.backup import make_daily_copy, restore_copy
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.verification import verify
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq
 from tests.support.timeline import query
 
@@ -74,15 +75,26 @@ def test_a_copy_that_would_fill_the_disk_is_not_made_and_older_ones_stay(
     assert list(database.parent.glob("*.backup-*")) == [first]
 
 
-def test_a_sound_database_passes_and_a_damaged_one_is_named_with_its_copies(database: Path) -> None:
-    check_integrity(database)
+def test_a_sound_database_passes_and_a_damaged_one_is_named(database: Path) -> None:
+    verify(database)
     copy = make_daily_copy(database, now_ms=NOW_MS)
-    check_integrity(copy)
+    verify(copy)
     damaged = bytearray(copy.read_bytes())
     damaged[5 * 4096 : 9 * 4096] = b"\x5a" * 4 * 4096
     copy.write_bytes(damaged)
     with pytest.raises(StoreError, match=r"backup-2026-11-20: is damaged"):
-        check_integrity(copy)
+        verify(copy)
+
+
+def test_damage_that_sqlite_quotes_is_named_though_it_is_no_text(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_schema SET name = CAST(x'ff8000' AS TEXT) WHERE name = 'login'"
+        )
+        connection.commit()
+    with pytest.raises(StoreError, match=r"affect-edge\.db: "):
+        verify(database)
 
 
 def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
@@ -91,10 +103,8 @@ def test_a_reference_to_nothing_is_damage_too(database: Path) -> None:
             "INSERT INTO login (token_hash, account, created, expires) VALUES ('x', 99, 1, 2)"
         )
         connection.commit()
-    with pytest.raises(
-        StoreError, match=r"a row of login refers to none of account.*there is none"
-    ):
-        check_integrity(database)
+    with pytest.raises(StoreError, match=r"a row of login refers to none of account"):
+        verify(database)
 
 
 def test_a_copy_put_back_is_the_database_again_and_what_came_later_is_gone(database: Path) -> None:
@@ -142,7 +152,7 @@ def test_erasing_a_participant_finds_them_in_the_daily_copies(database: Path) ->
     assert b"QZX-17" in copy.read_bytes()
     assert erase_participant(database, "QZX-17", actor="ada").copies == (copy.name,)
     assert b"QZX-17" not in copy.read_bytes()
-    check_integrity(copy)
+    verify(copy)
 
 
 def test_something_else_is_not_put_back(database: Path, tmp_path: Path) -> None:

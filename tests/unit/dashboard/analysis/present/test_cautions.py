@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import cautions_of, method_of, warnings_of
 from dashboard.analysis.present.supplement_text import (
     all_states_sentence,
@@ -12,6 +12,7 @@ from dashboard.analysis.present.supplement_text import (
     variability_sentence,
 )
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
 from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag

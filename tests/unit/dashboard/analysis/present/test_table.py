@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from dashboard.analysis.present.schemas import AnalysisModel
 from dashboard.analysis.present.table import groups_of
 from dashboard.commands.analyse import main as analyse_command
+from edge_agent.core.readings import VitalFlag
 from tests.support.dashboard import client_of, set_up
 from tests.support.studies import add_session, heart, make_study
 
@@ -82,14 +83,44 @@ def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
     page = text_of(
         client,
         "/analysis?state=observed&sample=selected&session=2&window=12.5&share="
-        "&leave_out_flagged=true",
+        "&count_flagged=contact_lost&count_flagged=poor_signal&estimated=true&settling_pressure=20",
     )
     assert re.search(r'name="state" value="observed" checked', page)
     assert re.search(r'name="session" value="2" checked', page)
     assert not re.search(r'name="session" value="1" checked', page)
     assert re.search(r'name="window"[^>]*value="12.5"', page)
     assert re.search(r'name="share"[^>]*value="0.6"', page)
-    assert re.search(r'name="leave_out_flagged" value="true" checked', page)
+    ticked = re.findall(r'name="count_flagged" value="(\w+)" checked', page)
+    assert ticked == ["contact_lost", "estimated", "poor_signal"]
+    assert re.search(r'name="settling_pressure"[^>]*value="20"', page)
+    assert re.search(r'name="settling_other"[^>]*value=""', page)
+
+
+def test_old_addresses_are_answered_still(client: TestClient) -> None:
+    usual = client.get("/api/v1/analysis").json()
+    old = client.get("/api/v1/analysis?leave_out_flagged=true").json()
+    assert old["question"].pop("leave_out_flagged") is True
+    del usual["question"]["leave_out_flagged"]
+    assert old == usual
+
+
+def test_what_is_left_out_stands_on_the_page_and_in_the_terminal(
+    client: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = [VitalFlag.CONTACT_LOST]
+    add_session(folder / "affect-edge.db", "P-1", heart(anger=0.0, neutral=70.0), flags=lost)
+    page = text_of(client, "/analysis?sensitivity=true&vital=heart_rate")
+    assert "1 test of 3 would conclude something else; see below which." in page
+    row = r'without sensor contact</th><td class="number">1</td><td class="number">0</td>'
+    assert re.search(row + r'<td class="number">1</td>', page)
+    assert "With every reading counted, 1 of 3 tests would conclude something else" in page
+    assert "Other settling times" in page
+    assert analyse_command(["--data", str(folder), "--vital", "heart_rate"]) == 0
+    shown = capsys.readouterr().out
+    assert "without sensor contact: 1 in neutral, 0 in happiness, 1 in anger" in shown
+    assert ", another conclusion" in shown
+    assert analyse_command(["--data", str(folder), "--count-flagged", "contact_lost"]) == 0
+    assert "Readings left out" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.present.cautions import assumptions_of, cautions_of, method_of, warnings_of
 from dashboard.analysis.present.charts import analysis_charts
 from dashboard.analysis.present.text import df_text, interval_text, number, p_text, people, sentence
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Analysis
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
@@ -262,11 +263,13 @@ def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
 def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    kept = cautions_of(analysed(path))
-    left_out = cautions_of(analysed(path, leave_out_flagged=True))
-    what = "1 reading out of range, without sensor contact or of doubtful time"
-    assert f"{what} counted in the means. Leave them out above to see whether they matter." in kept
-    assert f"{what} left out of the means, as chosen." in left_out
+    usual = cautions_of(analysed(path))
+    assert (
+        "1 reading in doubt is left out of all means and tests (out of range). With every reading "
+        "counted, each test would conclude the same."
+    ) in usual
+    counted = cautions_of(analysed(path, count_flagged=["out_of_range"]))
+    assert "1 reading in doubt is counted in the means, as chosen." in counted
 
 
 def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:

@@ -123,9 +123,30 @@ def test_a_file_is_looked_at_corrected_and_imported(client: TestClient, tmp_path
     assert "All of these rows are valid" in page
     assert page.count("out of range") == 2, "90 over 85"
     done = client.post(place, data=chosen)
-    assert (done.status_code, done.headers["location"]) == (303, "/readings?taken=5&there=0")
+    place = done.headers["location"]
+    assert (done.status_code, place) == (303, "/readings?taken=5&there=0&outside=5&given=5")
+    assert "5 of 5 lie in no session; there is none yet." in client.get(place).text
     assert stored(tmp_path)[1] == ("heart_rate", 66.0, "csv:cuff.csv", "imported")
+
+
+def test_readings_of_another_hour_are_taken_and_the_page_says_that_they_meet_no_session(
+    client: TestClient, tmp_path: Path
+) -> None:
+    study = Study(tmp_path / "affect-edge.db")
+    study.create_participant("P-01")
+    study.give_consent("P-01", "1")
+    start = study.start_session("P-01", Purpose.RESEARCH, "").start_ms
+    rows = b"".join(f"{start - 1000 * n},heart_rate,70\n".encode() for n in (8, 9, 10))
+    place = send(client, b"at,kind,value\n" + rows)
+    done = client.post(place, data={})
+    assert done.headers["location"] == (
+        "/readings?taken=3&there=0&outside=3&given=3&nearest=1&later=8"
+    )
+    page = client.get(done.headers["location"]).text
+    assert "3 of 3 lie in no session; the nearest is session 1 (P-01), 8 s later." in page
     assert client.get(place).status_code == 410, "the file is forgotten"
+    unknown = client.get("/readings?taken=3&outside=3&given=3&nearest=7&later=8").text
+    assert "3 of 3 lie in no session" in unknown
 
 
 def test_a_file_with_a_bad_row_stores_nothing_and_names_it(

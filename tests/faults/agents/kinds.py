@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.store.upkeep.soundness import look_at
-from tests.faults.camera import FailingCamera, Mood
-from tests.faults.checks import GAP_MS, Outcome
+from tests.faults.agents.camera import FailingCamera, Mood
+from tests.faults.checks import GAP_MS
+from tests.faults.outcome import Outcome
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, Relay, Subscriber, subscribed, wait_until
 

@@ -1,28 +1,12 @@
-"""Intervals, and time in the session, as programs see them."""
+"""Time in the session, as programs see them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import Field
 
+from dashboard.analysis.present.parts.sensitivity_schemas import IntervalModel
 from dashboard.analysis.request import Model
 from edge_agent.core.vitals import VitalKind
-
-if TYPE_CHECKING:  # SciPy takes half of the memory that the dashboard needs without it
-    from dashboard.statistics import Interval
-
-
-class IntervalModel(Model):
-    """A 95 % confidence interval."""
-
-    low: float = Field(description="Lower end")
-    high: float = Field(description="Upper end")
-
-    @classmethod
-    def of(cls, interval: Interval | None) -> IntervalModel | None:
-        """Return the model of an interval, or ``None`` where there is none."""
-        return None if interval is None else cls.model_validate(interval)
 
 
 class DriftModel(Model):

@@ -1,0 +1,251 @@
+"""From the readings of each session to the values that are compared: session first, then person.
+
+Two sessions of a person differ for many reasons: the hour, the coffee, another sensor. So states
+are compared within a session, and a person's sessions are averaged, each with the same weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.analysis.readings import ReadingGroup
+from dashboard.analysis.states import TESTED_STATES, tested_state
+from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import Emotion
+from edge_agent.core.vitals import VitalKind
+
+_LARGEST = 1e60
+_KINDS = tuple(VitalKind)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMean:
+    """What one session says of one state: the mean of all readings in it.
+
+    Attributes:
+        participant: pseudonymous code.
+        session: id of the session.
+        kind: what was measured; the mean is in its unit.
+        state: anger, happiness or neutral.
+        mean: over the readings.
+        readings: how many there are.
+        simulated: whether any of them is simulated.
+        minutes: mean time of the readings, in minutes since the start of the session.
+    """
+
+    participant: str
+    session: int
+    kind: VitalKind
+    state: Emotion
+    mean: float
+    readings: int
+    simulated: bool
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StateMean:
+    """One participant's mean in one state, as tables and pictures show it.
+
+    Attributes:
+        participant: pseudonymous code.
+        kind: what was measured; the mean is in its unit.
+        state: anger, happiness or neutral.
+        mean: of the means of the sessions that count, each with the same weight.
+        readings: how many readings these sessions have in the state.
+        simulated: whether any of them is simulated.
+        sessions: how many sessions count: those with at least two of the three states; where a
+            person has none such, all.
+        minutes: when they were taken, in minutes since the start of their session, averaged as the
+            values are.
+    """
+
+    participant: str
+    kind: VitalKind
+    state: Emotion
+    mean: float
+    readings: int
+    simulated: bool
+    sessions: int = 1
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The values of two states, for a test.
+
+    Attributes:
+        first: participant → value in the first state.
+        second: the same in the second. Who is in both has them from the same sessions.
+        apart: participants who have both, but never in one session. They are on neither side.
+    """
+
+    first: Mapping[str, float]
+    second: Mapping[str, float]
+    apart: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StatesTogether:
+    """The values of all three states of the people who have them in one session.
+
+    Attributes:
+        columns: for each of ``TESTED_STATES`` participant → value; the same people in each.
+        left_out: how many have a state and are not among them.
+    """
+
+    columns: tuple[Mapping[str, float], ...]
+    left_out: int
+
+
+Visits = Mapping[VitalKind, Mapping[str, Sequence[Mapping[Emotion, float]]]]
+"""Of each vital and participant what each session says: state → mean."""
+
+
+def session_means(groups: Iterable[ReadingGroup]) -> tuple[SessionMean, ...]:
+    """Average the readings of each session in each of the three states.
+
+    The state must be the name of the emotion, in any case; other states are passed over.
+
+    Raises:
+        StatisticsError: a value is not finite; the text names participant and vital.
+    """
+    grouped: defaultdict[tuple[VitalKind, Emotion, str, int], list[ReadingGroup]]
+    grouped = defaultdict(list)
+    for group in groups:
+        state = tested_state(group.state)
+        if state is not None:
+            grouped[group.kind, state, group.participant, group.session].append(group)
+    return tuple(
+        SessionMean(
+            code,
+            session,
+            kind,
+            state,
+            _mean(parts),
+            sum(part.n for part in parts),
+            any(part.simulated for part in parts),
+            sum(part.n * part.minutes for part in parts) / sum(part.n for part in parts),
+        )
+        for (kind, state, code, session), parts in sorted(
+            grouped.items(), key=lambda item: _place(*item[0])
+        )
+    )
+
+
+def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
+    """Return each participant's mean in each state, of the sessions that count."""
+    states_in: defaultdict[tuple[VitalKind, str, int], int] = defaultdict(int)
+    most: defaultdict[tuple[VitalKind, str], int] = defaultdict(int)
+    for mean in means:
+        visit = (mean.kind, mean.participant, mean.session)
+        states_in[visit] += 1
+        most[visit[:2]] = max(most[visit[:2]], states_in[visit])
+    together: defaultdict[tuple[VitalKind, Emotion, str], list[SessionMean]] = defaultdict(list)
+    for mean in means:
+        counts = states_in[mean.kind, mean.participant, mean.session]
+        if counts > 1 or most[mean.kind, mean.participant] == 1:
+            together[mean.kind, mean.state, mean.participant].append(mean)
+    return tuple(
+        StateMean(
+            code,
+            kind,
+            state,
+            average([mean.mean for mean in own]),
+            sum(mean.readings for mean in own),
+            any(mean.simulated for mean in own),
+            len(own),
+            average([mean.minutes for mean in own]),
+        )
+        for (kind, state, code), own in together.items()
+    )
+
+
+def visits_of(means: Iterable[SessionMean]) -> Visits:
+    """Put together what belongs to one session of one participant."""
+    return _by_visit((mean, mean.mean) for mean in means)
+
+
+def times_of(means: Iterable[SessionMean]) -> Visits:
+    """Put together when it was measured, in minutes since the start of the session, so that
+    ``sides_of`` weighs the times exactly as it weighs the values.
+    """
+    return _by_visit((mean, mean.minutes) for mean in means)
+
+
+def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:
+    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[Emotion, float]]]]
+    visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for mean, value in values:
+        visits[mean.kind][mean.participant][mean.session][mean.state] = value
+    return {
+        kind: {code: list(own.values()) for code, own in people.items()}
+        for kind, people in visits.items()
+    }
+
+
+def sides_of(visits: Visits, kind: VitalKind, first: Emotion, second: Emotion) -> Sides:
+    """Return the values of two states.
+
+    Who has both in a session gets the means over all such sessions, so that the difference is the
+    average of the differences within sessions. Who has only one of the two gets the mean over all
+    sessions with it.
+    """
+    one = {}
+    two = {}
+    apart = []
+    for code, own in visits.get(kind, {}).items():
+        both = [session for session in own if first in session and second in session]
+        firsts = [session[first] for session in both or own if first in session]
+        seconds = [session[second] for session in both or own if second in session]
+        if firsts and seconds and not both:
+            apart.append(code)
+            continue
+        if firsts:
+            one[code] = average(firsts)
+        if seconds:
+            two[code] = average(seconds)
+    return Sides(one, two, frozenset(apart))
+
+
+def states_together(visits: Visits, kind: VitalKind) -> StatesTogether:
+    """Return the values of all states, of the sessions that have all of them."""
+    people = visits.get(kind, {})
+    whole = {
+        code: [session for session in own if len(session) == len(TESTED_STATES)]
+        for code, own in people.items()
+    }
+    complete = {code: own for code, own in whole.items() if own}
+    columns = tuple(
+        {code: average([session[state] for session in own]) for code, own in complete.items()}
+        for state in TESTED_STATES
+    )
+    return StatesTogether(columns, len(people) - len(complete))
+
+
+def average(values: Sequence[float]) -> float:
+    """Return the mean of the sessions of a person; of one session its very value."""
+    return math.fsum(values) / len(values)
+
+
+def _mean(parts: Sequence[ReadingGroup]) -> float:
+    for part in parts:
+        if not math.isfinite(part.largest):
+            raise StatisticsError(
+                f"Participant {part.participant} has a {part.kind} reading of {part.largest} in "
+                f"session {part.session}, which is not a finite number. Mend the reading or leave "
+                "the session out."
+            )
+        if part.largest > _LARGEST:
+            raise StatisticsError(
+                f"Participant {part.participant} has a {part.kind} reading beyond 1e60."
+            )
+    return math.fsum(part.total for part in parts) / sum(part.n for part in parts)
+
+
+def _place(kind: VitalKind, state: Emotion, code: str, session: int) -> tuple[int, int, str, int]:
+    """Sort as the tables do: vitals and states in their order, then codes, then sessions."""
+    return _KINDS.index(kind), TESTED_STATES.index(state), code, session

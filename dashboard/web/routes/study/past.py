@@ -1,0 +1,140 @@
+"""Participants, consents, sessions and markers of a study that has taken place, for programs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import Field
+
+from dashboard.web.login_guard import AccountDep
+from dashboard.web.schemas import ApiModel, EpochMs, Problem, SessionModel
+from dashboard.web.services import ServicesDep
+from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.store.study.past import (
+    PastMarker,
+    PastSession,
+    add_markers,
+    add_session,
+    add_simulated_participant,
+    give_past_consent,
+)
+
+router = APIRouter(tags=["study"])
+_CONFLICT: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "A rule of the study forbids it"}
+}
+_MOST_MARKERS = 10_000
+
+
+class NewParticipant(ApiModel):
+    """A participant to add."""
+
+    code: str | None = Field(
+        None, max_length=32, description="Pseudonymous code, never a name; null: one is made up"
+    )
+    simulated: bool = Field(False, description="Whether they are made up")
+
+
+class ParticipantModel(ApiModel):
+    """Somebody who takes part."""
+
+    code: str = Field(description="Pseudonymous code")
+    simulated: bool = Field(description="Whether they are made up")
+
+
+class PastConsent(ApiModel):
+    """A consent that was given."""
+
+    text_version: str = Field(max_length=40, description="Version of the text that they read")
+    given: EpochMs
+
+
+class PastSessionModel(ApiModel):
+    """A session that has taken place."""
+
+    participant: str = Field(
+        min_length=1, max_length=32, description="Code of somebody whose consent stood then"
+    )
+    purpose: Purpose
+    setting: SessionSetting = Field(SessionSetting.OTHER, description="Where it took place")
+    name: str = Field("", max_length=80, description="What to call it")
+    start: EpochMs
+    end: EpochMs
+    simulated: bool = Field(False, description="Whether its data are made up")
+
+
+class PastMarkerModel(ApiModel):
+    """A marker of a time that has passed."""
+
+    at: EpochMs
+    kind: MarkerKind
+    label: str = Field(
+        "", max_length=80, description="Condition or note; may be empty for stimulus_end, baseline"
+    )
+
+
+class MarkersAdded(ApiModel):
+    """What became of markers."""
+
+    added: int = Field(description="How many were new")
+    duplicates: int = Field(description="How many were there already")
+
+
+Markers = Annotated[list[PastMarkerModel], Body(min_length=1, max_length=_MOST_MARKERS)]
+
+
+@router.post("/api/v1/participants", status_code=201, responses=_CONFLICT)
+def create_participant(
+    new: NewParticipant, services: ServicesDep, account: AccountDep
+) -> ParticipantModel:
+    """Add a participant."""
+    if new.simulated:
+        made = add_simulated_participant(services.options.database, new.code, actor=account.name)
+    else:
+        made = services.study.create_participant(new.code, actor=account.name)
+    return ParticipantModel(code=made.code, simulated=made.simulated)
+
+
+@router.post("/api/v1/participants/{code}/consents", status_code=201, responses=_CONFLICT)
+def give_consent(
+    code: str, new: PastConsent, services: ServicesDep, account: AccountDep
+) -> PastConsent:
+    """Record that a participant agreed to a text at a time that has passed."""
+    give_past_consent(
+        services.options.database, code, new.text_version, new.given, actor=account.name
+    )
+    return new
+
+
+@router.post("/api/v1/sessions", status_code=201, responses=_CONFLICT)
+def create_session(
+    new: PastSessionModel, services: ServicesDep, account: AccountDep
+) -> SessionModel:
+    """Add a session that has taken place."""
+    session = PastSession(
+        participant=new.participant,
+        purpose=new.purpose,
+        start_ms=new.start,
+        end_ms=new.end,
+        name=new.name,
+        setting=new.setting,
+        simulated=new.simulated,
+    )
+    made = add_session(
+        services.options.database,
+        session,
+        purposes=services.options.purposes,
+        actor=account.name,
+    )
+    return SessionModel.model_validate(made)
+
+
+@router.post("/api/v1/sessions/{number}/markers", status_code=201, responses=_CONFLICT)
+def create_markers(
+    number: int, new: Markers, services: ServicesDep, account: AccountDep
+) -> MarkersAdded:
+    """Add markers to a session that has taken place: all of them, or none."""
+    markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]
+    added, duplicates = add_markers(services.options.database, markers, actor=account.name)
+    return MarkersAdded(added=added, duplicates=duplicates)

@@ -1,0 +1,307 @@
+"""Participants, consents and sessions of a study that comes in: staged, and their rules kept."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Purpose, SessionSetting
+from edge_agent.store.intake.cells import (
+    boolean,
+    bounded,
+    label,
+    member,
+    moment,
+    needed,
+    optional_moment,
+    text_of,
+)
+from edge_agent.store.intake.options import ImportOptions, StudyImport
+from edge_agent.store.intake.problems import CellError, Problems, SourceRow
+from edge_agent.store.intake.tidy import StudySource
+from edge_agent.store.study.past import check_purpose, check_time
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_MOST_SESSIONS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A participant of the files.
+
+    Attributes:
+        id: of the staged row.
+        code: as it will be here.
+        consent_ms: since when their consent stands; ``None``: there is none.
+        is_withdrawn: whether they withdrew.
+    """
+
+    id: int
+    code: str
+    consent_ms: int | None
+    is_withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StagedSession:
+    """A session of the files.
+
+    Attributes:
+        number: in the files.
+        start_ms: its start, UTC milliseconds.
+        end_ms: its end.
+        code: whose it is, as in the files.
+        is_left_out: whether nothing of it is taken.
+        row: where it stands.
+    """
+
+    number: int
+    start_ms: int
+    end_ms: int
+    code: str
+    is_left_out: bool
+    row: SourceRow
+
+
+class Sessions:
+    """Finds the session of a time: they do not overlap."""
+
+    def __init__(self, sessions: list[StagedSession]) -> None:
+        self.all = sorted(sessions, key=lambda one: one.start_ms)
+        self._starts = [one.start_ms for one in self.all]
+        self.by_number = {one.number: one for one in self.all}
+
+    def at(self, at_ms: int) -> StagedSession | None:
+        """Return the session in which a time lies; its end is outside."""
+        place = bisect_right(self._starts, at_ms)
+        if place and at_ms < self.all[place - 1].end_ms:
+            return self.all[place - 1]
+        return None
+
+
+class People:
+    """Stages the people and sessions of a source.
+
+    Args:
+        staged: the staging database, in a transaction.
+        source: the files.
+        options: what was decided.
+        report: gets counts and notes.
+        problems: gets what is wrong.
+    """
+
+    def __init__(
+        self,
+        staged: sqlite3.Connection,
+        source: StudySource,
+        options: ImportOptions,
+        report: StudyImport,
+        problems: Problems,
+    ) -> None:
+        self._staged = staged
+        self._source = source
+        self._options = options
+        self._report = report
+        self._problems = problems
+        self._people: dict[str, Person] = {}
+        self._now_ms = clock.now().wall_ms
+        self._left_out = {code.casefold() for code in options.leave_out}
+
+    def stage(self) -> Sessions:
+        """Stage participants, consents and sessions; return the sessions."""
+        if "participant" in self._source.tables():
+            self._each("participant", self._participant)
+        found: list[StagedSession] = []
+        self._each("session", lambda row: found.append(self._session(row)))
+        self._refuse_overlaps(found)
+        return Sessions(found)
+
+    def _each(self, table: str, take: Callable[[SourceRow], None]) -> None:
+        """Hand each row of a table to ``take``, and note what it raises."""
+        for row in self._source.rows(table):
+            count = self._report.count(table, row.file)
+            count.rows += 1
+            if self._is_left_out(row.cells.get("participant", "")):
+                count.left_out += 1
+                if table == "participant":
+                    continue
+            else:
+                count.taken += 1
+            try:
+                take(row)
+            except CellError as error:
+                self._problems.add_cell(row, error)
+
+    def _is_left_out(self, code: str) -> bool:
+        return code.strip().casefold() in self._left_out
+
+    def _participant(self, row: SourceRow) -> None:
+        cells = row.cells
+        given = needed(cells, "participant")
+        if given.casefold() in self._people:
+            raise CellError("participant", given, "is there twice. Remove one of them.")
+        version = text_of(cells, "consent_version")
+        given_ms = optional_moment(cells, "consent_given_at")
+        if bool(version) != (given_ms is not None):
+            column = "consent_given_at" if version else "consent_version"
+            raise CellError(column, "", "is missing: a consent has a version and a time.")
+        created_ms = optional_moment(cells, "created_at")
+        self._add(
+            given,
+            self._now_ms if created_ms is None else created_ms,
+            boolean(cells, "simulated"),
+            (version, given_ms, optional_moment(cells, "consent_withdrawn_at")),
+        )
+
+    def _add(
+        self,
+        given: str,
+        created_ms: int,
+        is_simulated: bool,
+        consent: tuple[str, int | None, int | None],
+    ) -> Person:
+        code = f"{self._options.prefix}{given}"
+        if not _CODE.fullmatch(code):
+            raise CellError(
+                "participant",
+                code,
+                "is no code: 1 to 32 letters, digits, '.', '_' or '-', the first a letter or "
+                "digit, and never a name.",
+            )
+        version, given_ms, withdrawn_ms = consent
+        stated = self._options.consent
+        if given_ms is None and stated is not None:
+            version = stated.text_version
+            given_ms = stated.given_ms
+        cursor = self._staged.execute(
+            "INSERT INTO participant (code, created, simulated) VALUES (?, ?, ?)",
+            (code, created_ms, int(is_simulated)),
+        )
+        number = int(cursor.lastrowid or 0)
+        if given_ms is not None:
+            self._staged.execute(
+                "INSERT INTO consent (participant, text_version, given, withdrawn) VALUES (?, ?, "
+                "?, ?)",
+                (number, version, given_ms, withdrawn_ms),
+            )
+        person = Person(number, code, given_ms, withdrawn_ms is not None)
+        self._people[given.casefold()] = person
+        return person
+
+    def _session(self, row: SourceRow) -> StagedSession:
+        cells = row.cells
+        code = needed(cells, "participant")
+        number = bounded(cells, "session", 1, _MOST_SESSIONS)
+        start_ms = moment(cells, "start_")
+        if not (text_of(cells, "end_at") or text_of(cells, "end_ms")):
+            raise CellError("end_at", "", "is missing: end the session first, or write its end.")
+        end_ms = moment(cells, "end_")
+        self._check_span(start_ms, end_ms)
+        found = StagedSession(number, start_ms, end_ms, code, self._is_left_out(code), row)
+        if not found.is_left_out:
+            self._insert(found)
+        return found
+
+    def _check_span(self, start_ms: int, end_ms: int) -> None:
+        try:
+            check_time("A session", start_ms, self._now_ms)
+            check_time("A session", end_ms, self._now_ms)
+        except StudyError as error:
+            raise CellError("end_at", iso_utc(end_ms), f"cannot be: {error}") from error
+        if end_ms <= start_ms:
+            raise CellError("end_at", iso_utc(end_ms), "does not follow the start. Correct it.")
+
+    def _insert(self, new: StagedSession) -> None:
+        row = new.row.cells
+        default = "" if self._options.purpose is None else self._options.purpose.value
+        if not text_of(row, "purpose", default):
+            raise CellError("purpose", "", "is missing. Fill it in, or give --purpose.")
+        purpose = member(Purpose, row, "purpose", default)
+        setting = member(SessionSetting, row, "setting", self._options.setting.value)
+        try:
+            check_purpose(purpose, setting, self._options.purposes)
+        except StudyError as error:
+            raise CellError("purpose", purpose.value, f"is refused: {error}") from error
+        person = self._consenting(new)
+        try:
+            self._staged.execute(
+                "INSERT INTO session (id, participant, purpose, name, started, ended, simulated, "
+                "setting, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    new.number,
+                    person.id,
+                    purpose.value,
+                    label(row, "name", "Session name", empty_allowed=True),
+                    new.start_ms,
+                    new.end_ms,
+                    int(boolean(row, "simulated")),
+                    setting.value,
+                    f"import: {self._source.name}",
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise CellError("session", new.number, "is there twice. Give each its own.") from error
+
+    def _consenting(self, new: StagedSession) -> Person:
+        """Return the participant of a session, whose consent must stand."""
+        person = self._people.get(new.code.casefold())
+        if person is None and "participant" in self._source.tables():
+            raise CellError("participant", new.code, "is not in the table of participants.")
+        if person is None:
+            is_simulated = boolean(new.row.cells, "simulated")
+            person = self._add(new.code, self._now_ms, is_simulated, ("", None, None))
+        if person.consent_ms is None:
+            raise CellError(
+                "participant",
+                new.code,
+                "has no consent. Fill in consent_version and consent_given_at, or state it with "
+                "--consent VERSION --consent-on TIME.",
+            )
+        if person.is_withdrawn:
+            raise CellError(
+                "participant",
+                new.code,
+                f"has withdrawn the consent. Leave them out: --leave-out {new.code}.",
+            )
+        if person.consent_ms > new.start_ms:
+            self._late_consent(new, person.consent_ms)
+        return person
+
+    def _late_consent(self, new: StagedSession, given_ms: int) -> None:
+        """Refuse a stated consent that is later than the session; note one of the files.
+
+        An export has the last consent only: an earlier one may have stood before it.
+        """
+        stated = self._options.consent
+        if stated is not None and given_ms == stated.given_ms:
+            raise CellError(
+                "start_at",
+                iso_utc(new.start_ms),
+                f"lies before the consent that was stated ({iso_utc(given_ms)}). State the time "
+                "at which it was given.",
+            )
+        self._report.notes.append(
+            f"Session {new.number} of {new.code} began at {iso_utc(new.start_ms)}, and the consent "
+            f"in the files is of {iso_utc(given_ms)}: an earlier one is not in them."
+        )
+
+    def _refuse_overlaps(self, found: list[StagedSession]) -> None:
+        ordered = sorted(found, key=lambda one: one.start_ms)
+        for before, after in pairwise(ordered):
+            if after.start_ms < before.end_ms:
+                self._problems.add_cell(
+                    after.row,
+                    CellError(
+                        "start_at",
+                        iso_utc(after.start_ms),
+                        f"lies before the end of session {before.number}. Sessions must not "
+                        "overlap.",
+                    ),
+                )

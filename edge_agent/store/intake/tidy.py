@@ -1,0 +1,161 @@
+"""The tables of a study as tidy CSV: a folder or a zip, as our own exports are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.store.export.rows.cells import recorded
+from edge_agent.store.export.rows.columns import FILES
+from edge_agent.store.intake.problems import SourceRow
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+TABLES = (
+    "participant",
+    "session",
+    "marker",
+    "self_report",
+    "expression",
+    "unfit",
+    "vital",
+    "gap",
+    "model",
+)
+"""The tables of an export that are read, in the order in which they are needed."""
+_TEXTS = {
+    (table, column.name) for table in TABLES for column in FILES[table] if column.type == "string"
+}
+
+
+class StudySource(Protocol):
+    """Where the rows of a study come from.
+
+    Attributes:
+        name: of the file or folder, without its path.
+    """
+
+    name: str
+
+    def tables(self) -> tuple[str, ...]:
+        """Return which of ``TABLES`` there are."""
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the columns that a table has."""
+
+    def rows(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table, one at a time."""
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Return which files and columns are not read."""
+
+
+class TidySource:
+    """The CSV files of a folder or zip.
+
+    Args:
+        path: the folder or zip; a single CSV file is no study.
+
+    Raises:
+        DataFileError: it is not there, is no folder or zip, or has no session.csv.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._path = path
+        self._is_zip = path.is_file()
+        members = self._members()
+        self._files = {table: f"{table}.csv" for table in TABLES if f"{table}.csv" in members}
+        self._others = tuple(sorted(members - set(self._files.values())))
+        if "session" not in self._files:
+            raise DataFileError(
+                f"{path}: holds no session.csv. Name a bundle (`affect-edge export --out "
+                "FILE.zip`), or a folder of tables in its form."
+            )
+
+    def tables(self) -> tuple[str, ...]:
+        """Return which tables there are."""
+        return tuple(self._files)
+
+    def passed_over(self) -> tuple[str, ...]:
+        """Return the files that are not read."""
+        return self._others
+
+    def columns(self, table: str) -> frozenset[str]:
+        """Return the columns of a table.
+
+        Raises:
+            DataFileError: the file cannot be read.
+        """
+        with self._reader(table) as reader:
+            return frozenset(_header(reader))
+
+    def rows(self, table: str) -> Iterator[SourceRow]:
+        """Yield the rows of a table; texts as they were recorded.
+
+        Raises:
+            DataFileError: the file cannot be read, or a line has too few or too many cells.
+        """
+        file = self._files[table]
+        with self._reader(table) as reader:
+            header = _header(reader)
+            texts = {name for name in header if (table, name) in _TEXTS}
+            for cells in reader:
+                if len(cells) != len(header):
+                    if not any(cells):
+                        continue
+                    raise DataFileError(
+                        f"{file}, line {reader.line_num}: has {len(cells)} cells, but there are "
+                        f"{len(header)} columns. Is the file cut off?"
+                    )
+                pairs = zip(header, cells, strict=True)
+                row = {key: recorded(text) if key in texts else text for key, text in pairs}
+                yield SourceRow(file, reader.line_num, row)
+
+    def _members(self) -> frozenset[str]:
+        try:
+            if self._is_zip:
+                with zipfile.ZipFile(self._path) as archive:
+                    return frozenset(archive.namelist())
+            return frozenset(file.name for file in self._path.iterdir() if file.is_file())
+        except FileNotFoundError as error:
+            raise DataFileError(f"{self._path}: no such file or folder.") from error
+        except (OSError, zipfile.BadZipFile) as error:
+            raise DataFileError(
+                f"{self._path}: is no folder and no zip that can be read ({error})."
+            ) from error
+
+    @contextmanager
+    def _reader(self, table: str) -> Iterator[Reader]:
+        file = self._files[table]
+        try:
+            with self._open(file) as raw:
+                text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+                yield csv.reader(text, strict=True)
+        except UnicodeDecodeError as error:
+            raise DataFileError(f"{file}: is not UTF-8 text. Save it as CSV UTF-8.") from error
+        except csv.Error as error:
+            raise DataFileError(f"{file}: is no CSV ({error}).") from error
+        except (OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataFileError(f"{file}: cannot be read ({error}).") from error
+
+    @contextmanager
+    def _open(self, file: str) -> Iterator[IO[bytes]]:
+        if self._is_zip:
+            with zipfile.ZipFile(self._path) as archive, archive.open(file) as member:
+                yield member
+            return
+        with (self._path / file).open("rb") as opened:
+            yield opened
+
+
+def _header(reader: Reader) -> list[str]:
+    """Return the names of the columns; a file without a line has none."""
+    return [name.strip().lower() for name in next(reader, [])]

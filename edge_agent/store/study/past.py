@@ -1,0 +1,335 @@
+"""Consents, sessions and markers of times that have passed: a study that was run elsewhere.
+
+The rules are those of a session that is run here: consent stands while it lasts, its purpose is
+allowed, and no two sessions overlap, for rows are joined by time and would belong to both. What
+the appliance recorded in that time belongs to the session from then on. Nothing is queued for the
+broker: nothing of it happens now.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import (
+    MarkerKind,
+    Participant,
+    Purpose,
+    Session,
+    SessionSetting,
+    forbidden_because,
+)
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.study_rows import (
+    checked_label,
+    find_condition,
+    find_participant,
+    has_consent,
+    insert_audit,
+    insert_participant,
+    select_sessions,
+    session_numbered,
+)
+
+ENTERED = "entered"
+"""Origin of a session that was added after it took place."""
+_EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
+
+
+@dataclass(frozen=True, slots=True)
+class PastSession:
+    """A session that has taken place.
+
+    Attributes:
+        participant: the participant's code.
+        purpose: why it was recorded.
+        start_ms: its start, UTC milliseconds.
+        end_ms: its end.
+        name: what to call it; may be empty.
+        setting: where it took place.
+        simulated: whether it is made up.
+        origin: where it comes from.
+    """
+
+    participant: str
+    purpose: Purpose
+    start_ms: int
+    end_ms: int
+    name: str = ""
+    setting: SessionSetting = SessionSetting.OTHER
+    simulated: bool = False
+    origin: str = ENTERED
+
+
+@dataclass(frozen=True, slots=True)
+class PastMarker:
+    """A marker that was set at a time that has passed.
+
+    Attributes:
+        at_ms: when, UTC milliseconds.
+        kind: what happened.
+        label: as of ``Study.add_marker``.
+        session: number of the session in which it lies; ``None``: its time says it.
+    """
+
+    at_ms: int
+    kind: MarkerKind
+    label: str = ""
+    session: int | None = None
+
+
+def add_simulated_participant(path: Path, code: str | None, *, actor: str) -> Participant:
+    """Add a participant who is made up, under a code or one that is made up, too.
+
+    Raises:
+        StudyError: the code is taken, or is no code.
+    """
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        participant = insert_participant(connection, code, moment, simulated=True)
+        insert_audit(connection, actor, "participant_create", participant.code, moment)
+    return participant
+
+
+def give_past_consent(
+    path: Path, code: str, text_version: str, given_ms: int, *, actor: str
+) -> None:
+    """Record that a participant agreed to a version of the text at a time that has passed.
+
+    A consent that stood then ends there; one that was given later ends this one.
+
+    Raises:
+        StudyError: unknown participant, no version named, or a time to come.
+    """
+    moment = clock.now()
+    check_time("Consent", given_ms, moment.wall_ms)
+    with write_transaction(path) as connection:
+        insert_past_consent(connection, code, text_version, given_ms)
+        insert_audit(connection, actor, "consent_give", code, moment)
+
+
+def insert_past_consent(
+    connection: sqlite3.Connection, code: str, text_version: str, given_ms: int
+) -> None:
+    """Record a consent of a time that has passed, in a transaction of the caller."""
+    if not text_version.strip():
+        raise StudyError("Consent: name the version of the text that the participant agreed to.")
+    participant = find_participant(connection, code)
+    later = connection.execute(
+        "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
+        (participant, given_ms),
+    ).fetchone()[0]
+    connection.execute(
+        "UPDATE consent SET withdrawn = ?, withdrawn_boot = NULL WHERE participant = ? AND given "
+        "<= ? AND (withdrawn IS NULL OR withdrawn > ?)",
+        (given_ms, participant, given_ms, given_ms),
+    )
+    connection.execute(
+        "INSERT INTO consent (participant, text_version, given, withdrawn) VALUES (?, ?, ?, ?)",
+        (participant, text_version.strip(), given_ms, later),
+    )
+
+
+def add_session(
+    path: Path, new: PastSession, *, purposes: Collection[Purpose], actor: str
+) -> Session:
+    """Add a session that has taken place, and return it.
+
+    Args:
+        path: the database, already migrated.
+        new: the session.
+        purposes: which purposes a session may have here.
+        actor: who did it, for the audit trail.
+
+    Raises:
+        StudyError: unknown participant, no consent at that time or any more, purpose not allowed
+            here or forbidden in this setting, its end does not follow its start, it lies in the
+            future or before the year 2000, or another session lies in its time.
+    """
+    moment = clock.now()
+    check_purpose(new.purpose, new.setting, purposes)
+    with write_transaction(path) as connection:
+        check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
+        participant = find_participant(connection, new.participant)
+        _check_consent(connection, participant, new)
+        label = checked_label(new.name, "Session name", empty_allowed=True)
+        cursor = connection.execute(
+            "INSERT INTO session (participant, purpose, name, started, ended, simulated, setting, "
+            "origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                participant,
+                new.purpose.value,
+                label,
+                new.start_ms,
+                new.end_ms,
+                int(new.simulated),
+                new.setting.value,
+                new.origin,
+            ),
+        )
+        number = int(cursor.lastrowid or 0)
+        insert_audit(connection, actor, "session_add", str(number), moment)
+        return session_numbered(connection, number)
+
+
+def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tuple[int, int]:
+    """Add markers to the sessions in which they lie: all of them, or none.
+
+    Returns:
+        How many were new, and how many were there already (same session, time, kind and label).
+
+    Raises:
+        StudyError: a marker lies in no session or in another than it names, has no label, or ends
+            a condition that none has opened. Nothing was written then.
+    """
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        sessions = select_sessions(connection)
+        new = [
+            _insert_marker(connection, sessions, marker)
+            for marker in sorted(markers, key=lambda marker: marker.at_ms)
+        ]
+        insert_audit(connection, actor, "markers_add", str(sum(new)), moment)
+    return sum(new), len(new) - sum(new)
+
+
+def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collection[Purpose]) -> None:
+    """Refuse a purpose that this appliance does not allow, or that the setting forbids.
+
+    Raises:
+        StudyError: it is so.
+    """
+    if purpose not in purposes:
+        raise StudyError(
+            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}."
+        )
+    forbidden = forbidden_because(purpose, setting)
+    if forbidden is not None:
+        raise StudyError(forbidden)
+
+
+def check_time(what: str, at_ms: int, now_ms: int) -> None:
+    """Refuse a time that has not come yet, or lies before the year 2000.
+
+    Raises:
+        StudyError: it is so.
+    """
+    if at_ms > now_ms:
+        raise StudyError(
+            f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give a "
+            "time that has passed, and look at the time zone."
+        )
+    if at_ms < _EARLIEST_MS:
+        raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
+
+
+def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_ms: int) -> None:
+    """Refuse a session that ends before it begins, lies in the future, or meets another.
+
+    Raises:
+        StudyError: it is so.
+    """
+    check_time("Start of the session", start_ms, now_ms)
+    check_time("End of the session", end_ms, now_ms)
+    if end_ms <= start_ms:
+        raise StudyError(
+            f"The session ends at {iso_utc(end_ms)}, which does not follow its start at "
+            f"{iso_utc(start_ms)}. Give an end that is later."
+        )
+    other = connection.execute(
+        "SELECT id, started, ended FROM session WHERE started < ? AND (ended IS NULL OR ended > ?) "
+        "ORDER BY started LIMIT 1",
+        (end_ms, start_ms),
+    ).fetchone()
+    if other is not None:
+        until = "now" if other["ended"] is None else iso_utc(other["ended"])
+        raise StudyError(
+            f"{iso_utc(start_ms)} to {iso_utc(end_ms)} meets session {other['id']} "
+            f"({iso_utc(other['started'])} to {until}). Sessions must not overlap: correct the "
+            "times."
+        )
+
+
+def _check_consent(connection: sqlite3.Connection, participant: int, new: PastSession) -> None:
+    """Refuse a session for which no consent stood, or of somebody who has withdrawn since."""
+    if not has_consent(connection, participant):
+        raise StudyError(
+            f"Participant {new.participant} has given no consent that stands. Record it first: "
+            f"participant consent {new.participant} --text VERSION --on TIME."
+        )
+    for at_ms in (new.start_ms, new.end_ms):
+        row = connection.execute(
+            "SELECT 1 FROM consent WHERE participant = ? AND given <= ? AND (withdrawn IS NULL OR "
+            "withdrawn >= ?)",
+            (participant, at_ms, at_ms),
+        )
+        if row.fetchone() is None:
+            raise StudyError(
+                f"At {iso_utc(at_ms)} no consent of participant {new.participant} stood. Where "
+                f"they agreed before: participant consent {new.participant} --text VERSION --on "
+                "TIME."
+            )
+
+
+def _insert_marker(
+    connection: sqlite3.Connection, sessions: Sequence[Session], new: PastMarker
+) -> bool:
+    """Insert a marker; return whether it was new."""
+    session = _session_of(sessions, new)
+    label = new.label.strip()
+    if not label and new.kind is MarkerKind.STIMULUS_END:
+        # of two at one moment the second would name what the next start opened
+        if _is_there(connection, (session.id, new.at_ms, new.kind.value), ""):
+            return False
+        label = _open_condition(connection, session, new)
+    if not label and new.kind is MarkerKind.BASELINE:
+        label = "neutral"
+    label = checked_label(label, f"Marker {new.kind}", empty_allowed=False)
+    values = (session.id, new.at_ms, new.kind.value, label)
+    if _is_there(connection, values, " AND label = ?"):
+        return False
+    if new.kind is MarkerKind.STIMULUS_END:
+        _open_condition(connection, session, new)
+    connection.execute("INSERT INTO marker (session, at, kind, label) VALUES (?, ?, ?, ?)", values)
+    return True
+
+
+def _is_there(connection: sqlite3.Connection, values: tuple[object, ...], more: str) -> bool:
+    """Tell whether a marker of this session, time, kind and (with ``more``) label is there."""
+    sql = f"SELECT 1 FROM marker WHERE session = ? AND at = ? AND kind = ?{more}"  # noqa: S608
+    return connection.execute(sql, values).fetchone() is not None
+
+
+def _open_condition(connection: sqlite3.Connection, session: Session, new: PastMarker) -> str:
+    """Return the condition that was open at the time of a marker, or refuse."""
+    condition = find_condition(connection, session.id, new.at_ms)
+    if condition is None:
+        raise StudyError(
+            f"Marker {new.kind} at {iso_utc(new.at_ms)}: no stimulus was going on in session "
+            f"{session.id} that could end. Add its stimulus_start, too."
+        )
+    return condition
+
+
+def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
+    """Return the session in which a marker lies; its end belongs to it."""
+    about = f"Marker {new.kind} at {iso_utc(new.at_ms)}"
+    met = [
+        session
+        for session in sessions
+        if session.start_ms <= new.at_ms
+        and (session.end_ms is None or new.at_ms <= session.end_ms)
+        and new.session in {None, session.id}
+    ]
+    if met and new.at_ms <= clock.now().wall_ms:
+        return met[0]
+    if met:
+        raise StudyError(f"{about} lies in the future. Give a time that has passed.")
+    if new.session is not None and new.session in {session.id for session in sessions}:
+        raise StudyError(f"{about} lies outside session {new.session}. Correct one of them.")
+    raise StudyError(f"{about} lies in no session. Add the session first, or correct the time.")

@@ -1,0 +1,336 @@
+"""The mixed model against R's lme4 and lmerTest, the paired t-test, and what holds for any data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from dashboard.statistics import (
+    FixedEffect,
+    MixedModel,
+    NoVariationError,
+    TooFewError,
+    mixed_model,
+    paired_t,
+)
+from edge_agent.core.errors import StatisticsError
+from tests.support.statistics.known_mixed_models import (
+    ALIKE,
+    ERGO_STOOL,
+    FLAT,
+    MACHINES,
+    SLEEP,
+    UNEVEN,
+    Reading,
+)
+
+quick = settings(max_examples=25, deadline=None)  # a busy machine may be slow
+
+Effects = tuple[tuple[float, float, float, float], ...]
+"""Estimate, standard error, df and p of each effect, in lmerTest's order."""
+
+
+def of_readings(readings: Sequence[Reading]) -> MixedModel:
+    """value ~ state + minute + (1 | participant / session)."""
+    effects = {
+        state: [float(reading[2] == state) for reading in readings]
+        for state in ("anger", "happiness")
+    }
+    return mixed_model(
+        [reading[4] for reading in readings],
+        {**effects, "minute": [reading[3] for reading in readings]},
+        [reading[0] for reading in readings],
+        [reading[1] for reading in readings],
+    )
+
+
+def of_machines(*, nested: bool) -> MixedModel:
+    rows = [
+        (value, machine, worker)
+        for machine, workers in MACHINES.items()
+        for worker, values in enumerate(workers)
+        for value in values
+    ]
+    return mixed_model(
+        [value for value, _, _ in rows],
+        {name: [float(machine == name) for _, machine, _ in rows] for name in "BC"},
+        [worker for _, _, worker in rows],
+        [machine if nested else "" for _, machine, _ in rows],
+    )
+
+
+def of_columns(columns: Mapping[str, Sequence[float]]) -> MixedModel:
+    """One value of each person in each column, the first one to compare with."""
+    names = [name for name, column in columns.items() for _ in column]
+    return mixed_model(
+        [value for column in columns.values() for value in column],
+        {name: [float(one == name) for one in names] for name in list(columns)[1:]},
+        [person for column in columns.values() for person in range(len(column))],
+        [0] * len(names),
+    )
+
+
+@dataclass(frozen=True)
+class Known:
+    """What R gave: effects; variances of participant, session and residual; criterion."""
+
+    model: MixedModel
+    effects: Effects
+    variances: tuple[float, float | None, float]
+    criterion: float
+
+
+KNOWN = {
+    "uneven": Known(
+        of_readings(UNEVEN),
+        (
+            (70.075842282459035, 2.5493504022028817, 8.62316676236098, 1.06307635894251e-09),
+            (4.920000758985413, 0.5179037307857330, 52.06969809215671, 5.85198118035969e-13),
+            (2.734026551974526, 0.6538073412488559, 52.08536617841874, 1.11160456561956e-04),
+            (-0.278440576256867, 0.0584172959732716, 52.32598713368643, 1.53448880059782e-05),
+        ),
+        (49.09482134100821, 11.65587453847736, 3.08343164098466),
+        335.680483040636,
+    ),
+    "no session variance": Known(
+        of_readings(FLAT),
+        (
+            (71.4839686911473393, 2.369503504168221, 13.7875180012763, 5.47224687329143e-14),
+            (4.2866260203072120, 1.476243453201562, 72.8650595138339, 4.87713980044198e-03),
+            (0.0972412499320098, 1.431936156777092, 72.2465165656453, 9.46045725576473e-01),
+            (-0.3738959717332128, 0.136165344798666, 72.2285004714462, 7.61120325512388e-03),
+        ),
+        (35.1109647540039, 0.0, 27.5810150546887),
+        529.576535404443,
+    ),
+    "no participant variance": Known(
+        of_readings(ALIKE),
+        (
+            (69.380907257254961, 1.14585521749332, 76.0919788536109, 3.96159331307086e-66),
+            (4.347608942531019, 1.23428094324380, 73.8475741876947, 7.37495283595882e-04),
+            (2.209444980210168, 1.23702424033141, 71.1050389177915, 7.83469772492715e-02),
+            (0.117787035178587, 0.11844561680822, 72.9718820249841, 3.23294976487965e-01),
+        ),
+        (0.0, 0.0993688073821513, 20.8490578252204),
+        469.914561155298,
+    ),
+    "machines": Known(
+        of_machines(nested=True),
+        (
+            (52.35555555555332, 2.48583018333779, 8.52169940445581, 1.19820861248683e-08),
+            (7.96666666666948, 2.17697552953456, 9.99999924572022, 4.39263387705972e-03),
+            (13.91666666666928, 2.17697552953456, 9.99999924578558, 7.90648733102820e-05),
+        ),
+        (22.858442833782309, 13.909457494125512, 0.924629623355831),
+        215.687568008221,
+    ),
+    "machines, workers only": Known(
+        of_machines(nested=False),
+        (
+            (52.35555555555518, 2.22931246201679, 5.83318523509291, 5.32829775880151e-07),
+            (7.96666666666672, 1.05388247547900, 46.00000010723017, 1.32943190098342e-09),
+            (13.91666666666673, 1.05388247547900, 46.00000010729220, 2.93323108531883e-17),
+        ),
+        (26.48699950345520, None, 9.99601444909571),
+        286.878201977719,
+    ),
+    "ergoStool": Known(
+        of_columns(ERGO_STOOL),
+        (
+            (8.555555555555559, 0.576012264692513, 15.5298074259791, 1.36212351722749e-10),
+            (3.888888888888888, 0.518683833617553, 24.0000001321599, 9.75341935938038e-08),
+            (2.222222222222222, 0.518683833617554, 24.0000001328298, 2.56292707187827e-04),
+            (0.666666666666666, 0.518683833617553, 24.0000001321599, 2.10951187878092e-01),
+        ),
+        (1.77546302503287, None, 1.21064813665291),
+        121.130788701999,
+    ),
+    "sleep": Known(
+        of_columns({"first": SLEEP[0], "second": SLEEP[1]}),
+        (
+            (0.750000000000003, 0.600398017522628, 11.08138969551997, 0.23734502175924949),
+            (1.579999999999999, 0.388958722749975, 9.00000003078668, 0.00283289012672579),
+        ),
+        (2.848333354434561, None, 0.756444440016458),
+        69.9558829227013,
+    ),
+}
+
+
+def close(values: Sequence[float]) -> object:
+    """Equal to a relative 1e-6.
+
+    A p of 1e-9 hangs on the seventh digit of the df, which lmerTest differentiates numerically.
+    """
+    return pytest.approx(values, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_estimates_errors_degrees_of_freedom_and_p_equal_lmer_test(name: str) -> None:
+    known = KNOWN[name]
+    found = [(one.estimate, one.error, one.df, one.p) for one in known.model.effects]
+    for ours, theirs in zip(found, known.effects, strict=True):
+        assert ours == close(theirs)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_variances_and_criterion_equal_lme4(name: str) -> None:
+    known = KNOWN[name]
+    participant, session, residual = known.variances
+    model = known.model
+    assert (model.participant_variance, model.residual_variance) == close((participant, residual))
+    assert (model.session_variance is None) == (session is None)
+    assert (model.session_variance or 0.0) == close(session or 0.0)  # type: ignore[arg-type]
+    assert model.criterion == pytest.approx(known.criterion, rel=1e-11)
+    assert model.singular == name.startswith("no ")
+
+
+@pytest.mark.parametrize(
+    ("readings", "known"),
+    [
+        (UNEVEN, (2.18597420701089, 0.630394260508381, 51.9068121513165, 0.00106364411702234)),
+        (FLAT, (4.1893847703752, 1.41783414631832, 73.0503124671511, 0.00420888511258129)),
+        (ALIKE, (2.13816396232085, 1.29417641304527, 76.2673200089119, 0.102617000337736)),
+    ],
+)
+def test_a_contrast_equals_lmer_test(readings: Sequence[Reading], known: Sequence[float]) -> None:
+    found = of_readings(readings).contrast("anger less happiness", {"anger": 1, "happiness": -1})
+    assert (found.estimate, found.error, found.df, found.p) == close(known)
+    assert found.interval.low < found.estimate < found.interval.high
+
+
+value = st.integers(-400, 400).map(lambda n: n / 8)
+pairs = st.lists(st.tuples(value, value), min_size=3, max_size=20)
+
+
+@quick
+@given(pairs)
+def test_two_states_with_one_value_each_give_the_paired_t_test(
+    data: list[tuple[float, float]],
+) -> None:
+    first = [one for one, _ in data]
+    second = [other for _, other in data]
+    assume(len({one - other for one, other in data}) > 1)
+    between = float(np.var([one + other for one, other in data], ddof=1))
+    within = float(np.var([one - other for one, other in data], ddof=1))
+    assume(between > 1.1 * within)  # otherwise the variance between people is estimated as 0
+    found = of_columns({"first": first, "second": second}).effect("second")
+    known = paired_t(second, first)
+    assert (found.estimate, found.error, found.df) == pytest.approx(
+        (known.difference, known.error, known.df), rel=1e-7, abs=1e-9
+    )
+    assert found.p == pytest.approx(known.p, rel=1e-6, abs=1e-12)
+    assert found.interval.low == pytest.approx(known.interval.low, rel=1e-7, abs=1e-7)
+
+
+def test_people_who_do_not_resemble_themselves_leave_the_test_of_independent_values() -> None:
+    # The values of a person are opposed: the variance between people is 0, and R's
+    # t.test(x, y, var.equal = TRUE) of 1:6 and 7:2 gives t = -0.92582009977255, df = 10
+    found = of_columns({"first": [1, 2, 3, 4, 5, 6], "second": [7, 6, 5, 4, 3, 2]})
+    assert found.singular
+    effect = found.effect("second")
+    assert (effect.t, effect.df) == pytest.approx((0.92582009977255, 10.0), rel=1e-9)
+
+
+def changed(
+    readings: Sequence[Reading], *, scale: float = 1.0, shift: float = 0.0
+) -> list[Reading]:
+    return [(p, s, state, at, shift + scale * value) for p, s, state, at, value in readings]
+
+
+@pytest.mark.parametrize("readings", [UNEVEN, FLAT, ALIKE], ids=["uneven", "flat", "alike"])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 1e5), (-1.0, 0.0), (1e-6, 0.0), (1e9, 3.0)])
+def test_the_unit_of_the_values_changes_no_test(
+    readings: Sequence[Reading], scale: float, shift: float
+) -> None:
+    plain = of_readings(readings).effects[1:]
+    found = of_readings(changed(readings, scale=scale, shift=shift)).effects[1:]
+    for one, other in zip(plain, found, strict=True):
+        assert (other.estimate, other.error) == pytest.approx(
+            (scale * one.estimate, abs(scale) * one.error), rel=1e-6
+        )
+        assert (other.df, other.p) == pytest.approx((one.df, one.p), rel=1e-6)
+
+
+def test_the_order_of_the_readings_and_the_zero_of_a_covariate_change_no_test() -> None:
+    order = np.random.default_rng(4).permutation(len(UNEVEN))
+    moved = [(*reading[:3], reading[3] + 1e6, reading[4]) for reading in (UNEVEN[n] for n in order)]
+    for one, other in zip(
+        of_readings(UNEVEN).effects[1:], of_readings(moved).effects[1:], strict=True
+    ):
+        assert (other.estimate, other.error, other.df) == pytest.approx(
+            (one.estimate, one.error, one.df), rel=1e-6
+        )
+
+
+def test_sessions_that_cannot_be_told_from_people_or_readings_have_no_variance() -> None:
+    first = [reading for reading in UNEVEN if reading[1] == 1]
+    assert of_readings(first).session_variance is None
+    each = [(p, number, *rest) for number, (p, _, *rest) in enumerate(UNEVEN)]
+    assert of_readings(each).session_variance is None  # type: ignore[arg-type]
+
+
+def fitted(
+    values: Sequence[float],
+    effect: Sequence[float],
+    people: Sequence[str] = ("a", "a", "b", "b", "c", "c"),
+) -> FixedEffect:
+    return mixed_model(values, {"state": effect}, people, [0] * len(people)).effect("state")
+
+
+def test_what_cannot_be_fitted_is_refused_with_the_reason() -> None:
+    state = [0.0, 1.0] * 3
+    values = [1.0, 2.0, 4.0, 3.0, 8.0, 9.5]
+    with pytest.raises(TooFewError, match="at least 3 participants; there are 2"):
+        fitted(values, state, ["a", "a", "a", "b", "b", "b"])
+    with pytest.raises(TooFewError, match="nobody has two"):
+        fitted(values, state, ["a", "b", "c", "d", "e", "f"])
+    with pytest.raises(TooFewError, match="with 3 effects needs at least 5 values; there are 4"):
+        mixed_model(values[:4], {"x": [0, 1, 1, 0], "y": [0, 0, 1, 1]}, list("abcc"), [0] * 4)
+    with pytest.raises(StatisticsError, match="state has 5 entries for 6 values"):
+        fitted(values, state[:5])
+    with pytest.raises(NoVariationError, match="state is the same everywhere"):
+        fitted(values, [1.0] * 6)
+    with pytest.raises(NoVariationError, match="the value is the same everywhere"):
+        fitted([2.0] * 6, state)
+    with pytest.raises(NoVariationError, match="explain the values without a rest"):
+        fitted([1.0, 2.0, 4.0, 5.0, 8.0, 9.0], state)
+    with pytest.raises(StatisticsError, match="state, again say the same together"):
+        mixed_model(
+            values, {"state": state, "again": state}, ["a", "a", "b", "b", "c", "c"], [0] * 6
+        )
+    with pytest.raises(StatisticsError, match="nan is not a finite number"):
+        fitted([*values[:5], float("nan")], state)
+
+
+def test_a_name_that_the_model_lacks_is_refused_with_those_that_it_has() -> None:
+    model = of_columns({"first": SLEEP[0], "second": SLEEP[1]})
+    with pytest.raises(StatisticsError, match="no effect third; it has intercept, second"):
+        model.effect("third")
+    with pytest.raises(StatisticsError, match="no effect third"):
+        model.contrast("x", {"third": 1.0})
+    with pytest.raises(StatisticsError, match="all weights of the contrast x are 0"):
+        model.contrast("x", {"second": 0.0})
+
+
+def test_a_thousand_people_with_500_readings_each_take_less_than_two_seconds() -> None:
+    rng = np.random.default_rng(1)
+    person = np.repeat(np.arange(1000), 500)
+    session = np.tile(np.repeat(np.arange(4), 125), 1000)
+    state = rng.integers(0, 3, len(person))
+    minute = 20 * rng.random(len(person))
+    level = rng.normal(0, 8, 1000)[person] + rng.normal(0, 4, 4000)[4 * person + session]
+    values = 70 + level + 2.0 * (state == 1) - 0.2 * minute + rng.normal(0, 5, len(person))
+    columns = {"anger": state == 1, "happiness": state == 2, "minute": minute}
+    effects = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+    before = time.process_time()
+    found = mixed_model(values, effects, person.tolist(), session.tolist())
+    assert time.process_time() - before < 2.0
+    assert found.effect("minute").estimate == pytest.approx(-0.2, abs=0.01)
+    assert found.session_variance == pytest.approx(16, rel=0.1)

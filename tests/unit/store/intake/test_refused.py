@@ -1,0 +1,224 @@
+"""What keeps a study out: by file, line, column and value, and nothing is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from edge_agent.cli import cli
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import DataFileError
+from tests.support.timeline import START_MS, database, query, reading, row
+
+
+def at(seconds: float) -> str:
+    return iso_utc(START_MS + round(1000 * seconds))
+
+
+def tables(**changed: str) -> dict[str, str]:
+    """The tables of a study of one person; those that are given take their place."""
+    people = f"participant,consent_version,consent_given_at\nP01,3,{at(-9)}\n"
+    return {
+        "participant": people,
+        "session": "session,participant,purpose,start_at,end_at\n"
+        f"4,P01,research,{at(0)},{at(100)}\n",
+        "marker": f"at,session,kind,label\n{at(0)},4,stimulus_start,anger\n"
+        f"{at(100)},4,stimulus_end,anger\n",
+        "vital": f"at,kind,value\n{at(5)},heart_rate,72\n{at(5)},systolic,90\n"
+        f"{at(5)},diastolic,85\n{at(500)},heart_rate,72\n",
+    } | changed
+
+
+def study(folder: Path, **changed: str) -> Path:
+    made = folder / "study"
+    made.mkdir(exist_ok=True)
+    for name, text in tables(**changed).items():
+        (made / f"{name}.csv").write_text(text)
+    return made
+
+
+def take(folder: Path, source: Path, *words: str) -> Any:
+    here = ["--data", str(folder / "here"), "--json"]
+    done = CliRunner().invoke(cli, ["import-study", str(source), *words, *here])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.stdout, done.output
+    return json.loads(done.stdout)
+
+
+def stored(folder: Path, sql: str) -> Any:
+    return query(folder / "here" / "affect-edge.db", sql)
+
+
+def test_tables_of_ones_own_are_taken_with_few_columns(tmp_path: Path) -> None:
+    done = take(tmp_path, study(tmp_path))
+    assert (done["imported"], done["sessions"], done["problems"]) == (True, {"4": 4}, [])
+    assert done["files"]["vital"] == {
+        "file": "vital.csv",
+        "rows": 4,
+        "taken": 3,
+        "outside_sessions": 1,
+        "left_out": 0,
+    }
+    assert "1 of 4 rows of vital.csv lie in no session" in done["notes"][0]
+    assert stored(tmp_path, "SELECT kind, source, flags FROM vital ORDER BY kind") == [
+        ("diastolic", "csv:vital.csv", "imported out_of_range"),
+        ("heart_rate", "csv:vital.csv", "imported"),
+        ("systolic", "csv:vital.csv", "imported out_of_range"),
+    ], "pressures that are too near are flagged, as in import-vitals"
+
+
+S = "session,participant,purpose,setting,start_at,end_at\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (
+            {"vital": f"at,kind,value\n{at(5)},pulse,72\n"},
+            "vital.csv, line 2, column kind: 'pulse' is not one of heart_rate",
+        ),
+        (
+            {"vital": f"at,kind,value\n{at(5)},heart_rate,7o\n"},
+            "vital.csv, line 2, column value: '7o' is not a number.",
+        ),
+        (
+            {"vital": "at,kind,value\n2026-09-21T14:20:05,heart_rate,70\n"},
+            "line 2, column at: '2026-09-21T14:20:05' has no time zone",
+        ),
+        (
+            {"vital": f"at,kind,value\n{at(5)},heart_rate,70\n{at(5)},heart_rate,71\n"},
+            "line 3, column at",
+        ),
+        (
+            {"vital": f"at,session,kind,value\n{at(500)},4,heart_rate,70\n"},
+            "column session: '4' is not the session in whose time the row lies",
+        ),
+        (
+            {"marker": f"at,session,kind,label\n{at(5)},4,start,anger\n"},
+            "marker.csv, line 2, column kind: 'start' is not one of stimulus_start",
+        ),
+        (
+            {"marker": f"at,session,kind,label\n{at(101)},4,note,late\n"},
+            "column session: '4' is not the session",
+        ),
+        (
+            {"self_report": f"at,session,scale,value\n{at(5)},4,valence,10\n"},
+            "self_report.csv, line 2, column value: '10' is not between 1 and 9",
+        ),
+        (
+            {"session": f"{S}1,P01,fun,home,{at(0)},{at(9)}\n"},
+            "session.csv, line 2, column purpose: 'fun' is not one of research",
+        ),
+        (
+            {"session": f"{S}1,P01,research,workplace,{at(0)},{at(9)}\n"},
+            "must not be inferred at work",
+        ),
+        (
+            {"session": f"{S}1,P01,research,home,{at(9)},{at(0)}\n"},
+            "does not follow the start",
+        ),
+        ({"session": f"{S}1,P01,research,home,{at(0)},\n"}, "column end_at: '' is missing"),
+        (
+            {"session": f"{S}1,P01,research,home,{at(0)},2099-01-01T00:00:00Z\n"},
+            "lies in the future",
+        ),
+        (
+            {"session": f"{S}1,P02,research,home,{at(0)},{at(9)}\n"},
+            "column participant: 'P02' is not in the table of participants",
+        ),
+        (
+            {
+                "session": f"{S}1,P01,research,home,{at(0)},{at(9)}\n"
+                f"1,P01,research,home,{at(10)},{at(19)}\n"
+            },
+            "line 3, column session: '1' is there twice",
+        ),
+        (
+            {
+                "session": f"{S}1,P01,research,home,{at(0)},{at(9)}\n"
+                f"2,P01,research,home,{at(8)},{at(19)}\n"
+            },
+            "lies before the end of session 1",
+        ),
+        (
+            {"participant": "participant\nP01\n"},
+            "has no consent. Fill in consent_version and consent_given_at, or state it",
+        ),
+        (
+            {
+                "participant": "participant,consent_version,consent_given_at,"
+                f"consent_withdrawn_at\nP01,3,{at(-9)},{at(900)}\n"
+            },
+            "has withdrawn the consent. Leave them out: --leave-out P01",
+        ),
+        (
+            {"participant": f"participant,consent_version,consent_given_at\nP 1,3,{at(-9)}\n"},
+            "is no code",
+        ),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_written(
+    tmp_path: Path, changed: dict[str, str], problem: str
+) -> None:
+    done = take(tmp_path, study(tmp_path, **changed))
+    assert not done["imported"]
+    assert any(problem in one["message"] for one in done["problems"]), done["problems"]
+    for table in ("participant", "session", "vital", "marker", "audit"):
+        assert stored(tmp_path, f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def test_a_dry_run_finds_the_same_problems(tmp_path: Path) -> None:
+    source = study(tmp_path, vital=f"at,kind,value\n{at(5)},pulse,72\n")
+    assert take(tmp_path, source, "--dry-run")["problems"] == take(tmp_path, source)["problems"]
+
+
+def test_many_problems_are_counted_and_the_first_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"{at(n / 100)},pulse,72\n" for n in range(5_000))
+    done = take(tmp_path, study(tmp_path, vital=f"at,kind,value\n{rows}"))
+    assert (done["problem_count"], len(done["problems"])) == (5_000, 20)
+
+
+def test_consent_can_be_stated_with_a_time_before_the_sessions(tmp_path: Path) -> None:
+    source = study(tmp_path, participant="participant\nP01\n")
+    late = take(tmp_path, source, "--consent", "ethics 7", "--consent-on", at(50))
+    assert "lies before the consent that was stated" in late["problems"][0]["message"]
+    assert take(tmp_path, source, "--consent", "ethics 7", "--consent-on", at(-50))["imported"]
+    sql = "SELECT text_version, given, withdrawn FROM consent"
+    assert stored(tmp_path, sql) == [("ethics 7", START_MS - 50_000, None)]
+
+
+def test_what_was_recorded_here_in_that_time_is_not_taken_for_theirs(tmp_path: Path) -> None:
+    database(tmp_path / "here", [row(s) for s in range(50, 150)], [reading(99.9)])
+    refused = take(tmp_path, study(tmp_path))
+    messages = [one["message"] for one in refused["problems"]]
+    assert any(
+        "50 rows of expression were recorded here in the time of session 4" in one
+        for one in messages
+    )
+    assert any("1 rows of vital were recorded here" in one for one in messages)
+    assert take(tmp_path, study(tmp_path), "--join-recorded")["imported"]
+
+
+def test_what_is_no_study_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, words in (
+        ("nowhere", "no such file or folder"),
+        ("empty", "holds no session.csv"),
+        ("text.zip", "is no folder and no zip"),
+    ):
+        if name == "text.zip":
+            (tmp_path / name).write_text("text")
+        with pytest.raises(DataFileError, match=words):
+            take(tmp_path, tmp_path / name)
+
+
+def test_a_table_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    source = study(tmp_path, vital=f"at,kind,value\n{at(5)},heart_rate,72\n{at(6)},hea")
+    with pytest.raises(DataFileError, match=r"vital\.csv, line 3: has 2 cells"):
+        take(tmp_path, source)
+    assert stored(tmp_path, "SELECT count(*) FROM session") == [(0,)]

@@ -1,0 +1,140 @@
+"""A study exported here and imported elsewhere: the same numbers to the last digit."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dashboard.__main__ import main as dashboard
+from edge_agent.cli import cli
+from edge_agent.store.database.schema import migrate
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.simulated import SimulatedPerson
+from tests.support.timeline import query
+
+IN_A_SESSION = "EXISTS (SELECT 1 FROM session WHERE started <= at AND at < ended)"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example study on one appliance, and its bundle beside it."""
+    folder = tmp_path_factory.mktemp("there")
+    database = folder / "affect-edge.db"
+    migrate(database)
+    seed_example_study(database, SimulatedPerson)
+    words = ["export", "--out", str(folder / "study.zip"), "--data", str(folder)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    return folder / "study.zip"
+
+
+def run(*words: object) -> Any:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def analysed(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert dashboard(["analyse", "--json", "--data", str(folder), *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("state", ["condition", "observed", "reported"])
+def test_a_bundle_imported_elsewhere_gives_the_same_numbers(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    done = run("import-study", bundle, "--data", tmp_path)
+    assert done.exit_code == 0, done.output or done.exception
+    assert "Imported: sessions 1 to 12." in done.stdout
+    words = ("--state", state, "--sensitivity")
+    here = analysed(tmp_path, capsys, *words)
+    assert here == analysed(bundle.parent, capsys, *words)
+    assert here["comparisons"][0]["p"] is not None
+
+
+def test_rows_rollups_marks_and_consents_are_those_of_the_other_appliance(
+    bundle: Path, tmp_path: Path
+) -> None:
+    assert run("import-study", bundle, "--data", tmp_path).exit_code == 0
+    here = tmp_path / "affect-edge.db"
+    there = bundle.parent / "affect-edge.db"
+    for table, left_out in (
+        ("participant", ()),
+        ("consent", ()),
+        ("session", ("origin", "boot", "boot_ms", "ended_boot", "ended_boot_ms")),
+        ("marker", ("id", "boot", "boot_ms")),
+        ("self_report", ("id", "boot", "boot_ms")),
+        ("expression", ("id", "boot", "boot_ms")),
+        ("vital", ("boot", "boot_ms")),
+    ):
+        names = [row[1] for row in query(there, f"PRAGMA table_info({table})")]
+        columns = ", ".join(name for name in names if name not in left_out)
+        # a row at the very end of a session is outside of it, and not taken
+        inside = f" WHERE {IN_A_SESSION}" if table in {"expression", "vital"} else ""
+        sql = f"SELECT {columns} FROM {table}"
+        rows = query(here, f"{sql} ORDER BY {columns}")
+        assert rows == query(there, f"{sql}{inside} ORDER BY {columns}"), table
+        assert rows, table
+    for table, sums, rows_of in (
+        ("expression", "sum(rows)", "expression WHERE is_primary"),
+        ("vital", "sum(n + flagged)", "vital"),
+    ):
+        for length in ("minute", "hour"):
+            told = query(here, f"SELECT {sums} FROM {table}_{length}")
+            assert told == query(here, f"SELECT count(*) FROM {rows_of}"), (table, length)
+    assert query(here, "SELECT DISTINCT origin FROM session") == [("import: study.zip",)]
+    assert query(here, "SELECT actor, action, detail FROM audit") == [
+        ("command line", "study_import", "study.zip: 12 sessions")
+    ]
+    assert list((tmp_path / "exports").iterdir()) == [], "the staging database is gone"
+
+
+def test_a_dry_run_counts_every_file_and_writes_nothing(bundle: Path, tmp_path: Path) -> None:
+    done = run("import-study", bundle, "--data", tmp_path, "--dry-run", "--json")
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["imported"], report["problem_count"]) == (0, False, 0)
+    with zipfile.ZipFile(bundle) as archive:
+        for table, count in report["files"].items():
+            lines = archive.read(f"{table}.csv").decode().count("\n") - 1
+            assert count["rows"] == count["taken"] + count["outside_sessions"] == lines, table
+    assert report["files"]["vital"]["taken"] > 6_000
+    database = tmp_path / "affect-edge.db"
+    for table in ("participant", "session", "vital", "audit"):
+        assert query(database, f"SELECT count(*) FROM {table}") == [(0,)], table
+
+
+def test_codes_that_are_taken_are_refused_until_a_prefix_is_given(
+    bundle: Path, tmp_path: Path
+) -> None:
+    run("participant", "add", "sim-03", "--data", tmp_path)
+    refused = run("import-study", bundle, "--data", tmp_path)
+    assert refused.exit_code == 1
+    assert "the code SIM-03 is taken here" in refused.stdout
+    assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]
+    done = run("import-study", bundle, "--data", tmp_path, "--prefix", "LAB2-")
+    assert done.exit_code == 0, done.output
+    codes = query(tmp_path / "affect-edge.db", "SELECT code FROM participant ORDER BY id")
+    assert codes == [("sim-03",), *((f"LAB2-SIM-{n:02d}",) for n in range(1, 13))]
+    again = run("import-study", bundle, "--data", tmp_path, "--prefix", "LAB3-")
+    assert "session 1 meets session 1 of this database" in again.stdout
+
+
+def test_who_was_erased_does_not_come_back_from_an_older_bundle(
+    bundle: Path, tmp_path: Path
+) -> None:
+    assert run("import-study", bundle, "--data", tmp_path, "--leave-out", "SIM-01").exit_code == 0
+    database = tmp_path / "affect-edge.db"
+    assert query(database, "SELECT count(*) FROM session") == [(11,)]
+    left = query(
+        database, "SELECT count(*) FROM expression WHERE at < (SELECT min(started) FROM session)"
+    )
+    assert left == [(0,)]
+    for number in range(2, 13):
+        words = ("participant", "erase", f"SIM-{number:02d}", "--confirm", f"SIM-{number:02d}")
+        assert run(*words, "--data", tmp_path).exit_code == 0
+    again = run("import-study", bundle, "--data", tmp_path)
+    assert again.exit_code == 1
+    assert "SIM-02 was erased here, and does not come back" in again.stdout
+    assert query(database, "SELECT count(*) FROM participant") == [(0,)]
