@@ -128,14 +128,14 @@ def _analysis_of(
     mixed = None
     if query.state is StateBy.OBSERVED:
         matchings = _settings(query)
-        found = find_observed(reader, query, sessions, shown, matchings)
-        matched = dict(zip(matchings, found, strict=True))
+        every = find_observed(reader, query, sessions, shown, matchings)
+        matched = dict(zip(matchings, every, strict=True))
         mixed = mixture(shown.values(), round(1000 * query.window), query.share)
     else:
         settlings = _settlings(query)
-        found = find_readings(reader, query, sessions, stimuli, settlings)
-        settled = dict(zip(settlings, found, strict=True))
-    readings = found[0]
+        every = find_readings(reader, query, sessions, stimuli, settlings)
+        settled = dict(zip(settlings, every, strict=True))
+    readings = every[0]
     counted = readings.counting(query.counted)
     used = [group for group in counted if tested_state(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]

@@ -178,9 +178,9 @@ class AnalysisQuery(Model):
     @field_validator("leave_out_flagged")
     @classmethod
     def _is_no_contradiction(cls, leave_out: bool, info: ValidationInfo) -> bool:
-        asked = [flag for flag in info.data.get("count_flagged", ()) if flag in DOUBTFUL]
-        if leave_out and asked:
-            raise ValueError(f"count_flagged asks for {', '.join(asked)}; give one of the two")
+        doubtful = [flag for flag in info.data.get("count_flagged", ()) if flag in DOUBTFUL]
+        if leave_out and doubtful:
+            raise ValueError(f"count_flagged asks for {', '.join(doubtful)}; give one of the two")
         return leave_out
 
     @property

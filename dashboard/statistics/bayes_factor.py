@@ -107,10 +107,10 @@ def _log_factor(t: float, n: float, df: float, scale: float) -> float:
     coarse = np.linspace(low, high, 400)
     start = coarse[int(np.argmax([log_density(float(u)) for u in coarse]))]
     width = float(coarse[1] - coarse[0])
-    found = optimize.minimize_scalar(
+    optimum = optimize.minimize_scalar(
         lambda u: -log_density(u), bounds=(start - width, start + width), method="bounded"
     )
-    peak = float(found.x)
+    peak = float(optimum.x)
     top = log_density(peak)
     edges = [low, *(peak + step for step in (-8, -4, -2, -1, 0, 1, 2, 4, 8, 16)), high]
     inside = sorted({min(max(edge, low), high) for edge in edges})

@@ -206,10 +206,10 @@ def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     before = len(run) + 1
     for _ in range(_PASSES):
         classes = _classes(present.intervals, present.run)
-        found = classes.counts.total
-        if not 0 < found < before:
+        odd = classes.counts.total
+        if not 0 < odd < before:
             break
-        before = found
+        before = odd
         present = _once_corrected(present, classes)
     return present
 
@@ -335,27 +335,27 @@ def heart_variability(runs: Iterable[Sequence[float] | Values]) -> HeartVariabil
     """
     given = [checked(run) for run in runs]
     beats = sum(len(run) for run in given)
-    found = corrected(given)
-    _require(beats, found)
-    in_ms = 1000 * found.intervals
-    x = in_ms[found.measured]
-    measured = found.measured
-    pairs = measured[1:] & measured[:-1] & (np.diff(found.run) == 0)
+    beats_used = corrected(given)
+    _require(beats, beats_used)
+    in_ms = 1000 * beats_used.intervals
+    x = in_ms[beats_used.measured]
+    measured = beats_used.measured
+    pairs = measured[1:] & measured[:-1] & (np.diff(beats_used.run) == 0)
     d = np.diff(in_ms)[pairs]
     return HeartVariability(
         n=len(x),
         successive=len(d),
         beats=beats,
-        corrections=found.corrections,
+        corrections=beats_used.corrections,
         seconds=float(x.sum()) / 1000,
         rmssd_ms=math.sqrt(float(np.mean(d**2))),
         sdnn_ms=float(np.std(x, ddof=1)),
     )
 
 
-def _require(beats: int, found: CorrectedBeats) -> None:
+def _require(beats: int, beats_used: CorrectedBeats) -> None:
     """Refuse what the measures would say nothing about."""
-    kinds = found.corrections
+    kinds = beats_used.corrections
     if kinds.total > MOST_CORRECTED * beats:
         raise ArtefactError(
             f"{kinds.total} of {beats} beats do not fit the rhythm around them ({kinds.ectopic} "
@@ -364,7 +364,7 @@ def _require(beats: int, found: CorrectedBeats) -> None:
             "them. It describes sinus rhythm: the cause can be the heart's own rhythm as well as "
             "how the beats were found"
         )
-    seconds = float(found.intervals[found.measured].sum())
+    seconds = float(beats_used.intervals[beats_used.measured].sum())
     if seconds < MINIMUM_S:
         raise TooShortError(
             f"heart-rate variability needs at least {MINIMUM_S:g} s of intervals between beats; "

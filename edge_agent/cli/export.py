@@ -125,8 +125,8 @@ def _question(file: Path | None) -> dict[str, Any]:
         DataFileError: the file is not there, or holds no question.
     """
     if file is None:
-        asked = [sys.executable, "-m", "dashboard", "analyse", "--print-question"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "dashboard", "analyse", "--print-question"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
     try:
         question = json.loads(file.read_text(encoding="utf-8"))

@@ -119,8 +119,8 @@ def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
     problems: list[str] = []
     for number, cells in file.rows():
         row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        found = list(_problems_of(row, zone, markers))
-        problems += [f"{file.name}, row {number}, {problem}" for problem in found]
+        sentences = list(_problems_of(row, zone, markers))
+        problems += [f"{file.name}, row {number}, {problem}" for problem in sentences]
     if problems:
         shown = "\n".join(problems[:_PROBLEMS_SHOWN])
         raise DataFileError(f"{shown}\nNothing was imported.")

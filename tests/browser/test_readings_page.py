@@ -97,7 +97,8 @@ def test_a_file_is_explained_in_the_reader_s_time_zone_and_imported_on_a_phone(
         expect(page.get_by_text("All of these rows are valid")).to_be_visible()
         assert not has_sideways_scroll(page)
         page.get_by_role("button", name="Import this file").click()
-        expect(page.get_by_role("status")).to_contain_text("4 readings were saved.")
+        said = page.get_by_role("status")
+        expect(said).to_contain_text(["4 readings were saved.", "4 of 4 lie in no session"])
     first = stored(tmp_path)[0]
     assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), (
         "2026-01-05T07:00:00Z"

@@ -232,8 +232,8 @@ def _check(
 def _check_independent(products_of_columns: Values, names: Sequence[str]) -> None:
     """Refuse effects of which one is a weighted sum of others."""
     n = products_of_columns[0, 0]
-    found, vectors = np.linalg.eigh(products_of_columns / n)
-    if found[0] < _DEPENDENT:
+    eigenvalues, vectors = np.linalg.eigh(products_of_columns / n)
+    if eigenvalues[0] < _DEPENDENT:
         share = np.abs(vectors[1:, 0])
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
@@ -250,8 +250,8 @@ def _model(
     ``back`` makes the effects of the fitted coefficients; ``middle`` is to be added to the first.
     """
     variances = fit(groups)
-    found = products(groups, variances)
-    inverse, row = found.solved()
+    sums = products(groups, variances)
+    inverse, row = sums.solved()
     estimates = back @ -row[:-1].real
     estimates[0] += middle
     free = np.flatnonzero(variances)
@@ -259,7 +259,7 @@ def _model(
     spread = back @ inverse.real
     covariance = EffectCovariance(
         matrix=spread @ back.T,
-        slopes=-spread @ found.slopes[free, :-1, :-1].real @ spread.T,
+        slopes=-spread @ sums.slopes[free, :-1, :-1].real @ spread.T,
         of_variances=np.linalg.inv(information).astype(np.float64),
     )
     rows = np.eye(len(names))

@@ -179,19 +179,19 @@ def _squares(weights: Numbers, rows: Numbers) -> Numbers:
 
 def criterion(groups: NestedGroups, variances: Values) -> float:
     """Return −2 log of the restricted likelihood, constants included."""
-    found = products(groups, variances)
-    _, row = found.solved()
-    log_effects = float(np.linalg.slogdet(found.matrix[:-1, :-1])[1])
-    rest = float((row @ found.matrix @ row).real)
-    return found.log_determinant + log_effects + rest + groups.spare * math.log(2 * math.pi)
+    sums = products(groups, variances)
+    _, row = sums.solved()
+    log_effects = float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    rest = float((row @ sums.matrix @ row).real)
+    return sums.log_determinant + log_effects + rest + groups.spare * math.log(2 * math.pi)
 
 
 def gradient(groups: NestedGroups, variances: Numbers) -> Numbers:
     """Return the derivatives of the criterion along the variances."""
-    found = products(groups, variances)
-    inverse, row = found.solved()
-    traces = np.einsum("ij,kji->k", inverse, found.slopes[:, :-1, :-1])
-    slopes: Numbers = found.log_slopes + traces + found.slopes @ row @ row
+    sums = products(groups, variances)
+    inverse, row = sums.solved()
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    slopes: Numbers = sums.log_slopes + traces + sums.slopes @ row @ row
     return slopes
 
 
@@ -212,7 +212,7 @@ def fit(groups: NestedGroups) -> Values:
     free = [True] * count
     ratios = min(
         (_minimum(groups, np.array(start[:count]), free) for start in _STARTS),
-        key=lambda found: found[0],
+        key=lambda optimum: optimum[0],
     )[1]
     for place in np.argsort(ratios):
         if ratios[place] < _NEAR_ZERO:
@@ -234,31 +234,31 @@ def _minimum(groups: NestedGroups, start: Values, free: Sequence[bool]) -> tuple
         return value, 2 * ratios * slopes
 
     bounds = [(0.0, 1e6 if one else 0.0) for one in free]
-    found = optimize.minimize(
+    optimum = optimize.minimize(
         along, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12}
     )
-    return float(found.fun), np.asarray(found.x)
+    return float(optimum.fun), np.asarray(optimum.x)
 
 
 def _profile(groups: NestedGroups, ratios: Values) -> tuple[float, Values]:
     """Return the criterion, less constants, and its derivatives at ratios of variances, with the
     residual variance that is best for them.
     """
-    found = products(groups, np.append(1.0, ratios))
-    inverse, row = found.solved()
-    rest = float((row @ found.matrix @ row).real)
-    value = groups.spare * math.log(rest) + found.log_determinant
-    value += float(np.linalg.slogdet(found.matrix[:-1, :-1])[1])
-    traces = np.einsum("ij,kji->k", inverse, found.slopes[:, :-1, :-1])
-    shares = groups.spare / rest * (found.slopes @ row @ row)
-    return value, np.asarray((found.log_slopes + traces + shares)[1:].real)
+    sums = products(groups, np.append(1.0, ratios))
+    inverse, row = sums.solved()
+    rest = float((row @ sums.matrix @ row).real)
+    value = groups.spare * math.log(rest) + sums.log_determinant
+    value += float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
+    traces = np.einsum("ij,kji->k", inverse, sums.slopes[:, :-1, :-1])
+    shares = groups.spare / rest * (sums.slopes @ row @ row)
+    return value, np.asarray((sums.log_slopes + traces + shares)[1:].real)
 
 
 def _polished(groups: NestedGroups, ratios: Values) -> Values:
     """Return the variances after Newton's steps along those that are not 0, to the last digits."""
-    found = products(groups, np.append(1.0, ratios**2))
-    _, row = found.solved()
-    residual = float((row @ found.matrix @ row).real) / groups.spare
+    sums = products(groups, np.append(1.0, ratios**2))
+    _, row = sums.solved()
+    residual = float((row @ sums.matrix @ row).real) / groups.spare
     variances = residual * np.append(1.0, ratios**2)
     free = np.flatnonzero(variances)
     for _ in range(_NEWTON_STEPS):

@@ -118,10 +118,10 @@ class People:
         """Stage participants, consents and sessions; return the sessions."""
         if "participant" in self._source.tables():
             self._each("participant", self._participant)
-        found: list[StagedSession] = []
-        self._each("session", lambda row: found.append(self._session(row)))
-        self._refuse_overlaps(found)
-        return Sessions(found)
+        sessions: list[StagedSession] = []
+        self._each("session", lambda row: sessions.append(self._session(row)))
+        self._refuse_overlaps(sessions)
+        return Sessions(sessions)
 
     def _each(self, table: str, take: Callable[[SourceRow], None]) -> None:
         """Hand each row of a table to ``take``, and note what it raises."""
@@ -204,10 +204,10 @@ class People:
             raise CellError("end_at", "", "is missing: end the session first, or write its end.")
         end_ms = moment(cells, "end_")
         self._check_span(start_ms, end_ms)
-        found = StagedSession(number, start_ms, end_ms, code, self._is_left_out(code), row)
-        if not found.is_left_out:
-            self._insert(found)
-        return found
+        session = StagedSession(number, start_ms, end_ms, code, self._is_left_out(code), row)
+        if not session.is_left_out:
+            self._insert(session)
+        return session
 
     def _check_span(self, start_ms: int, end_ms: int) -> None:
         try:
@@ -292,8 +292,8 @@ class People:
             f"in the files is of {iso_utc(given_ms)}: an earlier one is not in them."
         )
 
-    def _refuse_overlaps(self, found: list[StagedSession]) -> None:
-        ordered = sorted(found, key=lambda one: one.start_ms)
+    def _refuse_overlaps(self, sessions: list[StagedSession]) -> None:
+        ordered = sorted(sessions, key=lambda one: one.start_ms)
         for before, after in pairwise(ordered):
             if after.start_ms < before.end_ms:
                 self._problems.add_cell(

@@ -91,7 +91,7 @@ class TimelineRows:
             "marker": self._marker,
             "self_report": self._self_report,
             "expression": self._expression,
-            "unfit": self._unfit,
+            "unfit": self._rejected,
             "gap": self._gap,
             "model": self._model,
         }
@@ -128,31 +128,31 @@ class TimelineRows:
 
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a row that is taken; count one that is not."""
-        found = self._sessions.at(at_ms)
+        session = self._sessions.at(at_ms)
         named = text_of(row.cells, "session")
-        if named and (found is None or str(found.number) != named):
+        if named and (session is None or str(session.number) != named):
             raise CellError("session", named, "is not the session in whose time the row lies.")
-        return self._counted(found, count)
+        return self._counted(session, count)
 
-    def _counted(self, found: StagedSession | None, count: FileCount) -> StagedSession | None:
-        if found is None:
+    def _counted(self, session: StagedSession | None, count: FileCount) -> StagedSession | None:
+        if session is None:
             count.outside += 1
             return None
-        if found.is_left_out:
+        if session.is_left_out:
             count.left_out += 1
             return None
-        return found
+        return session
 
     def _place_of_event(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a marker or self-report; the end of a session belongs to it."""
         named = text_of(row.cells, "session")
-        found = self._sessions.at(at_ms)
+        session = self._sessions.at(at_ms)
         if named:
             number = bounded(row.cells, "session", 1, 10**9)
-            found = self._sessions.by_number.get(number)
-            if found is None or not found.start_ms <= at_ms <= found.end_ms:
+            session = self._sessions.by_number.get(number)
+            if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
-        return self._counted(found, count)
+        return self._counted(session, count)
 
     def _marker(self, row: SourceRow, count: FileCount) -> Values | None:
         at_ms = moment(row.cells)
@@ -195,7 +195,7 @@ class TimelineRows:
             int(boolean(cells, "simulated")),
         )
 
-    def _unfit(self, row: SourceRow, count: FileCount) -> Values | None:
+    def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = moment(cells)
         if self._place(row, at_ms, count) is None:

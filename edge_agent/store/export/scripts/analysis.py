@@ -210,8 +210,8 @@ def state_of(row: Mapping[str, Any], sessions: Mapping[int, Session], by: str) -
 def settling_ms(vital: str, options: argparse.Namespace) -> int:
     """Return how much of the start of each stimulus is left out for a vital."""
     kind = options.kinds[vital]
-    asked = getattr(options, f"settling_{kind.option or 'other'}")
-    return round(1000 * float(kind.settling_s if asked is None else asked))
+    seconds = getattr(options, f"settling_{kind.option or 'other'}")
+    return round(1000 * float(kind.settling_s if seconds is None else seconds))
 
 
 def has_settled(
