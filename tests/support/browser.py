@@ -31,7 +31,7 @@ FLAGS = (
 )
 DESKTOP = (1280, 900)
 PHONE = (360, 740)
-DEADLINE_MS = 15_000
+DEADLINE_MS = 30_000
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_more_browsers_than_the_agent_has_places_are_all_served_and_none_holds_u
         assert open_pages.told_offline == 0
         assert len(admitted) == 1
         events = [browser.events for browser in open_pages.reading]
-        assert max(events) - min(events) <= 4, events
+        assert min(events) > max(events) / 2, events  # one that is held up has none
 
 
 def test_all_hear_within_three_seconds_that_the_agent_went_and_the_streams_go_on_when_it_is_back(
